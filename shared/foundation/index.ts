@@ -1,0 +1,13 @@
+export { DiffusionError, describeValue, invalidArgument, violation } from './errors.js';
+export type { ErrorCode, ErrorDetails, FieldViolation } from './errors.js';
+export { systemClock } from './clock.js';
+export type { Clock } from './clock.js';
+export { at } from './at.js';
+export { deriveKey, gaussian, permutation, philox4x32, randomStream, seedPair } from './random.js';
+export type { Counter, RandomKey, RandomStream } from './random.js';
+export { deferred } from './deferred.js';
+export type { Deferred } from './deferred.js';
+export { siblingModule, startChild } from './child-process.js';
+export type { Child, ChildExit, ChildOptions } from './child-process.js';
+export { connectToParent } from './parent-port.js';
+export type { ParentPort } from './parent-port.js';
