@@ -1,0 +1,18 @@
+export { betasHash, makeBetas } from './schedule.js';
+export type { NoiseScheduleConfig } from './schedule.js';
+export { diffusionTables, fixedLogVariance, respacedBetas } from './tables.js';
+export type { DiffusionTables, FixedVarianceType, VarianceType } from './tables.js';
+export {
+  perturbNoise,
+  posteriorMean,
+  predictEpsilonFromXStart,
+  predictXStartFromEpsilon,
+  qSample,
+} from './gaussian-diffusion.js';
+export { makeTimestepSampler } from './timestep-sampler.js';
+export type {
+  TimestepDraw,
+  TimestepSampler,
+  TimestepSamplerName,
+  TimestepSamplerState,
+} from './timestep-sampler.js';
