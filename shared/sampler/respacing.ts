@@ -1,0 +1,72 @@
+/** Which of the T training timesteps a sampler visits. */
+import { invalidArgument, violation } from '../foundation/index.js';
+
+/**
+ * The timesteps of a respacing text, ascending: "80" takes 80 evenly spaced ones, "10,15,20" takes so many from
+ * each of three equal sections (the first ones longer by one where T doesn't divide), "ddim50" takes every n-th
+ * from 0 with the integer n that gives exactly 50.
+ * Source: forever208/DDPM-IP@1f767192 guided_diffusion/respace.py:7-60.
+ * @throws INVALID_ARGUMENT naming `respacing`.
+ */
+export function spaceTimesteps(timesteps: number, respacing: string): number[] {
+  const ddim = /^ddim(\d+)$/.exec(respacing)?.[1];
+  return ddim === undefined
+    ? sectionTimesteps(timesteps, respacing)
+    : strideTimesteps(timesteps, respacing, Number(ddim));
+}
+
+/**
+ * Evenly spaced timesteps that end at T - 1, as the respacing text of the same number has them.
+ * Why: one step visits T - 1, where x_T is; the respacing text "1" visits timestep 0, as in the reference.
+ * @throws INVALID_ARGUMENT naming `steps`.
+ */
+export function evenTimesteps(timesteps: number, steps: number): number[] {
+  if (!Number.isInteger(steps) || steps < 1 || steps > timesteps) {
+    throw invalidArgument([violation('steps', `an integer from 1 to ${timesteps}`, steps)]);
+  }
+  return steps === 1 ? [timesteps - 1] : sectionTimesteps(timesteps, String(steps));
+}
+
+function strideTimesteps(timesteps: number, respacing: string, count: number): number[] {
+  for (let stride = 1; stride < timesteps; stride++) {
+    if (Math.ceil(timesteps / stride) === count) return Array.from({ length: count }, (_, i) => i * stride);
+  }
+  throw refused(respacing, `a count that some integer stride over ${timesteps} timesteps gives`);
+}
+
+function sectionTimesteps(timesteps: number, respacing: string): number[] {
+  const parts = respacing.split(',').map((part) => part.trim());
+  if (!parts.every((part) => /^\d+$/.test(part))) {
+    throw refused(respacing, 'a count, counts between commas, or "ddim" and a count');
+  }
+  const counts = parts.map(Number);
+  const sectionSize = Math.floor(timesteps / counts.length);
+  const longerSections = timesteps % counts.length;
+  const taken: number[] = [];
+  let start = 0;
+  for (const [section, count] of counts.entries()) {
+    const size = sectionSize + (section < longerSections ? 1 : 0);
+    if (count > size) throw refused(respacing, `at most ${size} steps from section ${section + 1}`);
+    const stride = count > 1 ? (size - 1) / (count - 1) : 1;
+    // Added up rather than multiplied: the rounding of the sum decides some of the reference's timesteps.
+    let offset = 0;
+    for (let i = 0; i < count; i++) {
+      taken.push(start + roundHalfToEven(offset));
+      offset += stride;
+    }
+    start += size;
+  }
+  if (taken.length === 0) throw refused(respacing, 'at least one step');
+  return taken;
+}
+
+// Python's `round`.
+function roundHalfToEven(value: number): number {
+  const floor = Math.floor(value);
+  if (value - floor !== 0.5) return Math.round(value);
+  return floor % 2 === 0 ? floor : floor + 1;
+}
+
+function refused(respacing: string, wanted: string): Error {
+  return invalidArgument([violation('respacing', wanted, respacing)]);
+}

@@ -1,0 +1,57 @@
+import test from 'ava';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { diffusionTables } from '../../shared/noise/index.js';
+import { samplerPlan } from '../../shared/sampler/index.js';
+import type { SamplerSettings } from '../../shared/sampler/index.js';
+import { toyContract } from './toy.js';
+
+const contract = toyContract();
+
+test('without steps or respacing every timestep is visited, clipped and without extra noise', (t) => {
+  const plan = samplerPlan({ sampler: 'ancestral' }, contract);
+  t.deepEqual([...plan.timestepMap], [...Array(1000).keys()]);
+  t.like(plan, { sampler: 'ancestral', steps: 1000, eta: 0, clipDenoised: true, channels: 1 });
+});
+
+test('a plan that visits every timestep has the tables of the training process', (t) => {
+  const { alphasCumprod } = samplerPlan({ sampler: 'ddim', respacing: '1000' }, contract).tables;
+  diffusionTables(contract.betas).alphasCumprod.forEach((wanted, i) => {
+    t.true(Math.abs((alphasCumprod[i] ?? NaN) / wanted - 1) < 1e-12);
+  });
+});
+
+test('steps and the respacing text of the same number are one plan', (t) => {
+  t.deepEqual(
+    samplerPlan({ sampler: 'ddim', steps: 25 }, contract),
+    samplerPlan({ sampler: 'ddim', respacing: '25' }, contract),
+  );
+});
+
+test('the network is told training timesteps, multiplied by 1000 / T where it was trained so', (t) => {
+  const short = { ...contract, betas: contract.betas.slice(0, 250) };
+  const plan = samplerPlan({ sampler: 'ddim', steps: 3 }, short);
+  t.deepEqual([...plan.modelTimesteps], [0, 124, 249]);
+  const rescaled = samplerPlan({ sampler: 'ddim', steps: 3 }, { ...short, rescaleTimesteps: true });
+  t.deepEqual([...rescaled.modelTimesteps], [0, 496, 996]);
+  t.deepEqual([...rescaled.timestepMap], [0, 124, 249]);
+});
+
+const REFUSED: readonly (readonly [string, SamplerSettings])[] = [
+  ['steps', { sampler: 'ddim', steps: 0 }],
+  ['steps', { sampler: 'ddim', steps: 1001 }],
+  ['respacing', { sampler: 'ddim', respacing: 'ddim80' }],
+  ['respacing', { sampler: 'ddim', respacing: '10', steps: 10 }],
+  ['eta', { sampler: 'ddim', eta: -0.1 }],
+  ['eta', { sampler: 'ddim', eta: 1.1 }],
+  ['eta', { sampler: 'ddim', eta: NaN }],
+  ['eta', { sampler: 'ancestral', eta: 0.5 }],
+];
+
+for (const [field, settings] of REFUSED) {
+  const shown = Object.entries(settings).map(([name, value]) => `${name} ${String(value)}`);
+  test(`${shown.join(', ')}: refused by naming ${field}`, (t) => {
+    const error = t.throws(() => samplerPlan(settings, contract), { instanceOf: DiffusionError });
+    t.is(error.code, 'INVALID_ARGUMENT');
+    t.is(error.violations[0]?.field, field);
+  });
+}

@@ -1,0 +1,58 @@
+/** Data whose best network is known: every pixel normal with the same mean and deviation. */
+import { at, deriveKey, gaussian } from '../../shared/foundation/index.js';
+import { diffusionTables, makeBetas } from '../../shared/noise/index.js';
+import type { VarianceType } from '../../shared/noise/index.js';
+import type { DiffusionContract, Predict, SamplerPlan } from '../../shared/sampler/index.js';
+
+export const TOY_MEAN = 0.3;
+export const TOY_DEVIATION = 0.5;
+
+export function toyContract(varianceType: VarianceType = 'fixed_small'): DiffusionContract {
+  return {
+    betas: makeBetas({ name: 'linear', timesteps: 1000 }),
+    varianceType,
+    rescaleTimesteps: false,
+    channels: 1,
+  };
+}
+
+/** E[epsilon | x_t] of the toy: a network that sees t alone, as a trained one does. */
+export function toyPredict(contract: DiffusionContract): Predict {
+  const tables = diffusionTables(contract.betas);
+  return ({ xT, t }) => {
+    const [gain, offset] = toyEpsilon(at(tables.alphasCumprod, t));
+    return Promise.resolve(xT.map((value) => gain * value + offset));
+  };
+}
+
+/** E[epsilon | x_t] = gain x_t + offset. */
+function toyEpsilon(alphasCumprod: number): [number, number] {
+  const variance = alphasCumprod * TOY_DEVIATION ** 2 + 1 - alphasCumprod;
+  const gain = Math.sqrt(1 - alphasCumprod) / variance;
+  return [gain, -gain * Math.sqrt(alphasCumprod) * TOY_MEAN];
+}
+
+/** Mean and variance of the toy's samples under ancestral sampling, step by step from N(0, 1) in closed form. */
+export function ancestralMoments({ tables, steps }: SamplerPlan, variance: Float64Array): [number, number] {
+  let [mean, spread] = [0, 1];
+  for (let i = steps - 1; i >= 0; i--) {
+    const [gain, offset] = toyEpsilon(at(tables.alphasCumprod, i));
+    const beta = at(tables.betas, i);
+    // Ho et al.'s other form of the mean: (x_t - beta / sqrt(1 - alphasCumprod) epsilon) / sqrt(alpha).
+    const share = beta / Math.sqrt(1 - at(tables.alphasCumprod, i));
+    const scale = (1 - share * gain) / Math.sqrt(1 - beta);
+    mean = scale * mean - (share * offset) / Math.sqrt(1 - beta);
+    spread = scale ** 2 * spread + (i === 0 ? 0 : at(variance, i));
+  }
+  return [mean, spread];
+}
+
+export function toyNoise(length: number): (position: number) => Float32Array {
+  const key = deriveKey(11n, 'toy');
+  return (position) => gaussian(key, [position], length);
+}
+
+export function moments(values: Float32Array): [number, number] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return [mean, values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length];
+}
