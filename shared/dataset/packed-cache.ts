@@ -1,0 +1,137 @@
+/** Prepared pixels on disk: one folder a source, made whole or not at all. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DiffusionError, systemClock } from '../foundation/index.js';
+import type { DatasetManifest } from './manifest.js';
+
+/** What stands beside the pixels. */
+export interface PackDescription {
+  readonly manifest: DatasetManifest;
+  /** The class of each image; absent without labels. */
+  readonly labels?: readonly number[];
+}
+
+export interface Pack extends PackDescription {
+  /** The file of all images one after the other, `[count, H, W, C]` uint8. */
+  readonly pixelsPath: string;
+}
+
+/** What a build is given: where its pixels go. It answers with what they are. */
+export type BuildPack = (pixelsPath: string) => Promise<PackDescription>;
+
+const PIXELS = 'pixels.bin';
+const DESCRIPTION = 'description.json';
+
+/** A build that hasn't written for so long was killed. */
+const STALE_AFTER_MS = 60 * 60 * 1000;
+
+/**
+ * Opens the pack of a fingerprint, building it first where it is missing or damaged. Builds happen in a folder of their
+ * own that is renamed when complete, so a killed build leaves nothing that could be taken for a pack, and of two
+ * builds at once one wins.
+ *
+ * @throws DiffusionError what the build throws; FAILED_PRECONDITION with reason CACHE_UNUSABLE when the folder can't be
+ * written.
+ */
+export async function openPack(cacheFolder: string, fingerprint: string, build: BuildPack): Promise<Pack> {
+  const name = `images-${fingerprint.slice(0, 32)}`;
+  const folder = join(cacheFolder, name);
+  const existing = await readPack(folder);
+  if (existing !== undefined) return existing;
+  let partial: string | undefined;
+  try {
+    await mkdir(cacheFolder, { recursive: true });
+    await removeStale(cacheFolder);
+    partial = await mkdtemp(join(cacheFolder, `${name}.partial-`));
+    const description = await build(join(partial, PIXELS));
+    await writeDescription(partial, description);
+    await moveIntoPlace(partial, folder);
+    await syncFolder(cacheFolder);
+    return { ...description, pixelsPath: join(folder, PIXELS) };
+  } catch (error) {
+    if (partial !== undefined) await rm(partial, { recursive: true, force: true });
+    throw error instanceof DiffusionError ? error : unusable(cacheFolder, error);
+  }
+}
+
+async function readPack(folder: string): Promise<Pack | undefined> {
+  const pixelsPath = join(folder, PIXELS);
+  try {
+    const stored = JSON.parse(await readFile(join(folder, DESCRIPTION), 'utf8')) as StoredDescription;
+    const { pixelsSha256, ...description } = stored;
+    return (await sha256OfFile(pixelsPath)) === pixelsSha256 ? { ...description, pixelsPath } : undefined;
+  } catch {
+    // Missing or damaged: either way it is built anew.
+    return undefined;
+  }
+}
+
+type StoredDescription = PackDescription & { readonly pixelsSha256: string };
+
+async function writeDescription(folder: string, description: PackDescription): Promise<void> {
+  const stored: StoredDescription = {
+    ...description,
+    pixelsSha256: await sha256OfFile(join(folder, PIXELS)),
+  };
+  const file = await open(join(folder, DESCRIPTION), 'w');
+  try {
+    await file.writeFile(JSON.stringify(stored));
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function moveIntoPlace(partial: string, folder: string): Promise<void> {
+  try {
+    await rename(partial, folder);
+  } catch (error) {
+    if (!(
+      error instanceof Error &&
+      'code' in error &&
+      (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
+    ))
+      throw error;
+    // Another process was faster, and its pack may be in use; or what lies there is damaged.
+    const whole = (await readPack(folder)) !== undefined;
+    await rm(whole ? partial : folder, { recursive: true, force: true });
+    if (!whole) await rename(partial, folder);
+  }
+}
+
+async function removeStale(cacheFolder: string): Promise<void> {
+  for (const name of await readdir(cacheFolder)) {
+    if (!/^images-[0-9a-f]{32}\.partial-/.test(name)) continue;
+    const folder = join(cacheFolder, name);
+    const written = (await stat(join(folder, PIXELS)).catch(() => stat(folder).catch(() => undefined)))
+      ?.mtimeMs;
+    if (written !== undefined && systemClock.wallMs() - written > STALE_AFTER_MS) {
+      await rm(folder, { recursive: true, force: true });
+    }
+  }
+}
+
+async function sha256OfFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  for await (const part of createReadStream(path, { highWaterMark: 1024 * 1024 }))
+    hash.update(part as Uint8Array);
+  return hash.digest('hex');
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function unusable(cacheFolder: string, cause: unknown): DiffusionError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const message = `wanted a cache folder with room for the prepared images; got ${why}`;
+  const details = { reason: 'CACHE_UNUSABLE', metadata: { path: cacheFolder }, cause };
+  return new DiffusionError('FAILED_PRECONDITION', message, details);
+}
