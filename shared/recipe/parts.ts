@@ -1,0 +1,38 @@
+/** What each room needs of a recipe. */
+
+import type { DatasetConfig } from '../dataset/index.js';
+import type { UNetConfig } from '../model/index.js';
+import { makeBetas, type NoiseScheduleConfig } from '../noise/index.js';
+import type { TrainingRecipe } from './schema.js';
+
+export function unetConfig({ architecture, dataset, objective }: TrainingRecipe): UNetConfig {
+  const { numClasses, numHeadChannels, ...switches } = architecture;
+  return {
+    ...switches,
+    imageSize: dataset.imageSize,
+    inChannels: dataset.channels,
+    outChannels: objective.varianceType === 'learned_range' ? 2 * dataset.channels : dataset.channels,
+    numHeadChannels: numHeadChannels === 0 ? -1 : numHeadChannels,
+    ...(numClasses > 0 && { numClasses }),
+  };
+}
+
+export function datasetConfig({ dataset: { source, imageSize, channels } }: TrainingRecipe): DatasetConfig {
+  return { source, imageSize, channels };
+}
+
+export function noiseScheduleConfig({ noiseSchedule }: TrainingRecipe): NoiseScheduleConfig {
+  const { name, timesteps, betas } = noiseSchedule;
+  return name === 'custom' ? { name, betas: betas ?? [] } : { name, timesteps };
+}
+
+/** The betas of a recipe's schedule, float64. */
+export function recipeBetas(recipe: TrainingRecipe): Float64Array {
+  return makeBetas(noiseScheduleConfig(recipe));
+}
+
+/** Passes that make one update, and the images of each. */
+export function microbatches({ training }: TrainingRecipe): { passes: number; batchSize: number } {
+  const batchSize = training.microbatchSize === 0 ? training.batchSize : training.microbatchSize;
+  return { passes: training.batchSize / batchSize, batchSize };
+}

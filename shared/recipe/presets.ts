@@ -1,0 +1,107 @@
+/** The recipes that the paper's tables come from, and a small one that shows something in minutes. */
+
+import type { PartialRecipe, PresetName, Variant } from './schema.js';
+
+/** What a recipe has where neither its preset nor its variant says otherwise: the reference's defaults. */
+export const DEFAULTS = {
+  dataset: { channels: 3, randomFlip: true },
+  noiseSchedule: { name: 'cosine', timesteps: 1000 },
+  inputPerturbation: { gamma: 0.1 },
+  objective: {
+    meanType: 'epsilon',
+    varianceType: 'learned_range',
+    lossType: 'rescaled_mse',
+    timestepSampler: 'loss-second-moment',
+    rescaleTimesteps: false,
+  },
+  architecture: {
+    numHeads: 4,
+    useScaleShiftNorm: true,
+    resblockUpdown: true,
+    convResample: true,
+    useNewAttentionOrder: true,
+    numClasses: 0,
+  },
+  optimizer: { learningRate: 1e-4, weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, annealSteps: 0 },
+  ema: { rates: [0.9999], warmUp: false },
+  training: {
+    microbatchSize: 0,
+    seed: '0',
+    checkpointEverySteps: 5000,
+    keepLast: 3,
+    keepEverySteps: 0,
+    sampleEverySteps: 5000,
+    logEverySteps: 10,
+  },
+} satisfies PartialRecipe;
+
+/** The reference's networks by image size (script_util.py, create_model; README, MODEL_FLAGS). */
+const NETWORKS = {
+  32: { modelChannels: 128, numHeadChannels: 32, channelMult: [1, 2, 2, 2], attentionResolutions: [16, 8] },
+  64: { modelChannels: 192, numHeadChannels: 64, channelMult: [1, 2, 3, 4], attentionResolutions: [32, 16, 8] },
+  128: {
+    modelChannels: 256,
+    numHeadChannels: 64,
+    channelMult: [1, 1, 2, 3, 4],
+    attentionResolutions: [32, 16, 8],
+  },
+};
+
+/** Hyper-parameters of github.com/forever208/DDPM-IP (README), iterations of the paper's ADM-IP rows. */
+export const PRESETS: Readonly<Record<PresetName, PartialRecipe>> = {
+  'demo-32': {
+    dataset: { source: { kind: 'twemoji' }, imageSize: 32 },
+    architecture: {
+      modelChannels: 32,
+      numResBlocks: 1,
+      channelMult: [1, 2, 2],
+      attentionResolutions: [8],
+      dropout: 0,
+      numHeadChannels: 32,
+    },
+    optimizer: { learningRate: 1e-3 },
+    ema: { warmUp: true },
+    training: {
+      steps: 1000,
+      batchSize: 32,
+      checkpointEverySteps: 100,
+      sampleEverySteps: 100,
+      logEverySteps: 1,
+    },
+  },
+  'cifar10-32': paperPreset({ imageSize: 32, gamma: 0.15, dropout: 0.3, batchSize: 128, steps: 460_000 }),
+  'imagenet-32': paperPreset({ imageSize: 32, gamma: 0.1, dropout: 0.3, batchSize: 512, steps: 4_000_000 }),
+  'lsun-tower-64': paperPreset({ imageSize: 64, gamma: 0.1, dropout: 0.1, batchSize: 256, steps: 220_000 }),
+  'celeba-64': paperPreset({ imageSize: 64, gamma: 0.1, dropout: 0.1, batchSize: 256, steps: 300_000 }),
+  'ffhq-128': paperPreset({ imageSize: 128, gamma: 0.1, dropout: 0.1, batchSize: 128, steps: 180_000 }),
+};
+
+function paperPreset(of: {
+  imageSize: keyof typeof NETWORKS;
+  gamma: number;
+  dropout: number;
+  batchSize: number;
+  steps: number;
+}): PartialRecipe {
+  return {
+    dataset: { imageSize: of.imageSize },
+    inputPerturbation: { gamma: of.gamma },
+    architecture: { ...NETWORKS[of.imageSize], numResBlocks: 3, dropout: of.dropout },
+    training: { steps: of.steps, batchSize: of.batchSize },
+  };
+}
+
+const FIXED_VARIANCE: PartialRecipe['objective'] = {
+  varianceType: 'fixed_large',
+  lossType: 'mse',
+  timestepSampler: 'uniform',
+};
+
+/** What asking for a variant sets, beside the preset; with input perturbation the preset's gamma stays. */
+export const VARIANT_FIELDS: Readonly<Record<Variant, PartialRecipe>> = {
+  DDPM: { inputPerturbation: { gamma: 0 }, objective: FIXED_VARIANCE },
+  'DDPM-IP': { objective: FIXED_VARIANCE },
+  ADM: { inputPerturbation: { gamma: 0 } },
+  'ADM-IP': {},
+  'ADM-WD': { inputPerturbation: { gamma: 0 } },
+};

@@ -1,0 +1,203 @@
+/** From what a user wrote to a whole, checked recipe. */
+
+import {
+  describeValue,
+  DiffusionError,
+  invalidArgument,
+  violation,
+  type FieldViolation,
+} from '../foundation/index.js';
+import { unetViolations } from '../model/index.js';
+import { parseFields } from './fields.js';
+import { DEFAULTS, PRESETS, VARIANT_FIELDS } from './presets.js';
+import {
+  PRESET_NAMES,
+  recipeSchema,
+  VARIANTS,
+  type PartialRecipe,
+  type TrainingRecipe,
+  type Variant,
+} from './schema.js';
+import { recipeBetas, unetConfig } from './parts.js';
+
+/**
+ * Fills a recipe's unset fields from its variant, its preset and the defaults, in this order, and checks all.
+ *
+ * @param input A recipe as read from JSON; any field may be missing.
+ * @param defaultName The model's name where the recipe has none.
+ * @throws DiffusionError INVALID_ARGUMENT that names every refused field.
+ */
+export function resolveRecipe(input: unknown, defaultName: string): TrainingRecipe {
+  const given = asRecord(input, '');
+  const preset = given['preset'] ?? 'demo-32';
+  if (!isOneOf(PRESET_NAMES, preset)) {
+    throw invalidArgument([violation('preset', `one of ${PRESET_NAMES.join(', ')}`, preset)], 'RECIPE_INVALID');
+  }
+  const variant = given['variant'];
+  if (variant !== undefined && !isOneOf(VARIANTS, variant)) {
+    throw invalidArgument([violation('variant', `one of ${VARIANTS.join(', ')}`, variant)], 'RECIPE_INVALID');
+  }
+  const layers = [DEFAULTS, PRESETS[preset], variant === undefined ? {} : VARIANT_FIELDS[variant], given];
+  const merged = withTimestepsOfBetas(layers.reduce<Record<string, unknown>>(merge, { name: defaultName, preset }), given);
+  const recipe = parseFields(recipeSchema, { ...merged, variant: variant ?? impliedVariant(merged) });
+  const violations = crossFieldViolations(recipe);
+  if (violations.length > 0) throw invalidArgument(violations, 'RECIPE_INVALID');
+  return recipe;
+}
+
+/** A recipe as it was stored. @throws DiffusionError INVALID_ARGUMENT. */
+export function parseRecipe(stored: unknown): TrainingRecipe {
+  return parseFields(recipeSchema, stored);
+}
+
+/** Fields that a resumed job may change: none of them alters the model or what it was trained on. */
+const RESUMABLE = new Set([
+  'training.steps',
+  'training.checkpointEverySteps',
+  'training.keepLast',
+  'training.keepEverySteps',
+  'training.sampleEverySteps',
+  'training.logEverySteps',
+  'optimizer.learningRate',
+  'optimizer.annealSteps',
+]);
+
+/**
+ * The recipe of a resumed job.
+ *
+ * @throws DiffusionError INVALID_ARGUMENT for a bad value, FAILED_PRECONDITION for a field that may not change.
+ */
+export function changeRecipe(current: TrainingRecipe, changes: PartialRecipe): TrainingRecipe {
+  const next = parseFields(recipeSchema, merge(current, changes as Record<string, unknown>));
+  const refused = differingFields(current, next).filter(({ field }) => !RESUMABLE.has(field));
+  if (refused.length > 0) {
+    throw new DiffusionError(
+      'FAILED_PRECONDITION',
+      `a resumed job keeps its recipe: ${refused.map(({ field, description }) => `${field}: ${description}`).join('; ')}`,
+      { reason: 'RECIPE_DIFFERS', violations: refused },
+    );
+  }
+  return next;
+}
+
+function differingFields(current: object, next: object, path = ''): FieldViolation[] {
+  const keys = new Set([...Object.keys(current), ...Object.keys(next)]);
+  return [...keys].flatMap((key) => {
+    const [a, b] = [current, next].map((of) => (of as Record<string, unknown>)[key]);
+    const field = path === '' ? key : `${path}.${key}`;
+    if (isPlainObject(a) && isPlainObject(b)) return differingFields(a, b, field);
+    return JSON.stringify(a) === JSON.stringify(b)
+      ? []
+      : [{ field, description: `wanted ${describeValue(a)} as before; got ${describeValue(b)}` }];
+  });
+}
+
+function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
+  const { training, architecture, dataset } = recipe;
+  const found: FieldViolation[] = [];
+  if (training.microbatchSize > 0 && training.batchSize % training.microbatchSize !== 0) {
+    found.push(violation('training.microbatchSize', `a divisor of batchSize ${training.batchSize}`, training.microbatchSize));
+  }
+  if (architecture.numClasses > 0 && !(dataset.source.kind === 'folder' && dataset.source.classFolders)) {
+    found.push(violation('architecture.numClasses', '0 without dataset.source.classFolders', architecture.numClasses));
+  }
+  return [...found, ...scheduleViolations(recipe), ...variantViolations(recipe), ...networkViolations(recipe)];
+}
+
+const DATASET_FIELDS: Readonly<Record<string, string>> = { imageSize: 'imageSize', inChannels: 'channels' };
+
+/** The network's own check, under the recipe's names; one violation a field is enough. */
+function networkViolations(recipe: TrainingRecipe): FieldViolation[] {
+  const byField = new Map<string, FieldViolation>();
+  for (const { field, description } of unetViolations(unetConfig(recipe))) {
+    const section = Object.hasOwn(DATASET_FIELDS, field) ? 'dataset' : 'architecture';
+    const path = `${section}.${DATASET_FIELDS[field] ?? field}`;
+    if (!byField.has(path)) byField.set(path, { field: path, description });
+  }
+  return [...byField.values()];
+}
+
+function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
+  const { name, timesteps, betas } = recipe.noiseSchedule;
+  if (name === 'custom' ? betas?.length !== timesteps : betas !== undefined) {
+    const wanted = name === 'custom' ? `${timesteps} betas, one a timestep` : `no betas with the ${name} schedule`;
+    return [violation('noiseSchedule.betas', wanted, `${betas?.length ?? 0} betas`)];
+  }
+  try {
+    recipeBetas(recipe);
+    return [];
+  } catch (error) {
+    if (!(error instanceof DiffusionError)) throw error;
+    return error.violations.map(({ field, description }) => ({ field: `noiseSchedule.${field}`, description }));
+  }
+}
+
+function variantViolations(recipe: TrainingRecipe): FieldViolation[] {
+  const { variant, inputPerturbation, objective, optimizer } = recipe;
+  const learned = variant.startsWith('ADM');
+  const perturbed = variant.endsWith('-IP');
+  const found: FieldViolation[] = [];
+  if (perturbed !== inputPerturbation.gamma > 0) {
+    const wanted = perturbed ? `more than 0 for ${variant}` : `0 for ${variant}`;
+    found.push(violation('inputPerturbation.gamma', wanted, inputPerturbation.gamma));
+  }
+  if (learned !== (objective.varianceType === 'learned_range')) {
+    const wanted = learned ? `learned_range for ${variant}` : `a fixed variance for ${variant}`;
+    found.push(violation('objective.varianceType', wanted, objective.varianceType));
+  }
+  if (variant === 'ADM-WD' && optimizer.weightDecay === 0) {
+    found.push(violation('optimizer.weightDecay', 'more than 0 for ADM-WD', 0));
+  }
+  return found;
+}
+
+/** The variant that a recipe's fields amount to. Bad values pass: the schema names them. */
+function impliedVariant(merged: Record<string, unknown>): Variant {
+  const gamma = asOptional(merged['inputPerturbation'])['gamma'];
+  const perturbed = typeof gamma === 'number' && gamma > 0;
+  if (asOptional(merged['objective'])['varianceType'] !== 'learned_range') return perturbed ? 'DDPM-IP' : 'DDPM';
+  if (perturbed) return 'ADM-IP';
+  const weightDecay = asOptional(merged['optimizer'])['weightDecay'];
+  return typeof weightDecay === 'number' && weightDecay > 0 ? 'ADM-WD' : 'ADM';
+}
+
+/** Explicit betas say how many timesteps there are; the preset's number would only contradict them. */
+function withTimestepsOfBetas(merged: Record<string, unknown>, given: Record<string, unknown>): Record<string, unknown> {
+  const { betas, timesteps } = asOptional(given['noiseSchedule']);
+  if (!Array.isArray(betas) || timesteps !== undefined) return merged;
+  return merge(merged, { noiseSchedule: { timesteps: betas.length } });
+}
+
+/** Deep merge of plain objects; lists and tagged unions (`kind`) are replaced whole. Unset fields don't count. */
+function merge(base: Record<string, unknown>, over: Record<string, unknown>): Record<string, unknown> {
+  const merged: Record<string, unknown> = { ...base };
+  for (const [key, value] of Object.entries(over)) {
+    if (value === undefined) continue;
+    const before = Object.hasOwn(merged, key) ? merged[key] : undefined;
+    const whole = !isPlainObject(value) || !isPlainObject(before) || Object.hasOwn(before, 'kind');
+    Object.defineProperty(merged, key, {
+      value: whole ? value : merge(before, value),
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return merged;
+}
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isOneOf<T extends string>(values: readonly T[], value: unknown): value is T {
+  return (values as readonly unknown[]).includes(value);
+}
+
+function asRecord(value: unknown, field: string): Record<string, unknown> {
+  if (isPlainObject(value)) return value;
+  throw invalidArgument([violation(field === '' ? 'recipe' : field, 'an object', value)], 'RECIPE_INVALID');
+}
+
+function asOptional(value: unknown): Record<string, unknown> {
+  return isPlainObject(value) ? value : {};
+}

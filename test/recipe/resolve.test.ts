@@ -1,0 +1,171 @@
+import test from 'ava';
+
+import { DiffusionError } from '../../shared/foundation/index.js';
+import {
+  changeRecipe,
+  parseRecipe,
+  PRESET_NAMES,
+  recipeBetas,
+  resolveRecipe,
+  unetConfig,
+} from '../../shared/recipe/index.js';
+
+const FOLDER = { source: { kind: 'folder', path: '/images' } };
+
+function refusedFields(input: unknown): string[] {
+  try {
+    resolveRecipe(input, 'model');
+  } catch (error) {
+    if (error instanceof DiffusionError && error.code === 'INVALID_ARGUMENT') {
+      return error.violations.map(({ field }) => field);
+    }
+    throw error;
+  }
+  return [];
+}
+
+test('an empty recipe is the demo, whole, and ADM-IP with gamma 0.1', (t) => {
+  const recipe = resolveRecipe({}, 'my-model');
+  t.is(recipe.name, 'my-model');
+  t.is(recipe.preset, 'demo-32');
+  t.is(recipe.variant, 'ADM-IP');
+  t.is(recipe.inputPerturbation.gamma, 0.1);
+  t.deepEqual(parseRecipe(JSON.parse(JSON.stringify(recipe))), recipe);
+});
+
+for (const preset of PRESET_NAMES) {
+  test(`the preset ${preset} needs nothing but images`, (t) => {
+    const recipe = resolveRecipe({ preset, dataset: FOLDER }, 'model');
+    t.is(recipe.variant, 'ADM-IP');
+    t.is(unetConfig(recipe).outChannels, 6);
+    t.is(recipeBetas(recipe).length, 1000);
+  });
+}
+
+test('cifar10-32 carries the released hyper-parameters', (t) => {
+  const { architecture, inputPerturbation, training, optimizer, ema } = resolveRecipe(
+    { preset: 'cifar10-32', dataset: FOLDER },
+    'model',
+  );
+  t.is(inputPerturbation.gamma, 0.15);
+  t.like(architecture, { modelChannels: 128, numResBlocks: 3, numHeadChannels: 32, dropout: 0.3 });
+  t.deepEqual(architecture.channelMult, [1, 2, 2, 2]);
+  t.deepEqual(architecture.attentionResolutions, [16, 8]);
+  t.like(training, { batchSize: 128, steps: 460_000 });
+  t.is(optimizer.learningRate, 1e-4);
+  t.deepEqual(ema, { rates: [0.9999], warmUp: false });
+});
+
+test('a paper preset without images says which field is missing', (t) => {
+  t.deepEqual(refusedFields({ preset: 'cifar10-32' }), ['dataset.source']);
+});
+
+test('a variant sets the fields it means, and given fields win', (t) => {
+  const ddpm = resolveRecipe({ variant: 'DDPM' }, 'model');
+  t.is(ddpm.inputPerturbation.gamma, 0);
+  t.like(ddpm.objective, { varianceType: 'fixed_large', lossType: 'mse', timestepSampler: 'uniform' });
+  const small = resolveRecipe({ variant: 'DDPM-IP', objective: { varianceType: 'fixed_small' } }, 'model');
+  t.is(small.objective.varianceType, 'fixed_small');
+  t.is(small.inputPerturbation.gamma, 0.1);
+  t.is(resolveRecipe({ variant: 'ADM-WD', optimizer: { weightDecay: 0.01 } }, 'model').inputPerturbation.gamma, 0);
+});
+
+test('without a variant its name follows from the fields', (t) => {
+  t.is(resolveRecipe({ inputPerturbation: { gamma: 0 } }, 'model').variant, 'ADM');
+  t.is(resolveRecipe({ inputPerturbation: { gamma: 0 }, optimizer: { weightDecay: 0.1 } }, 'model').variant, 'ADM-WD');
+  t.is(resolveRecipe({ objective: { varianceType: 'fixed_small' } }, 'model').variant, 'DDPM-IP');
+});
+
+test('explicit betas say how many timesteps there are', (t) => {
+  const recipe = resolveRecipe({ noiseSchedule: { name: 'custom', betas: [0.1, 0.2, 0.3] } }, 'model');
+  t.is(recipe.noiseSchedule.timesteps, 3);
+  t.deepEqual([...recipeBetas(recipe)], [0.1, 0.2, 0.3]);
+});
+
+const REFUSED: readonly [title: string, input: unknown, field: string][] = [
+  ['an unknown preset', { preset: 'cifar' }, 'preset'],
+  ['an unknown variant', { variant: 'unknown value 77' }, 'variant'],
+  ['a variant that is not built', { variant: 'ADM-GP' }, 'variant'],
+  ['an unknown field', { trainig: {} }, 'trainig'],
+  ['an unknown field inside', { training: { step: 5 } }, 'training.step'],
+  ['a section that is no object', { training: 5 }, 'training'],
+  ['a prototype as a field', JSON.parse('{"__proto__": {"a": 1}}'), '__proto__'],
+  ['an empty name', { name: '' }, 'name'],
+  ['a name that climbs', { name: '../x' }, 'name'],
+  ['a name of 300 characters', { name: 'a'.repeat(300) }, 'name'],
+  ['a name with a line break', { name: 'a\nb' }, 'name'],
+  ['a name with a direction mark', { name: 'a\u202eb' }, 'name'],
+  ['no steps', { training: { steps: 0 } }, 'training.steps'],
+  ['steps of -1 off the wire', { training: { steps: 4294967295 } }, 'training.steps'],
+  ['half a step', { training: { steps: 1.5 } }, 'training.steps'],
+  ['an empty batch', { training: { batchSize: 0 } }, 'training.batchSize'],
+  ['a microbatch that is no divisor', { training: { batchSize: 32, microbatchSize: 12 } }, 'training.microbatchSize'],
+  ['a negative seed', { training: { seed: '-1' } }, 'training.seed'],
+  ['a seed of 2^64', { training: { seed: '18446744073709551616' } }, 'training.seed'],
+  ['image size 0', { dataset: { imageSize: 0 } }, 'dataset.imageSize'],
+  ['an image size that the levels do not divide', { dataset: { imageSize: 30 } }, 'dataset.imageSize'],
+  ['two channels', { dataset: { channels: 2 } }, 'dataset.channels'],
+  ['a source of no kind', { dataset: { source: { path: '/x' } } }, 'dataset.source.kind'],
+  ['a folder without a path', { dataset: { source: { kind: 'folder', path: '' } } }, 'dataset.source.path'],
+  ['learning rate 0', { optimizer: { learningRate: 0 } }, 'optimizer.learningRate'],
+  ['learning rate NaN', { optimizer: { learningRate: NaN } }, 'optimizer.learningRate'],
+  ['learning rate 1e30', { optimizer: { learningRate: 1e30 } }, 'optimizer.learningRate'],
+  ['infinite weight decay', { optimizer: { weightDecay: Infinity } }, 'optimizer.weightDecay'],
+  ['a negative gamma', { inputPerturbation: { gamma: -0.1 } }, 'inputPerturbation.gamma'],
+  ['gamma NaN', { inputPerturbation: { gamma: NaN } }, 'inputPerturbation.gamma'],
+  ['gamma above 1', { inputPerturbation: { gamma: 1.1 } }, 'inputPerturbation.gamma'],
+  ['T 0', { noiseSchedule: { timesteps: 0 } }, 'noiseSchedule.timesteps'],
+  ['T 1e9', { noiseSchedule: { timesteps: 1e9 } }, 'noiseSchedule.timesteps'],
+  ['a beta of 0', { noiseSchedule: { name: 'custom', betas: [0.1, 0] } }, 'noiseSchedule.betas[1]'],
+  ['betas beside a named schedule', { noiseSchedule: { betas: [0.1] } }, 'noiseSchedule.betas'],
+  ['a custom schedule without betas', { noiseSchedule: { name: 'custom' } }, 'noiseSchedule.betas'],
+  ['channels that group norm cannot divide', { architecture: { modelChannels: 33 } }, 'architecture.modelChannels'],
+  ['no levels', { architecture: { channelMult: [] } }, 'architecture.channelMult'],
+  ['dropout 1', { architecture: { dropout: 1 } }, 'architecture.dropout'],
+  ['an EMA rate of 1', { ema: { rates: [1] } }, 'ema.rates[0]'],
+  ['no EMA rate', { ema: { rates: [] } }, 'ema.rates'],
+  ['classes without class folders', { architecture: { numClasses: 10 } }, 'architecture.numClasses'],
+  ['ADM-IP without perturbation', { variant: 'ADM-IP', inputPerturbation: { gamma: 0 } }, 'inputPerturbation.gamma'],
+  ['ADM with perturbation', { variant: 'ADM', inputPerturbation: { gamma: 0.1 } }, 'inputPerturbation.gamma'],
+  ['DDPM with a learned variance', { variant: 'DDPM', objective: { varianceType: 'learned_range' } }, 'objective.varianceType'],
+  ['ADM-WD without weight decay', { variant: 'ADM-WD' }, 'optimizer.weightDecay'],
+];
+
+for (const [title, input, field] of REFUSED) {
+  test(`refused by name: ${title}`, (t) => {
+    t.is(refusedFields(input)[0], field);
+  });
+}
+
+test('every refused field is named at once, with what was wanted and what came', (t) => {
+  const error = t.throws(() => resolveRecipe({ training: { steps: -1, batchSize: 'many' } }, 'model'), {
+    instanceOf: DiffusionError,
+  });
+  t.deepEqual(error.violations, [
+    { field: 'training.steps', description: 'wanted an integer from 1 to 1000000000; got -1' },
+    { field: 'training.batchSize', description: 'wanted an integer from 1 to 4096; got "many"' },
+  ]);
+});
+
+test('a resumed job may raise its steps and change its learning rate', (t) => {
+  const recipe = resolveRecipe({}, 'model');
+  const changed = changeRecipe(recipe, { training: { steps: 5000 }, optimizer: { learningRate: 1e-5 } });
+  t.is(changed.training.steps, 5000);
+  t.is(changed.optimizer.learningRate, 1e-5);
+  t.is(changed.training.batchSize, recipe.training.batchSize);
+});
+
+test('a resumed job refuses what alters the model, and names it', (t) => {
+  const recipe = resolveRecipe({}, 'model');
+  for (const [changes, field] of [
+    [{ architecture: { modelChannels: 64 } }, 'architecture.modelChannels'],
+    [{ noiseSchedule: { timesteps: 500 } }, 'noiseSchedule.timesteps'],
+    [{ dataset: { imageSize: 64 } }, 'dataset.imageSize'],
+    [{ inputPerturbation: { gamma: 0.2 } }, 'inputPerturbation.gamma'],
+    [{ training: { batchSize: 8 } }, 'training.batchSize'],
+  ] as const) {
+    const error = t.throws(() => changeRecipe(recipe, changes), { instanceOf: DiffusionError });
+    t.is(error.code, 'FAILED_PRECONDITION');
+    t.deepEqual(error.violations.map((each) => each.field), [field]);
+  }
+});
