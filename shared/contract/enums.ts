@@ -1,0 +1,100 @@
+/** Closed sets of words <-> the numbers that stand for them on the wire. */
+
+import {
+  LossType,
+  MeanType,
+  TimestepSampler,
+  Variant,
+  VarianceType,
+} from './generated/diffusion/types/v1/recipe.js';
+import { NoiseScheduleName } from './generated/diffusion/types/v1/noise.js';
+import { ImageFormat, Sampler } from './generated/diffusion/types/v1/sampling.js';
+import { JobFailureReason, JobState } from './generated/diffusion/trainer/v1/trainer.js';
+
+export interface EnumCodec<Word extends string, Wire extends number> {
+  /**
+   * The word of a wire value; undefined for 0, which means unset. A number without a word comes back as text
+   * such as "unknown value 77", so that the check of the field refuses it by name.
+   */
+  read(wire: number): Word | undefined;
+  write(word: Word): Wire;
+}
+
+function codec<const Words extends Record<string, number>>(
+  words: Words,
+): EnumCodec<keyof Words & string, Words[keyof Words]> {
+  type Word = keyof Words & string;
+  const byNumber = new Map<number, Word>(Object.entries(words).map(([word, wire]) => [wire, word]));
+  return {
+    read: (wire) => (wire === 0 ? undefined : (byNumber.get(wire) ?? (`unknown value ${wire}` as Word))),
+    write: (word) => words[word],
+  };
+}
+
+export const noiseScheduleNames = codec({
+  linear: NoiseScheduleName.NOISE_SCHEDULE_NAME_LINEAR,
+  cosine: NoiseScheduleName.NOISE_SCHEDULE_NAME_COSINE,
+  custom: NoiseScheduleName.NOISE_SCHEDULE_NAME_CUSTOM,
+});
+
+export const variants = codec({
+  DDPM: Variant.VARIANT_DDPM,
+  'DDPM-IP': Variant.VARIANT_DDPM_IP,
+  'DDPM-y': Variant.VARIANT_DDPM_Y,
+  ADM: Variant.VARIANT_ADM,
+  'ADM-IP': Variant.VARIANT_ADM_IP,
+  'ADM-GP': Variant.VARIANT_ADM_GP,
+  'ADM-WD': Variant.VARIANT_ADM_WD,
+});
+
+export const meanTypes = codec({ epsilon: MeanType.MEAN_TYPE_EPSILON });
+
+export const varianceTypes = codec({
+  fixed_small: VarianceType.VARIANCE_TYPE_FIXED_SMALL,
+  fixed_large: VarianceType.VARIANCE_TYPE_FIXED_LARGE,
+  learned_range: VarianceType.VARIANCE_TYPE_LEARNED_RANGE,
+});
+
+export const lossTypes = codec({
+  mse: LossType.LOSS_TYPE_MSE,
+  rescaled_mse: LossType.LOSS_TYPE_RESCALED_MSE,
+});
+
+export const timestepSamplers = codec({
+  uniform: TimestepSampler.TIMESTEP_SAMPLER_UNIFORM,
+  'loss-second-moment': TimestepSampler.TIMESTEP_SAMPLER_LOSS_SECOND_MOMENT,
+});
+
+export const samplers = codec({
+  ancestral: Sampler.SAMPLER_ANCESTRAL,
+  ddim: Sampler.SAMPLER_DDIM,
+});
+
+export const imageFormats = codec({
+  png: ImageFormat.IMAGE_FORMAT_PNG,
+  webp: ImageFormat.IMAGE_FORMAT_WEBP,
+  raw_float32: ImageFormat.IMAGE_FORMAT_RAW_FLOAT32,
+});
+
+export const jobStates = codec({
+  PENDING: JobState.JOB_STATE_PENDING,
+  RUNNING: JobState.JOB_STATE_RUNNING,
+  RETRYING: JobState.JOB_STATE_RETRYING,
+  SUCCEEDED: JobState.JOB_STATE_SUCCEEDED,
+  FAILED: JobState.JOB_STATE_FAILED,
+  CANCELLED: JobState.JOB_STATE_CANCELLED,
+});
+
+export const jobFailureReasons = codec({
+  DIVERGED: JobFailureReason.JOB_FAILURE_REASON_DIVERGED,
+  ENGINE_CRASH_LOOP: JobFailureReason.JOB_FAILURE_REASON_ENGINE_CRASH_LOOP,
+  ENGINE_START: JobFailureReason.JOB_FAILURE_REASON_ENGINE_START,
+  ENGINE_OUT_OF_MEMORY: JobFailureReason.JOB_FAILURE_REASON_ENGINE_OUT_OF_MEMORY,
+  DATASET_NOT_FOUND: JobFailureReason.JOB_FAILURE_REASON_DATASET_NOT_FOUND,
+  DATASET_EMPTY: JobFailureReason.JOB_FAILURE_REASON_DATASET_EMPTY,
+  DATASET_INVALID: JobFailureReason.JOB_FAILURE_REASON_DATASET_INVALID,
+  DATASET_CHANGED: JobFailureReason.JOB_FAILURE_REASON_DATASET_CHANGED,
+  STORAGE_UNAVAILABLE: JobFailureReason.JOB_FAILURE_REASON_STORAGE_UNAVAILABLE,
+  ATTEMPT_FENCED: JobFailureReason.JOB_FAILURE_REASON_ATTEMPT_FENCED,
+  INTERNAL: JobFailureReason.JOB_FAILURE_REASON_INTERNAL,
+});

@@ -1,0 +1,138 @@
+/** Training recipes <-> the wire. What a client left unset stays unset; the recipe room checks the values. */
+
+import type { PartialRecipe } from '../recipe/index.js';
+import {
+  lossTypes,
+  meanTypes,
+  noiseScheduleNames,
+  timestepSamplers,
+  variants,
+  varianceTypes,
+} from './enums.js';
+import type { Dataset, TrainingRecipe as WireRecipe } from './generated/diffusion/types/v1/recipe.js';
+
+/**
+ * A recipe as a client sent it, in the form of a recipe file.
+ *
+ * The result is unchecked (a wire enum of 77 or a NaN passes); hand it to `resolveRecipe` or `changeRecipe`.
+ */
+export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
+  if (wire === undefined) return {};
+  const { noiseSchedule, objective, architecture, optimizer, ema, training } = wire;
+  const unchecked = {
+    name: wire.name === '' ? undefined : wire.name,
+    preset: wire.preset === '' ? undefined : wire.preset,
+    variant: variants.read(wire.variant),
+    dataset: wire.dataset && datasetFromWire(wire.dataset),
+    noiseSchedule: noiseSchedule && {
+      name: noiseScheduleNames.read(noiseSchedule.name),
+      timesteps: noiseSchedule.timesteps,
+      betas: unlessEmpty(noiseSchedule.betas),
+    },
+    inputPerturbation: wire.inputPerturbation,
+    objective: objective && {
+      meanType: meanTypes.read(objective.meanType),
+      varianceType: varianceTypes.read(objective.varianceType),
+      lossType: lossTypes.read(objective.lossType),
+      timestepSampler: timestepSamplers.read(objective.timestepSampler),
+      rescaleTimesteps: objective.rescaleTimesteps,
+    },
+    architecture: architecture && {
+      ...architecture,
+      channelMult: unlessEmpty(architecture.channelMult),
+      attentionResolutions: unlessEmpty(architecture.attentionResolutions),
+    },
+    optimizer: optimizer && { ...optimizer, annealSteps: toNumber(optimizer.annealSteps) },
+    ema: ema && { rates: unlessEmpty(ema.rates), warmUp: ema.warmUp },
+    training: training && {
+      steps: toNumber(training.steps),
+      batchSize: training.batchSize,
+      microbatchSize: training.microbatchSize,
+      seed: training.seed?.toString(),
+      checkpointEverySteps: toNumber(training.checkpointEverySteps),
+      keepLast: training.keepLast,
+      keepEverySteps: toNumber(training.keepEverySteps),
+      sampleEverySteps: toNumber(training.sampleEverySteps),
+      logEverySteps: toNumber(training.logEverySteps),
+    },
+  };
+  return unchecked as PartialRecipe;
+}
+
+function datasetFromWire({ source, ...dataset }: Dataset): object {
+  switch (source?.$case) {
+    case undefined:
+      return dataset;
+    case 'twemoji':
+      return { ...dataset, source: { kind: 'twemoji' } };
+    case 'folder':
+      return { ...dataset, source: { kind: 'folder', ...source.value } };
+  }
+}
+
+/** @param betasSha256 Goes with the schedule where it is known; a client can compare it. */
+export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecipe {
+  const { dataset, noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } = recipe;
+  return {
+    name: recipe.name ?? '',
+    preset: recipe.preset ?? '',
+    variant: optional(recipe.variant, variants.write) ?? 0,
+    dataset: dataset && { ...dataset, source: sourceToWire(dataset.source) },
+    noiseSchedule: noiseSchedule && {
+      name: optional(noiseSchedule.name, noiseScheduleNames.write) ?? 0,
+      timesteps: noiseSchedule.timesteps,
+      betas: noiseSchedule.betas ?? [],
+      betasSha256,
+    },
+    inputPerturbation,
+    objective: objective && {
+      meanType: optional(objective.meanType, meanTypes.write) ?? 0,
+      varianceType: optional(objective.varianceType, varianceTypes.write) ?? 0,
+      lossType: optional(objective.lossType, lossTypes.write) ?? 0,
+      timestepSampler: optional(objective.timestepSampler, timestepSamplers.write) ?? 0,
+      rescaleTimesteps: objective.rescaleTimesteps,
+    },
+    architecture: architecture && {
+      ...architecture,
+      channelMult: architecture.channelMult ?? [],
+      attentionResolutions: architecture.attentionResolutions ?? [],
+    },
+    optimizer: optimizer && { ...optimizer, annealSteps: optional(optimizer.annealSteps, BigInt) },
+    ema: ema && { rates: ema.rates ?? [], warmUp: ema.warmUp },
+    training: training && {
+      ...training,
+      steps: optional(training.steps, BigInt),
+      seed: optional(training.seed, BigInt),
+      checkpointEverySteps: optional(training.checkpointEverySteps, BigInt),
+      keepEverySteps: optional(training.keepEverySteps, BigInt),
+      sampleEverySteps: optional(training.sampleEverySteps, BigInt),
+      logEverySteps: optional(training.logEverySteps, BigInt),
+    },
+  };
+}
+
+type PartialSource = NonNullable<PartialRecipe['dataset']>['source'];
+
+function sourceToWire(source: PartialSource): Dataset['source'] {
+  switch (source?.kind) {
+    case undefined:
+      return undefined;
+    case 'twemoji':
+      return { $case: 'twemoji', value: {} };
+    case 'folder':
+      return { $case: 'folder', value: { path: source.path ?? '', classFolders: source.classFolders } };
+  }
+}
+
+function optional<From, To>(value: From | undefined, convert: (value: From) => To): To | undefined {
+  return value === undefined ? undefined : convert(value);
+}
+
+// Beyond 2^53 a number would be another one; it is refused as out of range all the same.
+function toNumber(value: bigint | undefined): number | undefined {
+  return optional(value, Number);
+}
+
+function unlessEmpty<T>(values: T[]): T[] | undefined {
+  return values.length === 0 ? undefined : values;
+}

@@ -1,0 +1,58 @@
+/** What a service's process does around its server: a log, signals, and one clear line where it can't start. */
+
+import pino, { type Logger } from 'pino';
+
+import { DiffusionError } from '../foundation/index.js';
+
+export type ServiceLog = Logger;
+
+export interface RunningService {
+  /** The port that is listened on. */
+  readonly port: number;
+  /** Resolves when the last stream has ended and the last child is gone. */
+  stop(): Promise<void>;
+}
+
+/** A log of JSON lines on standard error. @param level As pino names them; "silent" for none. */
+export function serviceLog(service: string, level = 'info'): ServiceLog {
+  return pino({ name: service, level }, pino.destination({ dest: 2, sync: true }));
+}
+
+/**
+ * Runs a service until SIGTERM or SIGINT, then stops it and exits with 0; a second signal exits at once.
+ * A service that can't start exits with 1 and says why in one line, without a stack.
+ */
+export async function runService(name: string, start: (log: ServiceLog) => Promise<RunningService>): Promise<void> {
+  const log = serviceLog(name);
+  process.on('uncaughtException', (error) => {
+    log.fatal({ err: error }, 'uncaught error');
+    process.exit(1);
+  });
+  const service = await started(log, start);
+  log.info({ port: service.port }, 'listening');
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (stopping) process.exit(1);
+    stopping = true;
+    log.info({ signal }, 'stopping');
+    service.stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'could not stop cleanly');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function started(log: ServiceLog, start: (log: ServiceLog) => Promise<RunningService>): Promise<RunningService> {
+  try {
+    return await start(log);
+  } catch (error) {
+    if (error instanceof DiffusionError) log.fatal({ reason: error.reason }, error.message);
+    else log.fatal({ err: error }, 'the service could not start');
+    return process.exit(1);
+  }
+}
