@@ -1,0 +1,127 @@
+// Which room may import which, with the reason beside each rule. A room imports only rooms above it in this list.
+const ROOMS = [
+  ['foundation', 'Everything rests on it, so it rests on nothing of ours.'],
+  ['engine', 'Runs tensors for anyone: it must not know what they mean.'],
+  ['images', 'Turns bytes into pixels; where they come from is the data set’s matter.'],
+  ['dataset', 'Delivers batches; what is learned from them is not its business.'],
+  ['noise', 'The mathematics of noising holds for any network and any loss.'],
+  ['model', 'A network is a function of x_t, t and y; objectives and solvers are not part of it.'],
+  ['loss', 'Takes the network as a function, so that every objective is tested on a network of one line.'],
+  ['optimizer', 'Updates named parameters, whatever loss made the gradients.'],
+  ['recipe', 'Describes a job in words of the rooms above; running it is the services’ work.'],
+  ['checkpoint', 'Turns state into bytes and knows no disk.'],
+  ['store', 'Keeps bytes and knows no tensors.'],
+  ['sampler', 'Solvers take the network as a row predictor and hold none of the engine’s tensors.'],
+  ['measure', 'Looks at what the rooms above made; nothing they do may depend on it.'],
+  ['contract', 'The wire form of the rooms’ types: the rooms must not know that there is a wire.'],
+];
+const names = ROOMS.map(([name]) => name);
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...ROOMS.map(([name, comment], index) => ({
+      name: `order-${name}`,
+      severity: 'error',
+      comment,
+      from: { path: `^shared/${name}/` },
+      to: { path: `^(services|deploy|test)/|^shared/(${names.slice(index + 1).join('|')})/` },
+    })).filter(({ to }) => !to.path.endsWith('()/')),
+    {
+      name: 'known-rooms',
+      severity: 'error',
+      comment: 'A new room needs its place in the order above, or no rule holds for it.',
+      from: {},
+      to: { path: '^shared/', pathNot: `^shared/(${names.join('|')})/` },
+    },
+    {
+      name: 'through-the-index',
+      severity: 'error',
+      comment: 'A room’s promise is its index.ts; the rest may change without asking.',
+      from: { path: '^(?:shared|services)/([^/]+)/' },
+      to: { path: '^shared/([^/]+)/', pathNot: ['^shared/$1/', '^shared/[^/]+/index\\.ts$'] },
+    },
+    {
+      name: 'loss-and-sampler-without-a-model',
+      severity: 'error',
+      comment: 'They take the network as a function; importing one would tie them to it.',
+      from: { path: '^shared/(loss|sampler)/' },
+      to: { path: '^shared/model/' },
+    },
+    {
+      name: 'store-without-tensors',
+      severity: 'error',
+      comment: 'Stored bytes must not depend on what made them.',
+      from: { path: '^shared/store/' },
+      to: { path: '^shared/(engine|model|checkpoint)/' },
+    },
+    {
+      name: 'sampler-without-an-engine',
+      severity: 'error',
+      comment: 'Solvers are plain arithmetic over Float32Array, testable without TensorFlow.',
+      from: { path: '^shared/sampler/' },
+      to: { path: '^shared/engine/' },
+    },
+    {
+      name: 'services-apart',
+      severity: 'error',
+      comment: 'Services meet on the wire and in the store only, so that each can be deployed alone.',
+      from: { path: '^services/([^/]+)/' },
+      to: { path: '^services/', pathNot: '^services/$1/' },
+    },
+    onlyFrom(
+      'tensorflow',
+      'engine',
+      'node_modules/(@tensorflow|koffi)/',
+      'One room owns the runtime, so it can be exchanged.',
+    ),
+    onlyFrom(
+      'sharp',
+      'images',
+      'node_modules/sharp/',
+      'One room decodes images, with its limits against hostile ones.',
+    ),
+    onlyFrom('minio', 'store', 'node_modules/minio/', 'One room speaks S3, behind the store’s interface.'),
+    {
+      name: 'grpc-at-the-edge',
+      severity: 'error',
+      comment: 'The rooms must work without a wire.',
+      from: { path: '^shared/', pathNot: '^shared/contract/' },
+      to: { path: 'node_modules/(@grpc|grpc-health-check)/' },
+    },
+    {
+      name: 'no-circles',
+      severity: 'error',
+      comment: 'A circle has no first file to read.',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      comment: 'An import that isn’t found escapes every other rule.',
+      from: {},
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules/' },
+    exclude: { path: '/generated/' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+    },
+  },
+};
+
+function onlyFrom(name, room, path, comment) {
+  return {
+    name: `only-${room}-imports-${name}`,
+    severity: 'error',
+    comment,
+    from: { pathNot: `^shared/${room}/` },
+    to: { path },
+  };
+}

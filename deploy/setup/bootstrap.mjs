@@ -1,0 +1,162 @@
+/**
+ * The door of every npm script. Runs on a fresh clone, so it needs Node alone: installs the packages where they are
+ * missing or older than the lockfile, runs the set-up, then the command that was asked for.
+ */
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const HELP = `npm run setup [-- options]
+
+Prepares this checkout: npm packages, TensorFlow's native library (downloaded through pip, kept in a cache that
+all checkouts share), its Node addon, generated code, and the build. What is done already is skipped.
+
+  --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
+  --cpu         go back to the CPU build
+  --skip-build  don't compile to dist/
+  --test-tools  also build the MinIO server and grpcurl for the tests (needs Go)
+  --help        show this
+
+Environment:
+  IP_DIFFUSION_CACHE             the shared cache; default: ip-diffusion in the user's cache folder
+  IP_DIFFUSION_LIBTENSORFLOW     a folder with a libtensorflow of your own, instead of the download
+  CXX                            the C++ compiler; default: g++, c++ or clang++
+`;
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
+const bin = (path) => [process.execPath, join('node_modules', path)];
+const tsx = [process.execPath, '--import=tsx'];
+const ava = bin('ava/entrypoints/cli.mjs');
+const buf = bin('@bufbuild/buf/bin/buf');
+
+/** What `--then` runs, in turn, and the options that its set-up takes. */
+const COMMANDS = {
+  demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
+  test: { setup: ['--skip-build', '--test-tools'], run: (args) => [[...ava, ...args]] },
+  'test:golden': { setup: ['--skip-build'], run: (args) => [[...ava, 'test/golden/**/*.test.ts', ...args]] },
+  bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
+  check: {
+    setup: ['--skip-build'],
+    run: () => [
+      [...bin('typescript/bin/tsc'), '--noEmit'],
+      [...bin('eslint/bin/eslint.js'), '.'],
+      [...bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.'],
+      [
+        ...bin('dependency-cruiser/bin/dependency-cruise.mjs'),
+        '--config',
+        '.dependency-cruiser.cjs',
+        'shared',
+        'services',
+      ],
+      [...bin('knip/bin/knip.js')],
+      [...buf, 'lint', 'proto'],
+      ...(existsSync(join(root, 'proto/baseline.binpb'))
+        ? [[...buf, 'breaking', 'proto', '--against', 'proto/baseline.binpb']]
+        : []),
+    ],
+  },
+};
+
+let child;
+let interrupted = false;
+// Ctrl-C reaches the child from the terminal, but a signal to this process alone does not. The child gets SIGTERM, once:
+// a second SIGINT could be taken for the impatient user's.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    if (!interrupted) child?.kill('SIGTERM');
+    interrupted = true;
+  });
+}
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args) {
+  const then = args.indexOf('--then');
+  const options = then < 0 ? args : args.slice(0, then);
+  const name = then < 0 ? undefined : args[then + 1];
+  const rest = then < 0 ? [] : args.slice(then + 2);
+  if (options.includes('--help')) {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  const unknown = options.find((option) => !HELP.includes(`\n  ${option} `));
+  if (unknown !== undefined) return fail(`unknown option ${unknown}`, 'npm run setup -- --help lists them');
+  const command = name === undefined ? { setup: [], run: () => [] } : COMMANDS[name];
+  if (command === undefined)
+    return fail(`unknown command ${name}`, `use one of ${Object.keys(COMMANDS).join(', ')}`);
+
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  if (major < 20 || (major === 20 && minor < 19)) {
+    return fail(
+      `Node 20.19 or newer is needed; this is ${process.version}`,
+      'see https://nodejs.org, or use nvm',
+    );
+  }
+  return (
+    (await installPackages()) ||
+    (await run([...tsx, 'deploy/setup/setup.ts', ...options, ...command.setup])) ||
+    (await runAll(command.run(rest)))
+  );
+}
+
+/** Runs `npm ci` unless it has run to its end for this lockfile; npm ci empties node_modules, and the stamp with it. */
+async function installPackages() {
+  const stamp = join(root, 'node_modules', '.ip-diffusion-lock');
+  const lockfile = readFileSync(join(root, 'package-lock.json'));
+  const wanted = createHash('sha256')
+    .update(`${process.platform} ${process.arch}\n`)
+    .update(lockfile)
+    .digest('hex');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return 0;
+  console.log('setup: installing npm packages');
+  // Under `npm run`, the npm that runs; else the one on the path.
+  const npm = process.env.npm_execpath?.endsWith('.js')
+    ? [process.execPath, process.env.npm_execpath]
+    : ['npm'];
+  const code = await run([...npm, 'ci', '--include=dev', '--no-progress']);
+  if (code !== 0)
+    return interrupted
+      ? code
+      : fail('npm ci failed', "check the network and npm's registry (npm config get registry)", code);
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, wanted);
+  return 0;
+}
+
+/** Runs every command, even after one that failed, and returns the first failure's exit code. */
+async function runAll(commands) {
+  let first = 0;
+  const failed = [];
+  for (const command of commands) {
+    if (commands.length > 1) console.log(`\n> ${shortName(command)}`);
+    const code = await run(command);
+    if (interrupted) return code;
+    if (code !== 0) failed.push(shortName(command));
+    first ||= code;
+  }
+  if (commands.length > 1)
+    console.log(failed.length > 0 ? `\nfailed: ${failed.join(', ')}` : '\nall checks passed');
+  return first;
+}
+
+function shortName([, program, ...args]) {
+  return [program.replace(/^.*\/([^/.]+)[^/]*$/, '$1'), ...args].join(' ');
+}
+
+/** Runs one command on this terminal and returns its exit code. */
+function run([command, ...args]) {
+  if (interrupted) return Promise.resolve(130);
+  return new Promise((settle) => {
+    child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+    child.on('error', (error) => settle(fail(`${command} does not start: ${error.message}`, 'install it')));
+    child.on('close', (code, signal) => settle(signal === null ? code : 128 + constants.signals[signal]));
+  });
+}
+
+function fail(message, remedy, code = 1) {
+  console.error(`\nsetup: ${message}\nsetup: to remedy it: ${remedy}`);
+  return code;
+}

@@ -1,0 +1,194 @@
+/** Provides libtensorflow: downloaded through pip, checked, and unpacked into the cache; or a library of the user's own. */
+import { stat } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+
+import { requireCompiler } from './compiler.js';
+import type { SetupContext } from './context.js';
+import { fileSha256, sizesMatch, sizesUnder } from './digests.js';
+import { LIBRARY_VERSION, libraryBuild, libraryFiles } from './native-library-builds.js';
+import type { LibraryBuild, LibraryVariant } from './native-library-builds.js';
+import { SetupProblem } from './problem.js';
+import { publish, withScratch } from './publish.js';
+import { firstWorking, run } from './run.js';
+import { readJson, writeWhole } from './stamp.js';
+
+export interface NativeLibrary {
+  /** Holds the two libraries and `include/`. */
+  readonly directory: string;
+  /** The two libraries' file names: the C API, and what it rests on. */
+  readonly files: readonly [main: string, framework: string];
+  /** Changes whenever the library does. */
+  readonly identity: string;
+}
+
+const OWN_LIBRARY = 'IP_DIFFUSION_LIBTENSORFLOW';
+const OWN_LIBRARY_HINT = `or point ${OWN_LIBRARY} at a folder that holds libtensorflow_cc, libtensorflow_framework and include/`;
+
+// Of the wheel's 13,000 headers, only those that the C API includes, in whole folders.
+const HEADER_FOLDERS = ['tensorflow/c', 'tensorflow/core/platform', 'tsl/platform', 'xla/tsl/c'];
+
+const UNPACK = `
+import sys, zipfile
+wheel, target, *wanted = sys.argv[1:]
+with zipfile.ZipFile(wheel) as archive:
+    for member in archive.namelist():
+        if member.startswith(tuple(wanted)):
+            archive.extract(member, target)
+`;
+
+/**
+ * The library to compile against: the one that `IP_DIFFUSION_LIBTENSORFLOW` names, else the pinned build of this
+ * platform, which is downloaded where the cache lacks it.
+ *
+ * @throws SetupProblem where there is no build for this machine, or it can't be had.
+ */
+export async function provideNativeLibrary(
+  context: SetupContext,
+  variant: LibraryVariant,
+): Promise<NativeLibrary> {
+  const own = process.env[OWN_LIBRARY];
+  if (own) return ownLibrary(resolve(own));
+  const { platform, arch } = process;
+  const build = libraryBuild(platform, arch, variant);
+  if (build === undefined) {
+    throw new SetupProblem(
+      `no ${variant} build of libtensorflow is known for ${platform} on ${arch}`,
+      `use Linux on x64 or arm64, or macOS on arm64 (CUDA: Linux on x64), ${OWN_LIBRARY_HINT}`,
+    );
+  }
+  return cachedLibrary(context, build);
+}
+
+/** The unpacked build in the cache, downloaded first where it is missing or damaged. */
+export async function cachedLibrary(context: SetupContext, build: LibraryBuild): Promise<NativeLibrary> {
+  const name = `${LIBRARY_VERSION}-${build.name}-${build.sha256.slice(0, 12)}`;
+  const directory = join(context.cache, 'libtensorflow', name);
+  if (!(await isWhole(directory))) {
+    await withScratch(context, async (scratch) => {
+      const wheel = await download(context, build, scratch);
+      const unpacked = await unpack(context, wheel, scratch);
+      await publish(unpacked, directory, isWhole);
+    });
+  }
+  return { directory, files: libraryFiles(process.platform), identity: build.sha256 };
+}
+
+async function download(context: SetupContext, build: LibraryBuild, scratch: string): Promise<string> {
+  if (isMusl()) {
+    throw new SetupProblem(
+      "libtensorflow's builds need glibc, and this system has another C library",
+      `use a distribution with glibc (Debian, Ubuntu, Fedora), ${OWN_LIBRARY_HINT}`,
+    );
+  }
+  const size = megabytes(build.bytes);
+  await requirePip(context);
+  // Asked for now, so that nobody waits for a download that can't be used.
+  await requireCompiler(context);
+  context.say(`downloading libtensorflow ${LIBRARY_VERSION} (${build.package}, ${size} MB) through pip`);
+  if (build.untried) context.say(build.untried);
+  const stopReporting = reportBytes(context, scratch, build.bytes);
+  try {
+    const options = '--no-deps --only-binary=:all: --no-cache-dir --disable-pip-version-check';
+    const target = `--python-version 311 --implementation cp --abi cp311 --platform ${build.platformTag}`;
+    const args = `-m pip download ${options} ${target} ${build.package}==${LIBRARY_VERSION}`.split(' ');
+    const quiet = process.stdout.isTTY ? [] : ['--quiet'];
+    await run(context, 'python3', [...args, ...quiet, '--dest', scratch], {
+      // pip's own temporary files then lie where they are cleaned up, and where there is room for them.
+      env: { ...process.env, TMPDIR: scratch },
+      shown: true,
+      task: `downloading ${build.package} ${LIBRARY_VERSION} through pip`,
+      remedy: `check the network and pip's index (python3 -m pip config list) and run this again, ${OWN_LIBRARY_HINT}`,
+    });
+  } finally {
+    stopReporting();
+  }
+  const wheel = join(scratch, build.wheel);
+  const sha256 = await fileSha256(wheel, context.signal);
+  if (sha256 !== build.sha256) {
+    throw new SetupProblem(
+      `${build.wheel} has the wrong SHA-256: wanted ${build.sha256}; got ${sha256}`,
+      `nothing of it was kept; check which index pip uses (python3 -m pip config list), ${OWN_LIBRARY_HINT}`,
+    );
+  }
+  return wheel;
+}
+
+async function unpack(context: SetupContext, wheel: string, scratch: string): Promise<string> {
+  context.say('unpacking the libraries and headers');
+  const libraries = libraryFiles(process.platform).map((file) => `tensorflow/${file}`);
+  const headers = HEADER_FOLDERS.map((folder) => `tensorflow/include/${folder}/`);
+  await run(context, 'python3', ['-c', UNPACK, wheel, scratch, ...libraries, ...headers], {
+    task: 'unpacking the wheel',
+    remedy: `make sure that the disk of ${context.cache} has 2 GB free, and run this again`,
+  });
+  const unpacked = join(scratch, 'tensorflow');
+  await writeWhole(contentsPath(unpacked), JSON.stringify(await sizesUnder(unpacked)));
+  return unpacked;
+}
+
+/** Whether a folder of the cache holds every file that was unpacked into it. */
+async function isWhole(directory: string): Promise<boolean> {
+  const sizes = await readJson<Record<string, number>>(contentsPath(directory));
+  return sizes !== undefined && (await sizesMatch(directory, sizes));
+}
+
+function contentsPath(directory: string): string {
+  return join(directory, 'contents.json');
+}
+
+async function ownLibrary(directory: string): Promise<NativeLibrary> {
+  const files = libraryFiles(process.platform);
+  const facts = await Promise.all(
+    [...files, 'include/tensorflow/c/c_api.h'].map(async (file) => {
+      const info = await stat(join(directory, file)).catch(() => undefined);
+      if (info === undefined) {
+        throw new SetupProblem(
+          `${OWN_LIBRARY} is ${directory}, which has no ${file}`,
+          `point it at a folder that holds ${files.join(', ')} and include/, such as the "tensorflow" folder of an installed Python package`,
+        );
+      }
+      return `${file} ${info.size} ${info.mtimeMs}`;
+    }),
+  );
+  return { directory, files, identity: [directory, ...facts].join('\n') };
+}
+
+async function requirePip(context: SetupContext): Promise<void> {
+  if ((await firstWorking(context, ['python3'], ['-m', 'pip', '--version'])) !== undefined) return;
+  throw new SetupProblem(
+    'Python 3 with pip was not found; it downloads the native library',
+    `install it (Debian and Ubuntu: apt-get install python3-pip; Fedora: dnf install python3-pip; macOS: brew install python), ${OWN_LIBRARY_HINT}`,
+  );
+}
+
+/** Says every few seconds how much has come, where pip draws no progress bar. */
+function reportBytes(context: SetupContext, scratch: string, total: number): () => void {
+  if (process.stdout.isTTY) return () => undefined;
+  let last = 0;
+  const timer = setInterval(() => {
+    void largestFile(scratch).then((bytes) => {
+      if (bytes > last) context.say(`${megabytes(bytes)} of ${megabytes(total)} MB`);
+      last = Math.max(last, bytes);
+    });
+  }, 3000);
+  return () => {
+    clearInterval(timer);
+  };
+}
+
+/** Size of the largest file, which is the wheel as far as it has come: pip copies it within the folder at the end. */
+async function largestFile(folder: string): Promise<number> {
+  // Files come and go while they are looked at.
+  const sizes = await sizesUnder(folder).catch(() => ({}));
+  return Math.max(0, ...Object.values(sizes));
+}
+
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
+}
+
+function isMusl(): boolean {
+  if (process.platform !== 'linux') return false;
+  const report = process.report.getReport() as unknown as { header: { glibcVersionRuntime?: string } };
+  return report.header.glibcVersionRuntime === undefined;
+}

@@ -1,0 +1,61 @@
+/** The set-up past npm's packages: native library, addon, generated code, build. What is done already is skipped. */
+import { join } from 'node:path';
+
+import { provideAddon } from './addon.js';
+import { provideBuild } from './build.js';
+import { cacheDirectory } from './context.js';
+import type { SetupContext } from './context.js';
+import { provideNativeLibrary } from './native-library.js';
+import type { LibraryVariant } from './native-library-builds.js';
+import { SetupProblem } from './problem.js';
+import { provideGeneratedCode } from './protobuf.js';
+import { readJson, writeWhole } from './stamp.js';
+import { prepareTestTools } from './test-tools.js';
+
+const options = new Set(process.argv.slice(2));
+const interrupted = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => {
+    interrupted.abort();
+  });
+}
+const context: SetupContext = {
+  root: join(import.meta.dirname, '..', '..'),
+  cache: cacheDirectory(),
+  signal: interrupted.signal,
+  say: (line) => {
+    console.log(`setup: ${line}`);
+  },
+};
+
+try {
+  const startedMs = performance.now();
+  const library = await provideNativeLibrary(context, await chosenVariant());
+  await provideAddon(context, library);
+  await provideGeneratedCode(context);
+  if (!options.has('--skip-build')) await provideBuild(context);
+  if (options.has('--test-tools')) await prepareTestTools(context);
+  context.say(`ready (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`);
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+/** What was asked for now, else the last time, else the CPU build. */
+async function chosenVariant(): Promise<LibraryVariant> {
+  const path = join(context.root, '.setup', 'variant.json');
+  const remembered = await readJson<LibraryVariant>(path);
+  const asked = options.has('--cuda') ? 'cuda' : options.has('--cpu') ? 'cpu' : undefined;
+  if (asked !== undefined && asked !== remembered) await writeWhole(path, JSON.stringify(asked));
+  return asked ?? remembered ?? 'cpu';
+}
+
+function report(error: unknown): number {
+  if (interrupted.signal.aborted) {
+    console.error('\nsetup: interrupted; run it again to go on');
+    return 130;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  console.error(`\nsetup: ${message}`);
+  if (error instanceof SetupProblem) console.error(`setup: to remedy it: ${error.remedy}`);
+  return 1;
+}

@@ -1,0 +1,24 @@
+/** A set-up context over a new empty folder, and the lines it was told. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { ExecutionContext } from 'ava';
+
+import type { SetupContext } from '../../../deploy/setup/context.js';
+
+export interface TestContext extends SetupContext {
+  readonly said: readonly string[];
+}
+
+export async function testContext(t: ExecutionContext): Promise<TestContext> {
+  const folder = await mkdtemp(join(tmpdir(), 'setup-test-'));
+  t.teardown(() => rm(folder, { recursive: true, force: true }));
+  const said: string[] = [];
+  return {
+    root: join(import.meta.dirname, '..', '..', '..'),
+    cache: folder,
+    signal: new AbortController().signal,
+    say: (line) => said.push(line),
+    said,
+  };
+}
