@@ -1,0 +1,167 @@
+/** The manifest of a checkpoint: what it holds, how it was trained, and where training stood. */
+
+import { z } from 'zod';
+import { DiffusionError, describeValue } from '../foundation/index.js';
+import type { FieldViolation } from '../foundation/index.js';
+import { canonicalJson } from './canonical-json.js';
+import { parseStrictJson } from './strict-json.js';
+
+/** The version this build writes, and the newest that it reads. */
+export const manifestFormatVersion = 1;
+
+const MAX_DEPTH = 32;
+
+// Each message is the noun behind "wanted".
+const count = integerFrom(0, 'a non-negative integer');
+const positive = integerFrom(1, 'a positive integer');
+const rate = z.number('a number in [0, 1)').gte(0, 'a number in [0, 1)').lt(1, 'a number in [0, 1)');
+const beta = z.number('a number in (0, 1]').gt(0, 'a number in (0, 1]').lte(1, 'a number in (0, 1]');
+const strength = z.number('a non-negative number').gte(0, 'a non-negative number');
+const sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits');
+const text = z.string().min(1, 'a text of 1 to 256 characters').max(256, 'a text of 1 to 256 characters');
+
+const objectSchema = z.object({
+  name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,127}$/, 'an object name'),
+  size: count,
+  sha256,
+});
+
+const headSchema = z.object({ formatVersion: positive });
+
+const bodySchema = z.object({
+  job: text,
+  model: text,
+  step: count,
+  attempt: positive,
+  createdAt: z.iso.datetime('an ISO 8601 time in UTC'),
+  parent: count.nullable(),
+  objects: z
+    .array(objectSchema)
+    .min(1, '1 to 64 objects')
+    .max(64, '1 to 64 objects')
+    .refine(
+      (objects) => new Set(objects.map((object) => object.name)).size === objects.length,
+      'names that differ',
+    ),
+  schedule: z.object({
+    name: text,
+    timesteps: positive,
+    betasSha256: sha256,
+    betas: z.array(beta).optional(),
+  }),
+  gamma: strength,
+  counters: z.object({ step: count, samplesSeen: count, epoch: count, position: count }).catchall(count),
+  datasetManifestSha256: sha256,
+  emaRates: z.array(rate),
+  engine: z.object({ name: text, version: text, build: text, platform: text, threads: count }),
+  // Opaque here: the recipe room alone knows its fields.
+  recipe: z
+    .unknown()
+    .refine((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object'),
+});
+
+/** One object of a checkpoint; `size` in bytes. */
+export type ManifestObject = Readonly<z.infer<typeof objectSchema>>;
+
+/**
+ * A checkpoint's manifest. `step` counts optimizer updates; `parent` is the step that training resumed from or went
+ * through last, null for the first; `counters` are what resumption needs beside the tensors.
+ */
+export type Manifest<Recipe> = Readonly<Omit<z.infer<typeof bodySchema>, 'recipe'>> & {
+  readonly recipe: Recipe;
+};
+
+/**
+ * Writes a manifest as canonical JSON; equal manifests give equal bytes.
+ *
+ * @throws INTERNAL where a field is not what `decodeManifest` would accept.
+ */
+export function encodeManifest(manifest: Manifest<object>): Uint8Array {
+  const checked = bodySchema.safeParse(manifest, { error: wantedType });
+  if (!checked.success)
+    throw new DiffusionError('INTERNAL', messageOf(violationsOf(checked.error, manifest)));
+  return Buffer.from(canonicalJson({ ...checked.data, formatVersion: manifestFormatVersion }), 'utf8');
+}
+
+/**
+ * Reads a manifest; fields that this version does not know are left out.
+ *
+ * @param parseRecipe the recipe room's check of the opaque recipe; an INVALID_ARGUMENT of it becomes DATA_LOSS.
+ * @throws DATA_LOSS (reason MANIFEST_INVALID) naming every bad field; FAILED_PRECONDITION (reason
+ * MANIFEST_VERSION) for a format newer than this build's, naming both versions.
+ */
+export function decodeManifest<Recipe>(
+  bytes: Uint8Array,
+  parseRecipe: (recipe: unknown) => Recipe,
+): Manifest<Recipe> {
+  const json = parseJson(bytes);
+  const { formatVersion } = check(headSchema, json);
+  if (formatVersion > manifestFormatVersion) {
+    throw new DiffusionError(
+      'FAILED_PRECONDITION',
+      `manifest, formatVersion: wanted at most ${manifestFormatVersion}; got ${formatVersion}, written by a newer build`,
+      { reason: 'MANIFEST_VERSION' },
+    );
+  }
+  const body = check(bodySchema, json);
+  return { ...body, recipe: checkRecipe(body.recipe, parseRecipe) };
+}
+
+function parseJson(bytes: Uint8Array): unknown {
+  try {
+    return parseStrictJson(bytes, MAX_DEPTH);
+  } catch (error) {
+    const got = error instanceof Error ? error.message : String(error);
+    throw invalid([
+      { field: '', description: `wanted JSON in UTF-8 without duplicate keys; got ${describeValue(got)}` },
+    ]);
+  }
+}
+
+function check<Schema extends z.ZodType>(schema: Schema, json: unknown): z.infer<Schema> {
+  const checked = schema.safeParse(json, { error: wantedType });
+  if (!checked.success) throw invalid(violationsOf(checked.error, json));
+  return checked.data;
+}
+
+function checkRecipe<Recipe>(recipe: unknown, parseRecipe: (recipe: unknown) => Recipe): Recipe {
+  try {
+    return parseRecipe(recipe);
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.code !== 'INVALID_ARGUMENT') throw error;
+    throw invalid(
+      error.violations.map(({ field, description }) => ({ field: `recipe.${field}`, description })),
+    );
+  }
+}
+
+function integerFrom(least: number, wanted: string): z.ZodNumber {
+  return z.number(wanted).int(wanted).gte(least, wanted);
+}
+
+/** Speaks for the schemas without a message of their own: objects, lists and texts of a wrong type. */
+function wantedType(issue: z.core.$ZodRawIssue): string | undefined {
+  return issue.code === 'invalid_type' ? issue.expected : undefined;
+}
+
+function violationsOf(error: z.ZodError, json: unknown): FieldViolation[] {
+  return error.issues.map(({ path, message }) => ({
+    field: path.join('.'),
+    description: `wanted ${message}; got ${describeValue(valueAt(json, path))}`,
+  }));
+}
+
+function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) => (typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined),
+    json,
+  );
+}
+
+function messageOf(violations: readonly FieldViolation[]): string {
+  return `manifest: ${violations.map(({ field, description }) => (field === '' ? description : `${field}: ${description}`)).join('; ')}`;
+}
+
+function invalid(violations: readonly FieldViolation[]): DiffusionError {
+  return new DiffusionError('DATA_LOSS', messageOf(violations), { reason: 'MANIFEST_INVALID', violations });
+}

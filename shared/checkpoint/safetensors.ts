@@ -1,0 +1,211 @@
+/** Tensors <-> bytes in the safetensors format, with every rule of the format checked before a tensor is made. */
+
+import { DiffusionError, describeValue } from '../foundation/index.js';
+import { parseStrictJson } from './strict-json.js';
+import { elementSize, isStoredDtype, storedDtypes, tensorOverBytes } from './tensor-data.js';
+import type { StoredDtype, TensorData } from './tensor-data.js';
+
+/** What a file may hold at most; a file past a limit is refused as DATA_LOSS. */
+export interface SafetensorsLimits {
+  readonly maxHeaderBytes: number;
+  readonly maxTensors: number;
+  readonly maxNameLength: number;
+  readonly maxDimensions: number;
+}
+
+export const defaultSafetensorsLimits: SafetensorsLimits = {
+  maxHeaderBytes: 1024 * 1024,
+  maxTensors: 4096,
+  maxNameLength: 256,
+  maxDimensions: 8,
+};
+
+export interface DecodedSafetensors {
+  /** In the order in which the data lie in the file. */
+  readonly tensors: Map<string, TensorData>;
+  readonly metadata: Map<string, string>;
+}
+
+interface Entry {
+  readonly name: string;
+  readonly dtype: StoredDtype;
+  readonly shape: readonly number[];
+  readonly start: number;
+  readonly end: number;
+}
+
+const LENGTH_BYTES = 8;
+/** Root, tensor, its shape. */
+const HEADER_DEPTH = 3;
+const METADATA = '__metadata__';
+
+/**
+ * Writes tensors and metadata as one safetensors file; equal input gives equal bytes, in whatever order it comes.
+ *
+ * Tensors lie by falling element size, then by name, and the data begin at a multiple of 8, so that every tensor
+ * is aligned for its typed array.
+ *
+ * @throws INTERNAL where a shape and its data disagree.
+ */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, TensorData>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const ordered = [...tensors].sort(
+    ([nameA, a], [nameB, b]) => elementSize(b.dtype) - elementSize(a.dtype) || compareText(nameA, nameB),
+  );
+  const parts: string[] = [];
+  const metadataEntries = Object.entries(metadata).sort(([a], [b]) => compareText(a, b));
+  if (metadataEntries.length > 0) parts.push(`"${METADATA}":${jsonObject(metadataEntries)}`);
+  let end = 0;
+  for (const [name, { dtype, shape, data }] of ordered) {
+    const elements = shape.reduce((product, dimension) => product * dimension, 1);
+    if (name === METADATA || elements !== data.length) {
+      const wanted = `${elements} elements for the shape [${shape.join(', ')}]`;
+      throw new DiffusionError(
+        'INTERNAL',
+        `tensor ${describeValue(name)}: wanted ${wanted}; got ${data.length}`,
+      );
+    }
+    const start = end;
+    end += data.byteLength;
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [start, end] })}`);
+  }
+  const header = Buffer.from(`{${parts.join(',')}}`, 'utf8');
+  const dataStart = LENGTH_BYTES + Math.ceil(header.length / 8) * 8;
+  const bytes = new Uint8Array(dataStart + end).fill(0x20, LENGTH_BYTES, dataStart);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true);
+  bytes.set(header, LENGTH_BYTES);
+  let position = dataStart;
+  for (const [, { data }] of ordered) {
+    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), position);
+    position += data.byteLength;
+  }
+  return bytes;
+}
+
+/**
+ * Reads a safetensors file; the tensors are views on `bytes` wherever alignment permits.
+ *
+ * @throws DATA_LOSS (reason SAFETENSORS_INVALID) on any departure from the format or a limit, before any tensor is made.
+ * Source: https://github.com/huggingface/safetensors, README "Format", and `validate` of its tensor.rs.
+ */
+export function decodeSafetensors(
+  bytes: Uint8Array,
+  limits: SafetensorsLimits = defaultSafetensorsLimits,
+): DecodedSafetensors {
+  const headerLength = readHeaderLength(bytes, limits);
+  const dataStart = LENGTH_BYTES + headerLength;
+  const header = parseHeader(bytes.subarray(LENGTH_BYTES, dataStart));
+  const metadata = new Map<string, string>();
+  const entries: Entry[] = [];
+  const fields = Object.entries(header);
+  if (fields.length > limits.maxTensors + 1)
+    throw fault('header', `at most ${limits.maxTensors} tensors`, fields.length);
+  for (const [name, value] of fields) {
+    if (name === METADATA) readMetadata(value, metadata);
+    else entries.push(readEntry(name, value, limits));
+  }
+  entries.sort((a, b) => a.start - b.start || a.end - b.end);
+  checkContiguous(entries, bytes.length - dataStart);
+  const tensors = new Map<string, TensorData>();
+  for (const { name, dtype, shape, start, end } of entries) {
+    tensors.set(name, tensorOverBytes(dtype, shape, bytes.subarray(dataStart + start, dataStart + end)));
+  }
+  return { tensors, metadata };
+}
+
+function readHeaderLength(bytes: Uint8Array, { maxHeaderBytes }: SafetensorsLimits): number {
+  if (bytes.length < LENGTH_BYTES) throw fault('file', `at least ${LENGTH_BYTES} bytes`, bytes.length);
+  const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
+  const most = Math.min(maxHeaderBytes, bytes.length - LENGTH_BYTES);
+  if (length < 2n || length > BigInt(most)) throw fault('header', `a length from 2 to ${most} bytes`, length);
+  return Number(length);
+}
+
+function parseHeader(bytes: Uint8Array): object {
+  // The format allows white space only after the header, never before it.
+  if (bytes[0] !== 0x7b) throw fault('header', 'JSON that begins with "{"', `byte ${bytes[0] ?? 0}`);
+  try {
+    return parseStrictJson(bytes, HEADER_DEPTH) as object;
+  } catch (error) {
+    throw fault(
+      'header',
+      'JSON in UTF-8 without duplicate keys',
+      error instanceof Error ? error.message : error,
+    );
+  }
+}
+
+function readMetadata(value: unknown, metadata: Map<string, string>): void {
+  if (!isRecord(value)) throw fault(METADATA, 'an object of strings', value);
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text !== 'string') throw fault(`${METADATA}.${key.slice(0, 64)}`, 'a string', text);
+    metadata.set(key, text);
+  }
+}
+
+function readEntry(name: string, value: unknown, limits: SafetensorsLimits): Entry {
+  const where = `tensor ${describeValue(name)}`;
+  if (name.length > limits.maxNameLength) {
+    throw fault(where, `a name of at most ${limits.maxNameLength} characters`, name.length);
+  }
+  if (!isRecord(value)) throw fault(where, 'an object', value);
+  const { dtype, shape, data_offsets: offsets } = value;
+  if (!isStoredDtype(dtype)) throw fault(`${where}, dtype`, storedDtypes.join(', '), dtype);
+  if (!isSizes(shape) || shape.length > limits.maxDimensions) {
+    throw fault(`${where}, shape`, `at most ${limits.maxDimensions} non-negative integers`, shape);
+  }
+  const [start, end] = isSizes(offsets) && offsets.length === 2 ? offsets : [];
+  if (start === undefined || end === undefined || end < start) {
+    throw fault(
+      `${where}, data_offsets`,
+      'two non-negative integers, the first not above the second',
+      offsets,
+    );
+  }
+  // In BigInt, because the product of eight dimensions may pass 2^53.
+  const wanted = shape.reduce((product, size) => product * BigInt(size), BigInt(elementSize(dtype)));
+  if (wanted !== BigInt(end - start)) {
+    throw fault(where, `${wanted} bytes for ${dtype} [${shape.join(', ')}]`, end - start);
+  }
+  return { name, dtype, shape, start, end };
+}
+
+/** Every byte of the data belongs to exactly one tensor: no hole, no overlap, nothing after the last. */
+function checkContiguous(entries: readonly Entry[], dataLength: number): void {
+  let position = 0;
+  for (const { name, start, end } of entries) {
+    if (start !== position)
+      throw fault(`tensor ${describeValue(name)}`, `data from offset ${position}`, start);
+    position = end;
+  }
+  if (position !== dataLength) throw fault('file', `${position} bytes of tensor data`, dataLength);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
+}
+
+function jsonObject(entries: readonly (readonly [string, string])[]): string {
+  return `{${entries.map(([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`).join(',')}}`;
+}
+
+function fault(where: string, wanted: string, got: unknown): DiffusionError {
+  return new DiffusionError(
+    'DATA_LOSS',
+    `safetensors, ${where}: wanted ${wanted}; got ${describeValue(got)}`,
+    {
+      reason: 'SAFETENSORS_INVALID',
+    },
+  );
+}

@@ -1,0 +1,97 @@
+/** A lock between processes on one folder that survives its holder's death. */
+
+import { randomInt } from 'node:crypto';
+import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { createFile } from './local-files.js';
+import { isOwnerGone, ownerText } from './local-owner.js';
+import { codeOf, throwIfAborted } from './store-errors.js';
+
+/** Far longer than anyone holds the lock; past it, a holder on another host counts as dead. */
+const HOLD_LIMIT_MS = 30_000;
+const FREE = '.free';
+
+/** A file of the ticket folder: its number, and whether its holder gave it back. */
+interface Ticket {
+  readonly number: number;
+  readonly free: boolean;
+}
+
+export interface LockFolders {
+  readonly tickets: string;
+  readonly temp: string;
+}
+
+/**
+ * Runs `work` while no other holder of the same folder runs.
+ *
+ * The lock is the ticket with the highest number: held by the process that it names, or free. Taking it means to
+ * create the next number once the highest is free or its owner gone. The highest is never deleted, so a process that
+ * slept through others' turns finds another ticket not below its own and stands back. Giving it back is a rename,
+ * because that works on a full disk.
+ */
+export async function withLock<T>(
+  folders: LockFolders,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const path = ticketPath(folders, await acquire(folders, signal));
+  try {
+    return await work();
+  } finally {
+    await rename(path, path + FREE).catch(ignoreMissing);
+  }
+}
+
+async function acquire(folders: LockFolders, signal: AbortSignal | undefined): Promise<number> {
+  for (;;) {
+    throwIfAborted(signal);
+    const highest = Math.max(0, ...(await ticketsOf(folders)).map(({ number }) => number));
+    if (!(await isFree(folders, highest))) {
+      await setTimeout(randomInt(2, 10));
+      continue;
+    }
+    const number = highest + 1;
+    const mine = ticketPath(folders, number);
+    if (!(await createFile(folders.temp, mine, Buffer.from(ownerText)))) continue;
+    const tickets = await ticketsOf(folders);
+    if (tickets.some((other) => other.number > number || (other.number === number && other.free))) {
+      await rm(mine, { force: true });
+      continue;
+    }
+    for (const other of tickets.filter((ticket) => ticket.number < number)) {
+      await rm(ticketPath(folders, other.number) + (other.free ? FREE : ''), { force: true });
+    }
+    return number;
+  }
+}
+
+async function isFree(folders: LockFolders, number: number): Promise<boolean> {
+  if (number === 0) return true;
+  const path = ticketPath(folders, number);
+  try {
+    const { mtimeMs } = await stat(path);
+    return isOwnerGone(await readFile(path, 'utf8'), mtimeMs, HOLD_LIMIT_MS);
+  } catch (error) {
+    ignoreMissing(error);
+    // Given back, or outrun by a higher one, which the next look finds.
+    return stat(path + FREE).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+async function ticketsOf({ tickets }: LockFolders): Promise<Ticket[]> {
+  const names = await readdir(tickets);
+  return names.map((name) => ({ number: Number.parseInt(name, 10), free: name.endsWith(FREE) }));
+}
+
+function ticketPath({ tickets }: LockFolders, number: number): string {
+  return join(tickets, String(number));
+}
+
+function ignoreMissing(error: unknown): void {
+  if (codeOf(error) !== 'ENOENT') throw error;
+}

@@ -1,0 +1,190 @@
+/** A store in a local folder: write, fsync, rename or link. */
+
+import { open, readdir } from 'node:fs/promises';
+import type { Dirent } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { DiffusionError } from '../foundation/index.js';
+import { sha256Of } from './digest.js';
+import { checkKey, checkPrefix, isSegment } from './keys.js';
+import { createFile, makeFolder, removeFile, replaceFile, sweepTemp } from './local-files.js';
+import { withLock } from './local-lock.js';
+import type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
+import {
+  codeOf,
+  keyText,
+  lostCondition,
+  notFound,
+  storeError,
+  throwIfAborted,
+  tooLarge,
+} from './store-errors.js';
+import type { StoreFault } from './store-errors.js';
+
+export interface LocalStoreSettings {
+  /** Made where it does not exist. */
+  readonly folder: string;
+}
+
+/** No key begins with a dot, so nothing in here is ever an object. */
+const OWN_FOLDER = '.store';
+
+/**
+ * Opens the store in a folder, and removes what writers that died have left there.
+ *
+ * @throws FAILED_PRECONDITION, UNAVAILABLE or RESOURCE_EXHAUSTED where the folder can't be made or written.
+ */
+export async function openLocalStore(settings: LocalStoreSettings): Promise<ObjectStore> {
+  const folder = resolve(settings.folder);
+  const temp = join(folder, OWN_FOLDER, 'temp');
+  const tickets = join(folder, OWN_FOLDER, 'lock');
+  const description = `local folder ${folder}`;
+
+  async function guarded<T>(action: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> {
+    throwIfAborted(signal);
+    try {
+      return await work();
+    } catch (error) {
+      if (error instanceof DiffusionError) throw error;
+      throw storeError(description, action, localFault(error));
+    }
+  }
+
+  async function read(key: string, maxBytes: number): Promise<StoredObject> {
+    const file = await openObject(key);
+    try {
+      const { size } = await file.stat();
+      if (size > maxBytes) throw storeError(description, keyText('get', key), tooLarge(maxBytes, size));
+      // Its own memory rather than a slice of Node's pool, so that views on it are aligned.
+      const bytes = new Uint8Array(size);
+      for (let filled = 0; filled < size;) {
+        const { bytesRead } = await file.read(bytes, filled, size - filled, filled);
+        if (bytesRead === 0) throw new Error(`the file ended at ${filled} of ${size} bytes`);
+        filled += bytesRead;
+      }
+      return { bytes, etag: await sha256Of(bytes) };
+    } finally {
+      await file.close();
+    }
+  }
+
+  async function openObject(key: string): Promise<Awaited<ReturnType<typeof open>>> {
+    try {
+      const file = await open(join(folder, key), 'r');
+      if ((await file.stat()).isFile()) return file;
+      await file.close();
+    } catch (error) {
+      if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error))) throw error;
+    }
+    throw storeError(description, keyText('read', key), notFound);
+  }
+
+  async function replaceMatching(key: string, bytes: Uint8Array, etag: string): Promise<boolean> {
+    const standing = await read(key, Infinity).catch((error: unknown) => {
+      if (error instanceof DiffusionError && error.code === 'NOT_FOUND') return undefined;
+      throw error;
+    });
+    if (standing?.etag !== etag) return false;
+    await replaceFile(temp, join(folder, key), bytes);
+    return true;
+  }
+
+  async function write(
+    key: string,
+    bytes: Uint8Array,
+    { ifNoneMatch, ifMatch, signal }: PutOptions,
+  ): Promise<boolean> {
+    if (ifNoneMatch === true) return createFile(temp, join(folder, key), bytes);
+    if (ifMatch !== undefined) {
+      return withLock({ tickets, temp }, signal, () => replaceMatching(key, bytes, ifMatch));
+    }
+    await replaceFile(temp, join(folder, key), bytes);
+    return true;
+  }
+
+  async function* walk(prefix: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
+    throwIfAborted(signal);
+    for (const name of await entriesOf(join(folder, prefix))) {
+      if (name.endsWith('/')) yield* walk(prefix + name, signal);
+      else yield prefix + name;
+    }
+  }
+
+  await guarded('open', {}, async () => {
+    for (const own of [temp, tickets]) await makeFolder(own);
+    await sweepTemp(temp);
+  });
+
+  return {
+    description,
+    async get(key, options: GetOptions = {}) {
+      checkKey(key);
+      return guarded(keyText('get', key), options, () => read(key, options.maxBytes ?? Infinity));
+    },
+    async head(key, options = {}) {
+      checkKey(key);
+      return guarded(keyText('head', key), options, async () => {
+        const file = await openObject(key);
+        try {
+          return { size: (await file.stat()).size };
+        } finally {
+          await file.close();
+        }
+      });
+    },
+    async put(key, bytes, options = {}) {
+      checkKey(key);
+      const action = keyText('put', key);
+      return guarded(action, options, async () => {
+        if (!(await write(key, bytes, options))) throw storeError(description, action, lostCondition);
+        return { etag: await sha256Of(bytes) };
+      });
+    },
+    async *list(prefix, { signal } = {}) {
+      checkPrefix(prefix);
+      try {
+        yield* walk(prefix, signal);
+      } catch (error) {
+        if (error instanceof DiffusionError) throw error;
+        throw storeError(description, keyText('list', prefix), localFault(error));
+      }
+    },
+    async remove(keys, options = {}) {
+      keys.forEach(checkKey);
+      for (const key of keys)
+        await guarded(keyText('remove', key), options, () => removeFile(join(folder, key), folder));
+    },
+    close: () => Promise.resolve(),
+  };
+}
+
+/** Files and folders of a folder, folders with "/" behind them, in the order of the keys they stand for. */
+async function entriesOf(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch((error: unknown): Dirent[] => {
+    if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return [];
+    throw error;
+  });
+  return entries
+    .filter((entry) => isSegment(entry.name) && (entry.isFile() || entry.isDirectory()))
+    .map((entry) => (entry.isDirectory() ? `${entry.name}/` : entry.name))
+    .sort();
+}
+
+/** What a failed system call means to a caller of the store. */
+export function localFault(error: unknown): StoreFault {
+  const text = error instanceof Error ? error.message : String(error);
+  switch (codeOf(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return { code: 'RESOURCE_EXHAUSTED', reason: 'STORE_FULL', text };
+    case 'EACCES':
+    case 'EPERM':
+    case 'ENOTDIR':
+    case 'EISDIR':
+    case 'EEXIST':
+    case 'ENOTSUP':
+      return { code: 'FAILED_PRECONDITION', reason: 'STORE_NOT_USABLE', text };
+    default:
+      return { code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', text };
+  }
+}

@@ -1,0 +1,38 @@
+/** Another try for what may well succeed on it. */
+
+import { randomInt } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import { DiffusionError } from '../foundation/index.js';
+import { throwIfAborted } from './store-errors.js';
+
+export interface RetryPolicy {
+  /** Tries in all, the first included. */
+  readonly attempts: number;
+  /** The wait before the second try is between this and twice this; it doubles with each further one. */
+  readonly baseDelayMs: number;
+}
+
+export const defaultRetryPolicy: RetryPolicy = { attempts: 4, baseDelayMs: 200 };
+
+/** Runs `work` until it succeeds, fails for good, or the tries are used up; waits in between, with jitter. */
+export async function retrying<T>(
+  { attempts, baseDelayMs }: RetryPolicy,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await work();
+    } catch (error) {
+      if (tries >= attempts || !isWorthRetrying(error)) throw error;
+    }
+    const delayMs = baseDelayMs * 2 ** (tries - 1);
+    // An aborted wait ends in the signal's own error.
+    await setTimeout(randomInt(delayMs, 2 * delayMs), undefined, { signal }).catch(() => undefined);
+    throwIfAborted(signal);
+  }
+}
+
+function isWorthRetrying(error: unknown): boolean {
+  return error instanceof DiffusionError && error.code === 'UNAVAILABLE' && error.reason !== 'STORE_TLS';
+}

@@ -1,0 +1,69 @@
+/** The errors of stores: what each cause becomes, and the questions that callers ask of an error. */
+
+import { DiffusionError, describeValue } from '../foundation/index.js';
+import type { ErrorCode } from '../foundation/index.js';
+
+/** How long a caller should wait before it asks a store again that did not answer. */
+const RETRY_AFTER_MS = 2000;
+
+export interface StoreFault {
+  readonly code: ErrorCode;
+  readonly reason: string;
+  readonly text: string;
+}
+
+/** An error that says which store, which action on which key, and what is wrong; never a credential. */
+export function storeError(
+  store: string,
+  action: string,
+  { code, reason, text }: StoreFault,
+): DiffusionError {
+  const details = code === 'UNAVAILABLE' ? { reason, retryAfterMs: RETRY_AFTER_MS } : { reason };
+  return new DiffusionError(code, `${store}: ${action}: ${text}`, details);
+}
+
+export const notFound: StoreFault = { code: 'NOT_FOUND', reason: 'OBJECT_NOT_FOUND', text: 'no such object' };
+
+export const lostCondition: StoreFault = {
+  code: 'ABORTED',
+  reason: 'PRECONDITION_FAILED',
+  text: 'another writer was first',
+};
+
+export function tooLarge(maxBytes: number, size: number): StoreFault {
+  return {
+    code: 'DATA_LOSS',
+    reason: 'OBJECT_TOO_LARGE',
+    text: `wanted at most ${maxBytes} bytes; got ${size}`,
+  };
+}
+
+/** Whether a conditional put lost. */
+export function isLostCondition(error: unknown): boolean {
+  return error instanceof DiffusionError && error.reason === lostCondition.reason;
+}
+
+export function isNotFound(error: unknown): boolean {
+  return error instanceof DiffusionError && error.code === 'NOT_FOUND';
+}
+
+/** @throws CANCELLED, DEADLINE_EXCEEDED or the signal's own DiffusionError, where the signal is aborted. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  const reason: unknown = signal.reason;
+  if (reason instanceof DiffusionError) throw reason;
+  if (reason instanceof DOMException && reason.name === 'TimeoutError') {
+    throw new DiffusionError('DEADLINE_EXCEEDED', 'store: the deadline passed', { cause: reason });
+  }
+  throw new DiffusionError('CANCELLED', 'store: the call was cancelled', { cause: reason });
+}
+
+/** The system's or the client's code of an unknown error, such as ENOSPC; empty where it has none. */
+export function codeOf(error: unknown): string {
+  if (typeof error !== 'object' || error === null || !('code' in error)) return '';
+  return typeof error.code === 'string' ? error.code : '';
+}
+
+export function keyText(action: string, key: string): string {
+  return `${action} ${describeValue(key)}`;
+}
