@@ -18,6 +18,8 @@ export default tseslint.config(
     rules: {
       // A number in a message is as plain as its text.
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // `callUnary(client, client.getModel, ...)` names a method and calls it on its client.
+      '@typescript-eslint/unbound-method': 'off',
       // `while (true)` is the plain form of a loop that only `return` leaves.
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
     },

@@ -6,7 +6,10 @@ import type { CheckpointContract } from './generated/diffusion/types/v1/checkpoi
 import { recipeToWire } from './recipe.js';
 
 /** @param manifestSha256 Of the manifest's bytes as they are stored, in hexadecimal. */
-export function checkpointToWire(manifest: Manifest<TrainingRecipe>, manifestSha256: string): CheckpointContract {
+export function checkpointToWire(
+  manifest: Manifest<TrainingRecipe>,
+  manifestSha256: string,
+): CheckpointContract {
   const { engine, objects } = manifest;
   return {
     formatVersion: manifestFormatVersion,

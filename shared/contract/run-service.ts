@@ -1,5 +1,6 @@
 /** What a service's process does around its server: a log, signals, and one clear line where it can't start. */
 
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import pino, { type Logger } from 'pino';
 
 import { DiffusionError } from '../foundation/index.js';
@@ -22,14 +23,18 @@ export function serviceLog(service: string, level = 'info'): ServiceLog {
  * Runs a service until SIGTERM or SIGINT, then stops it and exits with 0; a second signal exits at once.
  * A service that can't start exits with 1 and says why in one line, without a stack.
  */
-export async function runService(name: string, start: (log: ServiceLog) => Promise<RunningService>): Promise<void> {
+export async function runService(
+  name: string,
+  start: (log: ServiceLog) => Promise<RunningService>,
+): Promise<void> {
+  // What grpc-js writes by itself comes as errors to the log, too.
+  setLogVerbosity(logVerbosity.NONE);
   const log = serviceLog(name);
   process.on('uncaughtException', (error) => {
     log.fatal({ err: error }, 'uncaught error');
     process.exit(1);
   });
   const service = await started(log, start);
-  log.info({ port: service.port }, 'listening');
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (stopping) process.exit(1);
@@ -45,9 +50,13 @@ export async function runService(name: string, start: (log: ServiceLog) => Promi
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  log.info({ port: service.port }, 'listening');
 }
 
-async function started(log: ServiceLog, start: (log: ServiceLog) => Promise<RunningService>): Promise<RunningService> {
+async function started(
+  log: ServiceLog,
+  start: (log: ServiceLog) => Promise<RunningService>,
+): Promise<RunningService> {
   try {
     return await start(log);
   } catch (error) {

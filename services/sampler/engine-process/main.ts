@@ -1,0 +1,65 @@
+/** The engine process of one set of weights: loads them, then answers forward passes until its parent is gone. */
+
+import { createEngine, type LoadedModule } from '../../../shared/engine/index.js';
+import { at, connectToParent } from '../../../shared/foundation/index.js';
+import { unetConfig } from '../../../shared/recipe/index.js';
+import { loadWeights } from './load-weights.js';
+import {
+  faultOf,
+  type FromEngine,
+  type LoadMessage,
+  type PredictMessage,
+  type ToEngine,
+} from './messages.js';
+import { predictionModule } from './prediction-module.js';
+
+const parent = connectToParent<ToEngine, FromEngine>((message) => {
+  switch (message.kind) {
+    case 'load':
+      loading = load(message);
+      loading.then(
+        () => {
+          parent.send({ kind: 'loaded' });
+        },
+        (error: unknown) => {
+          parent.send({ kind: 'failed', error: faultOf(error) });
+        },
+      );
+      return;
+    case 'predict': {
+      const { id } = message;
+      predict(message).then(
+        (output) => {
+          parent.send({ kind: 'predicted', id, output });
+        },
+        (error: unknown) => {
+          parent.send({ kind: 'failed', id, error: faultOf(error) });
+        },
+      );
+    }
+  }
+});
+
+let loading: Promise<LoadedModule> | undefined;
+
+async function load({ store, source, batchSizes }: LoadMessage): Promise<LoadedModule> {
+  const weights = await loadWeights(store, source);
+  const engine = await createEngine();
+  const config = unetConfig(source.recipe);
+  const loaded = await engine.load(predictionModule(config, batchSizes));
+  await loaded.assign(weights);
+  const size = at(batchSizes, 0);
+  const xT = new Float32Array(size * config.imageSize ** 2 * config.inChannels);
+  const y = config.numClasses === undefined ? {} : { y: new Int32Array(size) };
+  // The first pass is many times slower than the rest: nobody's image should wait for it.
+  await loaded.run(`predict_${size}`, { xT, t: new Float32Array(size), ...y });
+  return loaded;
+}
+
+async function predict({ size, xT, t, y }: PredictMessage): Promise<Float32Array> {
+  if (loading === undefined) throw new Error('a pass was asked for before the weights');
+  const loaded = await loading;
+  const { modelOutput } = await loaded.run(`predict_${size}`, y === undefined ? { xT, t } : { xT, t, y });
+  if (modelOutput === undefined) throw new Error('the prediction module gave no modelOutput');
+  return modelOutput;
+}

@@ -1,0 +1,181 @@
+/** SamplerService's methods. */
+
+import {
+  checkpointToWire,
+  imageFormats,
+  samplers,
+  serverStream,
+  unary,
+  type CallContext,
+  type HandlerOptions,
+  type samplerWire,
+} from '../../shared/contract/index.js';
+import { DiffusionError, invalidArgument, type Clock } from '../../shared/foundation/index.js';
+import type { Admit } from './admission.js';
+import { generateImages, type GenerateEvent } from './generation.js';
+import { modelNameViolations, readGenerateRequest, type GenerateRequest } from './generate-request.js';
+import type { Lease, LoadedModels } from './loaded-models.js';
+import type { Checkpoint, ModelCatalogue } from './model-catalogue.js';
+import { readPage } from './page.js';
+import { resolveGeneration, type Generation } from './resolve-generation.js';
+import type { RunningCalls } from './running-calls.js';
+
+export interface SamplerHandlersOptions extends HandlerOptions {
+  readonly catalogue: ModelCatalogue;
+  readonly models: LoadedModels;
+  readonly admit: Admit;
+  readonly clock: Clock;
+  /** Images of one call, at most. */
+  readonly maxImages: number;
+  /** Images of one call in work or unread at once. */
+  readonly window: number;
+  readonly calls: RunningCalls;
+}
+
+export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.SamplerServiceServer {
+  const { catalogue, models, admit, clock, maxImages, window, calls } = options;
+
+  async function listModels(
+    request: samplerWire.ListModelsRequest,
+    { signal }: CallContext,
+  ): Promise<samplerWire.ListModelsResponse> {
+    const { names, nextPageToken } = readPage(request, await catalogue.names(signal));
+    const found: samplerWire.Model[] = [];
+    for (const name of names) {
+      const model = await listedModel(name, signal);
+      if (model !== undefined) found.push(model);
+    }
+    return { models: found, nextPageToken };
+  }
+
+  /** One model's damage or newer format must not hide the others. */
+  async function listedModel(name: string, signal: AbortSignal): Promise<samplerWire.Model | undefined> {
+    try {
+      return await readModel(name, signal);
+    } catch (error) {
+      if (!(error instanceof DiffusionError)) throw error;
+      switch (error.code) {
+        case 'NOT_FOUND':
+          return undefined;
+        case 'DATA_LOSS':
+        case 'FAILED_PRECONDITION':
+          return { name, latest: undefined, versions: (await catalogue.versions(name, signal)).map(BigInt) };
+        default:
+          throw error;
+      }
+    }
+  }
+
+  async function getModel(
+    { model }: samplerWire.GetModelRequest,
+    { signal }: CallContext,
+  ): Promise<samplerWire.GetModelResponse> {
+    const violations = modelNameViolations('model', model);
+    if (violations.length > 0) throw invalidArgument(violations);
+    return { model: await readModel(model, signal) };
+  }
+
+  async function readModel(name: string, signal: AbortSignal): Promise<samplerWire.Model> {
+    const versions = await catalogue.versions(name, signal);
+    if (versions.length === 0) {
+      throw new DiffusionError('NOT_FOUND', `model ${name} has no committed checkpoint`, {
+        reason: 'MODEL_NOT_READY',
+      });
+    }
+    const latest = await catalogue.newestGood(
+      name,
+      (checkpoint) => Promise.resolve(contractOf(checkpoint)),
+      signal,
+    );
+    return { name, latest, versions: versions.map(BigInt) };
+  }
+
+  async function* generate(
+    wire: samplerWire.GenerateRequest,
+    context: CallContext,
+  ): AsyncGenerator<samplerWire.GenerateResponse, void, undefined> {
+    const calledMs = clock.monotonicMs();
+    const { signal, ended } = calls.begin(context.signal);
+    try {
+      const { generation, lease, leave } = await admitted(readGenerateRequest(wire, maxImages), signal);
+      try {
+        yield { event: accepted(generation) };
+        const { predict } = lease;
+        for await (const event of generateImages(generation.series, {
+          predict,
+          window,
+          signal,
+          clock,
+          calledMs,
+        })) {
+          yield { event };
+        }
+      } finally {
+        lease.release();
+        leave();
+      }
+    } finally {
+      ended();
+    }
+  }
+
+  interface Admitted {
+    readonly generation: Generation;
+    readonly lease: Lease;
+    readonly leave: () => void;
+  }
+
+  async function admitted(request: GenerateRequest, signal: AbortSignal): Promise<Admitted> {
+    const admitWith = async (checkpoint: Checkpoint): Promise<Admitted> => {
+      const generation = resolveGeneration(request, checkpoint);
+      const leave = admit(generation.series.count * generation.series.plan.steps);
+      try {
+        const { commit, manifest } = checkpoint;
+        const source = { commit, object: generation.weights, recipe: manifest.recipe };
+        return { generation, lease: await models.acquire(source, signal), leave };
+      } catch (error) {
+        leave();
+        throw error;
+      }
+    };
+    const { model, version } = request;
+    if (version === undefined) return catalogue.newestGood(model, admitWith, signal);
+    return admitWith(await catalogue.checkpoint(model, version, signal));
+  }
+
+  return {
+    listModels: unary(listModels, options),
+    getModel: unary(getModel, options),
+    generate: serverStream(generate, options),
+  };
+}
+
+function contractOf({ manifest, manifestSha256 }: Checkpoint) {
+  return checkpointToWire(manifest, manifestSha256);
+}
+
+function accepted({ checkpoint, emaRate, respacing, series }: Generation): GenerateEvent {
+  const { count, seed, firstIndex, plan, format, shape } = series;
+  return {
+    $case: 'accepted',
+    value: {
+      checkpoint: contractOf(checkpoint),
+      emaRate,
+      count,
+      seed,
+      firstIndex: BigInt(firstIndex),
+      settings: {
+        sampler: samplers.write(plan.sampler),
+        timesteps:
+          respacing === undefined
+            ? { $case: 'steps', value: plan.steps }
+            : { $case: 'respacing', value: respacing },
+        eta: plan.eta,
+        clipDenoised: plan.clipDenoised,
+      },
+      timesteps: [...plan.timestepMap].reverse(),
+      format: imageFormats.write(format),
+      ...shape,
+    },
+  };
+}

@@ -1,0 +1,62 @@
+/** One set of weights, ready for rows; a lost engine process is replaced, and its rows are tried again. */
+
+import { DiffusionError } from '../../shared/foundation/index.js';
+import type { NetworkRow } from '../../shared/sampler/index.js';
+import { ENGINE_LOST, type PredictionEngine } from './prediction-engine.js';
+import { stepBatcher, type PredictRow } from './step-batcher.js';
+
+export interface LoadedModel {
+  readonly predict: PredictRow;
+  close(): Promise<void>;
+}
+
+export interface LoadedModelOptions {
+  /** Starts an engine with the weights. */
+  readonly start: () => Promise<PredictionEngine>;
+  readonly maxRows: number;
+  readonly onEngineLost: (error: DiffusionError) => void;
+}
+
+/** Resolves when the first engine is warm. */
+export async function loadModel({ start, maxRows, onEngineLost }: LoadedModelOptions): Promise<LoadedModel> {
+  let engine = start();
+  await engine;
+  let closed = false;
+
+  // The state of every image is in its solver, so a pass can be repeated. Only once: weights or rows that kill the
+  // engine would kill it for ever.
+  async function runPass(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
+    const current = engine;
+    try {
+      return await (await current).predict(rows);
+    } catch (error) {
+      if (!isEngineLost(error) || closed) throw error;
+      onEngineLost(error);
+      engine = replacement(current);
+      return (await engine).predict(rows);
+    }
+  }
+
+  async function replacement(lost: Promise<PredictionEngine>): Promise<PredictionEngine> {
+    try {
+      return await start();
+    } catch (error) {
+      // The next pass finds the lost engine again, and tries again.
+      engine = lost;
+      throw error;
+    }
+  }
+
+  return {
+    predict: stepBatcher(runPass, maxRows),
+    close: async () => {
+      closed = true;
+      const last = await engine.catch(() => undefined);
+      await last?.close();
+    },
+  };
+}
+
+function isEngineLost(error: unknown): error is DiffusionError {
+  return error instanceof DiffusionError && error.reason === ENGINE_LOST;
+}

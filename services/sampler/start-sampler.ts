@@ -1,0 +1,107 @@
+/** Puts the sampler service together and starts it. */
+
+import { setTimeout } from 'node:timers/promises';
+
+import {
+  samplerWire,
+  startGrpcServer,
+  type RunningService,
+  type ServiceLog,
+} from '../../shared/contract/index.js';
+import { at, DiffusionError, systemClock } from '../../shared/foundation/index.js';
+import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
+import { admission } from './admission.js';
+import type { SamplerServiceSettings } from './config.js';
+import type { WeightsSource } from './engine-process/messages.js';
+import { samplerHandlers } from './handlers.js';
+import { loadModel, type LoadedModel } from './loaded-model.js';
+import { loadedModels } from './loaded-models.js';
+import { modelCatalogue } from './model-catalogue.js';
+import { startPredictionEngine } from './prediction-engine.js';
+import { runningCalls } from './running-calls.js';
+
+const STORE_RETRY_MS = 2000;
+
+/**
+ * Listens, and says SERVING once the store can be listed.
+ *
+ * @throws DiffusionError for a store that can't be opened or an address that can't be listened on.
+ */
+export async function startSampler(
+  settings: SamplerServiceSettings,
+  log: ServiceLog,
+): Promise<RunningService> {
+  const clock = systemClock;
+  const store = await storeFromSettings(settings.store);
+  const calls = runningCalls();
+  const stopping = new AbortController();
+
+  async function load(source: WeightsSource): Promise<LoadedModel> {
+    const { commit, object } = source;
+    const fields = { job: commit.job, step: commit.step, weights: object.name };
+    const startedMs = clock.monotonicMs();
+    const loaded = await loadModel({
+      start: () => startPredictionEngine(source, settings.store, settings.engine, clock),
+      maxRows: at(settings.engine.batchSizes, settings.engine.batchSizes.length - 1),
+      onEngineLost: (error) => {
+        log.error({ ...fields, reason: error.message, stderr: error.cause }, 'engine lost');
+      },
+    });
+    log.info({ ...fields, ms: Math.round(clock.monotonicMs() - startedMs) }, 'model loaded');
+    return loaded;
+  }
+
+  const models = loadedModels({ capacity: settings.maxLoadedModels, load, clock });
+  const catalogue = modelCatalogue(store, (model, { step, error }) => {
+    log.warn({ model, step, reason: error.message }, 'damaged checkpoint passed over');
+  });
+  const server = await startGrpcServer({
+    address: settings.address,
+    service: samplerWire.SamplerServiceService,
+    serviceName: 'diffusion.sampler.v1.SamplerService',
+    implementation: samplerHandlers({
+      catalogue,
+      models,
+      calls,
+      clock,
+      admit: admission(settings.maxEvaluations),
+      maxImages: settings.maxImages,
+      window: settings.window,
+      stallTimeoutMs: settings.stallTimeoutMs,
+      report: (error, id) => {
+        log.error({ err: error, id }, 'internal error');
+      },
+    }),
+    reflection: settings.reflection,
+  });
+  const readiness = whenListed(store, stopping.signal, log).then((listed) => {
+    if (listed) server.setServing(true);
+  });
+
+  async function stop(): Promise<void> {
+    stopping.abort();
+    await readiness;
+    await server.stop(() => calls.stop(), settings.graceMs);
+    await models.close();
+    await store.close();
+  }
+
+  return { port: server.port, stop };
+}
+
+/** Asks until the store answers; false where the service stops before. */
+async function whenListed(store: ObjectStore, signal: AbortSignal, log: ServiceLog): Promise<boolean> {
+  let told = false;
+  while (!signal.aborted) {
+    try {
+      await checkStore(store, 'read', { signal });
+      return true;
+    } catch (error) {
+      if (error instanceof DiffusionError && error.code === 'CANCELLED') break;
+      if (!told) log.warn({ err: error }, 'the store can not be listed; trying again');
+      told = true;
+      await setTimeout(STORE_RETRY_MS, undefined, { signal }).catch(() => undefined);
+    }
+  }
+  return false;
+}

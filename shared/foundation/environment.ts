@@ -1,0 +1,58 @@
+/** Environment variables as checked settings, and what of them a child process may see. */
+
+import { invalidArgument, violation, type FieldViolation } from './errors.js';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Each method gives a variable's value, or `otherwise` where it is unset, empty or wrong; `check` tells of the wrong. */
+export interface EnvironmentReader {
+  readonly text: (name: string, otherwise: string) => string;
+  readonly integer: (name: string, otherwise: number, least?: number) => number;
+  readonly oneOf: <const T extends string>(values: readonly T[], name: string, otherwise: T) => T;
+  /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming each variable that was wrong. */
+  readonly check: () => void;
+}
+
+export function environmentReader(env: Environment): EnvironmentReader {
+  const violations: FieldViolation[] = [];
+
+  function read<T>(name: string, otherwise: T, wanted: string, parse: (text: string) => T | undefined): T {
+    const text = env[name]?.trim() ?? '';
+    if (text === '') return otherwise;
+    const value = parse(text);
+    if (value === undefined) violations.push(violation(name, wanted, text));
+    return value ?? otherwise;
+  }
+
+  return {
+    text: (name, otherwise) => read(name, otherwise, 'a text', (text) => text),
+    integer: (name, otherwise, least = 1) =>
+      read(name, otherwise, `an integer from ${least}`, (text) => {
+        const value = Number(text);
+        return Number.isSafeInteger(value) && value >= least ? value : undefined;
+      }),
+    oneOf: (values, name, otherwise) =>
+      read(name, otherwise, `one of ${values.join(', ')}`, (text) => values.find((value) => value === text)),
+    check: () => {
+      if (violations.length > 0) throw invalidArgument(violations, 'SETTINGS_INVALID');
+    },
+  };
+}
+
+const ENGINE_VARIABLES =
+  /^(PATH|HOME|TMPDIR|LANG|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|(TF|OMP|MALLOC|NVIDIA)_\w+)$/;
+const FOUR_GIB = String(4 * 1024 ** 3);
+
+/** The environment of an engine process: what tunes it, and none of the store's keys. */
+export function engineEnvironment(env: Environment): Environment {
+  const passed = Object.entries(env).filter(([name]) => ENGINE_VARIABLES.test(name));
+  return {
+    // TensorFlow's notes on the processor are not news.
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    // Large blocks stay with the process: giving them back after each pass costs page faults.
+    MALLOC_MMAP_THRESHOLD_: FOUR_GIB,
+    MALLOC_TRIM_THRESHOLD_: FOUR_GIB,
+    MALLOC_ARENA_MAX: '2',
+    ...Object.fromEntries(passed),
+  };
+}

@@ -1,0 +1,41 @@
+import test from 'ava';
+
+import { DiffusionError, engineEnvironment, environmentReader } from '../../shared/foundation/index.js';
+
+test('a variable that is unset or empty takes the other value', (t) => {
+  const { text, integer, oneOf, check } = environmentReader({ EMPTY: ' ' });
+  t.is(text('EMPTY', 'a'), 'a');
+  t.is(integer('UNSET', 3), 3);
+  t.is(oneOf(['on', 'off'], 'UNSET', 'off'), 'off');
+  t.notThrows(check);
+});
+
+test('values are read without the space around them', (t) => {
+  const { text, integer, oneOf } = environmentReader({ TEXT: ' b ', COUNT: '0', SWITCH: 'on' });
+  t.is(text('TEXT', 'a'), 'b');
+  t.is(integer('COUNT', 3, 0), 0);
+  t.is(oneOf(['on', 'off'], 'SWITCH', 'off'), 'on');
+});
+
+test('every variable that is wrong is named at once', (t) => {
+  const { integer, oneOf, check } = environmentReader({ A: '0', B: '1e99', C: 'two', D: 'maybe' });
+  for (const name of ['A', 'B', 'C']) t.is(integer(name, 7), 7);
+  oneOf(['on', 'off'], 'D', 'on');
+  const error = t.throws(check, { instanceOf: DiffusionError });
+  t.is(error.reason, 'SETTINGS_INVALID');
+  t.deepEqual(
+    error.violations.map(({ field }) => field),
+    ['A', 'B', 'C', 'D'],
+  );
+});
+
+test('an engine process gets what tunes it, and no keys', (t) => {
+  const engine = engineEnvironment({
+    PATH: '/bin',
+    TF_X: '1',
+    IP_DIFFUSION_S3_SECRET_KEY: 'hidden',
+    MALLOC_ARENA_MAX: '4',
+  });
+  t.like(engine, { PATH: '/bin', TF_X: '1', MALLOC_ARENA_MAX: '4' });
+  t.false(Object.values(engine).includes('hidden'));
+});

@@ -1,0 +1,90 @@
+import test from 'ava';
+
+import { loadModel } from '../../services/sampler/loaded-model.js';
+import { ENGINE_LOST, type PredictionEngine } from '../../services/sampler/prediction-engine.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+
+const lost = (): DiffusionError =>
+  new DiffusionError('UNAVAILABLE', 'the engine process is gone', { reason: ENGINE_LOST });
+const signal = new AbortController().signal;
+const row = { xT: Float32Array.of(0), t: 7 };
+
+/** Engines whose every pass does the next thing of the plan. */
+function engines(plan: (() => Float32Array[])[]) {
+  const seen = { started: 0, closed: 0, losses: 0 };
+  const start = (): Promise<PredictionEngine> => {
+    seen.started += 1;
+    return Promise.resolve({
+      predict: () => Promise.resolve().then(() => plan.shift()?.() ?? []),
+      close: () => {
+        seen.closed += 1;
+        return Promise.resolve();
+      },
+    });
+  };
+  return {
+    seen,
+    options: {
+      start,
+      maxRows: 4,
+      onEngineLost: () => {
+        seen.losses += 1;
+      },
+    },
+  };
+}
+
+const answer = (): Float32Array[] => [Float32Array.of(5)];
+const crash = (): never => {
+  throw lost();
+};
+
+test('rows of a lost engine are answered by a fresh one', async (t) => {
+  const { seen, options } = engines([crash, answer]);
+  const model = await loadModel(options);
+  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+  t.like(seen, { started: 2, losses: 1 });
+});
+
+test('rows that lose two engines fail, and the next row finds a third', async (t) => {
+  const { seen, options } = engines([crash, crash, crash, answer]);
+  const model = await loadModel(options);
+  const error = await t.throwsAsync(model.predict(row, { signal }), { instanceOf: DiffusionError });
+  t.is(error.code, 'UNAVAILABLE');
+  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+  t.is(seen.started, 3);
+});
+
+test('any other failure is the rows’ own, and the engine stays', async (t) => {
+  const fail = (): never => {
+    throw new DiffusionError('RESOURCE_EXHAUSTED', 'out of memory', { reason: 'ENGINE_OOM' });
+  };
+  const { seen, options } = engines([fail, answer]);
+  const model = await loadModel(options);
+  await t.throwsAsync(model.predict(row, { signal }), { message: 'out of memory' });
+  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+  t.is(seen.started, 1);
+});
+
+test('a replacement that can’t start fails the rows, and the next row tries again', async (t) => {
+  const { options } = engines([crash, crash, answer]);
+  const failures = [undefined, new DiffusionError('NOT_FOUND', 'removed meanwhile'), undefined];
+  const model = await loadModel({
+    ...options,
+    start: () => {
+      const failure = failures.shift();
+      return failure === undefined ? options.start() : Promise.reject(failure);
+    },
+  });
+  await t.throwsAsync(model.predict(row, { signal }), { message: 'removed meanwhile' });
+  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+});
+
+test('closing ends the engine, and a lost pass starts no other', async (t) => {
+  const { seen, options } = engines([crash]);
+  const model = await loadModel(options);
+  const pass = model.predict(row, { signal });
+  await model.close();
+  await t.throwsAsync(pass, { message: /gone/ });
+  t.like(seen, { started: 1, closed: 1 });
+});

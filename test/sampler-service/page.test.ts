@@ -1,0 +1,46 @@
+import test from 'ava';
+
+import { readPage } from '../../services/sampler/page.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+
+const names = ['a', 'b', 'c', 'd', 'e'];
+
+test('pages walk over all names once', (t) => {
+  const walked: string[] = [];
+  let pageToken = '';
+  do {
+    const page = readPage({ pageSize: 2, pageToken }, names);
+    walked.push(...page.names);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  t.deepEqual(walked, names);
+});
+
+test('a full last page has no next one', (t) => {
+  t.is(readPage({ pageSize: 5, pageToken: '' }, names).nextPageToken, '');
+});
+
+test('a name that goes between two pages shifts nothing', (t) => {
+  const { nextPageToken } = readPage({ pageSize: 2, pageToken: '' }, names);
+  t.deepEqual(readPage({ pageSize: 2, pageToken: nextPageToken }, ['a', 'c', 'd']).names, ['c', 'd']);
+});
+
+test('50 names a page unless asked otherwise, and never more than 1000', (t) => {
+  const many = Array.from({ length: 1200 }, (_, i) => `n${String(i).padStart(4, '0')}`);
+  t.is(readPage({ pageSize: 0, pageToken: '' }, many).names.length, 50);
+  t.is(readPage({ pageSize: 5000, pageToken: '' }, many).names.length, 1000);
+});
+
+for (const [field, request] of [
+  ['pageSize', { pageSize: -1, pageToken: '' }],
+  ['pageToken', { pageSize: 0, pageToken: 'no token' }],
+  ['pageToken', { pageSize: 0, pageToken: Buffer.from('../x').toString('base64url') }],
+] as const) {
+  test(`${JSON.stringify(request)} is refused, naming ${field}`, (t) => {
+    const error = t.throws(() => readPage(request, names), { instanceOf: DiffusionError });
+    t.deepEqual(
+      error.violations.map((violation) => violation.field),
+      [field],
+    );
+  });
+}

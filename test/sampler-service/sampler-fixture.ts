@@ -1,0 +1,115 @@
+/** A sampler service on a free port over a store of its own, and the client's side of a generation. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { readSettings, type SamplerServiceSettings } from '../../services/sampler/config.js';
+import { startSampler } from '../../services/sampler/start-sampler.js';
+import {
+  callStream,
+  connectSampler,
+  ImageAssembly,
+  samplerWire,
+  serviceLog,
+  type CallLimits,
+  type RunningService,
+} from '../../shared/contract/index.js';
+import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+
+export interface SamplerFixture {
+  readonly folder: string;
+  readonly store: ObjectStore;
+  readonly service: RunningService;
+  readonly client: samplerWire.SamplerServiceClient;
+  close(): Promise<void>;
+}
+
+export async function startFixture(
+  prepare: (store: ObjectStore) => Promise<unknown>,
+  settings: Partial<SamplerServiceSettings> = {},
+): Promise<SamplerFixture> {
+  const folder = await mkdtemp(join(tmpdir(), 'sampler-test-'));
+  const store = await openLocalStore({ folder });
+  await prepare(store);
+  const service = await startSampler(
+    { ...readSettings({ ...process.env, IP_DIFFUSION_STORE: folder }), address: '127.0.0.1:0', ...settings },
+    serviceLog('sampler-test', 'silent'),
+  );
+  const client = connectSampler(`127.0.0.1:${service.port}`);
+  return {
+    folder,
+    store,
+    service,
+    client,
+    close: async () => {
+      client.close();
+      await service.stop();
+      await store.close();
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+export function generateRequest(fields: Partial<samplerWire.GenerateRequest>): samplerWire.GenerateRequest {
+  return { ...samplerWire.GenerateRequest.create({ model: 'tiny', count: 1 }), ...fields };
+}
+
+export function generate(
+  client: samplerWire.SamplerServiceClient,
+  fields: Partial<samplerWire.GenerateRequest>,
+  limits: CallLimits = {},
+): AsyncGenerator<samplerWire.GenerateResponse> {
+  return callStream(client, client.generate, generateRequest(fields), limits);
+}
+
+export interface Generated {
+  readonly accepted: samplerWire.Accepted;
+  readonly completed: samplerWire.Completed;
+  readonly progress: readonly samplerWire.Progress[];
+  readonly previews: readonly samplerWire.Preview[];
+  /** Bytes by rising index, put together from verified chunks. */
+  readonly images: ReadonlyMap<bigint, Buffer>;
+  /** The kinds of all messages, in order. */
+  readonly order: readonly string[];
+}
+
+/** Reads a generation to its end. */
+export async function generated(stream: AsyncIterable<samplerWire.GenerateResponse>): Promise<Generated> {
+  const order: string[] = [];
+  const progress: samplerWire.Progress[] = [];
+  const previews: samplerWire.Preview[] = [];
+  const assemblies = new Map<bigint, ImageAssembly>();
+  const images = new Map<bigint, Buffer>();
+  let accepted: samplerWire.Accepted | undefined;
+  let completed: samplerWire.Completed | undefined;
+  for await (const { event } of stream) {
+    if (event === undefined) throw new Error('a message without an event');
+    order.push(event.$case);
+    switch (event.$case) {
+      case 'accepted':
+        accepted = event.value;
+        break;
+      case 'progress':
+        progress.push(event.value);
+        break;
+      case 'preview':
+        previews.push(event.value);
+        break;
+      case 'completed':
+        completed = event.value;
+        break;
+      case 'image': {
+        const { index, chunk } = event.value;
+        const assembly = assemblies.get(index) ?? new ImageAssembly();
+        assemblies.set(index, assembly);
+        const bytes = chunk && assembly.add(chunk);
+        if (bytes !== undefined) images.set(index, bytes);
+      }
+    }
+  }
+  if (accepted === undefined || completed === undefined)
+    throw new Error(`not a whole stream: ${order.join(' ')}`);
+  const sorted = new Map([...images].sort(([a], [b]) => Number(a - b)));
+  return { accepted, completed, progress, previews, images: sorted, order };
+}
