@@ -1,9 +1,16 @@
 import { once } from 'node:events';
 
-import { Server, ServerCredentials, type ServiceDefinition } from '@grpc/grpc-js';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
 import test from 'ava';
 
-import { callStream, callUnary, connectTrainer, serverStream, trainerWire, unary } from '../../shared/contract/index.js';
+import {
+  callStream,
+  callUnary,
+  connectTrainer,
+  serverStream,
+  trainerWire,
+  unary,
+} from '../../shared/contract/index.js';
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
 
 type Implementation = Pick<trainerWire.TrainerServiceServer, 'getTrainingJob' | 'watchTrainingJob'>;
@@ -12,7 +19,9 @@ type WatchResponse = trainerWire.WatchTrainingJobResponse;
 
 const reports: { error: unknown; id: string }[] = [];
 const options = {
-  report: (error: unknown, id: string) => { reports.push({ error, id }); },
+  report: (error: unknown, id: string) => {
+    reports.push({ error, id });
+  },
   stallTimeoutMs: 60_000,
 };
 const empty = { job: undefined };
@@ -22,7 +31,7 @@ const message: WatchResponse = { position: undefined, event: undefined };
 async function serve(implementation: Implementation) {
   const server = new Server();
   const { getTrainingJob, watchTrainingJob } = trainerWire.TrainerServiceService;
-  server.addService({ getTrainingJob, watchTrainingJob } as ServiceDefinition, { ...implementation });
+  server.addService({ getTrainingJob, watchTrainingJob }, { ...implementation });
   const { promise, resolve, reject } = deferred<number>();
   server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
     if (error === null) resolve(port);
@@ -39,7 +48,9 @@ async function serve(implementation: Implementation) {
 }
 
 function failing(jobId: string): never {
-  throw jobId === 'known' ? new DiffusionError('NOT_FOUND', 'no such job', { reason: 'JOB_NOT_FOUND' }) : new Error('a secret');
+  throw jobId === 'known'
+    ? new DiffusionError('NOT_FOUND', 'no such job', { reason: 'JOB_NOT_FOUND' })
+    : new Error('a secret');
 }
 
 const { client, close } = await serve({
@@ -61,7 +72,8 @@ test.after.always(close);
 
 async function read(jobId: string): Promise<WatchResponse[]> {
   const messages: WatchResponse[] = [];
-  for await (const next of callStream(client, client.watchTrainingJob, { jobId, after: undefined })) messages.push(next);
+  for await (const next of callStream(client, client.watchTrainingJob, { jobId, after: undefined }))
+    messages.push(next);
   return messages;
 }
 
@@ -102,7 +114,10 @@ test('a client that leaves ends the stream it was reading, even while that waits
       }
     }, options),
   });
-  for await (const next of callStream(leaving, leaving.watchTrainingJob, { jobId: 'any', after: undefined })) {
+  for await (const next of callStream(leaving, leaving.watchTrainingJob, {
+    jobId: 'any',
+    after: undefined,
+  })) {
     t.deepEqual(next, message);
     break;
   }

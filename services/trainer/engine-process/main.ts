@@ -1,0 +1,74 @@
+/** The engine process of one training job: told once to start, perhaps to stop, and ended by the service. */
+
+import {
+  connectToParent,
+  DiffusionError,
+  systemClock,
+  type ParentPort,
+} from '../../../shared/foundation/index.js';
+import { removeAbandoned, storeFromSettings } from '../../../shared/store/index.js';
+import { failureOf } from './failure.js';
+import type { FromEngine, StartTraining, ToEngine } from './messages.js';
+import { inexactness, openRun, type Run } from './open-run.js';
+import { train } from './training-loop.js';
+
+const stop = new AbortController();
+
+const port: ParentPort<FromEngine> = connectToParent<ToEngine, FromEngine>((message) => {
+  switch (message.type) {
+    case 'start':
+      work(message).then(
+        (last) => {
+          port.send(last);
+        },
+        (error: unknown) => {
+          const stopped =
+            stop.signal.aborted && error instanceof DiffusionError && error.code === 'CANCELLED';
+          port.send(stopped ? { type: 'ended', how: 'stopped' } : { type: 'failed', ...failureOf(error) });
+        },
+      );
+      break;
+    case 'stop':
+      stop.abort();
+      break;
+  }
+});
+
+async function work(start: StartTraining): Promise<FromEngine> {
+  const store = await storeFromSettings(start.store);
+  const run = await openRun(start, store, stop.signal);
+  port.send({
+    type: 'ready',
+    step: run.counters.step,
+    sizeBytes: run.resumed?.sizeBytes ?? 0,
+    message: readyMessage(run),
+  });
+  const onWarning = (message: string): void => {
+    port.send({ type: 'warning', message });
+  };
+  await removeAbandoned(store, start.jobId, start.attempt).catch((error: unknown) => {
+    onWarning(`leavings of earlier attempts were not removed: ${String(error)}`);
+  });
+  const how = await train({
+    start,
+    run,
+    store,
+    clock: systemClock,
+    stop: stop.signal,
+    onEvent: (event) => {
+      port.send({ type: 'event', event });
+    },
+    onWarning,
+  });
+  return { type: 'ended', how };
+}
+
+function readyMessage({ counters, resumed, damaged, build, dataset }: Run): string {
+  const images = `${dataset.length} images`;
+  const passedOver = damaged
+    .map(({ step, error }) => `; passed over step ${step}: ${error.message}`)
+    .join('');
+  if (resumed === undefined) return `training begins on ${images}${passedOver}`;
+  const inexact = inexactness(resumed, build);
+  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${passedOver}`;
+}

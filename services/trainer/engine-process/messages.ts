@@ -1,0 +1,68 @@
+/** What the service and a job's engine process say to each other. */
+
+import * as z from 'zod';
+
+import type { TrainingRecipe } from '../../../shared/recipe/index.js';
+import type { StoreSettings } from '../../../shared/store/index.js';
+import { FAILURE_REASONS, stepMetricsSchema, type EngineEvent, type FailureReason } from '../job.js';
+
+export interface StartTraining {
+  readonly type: 'start';
+  readonly jobId: string;
+  readonly model: string;
+  readonly recipe: TrainingRecipe;
+  /** As claimed; the engine commits under it. */
+  readonly attempt: number;
+  readonly store: StoreSettings;
+  /** Where prepared images are kept. */
+  readonly cacheFolder: string;
+  /** A store that takes no checkpoint for so long ends the job. */
+  readonly storeRetryLimitMs: number;
+}
+
+/** `stop`: commit a checkpoint and end. */
+export type ToEngine = StartTraining | { readonly type: 'stop' };
+
+export type FromEngine =
+  /** Training begins or goes on, after the updates of a committed checkpoint (0 for none). */
+  | { readonly type: 'ready'; readonly step: number; readonly sizeBytes: number; readonly message: string }
+  | { readonly type: 'event'; readonly event: EngineEvent }
+  /** For the log alone. */
+  | { readonly type: 'warning'; readonly message: string }
+  /** The last message: all steps are done, or training stopped as asked; either way all is committed. */
+  | { readonly type: 'ended'; readonly how: 'finished' | 'stopped' }
+  /** The last message: going on, or trying again, would be of no use. */
+  | { readonly type: 'failed'; readonly reason: FailureReason; readonly message: string };
+
+const count = z.int().nonnegative();
+const text = z.string().max(4000);
+
+/** A grid travels in one gRPC message. */
+export const MAX_GRID_BYTES = 1024 * 1024;
+
+const image = z.object({
+  png: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_GRID_BYTES),
+  width: count,
+  height: count,
+  channels: count,
+});
+
+const event = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('metrics'), metrics: stepMetricsSchema }),
+  z.object({ kind: z.literal('grid'), step: count, image: image.exactOptional() }),
+  z.object({ kind: z.literal('checkpoint'), step: count, sizeBytes: count }),
+]);
+
+const fromEngine = z.discriminatedUnion('type', [
+  z.object({ type: z.literal('ready'), step: count, sizeBytes: count, message: text }),
+  z.object({ type: z.literal('event'), event }),
+  z.object({ type: z.literal('warning'), message: text }),
+  z.object({ type: z.literal('ended'), how: z.enum(['finished', 'stopped']) }),
+  z.object({ type: z.literal('failed'), reason: z.enum(FAILURE_REASONS), message: text }),
+]);
+
+/** A message as it came out of the process, or undefined where it is none of ours. */
+export function parseFromEngine(message: unknown): FromEngine | undefined {
+  const parsed = fromEngine.safeParse(message);
+  return parsed.success ? parsed.data : undefined;
+}

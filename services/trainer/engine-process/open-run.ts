@@ -1,0 +1,166 @@
+/** Brings a run to where it goes on: data, engine, and the newest good checkpoint or a fresh network. */
+
+import { decodeManifest, type Manifest, type TensorData } from '../../../shared/checkpoint/index.js';
+import { batches, openDataset, startOfData, type Dataset } from '../../../shared/dataset/index.js';
+import { createEngine, type EngineBuild } from '../../../shared/engine/index.js';
+import { DiffusionError } from '../../../shared/foundation/index.js';
+import { makeTimestepSampler } from '../../../shared/noise/index.js';
+import {
+  datasetConfig,
+  microbatches,
+  parseRecipe,
+  recipeBetas,
+  unetConfig,
+  type TrainingRecipe,
+} from '../../../shared/recipe/index.js';
+import {
+  newestGoodCommit,
+  readObject,
+  type CommittedCheckpoint,
+  type DamagedCheckpoint,
+  type ObjectStore,
+} from '../../../shared/store/index.js';
+import type { StartTraining } from './messages.js';
+import { gridImages } from './grid-size.js';
+import { trainingModule } from './training-module.js';
+import { decodeObjects, initialise, restore, type Counters, type RunTensors } from './training-state.js';
+import type { Updater } from './update.js';
+
+export interface Run extends RunTensors, Updater {
+  readonly build: EngineBuild;
+  readonly dataset: Dataset;
+  readonly counters: Counters;
+  /** The checkpoint that the run goes on from. */
+  readonly resumed: Resumed | undefined;
+  /** Newer checkpoints that could not be used. */
+  readonly damaged: readonly DamagedCheckpoint[];
+}
+
+export interface Resumed {
+  readonly step: number;
+  readonly sizeBytes: number;
+  readonly manifest: Manifest<TrainingRecipe>;
+}
+
+interface Loaded extends Resumed {
+  readonly decoded: ReadonlyMap<string, ReadonlyMap<string, TensorData>>;
+}
+
+/**
+ * @throws DiffusionError with a reason of `failure.ts`; CANCELLED by the signal.
+ */
+export async function openRun(
+  { jobId, recipe, cacheFolder }: StartTraining,
+  store: ObjectStore,
+  signal: AbortSignal,
+): Promise<Run> {
+  const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, signal });
+  checkClasses(recipe, dataset);
+  const engine = await createEngine();
+  const architecture = unetConfig(recipe);
+  const { passes, batchSize } = microbatches(recipe);
+  const { ema, objective, optimizer, training, noiseSchedule } = recipe;
+  const seed = BigInt(training.seed);
+  const emaRates = ema.rates;
+  const loaded = await engine.load(
+    trainingModule({
+      architecture,
+      objective,
+      betas: recipeBetas(recipe),
+      rescaleTimesteps: objective.rescaleTimesteps,
+      emaRates,
+      optimizer,
+      batchSize,
+      accumulationSteps: passes,
+      predictBatchSizes: training.sampleEverySteps > 0 ? [gridImages(recipe.dataset.imageSize)] : [],
+    }),
+  );
+  const timestepSampler = makeTimestepSampler(objective.timestepSampler, noiseSchedule.timesteps, seed);
+  const tensors: RunTensors = { architecture, emaRates, loaded, timestepSampler };
+
+  const { found, damaged } = await newestGoodCommit(
+    store,
+    jobId,
+    (checkpoint) => loadCheckpoint(store, checkpoint, tensors, dataset),
+    { signal },
+  );
+  const resumed = found?.value;
+  if (resumed === undefined) await initialise(tensors, seed);
+  else await restore(tensors, resumed.decoded);
+  const counters =
+    resumed === undefined ? { step: 0, samplesSeen: 0, position: startOfData } : countersOf(resumed.manifest);
+  const { randomFlip } = recipe.dataset;
+  const data = batches(dataset, { batchSize, seed, position: counters.position, randomFlip });
+  return {
+    ...tensors,
+    recipe,
+    build: engine.build,
+    dataset,
+    data,
+    counters,
+    resumed: withoutTensors(resumed),
+    damaged,
+  };
+}
+
+/** What makes a resumed run differ from an uninterrupted one in its last bits; undefined where nothing does. */
+export function inexactness(resumed: Resumed, build: EngineBuild): string | undefined {
+  const { engine } = resumed.manifest;
+  const now = manifestEngine(build);
+  const differing = (['name', 'version', 'build', 'platform', 'threads'] as const).filter(
+    (key) => engine[key] !== now[key],
+  );
+  if (differing.length === 0) return undefined;
+  return `not exact: ${differing.map((key) => `${key} was ${engine[key]}, now ${now[key]}`).join('; ')}`;
+}
+
+/** The engine as manifests name it. */
+export function manifestEngine({
+  name,
+  version,
+  tensorflow,
+  platform,
+  threads,
+}: EngineBuild): Manifest<unknown>['engine'] {
+  return { name, version, build: `tensorflow ${tensorflow}`, platform, threads };
+}
+
+function withoutTensors(loaded: Loaded | undefined): Resumed | undefined {
+  return loaded && { step: loaded.step, sizeBytes: loaded.sizeBytes, manifest: loaded.manifest };
+}
+
+function countersOf({ counters }: Manifest<TrainingRecipe>): Counters {
+  const { step, samplesSeen, epoch, position } = counters;
+  return { step, samplesSeen, position: { epoch, offset: position } };
+}
+
+async function loadCheckpoint(
+  store: ObjectStore,
+  checkpoint: CommittedCheckpoint,
+  tensors: RunTensors,
+  dataset: Dataset,
+): Promise<Loaded> {
+  const manifest = decodeManifest(checkpoint.manifest, parseRecipe);
+  if (manifest.datasetManifestSha256 !== dataset.manifest.sha256) {
+    throw new DiffusionError(
+      'FAILED_PRECONDITION',
+      `wanted the data set with sha256 ${manifest.datasetManifestSha256}, as before; got ${dataset.manifest.sha256}`,
+      { reason: 'DATASET_CHANGED' },
+    );
+  }
+  const objects = new Map<string, Uint8Array>();
+  for (const object of manifest.objects)
+    objects.set(object.name, await readObject(store, checkpoint, object));
+  const sizeBytes = manifest.objects.reduce((sum, { size }) => sum + size, checkpoint.manifest.length);
+  return { step: checkpoint.step, sizeBytes, manifest, decoded: decodeObjects(tensors, objects) };
+}
+
+function checkClasses({ architecture }: TrainingRecipe, { manifest }: Dataset): void {
+  const { numClasses } = architecture;
+  if (numClasses === 0 || manifest.classNames.length === numClasses) return;
+  throw new DiffusionError(
+    'FAILED_PRECONDITION',
+    `wanted ${numClasses} class folders, as architecture.numClasses says; got ${manifest.classNames.length}`,
+    { reason: 'DATASET_INVALID' },
+  );
+}

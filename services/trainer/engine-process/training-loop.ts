@@ -1,0 +1,146 @@
+/** Trains from where a run stands to its last step, or until asked to stop. */
+
+import { encodeManifest } from '../../../shared/checkpoint/index.js';
+import { betasHash } from '../../../shared/noise/index.js';
+import type { Clock } from '../../../shared/foundation/index.js';
+import { recipeBetas } from '../../../shared/recipe/index.js';
+import type { CommittedObject, ObjectStore } from '../../../shared/store/index.js';
+import type { EngineEvent, StepMetrics } from '../job.js';
+import { checkpointWriter } from './checkpoint-writer.js';
+import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
+import { manifestEngine, type Run } from './open-run.js';
+import { rateMeter } from './rate-meter.js';
+import { sampleGrid } from './sample-grid.js';
+import { snapshot, type Counters } from './training-state.js';
+import { update, type UpdateFigures } from './update.js';
+
+export interface TrainingLoop {
+  readonly start: StartTraining;
+  readonly run: Run;
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  /** Aborted when training is to stop after the update under way. */
+  readonly stop: AbortSignal;
+  readonly onEvent: (event: EngineEvent) => void;
+  readonly onWarning: (message: string) => void;
+}
+
+/**
+ * Trains, streams, commits; resolves when the last checkpoint is committed.
+ *
+ * @throws DiffusionError with a reason of `failure.ts`.
+ */
+export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'> {
+  const { start, run, store, clock, stop, onEvent, onWarning } = loop;
+  const { training } = start.recipe;
+  const rate = rateMeter();
+  const writer = checkpointWriter({
+    store,
+    jobId: start.jobId,
+    model: start.model,
+    attempt: start.attempt,
+    retention: { keepLast: training.keepLast, keepEvery: training.keepEverySteps },
+    retryLimitMs: start.storeRetryLimitMs,
+    clock,
+    onCommitted: (step, sizeBytes) => {
+      onEvent({ kind: 'checkpoint', step, sizeBytes });
+    },
+    onWarning,
+  });
+  let { counters } = run;
+  // The step that is committed, or about to be.
+  let savedStep = run.resumed?.step ?? null;
+  const save = async (): Promise<void> => {
+    const [parent, at] = [savedStep, counters];
+    const objects = await snapshot(run);
+    await writer.submit({
+      step: at.step,
+      objects,
+      manifest: (committed) => manifestBytes(loop, at, parent, committed),
+    });
+    savedStep = at.step;
+  };
+
+  while (counters.step < training.steps && !stop.aborted) {
+    if (writer.failed) await writer.settled();
+    const { figures, position } = await update(run, counters.step);
+    counters = { step: counters.step + 1, samplesSeen: counters.samplesSeen + training.batchSize, position };
+    rate.tick(clock.monotonicMs());
+    if (isDue(training.logEverySteps, counters.step) || counters.step === training.steps) {
+      onEvent({ kind: 'metrics', metrics: metricsOf(loop, counters, figures, rate.stepMs()) });
+    }
+    if (isDue(training.checkpointEverySteps, counters.step)) await save();
+    if (isDue(training.sampleEverySteps, counters.step)) await tellGrid(loop, counters.step);
+  }
+  if (counters.step > 0 && counters.step !== savedStep) await save();
+  await writer.settled();
+  return counters.step < training.steps ? 'stopped' : 'finished';
+}
+
+function isDue(everySteps: number, step: number): boolean {
+  return everySteps > 0 && step % everySteps === 0;
+}
+
+function metricsOf(
+  { start }: TrainingLoop,
+  counters: Counters,
+  figures: UpdateFigures,
+  stepMs: number | undefined,
+): StepMetrics {
+  const { training, inputPerturbation } = start.recipe;
+  return {
+    step: counters.step,
+    totalSteps: training.steps,
+    ...figures,
+    gamma: inputPerturbation.gamma,
+    imagesPerSecond: stepMs === undefined ? 0 : (training.batchSize * 1000) / stepMs,
+    ...(stepMs !== undefined && { etaMs: (training.steps - counters.step) * stepMs }),
+    samplesSeen: counters.samplesSeen,
+    epoch: counters.position.epoch,
+  };
+}
+
+/** Draws and tells a grid. It is for looking at: training doesn't end over it. */
+async function tellGrid({ start, run, onEvent, onWarning }: TrainingLoop, step: number): Promise<void> {
+  try {
+    const image = await sampleGrid(start.recipe, run.loaded);
+    if (image.png.length <= MAX_GRID_BYTES) onEvent({ kind: 'grid', step, image });
+    else
+      onWarning(
+        `the sample grid of step ${step} is left out: wanted at most ${MAX_GRID_BYTES} bytes; got ${image.png.length}`,
+      );
+  } catch (error) {
+    onWarning(`no sample grid of step ${step}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+function manifestBytes(
+  { start, run, clock }: TrainingLoop,
+  { step, samplesSeen, position }: Counters,
+  parent: number | null,
+  objects: readonly CommittedObject[],
+): Uint8Array {
+  const { recipe } = start;
+  const { noiseSchedule, inputPerturbation, ema } = recipe;
+  return encodeManifest({
+    job: start.jobId,
+    model: start.model,
+    step,
+    attempt: start.attempt,
+    createdAt: new Date(clock.wallMs()).toISOString(),
+    parent,
+    objects: [...objects],
+    schedule: {
+      name: noiseSchedule.name,
+      timesteps: noiseSchedule.timesteps,
+      betasSha256: betasHash(recipeBetas(recipe)),
+      ...(noiseSchedule.betas !== undefined && { betas: noiseSchedule.betas }),
+    },
+    gamma: inputPerturbation.gamma,
+    counters: { step, samplesSeen, epoch: position.epoch, position: position.offset },
+    datasetManifestSha256: run.dataset.manifest.sha256,
+    emaRates: ema.rates,
+    engine: manifestEngine(run.build),
+    recipe,
+  });
+}

@@ -1,0 +1,170 @@
+/** Everything that a run is at one moment, in the engine and as the objects of a checkpoint. */
+
+import {
+  checkFinite,
+  checkTensors,
+  decodeSafetensors,
+  emaObject,
+  encodeSafetensors,
+  optimizerObject,
+  stateObject,
+  weightsObject,
+  type TensorData,
+} from '../../../shared/checkpoint/index.js';
+import type { DataPosition } from '../../../shared/dataset/index.js';
+import type { LoadedModule } from '../../../shared/engine/index.js';
+import { DiffusionError } from '../../../shared/foundation/index.js';
+import {
+  fromEngineLayout,
+  initialParameters,
+  parameterSpecs,
+  toEngineLayout,
+  type ParameterSpec,
+  type UNetConfig,
+} from '../../../shared/model/index.js';
+import type { TimestepSampler } from '../../../shared/noise/index.js';
+import { ADAM_M, ADAM_V, emaPrefix, WEIGHTS } from './training-step.js';
+
+/** Where a run stands; its tensors are in the engine. */
+export interface Counters {
+  /** Updates done. */
+  readonly step: number;
+  readonly samplesSeen: number;
+  readonly position: DataPosition;
+}
+
+/** Where the tensors of a run are. */
+export interface RunTensors {
+  readonly architecture: UNetConfig;
+  readonly emaRates: readonly number[];
+  readonly loaded: LoadedModule;
+  readonly timestepSampler: TimestepSampler;
+}
+
+export interface CheckpointObject {
+  readonly name: string;
+  readonly bytes: Uint8Array;
+}
+
+/** A stored object's tensors, each with the engine's variables that it holds. */
+interface Part {
+  readonly object: string;
+  /** Prefix of the stored names -> prefix of the engine's variables. */
+  readonly prefixes: readonly (readonly [stored: string, variable: string])[];
+}
+
+const HISTORY = 'timestep_sampler.history';
+const COUNTS = 'timestep_sampler.counts';
+// What PyTorch's optimizers call them.
+const MOMENTS = [
+  ['exp_avg.', ADAM_M],
+  ['exp_avg_sq.', ADAM_V],
+] as const;
+const METADATA = { format: 'pt' };
+
+function partsOf(emaRates: readonly number[]): Part[] {
+  return [
+    { object: weightsObject, prefixes: [['', WEIGHTS]] },
+    ...emaRates.map((rate): Part => ({ object: emaObject(rate), prefixes: [['', emaPrefix(rate)]] })),
+    { object: optimizerObject, prefixes: MOMENTS },
+  ];
+}
+
+/** The names of a checkpoint's objects. */
+export function objectNames(emaRates: readonly number[]): string[] {
+  return [...partsOf(emaRates).map(({ object }) => object), stateObject];
+}
+
+/** Sets a fresh network: averages start as copies of the weights, moments as zeros. */
+export async function initialise(
+  { architecture, emaRates, loaded }: RunTensors,
+  seed: bigint,
+): Promise<void> {
+  const initial = initialParameters(architecture, seed);
+  const values = new Map<string, Float32Array>();
+  for (const spec of parameterSpecs(architecture)) {
+    const value = toEngineLayout(spec, need(initial.get(spec.name), spec.name));
+    for (const prefix of [WEIGHTS, ...emaRates.map(emaPrefix)]) values.set(prefix + spec.name, value);
+  }
+  await loaded.assign(values);
+}
+
+/** Copies a run's tensors into the objects of a checkpoint; equal runs give equal bytes. */
+export async function snapshot(run: RunTensors): Promise<CheckpointObject[]> {
+  const specs = parameterSpecs(run.architecture);
+  const objects: CheckpointObject[] = [];
+  for (const { object, prefixes } of partsOf(run.emaRates)) {
+    const tensors = new Map<string, TensorData>();
+    for (const [stored, variable] of prefixes) {
+      const values = await run.loaded.read(specs.map(({ name }) => variable + name));
+      for (const spec of specs) {
+        const data = fromEngineLayout(spec, need(values.get(variable + spec.name), spec.name));
+        tensors.set(stored + spec.name, { dtype: 'F32', shape: spec.shape, data });
+      }
+    }
+    checkFinite(tensors);
+    objects.push({ name: object, bytes: encodeSafetensors(tensors, METADATA) });
+  }
+  const { history, counts } = run.timestepSampler.state();
+  const state = new Map<string, TensorData>([
+    [HISTORY, { dtype: 'F64', shape: [history.length], data: history }],
+    [COUNTS, { dtype: 'I32', shape: [counts.length], data: counts }],
+  ]);
+  return [...objects, { name: stateObject, bytes: encodeSafetensors(state, METADATA) }];
+}
+
+/** The objects of a checkpoint, decoded and checked against the network. @throws DiffusionError DATA_LOSS. */
+export function decodeObjects(
+  { architecture, emaRates }: Pick<RunTensors, 'architecture' | 'emaRates'>,
+  objects: ReadonlyMap<string, Uint8Array>,
+): Map<string, ReadonlyMap<string, TensorData>> {
+  const specs = parameterSpecs(architecture);
+  const decoded = new Map<string, ReadonlyMap<string, TensorData>>();
+  for (const { object, prefixes } of partsOf(emaRates)) {
+    const { tensors } = decodeSafetensors(need(objects.get(object), object));
+    const shapes = prefixes.flatMap(([stored]) =>
+      specs.map(({ name, shape }) => [stored + name, shape] as const),
+    );
+    checkTensors(tensors, new Map(shapes));
+    checkFinite(tensors);
+    decoded.set(object, tensors);
+  }
+  const { tensors } = decodeSafetensors(need(objects.get(stateObject), stateObject));
+  return decoded.set(stateObject, tensors);
+}
+
+/** Puts a decoded checkpoint into the engine and the timestep sampler. @throws DiffusionError DATA_LOSS. */
+export async function restore(
+  run: RunTensors,
+  decoded: ReadonlyMap<string, ReadonlyMap<string, TensorData>>,
+): Promise<void> {
+  const specs = parameterSpecs(run.architecture);
+  for (const { object, prefixes } of partsOf(run.emaRates)) {
+    const tensors = need(decoded.get(object), object);
+    for (const [stored, variable] of prefixes) {
+      await run.loaded.assign(
+        new Map(
+          specs.map((spec) => [variable + spec.name, engineValues(spec, tensors.get(stored + spec.name))]),
+        ),
+      );
+    }
+  }
+  const state = need(decoded.get(stateObject), stateObject);
+  const [history, counts] = [state.get(HISTORY), state.get(COUNTS)];
+  if (history?.dtype !== 'F64' || counts?.dtype !== 'I32') throw missing(`${HISTORY} and ${COUNTS}`);
+  run.timestepSampler.restore({ history: history.data, counts: counts.data });
+}
+
+function engineValues(spec: ParameterSpec, tensor: TensorData | undefined): Float32Array {
+  if (tensor?.dtype !== 'F32') throw missing(`${spec.name} in float32`);
+  return toEngineLayout(spec, tensor.data);
+}
+
+function need<T>(value: T | undefined, name: string): T {
+  if (value === undefined) throw missing(name);
+  return value;
+}
+
+function missing(name: string): DiffusionError {
+  return new DiffusionError('DATA_LOSS', `wanted ${name}; got nothing`, { reason: 'CHECKPOINT_INCOMPLETE' });
+}

@@ -1,0 +1,105 @@
+/** What a job would take, worked out from its recipe without training. */
+
+import { availableParallelism } from 'node:os';
+
+import { durationFromMs, type trainerWire } from '../../shared/contract/index.js';
+import type { DatasetManifest } from '../../shared/dataset/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { parameterCount, parameterSpecs } from '../../shared/model/index.js';
+import { microbatches, unetConfig, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { GRID_STEPS, gridImages } from './engine-process/grid-size.js';
+import { networkCost } from './network-cost.js';
+
+const FLOAT_BYTES = 4;
+/**
+ * Of the eager engine on one core. From a training step of 350 GFLOP that took 1,929 ms on two cores of an
+ * AMD EPYC (Zen 5); another machine may be several times slower or faster.
+ */
+const FLOPS_PER_CORE = 9e10;
+/** A backward pass costs two forward ones. */
+const PASSES_OF_A_STEP = 3;
+/** Bytes held for each value that convolutions read or write; from the 6.83 GB peak of that same run. */
+const BYTES_PER_ACTIVATION = 33;
+/** Node, TensorFlow and its library. */
+const PROCESS_BYTES = 6e8;
+const IMAGES_IN_MEMORY_BYTES = 2 * 1024 ** 3;
+/** Weights, both moments and the gradients; averages come on top. */
+const COPIES_OF_PARAMETERS = 4;
+
+/** Memory that a recipe's parameters alone need: weights, moments, gradients and averages. */
+export function leastMemoryBytes(recipe: TrainingRecipe): number {
+  const copies = COPIES_OF_PARAMETERS + recipe.ema.rates.length + (microbatches(recipe).passes > 1 ? 1 : 0);
+  return copies * FLOAT_BYTES * parameterCount(unetConfig(recipe));
+}
+
+/** @throws DiffusionError RESOURCE_EXHAUSTED where the machine can't hold the parameters, before any is made. */
+export function checkMemory(recipe: TrainingRecipe, memoryBytes: number): void {
+  const needed = leastMemoryBytes(recipe);
+  if (needed <= memoryBytes) return;
+  throw new DiffusionError(
+    'RESOURCE_EXHAUSTED',
+    `the network's ${parameterCount(unetConfig(recipe))} parameters need ${needed} bytes of memory to train; got ${memoryBytes}`,
+    { reason: 'MEMORY_BUDGET' },
+  );
+}
+
+export function estimate(recipe: TrainingRecipe, dataset: DatasetManifest): trainerWire.TrainingEstimate {
+  const config = unetConfig(recipe);
+  const { batchSize } = microbatches(recipe);
+  const { imageSize, channels } = recipe.dataset;
+  const { activations } = networkCost(config);
+  const imageBytes = Math.min(dataset.count * imageSize ** 2 * channels, IMAGES_IN_MEMORY_BYTES);
+  const memory =
+    PROCESS_BYTES + leastMemoryBytes(recipe) + batchSize * activations * BYTES_PER_ACTIVATION + imageBytes;
+  return {
+    parameterCount: BigInt(parameterCount(config)),
+    memoryBytes: BigInt(Math.round(memory)),
+    checkpointBytes: BigInt(checkpointBytes(recipe)),
+    duration: durationFromMs(durationMs(recipe)),
+    dataset: datasetReport(dataset),
+  };
+}
+
+function durationMs(recipe: TrainingRecipe): number {
+  const { steps, batchSize, sampleEverySteps } = recipe.training;
+  const { forwardFlops } = networkCost(unetConfig(recipe));
+  const training = steps * batchSize * PASSES_OF_A_STEP * forwardFlops;
+  const grids = sampleEverySteps === 0 ? 0 : Math.floor(steps / sampleEverySteps);
+  const sampling = grids * gridImages(recipe.dataset.imageSize) * GRID_STEPS * forwardFlops;
+  return ((training + sampling) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
+}
+
+/** The bytes of a checkpoint's tensors with their headers; the manifest's few kilobytes come on top. */
+function checkpointBytes(recipe: TrainingRecipe): number {
+  // Weights, two moments and the averages all have the parameters' names and shapes.
+  const copies = 3 + recipe.ema.rates.length;
+  let bytes = 0;
+  for (const { name, shape } of parameterSpecs(unetConfig(recipe))) {
+    const size = FLOAT_BYTES * shape.reduce((product, length) => product * length, 1);
+    const header = JSON.stringify({ [name]: { dtype: 'F32', shape, data_offsets: [size, size] } }).length;
+    bytes += copies * (size + header);
+  }
+  const { objective, noiseSchedule } = recipe;
+  // 10 float64 and an int32 for each timestep.
+  return objective.timestepSampler === 'uniform' ? bytes : bytes + noiseSchedule.timesteps * 84;
+}
+
+function datasetReport({
+  count,
+  sizes,
+  skipped,
+  classNames,
+  sha256,
+}: DatasetManifest): trainerWire.DatasetReport {
+  return {
+    imageCount: BigInt(count),
+    ...sizes,
+    skipped: skipped.map(({ reason, count: some, examples }) => ({
+      reason,
+      count: BigInt(some),
+      examples: [...examples],
+    })),
+    classNames: [...classNames],
+    sha256,
+  };
+}

@@ -1,0 +1,230 @@
+/** A job's numbered events: bounded in memory, followed by any number of readers at their own pace. */
+
+import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { isEnded, type JobEvent } from './job.js';
+
+/** Positions grow and never repeat: first by attempt, then by number. */
+export interface Position {
+  readonly attempt: number;
+  readonly number: number;
+}
+
+export interface LoggedEvent {
+  readonly position: Position;
+  readonly event: JobEvent;
+}
+
+/** An event as a reader gets it. */
+export interface FollowedEvent extends LoggedEvent {
+  /** Metrics that this reader missed since the last ones it got; 0 for other events. */
+  readonly dropped: number;
+}
+
+export interface EventLogLimits {
+  /** Events kept; the oldest go first. */
+  readonly maxEvents: number;
+  /** Sample grids whose images are kept. */
+  readonly maxImages: number;
+  /** A reader further behind the newest event than this misses metrics. */
+  readonly maxLag: number;
+}
+
+export const DEFAULT_LIMITS: EventLogLimits = { maxEvents: 10_000, maxImages: 4, maxLag: 256 };
+
+export const START: Position = { attempt: 0, number: 0 };
+
+interface Cursor {
+  /** Index of the next event to look at, counted from the log's first one ever. */
+  next: number;
+  /** Up to here it is history, which is replayed without gaps. */
+  readonly replayEnd: number;
+  dropped: number;
+}
+
+export class EventLog {
+  readonly #limits: EventLogLimits;
+  #events: LoggedEvent[];
+  /** Index of the first event that is kept. */
+  #first = 0;
+  #firstUnsaved: number;
+  #last: Position;
+  #lastMetrics: number;
+  /** Indices of the grids that have their images. */
+  readonly #grids: number[];
+  /** Index of the newest event that went although no reader may miss it. */
+  #lastLost = -1;
+  #truncatedUpTo: Position;
+  #closed: DiffusionError | undefined;
+  readonly #waiting = new Set<() => void>();
+
+  /** @param history Events saved earlier, in order. @param truncatedUpTo Events up to here are no longer kept. */
+  constructor(
+    history: readonly LoggedEvent[] = [],
+    truncatedUpTo: Position = START,
+    limits = DEFAULT_LIMITS,
+  ) {
+    this.#limits = limits;
+    this.#events = [...history];
+    this.#truncatedUpTo = truncatedUpTo;
+    this.#last = history.at(-1)?.position ?? truncatedUpTo;
+    this.#lastMetrics = history.findLastIndex(({ event }) => event.kind === 'metrics');
+    this.#firstUnsaved = this.#end;
+    this.#grids = history.flatMap(({ event }, index) =>
+      event.kind === 'grid' && event.image !== undefined ? [index] : [],
+    );
+    this.#trim();
+  }
+
+  /** Position of the newest event. */
+  get last(): Position {
+    return this.#last;
+  }
+
+  /** Events up to here are no longer kept. */
+  get truncatedUpTo(): Position {
+    return this.#truncatedUpTo;
+  }
+
+  /** Whether the newest event ended the job. */
+  get ended(): boolean {
+    const event = this.#events.at(-1)?.event;
+    return event?.kind === 'state' && isEnded(event.state);
+  }
+
+  /** Events not saved yet, of those that are kept. */
+  get unsaved(): readonly LoggedEvent[] {
+    return this.#events.slice(Math.max(0, this.#firstUnsaved - this.#first));
+  }
+
+  /** Tells the log that `unsaved`, as it was up to this position, is saved. */
+  saved(upTo: Position): void {
+    this.#firstUnsaved = Math.max(this.#firstUnsaved, this.#indexAfter(upTo));
+  }
+
+  append(attempt: number, event: JobEvent): void {
+    const number = attempt === this.#last.attempt ? this.#last.number + 1 : 1;
+    this.#last = { attempt, number };
+    if (event.kind === 'metrics') this.#lastMetrics = this.#end;
+    if (event.kind === 'grid') this.#grids.push(this.#end);
+    this.#events.push({ position: this.#last, event });
+    this.#trim();
+    this.#wake();
+  }
+
+  /** Readers get what they haven't read yet, then this error; an ended job's readers just end. */
+  close(error: DiffusionError): void {
+    this.#closed = error;
+    this.#wake();
+  }
+
+  /**
+   * Events after a position, those to come included. It returns when all are read and the job has ended; the
+   * event that ended it is not among them, but is where the log ends.
+   *
+   * @throws DiffusionError what the log was closed with; RESOURCE_EXHAUSTED where a reader is so late that events
+   * are gone which may not be missed; the signal's reason.
+   */
+  async *follow(after: Position, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
+    const cursor: Cursor = { next: this.#indexAfter(after), replayEnd: this.#end, dropped: 0 };
+    for (;;) {
+      const entry = this.#take(cursor);
+      if (entry !== undefined) yield entry;
+      else if (this.ended) return;
+      else if (this.#closed !== undefined) throw this.#closed;
+      else await this.#change(signal);
+    }
+  }
+
+  get #end(): number {
+    return this.#first + this.#events.length;
+  }
+
+  #take(cursor: Cursor): FollowedEvent | undefined {
+    if (cursor.next <= this.#lastLost) {
+      throw new DiffusionError(
+        'RESOURCE_EXHAUSTED',
+        'the reader is too far behind; watch again for what is kept',
+        {
+          reason: 'SLOW_READER',
+        },
+      );
+    }
+    if (cursor.next < this.#first) {
+      cursor.dropped += this.#first - cursor.next;
+      cursor.next = this.#first;
+    }
+    for (; cursor.next < this.#end; cursor.next += 1) {
+      const entry = this.#events[cursor.next - this.#first];
+      if (entry === undefined) return undefined;
+      const { event } = entry;
+      if (event.kind === 'metrics' && this.#isStale(cursor)) cursor.dropped += 1;
+      else if (!(event.kind === 'grid' && event.image === undefined) && !this.#isEnd(cursor.next)) {
+        cursor.next += 1;
+        const dropped = event.kind === 'metrics' ? cursor.dropped : 0;
+        if (event.kind === 'metrics') cursor.dropped = 0;
+        return { ...entry, dropped };
+      }
+    }
+    return undefined;
+  }
+
+  #isStale({ next, replayEnd }: Cursor): boolean {
+    return next >= replayEnd && next < this.#lastMetrics && this.#end - next > this.#limits.maxLag;
+  }
+
+  #isEnd(index: number): boolean {
+    return this.ended && index === this.#end - 1;
+  }
+
+  #indexAfter(position: Position): number {
+    let [low, high] = [0, this.#events.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      const entry = this.#events[middle];
+      if (entry !== undefined && comparePositions(entry.position, position) <= 0) low = middle + 1;
+      else high = middle;
+    }
+    return this.#first + low;
+  }
+
+  #trim(): void {
+    // In blocks: shifting a long array at every event would cost more than the event.
+    if (this.#events.length >= this.#limits.maxEvents * 1.1) {
+      const gone = this.#events.splice(0, this.#events.length - this.#limits.maxEvents);
+      gone.forEach(({ position, event }, offset) => {
+        this.#truncatedUpTo = position;
+        if (event.kind !== 'metrics') this.#lastLost = this.#first + offset;
+      });
+      this.#first += gone.length;
+    }
+    while (this.#grids.length > this.#limits.maxImages) {
+      const offset = (this.#grids.shift() ?? 0) - this.#first;
+      const entry = this.#events[offset];
+      if (entry?.event.kind !== 'grid') continue;
+      this.#events[offset] = { position: entry.position, event: { kind: 'grid', step: entry.event.step } };
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting) wake();
+  }
+
+  async #change(signal: AbortSignal): Promise<void> {
+    signal.throwIfAborted();
+    const { promise, resolve } = deferred();
+    const wake = (): void => {
+      resolve();
+    };
+    this.#waiting.add(wake);
+    signal.addEventListener('abort', wake, { once: true });
+    await promise;
+    this.#waiting.delete(wake);
+    signal.removeEventListener('abort', wake);
+    signal.throwIfAborted();
+  }
+}
+
+/** Negative where `a` comes first, 0 where they are equal. */
+export function comparePositions(a: Position, b: Position): number {
+  return a.attempt - b.attempt || a.number - b.number;
+}

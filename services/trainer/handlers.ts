@@ -1,0 +1,104 @@
+/** TrainerService's methods. */
+
+import {
+  recipeFromWire,
+  serverStream,
+  unary,
+  type CallContext,
+  type HandlerOptions,
+  type trainerWire,
+} from '../../shared/contract/index.js';
+import { scanDataset } from '../../shared/dataset/index.js';
+import { invalidArgument, violation } from '../../shared/foundation/index.js';
+import { datasetConfig } from '../../shared/recipe/index.js';
+import { estimate } from './estimate.js';
+import { comparePositions, START, type Position } from './event-log.js';
+import type { JobRequests } from './job-requests.js';
+import { eventToWire, jobToWire, resolvedRecipeToWire, snapshotToWire, terminalToWire } from './wire.js';
+
+export interface TrainerHandlersOptions extends HandlerOptions {
+  readonly requests: JobRequests;
+  readonly datasetCacheFolder: string;
+  /** @throws DiffusionError UNAVAILABLE while the service starts or stops. */
+  readonly checkServing: () => void;
+}
+
+export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.TrainerServiceServer {
+  const { requests, datasetCacheFolder, checkServing } = options;
+
+  async function createTrainingJob(
+    { recipe, requestId, validateOnly }: trainerWire.CreateTrainingJobRequest,
+    { signal }: CallContext,
+  ): Promise<trainerWire.CreateTrainingJobResponse> {
+    const given = recipeFromWire(recipe);
+    if (!validateOnly)
+      return { job: jobToWire(await requests.create(given, requestId)), estimate: undefined };
+    const resolved = await requests.resolve(given, requestId);
+    const dataset = await scanDataset(datasetConfig(resolved), { cacheFolder: datasetCacheFolder, signal });
+    return {
+      job: { ...NO_JOB, recipe: resolvedRecipeToWire(resolved) },
+      estimate: estimate(resolved, dataset),
+    };
+  }
+
+  async function* watchTrainingJob(
+    { jobId, after }: trainerWire.WatchTrainingJobRequest,
+    { signal }: CallContext,
+  ): AsyncGenerator<trainerWire.WatchTrainingJobResponse> {
+    checkServing();
+    const asked = after === undefined ? START : positionFromWire(after);
+    const { log, job } = await requests.watch(jobId);
+    const truncated = comparePositions(asked, log.truncatedUpTo) < 0;
+    const from = truncated ? log.truncatedUpTo : asked;
+    const events = log.follow(from, signal);
+    yield snapshotToWire(from, job(), truncated);
+    for await (const event of events) yield eventToWire(event);
+    yield terminalToWire(log.last, job());
+  }
+
+  function method<Request, Response>(handler: (request: Request, context: CallContext) => Promise<Response>) {
+    return unary<Request, Response>((request, context) => {
+      checkServing();
+      return handler(request, context);
+    }, options);
+  }
+
+  return {
+    createTrainingJob: method(createTrainingJob),
+    getTrainingJob: method(async ({ jobId }: trainerWire.GetTrainingJobRequest) => ({
+      job: jobToWire(await requests.get(jobId)),
+    })),
+    listTrainingJobs: method(async (request: trainerWire.ListTrainingJobsRequest) => {
+      const { jobs, nextPageToken } = await requests.list(request);
+      return { jobs: jobs.map(jobToWire), nextPageToken };
+    }),
+    cancelTrainingJob: method(async ({ jobId }: trainerWire.CancelTrainingJobRequest) => ({
+      job: jobToWire(await requests.cancel(jobId)),
+    })),
+    resumeTrainingJob: method(async ({ jobId, recipe }: trainerWire.ResumeTrainingJobRequest) => ({
+      job: jobToWire(await requests.resume(jobId, recipeFromWire(recipe))),
+    })),
+    watchTrainingJob: serverStream(watchTrainingJob, options),
+  };
+}
+
+const NO_JOB: Omit<trainerWire.TrainingJob, 'recipe'> = {
+  jobId: '',
+  model: '',
+  state: 0,
+  failureReason: 0,
+  message: '',
+  step: 0n,
+  committedStep: 0n,
+  attempt: 0,
+  latestMetrics: undefined,
+  createTime: undefined,
+  updateTime: undefined,
+};
+
+function positionFromWire({ attempt, number }: trainerWire.EventPosition): Position {
+  if (number > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw invalidArgument([violation('after.number', 'the position of an event', number)]);
+  }
+  return { attempt, number: Number(number) };
+}

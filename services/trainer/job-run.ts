@@ -1,0 +1,218 @@
+/** One job from its turn in the queue to its end: an engine process, and another when that one is lost. */
+
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Logger } from 'pino';
+
+import { DiffusionError, type ChildExit, type Clock } from '../../shared/foundation/index.js';
+import { claimAttempt, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import type { ActiveJob } from './active-job.js';
+import type { FromEngine } from './engine-process/messages.js';
+import type { EngineProcess, StartEngine } from './engine.js';
+import type { FailureReason } from './job.js';
+
+export interface JobRunSettings {
+  readonly store: ObjectStore;
+  /** How an engine process opens that store. */
+  readonly storeSettings: StoreSettings;
+  readonly cacheFolder: string;
+  readonly startEngine: StartEngine;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Engines that may be lost, one after another, without a new checkpoint in between. */
+  readonly restartLimit: number;
+  /** Wait before the first restart; it doubles with each further one. */
+  readonly restartDelayMs: number;
+  /** How long an engine may take to commit and end when asked to. */
+  readonly stopGraceMs: number;
+  /** How long the store may fail before the job does. */
+  readonly storeRetryLimitMs: number;
+}
+
+/** Why a run is to end early: for good, or because the service stops. */
+export type Interruption = 'cancel' | 'suspend';
+
+type Outcome =
+  | Extract<FromEngine, { type: 'ended' | 'failed' }>
+  | { readonly type: 'lost'; readonly exit: ChildExit; readonly ready: boolean };
+
+const LONGEST_WAIT_MS = 30_000;
+
+export class JobRun {
+  readonly job: ActiveJob;
+  /** Resolves when nothing runs any more; the job has then ended, or is left to be taken up by the next service. */
+  readonly done: Promise<void>;
+  readonly #settings: JobRunSettings;
+  readonly #interrupted = new AbortController();
+  #interruption: Interruption | undefined;
+  #engine: EngineProcess | undefined;
+
+  constructor(job: ActiveJob, settings: JobRunSettings) {
+    this.job = job;
+    this.#settings = settings;
+    this.done = this.#run().catch((error: unknown) => {
+      settings.logger.error({ job: job.id, err: error }, 'the job ended over an error of the service');
+      job.change('FAILED', 'the service failed; its log has the cause', 'INTERNAL');
+    });
+  }
+
+  /** Lets the engine commit and end, within the grace. A cancellation stands above a suspension. */
+  interrupt(by: Interruption): void {
+    if (this.#interruption !== 'cancel') this.#interruption = by;
+    this.#interrupted.abort();
+    if (this.#engine !== undefined) this.#endWithinGrace(this.#engine);
+  }
+
+  async #run(): Promise<void> {
+    const { job } = this;
+    const { restartLimit, restartDelayMs } = this.#settings;
+    let lost = 0;
+    let wasReady = false;
+    for (;;) {
+      const attempt = await this.#claim();
+      if (attempt === undefined) return;
+      const committedBefore = job.status.committedStep;
+      job.begin(attempt);
+      const outcome = await this.#attempt(attempt);
+      if (outcome.type !== 'lost') {
+        this.#end(outcome);
+        return;
+      }
+      if (this.#leave()) return;
+      wasReady ||= outcome.ready;
+      lost = job.status.committedStep > committedBefore ? 1 : lost + 1;
+      const why = describeLoss(outcome.exit);
+      this.#settings.logger.warn({ job: job.id, attempt, lost, stderr: outcome.exit.stderrTail }, why);
+      if (lost > restartLimit) {
+        job.change(
+          'FAILED',
+          `${why}; ${lost} times without a new checkpoint`,
+          reasonOfLoss(outcome.exit, wasReady),
+        );
+        return;
+      }
+      job.change('RETRYING', `${why}; another one goes on from step ${job.status.committedStep}`);
+      await this.#wait(restartDelayMs * 2 ** (lost - 1));
+      if (this.#leave()) return;
+    }
+  }
+
+  /** The next attempt's number; undefined where the run has been left instead. */
+  async #claim(): Promise<number | undefined> {
+    const { store, clock, storeRetryLimitMs, restartDelayMs, logger } = this.#settings;
+    const beganMs = clock.monotonicMs();
+    for (let waitMs = restartDelayMs; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
+      if (this.#leave()) return undefined;
+      try {
+        return await claimAttempt(store, this.job.id);
+      } catch (error) {
+        logger.warn({ job: this.job.id, err: error }, 'no attempt could be claimed');
+        if (clock.monotonicMs() - beganMs >= storeRetryLimitMs) {
+          this.job.change('FAILED', `the store does not answer: ${textOf(error)}`, 'STORAGE_UNAVAILABLE');
+          return undefined;
+        }
+      }
+      await this.#wait(waitMs);
+    }
+  }
+
+  async #attempt(attempt: number): Promise<Outcome> {
+    const { storeSettings, cacheFolder, storeRetryLimitMs, startEngine, logger } = this.#settings;
+    const { jobId, model, recipe } = this.job.record;
+    let last: Outcome | undefined;
+    let ready = false;
+    const start = {
+      type: 'start' as const,
+      jobId,
+      model,
+      recipe,
+      attempt,
+      store: storeSettings,
+      cacheFolder,
+      storeRetryLimitMs,
+    };
+    const engine = startEngine(start, (message) => {
+      switch (message.type) {
+        case 'ready':
+          ready = true;
+          this.job.ready(message.step, message.sizeBytes, message.message);
+          break;
+        case 'event':
+          this.job.apply(message.event);
+          break;
+        case 'warning':
+          logger.warn({ job: jobId, attempt }, message.message);
+          break;
+        case 'ended':
+        case 'failed':
+          // All is committed, and native code takes its time to end by itself.
+          last = message;
+          engine.kill();
+          break;
+      }
+    });
+    this.#engine = engine;
+    logger.info({ job: jobId, attempt, pid: engine.pid }, 'engine process started');
+    if (this.#interruption !== undefined) this.#endWithinGrace(engine);
+    const exit = await engine.exited;
+    this.#engine = undefined;
+    return last ?? { type: 'lost', exit, ready };
+  }
+
+  #end(outcome: Exclude<Outcome, { type: 'lost' }>): void {
+    const { job } = this;
+    if (outcome.type === 'failed') {
+      if (outcome.reason === 'ATTEMPT_FENCED') job.abandon();
+      job.change('FAILED', outcome.message, outcome.reason);
+    } else if (outcome.how === 'finished') {
+      job.change('SUCCEEDED', `all ${job.record.recipe.training.steps} steps are done`);
+    } else {
+      this.#leave();
+    }
+  }
+
+  /** Ends the run as its interruption wants it; false where there is none. */
+  #leave(): boolean {
+    switch (this.#interruption) {
+      case undefined:
+        return false;
+      case 'cancel':
+        this.job.change(
+          'CANCELLED',
+          `cancelled; the last checkpoint is that of step ${this.job.status.committedStep}`,
+        );
+        return true;
+      case 'suspend':
+        this.job.change('RETRYING', 'the service stopped; the job goes on when it starts again');
+        return true;
+    }
+  }
+
+  #endWithinGrace(engine: EngineProcess): void {
+    engine.stop();
+    const timer = setTimeout(() => {
+      engine.kill();
+    }, this.#settings.stopGraceMs);
+    void engine.exited.then(() => {
+      clearTimeout(timer);
+    });
+  }
+
+  async #wait(ms: number): Promise<void> {
+    await delay(ms, undefined, { signal: this.#interrupted.signal }).catch(() => undefined);
+  }
+}
+
+function describeLoss({ code, signal, unresponsive }: ChildExit): string {
+  if (unresponsive) return 'the engine process fell silent and was killed';
+  if (signal !== null) return `the engine process was killed by ${signal}`;
+  return `the engine process ended with code ${code ?? 'unknown'}`;
+}
+
+function reasonOfLoss({ stderrTail, code }: ChildExit, wasReady: boolean): FailureReason {
+  if (code === 137 || /out of memory|bad_alloc/i.test(stderrTail)) return 'ENGINE_OUT_OF_MEMORY';
+  return wasReady ? 'ENGINE_CRASH_LOOP' : 'ENGINE_START';
+}
+
+function textOf(error: unknown): string {
+  return error instanceof DiffusionError ? error.message : String(error);
+}

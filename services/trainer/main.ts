@@ -1,0 +1,11 @@
+/** The trainer service's process. */
+
+import { runService } from '../../shared/contract/index.js';
+import { readSettings } from './config.js';
+import { startTrainer } from './start-trainer.js';
+
+await runService('trainer', async (log) => {
+  const settings = readSettings();
+  log.level = settings.logLevel;
+  return startTrainer(settings, log);
+});

@@ -1,0 +1,111 @@
+/** Jobs and their events -> the wire. */
+
+import {
+  durationFromMs,
+  imageChunks,
+  imageFormats,
+  jobFailureReasons,
+  jobStates,
+  recipeToWire,
+  type trainerWire,
+} from '../../shared/contract/index.js';
+import { betasHash } from '../../shared/noise/index.js';
+import { recipeBetas, type TrainingRecipe } from '../../shared/recipe/index.js';
+import type { FollowedEvent, Position } from './event-log.js';
+import type { FailureReason, GridImage, Job, JobEvent, StepMetrics } from './job.js';
+
+type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
+
+export function jobToWire({ record, status }: Job): trainerWire.TrainingJob {
+  return {
+    jobId: record.jobId,
+    model: record.model,
+    state: jobStates.write(status.state),
+    failureReason: reasonToWire(status.failureReason),
+    message: status.message,
+    recipe: resolvedRecipeToWire(record.recipe),
+    step: BigInt(status.step),
+    committedStep: BigInt(status.committedStep),
+    attempt: status.attempt,
+    latestMetrics: status.latestMetrics && metricsToWire(status.latestMetrics, 0),
+    createTime: new Date(record.createdAt),
+    updateTime: new Date(status.updatedAt),
+  };
+}
+
+/** A whole recipe, with the hash of its betas. */
+export function resolvedRecipeToWire(recipe: TrainingRecipe): NonNullable<trainerWire.TrainingJob['recipe']> {
+  return recipeToWire(recipe, betasHash(recipeBetas(recipe)));
+}
+
+export function positionToWire({ attempt, number }: Position): trainerWire.EventPosition {
+  return { attempt, number: BigInt(number) };
+}
+
+export function snapshotToWire(
+  position: Position,
+  job: Job,
+  historyTruncated: boolean,
+): trainerWire.WatchTrainingJobResponse {
+  const value = { job: jobToWire(job), historyTruncated };
+  return { position: positionToWire(position), event: { $case: 'snapshot', value } };
+}
+
+export function terminalToWire(position: Position, job: Job): trainerWire.WatchTrainingJobResponse {
+  return { position: positionToWire(position), event: { $case: 'terminal', value: jobToWire(job) } };
+}
+
+export function eventToWire({
+  position,
+  event,
+  dropped,
+}: FollowedEvent): trainerWire.WatchTrainingJobResponse {
+  return { position: positionToWire(position), event: watchEvent(event, dropped) };
+}
+
+function watchEvent(event: JobEvent, dropped: number): WatchEvent {
+  switch (event.kind) {
+    case 'metrics':
+      return { $case: 'stepMetrics', value: metricsToWire(event.metrics, dropped) };
+    case 'grid':
+      return {
+        $case: 'sampleGrid',
+        value: { step: BigInt(event.step), image: event.image && gridToWire(event.image) },
+      };
+    case 'checkpoint':
+      return {
+        $case: 'checkpointCommitted',
+        value: { step: BigInt(event.step), sizeBytes: BigInt(event.sizeBytes) },
+      };
+    case 'state': {
+      const { state, failureReason, message } = event;
+      return {
+        $case: 'stateChanged',
+        value: { state: jobStates.write(state), failureReason: reasonToWire(failureReason), message },
+      };
+    }
+  }
+}
+
+function metricsToWire(metrics: StepMetrics, dropped: number): trainerWire.StepMetrics {
+  const { step, totalSteps, samplesSeen, epoch, etaMs, ...figures } = metrics;
+  return {
+    ...figures,
+    step: BigInt(step),
+    totalSteps: BigInt(totalSteps),
+    samplesSeen: BigInt(samplesSeen),
+    epoch: BigInt(epoch),
+    eta: etaMs === undefined ? undefined : durationFromMs(etaMs),
+    dropped: BigInt(dropped),
+  };
+}
+
+// One chunk: a grid is at most 1 MiB.
+function gridToWire({ png, ...shape }: GridImage): trainerWire.SampleGrid['image'] {
+  const [chunk] = imageChunks({ ...shape, format: imageFormats.write('png'), bytes: png });
+  return chunk;
+}
+
+function reasonToWire(reason: FailureReason | undefined): trainerWire.JobFailureReason {
+  return reason === undefined ? 0 : jobFailureReasons.write(reason);
+}

@@ -1,0 +1,253 @@
+import { join } from 'node:path';
+
+import test from 'ava';
+
+import { callStream, callUnary, recipeToWire } from '../../shared/contract/index.js';
+import type { DiffusionError } from '../../shared/foundation/index.js';
+import type { PartialRecipe } from '../../shared/recipe/index.js';
+import {
+  create,
+  get,
+  JobState,
+  makeFolders,
+  openTrainer,
+  present,
+  settingsFor,
+  spawnTrainer,
+  terminalOf,
+  tinyRecipe,
+  watch,
+} from './trainer-fixture.js';
+
+const folders = await makeFolders();
+const QUEUE = 5;
+// A trainer that runs nothing: what happens at its door needs no engine.
+const idle = await openTrainer(
+  settingsFor(
+    folders,
+    { kind: 'local', folder: join(folders.root, 'idle') },
+    { concurrentJobs: 0, maxQueue: QUEUE },
+  ),
+);
+const { client } = idle;
+
+test.after.always(async () => {
+  await idle.stop();
+  await folders.remove();
+});
+
+const recipe = (over: PartialRecipe = {}): PartialRecipe => tinyRecipe(folders.images, over);
+
+async function refusal(
+  call: Promise<unknown>,
+): Promise<Pick<DiffusionError, 'code' | 'reason'> & { fields: string[] }> {
+  try {
+    await call;
+  } catch (error) {
+    const { code, reason, violations } = error as DiffusionError;
+    return { code, reason, fields: violations.map(({ field }) => field) };
+  }
+  throw new Error('the call was not refused');
+}
+
+async function cancelAll(): Promise<void> {
+  const { jobs } = await callUnary(client, client.listTrainingJobs, { pageSize: 0, pageToken: '' });
+  for (const { jobId } of jobs) await callUnary(client, client.cancelTrainingJob, { jobId });
+}
+
+const badRecipes: readonly (readonly [title: string, field: string, over: PartialRecipe])[] = [
+  ['name with a path', 'recipe.name', { name: '../x' }],
+  ['name of 300 characters', 'recipe.name', { name: 'x'.repeat(300) }],
+  ['name with a line break', 'recipe.name', { name: 'line\nbreak' }],
+  ['name with a direction override', 'recipe.name', { name: '\u202ename' }],
+  ['preset that is none', 'recipe.preset', { preset: 'no-such' as 'demo-32' }],
+  ['training of no steps', 'recipe.training.steps', { training: { steps: 0 } }],
+  ['training without end', 'recipe.training.steps', { training: { steps: 2 ** 53 } }],
+  ['batch of none', 'recipe.training.batchSize', { training: { batchSize: 0 } }],
+  [
+    'microbatch that does not divide the batch',
+    'recipe.training.microbatchSize',
+    { training: { batchSize: 4, microbatchSize: 3 } },
+  ],
+  [
+    'learning rate that is no number',
+    'recipe.optimizer.learningRate',
+    { optimizer: { learningRate: Number.NaN } },
+  ],
+  ['negative learning rate', 'recipe.optimizer.learningRate', { optimizer: { learningRate: -1 } }],
+  ['learning rate of 1e30', 'recipe.optimizer.learningRate', { optimizer: { learningRate: 1e30 } }],
+  [
+    'infinite gamma',
+    'recipe.inputPerturbation.gamma',
+    { inputPerturbation: { gamma: Number.POSITIVE_INFINITY } },
+  ],
+  ['negative gamma', 'recipe.inputPerturbation.gamma', { inputPerturbation: { gamma: -0.1 } }],
+  ['schedule of no timesteps', 'recipe.noiseSchedule.timesteps', { noiseSchedule: { timesteps: 0 } }],
+  [
+    'schedule of 4e9 timesteps',
+    'recipe.noiseSchedule.timesteps',
+    { noiseSchedule: { timesteps: 4_000_000_000 } },
+  ],
+  ['image size of 7', 'recipe.dataset.imageSize', { dataset: { source: { kind: 'twemoji' }, imageSize: 7 } }],
+  ['dropout of 2', 'recipe.architecture.dropout', { architecture: { dropout: 2 } }],
+  ['EMA rate of 2', 'recipe.ema.rates[0]', { ema: { rates: [2] } }],
+];
+
+for (const [title, field, over] of badRecipes) {
+  test(`refused by the name of its field: ${title}`, async (t) => {
+    const { code, fields } = await refusal(create(client, recipe(over)));
+    t.is(code, 'INVALID_ARGUMENT');
+    t.true(fields.includes(field), `named were ${fields.join(', ')}`);
+  });
+}
+
+test('an unknown wire value of an enum is refused by the name of its field', async (t) => {
+  const wire = recipeToWire(recipe());
+  const objective = { ...present(wire.objective), lossType: 77 as 1 };
+  const request = { recipe: { ...wire, objective }, requestId: '', validateOnly: false };
+  const { code, fields } = await refusal(callUnary(client, client.createTrainingJob, request));
+  t.is(code, 'INVALID_ARGUMENT');
+  t.true(fields.includes('recipe.objective.lossType'));
+});
+
+test('a request id that is too long or not printable is refused', async (t) => {
+  for (const requestId of ['x'.repeat(65), 'new\nline', 'é']) {
+    t.deepEqual(await refusal(create(client, recipe(), requestId)), {
+      code: 'INVALID_ARGUMENT',
+      reason: 'INVALID_FIELD',
+      fields: ['requestId'],
+    });
+  }
+});
+
+test('a folder that is not there is said at once', async (t) => {
+  const dataset = { source: { kind: 'folder' as const, path: join(folders.root, 'nowhere') }, imageSize: 8 };
+  const { code, reason } = await refusal(create(client, recipe({ dataset })));
+  t.deepEqual([code, reason], ['NOT_FOUND', 'DATASET_NOT_FOUND']);
+});
+
+test('a network whose parameters alone exceed the memory is refused before anything is made', async (t) => {
+  const architecture = {
+    modelChannels: 1024,
+    numResBlocks: 8,
+    channelMult: [16, 16, 16, 16],
+    numHeadChannels: 64,
+    attentionResolutions: [],
+  };
+  const { code, reason } = await refusal(create(client, recipe({ architecture })));
+  t.deepEqual([code, reason], ['RESOURCE_EXHAUSTED', 'MEMORY_BUDGET']);
+});
+
+test('unknown jobs are not found and malformed ids are refused, in every method', async (t) => {
+  for (const [jobId, code] of [
+    ['no-such-job', 'NOT_FOUND'],
+    ['../job', 'INVALID_ARGUMENT'],
+    ['', 'INVALID_ARGUMENT'],
+  ] as const) {
+    t.is((await refusal(get(client, jobId))).code, code);
+    t.is((await refusal(callUnary(client, client.cancelTrainingJob, { jobId }))).code, code);
+    t.is(
+      (await refusal(callUnary(client, client.resumeTrainingJob, { jobId, recipe: undefined }))).code,
+      code,
+    );
+    t.is((await refusal(watch(client, jobId))).code, code);
+  }
+});
+
+test('validating answers with the resolved recipe, an estimate and what is in the data set, and makes no job', async (t) => {
+  const request = {
+    recipe: recipeToWire(recipe({ name: 'only-validated' })),
+    requestId: '',
+    validateOnly: true,
+  };
+  const { job, estimate } = await callUnary(client, client.createTrainingJob, request);
+  t.is(job?.jobId, '');
+  t.is(job?.recipe?.training?.steps, 4n);
+  t.is(job?.recipe?.variant, 5);
+  t.true((estimate?.parameterCount ?? 0n) > 50_000n);
+  t.true((estimate?.memoryBytes ?? 0n) > (estimate?.checkpointBytes ?? 0n));
+  t.like(estimate?.dataset, { imageCount: 12n, minWidth: 16, maxHeight: 16 });
+  const { jobs } = await callUnary(client, client.listTrainingJobs, { pageSize: 1000, pageToken: '' });
+  t.false(jobs.some(({ model }) => model === 'only-validated'));
+});
+
+test.serial('a hundred parallel requests of one id make one job', async (t) => {
+  const named = recipe({ name: 'once' });
+  const jobs = await Promise.all(Array.from({ length: 100 }, () => create(client, named, 'the-request')));
+  const again = await create(client, named, 'the-request');
+  t.deepEqual([...new Set(jobs.map(({ jobId }) => jobId))], [again.jobId]);
+  const { jobs: all } = await callUnary(client, client.listTrainingJobs, { pageSize: 0, pageToken: '' });
+  t.is(all.filter(({ model }) => model === 'once').length, 1);
+  const other = await refusal(create(client, recipe({ name: 'other' }), 'the-request'));
+  t.deepEqual([other.code, other.reason], ['ALREADY_EXISTS', 'REQUEST_ID_REUSED']);
+  const taken = await refusal(create(client, named, 'another-request'));
+  t.deepEqual([taken.code, taken.reason], ['ALREADY_EXISTS', 'MODEL_TAKEN']);
+  await cancelAll();
+});
+
+test.serial('a full queue refuses with a delay, and lists newest first, page by page', async (t) => {
+  for (let i = 0; i < QUEUE; i++) await create(client, recipe({ name: `queued-${i}` }));
+  const full = await t.throwsAsync(create(client, recipe({ name: 'one-too-many' })));
+  t.like(full, { code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL', retryAfterMs: 60_000 });
+
+  const names: string[] = [];
+  let pageToken = '';
+  do {
+    const page = await callUnary(client, client.listTrainingJobs, { pageSize: 2, pageToken });
+    t.true(page.jobs.length <= 2);
+    names.push(...page.jobs.map(({ model }) => model));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  t.deepEqual(names.slice(0, QUEUE), ['queued-4', 'queued-3', 'queued-2', 'queued-1', 'queued-0']);
+
+  t.deepEqual(
+    (await refusal(callUnary(client, client.listTrainingJobs, { pageSize: -1, pageToken: 'x' }))).fields,
+    ['pageSize', 'pageToken'],
+  );
+  await cancelAll();
+});
+
+test.serial('a job that waits can be watched and cancelled', async (t) => {
+  const { jobId } = await create(client, recipe({ name: 'waiting' }));
+  const watching = watch(client, jobId, (event) => {
+    if (event.$case === 'stateChanged') client.cancelTrainingJob({ jobId }, () => undefined);
+  });
+  const job = terminalOf(await watching);
+  t.is(job.state, JobState.JOB_STATE_CANCELLED);
+  t.deepEqual((await callUnary(client, client.cancelTrainingJob, { jobId })).job, job);
+});
+
+test.serial('a watcher that leaves costs nothing but itself', async (t) => {
+  const { jobId } = await create(client, recipe({ name: 'left' }));
+  for await (const { event } of callStream(client, client.watchTrainingJob, { jobId, after: undefined })) {
+    if (event?.$case === 'stateChanged') break;
+  }
+  t.is((await get(client, jobId)).state, JobState.JOB_STATE_PENDING);
+  await cancelAll();
+});
+
+test('a service that can not start says why in one line without a stack, and exits with 1', async (t) => {
+  const folder = join(folders.root, 'unused');
+  const cases: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
+    [
+      { IP_DIFFUSION_STORE: folder, IP_DIFFUSION_TRAINER_JOBS: 'many' },
+      /IP_DIFFUSION_TRAINER_JOBS: wanted an integer/,
+    ],
+    [{ IP_DIFFUSION_STORE: join(folders.images, 'image-0.png') }, /local folder/],
+    [
+      {
+        IP_DIFFUSION_STORE: folder,
+        IP_DIFFUSION_TRAINER_ADDRESS: client.getChannel().getTarget().replace('dns:', ''),
+      },
+      /cannot listen/,
+    ],
+  ];
+  for (const [environment, message] of cases) {
+    const { client: none, exited, log } = await spawnTrainer(environment);
+    t.is(none, undefined);
+    t.is(await exited, 1);
+    t.is(log.length, 1);
+    t.regex(log[0] ?? '', message);
+    t.notRegex(log[0] ?? '', /"stack"/);
+  }
+});

@@ -1,0 +1,189 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import test from 'ava';
+
+import { callUnary } from '../../shared/contract/index.js';
+import {
+  checkpointDigests,
+  create,
+  get,
+  JobFailureReason,
+  JobState,
+  makeFolders,
+  openTrainer,
+  resume,
+  settingsFor,
+  terminalOf,
+  tinyRecipe,
+  train,
+  watch,
+  type Event,
+  type Message,
+} from './trainer-fixture.js';
+
+const STEPS = 8;
+
+const folders = await makeFolders();
+const store = { kind: 'local' as const, folder: join(folders.root, 'store') };
+const trainer = await openTrainer(settingsFor(folders, store));
+const { client } = trainer;
+
+let straightJob = '';
+
+test.after.always(async () => {
+  await trainer.stop();
+  await folders.remove();
+});
+
+const recipeNamed = (name: string, steps: number, sampleEverySteps = 0) =>
+  tinyRecipe(folders.images, { name, training: { steps, sampleEverySteps } });
+
+function isCommit(event: Event, step: number): boolean {
+  return event.$case === 'checkpointCommitted' && event.value.step === BigInt(step);
+}
+
+function stepsTold(messages: readonly Message[]): number[] {
+  return messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [Number(event.value.step)] : []));
+}
+
+function timesInState(messages: readonly Message[], state: number): number {
+  return messages.filter(({ event }) => event?.$case === 'stateChanged' && event.value.state === state)
+    .length;
+}
+
+test.serial('a job is told from its first step to its end, and ends with its last checkpoint', async (t) => {
+  const created = await create(client, recipeNamed('straight', STEPS, 4));
+  const messages = await watch(client, created.jobId);
+  const job = terminalOf(messages);
+  t.is(job.message, `all ${STEPS} steps are done`);
+  t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
+  t.is(job.committedStep, BigInt(STEPS));
+  t.is(job.recipe?.noiseSchedule?.betasSha256.length, 64);
+  t.deepEqual(stepsTold(messages), [1, 2, 3, 4, 5, 6, 7, 8]);
+  const commits = messages.flatMap(({ event }) =>
+    event?.$case === 'checkpointCommitted' ? [event.value.step] : [],
+  );
+  t.deepEqual(commits, [2n, 4n, 6n, 8n]);
+  const size = messages.flatMap(({ event }) =>
+    event?.$case === 'checkpointCommitted' ? [Number(event.value.sizeBytes)] : [],
+  )[0];
+  const request = { recipe: job.recipe, requestId: '', validateOnly: true };
+  const { estimate } = await callUnary(client, client.createTrainingJob, request);
+  t.true(
+    Math.abs(Number(estimate?.checkpointBytes) / (size ?? 0) - 1) < 0.01,
+    'a checkpoint has the size that was estimated',
+  );
+  const grids = messages.flatMap(({ event }) => (event?.$case === 'sampleGrid' ? [event.value.image] : []));
+  t.is(grids.length, 2);
+  t.true((grids[0]?.data.length ?? 0) > 100);
+  t.deepEqual(await get(client, job.jobId), job);
+  straightJob = job.jobId;
+});
+
+test.serial('metrics are finite, count on, and know no rate before there is one', async (t) => {
+  const messages = await watch(client, straightJob);
+  const metrics = messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [event.value] : []));
+  t.is(metrics[0]?.eta, undefined);
+  t.is(metrics[0]?.imagesPerSecond, 0);
+  t.true((metrics[1]?.imagesPerSecond ?? 0) > 0);
+  t.is(metrics.at(-1)?.samplesSeen, BigInt(STEPS * 4));
+  t.is(metrics.at(-1)?.epoch, 2n);
+  for (const { loss, mse, vb, gradNorm, paramNorm, inputNoiseVariance } of metrics) {
+    for (const figure of [loss, mse, vb, gradNorm, paramNorm, inputNoiseVariance])
+      t.true(Number.isFinite(figure));
+  }
+});
+
+test.serial(
+  'a watch from a position tells what came after it, and a finished job ends it at once',
+  async (t) => {
+    const all = await watch(client, straightJob);
+    const middle = all[5]?.position;
+    const rest = await watch(client, straightJob, undefined, middle);
+    t.is(rest[0]?.event?.$case, 'snapshot');
+    t.deepEqual(rest[0]?.position, middle);
+    t.deepEqual(rest.slice(1), all.slice(6));
+    const none = await watch(client, straightJob, undefined, all.at(-1)?.position);
+    t.deepEqual(
+      none.map(({ event }) => event?.$case),
+      ['snapshot', 'terminal'],
+    );
+  },
+);
+
+test.serial(
+  'an engine killed mid-way is replaced, and the tensors come out as if nothing had happened',
+  async (t) => {
+    const created = await create(client, recipeNamed('engine-killed', STEPS));
+    let killed = false;
+    const messages = await watch(client, created.jobId, (event) => {
+      if (killed || !isCommit(event, 2)) return;
+      killed = true;
+      process.kill(trainer.enginePid(), 'SIGKILL');
+    });
+    const job = terminalOf(messages);
+    t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
+    t.is(job.attempt, 2);
+    t.is(timesInState(messages, JobState.JOB_STATE_RETRYING), 1);
+    const [straight, replaced] = [
+      await checkpointDigests(store, straightJob),
+      await checkpointDigests(store, job.jobId),
+    ];
+    t.is(straight.size, 4);
+    t.deepEqual(replaced, straight);
+  },
+);
+
+test.serial('a finished job goes on with more steps as if it had been asked for them at first', async (t) => {
+  const created = await create(client, recipeNamed('extended', 4));
+  t.is(terminalOf(await watch(client, created.jobId)).committedStep, 4n);
+  const refused = await t.throwsAsync(resume(client, created.jobId, { noiseSchedule: { timesteps: 50 } }));
+  t.like(refused, { code: 'FAILED_PRECONDITION', violations: [{ field: 'recipe.noiseSchedule.timesteps' }] });
+  const fewer = await t.throwsAsync(resume(client, created.jobId, { training: { steps: 3 } }));
+  t.like(fewer, { code: 'FAILED_PRECONDITION', violations: [{ field: 'recipe.training.steps' }] });
+
+  const resumed = await resume(client, created.jobId, { training: { steps: STEPS } });
+  t.is(resumed.state, JobState.JOB_STATE_PENDING);
+  const active = await t.throwsAsync(resume(client, created.jobId, {}));
+  t.like(active, { code: 'FAILED_PRECONDITION', reason: 'JOB_ACTIVE' });
+  t.is(terminalOf(await watch(client, created.jobId)).state, JobState.JOB_STATE_SUCCEEDED);
+  t.deepEqual(await checkpointDigests(store, created.jobId), await checkpointDigests(store, straightJob));
+});
+
+test.serial('cancelling commits what was trained, and cancelling again changes nothing', async (t) => {
+  const created = await create(client, recipeNamed('cancelled', 100_000));
+  let answer: Promise<unknown> | undefined;
+  const messages = await watch(client, created.jobId, (event) => {
+    if (event.$case === 'stepMetrics' && answer === undefined) {
+      answer = new Promise((resolve, reject) => {
+        client.cancelTrainingJob({ jobId: created.jobId }, (error, response) => {
+          if (error === null) resolve(response.job);
+          else reject(error);
+        });
+      });
+    }
+  });
+  const job = terminalOf(messages);
+  t.is(job.state, JobState.JOB_STATE_CANCELLED);
+  t.true(job.step > 0n);
+  t.is(job.committedStep, job.step);
+  t.deepEqual(await answer, job);
+});
+
+test.serial('a data set without images ends the job with that reason', async (t) => {
+  const empty = await mkdtemp(join(folders.root, 'empty-'));
+  const job = await train(client, tinyRecipe(empty, { name: 'without-images' }));
+  t.is(job.state, JobState.JOB_STATE_FAILED);
+  t.is(job.failureReason, JobFailureReason.JOB_FAILURE_REASON_DATASET_EMPTY);
+});
+
+test.serial('a data set that changed is refused, with the checkpoint left as it is', async (t) => {
+  const [first = ''] = await readdir(folders.images);
+  await rm(join(folders.images, first));
+  await resume(client, straightJob, { training: { steps: STEPS + 2 } });
+  const job = terminalOf(await watch(client, straightJob));
+  t.is(job.state, JobState.JOB_STATE_FAILED);
+  t.is(job.failureReason, JobFailureReason.JOB_FAILURE_REASON_DATASET_CHANGED);
+  t.is((await checkpointDigests(store, straightJob)).size, 4);
+});

@@ -1,0 +1,65 @@
+import test from 'ava';
+
+import { resolveRecipe, unetConfig } from '../../shared/recipe/index.js';
+import { checkMemory, leastMemoryBytes } from '../../services/trainer/estimate.js';
+import { networkCost } from '../../services/trainer/network-cost.js';
+import { rateMeter } from '../../services/trainer/engine-process/rate-meter.js';
+
+// 7,994,182 parameters; 116.7 GFLOP forward at batch 32 as counted by a profiler, attention and dense layers included.
+const measured = resolveRecipe(
+  {
+    dataset: { source: { kind: 'twemoji' }, imageSize: 32 },
+    architecture: {
+      modelChannels: 64,
+      numResBlocks: 2,
+      channelMult: [1, 2, 2],
+      attentionResolutions: [16, 8],
+      numHeadChannels: 32,
+    },
+  },
+  'measured',
+);
+
+test('convolutions are nearly all of a known network, and never more than it', (t) => {
+  const share = (networkCost(unetConfig(measured)).forwardFlops * 32) / 116.7e9;
+  t.true(share > 0.9 && share < 1, `${share}`);
+});
+
+test('a network costs the same whether its levels are told by names with attention or without', (t) => {
+  const plain = resolveRecipe(
+    { ...measured, architecture: { ...measured.architecture, attentionResolutions: [] } },
+    'plain',
+  );
+  const difference =
+    networkCost(unetConfig(measured)).forwardFlops - networkCost(unetConfig(plain)).forwardFlops;
+  // Each attention layer at n pixels over c channels has 4 c^2 weights in its convolutions.
+  const pixels = 5 * 16 ** 2 + 5 * 8 ** 2;
+  t.is(difference, 2 * 4 * 128 ** 2 * pixels);
+});
+
+test('memory is refused below what the parameters need, and only there', (t) => {
+  const least = leastMemoryBytes(measured);
+  t.is(least, 5 * 4 * 7_994_182);
+  t.notThrows(() => {
+    checkMemory(measured, least);
+  });
+  t.throws(
+    () => {
+      checkMemory(measured, least - 1);
+    },
+    { message: /7994182 parameters/ },
+  );
+});
+
+test('a rate is known from the second update on and follows the latest ones', (t) => {
+  const meter = rateMeter();
+  t.is(meter.stepMs(), undefined);
+  meter.tick(1000);
+  t.is(meter.stepMs(), undefined);
+  meter.tick(1000);
+  t.is(meter.stepMs(), undefined, 'no time, no rate');
+  meter.tick(1300);
+  t.is(meter.stepMs(), 150);
+  for (let i = 1; i <= 100; i++) meter.tick(1300 + 10 * i);
+  t.is(meter.stepMs(), 10);
+});

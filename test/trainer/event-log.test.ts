@@ -1,0 +1,162 @@
+import test from 'ava';
+
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { EventLog, START, type FollowedEvent, type Position } from '../../services/trainer/event-log.js';
+import type { JobEvent, StepMetrics } from '../../services/trainer/job.js';
+
+const never = new AbortController().signal;
+
+function metrics(step: number): JobEvent {
+  const rest = { totalSteps: 99, loss: 1, mse: 1, gradNorm: 1, paramNorm: 1, learningRate: 1, gamma: 0 };
+  const figures: StepMetrics = {
+    step,
+    ...rest,
+    inputNoiseVariance: 1,
+    imagesPerSecond: 1,
+    samplesSeen: step,
+    epoch: 0,
+  };
+  return { kind: 'metrics', metrics: figures };
+}
+
+const checkpoint = (step: number): JobEvent => ({ kind: 'checkpoint', step, sizeBytes: 1 });
+const grid = (step: number): JobEvent => ({
+  kind: 'grid',
+  step,
+  image: { png: Uint8Array.of(1), width: 1, height: 1, channels: 3 },
+});
+const ended: JobEvent = { kind: 'state', state: 'SUCCEEDED', message: '' };
+const running: JobEvent = { kind: 'state', state: 'RUNNING', message: '' };
+
+async function readAll(log: EventLog, after: Position = START): Promise<FollowedEvent[]> {
+  const entries: FollowedEvent[] = [];
+  for await (const entry of log.follow(after, never)) entries.push(entry);
+  return entries;
+}
+
+const numbers = (entries: readonly FollowedEvent[]): string[] =>
+  entries.map(({ position }) => `${position.attempt}/${position.number}`);
+
+test('numbers begin anew with each attempt and positions grow', async (t) => {
+  const log = new EventLog();
+  log.append(1, running);
+  log.append(1, metrics(1));
+  log.append(2, running);
+  log.append(2, ended);
+  t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2', '2/1']);
+  t.deepEqual(log.last, { attempt: 2, number: 2 });
+});
+
+test('a reader that comes back after a position gets neither a gap nor a repeat', async (t) => {
+  const log = new EventLog();
+  for (let step = 1; step <= 5; step++) log.append(1, metrics(step));
+  log.append(1, ended);
+  t.deepEqual(numbers(await readAll(log, { attempt: 1, number: 2 })), ['1/3', '1/4', '1/5']);
+  t.deepEqual(await readAll(log, log.last), []);
+});
+
+test('a reader is given what comes later, in order, until the job ends', async (t) => {
+  const log = new EventLog();
+  const reading = readAll(log);
+  for (let step = 1; step <= 3; step++) {
+    log.append(1, metrics(step));
+    await Promise.resolve();
+  }
+  log.append(1, ended);
+  t.deepEqual(numbers(await reading), ['1/1', '1/2', '1/3']);
+});
+
+test('an end that a resumption followed is an event like others', async (t) => {
+  const log = new EventLog();
+  log.append(1, ended);
+  log.append(1, running);
+  log.append(2, ended);
+  t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2']);
+});
+
+test('a slow reader misses metrics, is told how many, and gets the newest ones and every checkpoint', async (t) => {
+  const log = new EventLog([], START, { maxEvents: 100, maxImages: 1, maxLag: 2 });
+  const reader = log.follow(START, never);
+  log.append(1, metrics(1));
+  t.like(await reader.next(), { value: { position: { number: 1 } } });
+  log.append(1, metrics(2));
+  log.append(1, checkpoint(2));
+  for (let step = 3; step <= 6; step++) log.append(1, metrics(step));
+  log.append(1, ended);
+  const rest: FollowedEvent[] = [];
+  for await (const entry of reader) rest.push(entry);
+  t.deepEqual(
+    rest.map(({ event, dropped }) => [
+      event.kind,
+      event.kind === 'metrics' ? event.metrics.step : event.kind,
+      dropped,
+    ]),
+    [
+      ['checkpoint', 'checkpoint', 0],
+      ['metrics', 6, 4],
+    ],
+  );
+});
+
+test('history is bounded, says so, and is replayed without gaps from where it begins', async (t) => {
+  const log = new EventLog([], START, { maxEvents: 10, maxImages: 1, maxLag: 2 });
+  for (let step = 1; step <= 50; step++) log.append(1, metrics(step));
+  log.append(1, ended);
+  const kept = await readAll(log);
+  t.is(kept[0]?.position.number, log.truncatedUpTo.number + 1);
+  t.is(kept.at(-1)?.position.number, 50);
+  t.is(kept.length, 50 - log.truncatedUpTo.number);
+  t.true(kept.length <= 11);
+});
+
+test('a reader who lost a checkpoint to the bound is refused, not misled', async (t) => {
+  const log = new EventLog([], START, { maxEvents: 10, maxImages: 1, maxLag: 2 });
+  log.append(1, metrics(1));
+  const reader = log.follow(START, never);
+  await reader.next();
+  log.append(1, checkpoint(1));
+  for (let step = 2; step <= 40; step++) log.append(1, metrics(step));
+  await t.throwsAsync(reader.next(), { instanceOf: DiffusionError, message: /too far behind/ });
+});
+
+test('only the newest sample grids keep their images, and older ones are not replayed', async (t) => {
+  const log = new EventLog([], START, { maxEvents: 100, maxImages: 2, maxLag: 9 });
+  for (let step = 1; step <= 4; step++) log.append(1, grid(step));
+  log.append(1, ended);
+  t.deepEqual(
+    (await readAll(log)).map(({ event }) => event.kind === 'grid' && event.step),
+    [3, 4],
+  );
+});
+
+test('what is saved is not saved again, and a log goes on from what was saved', async (t) => {
+  const log = new EventLog();
+  log.append(1, metrics(1));
+  const first = log.unsaved;
+  log.append(1, metrics(2));
+  log.saved({ attempt: 1, number: 1 });
+  t.deepEqual(
+    log.unsaved.map(({ position }) => position.number),
+    [2],
+  );
+  const again = new EventLog([...first, ...log.unsaved]);
+  t.deepEqual(again.unsaved, []);
+  again.append(2, ended);
+  t.deepEqual(numbers(await readAll(again)), ['1/1', '1/2']);
+});
+
+test('closing lets a reader finish what is there and then ends it with the error', async (t) => {
+  const log = new EventLog();
+  log.append(1, metrics(1));
+  log.close(new DiffusionError('UNAVAILABLE', 'the service stops'));
+  const reader = log.follow(START, never);
+  t.like(await reader.next(), { value: { position: { number: 1 } } });
+  await t.throwsAsync(reader.next(), { message: 'the service stops' });
+});
+
+test('an aborted reader ends while nothing happens', async (t) => {
+  const controller = new AbortController();
+  const next = new EventLog().follow(START, controller.signal).next();
+  controller.abort(new DiffusionError('CANCELLED', 'gone'));
+  await t.throwsAsync(next, { message: 'gone' });
+});

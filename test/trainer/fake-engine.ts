@@ -1,0 +1,72 @@
+/** Engine processes that play a script, and the messages that they send. */
+
+import { deferred, type ChildExit } from '../../shared/foundation/index.js';
+import type { FromEngine, StartTraining } from '../../services/trainer/engine-process/messages.js';
+import type { StartEngine } from '../../services/trainer/engine.js';
+
+interface FakeEngine {
+  readonly start: StartTraining;
+  readonly send: (message: FromEngine) => void;
+  readonly exit: (exit?: Partial<ChildExit>) => void;
+}
+
+/** What a fake engine does when it starts, and when it is asked to stop. */
+export type Script = (engine: FakeEngine) => { onStop(): void } | undefined;
+
+export const killed = { code: null, signal: 'SIGKILL' as const };
+export const readyAt = (step: number): FromEngine => ({
+  type: 'ready',
+  step,
+  sizeBytes: 10,
+  message: `goes on after step ${step}`,
+});
+export const ready = readyAt(0);
+export const commit = (step: number): FromEngine => ({
+  type: 'event',
+  event: { kind: 'checkpoint', step, sizeBytes: 10 },
+});
+export const finished: FromEngine = { type: 'ended', how: 'finished' };
+export const stopped: FromEngine = { type: 'ended', how: 'stopped' };
+
+/** Engines of which the n-th plays the n-th script, and all later ones the last. */
+export function engines(...scripts: readonly Script[]): {
+  startEngine: StartEngine;
+  starts: StartTraining[];
+} {
+  const starts: StartTraining[] = [];
+  const startEngine: StartEngine = (start, onMessage) => {
+    const { promise: exited, resolve } = deferred<ChildExit>();
+    const exit: FakeEngine['exit'] = (how = killed) => {
+      resolve({ code: null, signal: null, unresponsive: false, stderrTail: '', ...how });
+    };
+    starts.push(start);
+    const script = scripts[Math.min(starts.length, scripts.length) - 1];
+    let onStop: (() => void) | undefined;
+    // As a process would: nothing comes before the caller has what it started.
+    setImmediate(() => {
+      onStop = script?.({ start, send: onMessage, exit })?.onStop;
+    });
+    return {
+      pid: starts.length,
+      exited,
+      kill: () => {
+        exit();
+      },
+      stop: () => {
+        onStop?.();
+      },
+    };
+  };
+  return { startEngine, starts };
+}
+
+/** An engine that sends these messages, or ends so, one after the other. */
+export const plays =
+  (...acts: readonly (FromEngine | Partial<ChildExit>)[]): Script =>
+  (engine) => {
+    for (const act of acts) {
+      if ('type' in act) engine.send(act);
+      else engine.exit(act);
+    }
+    return undefined;
+  };

@@ -1,0 +1,289 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import test from 'ava';
+import pino from 'pino';
+
+import { deferred, systemClock } from '../../shared/foundation/index.js';
+import { resolveRecipe } from '../../shared/recipe/index.js';
+import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import type { FromEngine } from '../../services/trainer/engine-process/messages.js';
+import type { StartEngine } from '../../services/trainer/engine.js';
+import { START, type FollowedEvent } from '../../services/trainer/event-log.js';
+import { loadEventLog } from '../../services/trainer/event-segments.js';
+import type { JobRecord } from '../../services/trainer/job.js';
+import { createRecord, readJob } from '../../services/trainer/job-records.js';
+import { JobSupervisor, type SupervisorSettings } from '../../services/trainer/job-supervisor.js';
+import type { ActiveJob } from '../../services/trainer/active-job.js';
+import {
+  commit,
+  engines,
+  finished,
+  killed,
+  plays,
+  ready,
+  readyAt,
+  stopped,
+  type Script,
+} from './fake-engine.js';
+
+const never = new AbortController().signal;
+const root = await mkdtemp(join(tmpdir(), 'supervisor-test-'));
+const supervisors: JobSupervisor[] = [];
+test.after.always(async () => {
+  await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
+  await rm(root, { recursive: true, force: true });
+});
+
+async function openStore(): Promise<ObjectStore> {
+  return openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
+}
+
+async function supervise(startEngine: StartEngine, over: Partial<SupervisorSettings> = {}) {
+  const store = over.store ?? (await openStore());
+  const supervisor = new JobSupervisor({
+    store,
+    storeSettings: { kind: 'local', folder: 'unused' },
+    cacheFolder: 'unused',
+    startEngine,
+    clock: systemClock,
+    logger: pino({ level: 'silent' }),
+    restartLimit: 3,
+    restartDelayMs: 1,
+    stopGraceMs: 60_000,
+    storeRetryLimitMs: 0,
+    owner: 'me',
+    concurrentJobs: 1,
+    maxQueue: 4,
+    ...over,
+  });
+  supervisors.push(supervisor);
+  return { store, supervisor };
+}
+
+async function add(store: ObjectStore, supervisor: JobSupervisor, name = 'model'): Promise<ActiveJob> {
+  const recipe = resolveRecipe({ name }, name);
+  const record: JobRecord = {
+    jobId: `${name}-1`,
+    model: name,
+    recipe,
+    owner: 'me',
+    createdAt: '2020-01-01T00:00:00.000Z',
+  };
+  return supervisor.add(await createRecord(store, record));
+}
+
+/** Reads to the job's end and answers with the states on the way. */
+async function states(active: ActiveJob): Promise<string[]> {
+  const entries: FollowedEvent[] = [];
+  for await (const entry of active.log.follow(START, never)) entries.push(entry);
+  return [
+    ...entries.flatMap(({ event }) => (event.kind === 'state' ? [event.state] : [])),
+    active.status.state,
+  ];
+}
+
+test('a lost engine is replaced, under an attempt of its own', async (t) => {
+  const { startEngine, starts } = engines(plays(ready, killed), plays(ready, finished));
+  const { store, supervisor } = await supervise(startEngine);
+  const active = await add(store, supervisor);
+  t.deepEqual(await states(active), [
+    'PENDING',
+    'RUNNING',
+    'RUNNING',
+    'RETRYING',
+    'RUNNING',
+    'RUNNING',
+    'SUCCEEDED',
+  ]);
+  t.deepEqual(
+    starts.map(({ attempt }) => attempt),
+    [1, 2],
+  );
+});
+
+test('a job whose engines die without a new checkpoint ends in a crash loop', async (t) => {
+  const { startEngine, starts } = engines(plays(ready, killed));
+  const { store, supervisor } = await supervise(startEngine);
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'FAILED');
+  t.is(active.status.failureReason, 'ENGINE_CRASH_LOOP');
+  t.is(starts.length, 4);
+});
+
+test('a new checkpoint buys an engine its restarts again', async (t) => {
+  const dies: Script = plays(ready, killed);
+  const diesAgain = plays(readyAt(5), killed);
+  const commits: Script = plays(ready, commit(5), killed);
+  const { startEngine, starts } = engines(
+    dies,
+    dies,
+    commits,
+    diesAgain,
+    diesAgain,
+    plays(readyAt(5), finished),
+  );
+  const { store, supervisor } = await supervise(startEngine);
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'SUCCEEDED');
+  t.is(starts.length, 6);
+  t.is(active.status.committedStep, 5);
+});
+
+test('engines that never begin are told apart from ones that die at work, and from memory that ran out', async (t) => {
+  for (const [exit, reason] of [
+    [{ code: 1 }, 'ENGINE_START'],
+    [{ code: 137 }, 'ENGINE_OUT_OF_MEMORY'],
+    [{ code: 134, stderrTail: 'JavaScript heap out of memory' }, 'ENGINE_OUT_OF_MEMORY'],
+  ] as const) {
+    const { startEngine } = engines(plays(exit));
+    const { store, supervisor } = await supervise(startEngine, { restartLimit: 1 });
+    const active = await add(store, supervisor);
+    await states(active);
+    t.is(active.status.failureReason, reason);
+  }
+});
+
+test('a failure that the engine names ends the job at once', async (t) => {
+  const failed: FromEngine = { type: 'failed', reason: 'DIVERGED', message: 'update 3: loss NaN' };
+  const { startEngine, starts } = engines(plays(ready, failed));
+  const { store, supervisor } = await supervise(startEngine);
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'FAILED');
+  t.like(active.status, { failureReason: 'DIVERGED', message: 'update 3: loss NaN' });
+  t.is(starts.length, 1);
+  await active.save();
+  t.like((await readJob(store, active.id)).status, { state: 'FAILED', failureReason: 'DIVERGED' });
+});
+
+test('a trainer that was fenced off writes nothing more of the job', async (t) => {
+  const fenced: FromEngine = { type: 'failed', reason: 'ATTEMPT_FENCED', message: 'replaced by attempt 2' };
+  const { startEngine } = engines(plays(fenced));
+  const { store, supervisor } = await supervise(startEngine);
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'FAILED');
+  await active.save();
+  t.not((await readJob(store, active.id)).status.state, 'FAILED');
+});
+
+test('cancelling lets the engine commit first', async (t) => {
+  const begun = deferred();
+  const { startEngine } = engines((engine) => {
+    engine.send(ready);
+    begun.resolve();
+    return {
+      onStop: () => {
+        engine.send(commit(7));
+        engine.send(stopped);
+      },
+    };
+  });
+  const { store, supervisor } = await supervise(startEngine);
+  const active = await add(store, supervisor);
+  await begun.promise;
+  await supervisor.cancel(active);
+  t.like(active.status, { state: 'CANCELLED', committedStep: 7 });
+  t.like((await readJob(store, active.id)).status, { state: 'CANCELLED', committedStep: 7 });
+});
+
+test('an engine that does not stop when asked is killed after the grace', async (t) => {
+  const begun = deferred();
+  const { startEngine } = engines((engine) => {
+    engine.send(ready);
+    begun.resolve();
+    return undefined;
+  });
+  const { store, supervisor } = await supervise(startEngine, { stopGraceMs: 1 });
+  const active = await add(store, supervisor);
+  await begun.promise;
+  await supervisor.cancel(active);
+  t.is(active.status.state, 'CANCELLED');
+});
+
+test('a job can be cancelled between two engines', async (t) => {
+  const { startEngine, starts } = engines(plays(killed));
+  const { store, supervisor } = await supervise(startEngine, { restartDelayMs: 1_000_000 });
+  const active = await add(store, supervisor);
+  for await (const { event } of active.log.follow(START, never)) {
+    if (event.kind === 'state' && event.state === 'RETRYING') break;
+  }
+  await supervisor.cancel(active);
+  t.is(active.status.state, 'CANCELLED');
+  t.is(starts.length, 1);
+});
+
+test('a commit that the engine had no time to tell of is told when the next one is ready', async (t) => {
+  const { startEngine } = engines(plays(readyAt(4), finished));
+  const { store, supervisor } = await supervise(startEngine);
+  const active = await add(store, supervisor);
+  const events = [];
+  for await (const { event } of active.log.follow(START, never)) events.push(event);
+  t.deepEqual(
+    events.find(({ kind }) => kind === 'checkpoint'),
+    { kind: 'checkpoint', step: 4, sizeBytes: 10 },
+  );
+  t.is(active.status.committedStep, 4);
+});
+
+test('a service that stops leaves its jobs to the next one of its id, with their history, and to no other', async (t) => {
+  const begun = deferred();
+  const first = engines((engine) => {
+    engine.send(ready);
+    begun.resolve();
+    return {
+      onStop: () => {
+        engine.send(commit(3));
+        engine.send(stopped);
+      },
+    };
+  });
+  const { store, supervisor } = await supervise(first.startEngine);
+  const active = await add(store, supervisor, 'running');
+  await add(store, supervisor, 'waiting');
+  await begun.promise;
+  const watcher = active.log.follow(active.log.last, never);
+  await supervisor.stop();
+  t.like(await watcher.next(), { value: { event: { kind: 'checkpoint' } } });
+  t.like(await watcher.next(), { value: { event: { kind: 'state' } } });
+  await t.throwsAsync(watcher.next(), { message: /stopping/ });
+
+  const foreign = engines(plays(finished));
+  const other = await supervise(foreign.startEngine, { store, owner: 'somebody else' });
+  await other.supervisor.recover();
+  t.is(foreign.starts.length, 0);
+
+  const second = engines(plays(finished));
+  const next = await supervise(second.startEngine, { store });
+  await next.supervisor.recover();
+  for (const jobId of ['running-1', 'waiting-1']) {
+    const taken = next.supervisor.find(jobId);
+    t.is(taken && (await states(taken)).at(-1), 'SUCCEEDED', jobId);
+  }
+  t.deepEqual(
+    second.starts.map(({ jobId, attempt }) => [jobId, attempt]),
+    [
+      ['running-1', 2],
+      ['waiting-1', 1],
+    ],
+  );
+  await next.supervisor.find('running-1')?.save();
+  const history = await loadEventLog(store, 'running-1');
+  t.true(history.ended);
+  t.is(history.last.attempt, 2);
+});
+
+test('where the store takes no claim for the limit, the job fails and the service stays', async (t) => {
+  const { startEngine, starts } = engines(plays(finished));
+  const whole = await openStore();
+  const store: ObjectStore = {
+    ...whole,
+    put: (key, ...rest) =>
+      key.includes('/attempts/') ? Promise.reject(new Error('the store is down')) : whole.put(key, ...rest),
+  };
+  const { supervisor } = await supervise(startEngine, { store });
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'FAILED');
+  t.is(active.status.failureReason, 'STORAGE_UNAVAILABLE');
+  t.is(starts.length, 0);
+});
