@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { provideAddon } from './addon.js';
 import { provideBuild } from './build.js';
-import { cacheDirectory } from './context.js';
+import { cacheFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
 import { provideNativeLibrary } from './native-library.js';
 import type { LibraryVariant } from './native-library-builds.js';
@@ -21,7 +21,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 }
 const context: SetupContext = {
   root: join(import.meta.dirname, '..', '..'),
-  cache: cacheDirectory(),
+  cache: cacheFolder(process.env),
   signal: interrupted.signal,
   say: (line) => {
     console.log(`setup: ${line}`);

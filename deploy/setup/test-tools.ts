@@ -2,7 +2,7 @@
 import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { cacheDirectory } from './context.js';
+import { cacheFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
 import { publish, withScratch } from './publish.js';
 import { firstWorking, run } from './run.js';
@@ -72,7 +72,7 @@ export async function prepareTestTools(context: SetupContext): Promise<void> {
 function quietContext(): SetupContext {
   return {
     root: process.cwd(),
-    cache: cacheDirectory(),
+    cache: cacheFolder(process.env),
     signal: new AbortController().signal,
     say: () => undefined,
   };

@@ -3,22 +3,26 @@
 import {
   checkpointToWire,
   imageFormats,
+  pageOf,
   samplers,
   serverStream,
   unary,
   type CallContext,
   type HandlerOptions,
+  type Paging,
   type samplerWire,
 } from '../../shared/contract/index.js';
 import { DiffusionError, invalidArgument, type Clock } from '../../shared/foundation/index.js';
+import { NAME_PATTERN } from '../../shared/recipe/index.js';
 import type { Admit } from './admission.js';
 import { generateImages, type GenerateEvent } from './generation.js';
 import { modelNameViolations, readGenerateRequest, type GenerateRequest } from './generate-request.js';
 import type { Lease, LoadedModels } from './loaded-models.js';
 import type { Checkpoint, ModelCatalogue } from './model-catalogue.js';
-import { readPage } from './page.js';
 import { resolveGeneration, type Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
+
+const BY_NAME: Paging<string> = { keyOf: (name) => name, order: 'rising', keyPattern: NAME_PATTERN };
 
 export interface SamplerHandlersOptions extends HandlerOptions {
   readonly catalogue: ModelCatalogue;
@@ -39,7 +43,7 @@ export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.Sa
     request: samplerWire.ListModelsRequest,
     { signal }: CallContext,
   ): Promise<samplerWire.ListModelsResponse> {
-    const { names, nextPageToken } = readPage(request, await catalogue.names(signal));
+    const { items: names, nextPageToken } = pageOf(request, await catalogue.names(signal), BY_NAME);
     const found: samplerWire.Model[] = [];
     for (const name of names) {
       const model = await listedModel(name, signal);

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import * as z from 'zod';
 
 import { canonicalJson } from '../../shared/checkpoint/index.js';
+import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, parseRecipe } from '../../shared/recipe/index.js';
 import {
@@ -152,7 +153,9 @@ export async function listJobs(store: ObjectStore, known: Map<string, JobOrder>)
     const order = await orderOf(store, model);
     if (order !== undefined) known.set(model, order);
   });
-  return models.flatMap((model) => known.get(model) ?? []).sort(newestFirst);
+  return models
+    .flatMap((model) => known.get(model) ?? [])
+    .sort((a, b) => (orderKey(a) < orderKey(b) ? 1 : -1));
 }
 
 /** Asks a store for many things, a few at a time. */
@@ -164,9 +167,12 @@ export async function mapInBatches<T, R>(items: readonly T[], work: (item: T) =>
   return results;
 }
 
-export function newestFirst(a: JobOrder, b: JobOrder): number {
-  return compareText(b.createdAt, a.createdAt) || compareText(b.jobId, a.jobId);
+function orderKey({ createdAt, jobId }: JobOrder): string {
+  return `${createdAt} ${jobId}`;
 }
+
+/** How `listJobs` sorts, for pages. */
+export const NEWEST_FIRST: Paging<JobOrder> = { keyOf: orderKey, order: 'falling', keyPattern: /^\S+Z \S+$/ };
 
 // A model without a job's record is one whose creation broke off, or that came from elsewhere.
 async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | undefined> {
@@ -232,9 +238,4 @@ function damaged(key: string, got: string): DiffusionError {
   return new DiffusionError('DATA_LOSS', `${key}: wanted a job's own JSON; got ${got}`, {
     reason: 'OBJECT_INVALID',
   });
-}
-
-function compareText(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 
 import { canonicalJson } from '../../shared/checkpoint/index.js';
+import { pageOf, type PageRequest } from '../../shared/contract/index.js';
 import {
   DiffusionError,
   invalidArgument,
@@ -28,6 +29,7 @@ import {
   findClaimed,
   isJobId,
   listJobs,
+  NEWEST_FIRST,
   mapInBatches,
   readJob,
   sha256,
@@ -35,7 +37,6 @@ import {
   type RequestClaim,
 } from './job-records.js';
 import type { JobSupervisor } from './job-supervisor.js';
-import { pageOf, type PageRequest } from './page.js';
 
 export interface JobRequestsOptions {
   readonly store: ObjectStore;
@@ -170,7 +171,7 @@ export function jobRequests({
     resume,
     watch,
     async list(page) {
-      const { items, nextPageToken } = pageOf(page, await listJobs(store, known));
+      const { items, nextPageToken } = pageOf(page, await listJobs(store, known), NEWEST_FIRST);
       return { jobs: await mapInBatches(items, ({ jobId }) => get(jobId)), nextPageToken };
     },
   };

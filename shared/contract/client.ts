@@ -77,7 +77,9 @@ export async function callUnary<Request, Response>(
     if (error === null) resolve(response);
     else reject(fromServiceError(error));
   });
-  const cancel = (): void => { call.cancel(); };
+  const cancel = (): void => {
+    call.cancel();
+  };
   limits.signal?.addEventListener('abort', cancel, { once: true });
   try {
     return await promise;
@@ -95,7 +97,9 @@ export async function* callStream<Request, Response>(
 ): AsyncGenerator<Response> {
   limits.signal?.throwIfAborted();
   const call = method.call(client, request, new Metadata(), callOptions(limits));
-  const cancel = (): void => { call.cancel(); };
+  const cancel = (): void => {
+    call.cancel();
+  };
   limits.signal?.addEventListener('abort', cancel, { once: true });
   try {
     for await (const message of call) yield message as Response;

@@ -32,8 +32,12 @@ export function unary<Request, Response>(
       return handler(call.request, { signal: cancellation(call) });
     };
     run().then(
-      (response) => { callback(null, response); },
-      (error: unknown) => { callback(toServiceError(error, report)); },
+      (response) => {
+        callback(null, response);
+      },
+      (error: unknown) => {
+        callback(toServiceError(error, report));
+      },
     );
   };
 }
@@ -55,13 +59,18 @@ export function serverStream<Request, Response>(
       }
     };
     run().then(
-      () => { call.end(); },
-      (error: unknown) => { call.emit('error', toServiceError(error, report)); },
+      () => {
+        call.end();
+      },
+      (error: unknown) => {
+        call.emit('error', toServiceError(error, report));
+      },
     );
   };
 }
 
-type AnyCall<Request, Response> = ServerUnaryCall<Request, Response> | ServerWritableStream<Request, Response>;
+type AnyCall<Request, Response> =
+  ServerUnaryCall<Request, Response> | ServerWritableStream<Request, Response>;
 
 // A handler is started even where the deadline came with the call and has passed.
 function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): void {
@@ -97,11 +106,18 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
 
 function abortion(signal: AbortSignal): { promise: Promise<never>; forget: () => void } {
   const { promise, reject } = deferred<never>();
-  const onAbort = (): void => { reject(signal.reason as Error); };
+  const onAbort = (): void => {
+    reject(signal.reason as Error);
+  };
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
   promise.catch(() => undefined);
-  return { promise, forget: () => { signal.removeEventListener('abort', onAbort); } };
+  return {
+    promise,
+    forget: () => {
+      signal.removeEventListener('abort', onAbort);
+    },
+  };
 }
 
 /** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */
@@ -118,8 +134,12 @@ async function drained<Request, Response>(
       }),
     );
   }, stallTimeoutMs);
-  const onDrain = (): void => { resolve(); };
-  const onAbort = (): void => { reject(signal.reason as Error); };
+  const onDrain = (): void => {
+    resolve();
+  };
+  const onAbort = (): void => {
+    reject(signal.reason as Error);
+  };
   call.once('drain', onDrain);
   signal.addEventListener('abort', onAbort, { once: true });
   if (signal.aborted) onAbort();

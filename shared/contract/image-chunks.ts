@@ -42,7 +42,10 @@ export class ImageAssembly {
    */
   add(chunk: ImageChunk): Buffer | undefined {
     if (chunk.offsetBytes !== BigInt(this.#received)) {
-      throw new DiffusionError('DATA_LOSS', `wanted the image's bytes from ${this.#received}; got ${chunk.offsetBytes}`);
+      throw new DiffusionError(
+        'DATA_LOSS',
+        `wanted the image's bytes from ${this.#received}; got ${chunk.offsetBytes}`,
+      );
     }
     this.#pieces.push(chunk.data);
     this.#received += chunk.data.length;

@@ -14,6 +14,8 @@ export { serverStream, unary } from './handlers.js';
 export type { CallContext, HandlerOptions } from './handlers.js';
 export { ImageAssembly, imageChunks } from './image-chunks.js';
 export type { EncodedImage } from './image-chunks.js';
+export { pageOf } from './pages.js';
+export type { Page, PageRequest, Paging } from './pages.js';
 export { recipeFromWire, recipeToWire } from './recipe.js';
 export { runService, serviceLog } from './run-service.js';
 export type { RunningService, ServiceLog } from './run-service.js';

@@ -72,7 +72,8 @@ function datasetFromWire({ source, ...dataset }: Dataset): object {
 
 /** @param betasSha256 Goes with the schedule where it is known; a client can compare it. */
 export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecipe {
-  const { dataset, noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } = recipe;
+  const { dataset, noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } =
+    recipe;
   return {
     name: recipe.name ?? '',
     preset: recipe.preset ?? '',

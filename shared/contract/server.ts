@@ -73,7 +73,9 @@ async function closed(server: Server, graceMs: number): Promise<void> {
     server.forceShutdown();
     resolve();
   }, graceMs);
-  server.tryShutdown(() => { resolve(); });
+  server.tryShutdown(() => {
+    resolve();
+  });
   await promise;
   clearTimeout(timer);
 }

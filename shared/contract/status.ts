@@ -12,6 +12,10 @@ import { Status } from './generated/google/rpc/status.js';
 const DETAILS_KEY = 'grpc-status-details-bin';
 const ERROR_DOMAIN = 'ip-diffusion';
 const TYPE_PREFIX = 'type.googleapis.com/google.rpc.';
+// What may come from a server beside these is as unknown as UNKNOWN.
+const KNOWN_CODES: ReadonlySet<string> = new Set(
+  Object.keys(status).filter((name) => name !== 'OK' && name !== 'UNKNOWN'),
+);
 // Many clients accept no more than 8 KiB of headers.
 const MAX_VIOLATIONS = 20;
 const MAX_MESSAGE_CHARACTERS = 1500;
@@ -27,7 +31,10 @@ export function toServiceError(thrown: unknown, report: ReportInternalError): Se
   const code = status[error.code];
   const message = error.message.slice(0, MAX_MESSAGE_CHARACTERS);
   const details = [
-    any('ErrorInfo', ErrorInfo.encode({ reason: error.reason, domain: ERROR_DOMAIN, metadata: error.metadata }).finish()),
+    any(
+      'ErrorInfo',
+      ErrorInfo.encode({ reason: error.reason, domain: ERROR_DOMAIN, metadata: error.metadata }).finish(),
+    ),
   ];
   if (error.violations.length > 0) {
     const fieldViolations = error.violations
@@ -36,7 +43,9 @@ export function toServiceError(thrown: unknown, report: ReportInternalError): Se
     details.push(any('BadRequest', BadRequest.encode({ fieldViolations }).finish()));
   }
   if (error.retryAfterMs !== undefined) {
-    details.push(any('RetryInfo', RetryInfo.encode({ retryDelay: durationFromMs(error.retryAfterMs) }).finish()));
+    details.push(
+      any('RetryInfo', RetryInfo.encode({ retryDelay: durationFromMs(error.retryAfterMs) }).finish()),
+    );
   }
   const metadata = new Metadata();
   metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
@@ -60,8 +69,7 @@ function any(name: string, value: Uint8Array): { typeUrl: string; value: Buffer 
 export function fromServiceError(thrown: unknown): DiffusionError {
   if (thrown instanceof DiffusionError) return thrown;
   if (!isServiceError(thrown)) return new DiffusionError('INTERNAL', String(thrown), { cause: thrown });
-  const code = (status[thrown.code] ?? 'UNKNOWN') as ErrorCode | 'UNKNOWN' | 'OK';
-  const known = code === 'UNKNOWN' || code === 'OK' ? 'INTERNAL' : code;
+  const known = KNOWN_CODES.has(status[thrown.code]) ? (status[thrown.code] as ErrorCode) : 'INTERNAL';
   const packed = thrown.metadata.get(DETAILS_KEY)[0];
   if (!Buffer.isBuffer(packed)) return new DiffusionError(known, thrown.details, { cause: thrown });
   const { details } = Status.decode(packed);

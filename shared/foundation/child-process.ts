@@ -41,7 +41,9 @@ export interface ChildOptions<FromChild> {
 }
 
 /** Starts a child; typed arrays travel as they are (structured clone). */
-export function startChild<ToChild extends object, FromChild>(options: ChildOptions<FromChild>): Child<ToChild> {
+export function startChild<ToChild extends object, FromChild>(
+  options: ChildOptions<FromChild>,
+): Child<ToChild> {
   const { clock, silenceTimeoutMs } = options;
   const child = fork(fileURLToPath(options.module), [], {
     serialization: 'advanced',

@@ -1,5 +1,8 @@
 /** Environment variables as checked settings, and what of them a child process may see. */
 
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
 import { invalidArgument, violation, type FieldViolation } from './errors.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -55,4 +58,13 @@ export function engineEnvironment(env: Environment): Environment {
     MALLOC_ARENA_MAX: '2',
     ...Object.fromEntries(passed),
   };
+}
+
+/** The folder that all checkouts and services of a user share: `IP_DIFFUSION_CACHE`, or ours in the user's cache. */
+export function cacheFolder(env: Environment, platform: NodeJS.Platform = process.platform): string {
+  const of = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
+  const own = of('IP_DIFFUSION_CACHE');
+  if (own !== undefined) return resolve(own);
+  if (platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'ip-diffusion');
+  return join(of('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'ip-diffusion');
 }

@@ -58,8 +58,9 @@ export function describeValue(value: unknown): string {
   const text = JSON.stringify(value, (_key, inner: unknown) =>
     typeof inner === 'bigint' ? inner.toString() : inner,
   );
-  const escaped = text.replace(/[\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/g, (character) =>
-    `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  const escaped = text.replace(
+    /[\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return escaped.length <= 80 ? escaped : `${escaped.slice(0, 77)}...`;
 }
@@ -70,7 +71,10 @@ export function violation(field: string, wanted: string, got: unknown): FieldVio
 }
 
 /** An INVALID_ARGUMENT error over the given violations; its message lists them all. */
-export function invalidArgument(violations: readonly FieldViolation[], reason = 'INVALID_FIELD'): DiffusionError {
+export function invalidArgument(
+  violations: readonly FieldViolation[],
+  reason = 'INVALID_FIELD',
+): DiffusionError {
   const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   return new DiffusionError('INVALID_ARGUMENT', text, { reason, violations });
 }

@@ -11,5 +11,5 @@ export { siblingModule, startChild } from './child-process.js';
 export type { Child, ChildExit, ChildOptions } from './child-process.js';
 export { connectToParent } from './parent-port.js';
 export type { ParentPort } from './parent-port.js';
-export { engineEnvironment, environmentReader } from './environment.js';
+export { cacheFolder, engineEnvironment, environmentReader } from './environment.js';
 export type { Environment, EnvironmentReader } from './environment.js';

@@ -15,6 +15,8 @@ export interface ParentPort<ToParent> {
 }
 
 /** Listens to the parent and sends heartbeats. Call once, in a process made by `startChild`. */
+// What the parent sends is the caller's to say, as with any message that is parsed.
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
 export function connectToParent<FromParent, ToParent extends object>(
   onMessage: (message: FromParent) => void,
 ): ParentPort<ToParent> {

@@ -15,8 +15,11 @@ export const integer = (min: number, max: number): z.ZodType<number> =>
     (value) => Number.isInteger(value) && Number(value) >= min && Number(value) <= max,
   );
 
-export const real = (min: number, max: number, wanted = `a number from ${min} to ${max}`): z.ZodType<number> =>
-  field(wanted, (value) => typeof value === 'number' && value >= min && value <= max);
+export const real = (
+  min: number,
+  max: number,
+  wanted = `a number from ${min} to ${max}`,
+): z.ZodType<number> => field(wanted, (value) => typeof value === 'number' && value >= min && value <= max);
 
 /** A real number above 0, up to `max`. */
 export const positive = (max: number): z.ZodType<number> =>
@@ -42,10 +45,11 @@ export const uint64 = field<string>('an integer from 0 to 2^64 - 1 (as text beyo
 }).transform(String);
 
 export const list = <T>(of: z.ZodType<T>, min: number, max: number): z.ZodType<T[]> =>
-  z.array(of, { error: `a list of ${min} to ${max} values` }).refine(
-    (values) => values.length >= min && values.length <= max,
-    { error: `a list of ${min} to ${max} values` },
-  ) as z.ZodType<T[]>;
+  z
+    .array(of, { error: `a list of ${min} to ${max} values` })
+    .refine((values) => values.length >= min && values.length <= max, {
+      error: `a list of ${min} to ${max} values`,
+    });
 
 /** @throws DiffusionError INVALID_ARGUMENT that names every refused field. */
 export function parseFields<T>(schema: z.ZodType<T>, value: unknown): T {
@@ -56,7 +60,8 @@ export function parseFields<T>(schema: z.ZodType<T>, value: unknown): T {
 
 function violationsOf(issue: z.core.$ZodIssue): FieldViolation[] {
   const path = issue.path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`),
+    (text, key) =>
+      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
     '',
   );
   if (issue.code === 'unrecognized_keys') {

@@ -31,14 +31,20 @@ export function resolveRecipe(input: unknown, defaultName: string): TrainingReci
   const given = asRecord(input, '');
   const preset = given['preset'] ?? 'demo-32';
   if (!isOneOf(PRESET_NAMES, preset)) {
-    throw invalidArgument([violation('preset', `one of ${PRESET_NAMES.join(', ')}`, preset)], 'RECIPE_INVALID');
+    throw invalidArgument(
+      [violation('preset', `one of ${PRESET_NAMES.join(', ')}`, preset)],
+      'RECIPE_INVALID',
+    );
   }
   const variant = given['variant'];
   if (variant !== undefined && !isOneOf(VARIANTS, variant)) {
     throw invalidArgument([violation('variant', `one of ${VARIANTS.join(', ')}`, variant)], 'RECIPE_INVALID');
   }
   const layers = [DEFAULTS, PRESETS[preset], variant === undefined ? {} : VARIANT_FIELDS[variant], given];
-  const merged = withTimestepsOfBetas(layers.reduce<Record<string, unknown>>(merge, { name: defaultName, preset }), given);
+  const merged = withTimestepsOfBetas(
+    layers.reduce<Record<string, unknown>>(merge, { name: defaultName, preset }),
+    given,
+  );
   const recipe = parseFields(recipeSchema, { ...merged, variant: variant ?? impliedVariant(merged) });
   const violations = crossFieldViolations(recipe);
   if (violations.length > 0) throw invalidArgument(violations, 'RECIPE_INVALID');
@@ -96,12 +102,25 @@ function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
   const { training, architecture, dataset } = recipe;
   const found: FieldViolation[] = [];
   if (training.microbatchSize > 0 && training.batchSize % training.microbatchSize !== 0) {
-    found.push(violation('training.microbatchSize', `a divisor of batchSize ${training.batchSize}`, training.microbatchSize));
+    found.push(
+      violation(
+        'training.microbatchSize',
+        `a divisor of batchSize ${training.batchSize}`,
+        training.microbatchSize,
+      ),
+    );
   }
   if (architecture.numClasses > 0 && !(dataset.source.kind === 'folder' && dataset.source.classFolders)) {
-    found.push(violation('architecture.numClasses', '0 without dataset.source.classFolders', architecture.numClasses));
+    found.push(
+      violation('architecture.numClasses', '0 without dataset.source.classFolders', architecture.numClasses),
+    );
   }
-  return [...found, ...scheduleViolations(recipe), ...variantViolations(recipe), ...networkViolations(recipe)];
+  return [
+    ...found,
+    ...scheduleViolations(recipe),
+    ...variantViolations(recipe),
+    ...networkViolations(recipe),
+  ];
 }
 
 const DATASET_FIELDS: Readonly<Record<string, string>> = { imageSize: 'imageSize', inChannels: 'channels' };
@@ -120,7 +139,8 @@ function networkViolations(recipe: TrainingRecipe): FieldViolation[] {
 function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
   const { name, timesteps, betas } = recipe.noiseSchedule;
   if (name === 'custom' ? betas?.length !== timesteps : betas !== undefined) {
-    const wanted = name === 'custom' ? `${timesteps} betas, one a timestep` : `no betas with the ${name} schedule`;
+    const wanted =
+      name === 'custom' ? `${timesteps} betas, one a timestep` : `no betas with the ${name} schedule`;
     return [violation('noiseSchedule.betas', wanted, `${betas?.length ?? 0} betas`)];
   }
   try {
@@ -128,7 +148,10 @@ function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
     return [];
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
-    return error.violations.map(({ field, description }) => ({ field: `noiseSchedule.${field}`, description }));
+    return error.violations.map(({ field, description }) => ({
+      field: `noiseSchedule.${field}`,
+      description,
+    }));
   }
 }
 
@@ -155,14 +178,18 @@ function variantViolations(recipe: TrainingRecipe): FieldViolation[] {
 function impliedVariant(merged: Record<string, unknown>): Variant {
   const gamma = asOptional(merged['inputPerturbation'])['gamma'];
   const perturbed = typeof gamma === 'number' && gamma > 0;
-  if (asOptional(merged['objective'])['varianceType'] !== 'learned_range') return perturbed ? 'DDPM-IP' : 'DDPM';
+  if (asOptional(merged['objective'])['varianceType'] !== 'learned_range')
+    return perturbed ? 'DDPM-IP' : 'DDPM';
   if (perturbed) return 'ADM-IP';
   const weightDecay = asOptional(merged['optimizer'])['weightDecay'];
   return typeof weightDecay === 'number' && weightDecay > 0 ? 'ADM-WD' : 'ADM';
 }
 
 /** Explicit betas say how many timesteps there are; the preset's number would only contradict them. */
-function withTimestepsOfBetas(merged: Record<string, unknown>, given: Record<string, unknown>): Record<string, unknown> {
+function withTimestepsOfBetas(
+  merged: Record<string, unknown>,
+  given: Record<string, unknown>,
+): Record<string, unknown> {
   const { betas, timesteps } = asOptional(given['noiseSchedule']);
   if (!Array.isArray(betas) || timesteps !== undefined) return merged;
   return merge(merged, { noiseSchedule: { timesteps: betas.length } });

@@ -36,7 +36,6 @@ const source = z.discriminatedUnion(
     section({
       kind: z.literal('folder'),
       // Control characters have no place in a path that ends up in logs.
-      // eslint-disable-next-line no-control-regex
       path: text('the path of a folder of images', /^[^\u0000-\u001f]{1,4096}$/),
       classFolders: flag.default(false),
     }),
@@ -100,4 +99,8 @@ export type TrainingRecipe = z.infer<typeof recipeSchema>;
 /** A recipe with any of its fields left out. */
 export type PartialRecipe = DeepPartial<TrainingRecipe>;
 
-type DeepPartial<T> = T extends readonly unknown[] ? T : T extends object ? { [K in keyof T]?: DeepPartial<T[K]> | undefined } : T;
+type DeepPartial<T> = T extends readonly unknown[]
+  ? T
+  : T extends object
+    ? { [K in keyof T]?: DeepPartial<T[K]> | undefined }
+    : T;

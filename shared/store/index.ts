@@ -16,4 +16,4 @@ export { latestCommit, listCommits, newestGoodCommit, readCommit, readObject } f
 export type { CommittedCheckpoint, DamagedCheckpoint } from './read-commits.js';
 export { isLostCondition, isNotFound } from './store-errors.js';
 export { storeFromSettings, storeSettings } from './settings.js';
-export type { Environment, StoreSettings } from './settings.js';
+export type { StoreSettings } from './settings.js';

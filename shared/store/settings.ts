@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 import { invalidArgument, violation } from '../foundation/index.js';
-import type { FieldViolation } from '../foundation/index.js';
+import type { Environment, FieldViolation } from '../foundation/index.js';
 import { openLocalStore } from './local-store.js';
 import type { LocalStoreSettings } from './local-store.js';
 import { openMinioStore } from './minio-store.js';
@@ -11,8 +11,6 @@ import type { ObjectStore } from './object-store.js';
 
 export type StoreSettings =
   ({ readonly kind: 'local' } & LocalStoreSettings) | ({ readonly kind: 'minio' } & MinioStoreSettings);
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 const STORE = 'IP_DIFFUSION_STORE';
 const ENDPOINT = 'IP_DIFFUSION_S3_ENDPOINT';

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import test from 'ava';
 
 import { ImageAssembly, imageChunks, samplingWire } from '../../shared/contract/index.js';
+import { at } from '../../shared/foundation/index.js';
 
 const IMAGE = { format: samplingWire.ImageFormat.IMAGE_FORMAT_PNG, width: 1, height: 1, channels: 3 };
 
@@ -20,11 +21,16 @@ for (const size of [0, 1, 1024 * 1024, 1024 * 1024 + 1, 3_000_000]) {
 
 test('a changed byte or a missing piece is data loss', (t) => {
   const chunks = [...imageChunks({ ...IMAGE, bytes: randomBytes(1024 * 1024 + 1) })];
-  const [first, , third] = chunks;
   const missing = new ImageAssembly();
-  missing.add(first!);
-  t.throws(() => missing.add(third!), { code: 'DATA_LOSS' });
-  chunks.at(-1)!.data[0]! ^= 1;
+  missing.add(at(chunks, 0));
+  t.throws(() => missing.add(at(chunks, 2)), { code: 'DATA_LOSS' });
+  const { data } = at(chunks, chunks.length - 1);
+  data[0] = at(data, 0) ^ 1;
   const changed = new ImageAssembly();
-  t.throws(() => { for (const chunk of chunks) changed.add(chunk); }, { code: 'DATA_LOSS' });
+  t.throws(
+    () => {
+      for (const chunk of chunks) changed.add(chunk);
+    },
+    { code: 'DATA_LOSS' },
+  );
 });

@@ -12,7 +12,9 @@ test('the contracts pass buf lint', async (t) => {
 });
 
 test('the contracts break no client of the released ones', async (t) => {
-  await t.notThrowsAsync(run(process.execPath, [buf, 'breaking', 'proto', '--against', 'proto/baseline.binpb']));
+  await t.notThrowsAsync(
+    run(process.execPath, [buf, 'breaking', 'proto', '--against', 'proto/baseline.binpb']),
+  );
 });
 
 test('the contracts are formatted', async (t) => {

@@ -39,7 +39,9 @@ test('seeds up to 2^64 - 1 and explicit betas come through exactly', (t) => {
 
 test('an enum value without a name is refused by the field it came in', (t) => {
   const wire = { ...recipeToWire({}), variant: 77 as recipeWire.Variant };
-  t.throws(() => resolveRecipe(overTheWire(wire), 'model'), { message: /^variant: wanted one of .*unknown value 77/ });
+  t.throws(() => resolveRecipe(overTheWire(wire), 'model'), {
+    message: /^variant: wanted one of .*unknown value 77/,
+  });
 });
 
 test('a NaN off the wire is refused by name', (t) => {

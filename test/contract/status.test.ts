@@ -32,7 +32,9 @@ test('anything that is no DiffusionError is INTERNAL with an id, and its text on
 });
 
 test('a thousand violations still fit a header', (t) => {
-  const violations = Array.from({ length: 1000 }, (_, index) => violation(`field${index}`, 'less', 'x'.repeat(500)));
+  const violations = Array.from({ length: 1000 }, (_, index) =>
+    violation(`field${index}`, 'less', 'x'.repeat(500)),
+  );
   const wire = toServiceError(invalidArgument(violations), () => undefined);
   const bytes = wire.message.length + (wire.metadata.get('grpc-status-details-bin')[0]?.length ?? 0);
   t.true(bytes < 8000, String(bytes));

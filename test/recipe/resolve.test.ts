@@ -67,12 +67,18 @@ test('a variant sets the fields it means, and given fields win', (t) => {
   const small = resolveRecipe({ variant: 'DDPM-IP', objective: { varianceType: 'fixed_small' } }, 'model');
   t.is(small.objective.varianceType, 'fixed_small');
   t.is(small.inputPerturbation.gamma, 0.1);
-  t.is(resolveRecipe({ variant: 'ADM-WD', optimizer: { weightDecay: 0.01 } }, 'model').inputPerturbation.gamma, 0);
+  t.is(
+    resolveRecipe({ variant: 'ADM-WD', optimizer: { weightDecay: 0.01 } }, 'model').inputPerturbation.gamma,
+    0,
+  );
 });
 
 test('without a variant its name follows from the fields', (t) => {
   t.is(resolveRecipe({ inputPerturbation: { gamma: 0 } }, 'model').variant, 'ADM');
-  t.is(resolveRecipe({ inputPerturbation: { gamma: 0 }, optimizer: { weightDecay: 0.1 } }, 'model').variant, 'ADM-WD');
+  t.is(
+    resolveRecipe({ inputPerturbation: { gamma: 0 }, optimizer: { weightDecay: 0.1 } }, 'model').variant,
+    'ADM-WD',
+  );
   t.is(resolveRecipe({ objective: { varianceType: 'fixed_small' } }, 'model').variant, 'DDPM-IP');
 });
 
@@ -99,7 +105,11 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['steps of -1 off the wire', { training: { steps: 4294967295 } }, 'training.steps'],
   ['half a step', { training: { steps: 1.5 } }, 'training.steps'],
   ['an empty batch', { training: { batchSize: 0 } }, 'training.batchSize'],
-  ['a microbatch that is no divisor', { training: { batchSize: 32, microbatchSize: 12 } }, 'training.microbatchSize'],
+  [
+    'a microbatch that is no divisor',
+    { training: { batchSize: 32, microbatchSize: 12 } },
+    'training.microbatchSize',
+  ],
   ['a negative seed', { training: { seed: '-1' } }, 'training.seed'],
   ['a seed of 2^64', { training: { seed: '18446744073709551616' } }, 'training.seed'],
   ['image size 0', { dataset: { imageSize: 0 } }, 'dataset.imageSize'],
@@ -119,15 +129,27 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['a beta of 0', { noiseSchedule: { name: 'custom', betas: [0.1, 0] } }, 'noiseSchedule.betas[1]'],
   ['betas beside a named schedule', { noiseSchedule: { betas: [0.1] } }, 'noiseSchedule.betas'],
   ['a custom schedule without betas', { noiseSchedule: { name: 'custom' } }, 'noiseSchedule.betas'],
-  ['channels that group norm cannot divide', { architecture: { modelChannels: 33 } }, 'architecture.modelChannels'],
+  [
+    'channels that group norm cannot divide',
+    { architecture: { modelChannels: 33 } },
+    'architecture.modelChannels',
+  ],
   ['no levels', { architecture: { channelMult: [] } }, 'architecture.channelMult'],
   ['dropout 1', { architecture: { dropout: 1 } }, 'architecture.dropout'],
   ['an EMA rate of 1', { ema: { rates: [1] } }, 'ema.rates[0]'],
   ['no EMA rate', { ema: { rates: [] } }, 'ema.rates'],
   ['classes without class folders', { architecture: { numClasses: 10 } }, 'architecture.numClasses'],
-  ['ADM-IP without perturbation', { variant: 'ADM-IP', inputPerturbation: { gamma: 0 } }, 'inputPerturbation.gamma'],
+  [
+    'ADM-IP without perturbation',
+    { variant: 'ADM-IP', inputPerturbation: { gamma: 0 } },
+    'inputPerturbation.gamma',
+  ],
   ['ADM with perturbation', { variant: 'ADM', inputPerturbation: { gamma: 0.1 } }, 'inputPerturbation.gamma'],
-  ['DDPM with a learned variance', { variant: 'DDPM', objective: { varianceType: 'learned_range' } }, 'objective.varianceType'],
+  [
+    'DDPM with a learned variance',
+    { variant: 'DDPM', objective: { varianceType: 'learned_range' } },
+    'objective.varianceType',
+  ],
   ['ADM-WD without weight decay', { variant: 'ADM-WD' }, 'optimizer.weightDecay'],
 ];
 
@@ -166,6 +188,9 @@ test('a resumed job refuses what alters the model, and names it', (t) => {
   ] as const) {
     const error = t.throws(() => changeRecipe(recipe, changes), { instanceOf: DiffusionError });
     t.is(error.code, 'FAILED_PRECONDITION');
-    t.deepEqual(error.violations.map((each) => each.field), [field]);
+    t.deepEqual(
+      error.violations.map((each) => each.field),
+      [field],
+    );
   }
 });

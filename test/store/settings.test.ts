@@ -4,9 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, type Environment } from '../../shared/foundation/index.js';
 import { storeFromSettings, storeSettings } from '../../shared/store/index.js';
-import type { Environment } from '../../shared/store/index.js';
 
 const s3 = {
   IP_DIFFUSION_STORE: 's3://bucket/some/prefix',

@@ -22,7 +22,7 @@ import { predictionName } from './training-module.js';
 const WANTED_SIDE_PIXELS = 256;
 
 /**
- * Draws the grid by DDIM with the run's seed, so that successive grids show the same images as they get better.
+ * Draws the grid with the run's seed, so that successive grids show the same images as they get better.
  *
  * @throws DiffusionError INTERNAL where the network's output isn't finite.
  */
@@ -32,7 +32,7 @@ export async function sampleGrid(recipe: TrainingRecipe, loaded: LoadedModule): 
   const betas = recipeBetas(recipe);
   const { varianceType, rescaleTimesteps } = objective;
   const plan = samplerPlan(
-    { sampler: 'ddim', steps: Math.min(GRID_STEPS, betas.length) },
+    { sampler: 'ancestral', steps: Math.min(GRID_STEPS, betas.length) },
     { betas, varianceType, rescaleTimesteps, channels },
   );
   const count = gridImages(imageSize);

@@ -1,0 +1,112 @@
+/** `demo`: the whole line in one command, from images to samples. */
+
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { imageFormats, samplers, type samplerWire } from '../../../shared/contract/index.js';
+import { command, type Context } from '../command.js';
+import { withSampler, withTrainer } from '../connect.js';
+import { demoPlan, type DemoPlan } from '../demo/demo-plan.js';
+import { drawLoss, drawTrainingImages } from '../demo/demo-pictures.js';
+import { introduce, report } from '../demo/demo-report.js';
+import { startDemoServices, type DemoServices } from '../demo/demo-services.js';
+import { forgetDemos } from '../demo/demo-state.js';
+import { trainByTheClock, type Trained } from '../demo/demo-training.js';
+import { generateImages } from '../generate-images.js';
+import { flag, integer, option, real, text } from '../options.js';
+
+const DATA_FOLDER = 'demo-data';
+/** Enough to see what was learned from. */
+const TRAINING_IMAGES_SHOWN = 64;
+const LOSS_SHOWS_WITHIN_MS = 500;
+
+export const demo = command({
+  name: 'demo',
+  summary: 'trains a small model on real images for a few minutes and draws new ones from it',
+  options: {
+    minutes: option(real(0.01, 100_000), 'for everything; training gets four fifths', { fallback: 5 }),
+    images: option(text('DIR'), 'your own folder of PNG, JPEG and WebP images instead of the bundled emoji'),
+    imageSize: option(integer(16, 128), 'width and height, in pixels; a multiple of 4', { fallback: 32 }),
+    count: option(integer(1, 1024), 'images to draw', { fallback: 64 }),
+    sampleSteps: option(integer(1, 1000), 'steps of each image', { fallback: 50 }),
+    output: option(text('DIR'), 'takes the pictures', { fallback: 'demo-output' }),
+    fresh: flag('forget what earlier demos trained'),
+  },
+  examples: [
+    { arguments: '', does: 'about five minutes on the bundled emoji' },
+    { arguments: '--minutes 20', does: 'train the same model further: earlier runs count' },
+    { arguments: '--images photos --image-size 64 --minutes 60', does: 'your own images' },
+  ],
+  notes: [
+    `Ctrl-C ends it cleanly at any moment, and running it again goes on from there. The store and the services' logs are in
+${DATA_FOLDER}/. In a checkout, \`npm run demo -- [options]\` does the set-up first.`,
+    'The bundled images are Twemoji graphics (https://github.com/jdecked/twemoji), CC-BY 4.0.',
+  ],
+  run: async ({ options }, context) => {
+    const { clock, settings, signal, terminal } = context;
+    const startedMs = clock.monotonicMs();
+    const plan = demoPlan(options, DATA_FOLDER);
+    if (options.fresh) await forgetDemos(DATA_FOLDER);
+    const imageCount = await drawTrainingImages(plan, TRAINING_IMAGES_SHOWN, context);
+    terminal.print(introduce(plan, imageCount));
+    const services = await startDemoServices(DATA_FOLDER, settings.environment, signal);
+    try {
+      const trained = await trainAndSample(services, plan, options, context);
+      terminal.emit({ event: 'done', model: plan.model, step: trained.job.step, output: plan.outputFolder });
+      terminal.print();
+      for (const line of await report(plan, trained, clock.monotonicMs() - startedMs)) terminal.print(line);
+      return 0;
+    } catch (error) {
+      if (signal.aborted) terminal.print('stopped; the same command goes on from here');
+      throw error;
+    } finally {
+      await services.stop();
+    }
+  },
+});
+
+async function trainAndSample(
+  services: DemoServices,
+  plan: DemoPlan,
+  { count, sampleSteps }: { readonly count: number; readonly sampleSteps: number },
+  context: Context,
+): Promise<Trained> {
+  const { lost } = services;
+  try {
+    const trained = await withTrainer(services.trainerAddress, (client) =>
+      trainByTheClock(client, plan, { ...context, lost }),
+    );
+    await drawLoss(plan, trained.job.jobId);
+    const files = {
+      folder: join(plan.outputFolder, 'samples'),
+      gridPath: join(plan.outputFolder, 'samples.png'),
+    };
+    await withSampler(services.samplerAddress, (client) =>
+      generateImages(client, generateRequest(plan, count, sampleSteps), files, context),
+    );
+    return trained;
+  } catch (error) {
+    // A call fails at once where its service is gone; why it is gone shows a moment later.
+    if (!context.signal.aborted)
+      await pause(LOSS_SHOWS_WITHIN_MS, undefined, { signal: lost }).catch(() => undefined);
+    throw lost.aborted ? lost.reason : error;
+  }
+}
+
+function generateRequest({ model }: DemoPlan, count: number, steps: number): samplerWire.GenerateRequest {
+  return {
+    model,
+    count,
+    seed: 0n,
+    firstIndex: 0n,
+    settings: {
+      sampler: samplers.write('ancestral'),
+      timesteps: { $case: 'steps', value: steps },
+      eta: undefined,
+      clipDenoised: undefined,
+    },
+    format: imageFormats.write('png'),
+    previewEverySteps: 0,
+    classes: [],
+  };
+}

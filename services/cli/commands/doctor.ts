@@ -1,0 +1,77 @@
+/** `doctor`: what of the machine, the library, the store and the services is in order. */
+
+import { command, type Context } from '../command.js';
+import {
+  DEFAULT_SAMPLER,
+  DEFAULT_STORE_FOLDER,
+  DEFAULT_TRAINER,
+  SAMPLER_VARIABLE,
+  SERVICE_VARIABLES,
+  TRAINER_VARIABLE,
+} from '../config.js';
+import type { Finding } from '../doctor/finding.js';
+import { checkDisk, checkNode, checkStoreOf } from '../doctor/machine.js';
+import { checkNativeLibrary } from '../doctor/native-library.js';
+import { checkService } from '../doctor/services.js';
+import { address, option, text } from '../options.js';
+
+const { store: STORE } = SERVICE_VARIABLES;
+
+export const doctor = command({
+  name: 'doctor',
+  summary: 'says what of the machine, the library, the store and the services is in order',
+  options: {
+    trainer: option(address, `the trainer's address; ${DEFAULT_TRAINER} where it is left out`, {
+      environment: TRAINER_VARIABLE,
+    }),
+    sampler: option(address, `the sampler's address; ${DEFAULT_SAMPLER} where it is left out`, {
+      environment: SAMPLER_VARIABLE,
+    }),
+    store: option(text('FOLDER|s3://BUCKET/PREFIX'), 'the store that the services use', {
+      environment: STORE,
+    }),
+  },
+  examples: [
+    { arguments: '', does: 'check everything' },
+    { arguments: '--trainer 10.0.0.5:50061 --sampler 10.0.0.5:50062', does: 'services on another machine' },
+  ],
+  notes: [
+    "Exit code 1 where something that is needed is not in order. A service that doesn't run is needed where its address is\ngiven.",
+  ],
+  run: async ({ options: { trainer, sampler, store } }, { terminal, settings, clock }) => {
+    const environment =
+      store === undefined ? settings.environment : { ...settings.environment, [STORE]: store };
+    const localFolder = store === undefined || store.includes('://') ? DEFAULT_STORE_FOLDER : store;
+    // One after the other, so that each line is there as soon as it is known.
+    const checks: (() => Promise<Finding[]>)[] = [
+      () => Promise.resolve([checkNode(process.versions.node)]),
+      () => checkNativeLibrary(environment, clock),
+      async () => [await checkStoreOf(environment, DEFAULT_STORE_FOLDER), await checkDisk(localFolder)],
+      async () => [
+        await checkService('trainer', trainer ?? DEFAULT_TRAINER, trainer !== undefined, clock),
+        await checkService('sampler', sampler ?? DEFAULT_SAMPLER, sampler !== undefined, clock),
+      ],
+    ];
+    const findings: Finding[] = [];
+    for (const check of checks) {
+      for (const finding of await check()) {
+        findings.push(finding);
+        terminal.emit(finding);
+        print(finding, terminal);
+      }
+    }
+    const wrong = findings.filter(({ state }) => state === 'wrong').length;
+    terminal.print();
+    terminal.print(
+      wrong === 0 ? 'all that is needed is in order' : `${wrong} of ${findings.length} checks failed`,
+    );
+    return wrong === 0 ? 0 : 1;
+  },
+});
+
+function print({ name, state, text: found, remedy }: Finding, terminal: Context['terminal']): void {
+  const { good, bad, dim } = terminal.style;
+  const mark = { ok: good('✓'), wrong: bad('✗'), absent: dim('–') }[state];
+  terminal.print(`${mark} ${name.padEnd(14)}${found}`);
+  if (remedy !== undefined) terminal.print(dim(`  ${' '.repeat(14)}${remedy}`));
+}

@@ -1,0 +1,128 @@
+/** `train`: starts or resumes a job and follows it. */
+
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+
+import { callUnary, recipeToWire, trainerWire, type recipeWire } from '../../../shared/contract/index.js';
+import { command, type Context, type ExitCode } from '../command.js';
+import { trainerAddress, withTrainer, type TrainerClient } from '../connect.js';
+import { describeEstimate, describeJob } from '../describe-job.js';
+import { exitCodeOf, followJob } from '../follow-job.js';
+import { given } from '../given.js';
+import { flag, option, text, type Values } from '../options.js';
+import { UsageError } from '../parse-arguments.js';
+import { fromFlags, recipeFromOptions, recipeOptions } from '../recipe-options.js';
+
+const options = {
+  ...recipeOptions,
+  resume: option(text('JOB'), 'go on with an ended job; --steps may raise its number of steps'),
+  validateOnly: flag('only check, and estimate memory, size and time'),
+  detach: flag("start the job and don't follow it"),
+  csv: option(text('FILE'), 'takes the metrics; <model>-metrics.csv where it is left out'),
+  output: option(text('DIR'), 'takes the sample grids', { fallback: 'samples' }),
+  address: trainerAddress,
+};
+
+type TrainValues = Values<typeof options>;
+
+export const train = command({
+  name: 'train',
+  summary: 'trains a model and follows the job',
+  options,
+  examples: [
+    { arguments: '', does: 'the small preset on the bundled images' },
+    { arguments: '--images photos --image-size 64 --name photos --steps 20000', does: 'your own images' },
+    { arguments: '--preset cifar10-32 --images cifar --validate-only', does: 'what a job would take' },
+    { arguments: '--recipe recipe.json --gamma 0.15 --detach', does: 'a recipe file, one field changed' },
+    { arguments: '--resume JOB --steps 40000', does: 'train an ended job further' },
+  ],
+  notes: ['Ctrl-C stops following; the job goes on. `watch` follows it again, `jobs cancel` ends it.'],
+  run: async ({ options: values }, context) => {
+    const { resume, address, validateOnly } = values;
+    if (resume !== undefined && validateOnly) {
+      throw new UsageError('--resume and --validate-only exclude each other', 'ip-diffusion train');
+    }
+    const recipe = resume === undefined ? await recipeFromOptions(values) : recipeToWire(fromFlags(values));
+    return withTrainer(address, async (client) => {
+      if (validateOnly) return validate(client, recipe, context);
+      const job =
+        resume === undefined
+          ? await create(client, recipe, context)
+          : await resumeJob(client, resume, recipe, context);
+      return values.detach ? detach(job, values, context) : follow(client, job, values, context);
+    });
+  },
+});
+
+async function create(
+  client: TrainerClient,
+  recipe: recipeWire.TrainingRecipe,
+  { signal }: Context,
+): Promise<trainerWire.TrainingJob> {
+  const request = { recipe, requestId: randomUUID(), validateOnly: false };
+  return given((await callUnary(client, client.createTrainingJob, request, { signal })).job);
+}
+
+async function resumeJob(
+  client: TrainerClient,
+  jobId: string,
+  recipe: recipeWire.TrainingRecipe,
+  { signal }: Context,
+): Promise<trainerWire.TrainingJob> {
+  return given((await callUnary(client, client.resumeTrainingJob, { jobId, recipe }, { signal })).job);
+}
+
+async function validate(
+  client: TrainerClient,
+  recipe: recipeWire.TrainingRecipe,
+  context: Context,
+): Promise<ExitCode> {
+  const { terminal, signal } = context;
+  const request = { recipe, requestId: randomUUID(), validateOnly: true };
+  const response = await callUnary(client, client.createTrainingJob, request, { signal });
+  terminal.emit(trainerWire.CreateTrainingJobResponse.toJSON(response) as object);
+  const resolved = given(response.job).recipe;
+  for (const line of describeEstimate(given(resolved), given(response.estimate))) terminal.print(line);
+  return 0;
+}
+
+function detach(job: trainerWire.TrainingJob, { address }: TrainValues, { terminal }: Context): ExitCode {
+  terminal.emit(trainerWire.TrainingJob.toJSON(job) as object);
+  for (const line of [...describeJob(job), '', ...whatNext(job, address)]) terminal.print(line);
+  return 0;
+}
+
+async function follow(
+  client: TrainerClient,
+  job: trainerWire.TrainingJob,
+  { csv, output, address }: TrainValues,
+  context: Context,
+): Promise<ExitCode> {
+  const { terminal, signal } = context;
+  const csvPath = csv ?? `${job.model}-metrics.csv`;
+  try {
+    const ended = await followJob(
+      client,
+      job.jobId,
+      { csvPath, gridFolder: join(output, job.model) },
+      context,
+    );
+    terminal.print(`metrics in ${csvPath}`);
+    if (exitCodeOf(ended) === 0) terminal.print(`draw images: npx ip-diffusion sample ${ended.model}`);
+    return exitCodeOf(ended);
+  } catch (error) {
+    if (signal.aborted) {
+      terminal.print(`stopped following; the job goes on, metrics so far in ${csvPath}`);
+      for (const line of whatNext(job, address)) terminal.print(line);
+    }
+    throw error;
+  }
+}
+
+function whatNext({ jobId }: trainerWire.TrainingJob, address: string): string[] {
+  const at = address === trainerAddress.fallback ? '' : ` --address ${address}`;
+  return [
+    `  watch it:  npx ip-diffusion watch ${jobId}${at}`,
+    `  cancel it: npx ip-diffusion jobs cancel ${jobId}${at}`,
+  ];
+}

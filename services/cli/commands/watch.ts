@@ -1,0 +1,27 @@
+/** `watch`: follows a job. */
+
+import { command } from '../command.js';
+import { trainerAddress, withTrainer } from '../connect.js';
+import { exitCodeOf, followJob } from '../follow-job.js';
+import { option, text } from '../options.js';
+
+export const watch = command({
+  name: 'watch',
+  summary: 'follows a job, through restarts of the trainer',
+  positionals: [{ name: 'JOB', help: 'the id of a job' }],
+  options: {
+    csv: option(text('FILE'), 'takes the metrics'),
+    output: option(text('DIR'), 'takes the sample grids'),
+    address: trainerAddress,
+  },
+  examples: [
+    { arguments: 'JOB', does: 'what a job is doing' },
+    { arguments: 'JOB --csv metrics.csv --output grids', does: 'keep its figures and sample grids' },
+    { arguments: 'JOB --json', does: 'events for a program, one a line' },
+  ],
+  notes: ['Exit code: 0 where the job succeeded, 1 where it failed or was cancelled.'],
+  run: async ({ options: { address, csv, output }, positionals: [jobId = ''] }, context) =>
+    withTrainer(address, async (client) =>
+      exitCodeOf(await followJob(client, jobId, { csvPath: csv, gridFolder: output }, context)),
+    ),
+});

@@ -1,0 +1,62 @@
+/** Connections to the two services, with a remedy where nothing answers. */
+
+import {
+  connectSampler,
+  connectTrainer,
+  whenReady,
+  type samplerWire,
+  type trainerWire,
+} from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { DEFAULT_SAMPLER, DEFAULT_TRAINER, SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
+import { address, option } from './options.js';
+
+export type TrainerClient = trainerWire.TrainerServiceClient;
+export type SamplerClient = samplerWire.SamplerServiceClient;
+
+export const trainerAddress = option(address, "the trainer's address", {
+  fallback: DEFAULT_TRAINER,
+  environment: TRAINER_VARIABLE,
+});
+
+export const samplerAddress = option(address, "the sampler's address", {
+  fallback: DEFAULT_SAMPLER,
+  environment: SAMPLER_VARIABLE,
+});
+
+/** How long a service may take to answer at all. */
+const REACHABLE_WITHIN_MS = 3000;
+
+/** @throws DiffusionError UNAVAILABLE with a remedy where no trainer answers. */
+export async function withTrainer<T>(at: string, use: (client: TrainerClient) => Promise<T>): Promise<T> {
+  return withClient('trainer', at, connectTrainer(at), use);
+}
+
+/** @throws DiffusionError UNAVAILABLE with a remedy where no sampler answers. */
+export async function withSampler<T>(at: string, use: (client: SamplerClient) => Promise<T>): Promise<T> {
+  return withClient('sampler', at, connectSampler(at), use);
+}
+
+async function withClient<Client extends TrainerClient | SamplerClient, T>(
+  service: 'trainer' | 'sampler',
+  at: string,
+  client: Client,
+  use: (client: Client) => Promise<T>,
+): Promise<T> {
+  try {
+    await whenReady(client, REACHABLE_WITHIN_MS).catch((cause: unknown) => {
+      throw new DiffusionError('UNAVAILABLE', `no ${service} answers at ${at}`, {
+        cause,
+        metadata: { remedy: startRemedy(service) },
+      });
+    });
+    return await use(client);
+  } finally {
+    client.close();
+  }
+}
+
+/** How to get a service that doesn't answer. */
+export function startRemedy(service: 'trainer' | 'sampler'): string {
+  return `start one with: npx ip-diffusion serve ${service}`;
+}

@@ -1,0 +1,72 @@
+/** The demo's job at the trainer: found by its model, made, resumed and ended. */
+
+import { randomUUID } from 'node:crypto';
+
+import { callUnary, recipeFromWire, recipeToWire, trainerWire } from '../../../shared/contract/index.js';
+import { describeValue, DiffusionError } from '../../../shared/foundation/index.js';
+import type { TrainerClient } from '../connect.js';
+import { given } from '../given.js';
+import { allPages } from '../pages.js';
+import { watchJob } from '../watch-job.js';
+import type { DemoPlan } from './demo-plan.js';
+
+type Job = trainerWire.TrainingJob;
+
+/** How long a job may take to commit a checkpoint and end. */
+const END_WITHIN_MS = 60_000;
+
+const { JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED } = trainerWire.JobState;
+
+export function isEnded({ state }: Job): boolean {
+  return state === JOB_STATE_SUCCEEDED || state === JOB_STATE_FAILED || state === JOB_STATE_CANCELLED;
+}
+
+/**
+ * The job that trains the plan's model.
+ * @throws DiffusionError FAILED_PRECONDITION where it trains on another folder of images.
+ */
+export async function findJob(
+  client: TrainerClient,
+  plan: DemoPlan,
+  signal: AbortSignal,
+): Promise<Job | undefined> {
+  const jobs = await allPages(async (pageToken) => {
+    const page = await callUnary(client, client.listTrainingJobs, { pageSize: 0, pageToken }, { signal });
+    return { items: page.jobs, nextPageToken: page.nextPageToken };
+  });
+  const job = jobs.find(({ model }) => model === plan.model);
+  if (job === undefined) return undefined;
+  const [wanted, got] = [plan.recipe, recipeFromWire(job.recipe)].map(({ dataset }) =>
+    dataset?.source?.kind === 'folder' ? dataset.source.path : undefined,
+  );
+  if (wanted === got) return job;
+  const message = `${plan.model} learns from ${describeValue(got)}, not from ${describeValue(wanted)}`;
+  throw new DiffusionError('FAILED_PRECONDITION', message, {
+    metadata: { remedy: '--fresh removes what earlier demos made; or rename the folder of images' },
+  });
+}
+
+export async function createJob(
+  client: TrainerClient,
+  { recipe }: DemoPlan,
+  signal: AbortSignal,
+): Promise<Job> {
+  const request = { recipe: recipeToWire(recipe), requestId: randomUUID(), validateOnly: false };
+  return given((await callUnary(client, client.createTrainingJob, request, { signal })).job);
+}
+
+export async function resumeJob(client: TrainerClient, { jobId }: Job, signal: AbortSignal): Promise<void> {
+  await callUnary(client, client.resumeTrainingJob, { jobId, recipe: undefined }, { signal });
+}
+
+/** Has a job commit a checkpoint and end, and waits until it has. */
+export async function endJob(
+  client: TrainerClient,
+  jobId: string,
+  signal: AbortSignal = AbortSignal.timeout(END_WITHIN_MS),
+): Promise<void> {
+  await callUnary(client, client.cancelTrainingJob, { jobId }, { signal });
+  const events = watchJob(client, jobId, { signal, onLost: () => undefined });
+  // Nothing but the end is of interest, and the watch ends with it.
+  while ((await events.next()).done !== true);
+}

@@ -1,0 +1,66 @@
+/** The demo's pictures besides the samples: what the model learns from, and how its loss falls. */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { openDataset } from '../../../shared/dataset/index.js';
+import { deriveKey, permutation } from '../../../shared/foundation/index.js';
+import { lineChart } from '../../../shared/images/index.js';
+import type { Context } from '../command.js';
+import { formatCount } from '../format.js';
+import { gridOf } from '../image-files.js';
+import { readMetricsCsv } from '../metrics-csv.js';
+import { cacheFolder } from './demo-services.js';
+import type { DemoPlan } from './demo-plan.js';
+import { metricsPath } from './demo-training.js';
+
+/**
+ * Prepares the training images, where the trainer finds them too, and shows some of them. Returns how many there are.
+ * @throws DiffusionError as `openDataset` does.
+ */
+export async function drawTrainingImages(
+  plan: DemoPlan,
+  count: number,
+  { terminal, signal }: Context,
+): Promise<number> {
+  const { imageSize, images } = plan;
+  const progress = terminal.progress();
+  const dataset = await openDataset(
+    {
+      source: images === undefined ? { kind: 'twemoji' } : { kind: 'folder', path: images },
+      imageSize,
+      channels: 3,
+    },
+    {
+      cacheFolder: cacheFolder(plan.dataFolder),
+      memoryBudgetBytes: 0,
+      signal,
+      onProgress: ({ done, total }) => {
+        const facts = [`${formatCount(done)} of ${formatCount(total)}`];
+        progress.update({ label: 'preparing images', share: done / total, facts });
+      },
+    },
+  ).finally(() => {
+    progress.end();
+  });
+  try {
+    const order = permutation(deriveKey(0n, 'demo training images'), [0], dataset.length);
+    const shown = await Promise.all(Array.from(order.subarray(0, count), (index) => dataset.read([index])));
+    await mkdir(plan.outputFolder, { recursive: true });
+    await writeFile(join(plan.outputFolder, 'training-images.png'), await gridOf(shown, imageSize, 3));
+    return dataset.length;
+  } finally {
+    await dataset.close();
+  }
+}
+
+/** The losses of all updates so far. */
+export async function drawLoss(plan: DemoPlan, jobId: string): Promise<void> {
+  const rows = await readMetricsCsv(metricsPath(plan), jobId);
+  const series = ['loss', 'mse'].map((name) => ({
+    name,
+    points: rows.map((row): [number, number] => [row.get('step') ?? NaN, row.get(name) ?? NaN]),
+  }));
+  const chart = await lineChart(series, { title: `Training ${plan.model}`, xLabel: 'step', logY: true });
+  await writeFile(join(plan.outputFolder, 'loss.png'), chart);
+}

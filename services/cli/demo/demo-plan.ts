@@ -1,0 +1,64 @@
+/** What a demo is to do. */
+
+import { basename, resolve } from 'node:path';
+
+import type { PartialRecipe } from '../../../shared/recipe/index.js';
+
+export interface DemoPlan {
+  readonly model: string;
+  /** The folder of images, absolute; the bundled ones where it is undefined. */
+  readonly images: string | undefined;
+  readonly imageSize: number;
+  /** As asked for. */
+  readonly minutes: number;
+  readonly recipe: PartialRecipe;
+  /** How long the model is to be trained in all, over every run of the demo. */
+  readonly trainMs: number;
+  /** Takes the store, the logs and what the demo remembers. */
+  readonly dataFolder: string;
+  /** Takes the pictures. */
+  readonly outputFolder: string;
+}
+
+/** The share of the time that training gets; starting, preparing images and sampling take the rest. */
+const TRAINING_SHARE = 0.8;
+/** The demo ends training by the clock; so many steps are never reached in its minutes. */
+const STEPS = 1_000_000;
+
+export interface DemoChoices {
+  readonly minutes: number;
+  readonly images: string | undefined;
+  readonly imageSize: number;
+  readonly output: string;
+}
+
+/** The model's name follows from the images, so that each set of images and each size is trained on its own. */
+export function demoPlan({ minutes, images, imageSize, output }: DemoChoices, dataFolder: string): DemoPlan {
+  const folder = images === undefined ? undefined : resolve(images);
+  const model = `demo-${folder === undefined ? 'twemoji' : slugOf(folder)}-${imageSize}`;
+  return {
+    model,
+    images: folder,
+    imageSize,
+    minutes,
+    recipe: {
+      name: model,
+      preset: 'demo-32',
+      dataset: { imageSize, ...(folder !== undefined && { source: { kind: 'folder', path: folder } }) },
+      // At the lowest of the preset's three resolutions.
+      architecture: { attentionResolutions: [imageSize / 4] },
+      training: { steps: STEPS },
+    },
+    trainMs: minutes * 60_000 * TRAINING_SHARE,
+    dataFolder,
+    outputFolder: output,
+  };
+}
+
+function slugOf(folder: string): string {
+  const slug = basename(folder)
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-+|-+$/g, '');
+  return slug === '' ? 'images' : slug.slice(0, 40);
+}

@@ -1,0 +1,48 @@
+/** What the demo says before it begins and after it is done. */
+
+import { readdir } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+
+import { formatCount, formatDuration, table } from '../format.js';
+import type { DemoPlan } from './demo-plan.js';
+import { storeFolder } from './demo-services.js';
+import { gridFolder, type Trained } from './demo-training.js';
+
+export function introduce({ images, imageSize, trainMs }: DemoPlan, count: number): string {
+  const source = images === undefined ? 'the Twemoji graphics, CC-BY 4.0' : images;
+  return `training on ${formatCount(count)} images of ${imageSize}x${imageSize} (${source}) for ${formatDuration(trainMs)}`;
+}
+
+/** What was done, where the pictures are, and commands that go on from here. */
+export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs: number): Promise<string[]> {
+  const { outputFolder, dataFolder, model } = plan;
+  const seen = formatCount(job.latestMetrics?.samplesSeen ?? 0n);
+  const grids = await readdir(gridFolder(plan)).catch(() => []);
+  const pictures = [
+    ['samples.png', 'what the model draws (one by one in samples/)'],
+    ['training-images.png', 'some of the images that it learned from'],
+    ['loss.png', 'how the loss fell (the figures are in metrics.csv)'],
+    ...(grids.length === 0 ? [] : [['grids', 'what it drew on the way']]),
+  ];
+  return [
+    `done in ${formatDuration(tookMs)}: ${formatCount(job.step)} updates in ${formatDuration(trainedMs)} of training, ${seen} images seen`,
+    ...table(pictures.map(([name = '', what = '']) => [`  ${join(outputFolder, name)}`, what])),
+    '',
+    'what next',
+    ...table([
+      ['  train it further', `npm run demo -- ${flagsFor(plan)}`],
+      ['  your own images', 'npm run demo -- --images DIR --minutes 20'],
+      ['  run the services', `npx ip-diffusion serve --store ${storeFolder(dataFolder)}`],
+      ['  and draw from them', `npx ip-diffusion sample ${model} --steps 20`],
+    ]),
+  ];
+}
+
+/** The flags that train the same model for four times as long. */
+function flagsFor({ images, imageSize, minutes }: DemoPlan): string {
+  return [
+    ...(images === undefined ? [] : [`--images ${relative('', images)}`]),
+    ...(imageSize === 32 ? [] : [`--image-size ${imageSize}`]),
+    `--minutes ${Math.ceil(minutes * 4)}`,
+  ].join(' ');
+}

@@ -1,0 +1,135 @@
+/** The demo's trainer and sampler: processes of their own on free ports, with one local store. */
+
+import { createWriteStream, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+
+import { deferred, DiffusionError } from '../../../shared/foundation/index.js';
+import { SERVICE_VARIABLES, type Environment } from '../config.js';
+import { startService, type ServiceName, type ServiceProcess } from '../start-service.js';
+
+export interface DemoServices {
+  readonly trainerAddress: string;
+  readonly samplerAddress: string;
+  /** Aborted with the reason where a service ends by itself. */
+  readonly lost: AbortSignal;
+  /** Ends both; resolves when they are gone. */
+  stop(): Promise<void>;
+}
+
+const FREE_PORT = '127.0.0.1:0';
+/** A service that has not ended by then is killed. */
+const STOP_WITHIN_MS = 30_000;
+
+/**
+ * Starts both services and waits until they listen. Their logs go to `<folder>/trainer.log` and `sampler.log`.
+ * @throws DiffusionError UNAVAILABLE naming the log of a service that ended instead; the signal's reason.
+ */
+export async function startDemoServices(
+  folder: string,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<DemoServices> {
+  mkdirSync(folder, { recursive: true });
+  const variables = {
+    ...environment,
+    [SERVICE_VARIABLES.store]: storeFolder(folder),
+    [SERVICE_VARIABLES.datasetCache]: cacheFolder(folder),
+    [SERVICE_VARIABLES.trainerAddress]: FREE_PORT,
+    [SERVICE_VARIABLES.samplerAddress]: FREE_PORT,
+    // A machine may change its name between runs.
+    [SERVICE_VARIABLES.trainerId]: 'demo',
+  };
+  const lost = new AbortController();
+  const names: readonly ServiceName[] = ['trainer', 'sampler'];
+  const services = names.map((name) => startLogged(name, folder, variables));
+  const stop = async (): Promise<void> => {
+    await Promise.all(services.map(stopService));
+  };
+  for (const { failed } of services)
+    failed.catch((error: unknown) => {
+      lost.abort(error);
+    });
+  const interrupted = abortionOf(signal);
+  try {
+    const ports = Promise.all(services.map(({ port, failed }) => Promise.race([port, failed])));
+    const [trainerPort = 0, samplerPort = 0] = await Promise.race([ports, interrupted]);
+    return {
+      trainerAddress: `127.0.0.1:${trainerPort}`,
+      samplerAddress: `127.0.0.1:${samplerPort}`,
+      lost: lost.signal,
+      stop,
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+/** Where the demo's checkpoints are. */
+export function storeFolder(folder: string): string {
+  return join(folder, 'store');
+}
+
+/** Where its prepared images are. */
+export function cacheFolder(folder: string): string {
+  return join(folder, 'images');
+}
+
+interface LoggedService extends ServiceProcess {
+  readonly port: Promise<number>;
+  /** Rejects when the process ends. */
+  readonly failed: Promise<never>;
+}
+
+function startLogged(name: ServiceName, folder: string, environment: Environment): LoggedService {
+  const logPath = join(folder, `${name}.log`);
+  const log = createWriteStream(logPath);
+  const port = deferred<number>();
+  let lastLine = '';
+  const service = startService(name, environment, (line) => {
+    log.write(`${line}\n`);
+    const entry = parseEntry(line);
+    if (entry.port !== undefined) port.resolve(entry.port);
+    lastLine = entry.msg ?? line;
+  });
+  const failed = service.exited.then(async ({ description }): Promise<never> => {
+    log.end();
+    await finished(log);
+    throw new DiffusionError('UNAVAILABLE', `the ${name} ended (${description}): ${lastLine}`, {
+      metadata: { remedy: `its log is ${logPath}` },
+    });
+  });
+  return { ...service, port: port.promise, failed };
+}
+
+/** A line of a service's log, as pino writes them. */
+function parseEntry(line: string): { msg?: string; port?: number } {
+  try {
+    return JSON.parse(line) as { msg?: string; port?: number };
+  } catch {
+    return {};
+  }
+}
+
+async function stopService(service: ServiceProcess): Promise<void> {
+  service.stop();
+  const timer = setTimeout(() => {
+    service.kill();
+  }, STOP_WITHIN_MS);
+  await service.exited;
+  clearTimeout(timer);
+}
+
+function abortionOf(signal: AbortSignal): Promise<never> {
+  const { promise, reject } = deferred<never>();
+  signal.addEventListener(
+    'abort',
+    () => {
+      reject(signal.reason);
+    },
+    { once: true },
+  );
+  promise.catch(() => undefined);
+  return promise;
+}

@@ -1,0 +1,151 @@
+/** The demo's training: by the clock, and taken up again where an earlier run ended. */
+
+import { join } from 'node:path';
+
+import { trainerWire } from '../../../shared/contract/index.js';
+import { DiffusionError } from '../../../shared/foundation/index.js';
+import type { Context } from '../command.js';
+import type { TrainerClient } from '../connect.js';
+import { progressFacts } from '../describe-job.js';
+import { followJob, type JobEvent } from '../follow-job.js';
+import { formatCount, formatDuration } from '../format.js';
+import type { ProgressState } from '../progress.js';
+import { createJob, endJob, findJob, isEnded, resumeJob } from './demo-job.js';
+import type { DemoPlan } from './demo-plan.js';
+import { positionOf, readState, writeState, type DemoState } from './demo-state.js';
+
+export interface Trained {
+  readonly job: trainerWire.TrainingJob;
+  /** Over all runs of the demo. */
+  readonly trainedMs: number;
+}
+
+export interface DemoContext extends Context {
+  /** Aborted where a service is gone. */
+  readonly lost: AbortSignal;
+}
+
+/** Less than this is not worth starting an engine for. */
+const WORTH_TRAINING_MS = 3000;
+
+/**
+ * Trains until the plan's time is used, over this run and those before it. Where it is interrupted, the job commits a
+ * checkpoint and ends, so that the next run goes on from there.
+ *
+ * @throws DiffusionError where the job fails or belongs to other images; the signal's reason where it is interrupted.
+ */
+export async function trainByTheClock(
+  client: TrainerClient,
+  plan: DemoPlan,
+  context: DemoContext,
+): Promise<Trained> {
+  const { terminal, signal } = context;
+  const found = await findJob(client, plan, signal);
+  if (found === undefined) {
+    const job = await createJob(client, plan, signal);
+    return follow(client, plan, { jobId: job.jobId, trainedMs: 0 }, context);
+  }
+  const state = await stateOf(plan, found);
+  const trained = formatDuration(state.trainedMs);
+  if (isEnded(found) && found.committedStep > 0n && plan.trainMs - state.trainedMs < WORTH_TRAINING_MS) {
+    terminal.print(`${plan.model} has been trained for ${trained}; a higher --minutes trains it further`);
+    return { job: found, trainedMs: state.trainedMs };
+  }
+  if (isEnded(found)) await resumeJob(client, found, signal);
+  terminal.print(
+    `going on with ${plan.model} at step ${formatCount(found.committedStep)}, after ${trained} of training`,
+  );
+  return follow(client, plan, state, context);
+}
+
+/** The figures of every update, over all runs. */
+export function metricsPath({ outputFolder }: DemoPlan): string {
+  return join(outputFolder, 'metrics.csv');
+}
+
+/** Takes what the model draws on the way. */
+export function gridFolder({ outputFolder }: DemoPlan): string {
+  return join(outputFolder, 'grids');
+}
+
+async function follow(
+  client: TrainerClient,
+  plan: DemoPlan,
+  before: DemoState,
+  context: DemoContext,
+): Promise<Trained> {
+  const { clock, signal, lost } = context;
+  let state = before;
+  let startedMs: number | undefined;
+  let ending = false;
+  const trainedMs = (): number =>
+    before.trainedMs + (startedMs === undefined ? 0 : clock.monotonicMs() - startedMs);
+  const save = (): Promise<void> => {
+    state = { ...state, trainedMs: trainedMs() };
+    return writeState(plan, state);
+  };
+  const onEvent = async (event: JobEvent, position: trainerWire.EventPosition | undefined): Promise<void> => {
+    if (position !== undefined)
+      state = { ...state, position: [position.attempt, position.number.toString()] };
+    // The time after the last checkpoint doesn't count where a run is lost: its updates are done again.
+    if (event.$case === 'checkpointCommitted') await save();
+    if (event.$case !== 'stepMetrics') return;
+    // Not earlier: starting the engine is no training.
+    startedMs ??= clock.monotonicMs();
+    if (ending || trainedMs() < plan.trainMs) return;
+    ending = true;
+    await endJob(client, before.jobId, signal);
+  };
+  try {
+    const job = await followJob(
+      client,
+      before.jobId,
+      {
+        csvPath: metricsPath(plan),
+        gridFolder: gridFolder(plan),
+        after: positionOf(before),
+        describe: (metrics) => describe(metrics, trainedMs(), plan),
+        tells: isWorthALine,
+        onEvent,
+      },
+      { ...context, signal: AbortSignal.any([signal, lost]) },
+    );
+    await save();
+    if (job.state !== trainerWire.JobState.JOB_STATE_FAILED) return { job, trainedMs: trainedMs() };
+    throw new DiffusionError('FAILED_PRECONDITION', `training failed: ${job.message}`, {
+      metadata: { remedy: `${join(plan.dataFolder, 'trainer.log')} has more; --fresh begins anew` },
+    });
+  } catch (error) {
+    if (signal.aborted && !lost.aborted) {
+      context.terminal.print('stopping: the job commits a checkpoint and ends');
+      await endJob(client, before.jobId);
+      await save();
+    }
+    throw error;
+  }
+}
+
+/** What is remembered of a job; nothing is where the notes are gone or speak of another one. */
+async function stateOf(plan: DemoPlan, { jobId }: trainerWire.TrainingJob): Promise<DemoState> {
+  const state = await readState(plan);
+  return state?.jobId === jobId ? state : { jobId, trainedMs: 0 };
+}
+
+function isWorthALine(event: JobEvent): boolean {
+  return (
+    event.$case === 'sampleGrid' ||
+    (event.$case === 'stateChanged' && event.value.state === trainerWire.JobState.JOB_STATE_RETRYING)
+  );
+}
+
+function describe(metrics: trainerWire.StepMetrics, trainedMs: number, { trainMs }: DemoPlan): ProgressState {
+  const { step, samplesSeen, imagesPerSecond } = metrics;
+  const leftMs = Math.max(0, trainMs - trainedMs);
+  const stepsToCome = ((leftMs / 1000) * imagesPerSecond * Number(step)) / Math.max(1, Number(samplesSeen));
+  const about = imagesPerSecond > 0 ? `/~${formatCount(Number(step) + Math.round(stepsToCome))}` : '';
+  return {
+    label: 'training',
+    share: 1 - leftMs / trainMs,
+    facts: progressFacts(formatCount(step) + about, metrics, leftMs),
+  };
+}

@@ -1,0 +1,128 @@
+/** Jobs, recipes and estimates as people read them. */
+
+import {
+  jobFailureReasons,
+  jobStates,
+  msFromDuration,
+  recipeFromWire,
+  type recipeWire,
+  type trainerWire,
+} from '../../shared/contract/index.js';
+import { formatBytes, formatCount, formatDuration, formatNumber, table } from './format.js';
+
+type Job = trainerWire.TrainingJob;
+
+export function stateOf({ state, failureReason }: Pick<Job, 'state' | 'failureReason'>): string {
+  const reason = jobFailureReasons.read(failureReason);
+  return [jobStates.read(state) ?? 'UNKNOWN', ...(reason === undefined ? [] : [`(${reason})`])].join(' ');
+}
+
+/** `12 of 1,000`. */
+export function stepsOf({ step, recipe }: Job): string {
+  const total = recipe?.training?.steps;
+  return formatCount(step) + (total === undefined ? '' : ` of ${formatCount(total)}`);
+}
+
+/** One fact a line, aligned. */
+export function describeJob(job: Job): string[] {
+  const { latestMetrics: metrics, recipe } = job;
+  return table([
+    ['job', job.jobId],
+    ['model', job.model],
+    ['state', stateOf(job)],
+    ...(job.message === '' ? [] : [['', job.message]]),
+    ['steps', stepsOf(job)],
+    ['checkpoint', job.committedStep === 0n ? 'none yet' : `step ${formatCount(job.committedStep)}`],
+    ...(metrics === undefined ? [] : [['last figures', metricsFacts(metrics).slice(1).join(', ')]]),
+    ...(recipe === undefined ? [] : recipeFacts(recipe)),
+    ['attempts', String(job.attempt)],
+    ['created', timeOf(job.createTime)],
+    ['updated', timeOf(job.updateTime)],
+  ]);
+}
+
+/** The step, the loss, the rate and the time left; then what the loss is made of. */
+export function metricsFacts(metrics: trainerWire.StepMetrics): string[] {
+  const { step, totalSteps, eta } = metrics;
+  const leftMs = eta && msFromDuration(eta);
+  return progressFacts(`${formatCount(step)}/${formatCount(totalSteps)}`, metrics, leftMs);
+}
+
+/** As `metricsFacts`, with the step and the time left in the caller's words. */
+export function progressFacts(
+  step: string,
+  { loss, mse, vb, imagesPerSecond }: trainerWire.StepMetrics,
+  leftMs: number | undefined,
+): string[] {
+  return [
+    `step ${step}`,
+    `loss ${formatNumber(loss)}`,
+    ...(imagesPerSecond > 0 ? [`${formatNumber(imagesPerSecond)} images/s`] : []),
+    ...leftFacts(leftMs),
+    ...(vb === undefined ? [] : [`mse ${formatNumber(mse)}`, `vb ${formatNumber(vb)}`]),
+  ];
+}
+
+/** The time left, where there is some. */
+export function leftFacts(leftMs: number | undefined): string[] {
+  return leftMs === undefined || leftMs < 500 ? [] : [`${formatDuration(leftMs)} left`];
+}
+
+/** What --validate-only found out. */
+export function describeEstimate(
+  recipe: recipeWire.TrainingRecipe,
+  estimate: trainerWire.TrainingEstimate,
+): string[] {
+  const { duration, dataset } = estimate;
+  return table([
+    ['model', recipe.name],
+    ...recipeFacts(recipe),
+    ['network', `${formatCount(estimate.parameterCount)} parameters`],
+    ['memory', `${formatBytes(Number(estimate.memoryBytes))} at most`],
+    ['checkpoint', formatBytes(Number(estimate.checkpointBytes))],
+    ...(duration === undefined
+      ? []
+      : [
+          [
+            'time',
+            `about ${formatDuration(msFromDuration(duration))} for ${formatCount(recipe.training?.steps ?? 0n)} steps`,
+          ],
+        ]),
+    ...(dataset === undefined ? [] : datasetFacts(dataset)),
+  ]);
+}
+
+/** The settings that tell recipes apart. */
+export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
+  const { preset, variant, inputPerturbation, noiseSchedule, dataset, training } = recipeFromWire(wire);
+  const source =
+    dataset?.source?.kind === 'folder' ? (dataset.source.path ?? '') : (dataset?.source?.kind ?? '');
+  const size = String(dataset?.imageSize ?? '?');
+  return [
+    [
+      'recipe',
+      `${variant ?? '?'}, gamma ${String(inputPerturbation?.gamma ?? '?')}, preset ${preset ?? '?'}`,
+    ],
+    ['schedule', `${noiseSchedule?.name ?? '?'}, T = ${String(noiseSchedule?.timesteps ?? '?')}`],
+    ['images', `${source} at ${size}x${size}, ${String(training?.batchSize ?? '?')} an update`],
+  ];
+}
+
+function datasetFacts(found: trainerWire.DatasetReport): string[][] {
+  const { minWidth, minHeight, maxWidth, maxHeight, classNames, skipped } = found;
+  return [
+    [
+      'data set',
+      `${formatCount(found.imageCount)} images, ${minWidth}x${minHeight} to ${maxWidth}x${maxHeight}`,
+    ],
+    ...(classNames.length === 0 ? [] : [['classes', classNames.join(', ')]]),
+    ...skipped.map(({ reason, count, examples }) => [
+      'skipped',
+      `${formatCount(count)} ${reason}: ${examples.join(', ')}`,
+    ]),
+  ];
+}
+
+export function timeOf(time: Date | undefined): string {
+  return time === undefined ? '' : `${time.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+}

@@ -1,0 +1,9 @@
+/** What a check of the doctor comes to. */
+
+export interface Finding {
+  readonly name: string;
+  /** `absent`: not there, and not needed either. */
+  readonly state: 'ok' | 'wrong' | 'absent';
+  readonly text: string;
+  readonly remedy?: string;
+}

@@ -1,0 +1,92 @@
+/** Node, the disk and the store. */
+
+import { access, constants, stat, statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+
+import { DiffusionError } from '../../../shared/foundation/index.js';
+import {
+  checkStore,
+  storeFromSettings,
+  storeSettings,
+  type StoreSettings,
+} from '../../../shared/store/index.js';
+import type { Environment } from '../config.js';
+import { formatBytes } from '../format.js';
+import type { Finding } from './finding.js';
+
+const NODE_WANTED = 'from 20.19 to 24';
+const DISK_WANTED_BYTES = 2e9;
+const STORE_TIMEOUT_MS = 10_000;
+
+export function checkNode(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  const suits = major < 25 && (major > 20 || (major === 20 && minor >= 11));
+  return suits
+    ? { name: 'Node', state: 'ok', text: version }
+    : {
+        name: 'Node',
+        state: 'wrong',
+        text: `${version}; wanted ${NODE_WANTED}`,
+        remedy: 'see https://nodejs.org',
+      };
+}
+
+/** The free space where the store is, or will be. */
+export async function checkDisk(folder: string): Promise<Finding> {
+  const { bavail, bsize } = await statfs(await nearestFolder(folder));
+  const free = bavail * bsize;
+  const text = `${formatBytes(free)} free at ${folder}`;
+  return free >= DISK_WANTED_BYTES
+    ? { name: 'disk', state: 'ok', text }
+    : {
+        name: 'disk',
+        state: 'wrong',
+        text,
+        remedy: `free some space: ${formatBytes(DISK_WANTED_BYTES)} are soon used`,
+      };
+}
+
+/** Tries the store that the environment names as a service would. */
+export async function checkStoreOf(environment: Environment, defaultFolder: string): Promise<Finding> {
+  try {
+    const settings = storeSettings(environment, defaultFolder);
+    return (await checkUnmadeFolder(settings)) ?? (await tryStore(settings));
+  } catch (error) {
+    const text = error instanceof DiffusionError ? error.message : String(error);
+    return {
+      name: 'store',
+      state: 'wrong',
+      text,
+      remedy: 'correct the variable or the store; `serve --help` lists the variables',
+    };
+  }
+}
+
+async function tryStore(settings: StoreSettings): Promise<Finding> {
+  const store = await storeFromSettings(settings);
+  try {
+    await checkStore(store, 'write', { signal: AbortSignal.timeout(STORE_TIMEOUT_MS) });
+    return { name: 'store', state: 'ok', text: store.description };
+  } finally {
+    await store.close();
+  }
+}
+
+/** A doctor changes nothing, so a folder that a service would make is only looked at from above. */
+async function checkUnmadeFolder(settings: StoreSettings): Promise<Finding | undefined> {
+  if (settings.kind !== 'local' || (await exists(settings.folder))) return undefined;
+  await access(await nearestFolder(settings.folder), constants.W_OK);
+  return { name: 'store', state: 'ok', text: `${resolve(settings.folder)}, made when a service starts` };
+}
+
+async function nearestFolder(folder: string): Promise<string> {
+  const path = resolve(folder);
+  return (await exists(path)) || path === dirname(path) ? path : nearestFolder(dirname(path));
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,84 @@
+/** Whether TensorFlow loads, and what it takes to get it where it doesn't. */
+
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+import type { EngineBuild } from '../../../shared/engine/index.js';
+import { deferred, siblingModule, startChild, type Clock } from '../../../shared/foundation/index.js';
+import type { Environment } from '../config.js';
+import type { Finding } from './finding.js';
+
+export type EngineFound = { readonly build: EngineBuild } | { readonly problem: string };
+
+const SILENCE_TIMEOUT_MS = 60_000;
+const COMMAND_TIMEOUT_MS = 10_000;
+
+/** Loads the library in a child process; where that fails, looks for what the set-up needs. */
+export async function checkNativeLibrary(environment: Environment, clock: Clock): Promise<Finding[]> {
+  const found = await loadInChild(environment, clock);
+  if ('build' in found) {
+    const { tensorflow, platform, threads } = found.build;
+    return [{ name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` }];
+  }
+  return [
+    { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
+    await checkCompiler(environment),
+    await checkCommand(
+      'pip',
+      'python3',
+      ['-m', 'pip', '--version'],
+      environment,
+      'install Python 3 with pip',
+    ),
+  ];
+}
+
+async function loadInChild(environment: Environment, clock: Clock): Promise<EngineFound> {
+  const { promise, resolve } = deferred<EngineFound>();
+  const child = startChild<never, EngineFound>({
+    module: siblingModule(import.meta.url, '../native-library-process'),
+    environment,
+    onMessage: resolve,
+    silenceTimeoutMs: SILENCE_TIMEOUT_MS,
+    clock,
+  });
+  void child.exited.then(({ code, signal, stderrTail }) => {
+    const end = signal === null ? `exit code ${String(code)}` : signal;
+    resolve({
+      problem: `loading it ended the process (${end}) ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trim(),
+    });
+  });
+  const found = await promise;
+  child.kill();
+  await child.exited;
+  return found;
+}
+
+function checkCompiler(environment: Environment): Promise<Finding> {
+  const compiler = environment['CXX'];
+  return checkCommand(
+    'C++ compiler',
+    compiler === undefined || compiler === '' ? 'c++' : compiler,
+    ['--version'],
+    environment,
+    'install g++ or clang++',
+  );
+}
+
+async function checkCommand(
+  name: string,
+  file: string,
+  args: readonly string[],
+  environment: Environment,
+  remedy: string,
+): Promise<Finding> {
+  try {
+    const { stdout } = await promisify(execFile)(file, args, {
+      env: environment,
+      timeout: COMMAND_TIMEOUT_MS,
+    });
+    return { name, state: 'ok', text: stdout.split('\n', 1)[0] ?? file };
+  } catch {
+    return { name, state: 'wrong', text: `${[file, ...args].join(' ')} does not run`, remedy };
+  }
+}

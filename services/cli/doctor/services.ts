@@ -1,0 +1,66 @@
+/** Whether a service answers and says that it is well. */
+
+import { credentials, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
+import { service as healthService } from 'grpc-health-check';
+
+import { fromServiceError } from '../../../shared/contract/index.js';
+import { deferred, type Clock } from '../../../shared/foundation/index.js';
+import { startRemedy } from '../connect.js';
+import type { ServiceName } from '../start-service.js';
+import type { Finding } from './finding.js';
+
+interface HealthClient {
+  check(
+    request: { service: string },
+    options: { deadline: number },
+    callback: (error: ServiceError | null, response?: { status: string | number }) => void,
+  ): void;
+  close(): void;
+}
+
+const ANSWER_WITHIN_MS = 2000;
+
+/** @param needed Whether somebody named the address; a service at the default one may well not run. */
+export async function checkService(
+  name: ServiceName,
+  at: string,
+  needed: boolean,
+  clock: Clock,
+): Promise<Finding> {
+  const Client = makeGenericClientConstructor(healthService, 'Health');
+  const client = new Client(at, credentials.createInsecure()) as unknown as HealthClient;
+  const { promise, resolve, reject } = deferred<string>();
+  client.check({ service: '' }, { deadline: clock.wallMs() + ANSWER_WITHIN_MS }, (error, response) => {
+    if (error === null) resolve(String(response?.status));
+    else reject(error);
+  });
+  try {
+    const status = await promise;
+    return status === 'SERVING'
+      ? { name, state: 'ok', text: `serving at ${at}` }
+      : {
+          name,
+          state: 'wrong',
+          text: `${status} at ${at}`,
+          remedy: "wait for it to be ready, or see the service's log",
+        };
+  } catch (error) {
+    const { code, message } = fromServiceError(error);
+    if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') {
+      return {
+        name,
+        state: needed ? 'wrong' : 'absent',
+        text: `nothing answers at ${at}`,
+        remedy: startRemedy(name),
+      };
+    }
+    return {
+      name,
+      state: 'wrong',
+      text: `${at}: ${message}`,
+      remedy: 'something else listens there; use another address',
+    };
+  } finally {
+    client.close();
+  }
+}

@@ -1,0 +1,149 @@
+/** Follows a job on the terminal: progress, sample grids and metrics as they come. */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { ImageAssembly, trainerWire } from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import type { Context, ExitCode } from './command.js';
+import type { TrainerClient } from './connect.js';
+import { metricsFacts, stateOf } from './describe-job.js';
+import { formatBytes, formatCount, paddedStep } from './format.js';
+import { openMetricsCsv, type MetricsCsv } from './metrics-csv.js';
+import type { ProgressState } from './progress.js';
+import { watchJob } from './watch-job.js';
+
+export interface FollowOptions {
+  /** Takes the metrics; none where it is undefined. */
+  readonly csvPath?: string | undefined;
+  /** Takes the sample grids; none where it is undefined. */
+  readonly gridFolder?: string | undefined;
+  /** Follows from here; from the beginning of what is kept where it is undefined. */
+  readonly after?: trainerWire.EventPosition | undefined;
+  /** The progress that metrics show. */
+  readonly describe?: (metrics: trainerWire.StepMetrics) => ProgressState;
+  /** Which events are told in lines of their own; all where it is undefined. */
+  readonly tells?: (event: JobEvent) => boolean;
+  /** Called with each event once it is shown and saved. */
+  readonly onEvent?: (
+    event: JobEvent,
+    position: trainerWire.EventPosition | undefined,
+  ) => Promise<void> | void;
+}
+
+export type JobEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
+
+/**
+ * Shows a job's events until it ends and returns it as it ended.
+ * @throws DiffusionError as `watchJob` does.
+ */
+export async function followJob(
+  client: TrainerClient,
+  jobId: string,
+  options: FollowOptions,
+  { terminal, signal }: Pick<Context, 'terminal' | 'signal'>,
+): Promise<trainerWire.TrainingJob> {
+  const { csvPath, gridFolder, after, describe = describeMetrics, tells = () => true, onEvent } = options;
+  const csv = csvPath === undefined ? undefined : await openMetricsCsv(csvPath, jobId);
+  const progress = terminal.progress();
+  const onLost = (): void => {
+    terminal.print('the trainer is away; waiting for it to come back');
+  };
+  try {
+    for await (const { position, event } of watchJob(client, jobId, { after, signal, onLost })) {
+      if (event === undefined) continue;
+      if (event.$case === 'stepMetrics') progress.update(describe(event.value));
+      const shown = await take(event, { csv, gridFolder });
+      terminal.emit({ event: event.$case, position, ...shown.json });
+      if (tells(event)) for (const line of shown.lines) terminal.print(line);
+      await onEvent?.(event, position);
+      if (event.$case === 'terminal') return event.value;
+    }
+  } finally {
+    progress.end();
+    await csv?.close();
+  }
+  throw new DiffusionError('UNAVAILABLE', 'the watch ended before the job did');
+}
+
+/** The exit code that an ended job means. */
+export function exitCodeOf({ state }: trainerWire.TrainingJob): ExitCode {
+  return state === trainerWire.JobState.JOB_STATE_SUCCEEDED ? 0 : 1;
+}
+
+interface Shown {
+  readonly json: object;
+  readonly lines: readonly string[];
+}
+
+async function take(
+  event: JobEvent,
+  { csv, gridFolder }: { csv: MetricsCsv | undefined; gridFolder: string | undefined },
+): Promise<Shown> {
+  switch (event.$case) {
+    case 'snapshot': {
+      const { job, historyTruncated } = event.value;
+      return {
+        json: asJson(trainerWire.WatchTrainingJobResponse_Snapshot.toJSON(event.value)),
+        lines: [
+          ...(job === undefined ? [] : [`job ${job.jobId} of model ${job.model}: ${stateOf(job)}`]),
+          ...(historyTruncated ? ['its oldest events are no longer kept'] : []),
+        ],
+      };
+    }
+    case 'stepMetrics':
+      await csv?.append(event.value);
+      return { json: asJson(trainerWire.StepMetrics.toJSON(event.value)), lines: [] };
+    case 'sampleGrid': {
+      const file = await saveGrid(event.value, gridFolder);
+      return {
+        json: { step: event.value.step, file },
+        lines: file === undefined ? [] : [`step ${formatCount(event.value.step)}: samples in ${file}`],
+      };
+    }
+    case 'checkpointCommitted': {
+      const { step, sizeBytes } = event.value;
+      return {
+        json: asJson(trainerWire.CheckpointCommitted.toJSON(event.value)),
+        lines: [`step ${formatCount(step)}: checkpoint committed (${formatBytes(Number(sizeBytes))})`],
+      };
+    }
+    case 'stateChanged':
+      return {
+        json: asJson(trainerWire.StateChanged.toJSON(event.value)),
+        lines: [describeState(event.value)],
+      };
+    case 'terminal':
+      return {
+        json: asJson(trainerWire.TrainingJob.toJSON(event.value)),
+        lines: [describeState(event.value)],
+      };
+  }
+}
+
+function describeState(state: Pick<trainerWire.StateChanged, 'state' | 'failureReason' | 'message'>): string {
+  return stateOf(state) + (state.message === '' ? '' : `: ${state.message}`);
+}
+
+async function saveGrid(
+  { step, image }: trainerWire.SampleGrid,
+  folder: string | undefined,
+): Promise<string | undefined> {
+  const bytes = image && new ImageAssembly().add(image);
+  if (folder === undefined || bytes === undefined) return undefined;
+  await mkdir(folder, { recursive: true });
+  const file = join(folder, `step-${paddedStep(step)}.png`);
+  await writeFile(file, bytes);
+  return file;
+}
+
+function describeMetrics(metrics: trainerWire.StepMetrics): ProgressState {
+  const { step, totalSteps } = metrics;
+  const share = totalSteps === 0n ? 0 : Number(step) / Number(totalSteps);
+  return { label: 'training', share, facts: metricsFacts(metrics) };
+}
+
+// The generated `toJSON` promises no more than `unknown`; a message's JSON is an object.
+function asJson(value: unknown): object {
+  return value as object;
+}

@@ -1,0 +1,86 @@
+/** Help texts, made from what the commands declare. */
+
+import { COMMON_OPTIONS, type Command, type Group, type Leaf } from './command.js';
+import type { Option, Options } from './options.js';
+import { flagOf } from './parse-arguments.js';
+
+/** The help of a command or a group. @param words The words that lead to it, such as `ip-diffusion jobs`. */
+export function helpOf(target: Command, words: string): string {
+  return 'commands' in target ? groupHelp(target, words) : leafHelp(target, words);
+}
+
+function groupHelp(group: Group, words: string): string {
+  const rows = group.commands.map(({ name, summary }): Row => [name, summary]);
+  const otherwise = group.otherwise;
+  const own = otherwise === undefined ? {} : ownOptions(otherwise.options);
+  return paragraphs(
+    `Usage: npx ${words} [command] [options]\n\n${sentence(group.summary)}`,
+    section('Commands', rows),
+    otherwise && `Without a command: ${otherwise.summary}.`,
+    section('Options', optionRows({ ...own, ...COMMON_OPTIONS })),
+    otherwise && examples(otherwise, words),
+    `npx ${words} <command> --help says more on each.`,
+  );
+}
+
+function leafHelp(leaf: Leaf, words: string): string {
+  const places = leaf.positionals.map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`));
+  return paragraphs(
+    `Usage: npx ${[words, ...places].join(' ')} [options]\n\n${sentence(leaf.summary)}`,
+    section(
+      'Arguments',
+      leaf.positionals.map(({ name, help }): Row => [name, help]),
+    ),
+    section('Options', optionRows({ ...ownOptions(leaf.options), ...COMMON_OPTIONS })),
+    ...leaf.notes,
+    examples(leaf, words),
+  );
+}
+
+type Row = readonly [name: string, help: string];
+
+function optionRows(options: Options): Row[] {
+  return Object.entries(options).map(([key, option]): Row => {
+    const value = option.kind === undefined ? '' : ` ${option.kind.placeholder}`;
+    return [flagOf(key) + value, option.help + defaultOf(option)];
+  });
+}
+
+function defaultOf({ fallback, environment }: Option<unknown>): string {
+  const parts = [
+    ...(typeof fallback === 'string' || typeof fallback === 'number' || typeof fallback === 'bigint'
+      ? [`default ${fallback.toString()}`]
+      : []),
+    ...(environment === undefined ? [] : [`or ${environment}`]),
+  ];
+  return parts.length === 0 ? '' : ` (${parts.join('; ')})`;
+}
+
+function ownOptions(options: Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([key]) => !Object.hasOwn(COMMON_OPTIONS, key)));
+}
+
+const NAME_COLUMN = 30;
+
+function section(title: string, rows: readonly Row[]): string | undefined {
+  if (rows.length === 0) return undefined;
+  const lines = rows.map(([name, help]) =>
+    name.length < NAME_COLUMN
+      ? `  ${name.padEnd(NAME_COLUMN)}${help}`
+      : `  ${name}\n${' '.repeat(NAME_COLUMN + 2)}${help}`,
+  );
+  return [`${title}:`, ...lines].join('\n');
+}
+
+function examples({ examples: given }: Leaf, words: string): string {
+  const lines = given.map(({ arguments: args, does }) => `  # ${does}\n  npx ${`${words} ${args}`.trim()}`);
+  return ['Examples:', ...lines].join('\n');
+}
+
+function sentence(summary: string): string {
+  return `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+}
+
+function paragraphs(...parts: readonly (string | undefined)[]): string {
+  return parts.filter((part) => part !== undefined).join('\n\n');
+}

@@ -1,0 +1,116 @@
+/** The images of one Generate call as files: each image, a picture of all, and where they came from. */
+
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { ImageAssembly, imageFormats, samplerWire, type samplingWire } from '../../shared/contract/index.js';
+import { decodeImage, imageGrid, type Channels } from '../../shared/images/index.js';
+import { given } from './given.js';
+
+export interface ImagePaths {
+  /** Takes the images and `provenance.json`. */
+  readonly folder: string;
+  /** Takes the picture of all images. */
+  readonly gridPath: string;
+}
+
+export interface SavedImage {
+  /** In the folder. */
+  readonly file: string;
+  readonly index: bigint;
+  readonly seed: bigint;
+  readonly sha256: string;
+}
+
+export interface ImageFiles {
+  /** Images saved so far. */
+  readonly count: number;
+  /** The path of a preview once its last chunk has come. @throws DiffusionError DATA_LOSS where it is damaged. */
+  savePreview(preview: samplerWire.Preview): Promise<string | undefined>;
+  /** An image once its last chunk has come. @throws DiffusionError DATA_LOSS where it is damaged. */
+  saveImage(image: samplerWire.GeneratedImage): Promise<SavedImage | undefined>;
+  /** Writes what is told of all images that came, in the order of their indices. */
+  finish(completed: samplerWire.Completed | undefined): Promise<void>;
+}
+
+/** More would make a picture that no viewer likes. */
+const MAX_GRID_IMAGES = 256;
+const GRID_IMAGE_PIXELS = 96;
+
+export async function openImageFiles(
+  { folder, gridPath }: ImagePaths,
+  accepted: samplerWire.Accepted,
+): Promise<ImageFiles> {
+  await mkdir(folder, { recursive: true });
+  await mkdir(dirname(gridPath), { recursive: true });
+  const extension = imageFormats.read(accepted.format) ?? 'bin';
+  const saved: SavedImage[] = [];
+  const parts = new Map<string, ImageAssembly>();
+  const assemble = (key: string, chunk: samplingWire.ImageChunk | undefined): Buffer | undefined => {
+    const assembly = parts.get(key) ?? new ImageAssembly();
+    parts.set(key, assembly);
+    const bytes = assembly.add(given(chunk));
+    if (bytes !== undefined) parts.delete(key);
+    return bytes;
+  };
+  return {
+    get count() {
+      return saved.length;
+    },
+    savePreview: async ({ index, step, chunk }) => {
+      const bytes = assemble(`preview ${index}`, chunk);
+      if (bytes === undefined) return undefined;
+      const path = join(folder, `${nameOf(accepted, index)}-step-${step}.${extension}`);
+      await writeFile(path, bytes);
+      return path;
+    },
+    saveImage: async ({ index, seed, chunk }) => {
+      const bytes = assemble(`image ${index}`, chunk);
+      if (bytes === undefined) return undefined;
+      const file = `${nameOf(accepted, index)}.${extension}`;
+      await writeFile(join(folder, file), bytes);
+      const image = { file, index, seed, sha256: createHash('sha256').update(bytes).digest('hex') };
+      saved.push(image);
+      return image;
+    },
+    finish: async (completed) => {
+      if (saved.length === 0) return;
+      // They come as they are finished, which may be in any order.
+      const inOrder = saved.toSorted((a, b) => Number(a.index - b.index));
+      await writeFile(join(folder, 'provenance.json'), provenance(accepted, inOrder, completed));
+      const { width } = accepted;
+      const channels = accepted.channels === 1 ? 1 : 3;
+      const pixels = inOrder.slice(0, MAX_GRID_IMAGES).map(async ({ file }) => {
+        const bytes = await readFile(join(folder, file));
+        return (await decodeImage(bytes, { imageSize: width, channels })).pixels;
+      });
+      await writeFile(gridPath, await gridOf(await Promise.all(pixels), width, channels));
+    },
+  };
+}
+
+/** A square picture of `[size, size, channels]` uint8 images, each enlarged so that it can be seen. */
+export function gridOf(images: readonly Uint8Array[], size: number, channels: Channels): Promise<Uint8Array> {
+  const columns = Math.ceil(Math.sqrt(images.length));
+  const scale = Math.max(1, Math.round(GRID_IMAGE_PIXELS / size));
+  return imageGrid(images, { size, channels, columns, scale, gap: 4 });
+}
+
+function nameOf({ checkpoint, seed }: samplerWire.Accepted, index: bigint): string {
+  return `${checkpoint?.model ?? 'image'}-${seed}-${index.toString().padStart(6, '0')}`;
+}
+
+/** All that is needed to draw the same images again. */
+function provenance(
+  accepted: samplerWire.Accepted,
+  images: readonly SavedImage[],
+  completed: samplerWire.Completed | undefined,
+): string {
+  const told = {
+    accepted: samplerWire.Accepted.toJSON(accepted),
+    images: images.map((image) => ({ ...image, index: image.index.toString(), seed: image.seed.toString() })),
+    ...(completed !== undefined && { completed: samplerWire.Completed.toJSON(completed) }),
+  };
+  return `${JSON.stringify(told, undefined, 2)}\n`;
+}

@@ -1,0 +1,58 @@
+/** A job's events, through a trainer's restarts. */
+
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { callStream, whenReady, type trainerWire } from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import type { TrainerClient } from './connect.js';
+
+const RETRY_AFTER_MS = 500;
+/** How long a trainer may be away. */
+const AWAY_FOR_MS = 60_000;
+
+export interface WatchOptions {
+  /** Events after this one; all that are kept where it is undefined. */
+  readonly after?: trainerWire.EventPosition | undefined;
+  readonly signal: AbortSignal;
+  /** Called each time the trainer is lost. */
+  readonly onLost: () => void;
+}
+
+/**
+ * A job's events until its terminal one; where the trainer goes away, the watch goes on from the last position once it
+ * is back.
+ *
+ * @throws DiffusionError as the trainer sent it; UNAVAILABLE where it stays away for a minute; the signal's reason.
+ */
+export async function* watchJob(
+  client: TrainerClient,
+  jobId: string,
+  { after: start, signal, onLost }: WatchOptions,
+): AsyncGenerator<trainerWire.WatchTrainingJobResponse> {
+  let after = start;
+  let heard = false;
+  let ended = false;
+  while (!ended) {
+    try {
+      for await (const response of callStream(
+        client,
+        client.watchTrainingJob,
+        { jobId, after },
+        { signal },
+      )) {
+        heard = true;
+        after = response.position ?? after;
+        ended = response.event?.$case === 'terminal';
+        yield response;
+      }
+    } catch (error) {
+      signal.throwIfAborted();
+      const lost = error instanceof DiffusionError && error.code === 'UNAVAILABLE';
+      if (!lost || !heard) throw error;
+    }
+    if (ended) return;
+    onLost();
+    await pause(RETRY_AFTER_MS, undefined, { signal });
+    await whenReady(client, AWAY_FOR_MS);
+  }
+}

@@ -1,0 +1,51 @@
+/** First-order gradients of a loss, with the values met on the way. */
+import * as tf from '@tensorflow/tfjs-core';
+
+import type { Tensors } from './module.js';
+
+export interface LossAndGradients<Values> {
+  readonly values: Values;
+  /** d loss / d parameter, one for each parameter, of its shape. */
+  readonly gradients: Record<string, tf.Tensor>;
+}
+
+/**
+ * Differentiates `f(parameters).loss`, a scalar, and returns all that `f` returned beside the gradients.
+ * The loss must depend on every parameter.
+ */
+export function valueAndGradients<Values extends { readonly loss: tf.Tensor } & Tensors>(
+  f: (parameters: Tensors) => Values,
+  parameters: Tensors,
+): LossAndGradients<Values> {
+  const names = Object.keys(parameters);
+  let kept: Record<string, tf.Tensor> = {};
+  const { grads, value } = tf.valueAndGrads((...tensors: tf.Tensor[]) => {
+    const values = f(Object.fromEntries(names.map((name, i) => [name, tensors[i] as tf.Tensor])));
+    // tfjs frees what the differentiated function makes, except its one result.
+    kept = Object.fromEntries(
+      Object.entries(values)
+        .filter(([name]) => name !== 'loss')
+        .map(([name, tensor]) => [name, tf.keep(tensor.clone())]),
+    );
+    return values.loss as tf.Scalar;
+  })(Object.values(parameters));
+  const values: Record<string, tf.Tensor> = { loss: value };
+  for (const [name, tensor] of Object.entries(kept)) {
+    // A clone belongs to the caller's scope, as an ordinary result does.
+    values[name] = tensor.clone();
+    tensor.dispose();
+  }
+  return {
+    values: values as Values,
+    gradients: Object.fromEntries(names.map((name, i) => [name, grads[i] as tf.Tensor])),
+  };
+}
+
+/** The identity, through which no gradient flows. */
+export function stopGradient(x: tf.Tensor): tf.Tensor {
+  const blocked = tf.customGrad((value) => ({
+    value: (value as tf.Tensor).clone(),
+    gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
+  }));
+  return blocked(x);
+}

@@ -1,0 +1,18 @@
+export * as tf from '@tensorflow/tfjs-core';
+export { createEngine } from './create-engine.js';
+export { stopGradient, valueAndGradients } from './gradients.js';
+export type { LossAndGradients } from './gradients.js';
+export type {
+  Engine,
+  EngineArray,
+  EngineBuild,
+  EngineDtype,
+  EngineModule,
+  FunctionResult,
+  LoadedModule,
+  ModuleFunction,
+  Tensors,
+  TensorSpec,
+  VariableSpec,
+} from './module.js';
+export { statelessNormal, statelessUniform } from './random.js';

@@ -1,0 +1,71 @@
+/** What the engine runs: named functions over named variables, and the interface of every backend. */
+import type { Tensor } from '@tensorflow/tfjs-core';
+
+export type EngineDtype = 'float32' | 'int32' | 'uint8';
+
+export interface TensorSpec {
+  readonly shape: readonly number[];
+  readonly dtype: EngineDtype;
+}
+
+/** A float32 variable in the engine's layout (images NHWC, convolutions HWIO); it starts as zeros. */
+export interface VariableSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+}
+
+export type Tensors = Readonly<Record<string, Tensor>>;
+
+export interface ModuleFunction {
+  readonly inputs: Readonly<Record<string, TensorSpec>>;
+  /**
+   * Pure, in plain tfjs ops; called once a run by the eager engine, traced once by the compiled one.
+   * A uint8 input arrives as an int32 tensor, since tfjs has no uint8.
+   */
+  body(inputs: Tensors, variables: Tensors): FunctionResult;
+}
+
+export interface FunctionResult {
+  readonly outputs: Tensors;
+  /** New values of variables. */
+  readonly updates?: Tensors;
+  /** A scalar: the updates are stored unless it is 0. Absent, they always are. */
+  readonly commit?: Tensor;
+}
+
+export interface EngineModule {
+  readonly variables: readonly VariableSpec[];
+  readonly functions: Readonly<Record<string, ModuleFunction>>;
+}
+
+export type EngineArray = Float32Array | Int32Array | Uint8Array;
+
+export interface EngineBuild {
+  readonly name: 'eager' | 'compiled';
+  /** Version of tfjs, whose ops and gradient rules define every module. */
+  readonly version: string;
+  /** Version of the TensorFlow library that computes them. */
+  readonly tensorflow: string;
+  readonly platform: string;
+  readonly threads: number;
+}
+
+export interface Engine {
+  readonly build: EngineBuild;
+  load(module: EngineModule): Promise<LoadedModule>;
+}
+
+export interface LoadedModule {
+  /** @throws DiffusionError NOT_FOUND for an unknown variable, INVALID_ARGUMENT for a wrong size. */
+  assign(values: ReadonlyMap<string, Float32Array>): Promise<void>;
+  /** Copies of the named variables. @throws DiffusionError NOT_FOUND. */
+  read(names: readonly string[]): Promise<Map<string, Float32Array>>;
+  /**
+   * Runs a function and stores its updates; either all of them or, when it throws or withholds them, none.
+   * @throws DiffusionError NOT_FOUND for an unknown function, INVALID_ARGUMENT for inputs that don't fit,
+   * RESOURCE_EXHAUSTED (ENGINE_OOM) out of memory, INTERNAL (ENGINE_FAILED) for anything else.
+   */
+  run(name: string, inputs: Readonly<Record<string, EngineArray>>): Promise<Record<string, Float32Array>>;
+  /** Frees every variable; the module can't be used afterwards. */
+  dispose(): Promise<void>;
+}

@@ -1,0 +1,23 @@
+/** Random draws that are a function of their seed alone, the same in every backend. */
+import * as tf from '@tensorflow/tfjs-core';
+
+import type { RANDOM_KERNELS } from './native.js';
+
+/**
+ * Standard normal float32 values, by TensorFlow's StatelessRandomNormal.
+ * A shorter draw is a prefix of a longer one with the same seed. No gradient flows through it.
+ *
+ * @param seedPair int32 [2]; `seedPair` of `foundation` makes one.
+ */
+export function statelessNormal(shape: readonly number[], seedPair: tf.Tensor): tf.Tensor {
+  return draw('StatelessRandomNormal', shape, seedPair);
+}
+
+/** Float32 values uniform in [0, 1), by TensorFlow's StatelessRandomUniform. Otherwise as `statelessNormal`. */
+export function statelessUniform(shape: readonly number[], seedPair: tf.Tensor): tf.Tensor {
+  return draw('StatelessRandomUniform', shape, seedPair);
+}
+
+function draw(kernel: (typeof RANDOM_KERNELS)[number], shape: readonly number[], seed: tf.Tensor): tf.Tensor {
+  return tf.engine().runKernel(kernel, { seed }, { shape: [...shape] });
+}

@@ -1,0 +1,63 @@
+/** Self-attention over the pixels of a feature map. */
+import { tf } from '../engine/index.js';
+import type { Tensors } from '../engine/index.js';
+import { softmax } from './activations.js';
+import { groupNorm } from './group-norm.js';
+import { linear, parameter } from './layers.js';
+import type { AttentionLayer } from './plan.js';
+
+// TensorFlow's exponential treats the last few values of a batch in another way than those before. With rows of a
+// multiple of 8 pixels an image always ends where a vector does, so it doesn't depend on how many follow it.
+const VECTOR_ROWS = 8;
+
+/**
+ * x + projection(attention(norm(x))), [N, H, W, C].
+ *
+ * @param newOrder Whether the channels of qkv are ordered [qkv, head, channel]; the legacy order is [head, qkv, channel].
+ * Source: forever208/DDPM-IP@1f767192 guided_diffusion/unet.py:254-380.
+ */
+export function attentionBlock(
+  layer: AttentionLayer,
+  parameters: Tensors,
+  x: tf.Tensor,
+  newOrder: boolean,
+): tf.Tensor {
+  const { name, channels, heads } = layer;
+  const [images = 1, height = 1, width = 1] = x.shape;
+  const pixels = height * width;
+  const headChannels = channels / heads;
+
+  const gain = tf.reshape(parameter(parameters, `${name}.norm.weight`), [1, channels]);
+  const offset = tf.reshape(parameter(parameters, `${name}.norm.bias`), [1, channels]);
+  const normalised = tf.reshape(groupNorm(x, gain, offset), [images * pixels, channels]);
+  const qkv = linear(parameters, `${name}.qkv`, normalised);
+  // Either order becomes [qkv, N, heads, pixels, channels of a head].
+  const split = newOrder
+    ? tf.transpose(tf.reshape(qkv, [images, pixels, 3, heads, headChannels]), [2, 0, 3, 1, 4])
+    : tf.transpose(tf.reshape(qkv, [images, pixels, heads, 3, headChannels]), [3, 0, 2, 1, 4]);
+  const [q, k, v] = tf.unstack(split) as [tf.Tensor, tf.Tensor, tf.Tensor];
+
+  const attended = tf.transpose(attend(q, k, v), [0, 2, 1, 3]);
+  const projected = linear(parameters, `${name}.proj_out`, tf.reshape(attended, [images * pixels, channels]));
+  return tf.add(x, tf.reshape(projected, x.shape));
+}
+
+/** softmax(q k^T / sqrt(channels)) v over [N, heads, pixels, channels of a head]. */
+function attend(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor): tf.Tensor {
+  const [images = 1, heads = 1, pixels = 1, headChannels = 1] = q.shape;
+  const scaled = tf.mul(q, 1 / Math.sqrt(headChannels));
+  const padding = (VECTOR_ROWS - (pixels % VECTOR_ROWS)) % VECTOR_ROWS;
+  if (padding === 0) return tf.matMul(softmax(tf.matMul(scaled, k, false, true)), v);
+
+  const padded = (x: tf.Tensor): tf.Tensor =>
+    tf.pad4d(x as tf.Tensor4D, [
+      [0, 0],
+      [0, 0],
+      [0, padding],
+      [0, 0],
+    ]);
+  const logits = tf.matMul(padded(scaled), padded(k), false, true);
+  const mask = Float32Array.from({ length: pixels + padding }, (_, key) => (key < pixels ? 0 : -Infinity));
+  const weights = softmax(tf.add(logits, tf.tensor4d(mask, [1, 1, 1, mask.length])));
+  return tf.slice(tf.matMul(weights, padded(v)), [0, 0, 0, 0], [images, heads, pixels, headChannels]);
+}

@@ -1,0 +1,13 @@
+export { silu, softmax } from './activations.js';
+export { NORM_GROUPS, unetViolations } from './config.js';
+export type { UNetConfig } from './config.js';
+export { groupNorm } from './group-norm.js';
+export { initialParameters } from './initial.js';
+export { fromEngineLayout, toEngineLayout } from './layout.js';
+export { parameterCount, parameterSpecs } from './parameters.js';
+export type { LayoutKind, ParameterSpec } from './parameters.js';
+export { dropoutLayerCount } from './plan.js';
+export { parametersOf, predictFunction } from './predict.js';
+export type { Dropout } from './res-block.js';
+export { unet } from './unet.js';
+export type { UNetOptions } from './unet.js';

@@ -1,0 +1,198 @@
+/** Services that answer from a script, on real sockets. */
+
+import type { ExecutionContext } from 'ava';
+
+import {
+  imageChunks,
+  imageFormats,
+  samplerWire,
+  samplingWire,
+  serverStream,
+  startGrpcServer,
+  trainerWire,
+  unary,
+  type CallContext,
+} from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { encodeImage } from '../../shared/images/index.js';
+
+const OPTIONS = { report: () => undefined, stallTimeoutMs: 10_000 };
+
+export const JOB = trainerWire.TrainingJob.fromPartial({
+  jobId: 'job-1',
+  model: 'tiny',
+  state: trainerWire.JobState.JOB_STATE_RUNNING,
+  recipe: { name: 'tiny', preset: 'demo-32', training: { steps: 3n, batchSize: 2 } },
+});
+
+export type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
+
+/** The events of one watch; an error instead of the terminal one where the trainer goes away. */
+export type Watch = readonly (WatchEvent | DiffusionError | 'hang')[];
+
+export interface FakeTrainer {
+  readonly address: string;
+  readonly created: trainerWire.CreateTrainingJobRequest[];
+  readonly watched: trainerWire.WatchTrainingJobRequest[];
+  readonly cancelled: string[];
+}
+
+/** A trainer with one job; each watch takes the next of the scripts, and numbers its events from 1 on. */
+export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[] = []): Promise<FakeTrainer> {
+  const created: trainerWire.CreateTrainingJobRequest[] = [];
+  const watched: trainerWire.WatchTrainingJobRequest[] = [];
+  const cancelled: string[] = [];
+  let number = 0n;
+  async function* watch(
+    request: trainerWire.WatchTrainingJobRequest,
+    { signal }: CallContext,
+  ): AsyncGenerator<trainerWire.WatchTrainingJobResponse> {
+    watched.push(request);
+    for (const event of watches[watched.length - 1] ?? []) {
+      if (event instanceof DiffusionError) throw event;
+      if (event === 'hang')
+        await new Promise((resolve) => {
+          signal.addEventListener('abort', resolve);
+        });
+      else yield { position: { attempt: 1, number: ++number }, event };
+    }
+  }
+  const { JobState } = trainerWire;
+  const implementation: trainerWire.TrainerServiceServer = {
+    createTrainingJob: unary((request) => {
+      created.push(request);
+      if (!request.validateOnly) return { job: JOB, estimate: undefined };
+      const dataset = {
+        imageCount: 12n,
+        minWidth: 8,
+        minHeight: 8,
+        maxWidth: 64,
+        maxHeight: 64,
+        sha256: '00',
+      };
+      const estimate = {
+        parameterCount: 1000n,
+        memoryBytes: 2_000_000_000n,
+        checkpointBytes: 16_000n,
+        dataset,
+      };
+      return trainerWire.CreateTrainingJobResponse.fromPartial({ job: JOB, estimate });
+    }, OPTIONS),
+    getTrainingJob: unary(({ jobId }) => {
+      if (jobId === JOB.jobId) return { job: JOB };
+      throw new DiffusionError('NOT_FOUND', `there is no job ${jobId}`, { reason: 'JOB_NOT_FOUND' });
+    }, OPTIONS),
+    listTrainingJobs: unary(
+      ({ pageToken }) =>
+        pageToken === ''
+          ? { jobs: [JOB], nextPageToken: 'two' }
+          : { jobs: [{ ...JOB, jobId: 'job-0', state: JobState.JOB_STATE_FAILED }], nextPageToken: '' },
+      OPTIONS,
+    ),
+    cancelTrainingJob: unary(({ jobId }) => {
+      cancelled.push(jobId);
+      return { job: { ...JOB, state: JobState.JOB_STATE_CANCELLED } };
+    }, OPTIONS),
+    resumeTrainingJob: unary(() => ({ job: JOB }), OPTIONS),
+    watchTrainingJob: serverStream(watch, OPTIONS),
+  };
+  const address = await listen(
+    t,
+    trainerWire.TrainerServiceService,
+    'diffusion.trainer.v1.TrainerService',
+    implementation,
+  );
+  return { address, created, watched, cancelled };
+}
+
+export interface FakeSampler {
+  readonly address: string;
+  readonly requests: samplerWire.GenerateRequest[];
+}
+
+/** A sampler whose 8x8 images of one colour each come last index first; with `hangs` index 0 never comes. */
+export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): Promise<FakeSampler> {
+  const requests: samplerWire.GenerateRequest[] = [];
+  async function* generate(
+    request: samplerWire.GenerateRequest,
+    { signal }: CallContext,
+  ): AsyncGenerator<samplerWire.GenerateResponse> {
+    requests.push(request);
+    const { count, seed, firstIndex, model, format } = request;
+    const accepted = { checkpoint: { model, step: 5n }, emaRate: 0.9999, count, seed, firstIndex, format };
+    const shape = { width: 8, height: 8, channels: 3, timesteps: [9, 4, 0] };
+    yield {
+      event: { $case: 'accepted', value: samplerWire.Accepted.fromPartial({ ...accepted, ...shape }) },
+    };
+    const progress = {
+      stepsDone: 1n,
+      stepsTotal: 3n,
+      imagesTotal: count,
+      elapsed: { seconds: 1n, nanos: 0 },
+    };
+    yield { event: { $case: 'progress', value: samplerWire.Progress.fromPartial(progress) } };
+    for (let n = count - 1; n >= 0; n--) {
+      if (hangs && n === 0)
+        await new Promise((resolve) => {
+          signal.addEventListener('abort', resolve);
+        });
+      const chunks = await imageOf(n, format);
+      for (const chunk of chunks) {
+        yield { event: { $case: 'image', value: { index: firstIndex + BigInt(n), seed, chunk } } };
+      }
+    }
+    yield {
+      event: {
+        $case: 'completed',
+        value: samplerWire.Completed.fromPartial({ images: count, imagesPerSecond: 4 }),
+      },
+    };
+  }
+  const implementation: samplerWire.SamplerServiceServer = {
+    listModels: unary(() => ({ models: [MODEL], nextPageToken: '' }), OPTIONS),
+    getModel: unary(() => ({ model: MODEL }), OPTIONS),
+    generate: serverStream(generate, OPTIONS),
+  };
+  const address = await listen(
+    t,
+    samplerWire.SamplerServiceService,
+    'diffusion.sampler.v1.SamplerService',
+    implementation,
+  );
+  return { address, requests };
+}
+
+const MODEL = samplerWire.Model.fromPartial({
+  name: 'tiny',
+  latest: { model: 'tiny', step: 5n, emaRates: [0.999, 0.9999], jobId: 'job-1', recipe: JOB.recipe },
+  versions: [5n, 3n],
+});
+
+async function imageOf(n: number, format: samplingWire.ImageFormat): Promise<samplingWire.ImageChunk[]> {
+  const [width, height, channels] = [8, 8, 3] as const;
+  const name = imageFormats.read(format) === 'webp' ? 'webp' : 'png';
+  const bytes = await encodeImage(
+    new Uint8Array(width * height * channels).fill(n),
+    { width, height, channels },
+    name,
+  );
+  return [...imageChunks({ format, width, height, channels, bytes })];
+}
+
+async function listen(
+  t: ExecutionContext,
+  service: Parameters<typeof startGrpcServer>[0]['service'],
+  serviceName: string,
+  implementation: Parameters<typeof startGrpcServer>[0]['implementation'],
+): Promise<string> {
+  const server = await startGrpcServer({
+    address: '127.0.0.1:0',
+    service,
+    serviceName,
+    implementation,
+    reflection: false,
+  });
+  server.setServing(true);
+  t.teardown(() => server.stop(() => Promise.resolve(), 0));
+  return `127.0.0.1:${server.port}`;
+}

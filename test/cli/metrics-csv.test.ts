@@ -1,0 +1,90 @@
+import { appendFile, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import test from 'ava';
+
+import { trainerWire } from '../../shared/contract/index.js';
+import { openMetricsCsv, readMetricsCsv } from '../../services/cli/metrics-csv.js';
+
+async function freshPath(): Promise<string> {
+  return join(await mkdtemp(join(tmpdir(), 'metrics-')), 'made', 'metrics.csv');
+}
+
+function metrics(step: number, loss = 1 / step): trainerWire.StepMetrics {
+  return trainerWire.StepMetrics.fromPartial({
+    step: BigInt(step),
+    totalSteps: 9n,
+    loss,
+    eta: { seconds: 2n, nanos: 5e8 },
+  });
+}
+
+async function append(path: string, jobId: string, steps: readonly number[]): Promise<void> {
+  const csv = await openMetricsCsv(path, jobId);
+  for (const step of steps) await csv.append(metrics(step));
+  await csv.close();
+}
+
+const stepsIn = async (path: string, jobId: string): Promise<(number | undefined)[]> =>
+  (await readMetricsCsv(path, jobId)).map((row) => row.get('step'));
+
+test('a row has a cell for every column, empty where a figure is unset', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', [1]);
+  t.is(
+    await readFile(path, 'utf8'),
+    'job_id,step,total_steps,epoch,samples_seen,loss,mse,vb,grad_norm,param_norm,learning_rate,gamma,' +
+      'input_noise_variance,images_per_second,eta_seconds\nj,1,9,0,0,1,0,,0,0,0,0,0,0,2.5\n',
+  );
+});
+
+test('figures come back as they were', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', [3]);
+  const [row] = await readMetricsCsv(path, 'j');
+  t.is(row?.get('loss'), 1 / 3);
+  t.is(row?.get('vb'), NaN);
+});
+
+test('steps that are there already are not written again', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', [1, 2, 3]);
+  await append(path, 'j', [1, 2, 3, 4]);
+  t.deepEqual(await stepsIn(path, 'j'), [1, 2, 3, 4]);
+});
+
+test('jobs share a file without touching each other', async (t) => {
+  const path = await freshPath();
+  await append(path, 'a', [1, 2]);
+  await append(path, 'b', [1]);
+  await append(path, 'a', [2, 3]);
+  t.deepEqual(await stepsIn(path, 'a'), [1, 2, 3]);
+  t.deepEqual(await stepsIn(path, 'b'), [1]);
+});
+
+test('a row that was cut off is written again', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', [1]);
+  await appendFile(path, 'j,2,9,0');
+  await append(path, 'j', [2]);
+  t.deepEqual(await stepsIn(path, 'j'), [1, 2]);
+});
+
+test('a file that was cut off in its first line begins anew', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', []);
+  await writeFile(path, 'job_id,st');
+  await append(path, 'j', [1]);
+  t.deepEqual(await stepsIn(path, 'j'), [1]);
+});
+
+for (const content of ['step,loss\n1,2\n', 'no metrics at all']) {
+  test(`a file with ${JSON.stringify(content)} is left as it is`, async (t) => {
+    const path = await freshPath();
+    await append(path, 'j', []);
+    await writeFile(path, content);
+    await t.throwsAsync(openMetricsCsv(path, 'j'), { code: 'FAILED_PRECONDITION' });
+    t.is(await readFile(path, 'utf8'), content);
+  });
+}

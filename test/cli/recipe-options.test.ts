@@ -1,0 +1,57 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+import test from 'ava';
+
+import { recipeFromWire } from '../../shared/contract/index.js';
+import { recipeFromOptions, type RecipeValues } from '../../services/cli/recipe-options.js';
+
+const NOTHING = Object.fromEntries<undefined>([]) as unknown as RecipeValues;
+
+async function fileWith(content: string): Promise<string> {
+  const path = join(await mkdtemp(join(tmpdir(), 'recipe-')), 'recipe.json');
+  await writeFile(path, content);
+  return path;
+}
+
+test('without flags nothing is set', async (t) => {
+  const { name, preset, variant, training, dataset } = await recipeFromOptions(NOTHING);
+  t.deepEqual(
+    { name, preset, variant, training, dataset },
+    {
+      name: '',
+      preset: '',
+      variant: 0,
+      training: undefined,
+      dataset: undefined,
+    },
+  );
+});
+
+test('flags go over the file, field by field', async (t) => {
+  const recipe = await fileWith(
+    '{"name": "a", "training": {"steps": 5, "seed": 7}, "dataset": {"imageSize": 16}}',
+  );
+  const wire = await recipeFromOptions({ ...NOTHING, recipe, name: 'b', steps: 9, images: 'photos' });
+  t.like(recipeFromWire(wire), {
+    name: 'b',
+    training: { steps: 9, seed: '7' },
+    dataset: { imageSize: 16, source: { kind: 'folder', path: resolve('photos') } },
+  });
+});
+
+test('a field that recipes do not have is refused by name', async (t) => {
+  const recipe = await fileWith('{"trainning": {"steps": 5}}');
+  await t.throwsAsync(recipeFromOptions({ ...NOTHING, recipe }), { message: /^trainning: / });
+});
+
+for (const content of ['{"name": ', '[]', 'null', '']) {
+  test(`a file with ${JSON.stringify(content)} is refused by its name`, async (t) => {
+    const recipe = await fileWith(content);
+    const error = await t.throwsAsync(recipeFromOptions({ ...NOTHING, recipe }), {
+      code: 'INVALID_ARGUMENT',
+    });
+    t.true(error.message.startsWith(`${recipe}: wanted`));
+  });
+}

@@ -1,0 +1,201 @@
+import { mkdtemp, readdir, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import test from 'ava';
+
+import { imageChunks, samplingWire, trainerWire } from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { fakeTrainer, JOB, type WatchEvent } from './fake-services.js';
+import { run } from './sinks.js';
+
+const { JobState } = trainerWire;
+const GRID = Buffer.from('a picture');
+
+const snapshot: WatchEvent = { $case: 'snapshot', value: { job: JOB, historyTruncated: false } };
+const terminal = (state: trainerWire.JobState, message: string): WatchEvent => ({
+  $case: 'terminal',
+  value: { ...JOB, state, message },
+});
+const succeeded = terminal(JobState.JOB_STATE_SUCCEEDED, 'all steps are done');
+const grid: WatchEvent = {
+  $case: 'sampleGrid',
+  value: {
+    step: 2n,
+    image: [
+      ...imageChunks({
+        format: samplingWire.ImageFormat.IMAGE_FORMAT_PNG,
+        width: 1,
+        height: 1,
+        channels: 3,
+        bytes: GRID,
+      }),
+    ][0],
+  },
+};
+const metrics = (step: number): WatchEvent => ({
+  $case: 'stepMetrics',
+  value: trainerWire.StepMetrics.fromPartial({
+    step: BigInt(step),
+    totalSteps: 3n,
+    loss: 0.5,
+    imagesPerSecond: 12,
+  }),
+});
+
+const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cli-'));
+
+test('train sends the recipe, follows the job, and keeps its metrics and grids', async (t) => {
+  const trainer = await fakeTrainer(t, [[snapshot, metrics(1), grid, metrics(2), metrics(3), succeeded]]);
+  const folder = await freshFolder();
+  const csv = join(folder, 'metrics.csv');
+  const flags = ['--name', 'tiny', '--steps', '3', '--batch-size', '2', '--csv', csv, '--output', folder];
+  const { exitCode, out, err } = await run(['train', ...flags, '--address', trainer.address]);
+  t.is(err, '');
+  t.is(exitCode, 0);
+  const [request] = trainer.created;
+  t.regex(request?.requestId ?? '', /^[0-9a-f-]{36}$/);
+  t.like(request?.recipe, { name: 'tiny', training: { steps: 3n, batchSize: 2 } });
+  t.deepEqual(
+    (await readFile(csv, 'utf8'))
+      .split('\n')
+      .slice(1, 4)
+      .map((row) => row.split(',', 2)[1]),
+    ['1', '2', '3'],
+  );
+  const gridFile = join(folder, 'tiny', 'step-000002.png');
+  t.deepEqual(await readFile(gridFile), GRID);
+  t.is(
+    out,
+    [
+      'job job-1 of model tiny: RUNNING',
+      'training 33 % · step 1/3 · loss 0.5 · 12 images/s',
+      `step 2: samples in ${gridFile}`,
+      'SUCCEEDED: all steps are done',
+      'training 100 % · step 3/3 · loss 0.5 · 12 images/s',
+      `metrics in ${csv}`,
+      'draw images: npx ip-diffusion sample tiny',
+      '',
+    ].join('\n'),
+  );
+});
+
+test('watch --json prints an event a line and nothing else', async (t) => {
+  const { address } = await fakeTrainer(t, [[snapshot, metrics(1), succeeded]]);
+  const { exitCode, out } = await run(['watch', 'job-1', '--json', '--address', address]);
+  t.is(exitCode, 0);
+  const events = out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as object);
+  t.is(events.length, 3);
+  t.like(events[0], { event: 'snapshot', position: { attempt: 1, number: '1' }, job: { jobId: 'job-1' } });
+  t.like(events[1], { event: 'stepMetrics', step: '1', loss: 0.5 });
+  t.like(events[2], { event: 'terminal', state: 'JOB_STATE_SUCCEEDED' });
+});
+
+test('watch goes on from the last position when the trainer comes back', async (t) => {
+  const gone = new DiffusionError('UNAVAILABLE', 'the trainer stops');
+  const { address, watched } = await fakeTrainer(t, [
+    [snapshot, metrics(1), gone],
+    [snapshot, succeeded],
+  ]);
+  const { exitCode, out } = await run(['watch', 'job-1', '--address', address]);
+  t.is(exitCode, 0);
+  t.regex(out, /the trainer is away; waiting for it to come back/);
+  t.deepEqual(
+    watched.map(({ after }) => after),
+    [undefined, { attempt: 1, number: 2n }],
+  );
+});
+
+for (const state of [JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED]) {
+  test(`watch exits with 1 where the job ends in state ${state}`, async (t) => {
+    const { address } = await fakeTrainer(t, [[snapshot, terminal(state, 'it is over')]]);
+    const { exitCode, out } = await run(['watch', 'job-1', '--address', address]);
+    t.is(exitCode, 1);
+    t.regex(out, /: it is over\n$/);
+  });
+}
+
+test('an interrupted train says that the job goes on, and does not cancel it', async (t) => {
+  const { address, cancelled, watched } = await fakeTrainer(t, [[snapshot, 'hang']]);
+  const folder = await freshFolder();
+  const interrupt = new AbortController();
+  const running = run(['train', '--csv', join(folder, 'm.csv'), '--address', address], {
+    signal: interrupt.signal,
+  });
+  await until(() => watched.length === 1);
+  interrupt.abort();
+  const { exitCode, out, err } = await running;
+  t.is(exitCode, 130);
+  t.is(err, '');
+  t.true(out.includes('stopped following; the job goes on'));
+  t.true(out.includes(`watch it:  npx ip-diffusion watch job-1 --address ${address}`));
+  t.true(out.includes(`cancel it: npx ip-diffusion jobs cancel job-1 --address ${address}`));
+  t.deepEqual(cancelled, []);
+});
+
+test('train --detach starts the job and returns', async (t) => {
+  const { address, watched } = await fakeTrainer(t);
+  const { exitCode, out } = await run(['train', '--detach', '--address', address]);
+  t.is(exitCode, 0);
+  t.regex(out, /npx ip-diffusion watch job-1/);
+  t.deepEqual(watched, []);
+});
+
+test('train --validate-only shows the estimate and what is in the data set', async (t) => {
+  const { address, created } = await fakeTrainer(t);
+  const { exitCode, out } = await run(['train', '--validate-only', '--address', address]);
+  t.is(exitCode, 0);
+  t.true(created[0]?.validateOnly);
+  t.regex(out, /network +1,000 parameters\nmemory +2\.0 GB at most\ncheckpoint +16 kB\n/);
+  t.regex(out, /data set +12 images, 8x8 to 64x64\n/);
+});
+
+test('jobs lists every page, as a table and as JSON lines', async (t) => {
+  const { address } = await fakeTrainer(t);
+  const { out } = await run(['jobs', '--address', address]);
+  t.deepEqual(
+    out.split('\n').map((line) => line.split(/ +/).slice(0, 3)),
+    [['JOB', 'MODEL', 'STATE'], ['job-1', 'tiny', 'RUNNING'], ['job-0', 'tiny', 'FAILED'], ['']],
+  );
+  const json = (await run(['jobs', 'list', '--json', '--address', address])).out.trim().split('\n');
+  t.deepEqual(
+    json.map((line) => (JSON.parse(line) as { jobId: string }).jobId),
+    ['job-1', 'job-0'],
+  );
+});
+
+test('jobs show, cancel and resume answer with the job', async (t) => {
+  const { address, cancelled } = await fakeTrainer(t);
+  for (const words of [
+    ['show', 'job-1'],
+    ['cancel', 'job-1'],
+    ['resume', 'job-1', '--steps', '9'],
+  ]) {
+    const { exitCode, out } = await run(['jobs', ...words, '--address', address]);
+    t.is(exitCode, 0);
+    t.regex(out, /^job +job-1\nmodel +tiny\nstate +(RUNNING|CANCELLED)\n/);
+  }
+  t.deepEqual(cancelled, ['job-1']);
+});
+
+test("a call's error is one line, with --debug its stack follows", async (t) => {
+  const { address } = await fakeTrainer(t);
+  const { exitCode, err } = await run(['jobs', 'show', 'nothing', '--address', address]);
+  t.is(exitCode, 1);
+  t.is(err, 'error: there is no job nothing\n');
+  t.regex((await run(['jobs', 'show', 'nothing', '--debug', '--address', address])).err, /\n {4}at /);
+});
+
+test('nothing is left in the folder but what was asked for', async (t) => {
+  const { address } = await fakeTrainer(t, [[snapshot, grid, metrics(1), succeeded]]);
+  const folder = await freshFolder();
+  await run(['watch', 'job-1', '--csv', join(folder, 'm.csv'), '--address', address]);
+  t.deepEqual(await readdir(folder), ['m.csv']);
+});
+
+async function until(met: () => boolean): Promise<void> {
+  while (!met()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,133 @@
+/** The training losses and their gradients in every parameter against the reference's. */
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { lossAndGradients, WEIGHTS } from '../../services/trainer/engine-process/training-step.js';
+import type { NoisyBatch, TrainingStepConfig } from '../../services/trainer/engine-process/training-step.js';
+import { createEngine } from '../../shared/engine/index.js';
+import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
+import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
+import { goldenNames } from './golden.js';
+import {
+  betasOf,
+  difference,
+  engineParameters,
+  GoldenTensors,
+  norm,
+  objectiveOf,
+  unetConfigOf,
+  withModule,
+} from './reference.js';
+
+const TOLERANCE = 1e-5;
+/** The discretised likelihood at t = 0 cancels in float32. */
+const BOUND_TOLERANCE = 1e-3;
+const GRADIENT_TOLERANCE = 1e-3;
+/** Of the largest gradient's norm: at most so much is zero in exact arithmetic; ours may be ten times that. */
+const ZERO_GRADIENT = 1e-6;
+
+const engine = await createEngine();
+
+for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safetensors'))) {
+  const golden = new GoldenTensors(name);
+  const objective = objectiveOf(golden);
+  if (typeof objective === 'string') {
+    test.skip(`${name}: ${objective}`, (t) => {
+      t.pass();
+    });
+    continue;
+  }
+  test(`losses and gradients of ${name} are the reference's`, async (t) => {
+    const config: TrainingStepConfig = {
+      architecture: unetConfigOf(golden),
+      objective,
+      betas: betasOf(golden),
+      rescaleTimesteps: golden.setting('rescale_timesteps') === 'true',
+      emaRates: [],
+      optimizer: { beta1: 0, beta2: 0, epsilon: 1 },
+    };
+    const results = await run(golden, config);
+    checkLosses(t, golden, results);
+    checkGradients(t, golden, config, results);
+  });
+}
+
+async function run(golden: GoldenTensors, config: TrainingStepConfig): Promise<Record<string, Float32Array>> {
+  const { architecture } = config;
+  const [batchSize = 0] = golden.shape('x_start');
+  const { imageSize, inChannels } = architecture;
+  const images: TensorSpec = { shape: [batchSize, imageSize, imageSize, inChannels], dtype: 'float32' };
+  const module: EngineModule = {
+    variables: parameterSpecs(architecture).map(({ name, engineShape }) => ({
+      name: `${WEIGHTS}${name}`,
+      shape: engineShape,
+    })),
+    functions: {
+      losses: {
+        inputs: {
+          xStart: images,
+          epsilon: images,
+          xi: images,
+          t: { shape: [batchSize], dtype: 'int32' },
+          lossWeights: { shape: [batchSize], dtype: 'float32' },
+          gamma: { shape: [], dtype: 'float32' },
+        },
+        body: (inputs, variables) => {
+          const { values, gradients } = lossAndGradients(config, variables, inputs as unknown as NoisyBatch);
+          const named = Object.entries(gradients).map(([name, gradient]) => [`grad/${name}`, gradient] as const);
+          return { outputs: { ...values, ...Object.fromEntries(named) } };
+        },
+      },
+    },
+  };
+  return withModule(engine, module, async (loaded) => {
+    await loaded.assign(new Map([...engineParameters(golden)].map(([name, value]) => [`${WEIGHTS}${name}`, value])));
+    return loaded.run('losses', {
+      xStart: golden.images('x_start'),
+      epsilon: golden.images('epsilon'),
+      xi: golden.images('xi'),
+      t: golden.integers('t'),
+      lossWeights: new Float32Array(batchSize).fill(1),
+      gamma: Float32Array.of(Number(golden.setting('input_perturbation_gamma'))),
+    });
+  });
+}
+
+function checkLosses(t: ExecutionContext, golden: GoldenTensors, results: Record<string, Float32Array>): void {
+  const bounded = golden.has('vb');
+  const mean = (name: string): number => {
+    const values = golden.floats(name);
+    return values.reduce((sum, value) => sum + value, 0) / values.length;
+  };
+  const check = (what: string, ours: number, wanted: number, tolerance: number): void => {
+    const error = Math.abs(ours - wanted) / Math.abs(wanted);
+    t.true(error <= tolerance, `${what}: ${ours} for ${wanted}, an error of ${error}`);
+  };
+  golden.floats('loss').forEach((wanted, i) => {
+    check(`loss[${i}]`, results['losses']?.[i] ?? NaN, wanted, bounded ? BOUND_TOLERANCE : TOLERANCE);
+  });
+  check('mean mse', results['mse']?.[0] ?? NaN, mean('mse'), TOLERANCE);
+  if (bounded) check('mean vb', results['vb']?.[0] ?? NaN, mean('vb'), BOUND_TOLERANCE);
+}
+
+function checkGradients(
+  t: ExecutionContext,
+  golden: GoldenTensors,
+  { architecture }: TrainingStepConfig,
+  results: Record<string, Float32Array>,
+): void {
+  const specs = parameterSpecs(architecture);
+  const largestNorm = Math.max(...specs.map(({ name }) => norm(golden.floats(`grad/${name}`))));
+  let worst = 0;
+  for (const spec of specs) {
+    const wanted = golden.floats(`grad/${spec.name}`);
+    const ours = fromEngineLayout(spec, results[`grad/${spec.name}`] ?? new Float32Array(0));
+    if (norm(wanted) < ZERO_GRADIENT * largestNorm) {
+      t.true(norm(ours) < 10 * ZERO_GRADIENT * largestNorm, `gradient of ${spec.name} is not zero`);
+      continue;
+    }
+    const error = norm(difference(ours, wanted)) / norm(wanted);
+    worst = Math.max(worst, error);
+    t.true(error <= GRADIENT_TOLERANCE, `gradient of ${spec.name} is off by ${error} of its norm`);
+  }
+  t.log(`largest error of a gradient ${worst.toExponential(1)} of its norm`);
+}

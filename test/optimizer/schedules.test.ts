@@ -1,0 +1,38 @@
+/** Learning rates and moving averages as they change over a run. */
+import test from 'ava';
+import fc from 'fast-check';
+import { createEngine, tf } from '../../shared/engine/index.js';
+import { emaDecay, learningRateAt, updateEma } from '../../shared/optimizer/index.js';
+
+await createEngine();
+
+test('a rate without annealing is constant', (t) => {
+  for (const step of [0, 1, 1e6]) t.is(learningRateAt({ learningRate: 1e-4, annealSteps: 0 }, step), 1e-4);
+});
+
+test('an annealed rate falls in a straight line to 0 and stays there', (t) => {
+  const rates = [0, 25, 50, 100, 150].map((step) =>
+    learningRateAt({ learningRate: 2, annealSteps: 100 }, step),
+  );
+  t.deepEqual(rates, [2, 1.5, 1, 0, 0]);
+});
+
+test('the decay warms up to its rate and never passes it', (t) => {
+  t.is(emaDecay(0.9999, 0, false), 0.9999);
+  t.is(emaDecay(0.9999, 0, true), 0.1);
+  t.is(emaDecay(0.9999, 90, true), 0.91);
+  t.is(emaDecay(0.9, 1e9, true), 0.9);
+  fc.assert(
+    fc.property(fc.double({ min: 0.01, max: 0.99999, noNaN: true }), fc.nat(), (rate, updates) => {
+      const [now, next] = [emaDecay(rate, updates, true), emaDecay(rate, updates + 1, true)];
+      t.true(now <= next && next <= rate);
+    }),
+  );
+});
+
+test('the average moves by its weight towards the parameter', (t) => {
+  tf.tidy(() => {
+    const moved = updateEma(tf.tensor1d([0, 4]), tf.tensor1d([8, 4]), tf.scalar(0.25));
+    t.deepEqual([...moved.dataSync()], [2, 4]);
+  });
+});
