@@ -4,6 +4,8 @@ export default {
   extensions: { ts: 'module' },
   nodeArguments: ['--import=tsx'],
   workerThreads: false,
+  // TensorFlow's notes on the processor are not news.
+  environmentVariables: { TF_CPP_MIN_LOG_LEVEL: '2' },
   concurrency: 2,
   timeout: '3m',
 };

@@ -14,6 +14,7 @@ const measured = resolveRecipe(
       numResBlocks: 2,
       channelMult: [1, 2, 2],
       attentionResolutions: [16, 8],
+      resblockUpdown: true,
       numHeadChannels: 32,
     },
   },
