@@ -1,9 +1,8 @@
-export { decodeSafetensors, defaultSafetensorsLimits, encodeSafetensors } from './safetensors.js';
+export { decodeSafetensors, encodeSafetensors } from './safetensors.js';
 export type { DecodedSafetensors, SafetensorsLimits } from './safetensors.js';
 export type { ElementArrays, StoredDtype, TensorData } from './tensor-data.js';
 export { checkFinite, checkTensors } from './check-tensors.js';
 export { canonicalJson } from './canonical-json.js';
-export { parseStrictJson } from './strict-json.js';
 export { decodeManifest, encodeManifest, manifestFormatVersion } from './manifest.js';
 export type { Manifest, ManifestObject } from './manifest.js';
 export { emaObject, optimizerObject, stateObject, weightsObject } from './object-names.js';

@@ -3,7 +3,6 @@ export * as trainerWire from './generated/diffusion/trainer/v1/trainer.js';
 export * as checkpointWire from './generated/diffusion/types/v1/checkpoint.js';
 export * as recipeWire from './generated/diffusion/types/v1/recipe.js';
 export * as samplingWire from './generated/diffusion/types/v1/sampling.js';
-export { Timestamp } from './generated/google/protobuf/timestamp.js';
 export { checkpointToWire } from './checkpoint.js';
 export { callStream, callUnary, connectSampler, connectTrainer, whenReady } from './client.js';
 export type { CallLimits } from './client.js';

@@ -1,4 +1,4 @@
-export { datasetConfig, microbatches, noiseScheduleConfig, recipeBetas, unetConfig } from './parts.js';
+export { datasetConfig, microbatches, recipeBetas, unetConfig } from './parts.js';
 export { changeRecipe, parseRecipe, resolveRecipe } from './resolve.js';
 export { NAME_PATTERN, PRESET_NAMES, VARIANTS } from './schema.js';
 export type { PartialRecipe, PresetName, TrainingRecipe, Variant } from './schema.js';

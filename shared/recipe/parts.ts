@@ -21,7 +21,7 @@ export function datasetConfig({ dataset: { source, imageSize, channels } }: Trai
   return { source, imageSize, channels };
 }
 
-export function noiseScheduleConfig({ noiseSchedule }: TrainingRecipe): NoiseScheduleConfig {
+function noiseScheduleConfig({ noiseSchedule }: TrainingRecipe): NoiseScheduleConfig {
   const { name, timesteps, betas } = noiseSchedule;
   return name === 'custom' ? { name, betas: betas ?? [] } : { name, timesteps };
 }

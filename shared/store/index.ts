@@ -2,7 +2,6 @@ export { claimAttempt, isLatestAttempt } from './attempts.js';
 export { checkStore } from './check-store.js';
 export { commitCheckpoint } from './commits.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
-export { sha256Of } from './digest.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
 export { openMinioStore } from './minio-store.js';

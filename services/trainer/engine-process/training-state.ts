@@ -70,11 +70,6 @@ function partsOf(emaRates: readonly number[]): Part[] {
   ];
 }
 
-/** The names of a checkpoint's objects. */
-export function objectNames(emaRates: readonly number[]): string[] {
-  return [...partsOf(emaRates).map(({ object }) => object), stateObject];
-}
-
 /** Sets a fresh network: averages start as copies of the weights, moments as zeros. */
 export async function initialise(
   { architecture, emaRates, loaded }: RunTensors,
