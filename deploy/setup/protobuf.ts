@@ -1,4 +1,4 @@
-/** Generates TypeScript and the descriptor set from `proto/`. */
+/** Generates TypeScript: the contract's with its descriptor set from `proto/`, and TensorFlow's messages for the engine. */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -9,12 +9,15 @@ import { run } from './run.js';
 import { forgetStamp, isCurrent, recordStamp } from './stamp.js';
 
 export const GENERATED = 'shared/contract/generated';
+/** TensorFlow's graph and session messages, which the compiled engine speaks. */
+const ENGINE_GENERATED = 'shared/engine/generated';
 /** All of our services' descriptors and the health service's, for reflection. */
 export const DESCRIPTORS = 'descriptors.binpb';
 
 const ERROR_PROTOS = ['google/rpc/status.proto', 'google/rpc/error_details.proto'];
-const OPTIONS = [
-  'outputServices=grpc-js',
+const ENGINE_PROTOS = ['api.proto', 'session.proto'];
+const ENGINE_INCLUDES = ['node_modules/@tensorflow/tfjs-node-gpu/src/proto', 'shared/engine/proto'];
+const COMMON_OPTIONS = [
   'env=node',
   'esModuleInterop=true',
   'importSuffix=.js',
@@ -23,9 +26,16 @@ const OPTIONS = [
   'enumsAsLiterals=true',
   'exportCommonSymbols=false',
 ];
+const OPTIONS = ['outputServices=grpc-js', ...COMMON_OPTIONS];
+const ENGINE_OPTIONS = ['outputServices=none', 'outputJsonMethods=false', ...COMMON_OPTIONS];
 
 /** Generates where the protos, the options or the generators have changed. */
 export async function provideGeneratedCode(context: SetupContext): Promise<void> {
+  await provideContract(context);
+  await provideEngineMessages(context);
+}
+
+async function provideContract(context: SetupContext): Promise<void> {
   const { root } = context;
   const resolvePackage = createRequire(join(root, 'package.json'));
   const ours = (await filesUnder(join(root, 'proto'))).filter((file) => file.endsWith('.proto'));
@@ -38,43 +48,74 @@ export async function provideGeneratedCode(context: SetupContext): Promise<void>
     ],
     OPTIONS,
   );
-  const target = join(root, GENERATED);
-  if (await isCurrent(root, 'protobuf', key, target)) return;
-
-  context.say(`generating code from ${ours.length} proto files`);
-  const { protoPath: healthProto } = resolvePackage('grpc-health-check') as { protoPath: string };
-  // proto/health/v1/health.proto of its package: imported as health/v1/health.proto.
-  const healthRoot = dirname(dirname(dirname(healthProto)));
-  const protoc = (args: readonly string[]) =>
-    run(context, process.execPath, [resolvePackage.resolve('protoc/protoc.cjs'), ...args], {
-      task: 'generating code',
-      remedy: 'correct the proto file that is named above',
-    });
-  const includes = ['proto', 'node_modules/google-proto-files', healthRoot].map((folder) => `-I${folder}`);
-
-  const partial = `${target}.${process.pid}`;
-  await mkdir(partial, { recursive: true });
-  try {
-    await protoc([
-      ...includes,
-      '--plugin=node_modules/.bin/protoc-gen-ts_proto',
-      `--ts_proto_out=${partial}`,
-      `--ts_proto_opt=${OPTIONS.join(',')}`,
-      ...ours,
-      ...ERROR_PROTOS,
-    ]);
+  await generate(context, { stamp: 'protobuf', key, folder: GENERATED }, async (partial) => {
+    context.say(`generating code from ${ours.length} proto files`);
+    const { protoPath: healthProto } = resolvePackage('grpc-health-check') as { protoPath: string };
+    // proto/health/v1/health.proto of its package: imported as health/v1/health.proto.
+    const healthRoot = dirname(dirname(dirname(healthProto)));
+    const includes = ['proto', 'node_modules/google-proto-files', healthRoot].map((folder) => `-I${folder}`);
+    await protoc(context, [...includes, ...typescriptTo(partial, OPTIONS), ...ours, ...ERROR_PROTOS]);
     const described = [...ours, ...ERROR_PROTOS, 'health/v1/health.proto'];
-    await protoc([
+    await protoc(context, [
       ...includes,
       '--include_imports',
       `--descriptor_set_out=${join(partial, DESCRIPTORS)}`,
       ...described,
     ]);
-    await forgetStamp(root, 'protobuf');
+  });
+}
+
+async function provideEngineMessages(context: SetupContext): Promise<void> {
+  const sources = ENGINE_PROTOS.map((file, i) => `${ENGINE_INCLUDES[i] ?? ''}/${file}`);
+  const generators = ['protoc', 'ts-proto'].map((name) => `node_modules/${name}/package.json`);
+  const key = await keyOf(context.root, [...sources, ...generators], ENGINE_OPTIONS);
+  await generate(context, { stamp: 'engine-protobuf', key, folder: ENGINE_GENERATED }, async (partial) => {
+    context.say("generating code from TensorFlow's messages");
+    const includes = ENGINE_INCLUDES.map((folder) => `-I${folder}`);
+    await protoc(context, [...includes, ...typescriptTo(partial, ENGINE_OPTIONS), ...ENGINE_PROTOS]);
+  });
+}
+
+interface Generation {
+  readonly stamp: string;
+  readonly key: string;
+  readonly folder: string;
+}
+
+/** Fills a new folder and puts it in the old one's place, unless the old one is of the same key. */
+async function generate(
+  context: SetupContext,
+  { stamp, key, folder }: Generation,
+  fill: (partial: string) => Promise<void>,
+): Promise<void> {
+  const { root } = context;
+  const target = join(root, folder);
+  if (await isCurrent(root, stamp, key, target)) return;
+  const partial = `${target}.${process.pid}`;
+  await mkdir(partial, { recursive: true });
+  try {
+    await fill(partial);
+    await forgetStamp(root, stamp);
     await rm(target, { recursive: true, force: true });
     await rename(partial, target);
   } finally {
     await rm(partial, { recursive: true, force: true });
   }
-  await recordStamp(root, 'protobuf', key, target);
+  await recordStamp(root, stamp, key, target);
+}
+
+function typescriptTo(folder: string, options: readonly string[]): string[] {
+  return [
+    '--plugin=node_modules/.bin/protoc-gen-ts_proto',
+    `--ts_proto_out=${folder}`,
+    `--ts_proto_opt=${options.join(',')}`,
+  ];
+}
+
+function protoc(context: SetupContext, args: readonly string[]): Promise<string> {
+  const resolvePackage = createRequire(join(context.root, 'package.json'));
+  return run(context, process.execPath, [resolvePackage.resolve('protoc/protoc.cjs'), ...args], {
+    task: 'generating code',
+    remedy: 'correct the proto file that is named above',
+  });
 }

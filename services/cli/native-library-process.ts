@@ -1,12 +1,12 @@
 /** The doctor's look at TensorFlow, in a process of its own: a library that doesn't suit the machine may end it. */
 
-import { createEngine } from '../../shared/engine/index.js';
+import { createCompiledEngine } from '../../shared/engine/index.js';
 import { connectToParent } from '../../shared/foundation/index.js';
 import type { EngineFound } from './doctor/native-library.js';
 
 const port = connectToParent<never, EngineFound>(() => undefined);
 try {
-  port.send({ build: (await createEngine()).build });
+  port.send({ build: (await createCompiledEngine()).build });
 } catch (error) {
   port.send({ problem: error instanceof Error ? error.message : String(error) });
 }

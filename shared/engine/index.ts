@@ -1,5 +1,6 @@
 export * as tf from '@tensorflow/tfjs-core';
-export { createEngine } from './create-engine.js';
+export { createCompiledEngine } from './compiled/index.js';
+export { createEagerEngine } from './eager-engine.js';
 export { stopGradient, valueAndGradients } from './gradients.js';
 export type { LossAndGradients } from './gradients.js';
 export type {

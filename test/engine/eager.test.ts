@@ -1,10 +1,10 @@
 /** The eager backend's promises: variables, runs, errors, and no tensor left behind. */
 import test from 'ava';
-import { createEngine, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import type { EngineModule } from '../../shared/engine/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 
-const engine = await createEngine();
+const engine = await createEagerEngine();
 
 const scalar = { shape: [], dtype: 'float32' } as const;
 const pair = { shape: [2], dtype: 'float32' } as const;

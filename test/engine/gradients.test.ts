@@ -1,8 +1,8 @@
 /** Gradients with the values met on the way. */
 import test from 'ava';
-import { createEngine, stopGradient, tf, valueAndGradients } from '../../shared/engine/index.js';
+import { createEagerEngine, stopGradient, tf, valueAndGradients } from '../../shared/engine/index.js';
 
-await createEngine();
+await createEagerEngine();
 
 test.serial('values come beside the gradients, and no other tensor stays', (t) => {
   const before = tf.memory().numTensors;

@@ -1,7 +1,7 @@
 /** Starting an engine where the native library is missing. */
 import { register } from 'node:module';
 import test from 'ava';
-import { createEngine } from '../../shared/engine/index.js';
+import { createEagerEngine } from '../../shared/engine/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 
 // This process alone: its import of the package fails as it does before set-up.
@@ -12,7 +12,7 @@ const missing = `export async function resolve(specifier, context, next) {
 register(`data:text/javascript,${encodeURIComponent(missing)}`);
 
 test('a missing native library is one clear error with its remedy', async (t) => {
-  const error = await t.throwsAsync(createEngine(), { instanceOf: DiffusionError });
+  const error = await t.throwsAsync(createEagerEngine(), { instanceOf: DiffusionError });
   t.is(error.code, 'FAILED_PRECONDITION');
   t.is(error.reason, 'ENGINE_START');
   t.is(error.metadata['remedy'], 'npm run setup');

@@ -1,8 +1,8 @@
 /** Draws that are a function of their seed. */
 import test from 'ava';
-import { createEngine, statelessNormal, statelessUniform, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, statelessNormal, statelessUniform, tf } from '../../shared/engine/index.js';
 
-await createEngine();
+await createEagerEngine();
 
 const draw = (kind: typeof statelessNormal, shape: number[], ...seed: [number, number]): number[] =>
   tf.tidy(() => [...kind(shape, tf.tensor1d(seed, 'int32')).dataSync()]);

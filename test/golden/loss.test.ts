@@ -3,9 +3,9 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { lossAndGradients, WEIGHTS } from '../../services/trainer/engine-process/training-step.js';
 import type { NoisyBatch, TrainingStepConfig } from '../../services/trainer/engine-process/training-step.js';
-import { createEngine } from '../../shared/engine/index.js';
-import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
+import type { Engine, EngineModule, TensorSpec } from '../../shared/engine/index.js';
 import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
+import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import {
   betasOf,
@@ -25,8 +25,6 @@ const GRADIENT_TOLERANCE = 1e-3;
 /** Of the largest gradient's norm: at most so much is zero in exact arithmetic; ours may be ten times that. */
 const ZERO_GRADIENT = 1e-6;
 
-const engine = await createEngine();
-
 for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safetensors'))) {
   const golden = new GoldenTensors(name);
   const objective = objectiveOf(golden);
@@ -36,7 +34,7 @@ for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safeten
     });
     continue;
   }
-  test(`losses and gradients of ${name} are the reference's`, async (t) => {
+  testOnEngines(`losses and gradients of ${name} are the reference's`, async (t, engine) => {
     const config: TrainingStepConfig = {
       architecture: unetConfigOf(golden),
       objective,
@@ -45,13 +43,17 @@ for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safeten
       emaRates: [],
       optimizer: { beta1: 0, beta2: 0, epsilon: 1 },
     };
-    const results = await run(golden, config);
+    const results = await run(engine, golden, config);
     checkLosses(t, golden, results);
     checkGradients(t, golden, config, results);
   });
 }
 
-async function run(golden: GoldenTensors, config: TrainingStepConfig): Promise<Record<string, Float32Array>> {
+async function run(
+  engine: Engine,
+  golden: GoldenTensors,
+  config: TrainingStepConfig,
+): Promise<Record<string, Float32Array>> {
   const { architecture } = config;
   const [batchSize = 0] = golden.shape('x_start');
   const { imageSize, inChannels } = architecture;

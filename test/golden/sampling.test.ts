@@ -1,10 +1,11 @@
 /** Whole sampling loops against the reference's, every step of them. */
 import test from 'ava';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import { createEngine } from '../../shared/engine/index.js';
 import type { LoadedModule } from '../../shared/engine/index.js';
+import { at } from '../../shared/foundation/index.js';
 import { samplerPlan, solver } from '../../shared/sampler/index.js';
 import type { SamplerPlan, SamplerStep } from '../../shared/sampler/index.js';
+import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import {
   betasOf,
@@ -18,8 +19,13 @@ import {
 } from './reference.js';
 
 const TOLERANCE = 3e-3;
-
-const engine = await createEngine();
+/**
+ * Why: predicted x_0 is x_t sqrt(1/ab) - epsilon sqrt(1/ab - 1), and at t = 999 of the cosine schedule the second factor is
+ * 20,291: one pixel that isn't clipped shows a single bit of float32 in epsilon as 5e-3. The reference's tolerance holds
+ * there by luck of rounding. The eager engine has that luck and is held to it; the compiled one rounds as well on the
+ * average (unet_*), and is asked for a tenth of the network's own tolerance, as much as arrives.
+ */
+const COMPILED_EPSILON_TOLERANCE = 1e-6;
 
 for (const name of goldenNames('sample_')) {
   const golden = new GoldenTensors(name);
@@ -30,7 +36,7 @@ for (const name of goldenNames('sample_')) {
     });
     continue;
   }
-  test(`every step of ${name} is the reference's`, async (t) => {
+  testOnEngines(`every step of ${name} is the reference's`, async (t, engine) => {
     const [images = 0] = golden.shape('x_T');
     const states: SamplerStep[][] = await withModule(
       engine,
@@ -54,7 +60,14 @@ for (const name of goldenNames('sample_')) {
         steps.forEach((step, i) => {
           const place = (i * images + image) * size;
           const error = largest(difference(valueOf(step), wanted.subarray(place, place + size))) / scale;
-          t.true(error <= TOLERANCE, `${kind} of image ${image}, step ${i}: off by ${error} of the largest magnitude`);
+          const reached =
+            kind === 'pred_xstart' && engine.build.name === 'compiled'
+              ? COMPILED_EPSILON_TOLERANCE * at(plan.tables.sqrtRecipm1AlphasCumprod, plan.steps - 1 - i)
+              : 0;
+          t.true(
+            error <= Math.max(TOLERANCE, reached),
+            `${kind} of image ${image}, step ${i}: off by ${error} of the largest magnitude`,
+          );
         });
       });
     }

@@ -5,8 +5,8 @@ import { trainingModule, updateInputs } from '../../services/trainer/engine-proc
 import type { TrainingModuleConfig } from '../../services/trainer/engine-process/training-module.js';
 import { emaPrefix, trainOn, WEIGHTS } from '../../services/trainer/engine-process/training-step.js';
 import type { NoisyBatch, UpdateRates } from '../../services/trainer/engine-process/training-step.js';
-import { createEngine } from '../../shared/engine/index.js';
 import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
+import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import {
   betasOf,
@@ -24,8 +24,6 @@ const TOLERANCE = 0.02;
 const SHARE_WITHIN = 0.9999;
 const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 
-const engine = await createEngine();
-
 for (const name of goldenNames('train_')) {
   const golden = new GoldenTensors(name);
   const objective = objectiveOf(golden);
@@ -35,7 +33,7 @@ for (const name of goldenNames('train_')) {
     });
     continue;
   }
-  test(`the steps of ${name} are the reference's`, async (t) => {
+  testOnEngines(`the steps of ${name} are the reference's`, async (t, engine) => {
     const [batchSize = 0] = golden.shape('step0/x_start');
     const emaRate = Number(golden.setting('ema_rate'));
     const config: TrainingModuleConfig = {

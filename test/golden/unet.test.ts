@@ -1,16 +1,13 @@
 /** The U-Net against the reference's, with every switch that the golden files have. */
-import test from 'ava';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import { createEngine } from '../../shared/engine/index.js';
+import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import { difference, engineParameters, GoldenTensors, largest, unetConfigOf, withModule } from './reference.js';
 
 const TOLERANCE = 1e-5;
 
-const engine = await createEngine();
-
 for (const name of goldenNames('unet_')) {
-  test(`the output of ${name} is the reference's`, async (t) => {
+  testOnEngines(`the output of ${name} is the reference's`, async (t, engine) => {
     const golden = new GoldenTensors(name);
     const [batchSize = 0] = golden.shape('x');
     const output = await withModule(engine, predictionModule(unetConfigOf(golden), [batchSize]), async (module) => {

@@ -1,14 +1,14 @@
 /** What the losses promise about the perturbed input, the target and the variational bound. */
 import test from 'ava';
 import fc from 'fast-check';
-import { createEngine, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import { trainingLosses } from '../../shared/loss/index.js';
 import type { Objective, TrainingBatch, TrainingLosses } from '../../shared/loss/index.js';
 import { diffusionTables, makeBetas } from '../../shared/noise/index.js';
 import type { VarianceType } from '../../shared/noise/index.js';
 import { noiseTensor } from '../model/networks.js';
 
-await createEngine();
+await createEagerEngine();
 
 const tables = diffusionTables(makeBetas({ name: 'cosine', timesteps: 100 }));
 const SHAPE = [4, 4, 4, 3];

@@ -1,10 +1,10 @@
 /** The pieces with gradients of their own, once and twice differentiated. */
 import test from 'ava';
-import { createEngine, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import { groupNorm, silu, softmax } from '../../shared/model/index.js';
 import { noiseArray } from './networks.js';
 
-await createEngine();
+await createEagerEngine();
 
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x));
 

@@ -1,10 +1,10 @@
 /** Group norm against float64, in value and gradient. */
 import test from 'ava';
-import { createEngine, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import { groupNorm, NORM_GROUPS } from '../../shared/model/index.js';
 import { noiseArray } from './networks.js';
 
-await createEngine();
+await createEagerEngine();
 
 const [N, H, W, C] = [2, 6, 5, 64] as const;
 const EPSILON = 1e-5;

@@ -1,7 +1,7 @@
 /** The network as a whole: how it starts, what dropout does, and that an image doesn't depend on its neighbours. */
 import test from 'ava';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import { createEngine, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import {
   dropoutLayerCount,
   initialParameters,
@@ -12,7 +12,7 @@ import {
 import type { UNetConfig } from '../../shared/model/index.js';
 import { livelyParameters, livelyTensors, noiseArray, noiseTensor, smallNetwork } from './networks.js';
 
-const engine = await createEngine();
+const engine = await createEagerEngine();
 
 const variants: Readonly<Record<string, UNetConfig>> = {
   'all new switches': smallNetwork,

@@ -1,11 +1,11 @@
 /** AdamW against float64, and norms over all tensors. */
 import test from 'ava';
-import { createEngine, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import { adamW, allFinite, biasCorrection, globalNorm } from '../../shared/optimizer/index.js';
 import type { AdamWState } from '../../shared/optimizer/index.js';
 import { noiseArray } from '../model/networks.js';
 
-await createEngine();
+await createEagerEngine();
 
 const CONFIG = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 

@@ -1,10 +1,10 @@
 /** Learning rates and moving averages as they change over a run. */
 import test from 'ava';
 import fc from 'fast-check';
-import { createEngine, tf } from '../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import { emaDecay, learningRateAt, updateEma } from '../../shared/optimizer/index.js';
 
-await createEngine();
+await createEagerEngine();
 
 test('a rate without annealing is constant', (t) => {
   for (const step of [0, 1, 1e6]) t.is(learningRateAt({ learningRate: 1e-4, annealSteps: 0 }, step), 1e-4);

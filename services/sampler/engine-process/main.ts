@@ -1,6 +1,6 @@
 /** The engine process of one set of weights: loads them, then answers forward passes until its parent is gone. */
 
-import { createEngine, type LoadedModule } from '../../../shared/engine/index.js';
+import { createCompiledEngine, type LoadedModule } from '../../../shared/engine/index.js';
 import { at, connectToParent } from '../../../shared/foundation/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
 import { loadWeights } from './load-weights.js';
@@ -44,7 +44,7 @@ let loading: Promise<LoadedModule> | undefined;
 
 async function load({ store, source, batchSizes }: LoadMessage): Promise<LoadedModule> {
   const weights = await loadWeights(store, source);
-  const engine = await createEngine();
+  const engine = await createCompiledEngine();
   const config = unetConfig(source.recipe);
   const loaded = await engine.load(predictionModule(config, batchSizes));
   await loaded.assign(weights);

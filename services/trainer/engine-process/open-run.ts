@@ -2,7 +2,7 @@
 
 import { decodeManifest, type Manifest, type TensorData } from '../../../shared/checkpoint/index.js';
 import { batches, openDataset, startOfData, type Dataset } from '../../../shared/dataset/index.js';
-import { createEngine, type EngineBuild } from '../../../shared/engine/index.js';
+import { createCompiledEngine, type EngineBuild } from '../../../shared/engine/index.js';
 import { DiffusionError } from '../../../shared/foundation/index.js';
 import { makeTimestepSampler } from '../../../shared/noise/index.js';
 import {
@@ -56,7 +56,7 @@ export async function openRun(
 ): Promise<Run> {
   const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, signal });
   checkClasses(recipe, dataset);
-  const engine = await createEngine();
+  const engine = await createCompiledEngine();
   const architecture = unetConfig(recipe);
   const { passes, batchSize } = microbatches(recipe);
   const { ema, objective, optimizer, training, noiseSchedule } = recipe;

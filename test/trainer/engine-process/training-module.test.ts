@@ -8,13 +8,13 @@ import {
 import type { TrainingModuleConfig } from '../../../services/trainer/engine-process/training-module.js';
 import { accumulateOn, trainOn } from '../../../services/trainer/engine-process/training-step.js';
 import type { NoisyBatch, UpdateRates } from '../../../services/trainer/engine-process/training-step.js';
-import { createEngine, tf } from '../../../shared/engine/index.js';
+import { createEagerEngine, tf } from '../../../shared/engine/index.js';
 import type { EngineArray, EngineModule, LoadedModule, TensorSpec } from '../../../shared/engine/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../../shared/model/index.js';
 import { makeBetas } from '../../../shared/noise/index.js';
 import { livelyParameters, noiseArray, smallNetwork } from '../../model/networks.js';
 
-const engine = await createEngine();
+const engine = await createEagerEngine();
 
 const ADAM = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 };
 const architecture = { ...smallNetwork, channelMult: [1], attentionResolutions: [] };

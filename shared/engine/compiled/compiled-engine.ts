@@ -1,0 +1,136 @@
+/** The compiled engine: each function of a module is traced once and runs as one TensorFlow graph. */
+import { DiffusionError } from '../../foundation/index.js';
+import type { Engine, EngineArray, EngineModule, LoadedModule } from '../module.js';
+import { engineError, loadNative } from '../native.js';
+import { checkAssigned, checkInputs, found } from './check-call.js';
+import { checkGraph } from './check.js';
+import { functionGraph } from './function-graph.js';
+import { parseRef } from './graph.js';
+import { passed } from './passes.js';
+import { openSession } from './session.js';
+import type { PreparedRun, Session } from './session.js';
+import { variableGraph } from './variable-graph.js';
+import type { VariableAccess } from './variable-graph.js';
+
+/**
+ * Starts the engine that compiles. A function is traced and compiled by its first run.
+ * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) when the native library is missing or can't be loaded.
+ */
+export async function createCompiledEngine(): Promise<Engine> {
+  // The eager backend comes with it, and with that tfjs's table of gradients.
+  const native = await loadNative();
+  return {
+    build: { name: 'compiled', ...native },
+    load: (module) => attempt('loading a module', () => loadModule(module)),
+  };
+}
+
+async function loadModule(module: EngineModule): Promise<LoadedModule> {
+  const { graph, variables, initialise } = variableGraph(module.variables);
+  checkGraph(graph);
+  const session = openSession();
+  session.extend(graph);
+  await session.prepare([], [], [initialise])([]);
+
+  const functions = new Map<string, CompiledFunction>();
+  const readers = new Map<string, PreparedRun>();
+  const writers = new Map<string, PreparedRun>();
+  let disposed = false;
+
+  const accessTo = (name: string): VariableAccess => found(variables.get(name), 'variable', name);
+
+  async function assign(values: ReadonlyMap<string, Float32Array>): Promise<void> {
+    checkAssigned(values, (name) => accessTo(name).spec);
+    const accesses = Array.from(values.keys(), accessTo);
+    const store = remembered(writers, [...values.keys()].join('\0'), () =>
+      session.prepare(
+        accesses.map(({ value }) => value),
+        [],
+        accesses.map((access) => access.assign),
+      ),
+    );
+    await store([...values.values()]);
+  }
+
+  async function read(names: readonly string[]): Promise<Map<string, Float32Array>> {
+    const reads = names.map((name) => accessTo(name).read);
+    const fetch = remembered(readers, names.join('\0'), () => session.prepare([], reads, []));
+    const values = await fetch([]);
+    return new Map(names.map((name, i) => [name, values[i] as Float32Array]));
+  }
+
+  async function run(name: string, arrays: Readonly<Record<string, EngineArray>>) {
+    const called = found(module.functions[name], 'function', name);
+    checkInputs(called, arrays);
+    const compiled = remembered(functions, name, () => compile(session, name, module));
+    const results = await compiled.run(compiled.inputs.map((input) => arrays[input] as EngineArray));
+    return Object.fromEntries(compiled.outputs.map((output, i) => [output, results[i] as Float32Array]));
+  }
+
+  const oneByOne = queue();
+  function during<T>(doing: string, action: () => T | Promise<T>): Promise<T> {
+    return oneByOne(() =>
+      attempt(doing, () => {
+        if (disposed) throw new DiffusionError('FAILED_PRECONDITION', 'the module was disposed of');
+        return action();
+      }),
+    );
+  }
+
+  return {
+    assign: (values) => during('assigning variables', () => assign(values)),
+    read: (names) => during('reading variables', () => read(names)),
+    run: (name, inputs) => during(`running ${name}`, () => run(name, inputs)),
+    dispose: () =>
+      during('disposing of a module', () => {
+        disposed = true;
+        session.close();
+      }),
+  };
+}
+
+/** A function that is in the session, with its inputs and outputs in order. */
+interface CompiledFunction {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly run: PreparedRun;
+}
+
+function compile(session: Session, name: string, module: EngineModule): CompiledFunction {
+  const called = found(module.functions[name], 'function', name);
+  const { graph, inputs, outputs, update } = functionGraph(name, called, module.variables);
+  const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
+  const targets = update === undefined ? [] : [update];
+  const finished = passed(graph, new Set([...ends, ...targets]));
+  checkGraph(finished);
+  session.extend(finished);
+  return {
+    inputs: Object.keys(inputs),
+    outputs: Object.keys(outputs),
+    run: session.prepare(Object.values(inputs), Object.values(outputs), targets),
+  };
+}
+
+function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
+  const value = known.get(key) ?? make();
+  known.set(key, value);
+  return value;
+}
+
+/** Runs tasks in the order they come, each when the one before has settled. */
+function queue(): <T>(task: () => Promise<T>) => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return (task) => {
+    const result = last.then(task);
+    last = result.catch(() => undefined);
+    return result;
+  };
+}
+
+async function attempt<T>(doing: string, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (cause) {
+    throw engineError(cause, doing);
+  }
+}

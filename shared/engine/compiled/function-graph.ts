@@ -1,0 +1,144 @@
+/** From a function of a module to its graph: inputs, variables, results, and updates after all reads. */
+import type { ModuleFunction, TensorSpec, VariableSpec } from '../module.js';
+import { createBuilder } from './builder.js';
+import type { Builder } from './builder.js';
+import { parseRef } from './graph.js';
+import type { Graph, Value } from './graph.js';
+import { trace } from './tracing.js';
+import type { Tracer } from './tracing.js';
+
+export interface FunctionGraph {
+  readonly graph: Graph;
+  /** Placeholders, by input. */
+  readonly inputs: Values;
+  readonly outputs: Values;
+  /** The node that stores the updates, where there are any. */
+  readonly update?: string;
+}
+
+type Values = Readonly<Record<string, Value>>;
+
+/**
+ * Traces a function once. Its nodes' names start with `<name>/`.
+ *
+ * Updates are stored when all of them and all outputs have been computed, and only where `commit` isn't 0; so a run
+ * sees its variables as they were before, and a run that fails on the way leaves them alone.
+ */
+export function functionGraph(
+  name: string,
+  called: ModuleFunction,
+  variables: readonly VariableSpec[],
+): FunctionGraph {
+  const builder = createBuilder(`${name}/`);
+  const inputs = mapValues(called.inputs, (spec, input) => placeholder(builder, `inputs/${input}`, spec));
+  const handles = Object.fromEntries(
+    variables.map((variable) => [variable.name, variableHandle(builder, variable)]),
+  );
+  const { outputs, updates, commit } = trace(builder, (tracer) =>
+    traceBody(builder, tracer, called, inputs, handles),
+  );
+  const compiled = { graph: builder.graph, inputs, outputs };
+  if (Object.keys(updates).length === 0) return compiled;
+  const computed = [...Object.values(outputs), ...Object.values(updates)].map(nodeOf);
+  const barrier = runNothing(builder, 'computed', [...new Set(computed)]);
+  return { ...compiled, update: storeAll(builder, handles, updates, { barrier, commit }) };
+}
+
+/** A placeholder of an input's shape and type. */
+export function placeholder(builder: Builder, name: string, { shape, dtype }: TensorSpec): Value {
+  return builder.one('Placeholder', [], { dtype: { dtype }, shape: { shape } }, { name });
+}
+
+/** The variable of that name in the session, whichever graph refers to it. */
+export function variableHandle(builder: Builder, { name, shape }: VariableSpec): Value {
+  const attributes = { dtype: { dtype: 'float32' }, shape: { shape }, shared_name: { text: name } } as const;
+  return builder.one('VarHandleOp', [], attributes, { name: `variables/${name}` });
+}
+
+export function readVariable(builder: Builder, handle: Value): Value {
+  return builder.one('ReadVariableOp', [handle], { dtype: { dtype: 'float32' } });
+}
+
+/** The name of a node that stores a value. */
+export function storeVariable(
+  builder: Builder,
+  name: string,
+  [handle, value]: readonly [Value, Value],
+  controlInputs: readonly string[] = [],
+): string {
+  builder.add('AssignVariableOp', [handle, value], {}, { name, controlInputs });
+  return `${builder.prefix}${name}`;
+}
+
+/** The name of a node that runs once all others of a list have. */
+export function runNothing(builder: Builder, name: string, controlInputs: readonly string[]): string {
+  builder.add('NoOp', [], {}, { name, controlInputs });
+  return `${builder.prefix}${name}`;
+}
+
+interface TracedResult {
+  readonly outputs: Values;
+  readonly updates: Values;
+  readonly commit: Value | undefined;
+}
+
+function traceBody(
+  builder: Builder,
+  { toTensor, toValue }: Tracer,
+  called: ModuleFunction,
+  inputs: Values,
+  handles: Values,
+): TracedResult {
+  const result = called.body(
+    mapValues(inputs, (value) => toTensor(withoutUint8(builder, value))),
+    mapValues(handles, (handle) => toTensor(readVariable(builder, handle))),
+  );
+  return {
+    outputs: mapValues(result.outputs, (tensor, name) =>
+      builder.one('Identity', [toValue(tensor)], {}, { name: `outputs/${name}` }),
+    ),
+    updates: mapValues(result.updates ?? {}, toValue),
+    commit: result.commit && toValue(result.commit),
+  };
+}
+
+interface Condition {
+  /** The node after which updates may be stored. */
+  readonly barrier: string;
+  readonly commit: Value | undefined;
+}
+
+/** The name of the node that has all updates stored. */
+function storeAll(
+  builder: Builder,
+  handles: Values,
+  updates: Values,
+  { barrier, commit }: Condition,
+): string {
+  const committed =
+    commit && builder.one('NotEqual', [commit, builder.float(0)], {}, { controlInputs: [barrier] });
+  const stores = Object.entries(updates).map(([name, update]) => {
+    const handle = handles[name];
+    if (handle === undefined) throw new Error(`update of ${name}: wanted a variable of the module`);
+    const value = committed === undefined ? update : builder.add('Switch', [update, committed])[1];
+    const after = committed === undefined ? [barrier] : [];
+    return storeVariable(builder, `updates/${name}`, [handle, value ?? update], after);
+  });
+  return runNothing(builder, 'updated', stores);
+}
+
+// tfjs has no uint8.
+function withoutUint8(builder: Builder, value: Value): Value {
+  return value.dtype === 'uint8' ? builder.one('Cast', [value], { DstT: { dtype: 'int32' } }) : value;
+}
+
+function nodeOf({ ref }: Value): string {
+  return parseRef(ref).node;
+}
+
+function mapValues<A, B>(
+  values: Readonly<Record<string, A>>,
+  convert: (value: A, name: string) => B,
+): Record<string, B> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, convert(value, name)]));
+}

@@ -1,0 +1,1 @@
+export { createCompiledEngine } from './compiled-engine.js';

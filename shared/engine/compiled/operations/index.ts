@@ -1,0 +1,23 @@
+/** The table of TensorFlow's operations that graphs here may have. */
+import { elementwiseOperations } from './elementwise.js';
+import { linearOperations } from './linear.js';
+import type { Operation, Operations } from './operation.js';
+import { shapeOperations } from './shapes.js';
+import { stateOperations } from './state.js';
+
+export const OPERATIONS: Operations = {
+  ...elementwiseOperations,
+  ...shapeOperations,
+  ...linearOperations,
+  ...stateOperations,
+};
+
+/** @throws Error where the table lacks it. */
+export function operation(name: string): Operation {
+  const found = OPERATIONS[name];
+  if (found === undefined)
+    throw new Error(`operation ${name} is not in the table of shared/engine/compiled/operations`);
+  return found;
+}
+
+export type { Operation } from './operation.js';

@@ -1,0 +1,39 @@
+/** The graph that holds a module's variables: their start as zeros, their assignment, their reading. */
+import type { VariableSpec } from '../module.js';
+import { createBuilder } from './builder.js';
+import { placeholder, readVariable, runNothing, storeVariable, variableHandle } from './function-graph.js';
+import type { Graph, Value } from './graph.js';
+
+export interface VariableAccess {
+  readonly spec: VariableSpec;
+  readonly read: Value;
+  /** Takes the value that `assign` stores. */
+  readonly value: Value;
+  /** The node that stores it. */
+  readonly assign: string;
+}
+
+export interface VariableGraph {
+  readonly graph: Graph;
+  readonly variables: ReadonlyMap<string, VariableAccess>;
+  /** The node that makes every variable zeros. */
+  readonly initialise: string;
+}
+
+export function variableGraph(specs: readonly VariableSpec[]): VariableGraph {
+  const builder = createBuilder('module/');
+  const zero = builder.float(0);
+  const zeros: string[] = [];
+  const variables = new Map(
+    specs.map((spec) => {
+      const { name, shape } = spec;
+      const handle = variableHandle(builder, spec);
+      const filled = builder.one('Fill', [builder.integers(shape), zero]);
+      zeros.push(storeVariable(builder, `zeros/${name}`, [handle, filled]));
+      const value = placeholder(builder, `values/${name}`, { shape, dtype: 'float32' });
+      const assign = storeVariable(builder, `assign/${name}`, [handle, value]);
+      return [name, { spec, read: readVariable(builder, handle), value, assign }];
+    }),
+  );
+  return { graph: builder.graph, variables, initialise: runNothing(builder, 'initialise', zeros) };
+}

@@ -1,0 +1,19 @@
+/** That results don't depend on the process. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import test from 'ava';
+
+const PROGRAM = fileURLToPath(new URL('steps-process.ts', import.meta.url));
+
+async function hashOfRun(): Promise<string> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', PROGRAM]);
+  return stdout.trim();
+}
+
+test('two processes compute the same bytes', async (t) => {
+  const [one, two] = await Promise.all([hashOfRun(), hashOfRun()]);
+  t.regex(one, /^[0-9a-f]{64}$/);
+  t.is(one, two);
+});

@@ -1,0 +1,14 @@
+/** Golden tests of both engines: each must agree with the reference by itself. */
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { createCompiledEngine, createEagerEngine } from '../../shared/engine/index.js';
+import type { Engine } from '../../shared/engine/index.js';
+
+const engines = [await createEagerEngine(), await createCompiledEngine()];
+
+export function testOnEngines(
+  title: string,
+  body: (t: ExecutionContext, engine: Engine) => Promise<void>,
+): void {
+  for (const engine of engines) test(`${title} (${engine.build.name})`, (t) => body(t, engine));
+}
