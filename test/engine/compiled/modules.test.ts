@@ -189,6 +189,29 @@ for (const [title, architecture] of [
   });
 }
 
+test("an image's bytes depend neither on the batch's size nor on its place in it", async (t) => {
+  const sizes = [1, 2, 3, 5, 8];
+  const images = 30;
+  const loaded = await compiled.load(predictionModule(PLAIN, sizes));
+  await loaded.assign(parameters(PLAIN));
+  const size = PLAIN.imageSize ** 2 * PLAIN.inChannels;
+  const xT = gaussian(deriveKey(6n, 'x'), [], images * size);
+  const told = Float32Array.from({ length: images }, (_, i) => (i * 37) % 100);
+  const [alone, ...together] = await Promise.all(
+    sizes.map(async (n) => {
+      const results: Float32Array[] = [];
+      for (let i = 0; i + n <= images; i += n) {
+        const inputs = { xT: xT.slice(i * size, (i + n) * size), t: told.slice(i, i + n) };
+        const { modelOutput = new Float32Array() } = await loaded.run(`predict_${n}`, inputs);
+        for (let row = 0; row < n; row++) results.push(modelOutput.slice(row * size, (row + 1) * size));
+      }
+      return results;
+    }),
+  );
+  for (const rows of together) t.deepEqual(rows, alone?.slice(0, rows.length));
+  await loaded.dispose();
+});
+
 /** Two variables that swap, unless `commit` is 0. */
 const SWAP: EngineModule = {
   variables: ['a', 'b'].map((name) => ({ name, shape: [2] })),
@@ -282,6 +305,14 @@ test('what does not fit is refused by name', async (t) => {
   });
   await loaded.dispose();
   await t.throwsAsync(loaded.read(['a']), { code: 'FAILED_PRECONDITION' });
+});
+
+test('a profile names the operations and what they took', async (t) => {
+  const loaded = await compiled.load(SWAP);
+  const times = await loaded.profile('swap', { commit: Float32Array.of(1) });
+  t.true(times.some(({ op }) => op === 'AssignVariableOp'));
+  t.true(times.every(({ startMicroseconds, microseconds }) => startMicroseconds >= 0 && microseconds >= 0));
+  await loaded.dispose();
 });
 
 test('modules have variables of their own', async (t) => {

@@ -1,0 +1,78 @@
+/** The whole line on both stores: images, trainer, checkpoint, sampler, streamed images. */
+import { join } from 'node:path';
+
+import test from 'ava';
+
+import { readSettings } from '../../services/sampler/config.js';
+import { startSampler } from '../../services/sampler/start-sampler.js';
+import { connectSampler, serviceLog } from '../../shared/contract/index.js';
+import { decodeImage } from '../../shared/images/index.js';
+import { storeSettings } from '../../shared/store/index.js';
+import { GO_MISSING, startMinio } from '../minio-server.js';
+import { generate, generated } from '../sampler-service/sampler-fixture.js';
+import { JobState, makeFolders, openTrainer, settingsFor, tinyRecipe, train } from './trainer-fixture.js';
+
+const folders = await makeFolders();
+const minio = await startMinio();
+
+test.after.always(async () => {
+  await minio?.stop();
+  await folders.remove();
+});
+
+const STORES = {
+  'a folder': { IP_DIFFUSION_STORE: join(folders.root, 'store') },
+  MinIO: minio && {
+    IP_DIFFUSION_STORE: `s3://${minio.bucket}/pair`,
+    IP_DIFFUSION_S3_ENDPOINT: `http://${minio.endpoint}:${minio.port}`,
+    IP_DIFFUSION_S3_ACCESS_KEY: minio.accessKey,
+    IP_DIFFUSION_S3_SECRET_KEY: minio.secretKey,
+  },
+};
+
+for (const [name, environment] of Object.entries(STORES)) {
+  test(`what the trainer commits to ${name}, the sampler draws from, under the same contract`, async (t) => {
+    if (environment === undefined) {
+      t.log(GO_MISSING);
+      t.pass();
+      return;
+    }
+    const store = storeSettings(environment, '');
+    const trainer = await openTrainer(settingsFor(folders, store));
+    const recipe = tinyRecipe(folders.images, { name: 'pair' });
+    const job = await train(trainer.client, recipe);
+    t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
+    await trainer.stop();
+
+    const sampler = await startSampler(
+      { ...readSettings({ ...process.env, ...environment }), address: '127.0.0.1:0' },
+      serviceLog('test', 'silent'),
+    );
+    const client = connectSampler(`127.0.0.1:${sampler.port}`);
+    const { accepted, images, completed } = await generated(
+      generate(client, {
+        model: 'pair',
+        count: 3,
+        seed: 7n,
+        settings: {
+          sampler: 0,
+          timesteps: { $case: 'steps', value: 5 },
+          eta: undefined,
+          clipDenoised: undefined,
+        },
+      }),
+    );
+    client.close();
+    await sampler.stop();
+
+    t.is(accepted.checkpoint?.jobId, job.jobId);
+    t.is(accepted.checkpoint?.step, 4n);
+    t.is(accepted.checkpoint?.recipe?.inputPerturbation?.gamma, 0.1);
+    t.deepEqual(accepted.timesteps, [39, 29, 20, 10, 0]);
+    t.is(completed.images, 3);
+    t.deepEqual([...images.keys()], [0n, 1n, 2n]);
+    for (const bytes of images.values()) {
+      t.is((await decodeImage(bytes, { imageSize: 8, channels: 3 })).sourceWidth, 8);
+    }
+  });
+}
