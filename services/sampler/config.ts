@@ -43,7 +43,7 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
     engine: {
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
-      // The eager engine says nothing while it computes, and a pass of a large network takes long.
+      // An engine says nothing while it traces, and a step of a large network is long to trace.
       silenceTimeoutMs: integer('IP_DIFFUSION_ENGINE_SILENCE_MS', 300_000, 2000),
     },
     maxImages: integer('IP_DIFFUSION_SAMPLER_MAX_IMAGES', 4096),

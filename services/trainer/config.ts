@@ -59,7 +59,7 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     maxQueue: integer('IP_DIFFUSION_TRAINER_MAX_QUEUE', 16, 0),
     memoryBytes: totalmem(),
     engineEnvironment: engineEnvironment(env),
-    // The eager engine says nothing while it computes, and a pass of a large network takes long.
+    // An engine says nothing while it traces, and a step of a large network is long to trace.
     engineSilenceTimeoutMs: integer('IP_DIFFUSION_ENGINE_SILENCE_MS', 300_000, 2000),
     restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),
     restartDelayMs: integer('IP_DIFFUSION_ENGINE_RESTART_DELAY_MS', 1000),

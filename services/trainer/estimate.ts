@@ -12,14 +12,14 @@ import { networkCost } from './network-cost.js';
 
 const FLOAT_BYTES = 4;
 /**
- * Of the eager engine on one core. From a training step of 350 GFLOP that took 1,929 ms on two cores of an
- * AMD EPYC (Zen 5); another machine may be several times slower or faster.
+ * Of the engine on one core of an AMD EPYC (Zen 5), for a network in the middle: a large one reaches half as much again,
+ * demo-32 half of it. Another machine may be several times slower or faster.
  */
 const FLOPS_PER_CORE = 9e10;
 /** A backward pass costs two forward ones. */
 const PASSES_OF_A_STEP = 3;
-/** Bytes held for each value that convolutions read or write; from the 6.83 GB peak of that same run. */
-const BYTES_PER_ACTIVATION = 33;
+/** Bytes held for each value that convolutions read or write; from demo-32's peak of 1.07 GB in training. */
+const BYTES_PER_ACTIVATION = 12;
 /** Node, TensorFlow and its library. */
 const PROCESS_BYTES = 6e8;
 const IMAGES_IN_MEMORY_BYTES = 2 * 1024 ** 3;
