@@ -1,18 +1,9 @@
 /** The eager backend: every op runs at once on the native library. The oracle that other backends must equal. */
 import * as tf from '@tensorflow/tfjs-core';
 
-import { DiffusionError, invalidArgument, violation } from '../foundation/index.js';
-import type {
-  EngineArray,
-  EngineModule,
-  LoadedModule,
-  ModuleFunction,
-  TensorSpec,
-  Tensors,
-} from './module.js';
+import { checkAssigned, checkInputs, found } from './check-call.js';
+import type { EngineArray, EngineModule, LoadedModule, TensorSpec, Tensors, VariableSpec } from './module.js';
 import { engineError } from './native.js';
-
-const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
 const floatsOf = (tensor: tf.Tensor): Float32Array => Float32Array.from(tensor.dataSync());
 
@@ -22,9 +13,9 @@ export function loadEagerly(module: EngineModule): Promise<LoadedModule> {
 }
 
 function loadModule(module: EngineModule): LoadedModule {
-  const shapes = new Map(module.variables.map(({ name, shape }) => [name, shape]));
+  const specs = new Map(module.variables.map((spec) => [spec.name, spec]));
   const variables: Record<string, tf.Tensor> = {};
-  for (const [name, shape] of shapes) variables[name] = tf.keep(tf.zeros([...shape]));
+  for (const { name, shape } of specs.values()) variables[name] = tf.keep(tf.zeros([...shape]));
 
   function store(name: string, value: tf.Tensor): void {
     variables[name]?.dispose();
@@ -42,29 +33,22 @@ function loadModule(module: EngineModule): LoadedModule {
     for (const [name, value] of values) store(name, value);
   }
 
-  function shapeOf(name: string): readonly number[] {
-    const shape = shapes.get(name);
-    if (shape === undefined) throw new DiffusionError('NOT_FOUND', `the module has no variable ${name}`);
-    return shape;
-  }
+  const specOf = (name: string): VariableSpec => found(specs.get(name), 'variable', name);
 
   function assign(values: ReadonlyMap<string, Float32Array>): void {
-    const wrong = [...values]
-      .filter(([name, value]) => value.length !== sizeOf(shapeOf(name)))
-      .map(([name, value]) => violation(name, `${sizeOf(shapeOf(name))} values`, value.length));
-    if (wrong.length > 0) throw invalidArgument(wrong, 'VARIABLE_SIZE');
+    checkAssigned(values, specOf);
     // tfjs uploads at first use; until then it would see later changes of the caller's array.
-    for (const [name, value] of values) store(name, tf.keep(tf.tensor(value.slice(), [...shapeOf(name)])));
+    for (const [name, value] of values)
+      store(name, tf.keep(tf.tensor(value.slice(), [...specOf(name).shape])));
   }
 
   function read(names: readonly string[]): Map<string, Float32Array> {
-    names.forEach(shapeOf);
+    names.forEach(specOf);
     return new Map(names.map((name) => [name, floatsOf(variables[name] as tf.Tensor)]));
   }
 
   function run(name: string, arrays: Readonly<Record<string, EngineArray>>): Record<string, Float32Array> {
-    const called = module.functions[name];
-    if (called === undefined) throw new DiffusionError('NOT_FOUND', `the module has no function ${name}`);
+    const called = found(module.functions[name], 'function', name);
     checkInputs(called, arrays);
     return tf.tidy(() => {
       const inputs: Record<string, tf.Tensor> = {};
@@ -85,7 +69,7 @@ function loadModule(module: EngineModule): LoadedModule {
       tensor.dispose();
       Reflect.deleteProperty(variables, name);
     }
-    shapes.clear();
+    specs.clear();
   }
 
   return {
@@ -113,21 +97,6 @@ function tensorOf(array: EngineArray, { shape, dtype }: TensorSpec): tf.Tensor {
   // Copies, since tfjs uploads at first use and an update may outlive the call.
   const values = dtype === 'float32' ? Float32Array.from(array) : Int32Array.from(array);
   return tf.tensor(values, [...shape], dtype === 'float32' ? 'float32' : 'int32');
-}
-
-const ARRAY_TYPES = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
-
-function checkInputs({ inputs }: ModuleFunction, arrays: Readonly<Record<string, EngineArray>>): void {
-  const unknown = Object.keys(arrays)
-    .filter((name) => !Object.hasOwn(inputs, name))
-    .map((name) => violation(name, 'only the inputs that the function has', name));
-  const wrong = Object.entries(inputs).flatMap(([name, { shape, dtype }]) => {
-    const array = Object.hasOwn(arrays, name) ? arrays[name] : undefined;
-    if (array instanceof ARRAY_TYPES[dtype] && array.length === sizeOf(shape)) return [];
-    const got = array === undefined ? undefined : `${array.length} of ${array.constructor.name}`;
-    return [violation(name, `${sizeOf(shape)} values of ${dtype}`, got)];
-  });
-  if (unknown.length + wrong.length > 0) throw invalidArgument([...unknown, ...wrong], 'ENGINE_INPUT');
 }
 
 function checkUpdates(updates: Tensors, variables: Tensors): void {

@@ -1,1 +1,3 @@
 export { createCompiledEngine } from './compiled-engine.js';
+export type { CompiledEngine, CompiledModule } from './compiled-engine.js';
+export type { NodeTime } from './profile.js';

@@ -1,7 +1,8 @@
 /** Whether what a module is given fits what it declares. */
-import { DiffusionError, invalidArgument, violation } from '../../foundation/index.js';
-import type { EngineArray, ModuleFunction, VariableSpec } from '../module.js';
-import { sizeOf } from './graph.js';
+import { DiffusionError, invalidArgument, violation } from '../foundation/index.js';
+import type { EngineArray, ModuleFunction, VariableSpec } from './module.js';
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
 
 const ARRAY_TYPES = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
 
