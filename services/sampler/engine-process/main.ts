@@ -51,7 +51,8 @@ async function load({ store, source, batchSizes }: LoadMessage): Promise<LoadedM
   const size = at(batchSizes, 0);
   const xT = new Float32Array(size * config.imageSize ** 2 * config.inChannels);
   const y = config.numClasses === undefined ? {} : { y: new Int32Array(size) };
-  // The first pass is many times slower than the rest: nobody's image should wait for it.
+  // A size is traced by its first pass. The smallest shows that the weights work; tracing all would keep the first call
+  // waiting for sizes that it may never use.
   await loaded.run(`predict_${size}`, { xT, t: new Float32Array(size), ...y });
   return loaded;
 }

@@ -64,8 +64,8 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
       current.catch(() => {
         failed = true;
       });
-      // Not left to the background at once: the engine blocks the process, and a request that gets the event loop
-      // only between two steps may time out.
+      // Not left to the background at once: what a crash can lose stays within one interval, and a second copy of the
+      // tensors is held only while the store is in trouble.
       await Promise.race([current, trouble.promise]);
     },
     settled: () => current,

@@ -1,7 +1,5 @@
 /** A few images drawn from the largest average while training goes on: what the network can do by now. */
 
-import { setImmediate } from 'node:timers/promises';
-
 import type { LoadedModule } from '../../../shared/engine/index.js';
 import { deferred, type Deferred } from '../../../shared/foundation/index.js';
 import { imageGrid, toUint8 } from '../../../shared/images/index.js';
@@ -62,8 +60,6 @@ function inStep(loaded: LoadedModule, name: string, count: number): Predict {
   let waiting: Waiting[] = [];
   async function run(batch: readonly Waiting[]): Promise<void> {
     try {
-      // The engine blocks: messages of the service come through in between.
-      await setImmediate();
       const rows = batch.map(({ row }) => row);
       const output = await loaded.run(name, {
         xT: concatenated(rows.map(({ xT }) => xT)),

@@ -1,7 +1,5 @@
 /** One optimizer update: draws, passes through the network, and what is told of it. */
 
-import { setImmediate } from 'node:timers/promises';
-
 import type { Batch, BatchSource, DataPosition } from '../../../shared/dataset/index.js';
 import type { EngineArray, LoadedModule } from '../../../shared/engine/index.js';
 import { DiffusionError, seedPair } from '../../../shared/foundation/index.js';
@@ -57,8 +55,6 @@ export async function update(updater: Updater, step: number): Promise<Update> {
     const batch = await data.next();
     position = batch.position;
     const inputs = passInputs(updater, step, pass, batch, slice(draw, pass, batchSize));
-    // The engine blocks: messages of the service come through in between.
-    await setImmediate();
     const output = await loaded.run(...(passes === 1 ? trainStep(inputs, rates) : accumulate(inputs)));
     refuseNonFinite(output, step);
     outputs.push(output);
