@@ -1,12 +1,11 @@
 /** Compiles the addon of tfjs-node-gpu against the native library, and installs both into the package. */
-import { copyFile, mkdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { COMPILER_REMEDY, requireCompiler } from './compiler.js';
+import { compiledLibrary } from './compile.js';
 import type { SetupContext } from './context.js';
-import { fileSha256, filesUnder, keyOf } from './digests.js';
+import { fileSha256, filesUnder } from './digests.js';
 import type { NativeLibrary } from './native-library.js';
-import { publish, withScratch } from './publish.js';
 import { run } from './run.js';
 
 const PACKAGE = 'node_modules/@tensorflow/tfjs-node-gpu';
@@ -34,42 +33,16 @@ export async function provideAddon(context: SetupContext, library: NativeLibrary
 }
 
 async function cachedAddon(context: SetupContext, library: NativeLibrary): Promise<string> {
-  const sources = (await filesUnder(join(context.root, PACKAGE, 'binding'))).map(
-    (file) => `${PACKAGE}/binding/${file}`,
-  );
-  const machine = [process.platform, process.arch];
-  const key = await keyOf(
-    context.root,
-    [...sources, `${HEADERS}/package.json`],
-    [library.identity, ...machine, ...FLAGS],
-  );
-  const folder = join(context.cache, 'addon', key.slice(0, 16));
-  const compiled = join(folder, ADDON);
-  const isWhole = async (candidate: string) => {
-    const recorded = await readFile(join(candidate, 'sha256'), 'utf8').catch(() => undefined);
-    return (
-      recorded !== undefined && recorded === (await fileSha256(join(candidate, ADDON)).catch(() => undefined))
-    );
-  };
-  if (await isWhole(folder)) return compiled;
-  const compiler = await requireCompiler(context);
-  context.say("compiling TensorFlow's Node addon (about 15 s)");
-  await withScratch(context, async (scratch) => {
-    const finished = join(scratch, 'addon');
-    await mkdir(finished);
-    const inputs = sources.filter((file) => file.endsWith('.cc'));
-    const includes = ['-I', join(library.directory, 'include'), '-I', `${HEADERS}/include`];
-    const libraries = library.files.map((file) => join(library.directory, file));
-    const output = join(finished, ADDON);
-    await run(context, compiler, [...FLAGS, ...includes, ...inputs, ...libraries, '-o', output], {
-      env: { ...process.env, TMPDIR: scratch },
-      task: 'compiling the addon',
-      remedy: `the compiler must know C++17 and have its standard library; ${COMPILER_REMEDY}`,
-    });
-    await writeFile(join(finished, 'sha256'), await fileSha256(output));
-    await publish(finished, folder, isWhole);
+  const files = await filesUnder(join(context.root, PACKAGE, 'binding'));
+  return compiledLibrary(context, library, {
+    name: 'addon',
+    output: ADDON,
+    announcement: "compiling TensorFlow's Node addon (about 15 s)",
+    sources: [...files.map((file) => `${PACKAGE}/binding/${file}`), `${HEADERS}/package.json`],
+    includes: [`${HEADERS}/include`],
+    flags: FLAGS,
+    key: [],
   });
-  return compiled;
 }
 
 async function linkLibraries(folder: string, library: NativeLibrary): Promise<boolean> {
@@ -89,7 +62,7 @@ async function linkLibraries(folder: string, library: NativeLibrary): Promise<bo
 }
 
 /** Copies, since a link would make the loader look for the libraries beside the cached file. */
-async function installFile(from: string, to: string): Promise<boolean> {
+export async function installFile(from: string, to: string): Promise<boolean> {
   const [wanted, present] = await Promise.all([fileSha256(from), fileSha256(to).catch(() => undefined)]);
   if (wanted === present) return false;
   await mkdir(join(to, '..'), { recursive: true });

@@ -1,4 +1,5 @@
 /** Provides libtensorflow: downloaded through pip, checked, and unpacked into the cache; or a library of the user's own. */
+import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
@@ -25,7 +26,13 @@ const OWN_LIBRARY = 'IP_DIFFUSION_LIBTENSORFLOW';
 const OWN_LIBRARY_HINT = `or point ${OWN_LIBRARY} at a folder that holds libtensorflow_cc, libtensorflow_framework and include/`;
 
 // Of the wheel's 13,000 headers, only those that the C API includes, in whole folders.
-const HEADER_FOLDERS = ['tensorflow/c', 'tensorflow/core/platform', 'tsl/platform', 'xla/tsl/c'];
+const HEADER_FOLDERS = [
+  'tensorflow/c',
+  'tensorflow/core/common_runtime/next_pluggable_device/c',
+  'tensorflow/core/platform',
+  'tsl/platform',
+  'xla/tsl/c',
+];
 
 const UNPACK = `
 import sys, zipfile
@@ -61,7 +68,9 @@ export async function provideNativeLibrary(
 
 /** The unpacked build in the cache, downloaded first where it is missing or damaged. */
 export async function cachedLibrary(context: SetupContext, build: LibraryBuild): Promise<NativeLibrary> {
-  const name = `${LIBRARY_VERSION}-${build.name}-${build.sha256.slice(0, 12)}`;
+  // With what is taken of the wheel, so that a cache from before more was taken isn't mistaken for whole.
+  const taken = createHash('sha256').update(HEADER_FOLDERS.join('\n')).digest('hex').slice(0, 6);
+  const name = `${LIBRARY_VERSION}-${build.name}-${build.sha256.slice(0, 12)}-${taken}`;
   const directory = join(context.cache, 'libtensorflow', name);
   if (!(await isWhole(directory))) {
     await withScratch(context, async (scratch) => {

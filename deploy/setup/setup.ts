@@ -5,6 +5,7 @@ import { provideAddon } from './addon.js';
 import { provideBuild } from './build.js';
 import { cacheFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
+import { provideKernels } from './kernels.js';
 import { provideNativeLibrary } from './native-library.js';
 import type { LibraryVariant } from './native-library-builds.js';
 import { SetupProblem } from './problem.js';
@@ -32,6 +33,7 @@ try {
   const startedMs = performance.now();
   const library = await provideNativeLibrary(context, await chosenVariant());
   await provideAddon(context, library);
+  await provideKernels(context, library);
   await provideGeneratedCode(context);
   if (!options.has('--skip-build')) await provideBuild(context);
   if (options.has('--test-tools')) await prepareTestTools(context);

@@ -6,6 +6,8 @@ import { checkAssigned, checkInputs, found } from '../check-call.js';
 import { checkGraph } from './check.js';
 import { functionGraph } from './function-graph.js';
 import { parseRef } from './graph.js';
+import { withNativeConvolutions } from './native-convolutions.js';
+import { nativeKernels } from './native-kernels.js';
 import { passed } from './passes.js';
 import type { NodeTime } from './profile.js';
 import { openSession } from './session.js';
@@ -125,7 +127,9 @@ function compile(session: Session, name: string, module: EngineModule): Compiled
   const { graph, inputs, outputs, update } = functionGraph(name, called, module.variables);
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const targets = update === undefined ? [] : [update];
-  const finished = passed(graph, new Set([...ends, ...targets]));
+  const simplified = passed(graph, new Set([...ends, ...targets]));
+  const kernels = nativeKernels();
+  const finished = kernels === undefined ? simplified : withNativeConvolutions(simplified, kernels.lanes);
   checkGraph(finished);
   session.extend(finished);
   return {

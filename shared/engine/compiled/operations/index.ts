@@ -1,6 +1,7 @@
 /** The table of TensorFlow's operations that graphs here may have. */
 import { elementwiseOperations } from './elementwise.js';
 import { linearOperations } from './linear.js';
+import { nativeOperations } from './native.js';
 import type { Operation, Operations } from './operation.js';
 import { shapeOperations } from './shapes.js';
 import { stateOperations } from './state.js';
@@ -9,6 +10,7 @@ export const OPERATIONS: Operations = {
   ...elementwiseOperations,
   ...shapeOperations,
   ...linearOperations,
+  ...nativeOperations,
   ...stateOperations,
 };
 

@@ -1,0 +1,51 @@
+/** Compiles the engine's own kernels for this machine's processor, and puts them beside the native library. */
+import { join } from 'node:path';
+
+import { processorIdentity } from '../../shared/foundation/index.js';
+import { installFile } from './addon.js';
+import { compiledLibrary } from './compile.js';
+import type { SetupContext } from './context.js';
+import { filesUnder } from './digests.js';
+import type { NativeLibrary } from './native-library.js';
+import { SetupProblem } from './problem.js';
+import { writeWhole } from './stamp.js';
+
+const SOURCES = 'shared/engine/native-kernels';
+const FOLDER = 'node_modules/@tensorflow/tfjs-node-gpu/deps/lib';
+const OUTPUT = 'native-kernels.node';
+
+const FLAGS: readonly string[] = [
+  ...['-O3', '-std=c++17', '-fPIC', '-shared', '-pthread'],
+  // Every processor has its own: x86 vectors by -march, ARM's by -mcpu.
+  process.arch === 'x64' ? '-march=native' : '-mcpu=native',
+  process.platform === 'darwin' ? '-Wl,-rpath,@loader_path' : '-Wl,-rpath,$ORIGIN',
+];
+
+/**
+ * Installs the kernels and says for which processor they are. The engine does without them where this fails, so that
+ * it is told and nothing more.
+ */
+export async function provideKernels(context: SetupContext, library: NativeLibrary): Promise<void> {
+  const processor = processorIdentity();
+  try {
+    const compiled = await compiledLibrary(context, library, {
+      name: 'native-kernels',
+      output: OUTPUT,
+      announcement: "compiling the engine's kernels for this processor (about 10 s)",
+      sources: (await filesUnder(join(context.root, SOURCES)))
+        .filter((file) => /\.(?:cc|h)$/.test(file))
+        .map((file) => `${SOURCES}/${file}`),
+      includes: [],
+      flags: FLAGS,
+      key: [processor],
+    });
+    await installFile(compiled, join(context.root, FOLDER, OUTPUT));
+    await writeWhole(
+      join(context.root, FOLDER, 'native-kernels.json'),
+      JSON.stringify({ file: OUTPUT, processor }),
+    );
+  } catch (error) {
+    if (!(error instanceof SetupProblem)) throw error;
+    context.say(`the engine will run without its own kernels, and slower: ${error.message}`);
+  }
+}

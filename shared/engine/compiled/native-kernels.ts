@@ -1,0 +1,52 @@
+/** This project's own kernels, as operations of TensorFlow. Without them a graph runs on TensorFlow's alone. */
+import { existsSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { env } from 'node:process';
+
+import koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
+
+import { processorIdentity } from '../../foundation/index.js';
+import { tensorflowC } from './tensorflow-c.js';
+
+export interface NativeKernels {
+  /** Floats of a vector, to whose multiples the kernels' channel counts are restricted. */
+  readonly lanes: number;
+}
+
+/** Set to `off`, a process goes without. */
+const SWITCH = 'IP_DIFFUSION_NATIVE_KERNELS';
+
+// Kept, since koffi unloads a library that nobody refers to.
+let library: LibraryHandle | undefined;
+let registered: NativeKernels | undefined;
+let tried = false;
+
+/**
+ * Registers the kernels, once a process; undefined where set-up built none for this processor, or they are switched
+ * off.
+ */
+export function nativeKernels(): NativeKernels | undefined {
+  if (!tried) registered = register();
+  tried = true;
+  return registered;
+}
+
+function register(): NativeKernels | undefined {
+  if (env[SWITCH] === 'off') return undefined;
+  const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
+  const folder = join(dirname(manifest), 'deps', 'lib');
+  const description = join(folder, 'native-kernels.json');
+  if (!existsSync(description)) return undefined;
+  const { file, processor } = JSON.parse(readFileSync(description, 'utf8')) as {
+    readonly file: string;
+    readonly processor: string;
+  };
+  // They were compiled for one processor's instructions, and another may not have them.
+  if (processorIdentity() !== processor) return undefined;
+  tensorflowC();
+  library = koffi.load(join(folder, file));
+  const lanes = library.func('int registerKernels()')() as number;
+  return lanes === 0 ? undefined : { lanes };
+}
