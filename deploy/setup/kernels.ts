@@ -15,7 +15,7 @@ const FOLDER = 'node_modules/@tensorflow/tfjs-node-gpu/deps/lib';
 const OUTPUT = 'native-kernels.node';
 
 const FLAGS: readonly string[] = [
-  ...['-O3', '-std=c++17', '-fPIC', '-shared', '-pthread'],
+  ...['-O3', '-std=c++17', '-fPIC', '-shared', '-pthread', '-fno-math-errno'],
   // Every processor has its own: x86 vectors by -march, ARM's by -mcpu.
   process.arch === 'x64' ? '-march=native' : '-mcpu=native',
   process.platform === 'darwin' ? '-Wl,-rpath,@loader_path' : '-Wl,-rpath,$ORIGIN',

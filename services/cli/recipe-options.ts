@@ -5,8 +5,14 @@ import { resolve } from 'node:path';
 
 import { recipeToWire, type recipeWire } from '../../shared/contract/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
-import { PRESET_NAMES, resolveRecipe, VARIANTS, type PartialRecipe } from '../../shared/recipe/index.js';
-import { integer, oneOf, option, real, text, uint64, type Values } from './options.js';
+import {
+  PRECISIONS,
+  PRESET_NAMES,
+  resolveRecipe,
+  VARIANTS,
+  type PartialRecipe,
+} from '../../shared/recipe/index.js';
+import { flag, integer, oneOf, option, real, text, uint64, type Values } from './options.js';
 
 const MAX_STEPS = 1_000_000_000;
 
@@ -24,6 +30,8 @@ export const recipeOptions = {
   steps: option(integer(1, MAX_STEPS), 'updates in all'),
   batchSize: option(integer(1, 4096), 'images of one update'),
   seed: option(uint64, 'of every random number'),
+  precision: option(oneOf(PRECISIONS), 'what convolutions and matrix products multiply'),
+  gradientCheckpointing: flag('compute residual blocks again in the backward pass: less memory, more time'),
 };
 
 export type RecipeValues = Values<typeof recipeOptions>;
@@ -42,7 +50,8 @@ export async function recipeFromOptions(values: RecipeValues): Promise<recipeWir
 
 /** What the flags alone say: the changes of a resumed job. */
 export function fromFlags(values: RecipeValues): PartialRecipe {
-  const { preset, name, variant, gamma, images, imageSize, steps, batchSize, seed } = values;
+  const { preset, name, variant, gamma, images, imageSize, steps, batchSize, seed, precision } = values;
+  const gradientCheckpointing = values.gradientCheckpointing ? true : undefined;
   return overlay(
     {},
     {
@@ -54,7 +63,7 @@ export function fromFlags(values: RecipeValues): PartialRecipe {
         source: images === undefined ? undefined : { kind: 'folder', path: resolve(images) },
       },
       inputPerturbation: { gamma },
-      training: { steps, batchSize, seed: seed?.toString() },
+      training: { steps, batchSize, seed: seed?.toString(), precision, gradientCheckpointing },
     },
   );
 }

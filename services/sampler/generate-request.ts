@@ -1,8 +1,14 @@
 /** The door: a request to generate images, checked field by field. */
 
-import { imageFormats, samplers, type samplerWire, type samplingWire } from '../../shared/contract/index.js';
+import {
+  imageFormats,
+  precisions,
+  samplers,
+  type samplerWire,
+  type samplingWire,
+} from '../../shared/contract/index.js';
 import { invalidArgument, violation, type FieldViolation } from '../../shared/foundation/index.js';
-import { NAME_PATTERN } from '../../shared/recipe/index.js';
+import { NAME_PATTERN, PRECISIONS, type Precision } from '../../shared/recipe/index.js';
 import type { SamplerSettings } from '../../shared/sampler/index.js';
 
 const OUTPUT_FORMATS = ['png', 'webp', 'raw_float32'] as const;
@@ -19,6 +25,7 @@ export interface GenerateRequest {
   readonly seed: bigint;
   readonly firstIndex: number;
   readonly settings: SamplerSettings;
+  readonly precision: Precision;
   readonly format: OutputFormat;
   readonly previewEverySteps: number;
   /** Empty, one, or one an image. */
@@ -38,6 +45,7 @@ export function readGenerateRequest(wire: samplerWire.GenerateRequest, maxImages
   };
   const { count, emaRate, classes } = wire;
   const sampler = samplers.read(wire.settings?.sampler ?? 0) ?? 'ancestral';
+  const precision = precisions.read(wire.settings?.precision ?? 0) ?? 'float32';
   const format = imageFormats.read(wire.format) ?? 'png';
   const lastFirstIndex = BigInt(INDICES - count);
   demand(
@@ -54,6 +62,7 @@ export function readGenerateRequest(wire: samplerWire.GenerateRequest, maxImages
     wire.firstIndex,
   );
   demand(SAMPLERS.includes(sampler), 'settings.sampler', `one of ${SAMPLERS.join(', ')}`, sampler);
+  demand(PRECISIONS.includes(precision), 'settings.precision', `one of ${PRECISIONS.join(', ')}`, precision);
   demand(OUTPUT_FORMATS.includes(format), 'format', `one of ${OUTPUT_FORMATS.join(', ')}`, format);
   demand(
     [0, 1, count].includes(classes.length),
@@ -70,6 +79,7 @@ export function readGenerateRequest(wire: samplerWire.GenerateRequest, maxImages
     seed: wire.seed,
     firstIndex: Number(wire.firstIndex),
     settings: samplerSettings(sampler, wire.settings),
+    precision,
     format,
     previewEverySteps: wire.previewEverySteps,
     classes,

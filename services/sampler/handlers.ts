@@ -4,6 +4,7 @@ import {
   checkpointToWire,
   imageFormats,
   pageOf,
+  precisions,
   samplers,
   serverStream,
   unary,
@@ -135,7 +136,8 @@ export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.Sa
       const leave = admit(generation.series.count * generation.series.plan.steps);
       try {
         const { commit, manifest } = checkpoint;
-        const source = { commit, object: generation.weights, recipe: manifest.recipe };
+        const { weights: object, precision } = generation;
+        const source = { commit, object, recipe: manifest.recipe, precision };
         return { generation, lease: await models.acquire(source, signal), leave };
       } catch (error) {
         leave();
@@ -158,7 +160,7 @@ function contractOf({ manifest, manifestSha256 }: Checkpoint) {
   return checkpointToWire(manifest, manifestSha256);
 }
 
-function accepted({ checkpoint, emaRate, respacing, series }: Generation): GenerateEvent {
+function accepted({ checkpoint, emaRate, respacing, precision, series }: Generation): GenerateEvent {
   const { count, seed, firstIndex, plan, format, shape } = series;
   return {
     $case: 'accepted',
@@ -176,6 +178,7 @@ function accepted({ checkpoint, emaRate, respacing, series }: Generation): Gener
             : { $case: 'respacing', value: respacing },
         eta: plan.eta,
         clipDenoised: plan.clipDenoised,
+        precision: precisions.write(precision),
       },
       timesteps: [...plan.timestepMap].reverse(),
       format: imageFormats.write(format),

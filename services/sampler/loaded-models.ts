@@ -109,8 +109,8 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
 }
 
 /** Objects of a committed attempt never change, so their place tells them apart. */
-function keyOf({ commit: { job, step, attempt }, object }: WeightsSource): string {
-  return [job, step, attempt, object.name].join('/');
+function keyOf({ commit: { job, step, attempt }, object, precision }: WeightsSource): string {
+  return [job, step, attempt, object.name, precision].join('/');
 }
 
 async function closeEntry({ loading }: Entry): Promise<void> {

@@ -8,7 +8,7 @@ import {
   type FieldViolation,
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
-import { recipeBetas, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { recipeBetas, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
 import { samplerPlan, type SamplerPlan } from '../../shared/sampler/index.js';
 import type { GenerateRequest, OutputFormat } from './generate-request.js';
 import type { Checkpoint } from './model-catalogue.js';
@@ -34,6 +34,7 @@ export interface Generation {
   readonly weights: ManifestObject;
   /** As asked for, where it was asked as text. */
   readonly respacing: string | undefined;
+  readonly precision: Precision;
   readonly series: ImageSeries;
 }
 
@@ -56,6 +57,7 @@ export function resolveGeneration(request: GenerateRequest, checkpoint: Checkpoi
     emaRate,
     weights: weightsOf(checkpoint, emaRate),
     respacing: request.settings.respacing,
+    precision: request.precision,
     series: {
       count,
       seed,

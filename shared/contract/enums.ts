@@ -3,6 +3,7 @@
 import {
   LossType,
   MeanType,
+  Precision,
   TimestepSampler,
   Variant,
   VarianceType,
@@ -63,6 +64,11 @@ export const lossTypes = codec({
 export const timestepSamplers = codec({
   uniform: TimestepSampler.TIMESTEP_SAMPLER_UNIFORM,
   'loss-second-moment': TimestepSampler.TIMESTEP_SAMPLER_LOSS_SECOND_MOMENT,
+});
+
+export const precisions = codec({
+  float32: Precision.PRECISION_FLOAT32,
+  bfloat16: Precision.PRECISION_BFLOAT16,
 });
 
 export const samplers = codec({

@@ -7,7 +7,7 @@ export { checkpointToWire } from './checkpoint.js';
 export { callStream, callUnary, connectSampler, connectTrainer, whenReady } from './client.js';
 export type { CallLimits } from './client.js';
 export { durationFromMs, msFromDuration } from './durations.js';
-export { imageFormats, jobFailureReasons, jobStates, samplers } from './enums.js';
+export { imageFormats, jobFailureReasons, jobStates, precisions, samplers } from './enums.js';
 export type { EnumCodec } from './enums.js';
 export { serverStream, unary } from './handlers.js';
 export type { CallContext, HandlerOptions } from './handlers.js';

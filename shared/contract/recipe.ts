@@ -5,6 +5,7 @@ import {
   lossTypes,
   meanTypes,
   noiseScheduleNames,
+  precisions,
   timestepSamplers,
   variants,
   varianceTypes,
@@ -54,6 +55,8 @@ export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
       keepEverySteps: toNumber(training.keepEverySteps),
       sampleEverySteps: toNumber(training.sampleEverySteps),
       logEverySteps: toNumber(training.logEverySteps),
+      precision: precisions.read(training.precision),
+      gradientCheckpointing: training.gradientCheckpointing,
     },
   };
   return unchecked as PartialRecipe;
@@ -108,6 +111,7 @@ export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecip
       keepEverySteps: optional(training.keepEverySteps, BigInt),
       sampleEverySteps: optional(training.sampleEverySteps, BigInt),
       logEverySteps: optional(training.logEverySteps, BigInt),
+      precision: optional(training.precision, precisions.write) ?? 0,
     },
   };
 }

@@ -1,6 +1,7 @@
 /** The eager backend: every op runs at once on the native library. The oracle that other backends must equal. */
 import * as tf from '@tensorflow/tfjs-core';
 
+import { invalidArgument, violation } from '../foundation/index.js';
 import { checkAssigned, checkInputs, found } from './check-call.js';
 import type { EngineArray, EngineModule, LoadedModule, TensorSpec, Tensors, VariableSpec } from './module.js';
 import { engineError } from './native.js';
@@ -9,6 +10,10 @@ const floatsOf = (tensor: tf.Tensor): Float32Array => Float32Array.from(tensor.d
 
 /** Loads a module whose functions call tfjs's ops one by one. Needs the native backend to be registered. */
 export function loadEagerly(module: EngineModule): Promise<LoadedModule> {
+  if (module.precision === 'bfloat16') {
+    const wanted = 'float32 with the eager engine, which has no other';
+    return Promise.reject(invalidArgument([violation('precision', wanted, module.precision)]));
+  }
   return attempt('loading a module', () => loadModule(module));
 }
 

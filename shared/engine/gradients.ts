@@ -49,3 +49,19 @@ export function stopGradient(x: tf.Tensor): tf.Tensor {
   }));
   return blocked(x);
 }
+
+/** `tf.grads(f)(inputs, dy)` for use inside of another gradient. */
+export function gradientsWithin(
+  f: (...inputs: tf.Tensor[]) => tf.Tensor,
+  inputs: readonly tf.Tensor[],
+  dy: tf.Tensor,
+): tf.Tensor[] {
+  // tfjs forgets its record of the outer gradient when it is done with the inner one, and fails for want of it.
+  const { state } = tf.engine();
+  const outer = state.activeTape;
+  try {
+    return tf.grads(f)([...inputs], dy);
+  } finally {
+    state.activeTape = outer;
+  }
+}

@@ -1,14 +1,16 @@
 export * as tf from '@tensorflow/tfjs-core';
 export { createCompiledEngine } from './compiled/index.js';
 export { createEagerEngine } from './eager-engine.js';
-export { stopGradient, valueAndGradients } from './gradients.js';
+export { gradientsWithin, stopGradient, valueAndGradients } from './gradients.js';
 export type { LossAndGradients } from './gradients.js';
 export type {
+  AdamUpdates,
   Engine,
   EngineArray,
   EngineBuild,
   EngineDtype,
   EngineModule,
+  EnginePrecision,
   FunctionResult,
   LoadedModule,
   ModuleFunction,
@@ -16,4 +18,15 @@ export type {
   TensorSpec,
   VariableSpec,
 } from './module.js';
+export {
+  after,
+  composed,
+  nativeAttention,
+  nativeAttentionGradient,
+  nativeGroupNorm,
+  nativeGroupNormGradient,
+  nativeLanes,
+  nativeSumOfSquares,
+} from './native-operations.js';
+export type { AttentionOptions, GroupNormOptions } from './native-operations.js';
 export { statelessNormal, statelessUniform } from './random.js';

@@ -25,15 +25,45 @@ export interface ModuleFunction {
   body(inputs: Tensors, variables: Tensors): FunctionResult;
 }
 
+/** One parameter's update; all but the gradient are names of variables. */
+export interface AdamUpdate {
+  readonly parameter: string;
+  readonly m: string;
+  readonly v: string;
+  /** Moving averages of the parameter. */
+  readonly averages: readonly string[];
+  readonly gradient: Tensor;
+}
+
+/** AdamW by a kernel of the engine's own, which changes the variables where they lie. */
+export interface AdamUpdates {
+  readonly beta1: number;
+  readonly beta2: number;
+  readonly epsilon: number;
+  /**
+   * [3 + averages]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each average moves
+   * towards the new parameter.
+   */
+  readonly rates: Tensor;
+  readonly of: readonly AdamUpdate[];
+}
+
 export interface FunctionResult {
   readonly outputs: Tensors;
   /** New values of variables. */
   readonly updates?: Tensors;
+  /** Further updates, under the same conditions; only where `nativeLanes` is defined. */
+  readonly adam?: AdamUpdates;
   /** A scalar: the updates are stored unless it is 0. Absent, they always are. */
   readonly commit?: Tensor;
 }
 
+/** What convolutions and matrix products multiply; sums are float32 always. */
+export type EnginePrecision = 'float32' | 'bfloat16';
+
 export interface EngineModule {
+  /** float32 when absent. Only the compiled engine has another. */
+  readonly precision?: EnginePrecision;
   readonly variables: readonly VariableSpec[];
   readonly functions: Readonly<Record<string, ModuleFunction>>;
 }

@@ -1,6 +1,6 @@
 /** Self-attention over the pixels of a feature map. */
-import { tf } from '../engine/index.js';
-import type { Tensors } from '../engine/index.js';
+import { nativeAttention, nativeAttentionGradient, nativeLanes, tf } from '../engine/index.js';
+import type { AttentionOptions, Tensors } from '../engine/index.js';
 import { softmax } from './activations.js';
 import { groupNorm } from './group-norm.js';
 import { linear, parameter } from './layers.js';
@@ -31,15 +31,40 @@ export function attentionBlock(
   const offset = tf.reshape(parameter(parameters, `${name}.norm.bias`), [1, channels]);
   const normalised = tf.reshape(groupNorm(x, gain, offset), [images * pixels, channels]);
   const qkv = linear(parameters, `${name}.qkv`, normalised);
+  const lanes = nativeLanes();
+  const attended =
+    lanes !== undefined && pixels % lanes === 0 && headChannels % lanes === 0
+      ? attendNatively(tf.reshape(qkv, [images, pixels, 3 * channels]), { heads, partsFirst: newOrder })
+      : attendByHeads(qkv, [images, pixels, heads, headChannels], newOrder);
+  const projected = linear(parameters, `${name}.proj_out`, tf.reshape(attended, [images * pixels, channels]));
+  return tf.add(x, tf.reshape(projected, x.shape));
+}
+
+/** By the engine's own kernel, which has no gradient of its gradient. */
+function attendNatively(qkv: tf.Tensor, options: AttentionOptions): tf.Tensor {
+  const attention = tf.customGrad((x, save) => {
+    (save as (tensors: tf.Tensor[]) => void)([x as tf.Tensor]);
+    return {
+      value: nativeAttention(x as tf.Tensor, options),
+      gradFunc: (dy: tf.Tensor, [saved]: tf.Tensor[]) =>
+        nativeAttentionGradient(saved as tf.Tensor, dy, options),
+    };
+  });
+  return attention(qkv);
+}
+
+/** [N * pixels, 3 C] -> [N, pixels, heads, channels of a head]. */
+function attendByHeads(
+  qkv: tf.Tensor,
+  [images, pixels, heads, headChannels]: readonly [number, number, number, number],
+  newOrder: boolean,
+): tf.Tensor {
   // Either order becomes [qkv, N, heads, pixels, channels of a head].
   const split = newOrder
     ? tf.transpose(tf.reshape(qkv, [images, pixels, 3, heads, headChannels]), [2, 0, 3, 1, 4])
     : tf.transpose(tf.reshape(qkv, [images, pixels, heads, 3, headChannels]), [3, 0, 2, 1, 4]);
   const [q, k, v] = tf.unstack(split) as [tf.Tensor, tf.Tensor, tf.Tensor];
-
-  const attended = tf.transpose(attend(q, k, v), [0, 2, 1, 3]);
-  const projected = linear(parameters, `${name}.proj_out`, tf.reshape(attended, [images * pixels, channels]));
-  return tf.add(x, tf.reshape(projected, x.shape));
+  return tf.transpose(attend(q, k, v), [0, 2, 1, 3]);
 }
 
 /** softmax(q k^T / sqrt(channels)) v over [N, heads, pixels, channels of a head]. */

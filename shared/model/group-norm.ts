@@ -1,5 +1,6 @@
 /** Group norm as one op with a gradient of its own, over per-channel sums. */
-import { tf } from '../engine/index.js';
+import { nativeGroupNorm, nativeGroupNormGradient, nativeLanes, tf } from '../engine/index.js';
+import { silu } from './activations.js';
 import { NORM_GROUPS } from './config.js';
 
 const EPSILON = 1e-5;
@@ -14,8 +15,37 @@ type Save = (tensors: tf.Tensor[]) => void;
  * @param offset Of gain's shape.
  */
 export function groupNorm(x: tf.Tensor, gain: tf.Tensor, offset: tf.Tensor): tf.Tensor {
-  return normalise(x, gain, offset);
+  return hasKernel(x) ? NATIVE.plain(x, gain, offset) : normalise(x, gain, offset);
 }
+
+/** silu(groupNorm(x, gain, offset)). */
+export function groupNormSilu(x: tf.Tensor, gain: tf.Tensor, offset: tf.Tensor): tf.Tensor {
+  return hasKernel(x) ? NATIVE.silu(x, gain, offset) : silu(normalise(x, gain, offset));
+}
+
+function hasKernel(x: tf.Tensor): boolean {
+  const lanes = nativeLanes();
+  return lanes !== undefined && (x.shape[3] ?? 0) % lanes === 0;
+}
+
+/** By the engine's own kernel, which has no gradient of its gradient. */
+function native(silu: boolean): (...inputs: tf.Tensor[]) => tf.Tensor {
+  const options = { groups: NORM_GROUPS, silu };
+  return tf.customGrad((...args) => {
+    const [x, gain, offset] = args.slice(0, 3) as [tf.Tensor, tf.Tensor, tf.Tensor];
+    const [y, ...statistics] = nativeGroupNorm([x, gain, offset], options);
+    (args[3] as Save)([x, gain, offset, ...statistics]);
+    return {
+      value: y as tf.Tensor,
+      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
+        const inputs = saved as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+        return nativeGroupNormGradient([...inputs, dy], options);
+      },
+    };
+  });
+}
+
+const NATIVE = { plain: native(false), silu: native(true) };
 
 const normalise = tf.customGrad((...args) => {
   const [x, gain, offset] = args.slice(0, 3) as [tf.Tensor, tf.Tensor, tf.Tensor];

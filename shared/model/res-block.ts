@@ -1,9 +1,8 @@
 /** The residual block, which also resamples where the network is told to do it there. */
 import { statelessUniform, tf } from '../engine/index.js';
 import type { Tensors } from '../engine/index.js';
-import { silu } from './activations.js';
 import type { UNetConfig } from './config.js';
-import { groupNorm } from './group-norm.js';
+import { groupNormSilu } from './group-norm.js';
 import { conv, linear, parameter, resample } from './layers.js';
 import type { ResBlockLayer } from './plan.js';
 
@@ -29,23 +28,27 @@ export function resBlock(
   const { name, outChannels, resampling } = layer;
   const gain = norm(parameters, `${name}.in_layers.0.weight`);
   const offset = norm(parameters, `${name}.in_layers.0.bias`);
-  const activated = resample(silu(groupNorm(x, gain, offset)), resampling);
+  const activated = resample(groupNormSilu(x, gain, offset), resampling);
   const hidden = conv(parameters, `${name}.in_layers.2`, activated);
 
   const embedded = linear(parameters, `${name}.emb_layers.1`, activatedEmbedding);
   const outGain = norm(parameters, `${name}.out_layers.0.weight`);
   const outOffset = norm(parameters, `${name}.out_layers.0.bias`);
-  let normalised: tf.Tensor;
+  let activatedHidden: tf.Tensor;
   if (config.useScaleShiftNorm) {
     const [scale, shift] = tf.split(embedded, 2, 1) as [tf.Tensor, tf.Tensor];
     // (normalised * gain + offset) * (1 + scale) + shift, with the outer multiply-add folded into the inner one.
     const factor = tf.add(scale, 1);
-    normalised = groupNorm(hidden, tf.mul(outGain, factor), tf.add(tf.mul(outOffset, factor), shift));
+    activatedHidden = groupNormSilu(
+      hidden,
+      tf.mul(outGain, factor),
+      tf.add(tf.mul(outOffset, factor), shift),
+    );
   } else {
     const shifted = tf.add(hidden, tf.reshape(embedded, [-1, 1, 1, outChannels]));
-    normalised = groupNorm(shifted, outGain, outOffset);
+    activatedHidden = groupNormSilu(shifted, outGain, outOffset);
   }
-  const kept = dropOut(silu(normalised), config.dropout, layer.dropoutIndex, dropout);
+  const kept = dropOut(activatedHidden, config.dropout, layer.dropoutIndex, dropout);
   const residual = conv(parameters, `${name}.out_layers.3`, kept);
 
   const skipped = resample(x, resampling);

@@ -3,11 +3,12 @@ import { tf } from '../engine/index.js';
 import type { Tensors } from '../engine/index.js';
 import { silu } from './activations.js';
 import { attentionBlock } from './attention.js';
+import { recomputed } from './checkpointing.js';
 import type { UNetConfig } from './config.js';
-import { groupNorm } from './group-norm.js';
+import { groupNormSilu } from './group-norm.js';
 import { conv, linear, parameter, resample, stridedConv, timestepEmbedding } from './layers.js';
 import { unetPlan } from './plan.js';
-import type { Layer } from './plan.js';
+import type { Layer, ResBlockLayer } from './plan.js';
 import { resBlock } from './res-block.js';
 import type { Dropout } from './res-block.js';
 
@@ -16,6 +17,8 @@ export interface UNetOptions {
   readonly y?: tf.Tensor | undefined;
   /** Given in training only. */
   readonly dropout?: Dropout | undefined;
+  /** Keep of each residual block its inputs alone for the backward pass. */
+  readonly checkpointing?: boolean | undefined;
 }
 
 /**
@@ -32,7 +35,7 @@ export function unet(
   parameters: Tensors,
   x: tf.Tensor,
   t: tf.Tensor,
-  { y, dropout }: UNetOptions = {},
+  { y, dropout, checkpointing = false }: UNetOptions = {},
 ): tf.Tensor {
   if ((y === undefined) !== (config.numClasses === undefined)) {
     throw new Error('class labels go with a class-conditional network, and only with it');
@@ -45,7 +48,9 @@ export function unet(
       case 'conv':
         return conv(parameters, layer.name, h);
       case 'resblock':
-        return resBlock(layer, config, parameters, h, embedding, dropout);
+        return checkpointing
+          ? checkpointedBlock(layer, h)
+          : resBlock(layer, config, parameters, h, embedding, dropout);
       case 'attention':
         return attentionBlock(layer, parameters, h, config.useNewAttentionOrder);
       case 'resample': {
@@ -55,6 +60,14 @@ export function unet(
           : conv(parameters, `${layer.name}.conv`, resample(h, 'up'));
       }
     }
+  };
+  const checkpointedBlock = (layer: ResBlockLayer, h: tf.Tensor): tf.Tensor => {
+    const own = Object.entries(parameters).filter(([name]) => name.startsWith(`${layer.name}.`));
+    return recomputed(
+      (inputs) =>
+        resBlock(layer, config, inputs, inputs['h'] as tf.Tensor, inputs['embedding'] as tf.Tensor, dropout),
+      { h, embedding, ...Object.fromEntries(own) },
+    );
   };
   const applyAll = (layers: readonly Layer[], h: tf.Tensor): tf.Tensor =>
     layers.reduce((hidden, layer) => apply(layer, hidden), h);
@@ -70,7 +83,7 @@ export function unet(
 
   const gain = tf.reshape(parameter(parameters, 'out.0.weight'), [1, plan.headChannels]);
   const offset = tf.reshape(parameter(parameters, 'out.0.bias'), [1, plan.headChannels]);
-  return conv(parameters, 'out.2', silu(groupNorm(h, gain, offset)));
+  return conv(parameters, 'out.2', groupNormSilu(h, gain, offset));
 }
 
 // Every block activates the embedding first, so it is done once.

@@ -35,13 +35,11 @@ export interface AdamWState {
  * Source: arXiv 1711.05101, algorithm 2; PyTorch's torch.optim.AdamW.
  */
 export function adamW(
-  { learningRate, weightDecay, biasCorrection1, biasCorrection2 }: AdamWRates,
+  rates: AdamWRates,
   { beta1, beta2, epsilon }: AdamWConfig,
 ): (state: AdamWState, gradient: tf.Tensor) => AdamWState {
   // Once for all tensors: op by op, a scalar costs as much as a small tensor.
-  const shrink = tf.sub(1, tf.mul(learningRate, weightDecay));
-  const stepSize = tf.div(learningRate, biasCorrection1);
-  const rootScale = tf.rsqrt(biasCorrection2);
+  const [shrink, stepSize, rootScale] = adamScales(rates);
   const [share1, keep2, share2, floor] = [1 - beta1, beta2, 1 - beta2, epsilon].map((value) =>
     tf.scalar(value),
   ) as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
@@ -52,6 +50,20 @@ export function adamW(
     const change = tf.mul(tf.div(nextM, denominator), stepSize);
     return { parameter: tf.sub(tf.mul(parameter, shrink), change), m: nextM, v: nextV };
   };
+}
+
+/** What all tensors have in common: 1 - rate decay, rate / correction1, 1 / sqrt(correction2); scalars. */
+export function adamScales({
+  learningRate,
+  weightDecay,
+  biasCorrection1,
+  biasCorrection2,
+}: AdamWRates): [tf.Tensor, tf.Tensor, tf.Tensor] {
+  return [
+    tf.sub(1, tf.mul(learningRate, weightDecay)),
+    tf.div(learningRate, biasCorrection1),
+    tf.rsqrt(biasCorrection2),
+  ];
 }
 
 /** 1 - beta^updates, in float64: the share of a running mean that isn't its initial 0. */

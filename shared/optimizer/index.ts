@@ -1,4 +1,4 @@
-export { adamW, biasCorrection } from './adamw.js';
+export { adamScales, adamW, biasCorrection } from './adamw.js';
 export type { AdamWConfig, AdamWRates, AdamWState } from './adamw.js';
 export { emaDecay, updateEma } from './ema.js';
 export { learningRateAt } from './learning-rate.js';

@@ -1,10 +1,12 @@
 /** Norms over all tensors, and the check that a step may be applied. */
-import { tf } from '../engine/index.js';
+import { nativeLanes, nativeSumOfSquares, tf } from '../engine/index.js';
 import type { Tensors } from '../engine/index.js';
 
 /** The Euclidean norm of all tensors as one vector, a scalar. */
 export function globalNorm(tensors: Tensors): tf.Tensor {
-  const squares = Object.values(tensors).map((tensor) => tf.sum(tf.square(tensor)));
+  const sumOfSquares =
+    nativeLanes() === undefined ? (x: tf.Tensor) => tf.sum(tf.square(x)) : nativeSumOfSquares;
+  const squares = Object.values(tensors).map(sumOfSquares);
   return tf.sqrt(tf.sum(tf.stack(squares)));
 }
 

@@ -32,6 +32,8 @@ export const DEFAULTS = {
     keepEverySteps: 0,
     sampleEverySteps: 5000,
     logEverySteps: 10,
+    precision: 'float32',
+    gradientCheckpointing: false,
   },
 } satisfies PartialRecipe;
 

@@ -53,7 +53,8 @@ export function resolveRecipe(input: unknown, defaultName: string): TrainingReci
 
 /** A recipe as it was stored. @throws DiffusionError INVALID_ARGUMENT. */
 export function parseRecipe(stored: unknown): TrainingRecipe {
-  return parseFields(recipeSchema, stored);
+  // Checkpoints from before a field was there lack it; its default is what they were trained with.
+  return parseFields(recipeSchema, merge(DEFAULTS, asRecord(stored, '')));
 }
 
 /** Fields that a resumed job may change: none of them alters the model or what it was trained on. */

@@ -17,6 +17,10 @@ export const PRESET_NAMES = [
 ] as const;
 export type PresetName = (typeof PRESET_NAMES)[number];
 
+/** What convolutions and matrix products multiply. */
+export const PRECISIONS = ['float32', 'bfloat16'] as const;
+export type Precision = (typeof PRECISIONS)[number];
+
 export const NAME_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
 
 const MAX_STEPS = 1_000_000_000;
@@ -90,6 +94,8 @@ export const recipeSchema = section({
     keepEverySteps: integer(0, MAX_STEPS),
     sampleEverySteps: integer(0, MAX_STEPS),
     logEverySteps: integer(1, MAX_STEPS),
+    precision: oneOf(PRECISIONS),
+    gradientCheckpointing: flag,
   }),
 });
 

@@ -59,6 +59,7 @@ for (const [name, environment] of Object.entries(STORES)) {
           timesteps: { $case: 'steps', value: 5 },
           eta: undefined,
           clipDenoised: undefined,
+          precision: 0,
         },
       }),
     );

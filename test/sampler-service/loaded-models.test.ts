@@ -14,6 +14,7 @@ function source(step: number): WeightsSource {
     commit: { job: 'a-job', step, attempt: 1 },
     object: { name: 'weights.safetensors', size: 1, sha256: 'a'.repeat(64) },
     recipe,
+    precision: 'float32',
   };
 }
 

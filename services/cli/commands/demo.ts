@@ -104,6 +104,7 @@ function generateRequest({ model }: DemoPlan, count: number, steps: number): sam
       timesteps: { $case: 'steps', value: steps },
       eta: undefined,
       clipDenoised: undefined,
+      precision: 0,
     },
     format: imageFormats.write('png'),
     previewEverySteps: 0,

@@ -5,10 +5,12 @@ import { join } from 'node:path';
 import {
   imageFormats,
   msFromDuration,
+  precisions,
   samplers,
   type samplerWire,
   type samplingWire,
 } from '../../../shared/contract/index.js';
+import { PRECISIONS } from '../../../shared/recipe/index.js';
 import { command } from '../command.js';
 import { samplerAddress, withSampler } from '../connect.js';
 import { formatCount, formatDuration, formatNumber } from '../format.js';
@@ -39,6 +41,7 @@ const options = {
   format: option(oneOf(['png', 'webp']), 'of the files', { fallback: 'png' }),
   output: option(text('DIR'), 'takes the images and provenance.json', { fallback: 'samples' }),
   grid: option(text('FILE'), 'takes a picture of all images; grid.png in that folder where it is left out'),
+  precision: option(oneOf(PRECISIONS), 'what the network multiplies', { fallback: 'float32' }),
   previewEvery: option(integer(1, MAX_STEPS), 'also save what each image is heading for, every N steps'),
   address: samplerAddress,
 };
@@ -96,6 +99,7 @@ function requestOf(model: string, values: SampleValues): samplerWire.GenerateReq
       timesteps: timestepsOf(values),
       eta: values.eta,
       clipDenoised: undefined,
+      precision: precisions.write(values.precision),
     },
     format: imageFormats.write(format),
     previewEverySteps: previewEvery,

@@ -2,6 +2,7 @@
 
 import { createCompiledEngine, type LoadedModule } from '../../../shared/engine/index.js';
 import { at, connectToParent } from '../../../shared/foundation/index.js';
+import type { UNetConfig } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
 import { loadWeights } from './load-weights.js';
 import {
@@ -46,15 +47,24 @@ async function load({ store, source, batchSizes }: LoadMessage): Promise<LoadedM
   const weights = await loadWeights(store, source);
   const engine = await createCompiledEngine();
   const config = unetConfig(source.recipe);
-  const loaded = await engine.load(predictionModule(config, batchSizes));
+  const loaded = await engine.load(predictionModule(config, batchSizes, source.precision));
   await loaded.assign(weights);
-  const size = at(batchSizes, 0);
+  // A size is traced by its first pass. The smallest shows that the weights work; the others follow one by one, so that
+  // a pass that is asked for meanwhile waits for one of them at most.
+  await warmUp(loaded, config, at(batchSizes, 0));
+  void warmUpAll(loaded, config, batchSizes.slice(1));
+  return loaded;
+}
+
+async function warmUpAll(loaded: LoadedModule, config: UNetConfig, sizes: readonly number[]): Promise<void> {
+  // What goes wrong here goes wrong again in a pass that somebody waits for, and is told then.
+  for (const size of sizes) await warmUp(loaded, config, size).catch(() => undefined);
+}
+
+async function warmUp(loaded: LoadedModule, config: UNetConfig, size: number): Promise<void> {
   const xT = new Float32Array(size * config.imageSize ** 2 * config.inChannels);
   const y = config.numClasses === undefined ? {} : { y: new Int32Array(size) };
-  // A size is traced by its first pass. The smallest shows that the weights work; tracing all would keep the first call
-  // waiting for sizes that it may never use.
   await loaded.run(`predict_${size}`, { xT, t: new Float32Array(size), ...y });
-  return loaded;
 }
 
 async function predict({ size, xT, t, y }: PredictMessage): Promise<Float32Array> {

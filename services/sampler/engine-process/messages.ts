@@ -2,7 +2,7 @@
 
 import type { ManifestObject } from '../../../shared/checkpoint/index.js';
 import { DiffusionError, type ErrorCode } from '../../../shared/foundation/index.js';
-import type { TrainingRecipe } from '../../../shared/recipe/index.js';
+import type { Precision, TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { CommittedCheckpoint, StoreSettings } from '../../../shared/store/index.js';
 
 /** One set of weights: an object of a committed checkpoint, and the recipe that says what network it is for. */
@@ -10,6 +10,8 @@ export interface WeightsSource {
   readonly commit: Pick<CommittedCheckpoint, 'job' | 'step' | 'attempt'>;
   readonly object: ManifestObject;
   readonly recipe: TrainingRecipe;
+  /** In which the network is computed. */
+  readonly precision: Precision;
 }
 
 /** Read, verify and warm up the weights. The first message, sent once. */

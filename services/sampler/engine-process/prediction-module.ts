@@ -1,5 +1,5 @@
 /** The sampler's engine module: one network, at a ladder of batch sizes. */
-import type { EngineModule } from '../../../shared/engine/index.js';
+import type { EngineModule, EnginePrecision } from '../../../shared/engine/index.js';
 import { parameterSpecs, predictFunction } from '../../../shared/model/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 
@@ -8,8 +8,13 @@ import type { UNetConfig } from '../../../shared/model/index.js';
  * to be told it) and `y` [n] int32 where it has classes; output `modelOutput` [n, H, W, outChannels].
  * The variables are the network's parameters, under their own names.
  */
-export function predictionModule(architecture: UNetConfig, batchSizes: readonly number[]): EngineModule {
+export function predictionModule(
+  architecture: UNetConfig,
+  batchSizes: readonly number[],
+  precision: EnginePrecision = 'float32',
+): EngineModule {
   return {
+    precision,
     variables: parameterSpecs(architecture).map(({ name, engineShape }) => ({ name, shape: engineShape })),
     functions: Object.fromEntries(
       batchSizes.map((size) => [`predict_${size}`, predictFunction(architecture, size)]),

@@ -72,6 +72,8 @@ export async function openRun(
       optimizer,
       batchSize,
       accumulationSteps: passes,
+      precision: training.precision,
+      gradientCheckpointing: training.gradientCheckpointing,
       predictBatchSizes: training.sampleEverySteps > 0 ? [gridImages(recipe.dataset.imageSize)] : [],
     }),
   );

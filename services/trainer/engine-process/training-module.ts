@@ -2,6 +2,7 @@
 import { statelessNormal, tf } from '../../../shared/engine/index.js';
 import type {
   EngineModule,
+  EnginePrecision,
   ModuleFunction,
   Tensors,
   TensorSpec,
@@ -28,6 +29,8 @@ export interface TrainingModuleConfig extends TrainingStepConfig {
   readonly accumulationSteps: number;
   /** Batch sizes at which the network can be asked for a prediction. */
   readonly predictBatchSizes: readonly number[];
+  /** float32 when absent. */
+  readonly precision?: EnginePrecision;
 }
 
 /**
@@ -64,7 +67,11 @@ export function trainingModule(config: TrainingModuleConfig): EngineModule {
               applyAccumulated(config, variables, inputs as unknown as UpdateRates),
           },
         };
-  return { variables: variableSpecs(config), functions: { ...updating, ...predictions(config) } };
+  return {
+    precision: config.precision ?? 'float32',
+    variables: variableSpecs(config),
+    functions: { ...updating, ...predictions(config) },
+  };
 }
 
 /** The prediction with the weights, or with the average of a rate, of so many images. */

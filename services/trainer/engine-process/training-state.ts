@@ -76,12 +76,12 @@ export async function initialise(
   seed: bigint,
 ): Promise<void> {
   const initial = initialParameters(architecture, seed);
-  const values = new Map<string, Float32Array>();
-  for (const spec of parameterSpecs(architecture)) {
-    const value = toEngineLayout(spec, need(initial.get(spec.name), spec.name));
-    for (const prefix of [WEIGHTS, ...emaRates.map(emaPrefix)]) values.set(prefix + spec.name, value);
-  }
-  await loaded.assign(values);
+  const values = parameterSpecs(architecture).map(
+    (spec) => [spec.name, toEngineLayout(spec, need(initial.get(spec.name), spec.name))] as const,
+  );
+  // One set at a time: the engine holds a second copy of what it is being given.
+  for (const prefix of [WEIGHTS, ...emaRates.map(emaPrefix)])
+    await loaded.assign(new Map(values.map(([name, value]) => [prefix + name, value])));
 }
 
 /** Copies a run's tensors into the objects of a checkpoint; equal runs give equal bytes. */

@@ -1,12 +1,12 @@
 /** One training step in tensors, with its noise as an argument: loss, gradients, update. */
-import { tf, valueAndGradients } from '../../../shared/engine/index.js';
-import type { FunctionResult, Tensors } from '../../../shared/engine/index.js';
+import { nativeLanes, tf, valueAndGradients } from '../../../shared/engine/index.js';
+import type { AdamUpdates, FunctionResult, Tensors } from '../../../shared/engine/index.js';
 import { trainingLosses } from '../../../shared/loss/index.js';
 import type { Objective } from '../../../shared/loss/index.js';
 import { parametersOf, unet } from '../../../shared/model/index.js';
 import type { Dropout, UNetConfig } from '../../../shared/model/index.js';
 import { diffusionTables } from '../../../shared/noise/index.js';
-import { adamW, allFinite, globalNorm, updateEma } from '../../../shared/optimizer/index.js';
+import { adamScales, adamW, allFinite, globalNorm, updateEma } from '../../../shared/optimizer/index.js';
 import type { AdamWConfig } from '../../../shared/optimizer/index.js';
 
 export interface TrainingStepConfig {
@@ -18,6 +18,8 @@ export interface TrainingStepConfig {
   readonly rescaleTimesteps: boolean;
   readonly emaRates: readonly number[];
   readonly optimizer: AdamWConfig;
+  /** Keep less for the backward pass, and compute it again there. */
+  readonly gradientCheckpointing?: boolean;
 }
 
 /** Images with everything that is drawn for them. */
@@ -61,7 +63,7 @@ export const emaPrefix = (rate: number): string => `ema_${rate}/`;
  * Outputs: `loss` (weighted), `mse` and `vb` (means), `losses` [N] (unweighted), `inputNoiseVariance`.
  */
 export function lossAndGradients(config: TrainingStepConfig, variables: Tensors, batch: NoisyBatch) {
-  const { architecture, objective, betas, rescaleTimesteps } = config;
+  const { architecture, objective, betas, rescaleTimesteps, gradientCheckpointing } = config;
   const tables = diffusionTables(betas);
   const timestepScale = rescaleTimesteps ? 1000 / tables.timesteps : 1;
   const { lossWeights, dropout, ...noisy } = batch;
@@ -73,7 +75,11 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
         objective,
         network: (xT, t, y) => {
           const told = tf.mul(tf.cast(t, 'float32'), timestepScale);
-          return unet(architecture, parameters, xT, told, { y, dropout });
+          return unet(architecture, parameters, xT, told, {
+            y,
+            dropout,
+            checkpointing: gradientCheckpointing,
+          });
         },
       });
       return {
@@ -98,7 +104,23 @@ export function applyUpdate(
   gradients: Tensors,
   rates: UpdateRates,
   mustBeFinite: readonly tf.Tensor[] = [],
-): Required<FunctionResult> {
+): FunctionResult & { readonly updates: Tensors } {
+  const parameters = parametersOf(config.architecture, variables, WEIGHTS);
+  const gradNorm = globalNorm(gradients);
+  const finite = allFinite([gradNorm, ...mustBeFinite]);
+  const outputs = { gradNorm, paramNorm: globalNorm(parameters), finite };
+  return nativeLanes() === undefined
+    ? { outputs, updates: composedUpdates(config, variables, gradients, rates), commit: finite }
+    : { outputs, updates: {}, adam: adamUpdates(config, gradients, rates), commit: finite };
+}
+
+/** All variables' new values, from tfjs's ops. */
+function composedUpdates(
+  config: TrainingStepConfig,
+  variables: Tensors,
+  gradients: Tensors,
+  rates: UpdateRates,
+): Record<string, tf.Tensor> {
   const parameters = parametersOf(config.architecture, variables, WEIGHTS);
   const update = adamW(rates, config.optimizer);
   const emaWeights = tf.unstack(rates.emaWeights);
@@ -119,9 +141,26 @@ export function applyUpdate(
       );
     });
   }
-  const gradNorm = globalNorm(gradients);
-  const finite = allFinite([gradNorm, ...mustBeFinite]);
-  return { outputs: { gradNorm, paramNorm: globalNorm(parameters), finite }, updates, commit: finite };
+  return updates;
+}
+
+/** The same, for the engine's own kernel. */
+function adamUpdates(
+  { optimizer: { beta1, beta2, epsilon }, emaRates }: TrainingStepConfig,
+  gradients: Tensors,
+  rates: UpdateRates,
+): AdamUpdates {
+  return {
+    ...{ beta1, beta2, epsilon },
+    rates: tf.concat([tf.stack(adamScales(rates)), rates.emaWeights]),
+    of: Object.entries(gradients).map(([name, gradient]) => ({
+      parameter: `${WEIGHTS}${name}`,
+      m: `${ADAM_M}${name}`,
+      v: `${ADAM_V}${name}`,
+      averages: emaRates.map((rate) => `${emaPrefix(rate)}${name}`),
+      gradient,
+    })),
+  };
 }
 
 /** A whole update from one batch. */

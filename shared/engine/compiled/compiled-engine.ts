@@ -1,14 +1,16 @@
 /** The compiled engine: each function of a module is traced once and runs as one TensorFlow graph. */
 import { DiffusionError } from '../../foundation/index.js';
-import type { Engine, EngineArray, EngineModule, LoadedModule } from '../module.js';
+import type { Engine, EngineArray, EngineModule, EnginePrecision, LoadedModule } from '../module.js';
 import { engineError, loadNative } from '../native.js';
 import { checkAssigned, checkInputs, found } from '../check-call.js';
 import { checkGraph } from './check.js';
 import { functionGraph } from './function-graph.js';
+import { withBfloat16 } from './bfloat16.js';
 import { parseRef } from './graph.js';
+import type { Graph } from './graph.js';
 import { withNativeConvolutions } from './native-convolutions.js';
 import { nativeKernels } from './native-kernels.js';
-import { passed } from './passes.js';
+import { passed, withoutRepeats, withoutUnused } from './passes.js';
 import type { NodeTime } from './profile.js';
 import { openSession } from './session.js';
 import type { PreparedRun, Session } from './session.js';
@@ -127,9 +129,7 @@ function compile(session: Session, name: string, module: EngineModule): Compiled
   const { graph, inputs, outputs, update } = functionGraph(name, called, module.variables);
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const targets = update === undefined ? [] : [update];
-  const simplified = passed(graph, new Set([...ends, ...targets]));
-  const kernels = nativeKernels();
-  const finished = kernels === undefined ? simplified : withNativeConvolutions(simplified, kernels.lanes);
+  const finished = finish(graph, new Set([...ends, ...targets]), module.precision ?? 'float32');
   checkGraph(finished);
   session.extend(finished);
   return {
@@ -137,6 +137,16 @@ function compile(session: Session, name: string, module: EngineModule): Compiled
     outputs: Object.keys(outputs),
     run: session.prepare(Object.values(inputs), Object.values(outputs), targets),
   };
+}
+
+/** All passes: the general ones, then those for this machine and for the module's precision. */
+function finish(graph: Graph, kept: ReadonlySet<string>, precision: EnginePrecision): Graph {
+  const simplified = passed(graph, kept);
+  const kernels = nativeKernels();
+  const native = kernels === undefined ? simplified : withNativeConvolutions(simplified, kernels, precision);
+  return precision === 'float32'
+    ? native
+    : passed(withBfloat16(native), kept, [withoutRepeats, withoutUnused]);
 }
 
 function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {

@@ -6,6 +6,7 @@ import { operation } from './operations/index.js';
 
 const DATA_TYPES = {
   float32: DataType.DT_FLOAT,
+  bfloat16: DataType.DT_BFLOAT16,
   int32: DataType.DT_INT32,
   uint8: DataType.DT_UINT8,
   bool: DataType.DT_BOOL,
@@ -15,6 +16,8 @@ const DATA_TYPES = {
 
 const VALUE_FIELDS = {
   float32: 'floatVal',
+  // Only ever made by a cast.
+  bfloat16: 'floatVal',
   int32: 'intVal',
   uint8: 'intVal',
   bool: 'boolVal',

@@ -4,6 +4,8 @@ import { createBuilder } from './builder.js';
 import type { Builder } from './builder.js';
 import { parseRef } from './graph.js';
 import type { Graph, Value } from './graph.js';
+import { adamInPlace, tracedAdam } from './adam.js';
+import type { TracedAdam } from './adam.js';
 import { trace } from './tracing.js';
 import type { Tracer } from './tracing.js';
 
@@ -34,14 +36,19 @@ export function functionGraph(
   const handles = Object.fromEntries(
     variables.map((variable) => [variable.name, variableHandle(builder, variable)]),
   );
-  const { outputs, updates, commit } = trace(builder, (tracer) =>
+  const { outputs, updates, adam, commit } = trace(builder, (tracer) =>
     traceBody(builder, tracer, called, inputs, handles),
   );
   const compiled = { graph: builder.graph, inputs, outputs };
-  if (Object.keys(updates).length === 0) return compiled;
-  const computed = [...Object.values(outputs), ...Object.values(updates)].map(nodeOf);
-  const barrier = runNothing(builder, 'computed', [...new Set(computed)]);
-  return { ...compiled, update: storeAll(builder, handles, updates, { barrier, commit }) };
+  if (Object.keys(updates).length === 0 && adam === undefined) return compiled;
+  const computed = [outputs, updates].flatMap(Object.values<Value>).concat(adam?.awaited ?? []);
+  const barrier = runNothing(builder, 'computed', [...new Set(computed.map(nodeOf))]);
+  const condition = { barrier, commit };
+  const stored = [
+    ...storeAll(builder, handles, updates, condition),
+    ...(adam === undefined ? [] : adamInPlace(builder, adam, condition)),
+  ];
+  return { ...compiled, update: runNothing(builder, 'updated', stored) };
 }
 
 /** A placeholder of an input's shape and type. */
@@ -79,6 +86,7 @@ export function runNothing(builder: Builder, name: string, controlInputs: readon
 interface TracedResult {
   readonly outputs: Values;
   readonly updates: Values;
+  readonly adam: TracedAdam | undefined;
   readonly commit: Value | undefined;
 }
 
@@ -89,42 +97,44 @@ function traceBody(
   inputs: Values,
   handles: Values,
 ): TracedResult {
+  const read = mapValues(handles, (handle) => readVariable(builder, handle));
   const result = called.body(
     mapValues(inputs, (value) => toTensor(withoutUint8(builder, value))),
-    mapValues(handles, (handle) => toTensor(readVariable(builder, handle))),
+    mapValues(read, toTensor),
   );
   return {
     outputs: mapValues(result.outputs, (tensor, name) =>
       builder.one('Identity', [toValue(tensor)], {}, { name: `outputs/${name}` }),
     ),
     updates: mapValues(result.updates ?? {}, toValue),
+    adam: result.adam && tracedAdam(result.adam, read, toValue),
     commit: result.commit && toValue(result.commit),
   };
 }
 
-interface Condition {
+export interface Condition {
   /** The node after which updates may be stored. */
   readonly barrier: string;
   readonly commit: Value | undefined;
 }
 
-/** The name of the node that has all updates stored. */
+/** The names of the nodes that store updates. */
 function storeAll(
   builder: Builder,
   handles: Values,
   updates: Values,
   { barrier, commit }: Condition,
-): string {
+): string[] {
+  if (Object.keys(updates).length === 0) return [];
   const committed =
     commit && builder.one('NotEqual', [commit, builder.float(0)], {}, { controlInputs: [barrier] });
-  const stores = Object.entries(updates).map(([name, update]) => {
+  return Object.entries(updates).map(([name, update]) => {
     const handle = handles[name];
     if (handle === undefined) throw new Error(`update of ${name}: wanted a variable of the module`);
     const value = committed === undefined ? update : builder.add('Switch', [update, committed])[1];
     const after = committed === undefined ? [barrier] : [];
     return storeVariable(builder, `updates/${name}`, [handle, value ?? update], after);
   });
-  return runNothing(builder, 'updated', stores);
 }
 
 // tfjs has no uint8.

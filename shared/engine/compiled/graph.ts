@@ -1,6 +1,6 @@
 /** A TensorFlow graph as plain data. */
 
-export type Dtype = 'float32' | 'int32' | 'uint8' | 'bool' | 'resource';
+export type Dtype = 'float32' | 'bfloat16' | 'int32' | 'uint8' | 'bool' | 'resource';
 
 /** What a node gives out. A resource's shape is that of the variable behind it. */
 export interface Output {

@@ -1,16 +1,24 @@
 /** A pass: convolutions of 3x3 by this project's own kernels, which need fewer multiplications than TensorFlow's. */
 import { valueOf } from './graph.js';
+import type { EnginePrecision } from '../module.js';
 import type { Graph, Node, Value } from './graph.js';
+import type { NativeKernels } from './native-kernels.js';
 
 /**
  * Puts a kernel of `native-kernels/` in the place of each convolution that it can do: 3x3 pixels, stride 1, as many
- * pixels out as in, float32, and channel counts that are multiples of `lanes`.
+ * pixels out as in, and channel counts that are multiples of `lanes`.
  */
-export function withNativeConvolutions(graph: Graph, lanes: number): Graph {
+export function withNativeConvolutions(
+  graph: Graph,
+  { lanes, bfloat16 }: NativeKernels,
+  precision: EnginePrecision,
+): Graph {
+  // TensorFlow has bfloat16 on every processor.
+  if (precision === 'bfloat16' && !bfloat16) return graph;
   return new Map(
     [...graph].map(([name, node]) => {
       const inputs = node.inputs.map((ref) => valueOf(graph, ref));
-      return [name, isSuitable(node, inputs, lanes) ? nativeNode(node) : node];
+      return [name, isSuitable(node, inputs, lanes) ? nativeNode(node, precision) : node];
     }),
   );
 }
@@ -35,11 +43,16 @@ const NATIVE: Readonly<Record<string, Native>> = {
   },
 };
 
-function nativeNode(node: Node): Node {
+function nativeNode(node: Node, precision: EnginePrecision): Node {
   const native = NATIVE[node.op];
   if (native === undefined) return node;
   const inputs = native.inputs.map((index) => node.inputs[index] ?? '');
-  return { ...node, op: native.op, inputs, attributes: {} };
+  return {
+    ...node,
+    op: native.op,
+    inputs,
+    attributes: { low_precision: { bool: precision === 'bfloat16' } },
+  };
 }
 
 function isSuitable(node: Node, inputs: readonly Value[], lanes: number): boolean {

@@ -44,6 +44,8 @@ export function withoutRepeats(graph: Graph, kept: ReadonlySet<string>): Graph {
 /** Leaves out nodes whose result is one of their inputs: x * 1, x + 0, and moves that move nothing. */
 export function withoutIdle(graph: Graph, kept: ReadonlySet<string>): Graph {
   return replacing(graph, kept, (node, inputs) => {
+    // What waits for another node is there for the wait.
+    if (node.controlInputs.length > 0) return undefined;
     const [output] = node.outputs;
     const same = IDLE[node.op]?.(inputs);
     // What broadcasts isn't idle.

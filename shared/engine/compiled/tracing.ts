@@ -7,7 +7,8 @@ import type { ConstantValues, Dtype, Value } from './graph.js';
 import { KERNEL_RULES } from './kernels/index.js';
 import type { KernelRule } from './kernels/index.js';
 
-const BACKEND = 'graph';
+/** What tfjs calls the backend that traces. */
+export const TRACING_BACKEND = 'graph';
 
 /** The two ways between what a traced body handles and what the graph knows. */
 export interface Tracer {
@@ -26,7 +27,7 @@ export function trace<T>(graph: Builder, body: (tracer: Tracer) => T): T {
   const previous = tf.getBackend() as string | undefined;
   const outer = backend.graph;
   backend.graph = graph;
-  use(BACKEND);
+  use(TRACING_BACKEND);
   try {
     return scoped(() => body(backend));
   } catch (cause) {
@@ -133,15 +134,15 @@ class TracingBackend extends tf.KernelBackend implements Tracer {
 }
 
 function tracingBackend(): TracingBackend {
-  const known = tf.findBackend(BACKEND) as TracingBackend | null;
+  const known = tf.findBackend(TRACING_BACKEND) as TracingBackend | null;
   if (known !== null) return known;
   const backend = new TracingBackend();
   // Priority 0: never chosen by tfjs itself while another is there.
-  tf.registerBackend(BACKEND, () => backend, 0);
+  tf.registerBackend(TRACING_BACKEND, () => backend, 0);
   for (const [kernelName, rule] of Object.entries(KERNEL_RULES)) {
     tf.registerKernel({
       kernelName,
-      backendName: BACKEND,
+      backendName: TRACING_BACKEND,
       kernelFunc: ({ inputs, attrs }) => backend.call(rule, inputs, attrs ?? {}),
     });
   }

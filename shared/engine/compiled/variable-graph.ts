@@ -2,6 +2,7 @@
 import type { VariableSpec } from '../module.js';
 import { createBuilder } from './builder.js';
 import { placeholder, readVariable, runNothing, storeVariable, variableHandle } from './function-graph.js';
+import { parseRef } from './graph.js';
 import type { Graph, Value } from './graph.js';
 
 export interface VariableAccess {
@@ -28,7 +29,10 @@ export function variableGraph(specs: readonly VariableSpec[]): VariableGraph {
     specs.map((spec) => {
       const { name, shape } = spec;
       const handle = variableHandle(builder, spec);
-      const filled = builder.one('Fill', [builder.integers(shape), zero]);
+      // With an input of its own, or TensorFlow would make one tensor for all variables of a shape, and what is done to
+      // one of them in place would be done to all.
+      const options = { controlInputs: [parseRef(handle.ref).node] };
+      const filled = builder.one('Fill', [builder.integers(shape), zero], {}, options);
       zeros.push(storeVariable(builder, `zeros/${name}`, [handle, filled]));
       const value = placeholder(builder, `values/${name}`, { shape, dtype: 'float32' });
       const assign = storeVariable(builder, `assign/${name}`, [handle, value]);

@@ -1,43 +1,21 @@
 #include "conv3x3.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <memory>
 
 #include "gemm.h"
+#include "scratch.h"
 #include "thread-pool.h"
 #include "winograd.h"
 
 namespace {
 
-// Tiles that a thread takes through all stages at a time: their transforms stay in its cache.
-constexpr int kTiles = 48;
+// What the transforms of the tiles that a thread takes through all stages at a time may fill: its cache.
+constexpr int kBlockFloats = 256 << 10;
 constexpr int kGradientTiles = 96;
 // Into how many jobs the filter's gradient is divided, where there are enough tiles and channels.
 constexpr int kGradientJobs = 8;
 // How much their sums may take together: beyond the cache, fewer tiles' parts and more channels' groups are faster.
 constexpr long kGradientFloats = 2L << 20;
-
-struct Free {
-  void operator()(float* memory) const { std::free(memory); }
-};
-using Buffer = std::unique_ptr<float, Free>;
-
-Buffer allocate(long floats) {
-  const std::size_t bytes = (static_cast<std::size_t>(floats) * sizeof(float) + 63) / 64 * 64;
-  return Buffer(static_cast<float*>(std::aligned_alloc(64, bytes)));
-}
-
-// Reused from call to call: fresh pages would cost more than the transforms.
-float* scratch(int which, long floats) {
-  thread_local Buffer buffers[3];
-  thread_local long sizes[3] = {};
-  if (sizes[which] < floats) {
-    buffers[which] = allocate(floats);
-    sizes[which] = floats;
-  }
-  return buffers[which].get();
-}
 
 struct Tiling {
   int height, width, across, down;
@@ -55,32 +33,36 @@ struct Tiling {
   }
 };
 
-// The 4x4 pixels around a tile, all channels: consume(channel, transformed).
-template <typename Consume>
-inline void inputTile(const Tiling& tiling, int channels, const float* x, long tile, Consume consume) {
-  long image;
-  int row, column;
-  tiling.locate(tile, image, row, column);
-  const float* pixels[4][4];
-  for (int i = 0; i < 4; i++)
-    for (int j = 0; j < 4; j++) {
-      const int y = row + i - 1, at = column + j - 1;
-      const bool inside = y >= 0 && y < tiling.height && at >= 0 && at < tiling.width;
-      pixels[i][j] = inside ? x + ((image * tiling.height + y) * tiling.width + at) * channels : nullptr;
-    }
-  for (int c = 0; c < channels; c += kLanes) {
-    Vec d[4][4], v[4][4];
+// The 4x4 pixels around a tile.
+class InputTile {
+ public:
+  InputTile(const Tiling& tiling, int channels, const float* x, long tile) {
+    long image;
+    int row, column;
+    tiling.locate(tile, image, row, column);
+    for (int i = 0; i < 4; i++)
+      for (int j = 0; j < 4; j++) {
+        const int y = row + i - 1, at = column + j - 1;
+        const bool inside = y >= 0 && y < tiling.height && at >= 0 && at < tiling.width;
+        pixels_[i][j] = inside ? x + ((image * tiling.height + y) * tiling.width + at) * channels : nullptr;
+      }
+  }
+
+  void transform(int channel, Vec transformed[4][4]) const {
+    Vec d[4][4];
 #pragma GCC unroll 4
     for (int i = 0; i < 4; i++)
 #pragma GCC unroll 4
-      for (int j = 0; j < 4; j++) d[i][j] = pixels[i][j] ? load(pixels[i][j] + c) : Vec{};
-    transformInput(d, v);
-    consume(c, v);
+      for (int j = 0; j < 4; j++) d[i][j] = pixels_[i][j] ? load(pixels_[i][j] + channel) : Vec{};
+    transformInput(d, transformed);
   }
-}
 
-// The channels [from, from + width) of a matrix product's result.
-template <bool Accumulate>
+ private:
+  const float* pixels_[4][4];
+};
+
+// A matrix product in the pieces of `multiply`; depth is counted in words.
+template <typename Numbers, bool Accumulate>
 inline void multiplyPanels(int rows, int columns, int depth, const float* a, long aStep, long aRow, const float* b, long bPanel,
                            long bStep, float* c, long cRow) {
   for (int column = 0; column < columns; column += kPanel) {
@@ -88,52 +70,72 @@ inline void multiplyPanels(int rows, int columns, int depth, const float* a, lon
     for (int row = 0; row < rows; row += kRows) {
       const float* from = a + row * aRow;
       float* to = c + row * cRow + column;
-      if (columns - column >= kPanel) multiply<kPanelVectors, Accumulate>(depth, from, aStep, aRow, panel, bStep, to, cRow);
-      else multiply<1, Accumulate>(depth, from, aStep, aRow, panel, bStep, to, cRow);
+      if (columns - column >= kPanel) multiply<Numbers, kPanelVectors, Accumulate>(depth, from, aStep, aRow, panel, bStep, to, cRow);
+      else multiply<Numbers, 1, Accumulate>(depth, from, aStep, aRow, panel, bStep, to, cRow);
     }
   }
 }
 
-// u [16][panels of out][in][kPanel] from what gives the filter's nine vectors at (in, first of kLanes out).
-template <typename FilterAt>
-Buffer transformedFilter(int in, int out, FilterAt filterAt) {
-  const long panels = (out + kPanel - 1) / kPanel;
-  const long frequency = panels * in * kPanel;
+// kLanes x kLanes filters: of so many rows (a product's depth) and, in the lanes, columns.
+using FilterBlock = Vec[3][3][kLanes];
+
+// u [16][panels of columns][words of rows][kPanel] from what fills the block of filters that begins at (row, column).
+template <typename Numbers, typename Fill>
+Buffer transformedFilter(int rows, int columns, Fill fill) {
+  const long panels = (columns + kPanel - 1) / kPanel;
+  const long words = rows / Numbers::kDepth, frequency = panels * words * kPanel;
   Buffer u = allocate(kFrequencies * frequency);
   float* to = u.get();
-  parallelFor((in + 15) / 16, [=](int block) {
-    for (int i = 16 * block; i < std::min(in, 16 * block + 16); i++)
-      for (int o = 0; o < out; o += kLanes) {
-        Vec g[3][3], transformed[4][4];
-        filterAt(i, o, g);
-        transformFilter(g, transformed);
-        float* at = to + (o / kPanel * in + i) * kPanel + o % kPanel;
-        for (int f = 0; f < kFrequencies; f++) store(at + f * frequency, transformed[f / 4][f % 4]);
+  parallelFor(rows / kLanes, [=](int block) {
+    for (int column = 0; column < columns; column += kLanes) {
+      FilterBlock filters;
+      fill(block * kLanes, column, filters);
+      float* at = to + (1L * column / kPanel * words + block * kLanes / Numbers::kDepth) * kPanel + column % kPanel;
+      for (int row = 0; row < kLanes; row += Numbers::kDepth) {
+        Vec together[kFrequencies][Numbers::kDepth];
+        for (int each = 0; each < Numbers::kDepth; each++) {
+          Vec g[3][3], transformed[4][4];
+          for (int k = 0; k < 9; k++) g[k / 3][k % 3] = filters[k / 3][k % 3][row + each];
+          transformFilter(g, transformed);
+          for (int f = 0; f < kFrequencies; f++) together[f][each] = transformed[f / 4][f % 4];
+        }
+#pragma GCC unroll 16
+        for (int f = 0; f < kFrequencies; f++) store(at + row / Numbers::kDepth * kPanel + f * frequency, Numbers::pack(together[f]));
       }
+    }
   });
   return u;
 }
 
+template <typename Numbers>
 void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
   const Tiling tiling(conv.images, conv.height, conv.width);
-  const int in = conv.in, out = conv.out;
+  const int in = conv.in, out = conv.out, words = in / Numbers::kDepth;
   const long panels = (out + kPanel - 1) / kPanel;
-  const int blocks = static_cast<int>((tiling.count + kTiles - 1) / kTiles);
+  const int fitting = std::clamp(kBlockFloats / (kFrequencies * (in + out)) / kRows * kRows, 2 * kRows, 12 * kRows);
+  // Few tiles are divided too, so that all threads have some. No result depends on it.
+  const int quarter = static_cast<int>((tiling.count / 4 + kRows - 1) / kRows) * kRows;
+  const int blockTiles = std::clamp(quarter, kRows, fitting);
+  const int blocks = static_cast<int>((tiling.count + blockTiles - 1) / blockTiles);
   parallelFor(blocks, [&](int block) {
-    const long first = 1L * block * kTiles;
-    const int tiles = static_cast<int>(std::min<long>(kTiles, tiling.count - first));
+    const long first = 1L * block * blockTiles;
+    const int tiles = static_cast<int>(std::min<long>(blockTiles, tiling.count - first));
     const int rows = (tiles + kRows - 1) / kRows * kRows;
-    float* v = scratch(0, 1L * kFrequencies * kTiles * in);
-    float* m = scratch(1, 1L * kFrequencies * kTiles * out);
-    for (int tile = 0; tile < tiles; tile++)
-      inputTile(tiling, in, x, first + tile, [=](int c, const Vec transformed[4][4]) {
-        float* at = v + 1L * tile * in + c;
+    float* v = scratch(0, 1L * kFrequencies * blockTiles * words);
+    float* m = scratch(1, 1L * kFrequencies * blockTiles * out);
+    for (int tile = 0; tile < tiles; tile++) {
+      const InputTile pixels(tiling, in, x, first + tile);
+      for (int c = 0; c < in; c += kLanes) {
+        Vec transformed[4][4];
+        pixels.transform(c, transformed);
+        float* at = v + 1L * tile * words + c / Numbers::kDepth;
 #pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) store(at + 1L * f * kTiles * in, transformed[f / 4][f % 4]);
-      });
+        for (int f = 0; f < kFrequencies; f++) Numbers::storeNeighbours(at + 1L * f * blockTiles * words, transformed[f / 4][f % 4]);
+      }
+    }
     for (int f = 0; f < kFrequencies; f++)
-      multiplyPanels<false>(rows, out, in, v + 1L * f * kTiles * in, 1, in, u + f * panels * in * kPanel, 1L * in * kPanel, kPanel,
-                            m + 1L * f * kTiles * out, out);
+      multiplyPanels<Numbers, false>(rows, out, words, v + 1L * f * blockTiles * words, 1, words, u + f * panels * words * kPanel, words * kPanel, kPanel,
+                                     m + 1L * f * blockTiles * out, out);
     for (int tile = 0; tile < tiles; tile++) {
       long image;
       int row, column;
@@ -143,7 +145,7 @@ void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, co
       for (int c = 0; c < out; c += kLanes) {
         Vec products[4][4], result[2][2];
 #pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) products[f / 4][f % 4] = load(m + (1L * f * kTiles + tile) * out + c);
+        for (int f = 0; f < kFrequencies; f++) products[f / 4][f % 4] = load(m + (1L * f * blockTiles + tile) * out + c);
         transformOutput(products, result);
         const Vec offset = bias ? load(bias + c) : Vec{};
         store(to + c, result[0][0] + offset);
@@ -156,6 +158,7 @@ void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, co
 }
 
 // The sum of some tiles' products of input and output gradient, for some of the output's channels.
+template <typename Numbers>
 class FilterGradientPart {
  public:
   FilterGradientPart(const Conv3x3& conv, const Tiling& tiling, const float* x, const float* dy, int fromChannel, int channels)
@@ -168,43 +171,68 @@ class FilterGradientPart {
       for (int i = 0; i < conv_.in; i++) std::fill_n(u + f * rowSize + 1L * i * conv_.out, channels_, 0.0f);
     for (long first = firstTile; first < endTile; first += kGradientTiles) {
       const int tiles = static_cast<int>(std::min<long>(kGradientTiles, endTile - first));
-      for (int tile = 0; tile < tiles; tile++) {
-        transformTile(first + tile, tile);
-        transformGradient(first + tile, tile);
+      const int words = (tiles + Numbers::kDepth - 1) / Numbers::kDepth;
+      for (int word = 0; word < words; word++) {
+        transformTiles(first, tiles, word);
+        transformGradients(first, tiles, word);
       }
       for (int f = 0; f < kFrequencies; f++)
         for (int i = 0; i < conv_.in; i += kRows)
-          multiplyPanels<true>(kRows, channels_, tiles, v_ + f * vSize_ + 1L * (i - i % kLanes) * kGradientTiles + i % kLanes, kLanes, 1,
-                               m_ + f * mSize_, 1L * kGradientTiles * kPanel, kPanel, u + f * rowSize + 1L * i * conv_.out, conv_.out);
+          multiplyPanels<Numbers, true>(kRows, channels_, words, v_ + f * vSize_ + 1L * (i - i % kLanes) * kWords + i % kLanes, kLanes, 1,
+                                        m_ + f * mSize_, 1L * kWords * kPanel, kPanel, u + f * rowSize + 1L * i * conv_.out, conv_.out);
     }
   }
 
  private:
-  void transformTile(long tile, int row) {
-    inputTile(tiling_, conv_.in, x_, tile, [=](int c, const Vec transformed[4][4]) {
-      float* at = v_ + (1L * c * kGradientTiles + row * kLanes);
-#pragma GCC unroll 16
-      for (int f = 0; f < kFrequencies; f++) store(at + f * vSize_, transformed[f / 4][f % 4]);
-    });
+  static constexpr int kWords = kGradientTiles / Numbers::kDepth;
+
+  // The tiles of one word, for all channels; where there are no more tiles, zeros.
+  void transformTiles(long first, int tiles, int word) {
+    Vec none[4][4] = {};
+    const int tile = word * Numbers::kDepth;
+    const InputTile one(tiling_, conv_.in, x_, first + tile);
+    const InputTile other(tiling_, conv_.in, x_, first + std::min(tile + Numbers::kDepth, tiles) - 1);
+    for (int c = 0; c < conv_.in; c += kLanes) {
+      Vec transformed[2][4][4];
+      one.transform(c, transformed[0]);
+      if (Numbers::kDepth == 2) {
+        if (tile + 1 < tiles) other.transform(c, transformed[1]);
+        else std::copy(none[0], none[0] + 16, transformed[1][0]);
+      }
+      storeWords(transformed, v_ + (1L * c * kWords + word * kLanes), vSize_);
+    }
   }
 
-  void transformGradient(long tile, int at) {
+  void transformGradients(long first, int tiles, int word) {
+    for (int c = 0; c < channels_; c += kLanes) {
+      Vec products[2][4][4] = {};
+      for (int each = 0; each < Numbers::kDepth; each++) {
+        const int tile = word * Numbers::kDepth + each;
+        if (tile < tiles) outputGradient(first + tile, c, products[each]);
+      }
+      storeWords(products, m_ + (1L * (c / kPanel) * kWords + word) * kPanel + c % kPanel, mSize_);
+    }
+  }
+
+  static void storeWords(const Vec values[2][4][4], float* to, long frequency) {
+#pragma GCC unroll 16
+    for (int f = 0; f < kFrequencies; f++) {
+      const Vec together[2] = {values[0][f / 4][f % 4], values[Numbers::kDepth - 1][f / 4][f % 4]};
+      store(to + f * frequency, Numbers::pack(together));
+    }
+  }
+
+  void outputGradient(long tile, int c, Vec products[4][4]) const {
     long image;
     int row, column;
     tiling_.locate(tile, image, row, column);
-    const float* from = dy_ + ((image * conv_.height + row) * conv_.width + column) * conv_.out;
+    const float* from = dy_ + ((image * conv_.height + row) * conv_.width + column) * conv_.out + c;
     const float* under = from + 1L * conv_.width * conv_.out;
     const bool below = row + 1 < conv_.height, right = column + 1 < conv_.width;
-    for (int c = 0; c < channels_; c += kLanes) {
-      const Vec none{};
-      const Vec gradient[2][2] = {{load(from + c), right ? load(from + conv_.out + c) : none},
-                                  {below ? load(under + c) : none, below && right ? load(under + conv_.out + c) : none}};
-      Vec products[4][4];
-      transformOutputGradient(gradient, products);
-      float* to = m_ + (1L * (c / kPanel) * kGradientTiles + at) * kPanel + c % kPanel;
-#pragma GCC unroll 16
-      for (int f = 0; f < kFrequencies; f++) store(to + f * mSize_, products[f / 4][f % 4]);
-    }
+    const Vec none{};
+    const Vec gradient[2][2] = {{load(from), right ? load(from + conv_.out) : none},
+                                {below ? load(under) : none, below && right ? load(under + conv_.out) : none}};
+    transformOutputGradient(gradient, products);
   }
 
   const Conv3x3& conv_;
@@ -212,34 +240,39 @@ class FilterGradientPart {
   const float* x_;
   const float* dy_;
   const int channels_;
-  // v [16][in / kLanes][tiles][kLanes], m [16][panels][tiles][kPanel].
-  const long vSize_ = 1L * conv_.in * kGradientTiles;
-  const long mSize_ = 1L * (channels_ + kPanel - 1) / kPanel * kPanel * kGradientTiles;
+  // v [16][in / kLanes][words of tiles][kLanes], m [16][panels][words of tiles][kPanel].
+  const long vSize_ = 1L * conv_.in * kWords;
+  const long mSize_ = 1L * (channels_ + kPanel - 1) / kPanel * kPanel * kWords;
   float* const v_ = scratch(0, kFrequencies * vSize_);
   float* const m_ = scratch(1, kFrequencies * mSize_);
 };
 
-}  // namespace
-
-void convolve(const Conv3x3& conv, const float* x, const float* filter, const float* bias, float* y) {
+template <typename Numbers>
+void forward(const Conv3x3& conv, const float* x, const float* filter, const float* bias, float* y) {
   const long in = conv.in, out = conv.out;
-  const Buffer u = transformedFilter(conv.in, conv.out, [=](int i, int o, Vec g[3][3]) {
-    for (int k = 0; k < 9; k++) g[k / 3][k % 3] = load(filter + (k * in + i) * out + o);
+  const Buffer u = transformedFilter<Numbers>(conv.in, conv.out, [=](int i, int o, FilterBlock filters) {
+    for (int k = 0; k < 9; k++)
+      for (int row = 0; row < kLanes; row++) filters[k / 3][k % 3][row] = load(filter + (k * in + i + row) * out + o);
   });
-  convolveTransformed(conv, x, u.get(), bias, y);
+  convolveTransformed<Numbers>(conv, x, u.get(), bias, y);
 }
 
-void convolveInputGradient(const Conv3x3& conv, const float* dy, const float* filter, float* dx) {
+template <typename Numbers>
+void inputGradient(const Conv3x3& conv, const float* dy, const float* filter, float* dx) {
   const long in = conv.in, out = conv.out;
   // The same convolution with the filter turned by half a circle, from the outputs to the inputs.
-  const Buffer u = transformedFilter(conv.out, conv.in, [=](int o, int i, Vec g[3][3]) {
-    for (int k = 0; k < 9; k++)
-      for (int lane = 0; lane < kLanes; lane++) g[2 - k / 3][2 - k % 3][lane] = filter[(k * in + i + lane) * out + o];
+  const Buffer u = transformedFilter<Numbers>(conv.out, conv.in, [=](int o, int i, FilterBlock filters) {
+    for (int k = 0; k < 9; k++) {
+      Vec* turned = filters[2 - k / 3][2 - k % 3];
+      for (int row = 0; row < kLanes; row++) turned[row] = load(filter + (k * in + i + row) * out + o);
+      transpose(turned);
+    }
   });
-  convolveTransformed({conv.images, conv.height, conv.width, conv.out, conv.in}, dy, u.get(), nullptr, dx);
+  convolveTransformed<Numbers>({conv.images, conv.height, conv.width, conv.out, conv.in, conv.bfloat16}, dy, u.get(), nullptr, dx);
 }
 
-void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
+template <typename Numbers>
+void filterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
   const Tiling tiling(conv.images, conv.height, conv.width);
   const int in = conv.in, out = conv.out;
   const int panels = (out + kPanel - 1) / kPanel;
@@ -255,7 +288,7 @@ void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy
     const int part = job / groups, group = job % groups;
     const int fromChannel = panels * group / groups * kPanel;
     const int channels = std::min(out, panels * (group + 1) / groups * kPanel) - fromChannel;
-    FilterGradientPart(conv, tiling, x, dy, fromChannel, channels)
+    FilterGradientPart<Numbers>(conv, tiling, x, dy, fromChannel, channels)
         .sum(tiling.count * part / parts, tiling.count * (part + 1) / parts, u + part * kFrequencies * uSize + fromChannel);
   });
 
@@ -272,4 +305,24 @@ void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy
       for (int k = 0; k < 9; k++) store(dFilter + (1L * k * in + i) * out + o, g[k / 3][k % 3]);
     }
   });
+}
+
+}  // namespace
+
+#if defined(__AVX512BF16__)
+#define IN_NUMBERS_OF(conv, call) conv.bfloat16 ? call<Bfloat16> : call<Float32>
+#else
+#define IN_NUMBERS_OF(conv, call) call<Float32>
+#endif
+
+void convolve(const Conv3x3& conv, const float* x, const float* filter, const float* bias, float* y) {
+  (IN_NUMBERS_OF(conv, forward))(conv, x, filter, bias, y);
+}
+
+void convolveInputGradient(const Conv3x3& conv, const float* dy, const float* filter, float* dx) {
+  (IN_NUMBERS_OF(conv, inputGradient))(conv, dy, filter, dx);
+}
+
+void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
+  (IN_NUMBERS_OF(conv, filterGradient))(conv, x, dy, dFilter);
 }

@@ -4,6 +4,8 @@
 
 struct Conv3x3 {
   int images, height, width, in, out;
+  // Products of bfloat16, summed in float32, where the processor has them; else of float32.
+  bool bfloat16 = false;
 };
 
 // y [images, height, width, out]; bias [out] or null.

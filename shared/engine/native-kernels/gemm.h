@@ -1,16 +1,16 @@
 // A small matrix product that stays in registers, from which the kernels build theirs.
 #pragma once
 
-#include "simd.h"
+#include "numbers.h"
 
 // Sums that fill the registers of the processor and leave a few for what is multiplied.
 constexpr int kRows = kLanes == 4 ? 4 : 8;
 constexpr int kPanelVectors = 2;
 constexpr int kPanel = kPanelVectors * kLanes;
 
-// C[r][v] (+)= sum over k of A[k * aStep + r * aRow] * B[k * bStep + v], r < kRows, v < Vectors * kLanes, in the
+// C[r][v] (+)= sum over k, a word of factors each, of A[k * aStep + r * aRow] * B[k * bStep + v], r < kRows, v < Vectors * kLanes, in the
 // order of k: a result doesn't depend on what is computed beside it.
-template <int Vectors, bool Accumulate>
+template <typename Numbers, int Vectors, bool Accumulate>
 inline void multiply(int depth, const float* a, long aStep, long aRow, const float* b, long bStep, float* c, long cRow) {
   Vec sum[kRows][Vectors];
 #pragma GCC unroll 8
@@ -23,9 +23,9 @@ inline void multiply(int depth, const float* a, long aStep, long aRow, const flo
     for (int v = 0; v < Vectors; v++) values[v] = load(b + k * bStep + v * kLanes);
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) {
-      const float scale = a[k * aStep + r * aRow];
+      const float factor = a[k * aStep + r * aRow];
 #pragma GCC unroll 4
-      for (int v = 0; v < Vectors; v++) sum[r][v] += scale * values[v];
+      for (int v = 0; v < Vectors; v++) sum[r][v] = Numbers::multiplyAdd(sum[r][v], factor, values[v]);
     }
   }
 #pragma GCC unroll 8

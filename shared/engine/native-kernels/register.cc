@@ -8,8 +8,11 @@
 #include <initializer_list>
 #include <string>
 
+#include "adam.h"
+#include "attention.h"
 #include "conv3x3.h"
-#include "simd.h"
+#include "group-norm.h"
+#include "numbers.h"
 
 namespace {
 
@@ -29,6 +32,7 @@ class Call {
     TF_Tensor* tensor;
     const float* data;
     int size(int axis) const { return static_cast<int>(TF_Dim(tensor, axis)); }
+    long elements() const { return TF_TensorElementCount(tensor); }
   };
 
   Input input(int index) {
@@ -51,40 +55,143 @@ class Call {
 
   TF_OpKernelContext* context_;
   TF_Status* status_;
-  std::array<TF_Tensor*, 12> tensors_{};
+  std::array<TF_Tensor*, 16> tensors_{};
   int held_ = 0;
 };
 
+// What a node says beside its inputs; each operation uses some of it.
+struct Attributes {
+  // Groups of a group norm, heads of an attention, averages beside Adam's variables.
+  int count = 0;
+  bool partsFirst = false;
+  bool bfloat16 = false;
+  float beta1 = 0, beta2 = 0, epsilon = 0;
+};
+
 template <bool biased>
-void conv3x3(Call& call) {
+void conv3x3(Call& call, const Attributes& attributes) {
   const auto x = call.input(0), filter = call.input(1);
   const auto bias = biased ? call.input(2) : Call::Input{nullptr, nullptr};
   if (!call.ok()) return;
-  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), filter.size(3)};
+  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), filter.size(3), attributes.bfloat16};
   float* y = call.output(0, {conv.images, conv.height, conv.width, conv.out});
   if (call.ok()) convolve(conv, x.data, filter.data, bias.data, y);
 }
 
-void conv3x3InputGradient(Call& call) {
+void conv3x3InputGradient(Call& call, const Attributes& attributes) {
   const auto filter = call.input(0), dy = call.input(1);
   if (!call.ok()) return;
-  const Conv3x3 conv{dy.size(0), dy.size(1), dy.size(2), filter.size(2), filter.size(3)};
+  const Conv3x3 conv{dy.size(0), dy.size(1), dy.size(2), filter.size(2), filter.size(3), attributes.bfloat16};
   float* dx = call.output(0, {conv.images, conv.height, conv.width, conv.in});
   if (call.ok()) convolveInputGradient(conv, dy.data, filter.data, dx);
 }
 
-void conv3x3FilterGradient(Call& call) {
+void conv3x3FilterGradient(Call& call, const Attributes& attributes) {
   const auto x = call.input(0), dy = call.input(1);
   if (!call.ok()) return;
-  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), dy.size(3)};
+  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), dy.size(3), attributes.bfloat16};
   float* dFilter = call.output(0, {3, 3, conv.in, conv.out});
   if (call.ok()) convolveFilterGradient(conv, x.data, dy.data, dFilter);
 }
 
-template <void (*compute)(Call&)>
-void computeKernel(void*, TF_OpKernelContext* context) {
+// Writes into its inputs, which are variables as they were read: TensorFlow gives those without a copy. The graph sees
+// to it that nobody reads them any more, or not yet.
+void adamInPlace(Call& call, const Attributes& attributes) {
+  const auto commit = call.input(0), rates = call.input(1), gradient = call.input(2), parameter = call.input(3), m = call.input(4),
+             v = call.input(5);
+  std::array<float*, 8> averages{};
+  for (int i = 0; i < attributes.count && call.ok(); i++) averages[i] = const_cast<float*>(call.input(6 + i).data);
+  if (!call.ok() || commit.data[0] == 0) return;
+  adam({attributes.beta1, attributes.beta2, attributes.epsilon, rates.data[0], rates.data[1], rates.data[2]}, gradient.elements(),
+       gradient.data, const_cast<float*>(parameter.data), const_cast<float*>(m.data), const_cast<float*>(v.data), attributes.count,
+       averages.data(), rates.data + 3);
+}
+
+void squares(Call& call, const Attributes&) {
+  const auto x = call.input(0);
+  if (!call.ok()) return;
+  float* sum = call.output(0, {});
+  if (call.ok()) *sum = sumOfSquares(x.data, x.elements());
+}
+
+GroupNorm groupNormOf(const Call::Input& x, const Call::Input& gain, const Attributes& attributes, bool silu) {
+  const int channels = x.size(3);
+  return {x.size(0), x.size(1) * x.size(2), channels, attributes.count, gain.size(0) != 1 || x.size(0) == 1, silu};
+}
+
+template <bool silu>
+void groupNorm(Call& call, const Attributes& attributes) {
+  const auto x = call.input(0), gain = call.input(1), offset = call.input(2);
+  if (!call.ok()) return;
+  const GroupNorm norm = groupNormOf(x, gain, attributes, silu);
+  float* y = call.output(0, {x.size(0), x.size(1), x.size(2), x.size(3)});
+  float* mean = call.output(1, {norm.images, norm.groups});
+  float* rstd = call.output(2, {norm.images, norm.groups});
+  if (call.ok()) normalise(norm, x.data, gain.data, offset.data, y, mean, rstd);
+}
+
+template <bool silu>
+void groupNormGradient(Call& call, const Attributes& attributes) {
+  const auto x = call.input(0), gain = call.input(1), offset = call.input(2), mean = call.input(3), rstd = call.input(4), dy = call.input(5);
+  if (!call.ok()) return;
+  const GroupNorm norm = groupNormOf(x, gain, attributes, silu);
+  float* dx = call.output(0, {x.size(0), x.size(1), x.size(2), x.size(3)});
+  float* dGain = call.output(1, {gain.size(0), gain.size(1)});
+  float* dOffset = call.output(2, {gain.size(0), gain.size(1)});
+  if (call.ok()) normaliseGradient(norm, x.data, gain.data, offset.data, mean.data, rstd.data, dy.data, dx, dGain, dOffset);
+}
+
+Attention attentionOf(const Call::Input& qkv, const Attributes& attributes) {
+  return {qkv.size(0), qkv.size(1), attributes.count, qkv.size(2) / 3 / attributes.count, attributes.partsFirst};
+}
+
+void attention(Call& call, const Attributes& attributes) {
+  const auto qkv = call.input(0);
+  if (!call.ok()) return;
+  float* y = call.output(0, {qkv.size(0), qkv.size(1), qkv.size(2) / 3});
+  if (call.ok()) attend(attentionOf(qkv, attributes), qkv.data, y);
+}
+
+void attentionGradient(Call& call, const Attributes& attributes) {
+  const auto qkv = call.input(0), dy = call.input(1);
+  if (!call.ok()) return;
+  float* dQkv = call.output(0, {qkv.size(0), qkv.size(1), qkv.size(2)});
+  if (call.ok()) attendGradient(attentionOf(qkv, attributes), qkv.data, dy.data, dQkv);
+}
+
+bool has(TF_OpKernelConstruction* construction, const char* name, TF_Status* status) {
+  return TF_OpKernelConstruction_HasAttr(construction, name, status);
+}
+
+void readFlag(TF_OpKernelConstruction* construction, const char* name, bool& flag, TF_Status* status) {
+  if (!has(construction, name, status)) return;
+  TF_Bool value = 0;
+  TF_OpKernelConstruction_GetAttrBool(construction, name, &value, status);
+  flag = value != 0;
+}
+
+void* readAttributes(TF_OpKernelConstruction* construction) {
+  auto* attributes = new Attributes;
+  TF_Status* status = TF_NewStatus();
+  if (has(construction, "count", status)) TF_OpKernelConstruction_GetAttrInt32(construction, "count", &attributes->count, status);
+  readFlag(construction, "parts_first", attributes->partsFirst, status);
+  readFlag(construction, "low_precision", attributes->bfloat16, status);
+  if (has(construction, "beta1", status)) {
+    TF_OpKernelConstruction_GetAttrFloat(construction, "beta1", &attributes->beta1, status);
+    TF_OpKernelConstruction_GetAttrFloat(construction, "beta2", &attributes->beta2, status);
+    TF_OpKernelConstruction_GetAttrFloat(construction, "epsilon", &attributes->epsilon, status);
+  }
+  if (TF_GetCode(status) != TF_OK) TF_OpKernelConstruction_Failure(construction, status);
+  TF_DeleteStatus(status);
+  return attributes;
+}
+
+void freeAttributes(void* attributes) { delete static_cast<Attributes*>(attributes); }
+
+template <void (*compute)(Call&, const Attributes&)>
+void computeKernel(void* attributes, TF_OpKernelContext* context) {
   Call call(context);
-  compute(call);
+  compute(call, *static_cast<Attributes*>(attributes));
 }
 
 // Shapes are the graph's own business: it has been checked before TensorFlow sees it.
@@ -92,28 +199,51 @@ void unknownShape(TF_ShapeInferenceContext* context, TF_Status* status) {
   TF_ShapeInferenceContextSetUnknownShape(context, status);
 }
 
-void add(const char* name, std::initializer_list<const char*> inputs, std::initializer_list<const char*> outputs,
-         void (*compute)(void*, TF_OpKernelContext*), TF_Status* status) {
+using Names = std::initializer_list<const char*>;
+
+void add(const char* name, Names inputs, Names outputs, Names attributes, void (*compute)(void*, TF_OpKernelContext*), TF_Status* status) {
   if (TF_GetCode(status) != TF_OK) return;
   TF_OpDefinitionBuilder* definition = TF_NewOpDefinitionBuilder(name);
-  for (const char* input : inputs) TF_OpDefinitionBuilderAddInput(definition, (std::string(input) + ": float").c_str());
+  for (const char* input : inputs) {
+    const bool typed = std::string(input).find(':') != std::string::npos;
+    TF_OpDefinitionBuilderAddInput(definition, (input + std::string(typed ? "" : ": float")).c_str());
+  }
   for (const char* output : outputs) TF_OpDefinitionBuilderAddOutput(definition, (std::string(output) + ": float").c_str());
+  for (const char* attribute : attributes) TF_OpDefinitionBuilderAddAttr(definition, attribute);
+  // Without outputs it is there for what it does, and must neither be left out nor done once for two nodes.
+  if (outputs.size() == 0) TF_OpDefinitionBuilderSetIsStateful(definition, true);
   TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, unknownShape);
   TF_RegisterOpDefinition(definition, status);
   if (TF_GetCode(status) != TF_OK) return;
-  TF_KernelBuilder* kernel = TF_NewKernelBuilder(name, "CPU", nullptr, compute, nullptr);
+  TF_KernelBuilder* kernel = TF_NewKernelBuilder(name, "CPU", readAttributes, compute, freeAttributes);
   TF_RegisterKernelBuilder(name, kernel, status);
 }
 
 }  // namespace
 
+// 1 where the processor multiplies bfloat16.
+extern "C" int hasBfloat16() { return kHasBfloat16; }
+
 // Floats of a vector, to which channel counts must be multiples; 0 where TensorFlow refused the operations.
 extern "C" int registerKernels() {
   TF_Status* status = TF_NewStatus();
-  add("NativeConv3x3", {"x", "filter"}, {"y"}, computeKernel<conv3x3<false>>, status);
-  add("NativeBiasedConv3x3", {"x", "filter", "bias"}, {"y"}, computeKernel<conv3x3<true>>, status);
-  add("NativeConv3x3InputGradient", {"filter", "dy"}, {"dx"}, computeKernel<conv3x3InputGradient>, status);
-  add("NativeConv3x3FilterGradient", {"x", "dy"}, {"d_filter"}, computeKernel<conv3x3FilterGradient>, status);
+  const Names numbers = {"low_precision: bool = false"};
+  add("NativeConv3x3", {"x", "filter"}, {"y"}, numbers, computeKernel<conv3x3<false>>, status);
+  add("NativeBiasedConv3x3", {"x", "filter", "bias"}, {"y"}, numbers, computeKernel<conv3x3<true>>, status);
+  add("NativeConv3x3InputGradient", {"filter", "dy"}, {"dx"}, numbers, computeKernel<conv3x3InputGradient>, status);
+  add("NativeConv3x3FilterGradient", {"x", "dy"}, {"d_filter"}, numbers, computeKernel<conv3x3FilterGradient>, status);
+  const Names normInputs = {"x", "gain", "offset"}, normOutputs = {"y", "mean", "rstd"}, groups = {"count: int"};
+  add("NativeGroupNorm", normInputs, normOutputs, groups, computeKernel<groupNorm<false>>, status);
+  add("NativeGroupNormSilu", normInputs, normOutputs, groups, computeKernel<groupNorm<true>>, status);
+  const Names gradientInputs = {"x", "gain", "offset", "mean", "rstd", "dy"}, gradientOutputs = {"dx", "d_gain", "d_offset"};
+  add("NativeGroupNormGradient", gradientInputs, gradientOutputs, groups, computeKernel<groupNormGradient<false>>, status);
+  add("NativeGroupNormSiluGradient", gradientInputs, gradientOutputs, groups, computeKernel<groupNormGradient<true>>, status);
+  const Names heads = {"count: int", "parts_first: bool"};
+  add("NativeAttention", {"qkv"}, {"y"}, heads, computeKernel<attention>, status);
+  add("NativeAttentionGradient", {"qkv", "dy"}, {"d_qkv"}, heads, computeKernel<attentionGradient>, status);
+  add("NativeAdam", {"commit", "rates", "gradient", "parameter", "m", "v", "averages: count * float"}, {},
+      {"count: int >= 0", "beta1: float", "beta2: float", "epsilon: float"}, computeKernel<adamInPlace>, status);
+  add("NativeSumOfSquares", {"x"}, {"sum"}, {}, computeKernel<squares>, status);
   const bool registered = TF_GetCode(status) == TF_OK;
   TF_DeleteStatus(status);
   return registered ? kLanes : 0;

@@ -2,6 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
+
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 #if defined(__AVX512F__)
 constexpr int kLanes = 16;
@@ -17,3 +22,23 @@ typedef float UnalignedVec __attribute__((vector_size(kLanes * sizeof(float)), a
 
 inline Vec load(const float* from) { return *reinterpret_cast<const UnalignedVec*>(from); }
 inline void store(float* to, Vec value) { *reinterpret_cast<UnalignedVec*>(to) = value; }
+
+template <int from, int... I>
+inline Vec interleaved(Vec a, Vec b, std::integer_sequence<int, I...>) {
+  return __builtin_shufflevector(a, b, (I % 2 * kLanes + from + I / 2)...);
+}
+
+// Rows become columns: log2(kLanes) rounds, each of which interleaves the rows of both halves.
+inline void transpose(Vec rows[kLanes]) {
+  using Lanes = std::make_integer_sequence<int, kLanes>;
+  for (int round = 1; round < kLanes; round *= 2) {
+    Vec next[kLanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes / 2; i++) {
+      next[2 * i] = interleaved<0>(rows[i], rows[i + kLanes / 2], Lanes{});
+      next[2 * i + 1] = interleaved<kLanes / 2>(rows[i], rows[i + kLanes / 2], Lanes{});
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < kLanes; i++) rows[i] = next[i];
+  }
+}

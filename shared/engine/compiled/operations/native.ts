@@ -1,5 +1,5 @@
 /** This project's own kernels: see `native-kernels/`. */
-import { input, want, wantCount, wantDtype, wantRank } from './operation.js';
+import { input, intAttribute, want, wantCount, wantDtype, wantRank } from './operation.js';
 import type { Operation, Operations } from './operation.js';
 import type { Output, Value } from '../graph.js';
 
@@ -24,7 +24,65 @@ const convolution = (biased: boolean): Operation => ({
   },
 });
 
+function groupNorm(gradient: boolean): Operation {
+  return {
+    types: {},
+    infer: (inputs, attributes) => {
+      wantCount(inputs, gradient ? 6 : 3);
+      const [x, gain, offset] = [input(inputs, 0), input(inputs, 1), input(inputs, 2)];
+      const [n, , , channels] = images(x);
+      const rows = gain.shape[0] ?? 0;
+      want([1, n].includes(rows) && gain.shape[1] === channels, `a gain [1 or ${n},${channels}]`, gain);
+      want(offset.shape.join() === gain.shape.join(), "an offset of the gain's shape", offset);
+      const statistics = [n, intAttribute(attributes, 'count')];
+      return gradient
+        ? [x, gain, gain].map(({ shape }) => ({ dtype: 'float32', shape }))
+        : [x.shape, statistics, statistics].map((shape) => ({ dtype: 'float32', shape }));
+    },
+  };
+}
+
+const attention = (gradient: boolean): Operation => ({
+  types: {},
+  infer: (inputs, attributes) => {
+    wantCount(inputs, gradient ? 2 : 1);
+    const qkv = input(inputs, 0);
+    wantDtype(qkv, 'float32');
+    wantRank(qkv, 3);
+    const [n = 0, pixels = 0, channels = 0] = qkv.shape;
+    want(channels % (3 * intAttribute(attributes, 'count')) === 0, 'q, k and v of every head', qkv);
+    return image(gradient ? qkv.shape : [n, pixels, channels / 3]);
+  },
+});
+
 export const nativeOperations: Operations = {
+  NativeAdam: {
+    types: {},
+    count: { attribute: 'count', besides: 6 },
+    stateful: true,
+    infer: (inputs) => {
+      const [rates, gradient] = [input(inputs, 1), input(inputs, 2)];
+      want(rates.shape.join() === String(inputs.length - 3), `${inputs.length - 3} rates`, rates);
+      for (const variable of inputs.slice(3)) {
+        want(variable.shape.join() === gradient.shape.join(), "variables of the gradient's shape", variable);
+      }
+      return [];
+    },
+  },
+  NativeSumOfSquares: {
+    types: {},
+    infer: (inputs) => {
+      wantCount(inputs, 1);
+      wantDtype(input(inputs, 0), 'float32');
+      return [{ dtype: 'float32', shape: [] }];
+    },
+  },
+  NativeAttention: attention(false),
+  NativeAttentionGradient: attention(true),
+  NativeGroupNorm: groupNorm(false),
+  NativeGroupNormGradient: groupNorm(true),
+  NativeGroupNormSilu: groupNorm(false),
+  NativeGroupNormSiluGradient: groupNorm(true),
   NativeConv3x3: convolution(false),
   NativeBiasedConv3x3: convolution(true),
   NativeConv3x3InputGradient: {

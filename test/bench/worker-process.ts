@@ -1,0 +1,61 @@
+/** A process that does one piece of work as often as it is asked to, and says what that took. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+import { deferred } from '../../shared/foundation/index.js';
+
+export interface Worker {
+  readonly name: string;
+  /** What it said when it was warm. */
+  readonly ready: Readonly<Record<string, number>>;
+  /** Milliseconds of each of so many runs. */
+  time(runs: number): Promise<number[]>;
+  /** Ends it. Peak resident memory, MiB. */
+  end(): Promise<number>;
+}
+
+interface Said {
+  readonly ms?: number[];
+  readonly peakMb?: number;
+}
+
+/**
+ * Starts a process of the protocol that `pytorch/worker.py` describes, and waits until it is warm.
+ * @throws Error with the end of what it wrote to standard error.
+ */
+export async function startWorker(name: string, command: readonly string[], cwd: string): Promise<Worker> {
+  const [program = '', ...args] = command;
+  const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+  let trouble = '';
+  child.stderr.on('data', (text: Buffer) => {
+    trouble = `${trouble}${text.toString()}`.slice(-2000);
+  });
+  const waiting: ReturnType<typeof deferred<Said>>[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line.startsWith('{')) waiting.shift()?.resolve(JSON.parse(line) as Said);
+  });
+  child.on('exit', (code) => {
+    for (const { reject } of waiting.splice(0)) {
+      reject(new Error(`${name} ended with exit code ${String(code)}: ${trouble}`));
+    }
+  });
+  const next = (): Promise<Said> => {
+    const answer = deferred<Said>();
+    waiting.push(answer);
+    return answer.promise;
+  };
+  const ready = (await next()) as Readonly<Record<string, number>>;
+  return {
+    name,
+    ready,
+    time: async (runs) => {
+      child.stdin.write(`${runs}\n`);
+      return (await next()).ms ?? [];
+    },
+    end: async () => {
+      const last = next();
+      child.stdin.end();
+      return (await last).peakMb ?? Number.NaN;
+    },
+  };
+}

@@ -1,0 +1,133 @@
+/** The engine's own kernels against what they stand for: tfjs's ops on the eager engine. */
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+
+import { nativeKernels } from '../../../shared/engine/compiled/index.js';
+import { tf } from '../../../shared/engine/index.js';
+import type { EngineModule, Tensors } from '../../../shared/engine/index.js';
+import { at, deriveKey, gaussian } from '../../../shared/foundation/index.js';
+import { attentionBlock } from '../../../shared/model/attention.js';
+import { groupNorm, groupNormSilu } from '../../../shared/model/group-norm.js';
+import { compiled, onBoth, relativeDifference } from './both.js';
+
+const kernels = nativeKernels();
+const lanes = kernels?.lanes ?? 16;
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((size, length) => size * length, 1);
+
+const draw = (shape: readonly number[], which: number): Float32Array =>
+  gaussian(deriveKey(7n, 'native kernels'), [which], sizeOf(shape));
+
+/** The result of `f` and its gradients, as a module over inputs of these shapes. */
+function withGradients(
+  shapes: Readonly<Record<string, readonly number[]>>,
+  f: (inputs: Tensors) => tf.Tensor,
+  precision: 'float32' | 'bfloat16' = 'float32',
+): EngineModule {
+  const names = Object.keys(shapes);
+  return {
+    precision,
+    variables: [],
+    functions: {
+      called: {
+        inputs: Object.fromEntries(
+          names.map((name) => [name, { shape: shapes[name] ?? [], dtype: 'float32' }]),
+        ),
+        body: (inputs) => {
+          const called = (...tensors: tf.Tensor[]): tf.Tensor =>
+            f(Object.fromEntries(names.map((name, i) => [name, at(tensors, i)])));
+          const given = names.map((name) => inputs[name] as tf.Tensor);
+          const y = called(...given);
+          const weights = tf.tensor(
+            Float32Array.from({ length: y.size }, (_, i) => 0.3 + Math.cos(i)),
+            y.shape,
+          );
+          const gradients = tf.grads((...tensors) => tf.mul(called(...tensors), weights))(given);
+          const named = names.map((name, i) => [`d_${name}`, at(gradients, i)] as const);
+          return { outputs: { y, ...Object.fromEntries(named) } };
+        },
+      },
+    },
+  };
+}
+
+async function agrees(
+  t: ExecutionContext,
+  shapes: Readonly<Record<string, readonly number[]>>,
+  f: (inputs: Tensors) => tf.Tensor,
+  tolerance = 1e-5,
+): Promise<void> {
+  const inputs = Object.fromEntries(Object.entries(shapes).map(([name, shape], i) => [name, draw(shape, i)]));
+  const [wanted, got] = await onBoth(withGradients(shapes, f), (loaded) => loaded.run('called', inputs));
+  for (const [name, values] of Object.entries(wanted)) {
+    const difference = relativeDifference(got[name] ?? new Float32Array(), values);
+    t.true(difference <= tolerance, `${name}: off by ${difference}`);
+  }
+}
+
+const convolution = ({ x, filter }: Tensors): tf.Tensor =>
+  tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 1, 'same');
+
+// Whole tiles and cut ones, one panel and several, few tiles and many.
+for (const [n, height, width, inChannels, outChannels] of [
+  [1, 1, 1, 1, 1],
+  [2, 5, 7, 2, 3],
+  [3, 8, 8, 3, 2],
+  [5, 16, 16, 1, 5],
+] as const) {
+  const shape = [n, height, width, inChannels * lanes];
+  test(`a convolution of ${shape.join('x')} to ${outChannels * lanes} and its gradients`, (t) =>
+    agrees(t, { x: shape, filter: [3, 3, inChannels * lanes, outChannels * lanes] }, convolution));
+}
+
+for (const rows of [1, 3]) {
+  const channels = 6 * lanes;
+  const shapes = { x: [3, 9, 17, channels], gain: [rows, channels], offset: [rows, channels] };
+  const parts = ({ x, gain, offset }: Tensors) =>
+    [tf.add(tf.mul(x as tf.Tensor, 3), 20), gain, offset] as [tf.Tensor, tf.Tensor, tf.Tensor];
+  test(`group norm with ${rows} gains, far from zero`, (t) =>
+    agrees(t, shapes, (inputs) => groupNorm(...parts(inputs)), 3e-5));
+  test(`group norm with ${rows} gains and silu, far from zero`, (t) =>
+    agrees(t, shapes, (inputs) => groupNormSilu(...parts(inputs)), 3e-5));
+}
+
+for (const newOrder of [true, false]) {
+  const [channels, pixels] = [6 * lanes, 3 * lanes];
+  const shapes = {
+    x: [2, 3, lanes, channels],
+    'a.norm.weight': [channels],
+    'a.norm.bias': [channels],
+    'a.qkv.weight': [channels, 3 * channels],
+    'a.qkv.bias': [3 * channels],
+    'a.proj_out.weight': [channels, channels],
+    'a.proj_out.bias': [channels],
+  };
+  const layer = { kind: 'attention', name: 'a', channels, heads: 3 } as const;
+  test(`attention over ${pixels} pixels in the ${newOrder ? 'new' : 'legacy'} order`, (t) =>
+    agrees(t, shapes, (inputs) => {
+      // Scores of sane size, as in a network.
+      const scaled = { ...inputs, 'a.qkv.weight': tf.mul(inputs['a.qkv.weight'] as tf.Tensor, 0.1) };
+      return attentionBlock(layer, scaled, inputs['x'] as tf.Tensor, newOrder);
+    }));
+}
+
+test('convolutions of bfloat16 round the factors and nothing else', async (t) => {
+  const shapes = { x: [2, 8, 8, 2 * lanes], filter: [3, 3, 2 * lanes, 3 * lanes] };
+  const inputs = Object.fromEntries(Object.entries(shapes).map(([name, shape], i) => [name, draw(shape, i)]));
+  const results = [];
+  for (const precision of ['float32', 'bfloat16'] as const) {
+    const loaded = await compiled.load(withGradients(shapes, convolution, precision));
+    results.push(await loaded.run('called', inputs));
+    await loaded.dispose();
+  }
+  const [wanted = {}, got = {}] = results;
+  for (const [name, values] of Object.entries(wanted)) {
+    const difference = relativeDifference(got[name] ?? new Float32Array(), values);
+    // Half a unit of bfloat16's 8 bits, a few times over; bit-equal results would mean that nothing was rounded.
+    t.true(difference > 1e-5 && difference < 0.02, `${name}: off by ${difference}`);
+  }
+});
+
+test('this machine has the kernels', (t) => {
+  t.not(kernels, undefined, 'set-up compiles them; without them this file tests nothing');
+});
