@@ -4,7 +4,14 @@ import type { ExecutionContext } from 'ava';
 import { createCompiledEngine, createEagerEngine } from '../../shared/engine/index.js';
 import type { Engine } from '../../shared/engine/index.js';
 
-const engines = [await createEagerEngine(), await createCompiledEngine()];
+const compiled = await createCompiledEngine();
+const engines = [await createEagerEngine(), compiled];
+
+/** The compiled engine with every module in bfloat16. */
+export const bfloat16: Engine = {
+  build: compiled.build,
+  load: (module) => compiled.load({ ...module, precision: 'bfloat16' }),
+};
 
 export function testOnEngines(
   title: string,

@@ -1,21 +1,18 @@
 /** The training losses and their gradients in every parameter against the reference's. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { lossAndGradients, WEIGHTS } from '../../services/trainer/engine-process/training-step.js';
-import type { NoisyBatch, TrainingStepConfig } from '../../services/trainer/engine-process/training-step.js';
-import type { Engine, EngineModule, TensorSpec } from '../../shared/engine/index.js';
+import type { TrainingStepConfig } from '../../services/trainer/engine-process/training-step.js';
 import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
 import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
+import { lossesOf } from './losses.js';
 import {
   betasOf,
   difference,
-  engineParameters,
   GoldenTensors,
   norm,
   objectiveOf,
   unetConfigOf,
-  withModule,
 } from './reference.js';
 
 const TOLERANCE = 1e-5;
@@ -43,54 +40,9 @@ for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safeten
       emaRates: [],
       optimizer: { beta1: 0, beta2: 0, epsilon: 1 },
     };
-    const results = await run(engine, golden, config);
+    const results = await lossesOf(engine, golden, config);
     checkLosses(t, golden, results);
     checkGradients(t, golden, config, results);
-  });
-}
-
-async function run(
-  engine: Engine,
-  golden: GoldenTensors,
-  config: TrainingStepConfig,
-): Promise<Record<string, Float32Array>> {
-  const { architecture } = config;
-  const [batchSize = 0] = golden.shape('x_start');
-  const { imageSize, inChannels } = architecture;
-  const images: TensorSpec = { shape: [batchSize, imageSize, imageSize, inChannels], dtype: 'float32' };
-  const module: EngineModule = {
-    variables: parameterSpecs(architecture).map(({ name, engineShape }) => ({
-      name: `${WEIGHTS}${name}`,
-      shape: engineShape,
-    })),
-    functions: {
-      losses: {
-        inputs: {
-          xStart: images,
-          epsilon: images,
-          xi: images,
-          t: { shape: [batchSize], dtype: 'int32' },
-          lossWeights: { shape: [batchSize], dtype: 'float32' },
-          gamma: { shape: [], dtype: 'float32' },
-        },
-        body: (inputs, variables) => {
-          const { values, gradients } = lossAndGradients(config, variables, inputs as unknown as NoisyBatch);
-          const named = Object.entries(gradients).map(([name, gradient]) => [`grad/${name}`, gradient] as const);
-          return { outputs: { ...values, ...Object.fromEntries(named) } };
-        },
-      },
-    },
-  };
-  return withModule(engine, module, async (loaded) => {
-    await loaded.assign(new Map([...engineParameters(golden)].map(([name, value]) => [`${WEIGHTS}${name}`, value])));
-    return loaded.run('losses', {
-      xStart: golden.images('x_start'),
-      epsilon: golden.images('epsilon'),
-      xi: golden.images('xi'),
-      t: golden.integers('t'),
-      lossWeights: new Float32Array(batchSize).fill(1),
-      gamma: Float32Array.of(Number(golden.setting('input_perturbation_gamma'))),
-    });
   });
 }
 

@@ -1,0 +1,85 @@
+/** The graph of a small training step: its print is a golden file, and every pass over it preserves results. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
+
+import test from 'ava';
+
+import { trainingModule } from '../../../services/trainer/engine-process/training-module.js';
+import { withBfloat16 } from '../../../shared/engine/compiled/bfloat16.js';
+import { checkGraph } from '../../../shared/engine/compiled/check.js';
+import { functionGraph } from '../../../shared/engine/compiled/function-graph.js';
+import { parseRef } from '../../../shared/engine/compiled/graph.js';
+import type { Graph } from '../../../shared/engine/compiled/graph.js';
+import { nativeKernels } from '../../../shared/engine/compiled/index.js';
+import { withNativeConvolutions } from '../../../shared/engine/compiled/native-convolutions.js';
+import { passed, PASSES } from '../../../shared/engine/compiled/passes.js';
+import type { Pass } from '../../../shared/engine/compiled/passes.js';
+import { openSession } from '../../../shared/engine/compiled/session.js';
+import { variableGraph } from '../../../shared/engine/compiled/variable-graph.js';
+import { composed } from '../../../shared/engine/index.js';
+import { relativeDifference } from './both.js';
+import { printed } from './printed.js';
+import { batch, NETWORK, parameters, rates, training } from './training.js';
+
+const FIGURE = fileURLToPath(new URL('figures/training-step.txt', import.meta.url));
+const SMALL = { ...NETWORK, channelMult: [1], attentionResolutions: [8] };
+const module = trainingModule(training(SMALL, 1));
+const step = module.functions['trainStep'] ?? { inputs: {}, body: () => ({ outputs: {} }) };
+// Without kernels of a machine's own, so that it is the same graph everywhere.
+const traced = composed(() => functionGraph('trainStep', step, module.variables));
+const kept = new Set(
+  [...Object.values(traced.inputs), ...Object.values(traced.outputs)]
+    .map(({ ref }) => parseRef(ref).node)
+    .concat(traced.update ?? []),
+);
+
+test('the printed graph of a small training step is as it was', async (t) => {
+  const text = printed(passed(traced.graph, kept));
+  // Set the variable to write down a change that was meant.
+  if (process.env['UPDATE_FIGURES'] !== undefined) await writeFile(FIGURE, text);
+  t.is(text, await readFile(FIGURE, 'utf8'));
+});
+
+async function results(graph: Graph): Promise<Float32Array[]> {
+  const session = openSession();
+  const variables = variableGraph(module.variables);
+  session.extend(variables.graph);
+  await session.prepare([], [], [variables.initialise])([]);
+  for (const prefix of ['weights/', 'ema_0.999/']) {
+    for (const [name, values] of parameters(SMALL, prefix)) {
+      const access = variables.variables.get(name);
+      if (access !== undefined) await session.prepare([access.value], [], [access.assign])([values]);
+    }
+  }
+  checkGraph(graph);
+  session.extend(graph);
+  const arrays = { ...batch(SMALL, 0), ...rates(0) };
+  const given = Object.keys(traced.inputs).map((name) => arrays[name] ?? new Float32Array());
+  const outputs = Object.values(traced.outputs);
+  const values = await session.prepare(Object.values(traced.inputs), outputs, [])(given);
+  session.close();
+  return values;
+}
+
+const kernels = nativeKernels();
+const native: Pass = (graph) =>
+  kernels === undefined ? graph : withNativeConvolutions(graph, kernels, 'float32');
+// Half a unit in the last place of the products' 8 bits, through a network and back.
+const tolerances: readonly (readonly [name: string, pass: Pass, tolerance: number])[] = [
+  ...PASSES.map((pass) => [pass.name, pass, pass.name === 'withFusedBias' ? 1e-6 : 0] as const),
+  ['withNativeConvolutions', native, 1e-5],
+  ['withBfloat16', withBfloat16, 0.1],
+];
+
+const unchanged = results(traced.graph);
+
+for (const [name, pass, tolerance] of tolerances) {
+  test(`${name} preserves the results of a training step`, async (t) => {
+    const wanted = await unchanged;
+    const got = await results(pass(traced.graph, kept));
+    Object.keys(traced.outputs).forEach((output, i) => {
+      const difference = relativeDifference(got[i] ?? new Float32Array(), wanted[i] ?? new Float32Array());
+      t.true(difference <= tolerance, `${output}: off by ${difference}`);
+    });
+  });
+}
