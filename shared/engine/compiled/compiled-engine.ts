@@ -42,11 +42,11 @@ export async function createCompiledEngine(): Promise<CompiledEngine> {
 }
 
 async function loadModule(module: EngineModule): Promise<CompiledModule> {
-  const { graph, variables, initialise } = variableGraph(module.variables);
+  const { graph, variables, zero, initialise } = variableGraph(module.variables);
   checkGraph(graph);
   const session = openSession();
   session.extend(graph);
-  await session.prepare([], [], [initialise])([]);
+  await session.prepare([zero], [], [initialise])([Float32Array.of(0)]);
 
   const functions = new Map<string, CompiledFunction>();
   const readers = new Map<string, PreparedRun>();

@@ -17,13 +17,15 @@ export interface VariableAccess {
 export interface VariableGraph {
   readonly graph: Graph;
   readonly variables: ReadonlyMap<string, VariableAccess>;
-  /** The node that makes every variable zeros. */
+  /** The node that fills every variable with the value of `zero`. */
   readonly initialise: string;
+  readonly zero: Value;
 }
 
 export function variableGraph(specs: readonly VariableSpec[]): VariableGraph {
   const builder = createBuilder('module/');
-  const zero = builder.float(0);
+  // Fed, not constant: TensorFlow would compute the zeros beforehand and keep a copy of every variable for ever.
+  const zero = placeholder(builder, 'zero', { shape: [], dtype: 'float32' });
   const zeros: string[] = [];
   const variables = new Map(
     specs.map((spec) => {
@@ -39,5 +41,5 @@ export function variableGraph(specs: readonly VariableSpec[]): VariableGraph {
       return [name, { spec, read: readVariable(builder, handle), value, assign }];
     }),
   );
-  return { graph: builder.graph, variables, initialise: runNothing(builder, 'initialise', zeros) };
+  return { graph: builder.graph, variables, zero, initialise: runNothing(builder, 'initialise', zeros) };
 }

@@ -44,7 +44,7 @@ async function results(graph: Graph): Promise<Float32Array[]> {
   const session = openSession();
   const variables = variableGraph(module.variables);
   session.extend(variables.graph);
-  await session.prepare([], [], [variables.initialise])([]);
+  await session.prepare([variables.zero], [], [variables.initialise])([Float32Array.of(0)]);
   for (const prefix of ['weights/', 'ema_0.999/']) {
     for (const [name, values] of parameters(SMALL, prefix)) {
       const access = variables.variables.get(name);
