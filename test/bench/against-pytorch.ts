@@ -1,8 +1,8 @@
 /** Steps of the engine beside the same steps in PyTorch, in turns, so that both see the same machine. */
 import { availableParallelism, cpus } from 'node:os';
-import { join } from 'node:path';
 
 import type { UNetConfig } from '../../shared/model/index.js';
+import { engineCommand, pytorchCommand } from './commands.js';
 import { CIFAR10_32, SMALL_32 } from './networks.js';
 import { PYTORCH_FOLDER, pythonWithPeers } from './python.js';
 import { quantile, rounded, type Bench } from './table.js';
@@ -88,23 +88,16 @@ async function compare(work: Work, python: string, say: (line: string) => void) 
 }
 
 function commands({ work, network, batch, precision, others = [] }: Work, python: string) {
-  const worker = (task: object): string[] => [python, '-B', 'worker.py', JSON.stringify(task)];
-  const ours = (engine: string): string[] => [
-    process.execPath,
-    ...process.execArgv,
-    join(import.meta.dirname, `engine-worker${import.meta.filename.endsWith('.ts') ? '.ts' : '.js'}`),
-    JSON.stringify({ work, architecture: network, batch, precision, engine }),
-  ];
-  const twin = (compile: boolean): string[] =>
-    worker({ work, architecture: network, batch, precision, compile });
+  const task = { work, architecture: network, batch, precision };
+  const twin = (compile: boolean): string[] => pytorchCommand(python, { ...task, compile });
   return new Map([
-    ['engine', ours('compiled')],
+    ['engine', engineCommand({ ...task, engine: 'compiled' })],
     ['pytorch eager', twin(false)],
     ['pytorch compile', twin(true)],
     ...others.map((name) =>
       name === 'eager'
-        ? (['tfjs eager', ours('eager')] as const)
-        : ([name, worker({ library: name, batch })] as const),
+        ? (['tfjs eager', engineCommand({ ...task, engine: 'eager' })] as const)
+        : ([name, pytorchCommand(python, { library: name, batch })] as const),
     ),
   ]);
 }

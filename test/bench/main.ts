@@ -1,10 +1,20 @@
 /** `npm run bench [-- NAME ...] [--json]`: what is measured rather than tested. */
 
+import { againstPytorch } from './against-pytorch.js';
+import { convolutionRate } from './convolution-rate.js';
+import { overhead } from './overhead.js';
 import { responsiveness } from './responsiveness.js';
+import { start } from './start.js';
 import type { Bench } from './table.js';
 import { printTable } from './table.js';
 
-const BENCHES: Readonly<Record<string, Bench>> = { responsiveness };
+const BENCHES: Readonly<Record<string, Bench>> = {
+  pytorch: againstPytorch,
+  convolutions: convolutionRate,
+  start,
+  overhead,
+  responsiveness,
+};
 
 const args = process.argv.slice(2);
 const json = args.includes('--json');
