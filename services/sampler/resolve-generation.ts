@@ -74,11 +74,17 @@ export function resolveGeneration(request: GenerateRequest, checkpoint: Checkpoi
 type PlanOrViolations = [plan: SamplerPlan, none: []] | [none: undefined, violations: FieldViolation[]];
 
 function planOrViolations({ settings }: GenerateRequest, recipe: TrainingRecipe): PlanOrViolations {
-  const { varianceType, rescaleTimesteps } = recipe.objective;
+  const { meanType, varianceType, rescaleTimesteps } = recipe.objective;
   const betas = recipeBetas(recipe);
   try {
     return [
-      samplerPlan(settings, { betas, varianceType, rescaleTimesteps, channels: recipe.dataset.channels }),
+      samplerPlan(settings, {
+        betas,
+        meanType,
+        varianceType,
+        rescaleTimesteps,
+        channels: recipe.dataset.channels,
+      }),
       [],
     ];
   } catch (error) {

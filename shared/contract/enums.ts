@@ -1,6 +1,7 @@
 /** Closed sets of words <-> the numbers that stand for them on the wire. */
 
 import {
+  LearningRateSchedule,
   LossType,
   MeanType,
   Precision,
@@ -8,7 +9,11 @@ import {
   Variant,
   VarianceType,
 } from './generated/diffusion/types/v1/recipe.js';
-import { NoiseScheduleName } from './generated/diffusion/types/v1/noise.js';
+import {
+  GammaSchedule,
+  NoiseScheduleName,
+  PerturbationTarget,
+} from './generated/diffusion/types/v1/noise.js';
 import { ImageFormat, Sampler } from './generated/diffusion/types/v1/sampling.js';
 import { JobFailureReason, JobState } from './generated/diffusion/trainer/v1/trainer.js';
 
@@ -48,17 +53,42 @@ export const variants = codec({
   'ADM-WD': Variant.VARIANT_ADM_WD,
 });
 
-export const meanTypes = codec({ epsilon: MeanType.MEAN_TYPE_EPSILON });
+export const gammaSchedules = codec({
+  constant: GammaSchedule.GAMMA_SCHEDULE_CONSTANT,
+  decay: GammaSchedule.GAMMA_SCHEDULE_DECAY,
+  timestep: GammaSchedule.GAMMA_SCHEDULE_TIMESTEP,
+  random: GammaSchedule.GAMMA_SCHEDULE_RANDOM,
+});
+
+export const perturbationTargets = codec({
+  epsilon: PerturbationTarget.PERTURBATION_TARGET_EPSILON,
+  normalised: PerturbationTarget.PERTURBATION_TARGET_NORMALISED,
+  unnormalised: PerturbationTarget.PERTURBATION_TARGET_UNNORMALISED,
+});
+
+export const learningRateSchedules = codec({
+  linear: LearningRateSchedule.LEARNING_RATE_SCHEDULE_LINEAR,
+  cosine: LearningRateSchedule.LEARNING_RATE_SCHEDULE_COSINE,
+});
+
+export const meanTypes = codec({
+  epsilon: MeanType.MEAN_TYPE_EPSILON,
+  x_start: MeanType.MEAN_TYPE_X_START,
+  previous_x: MeanType.MEAN_TYPE_PREVIOUS_X,
+});
 
 export const varianceTypes = codec({
   fixed_small: VarianceType.VARIANCE_TYPE_FIXED_SMALL,
   fixed_large: VarianceType.VARIANCE_TYPE_FIXED_LARGE,
   learned_range: VarianceType.VARIANCE_TYPE_LEARNED_RANGE,
+  learned: VarianceType.VARIANCE_TYPE_LEARNED,
 });
 
 export const lossTypes = codec({
   mse: LossType.LOSS_TYPE_MSE,
   rescaled_mse: LossType.LOSS_TYPE_RESCALED_MSE,
+  kl: LossType.LOSS_TYPE_KL,
+  rescaled_kl: LossType.LOSS_TYPE_RESCALED_KL,
 });
 
 export const timestepSamplers = codec({

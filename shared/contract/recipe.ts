@@ -2,9 +2,12 @@
 
 import type { PartialRecipe } from '../recipe/index.js';
 import {
+  gammaSchedules,
+  learningRateSchedules,
   lossTypes,
   meanTypes,
   noiseScheduleNames,
+  perturbationTargets,
   precisions,
   timestepSamplers,
   variants,
@@ -19,7 +22,7 @@ import type { Dataset, TrainingRecipe as WireRecipe } from './generated/diffusio
  */
 export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
   if (wire === undefined) return {};
-  const { noiseSchedule, objective, architecture, optimizer, ema, training } = wire;
+  const { noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } = wire;
   const unchecked = {
     name: wire.name === '' ? undefined : wire.name,
     preset: wire.preset === '' ? undefined : wire.preset,
@@ -30,7 +33,12 @@ export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
       timesteps: noiseSchedule.timesteps,
       betas: unlessEmpty(noiseSchedule.betas),
     },
-    inputPerturbation: wire.inputPerturbation,
+    inputPerturbation: inputPerturbation && {
+      gamma: inputPerturbation.gamma,
+      schedule: gammaSchedules.read(inputPerturbation.schedule),
+      decaySteps: toNumber(inputPerturbation.decaySteps),
+      target: perturbationTargets.read(inputPerturbation.target),
+    },
     objective: objective && {
       meanType: meanTypes.read(objective.meanType),
       varianceType: varianceTypes.read(objective.varianceType),
@@ -43,7 +51,12 @@ export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
       channelMult: unlessEmpty(architecture.channelMult),
       attentionResolutions: unlessEmpty(architecture.attentionResolutions),
     },
-    optimizer: optimizer && { ...optimizer, annealSteps: toNumber(optimizer.annealSteps) },
+    optimizer: optimizer && {
+      ...optimizer,
+      annealSteps: toNumber(optimizer.annealSteps),
+      schedule: learningRateSchedules.read(optimizer.schedule),
+      warmUpSteps: toNumber(optimizer.warmUpSteps),
+    },
     ema: ema && { rates: unlessEmpty(ema.rates), warmUp: ema.warmUp },
     training: training && {
       steps: toNumber(training.steps),
@@ -88,7 +101,12 @@ export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecip
       betas: noiseSchedule.betas ?? [],
       betasSha256,
     },
-    inputPerturbation,
+    inputPerturbation: inputPerturbation && {
+      gamma: inputPerturbation.gamma,
+      schedule: optional(inputPerturbation.schedule, gammaSchedules.write) ?? 0,
+      decaySteps: optional(inputPerturbation.decaySteps, BigInt),
+      target: optional(inputPerturbation.target, perturbationTargets.write) ?? 0,
+    },
     objective: objective && {
       meanType: optional(objective.meanType, meanTypes.write) ?? 0,
       varianceType: optional(objective.varianceType, varianceTypes.write) ?? 0,
@@ -101,7 +119,12 @@ export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecip
       channelMult: architecture.channelMult ?? [],
       attentionResolutions: architecture.attentionResolutions ?? [],
     },
-    optimizer: optimizer && { ...optimizer, annealSteps: optional(optimizer.annealSteps, BigInt) },
+    optimizer: optimizer && {
+      ...optimizer,
+      annealSteps: optional(optimizer.annealSteps, BigInt),
+      schedule: optional(optimizer.schedule, learningRateSchedules.write) ?? 0,
+      warmUpSteps: optional(optimizer.warmUpSteps, BigInt),
+    },
     ema: ema && { rates: ema.rates ?? [], warmUp: ema.warmUp },
     training: training && {
       ...training,

@@ -29,22 +29,23 @@ const LEAST_PROBABILITY = 1e-12;
 export function discretizedGaussianLogLikelihood(x: tf.Tensor, { mean, logVariance }: Gaussian): tf.Tensor {
   const centred = tf.sub(x, mean);
   const inverseDeviation = tf.exp(tf.mul(-0.5, logVariance));
-  const cdfAbove = standardNormalCdf(tf.mul(inverseDeviation, tf.add(centred, HALF_BIN)));
-  const cdfBelow = standardNormalCdf(tf.mul(inverseDeviation, tf.sub(centred, HALF_BIN)));
-  const inside = tf.where(
-    tf.greater(x, EDGE),
-    safeLog(tf.sub(1, cdfBelow)),
-    safeLog(tf.sub(cdfAbove, cdfBelow)),
-  );
-  return tf.where(tf.less(x, -EDGE), safeLog(cdfAbove), inside);
+  const cdf = (distance: tf.Tensor): tf.Tensor => standardNormalCdf(tf.mul(inverseDeviation, distance));
+  // A bin in the upper half is as probable as its mirror image in the lower, where differences of the cumulative
+  // probabilities keep their digits in float32.
+  const mirrored = tf.neg(tf.abs(centred));
+  const inside = tf.sub(cdf(tf.add(mirrored, HALF_BIN)), cdf(tf.sub(mirrored, HALF_BIN)));
+  const fromBelow = cdf(tf.add(centred, HALF_BIN));
+  const fromAbove = cdf(tf.sub(HALF_BIN, centred));
+  const outer = tf.where(tf.less(x, -EDGE), fromBelow, fromAbove);
+  return safeLog(tf.where(tf.greater(tf.abs(x), EDGE), outer, inside));
 }
 
 function safeLog(probability: tf.Tensor): tf.Tensor {
   return tf.log(tf.maximum(probability, LEAST_PROBABILITY));
 }
 
-// The reference's tanh approximation, so that likelihoods agree with it.
+// The reference's tanh approximation, so that likelihoods agree with it: (1 + tanh(u)) / 2 = sigmoid(2 u).
 function standardNormalCdf(x: tf.Tensor): tf.Tensor {
-  const cubic = tf.add(x, tf.mul(0.044715, tf.mul(tf.square(x), x)));
-  return tf.mul(0.5, tf.add(1, tf.tanh(tf.mul(Math.sqrt(2 / Math.PI), cubic))));
+  const cubic = tf.add(x, tf.mul(0.044715, tf.mul(x, tf.square(x))));
+  return tf.sigmoid(tf.mul(2 * Math.sqrt(2 / Math.PI), cubic));
 }

@@ -1,3 +1,3 @@
-export type { Objective } from './objective.js';
-export { trainingLosses } from './training-losses.js';
+export type { MeanType, Objective } from './objective.js';
+export { boundWeight, trainingLosses } from './training-losses.js';
 export type { Network, TrainingBatch, TrainingLosses } from './training-losses.js';

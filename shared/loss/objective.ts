@@ -1,11 +1,21 @@
 /** What a network is trained to do. */
 import type { VarianceType } from '../noise/index.js';
 
-/** Closed sets under the reference's names; those of its values that aren't here are not built. */
+/** Closed sets under the reference's names, but for `target`. */
 export interface Objective {
   /** What the network's output (its first half, where the variance is learned) stands for. */
-  readonly meanType: 'epsilon';
+  readonly meanType: MeanType;
   readonly varianceType: VarianceType;
-  /** `rescaled_mse` weighs the variational bound by T / 1000; without a learned variance both are the same. */
-  readonly lossType: 'mse' | 'rescaled_mse';
+  /**
+   * `mse` and `rescaled_mse` train the mean by squared error, and a learned variance by the bound, which `rescaled_mse`
+   * weighs by T / 1000. `kl` trains both by the bound alone, `rescaled_kl` by the bound times T.
+   */
+  readonly lossType: 'mse' | 'rescaled_mse' | 'kl' | 'rescaled_kl';
+  /**
+   * Which noise a network that predicts epsilon is to find in a perturbed input: epsilon itself,
+   * (epsilon + gamma xi) / sqrt(1 + gamma^2), or epsilon + gamma xi. The other mean types don't predict noise.
+   */
+  readonly target: 'epsilon' | 'normalised' | 'unnormalised';
 }
+
+export type MeanType = 'epsilon' | 'x_start' | 'previous_x';

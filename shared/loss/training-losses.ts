@@ -1,9 +1,10 @@
-/** The training losses: DDPM's simple loss and ADM's hybrid, both with input perturbation. */
+/** The training losses of DDPM and ADM, with input perturbation. */
 import { stopGradient, tf } from '../engine/index.js';
-import type { DiffusionTables } from '../noise/index.js';
+import { isLearned, type DiffusionTables } from '../noise/index.js';
+import { posteriorMean, reverseStep } from './model-step.js';
 import type { Objective } from './objective.js';
 import { extract, meanFlat } from './table-lookup.js';
-import { learnedRangeStep, variationalBound } from './variational-bound.js';
+import { variationalBound } from './variational-bound.js';
 
 /** What the losses know of the network: (x_t [N, H, W, C], t [N] int32, y [N] int32) -> output. */
 export type Network = (xT: tf.Tensor, t: tf.Tensor, y?: tf.Tensor) => tf.Tensor;
@@ -16,19 +17,20 @@ export interface TrainingBatch {
   readonly xStart: tf.Tensor;
   /** [N] int32, zero-based. */
   readonly t: tf.Tensor;
-  /** The noise that the network is to predict, standard normal, [N, H, W, C]. */
+  /** Standard normal, [N, H, W, C]. */
   readonly epsilon: tf.Tensor;
   /** The perturbation's own noise, standard normal, [N, H, W, C]. */
   readonly xi: tf.Tensor;
-  /** The perturbation's strength, a scalar tensor, so that a schedule of it needs no other graph. */
+  /** The perturbation's strength in each row, [N], so that no schedule of it needs another graph. */
   readonly gamma: tf.Tensor;
   readonly y?: tf.Tensor | undefined;
 }
 
 /** Each loss is [N]. */
 export interface TrainingLosses {
+  /** Against the target, whatever the loss is. */
   readonly mse: tf.Tensor;
-  /** Where the variance is learned: the bound's term as it enters the loss. */
+  /** Where the bound is trained on: its term as it enters the loss. */
   readonly vb?: tf.Tensor;
   readonly loss: tf.Tensor;
   /** What the network was fed, [N, H, W, C]. */
@@ -38,8 +40,8 @@ export interface TrainingLosses {
 }
 
 /**
- * x_t = sqrt(alphasCumprod) x_0 + sqrt(1 - alphasCumprod) (epsilon + gamma xi), against the target epsilon.
- * The bound, where there is one, sees the same perturbed x_t and trains the variance only.
+ * x_t = sqrt(alphasCumprod) x_0 + sqrt(1 - alphasCumprod) (epsilon + gamma xi), against the objective's target.
+ * The bound sees the same perturbed x_t; beside a squared error it trains the variance only.
  *
  * Source: arXiv 2301.11706 section 4; forever208/DDPM-IP@1f767192 guided_diffusion/gaussian_diffusion.py:741-821.
  */
@@ -47,32 +49,69 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
   const { network, tables, objective, xStart, t, epsilon, xi, gamma, y } = batch;
   const signal = tf.mul(extract(tables.sqrtAlphasCumprod, t), xStart);
   const noiseScale = extract(tables.sqrtOneMinusAlphasCumprod, t);
-  const xT = tf.add(signal, tf.mul(noiseScale, tf.add(epsilon, tf.mul(gamma, xi))));
+  const strength = tf.reshape(gamma, [-1, 1, 1, 1]);
+  const perturbed = tf.add(epsilon, tf.mul(strength, xi));
+  const xT = tf.add(signal, tf.mul(noiseScale, perturbed));
   const output = network(xT, t, y);
-  const shared = { xT, inputNoiseVariance: tf.mean(tf.square(tf.div(tf.sub(xT, signal), noiseScale))) };
+  const learned = isLearned(objective.varianceType);
+  const [prediction, values] = learned
+    ? (tf.split(output, 2, 3) as [tf.Tensor, tf.Tensor])
+    : ([output, undefined] as const);
 
-  switch (objective.varianceType) {
-    case 'fixed_small':
-    case 'fixed_large': {
-      const mse = meanFlat(tf.square(tf.sub(epsilon, output)));
-      return { mse, loss: mse, ...shared };
+  const mse = meanFlat(tf.square(tf.sub(target(), prediction)));
+  const shared = { mse, xT, inputNoiseVariance: tf.mean(tf.square(tf.div(tf.sub(xT, signal), noiseScale))) };
+  switch (objective.lossType) {
+    case 'mse':
+    case 'rescaled_mse': {
+      if (!learned) return { loss: mse, ...shared };
+      const vb = tf.mul(bound(stopGradient(prediction)), boundWeight(objective, tables.timesteps));
+      return { vb, loss: tf.add(mse, vb), ...shared };
     }
-    case 'learned_range': {
-      const [prediction, fraction] = tf.split(output, 2, 3) as [tf.Tensor, tf.Tensor];
-      const mse = meanFlat(tf.square(tf.sub(epsilon, prediction)));
-      const step = learnedRangeStep(tables, stopGradient(prediction), fraction, xT, t);
-      const bound = variationalBound(tables, step, xStart, xT, t);
-      const vb = tf.mul(bound, boundWeight(objective, tables));
-      return { mse, vb, loss: tf.add(mse, vb), ...shared };
+    case 'kl':
+    case 'rescaled_kl': {
+      const vb = tf.mul(bound(prediction), boundWeight(objective, tables.timesteps));
+      return { vb, loss: vb, ...shared };
+    }
+  }
+
+  function bound(mean: tf.Tensor): tf.Tensor {
+    return variationalBound(
+      tables,
+      reverseStep(tables, objective, { prediction: mean, values }, xT, t),
+      xStart,
+      xT,
+      t,
+    );
+  }
+
+  function target(): tf.Tensor {
+    switch (objective.meanType) {
+      case 'x_start':
+        return xStart;
+      case 'previous_x':
+        return posteriorMean(tables, xStart, xT, t);
+      case 'epsilon':
+        switch (objective.target) {
+          case 'epsilon':
+            return epsilon;
+          case 'normalised':
+            return tf.div(perturbed, tf.sqrt(tf.add(1, tf.square(strength))));
+          case 'unnormalised':
+            return perturbed;
+        }
     }
   }
 }
 
-function boundWeight({ lossType }: Objective, { timesteps }: DiffusionTables): number {
+/** What the variational bound counts in the loss. */
+export function boundWeight({ lossType }: Objective, timesteps: number): number {
   switch (lossType) {
     case 'mse':
+    case 'kl':
       return 1;
     case 'rescaled_mse':
       return timesteps / 1000;
+    case 'rescaled_kl':
+      return timesteps;
   }
 }

@@ -41,6 +41,17 @@ export function predictXStartFromEpsilon(
   return combine(at(tables.sqrtRecipAlphasCumprod, t), xT, -at(tables.sqrtRecipm1AlphasCumprod, t), epsilon);
 }
 
+/** x_0 as (x_t, the mean of x_{t-1}) determine it: the inverse of `posteriorMean`. */
+export function predictXStartFromPreviousX(
+  tables: DiffusionTables,
+  xT: Float32Array,
+  t: number,
+  xPrevious: Float32Array,
+): Float32Array {
+  const scale = 1 / at(tables.posteriorMeanCoef1, t);
+  return combine(scale, xPrevious, -at(tables.posteriorMeanCoef2, t) * scale, xT);
+}
+
 /** epsilon as (x_t, x_0) determine it: the inverse of `predictXStartFromEpsilon`. */
 export function predictEpsilonFromXStart(
   tables: DiffusionTables,

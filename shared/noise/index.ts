@@ -1,14 +1,17 @@
 export { betasHash, makeBetas } from './schedule.js';
 export type { NoiseScheduleConfig } from './schedule.js';
-export { diffusionTables, fixedLogVariance, respacedBetas } from './tables.js';
+export { diffusionTables, fixedLogVariance, isLearned, respacedBetas } from './tables.js';
 export type { DiffusionTables, FixedVarianceType, VarianceType } from './tables.js';
 export {
   perturbNoise,
   posteriorMean,
   predictEpsilonFromXStart,
   predictXStartFromEpsilon,
+  predictXStartFromPreviousX,
   qSample,
 } from './gaussian-diffusion.js';
+export { gammaOf } from './gamma-schedule.js';
+export type { GammaConfig } from './gamma-schedule.js';
 export { makeTimestepSampler } from './timestep-sampler.js';
 export type {
   TimestepDraw,

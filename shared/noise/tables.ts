@@ -23,7 +23,12 @@ export interface DiffusionTables {
 }
 
 export type FixedVarianceType = 'fixed_small' | 'fixed_large';
-export type VarianceType = FixedVarianceType | 'learned_range';
+export type VarianceType = FixedVarianceType | 'learned_range' | 'learned';
+
+/** Whether the network gives the variance, in as many channels again. */
+export function isLearned(type: unknown): type is 'learned_range' | 'learned' {
+  return type === 'learned_range' || type === 'learned';
+}
 
 /**
  * The tables of a forward process.

@@ -2,7 +2,8 @@
 
 import type { DatasetConfig } from '../dataset/index.js';
 import type { UNetConfig } from '../model/index.js';
-import { makeBetas, type NoiseScheduleConfig } from '../noise/index.js';
+import type { Objective } from '../loss/index.js';
+import { isLearned, makeBetas, type GammaConfig, type NoiseScheduleConfig } from '../noise/index.js';
 import type { TrainingRecipe } from './schema.js';
 
 export function unetConfig({ architecture, dataset, objective }: TrainingRecipe): UNetConfig {
@@ -11,7 +12,7 @@ export function unetConfig({ architecture, dataset, objective }: TrainingRecipe)
     ...switches,
     imageSize: dataset.imageSize,
     inChannels: dataset.channels,
-    outChannels: objective.varianceType === 'learned_range' ? 2 * dataset.channels : dataset.channels,
+    outChannels: isLearned(objective.varianceType) ? 2 * dataset.channels : dataset.channels,
     numHeadChannels: numHeadChannels === 0 ? -1 : numHeadChannels,
     ...(numClasses > 0 && { numClasses }),
   };
@@ -29,6 +30,18 @@ function noiseScheduleConfig({ noiseSchedule }: TrainingRecipe): NoiseScheduleCo
 /** The betas of a recipe's schedule, float64. */
 export function recipeBetas(recipe: TrainingRecipe): Float64Array {
   return makeBetas(noiseScheduleConfig(recipe));
+}
+
+/** What the losses need of a recipe. */
+export function lossObjective({ objective, inputPerturbation }: TrainingRecipe): Objective {
+  const { meanType, varianceType, lossType } = objective;
+  return { meanType, varianceType, lossType, target: inputPerturbation.target };
+}
+
+export function gammaConfig({ inputPerturbation, noiseSchedule, training }: TrainingRecipe): GammaConfig {
+  const { gamma, schedule, decaySteps } = inputPerturbation;
+  const wholeRun = decaySteps === 0 ? training.steps : decaySteps;
+  return { gamma, schedule, decaySteps: wholeRun, timesteps: noiseSchedule.timesteps };
 }
 
 /** Passes that make one update, and the images of each. */

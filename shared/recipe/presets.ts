@@ -6,7 +6,7 @@ import type { PartialRecipe, PresetName, Variant } from './schema.js';
 export const DEFAULTS = {
   dataset: { channels: 3, randomFlip: true },
   noiseSchedule: { name: 'cosine', timesteps: 1000 },
-  inputPerturbation: { gamma: 0.1 },
+  inputPerturbation: { gamma: 0.1, schedule: 'constant', decaySteps: 0, target: 'epsilon' },
   objective: {
     meanType: 'epsilon',
     varianceType: 'learned_range',
@@ -22,7 +22,17 @@ export const DEFAULTS = {
     useNewAttentionOrder: true,
     numClasses: 0,
   },
-  optimizer: { learningRate: 1e-4, weightDecay: 0, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, annealSteps: 0 },
+  optimizer: {
+    learningRate: 1e-4,
+    weightDecay: 0,
+    beta1: 0.9,
+    beta2: 0.999,
+    epsilon: 1e-8,
+    annealSteps: 0,
+    schedule: 'linear',
+    warmUpSteps: 0,
+    l2Penalty: 0,
+  },
   ema: { rates: [0.9999], warmUp: false },
   training: {
     microbatchSize: 0,
@@ -110,6 +120,7 @@ const FIXED_VARIANCE: PartialRecipe['objective'] = {
 export const VARIANT_FIELDS: Readonly<Record<Variant, PartialRecipe>> = {
   DDPM: { inputPerturbation: { gamma: 0 }, objective: FIXED_VARIANCE },
   'DDPM-IP': { objective: FIXED_VARIANCE },
+  'DDPM-y': { inputPerturbation: { target: 'normalised' }, objective: FIXED_VARIANCE },
   ADM: { inputPerturbation: { gamma: 0 } },
   'ADM-IP': {},
   'ADM-WD': { inputPerturbation: { gamma: 0 } },

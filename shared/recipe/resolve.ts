@@ -10,15 +10,9 @@ import {
 import { unetViolations } from '../model/index.js';
 import { parseFields } from './fields.js';
 import { DEFAULTS, PRESETS, VARIANT_FIELDS } from './presets.js';
-import {
-  PRESET_NAMES,
-  recipeSchema,
-  VARIANTS,
-  type PartialRecipe,
-  type TrainingRecipe,
-  type Variant,
-} from './schema.js';
+import { PRESET_NAMES, recipeSchema, VARIANTS, type PartialRecipe, type TrainingRecipe } from './schema.js';
 import { recipeBetas, unetConfig } from './parts.js';
+import { impliedVariant, variantViolations } from './variant-rules.js';
 
 /**
  * Fills a recipe's unset fields from its variant, its preset and the defaults, in this order, and checks all.
@@ -45,7 +39,10 @@ export function resolveRecipe(input: unknown, defaultName: string): TrainingReci
     layers.reduce<Record<string, unknown>>(merge, { name: defaultName, preset }),
     given,
   );
-  const recipe = parseFields(recipeSchema, { ...merged, variant: variant ?? impliedVariant(merged) });
+  const recipe = parseFields(recipeSchema, {
+    ...merged,
+    variant: variant ?? impliedVariant(merged as PartialRecipe),
+  });
   const violations = crossFieldViolations(recipe);
   if (violations.length > 0) throw invalidArgument(violations, 'RECIPE_INVALID');
   return recipe;
@@ -67,6 +64,8 @@ const RESUMABLE = new Set([
   'training.logEverySteps',
   'optimizer.learningRate',
   'optimizer.annealSteps',
+  'optimizer.schedule',
+  'optimizer.warmUpSteps',
 ]);
 
 /**
@@ -154,36 +153,6 @@ function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
       description,
     }));
   }
-}
-
-function variantViolations(recipe: TrainingRecipe): FieldViolation[] {
-  const { variant, inputPerturbation, objective, optimizer } = recipe;
-  const learned = variant.startsWith('ADM');
-  const perturbed = variant.endsWith('-IP');
-  const found: FieldViolation[] = [];
-  if (perturbed !== inputPerturbation.gamma > 0) {
-    const wanted = perturbed ? `more than 0 for ${variant}` : `0 for ${variant}`;
-    found.push(violation('inputPerturbation.gamma', wanted, inputPerturbation.gamma));
-  }
-  if (learned !== (objective.varianceType === 'learned_range')) {
-    const wanted = learned ? `learned_range for ${variant}` : `a fixed variance for ${variant}`;
-    found.push(violation('objective.varianceType', wanted, objective.varianceType));
-  }
-  if (variant === 'ADM-WD' && optimizer.weightDecay === 0) {
-    found.push(violation('optimizer.weightDecay', 'more than 0 for ADM-WD', 0));
-  }
-  return found;
-}
-
-/** The variant that a recipe's fields amount to. Bad values pass: the schema names them. */
-function impliedVariant(merged: Record<string, unknown>): Variant {
-  const gamma = asOptional(merged['inputPerturbation'])['gamma'];
-  const perturbed = typeof gamma === 'number' && gamma > 0;
-  if (asOptional(merged['objective'])['varianceType'] !== 'learned_range')
-    return perturbed ? 'DDPM-IP' : 'DDPM';
-  if (perturbed) return 'ADM-IP';
-  const weightDecay = asOptional(merged['optimizer'])['weightDecay'];
-  return typeof weightDecay === 'number' && weightDecay > 0 ? 'ADM-WD' : 'ADM';
 }
 
 /** Explicit betas say how many timesteps there are; the preset's number would only contradict them. */

@@ -4,7 +4,7 @@ import * as z from 'zod';
 
 import { flag, integer, list, oneOf, positive, real, text, uint64 } from './fields.js';
 
-export const VARIANTS = ['DDPM', 'DDPM-IP', 'ADM', 'ADM-IP', 'ADM-WD'] as const;
+export const VARIANTS = ['DDPM', 'DDPM-IP', 'DDPM-y', 'ADM', 'ADM-IP', 'ADM-WD'] as const;
 export type Variant = (typeof VARIANTS)[number];
 
 export const PRESET_NAMES = [
@@ -53,11 +53,16 @@ export const recipeSchema = section({
   variant: oneOf(VARIANTS),
   dataset: section({ source, imageSize: integer(8, 512), channels: oneOf([1, 3]), randomFlip: flag }),
   noiseSchedule,
-  inputPerturbation: section({ gamma: real(0, 1) }),
+  inputPerturbation: section({
+    gamma: real(0, 1),
+    schedule: oneOf(['constant', 'decay', 'timestep', 'random']),
+    decaySteps: integer(0, MAX_STEPS),
+    target: oneOf(['epsilon', 'normalised', 'unnormalised']),
+  }),
   objective: section({
-    meanType: oneOf(['epsilon']),
-    varianceType: oneOf(['fixed_small', 'fixed_large', 'learned_range']),
-    lossType: oneOf(['mse', 'rescaled_mse']),
+    meanType: oneOf(['epsilon', 'x_start', 'previous_x']),
+    varianceType: oneOf(['fixed_small', 'fixed_large', 'learned_range', 'learned']),
+    lossType: oneOf(['mse', 'rescaled_mse', 'kl', 'rescaled_kl']),
     timestepSampler: oneOf(['uniform', 'loss-second-moment']),
     rescaleTimesteps: flag,
   }),
@@ -82,6 +87,9 @@ export const recipeSchema = section({
     beta2: real(0, 0.999999),
     epsilon: positive(0.1),
     annealSteps: integer(0, MAX_STEPS),
+    schedule: oneOf(['linear', 'cosine']),
+    warmUpSteps: integer(0, MAX_STEPS),
+    l2Penalty: real(0, 1),
   }),
   ema: section({ rates: list(real(0.000001, 0.999999), 1, 8), warmUp: flag }),
   training: section({

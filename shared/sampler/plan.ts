@@ -4,6 +4,9 @@ import { diffusionTables, fixedLogVariance, respacedBetas } from '../noise/index
 import type { DiffusionTables, VarianceType } from '../noise/index.js';
 import { evenTimesteps, spaceTimesteps } from './respacing.js';
 
+/** What a network's output stands for: the noise in x_t, x_0, or x_{t-1}. */
+export type MeanType = 'epsilon' | 'x_start' | 'previous_x';
+
 export type SamplerName = 'ancestral' | 'ddim';
 
 export interface SamplerSettings {
@@ -23,6 +26,8 @@ export interface DiffusionContract {
   /** Of all T timesteps. */
   readonly betas: Float64Array;
   readonly varianceType: VarianceType;
+  /** What the network predicts. */
+  readonly meanType: MeanType;
   /** Whether the network was trained on timesteps multiplied by 1000 / T. */
   readonly rescaleTimesteps: boolean;
   /** Channels of an image; the network's output has twice as many where it learns the variance. */
@@ -43,11 +48,14 @@ export interface SamplerPlan {
   /** Of the respaced process. */
   readonly tables: DiffusionTables;
   readonly variance: PlanVariance;
+  readonly meanType: MeanType;
 }
 
 /** Log variances by step: one number, or the two between which the network's output chooses for each pixel. */
 export type PlanVariance =
   | { readonly type: 'fixed'; readonly logVariance: Float64Array }
+  /** The network gives the logarithm itself. */
+  | { readonly type: 'learned' }
   | {
       readonly type: 'learned_range';
       readonly minLogVariance: Float64Array;
@@ -77,6 +85,7 @@ export function samplerPlan(settings: SamplerSettings, contract: DiffusionContra
     modelTimesteps: Float64Array.from(timestepMap, (t) => t * timestepScale),
     tables,
     variance: planVariance(tables, contract.varianceType),
+    meanType: contract.meanType,
   };
 }
 
@@ -95,6 +104,7 @@ function visitedTimesteps({ steps, respacing }: SamplerSettings, timesteps: numb
 }
 
 function planVariance(tables: DiffusionTables, type: VarianceType): PlanVariance {
+  if (type === 'learned') return { type };
   if (type !== 'learned_range') return { type: 'fixed', logVariance: fixedLogVariance(tables, type) };
   return {
     type,

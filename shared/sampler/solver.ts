@@ -1,6 +1,6 @@
 /** What all solvers have in common: their shape, and the evaluation of the network at one step. */
 import { at, DiffusionError } from '../foundation/index.js';
-import { predictXStartFromEpsilon } from '../noise/index.js';
+import { predictXStartFromEpsilon, predictXStartFromPreviousX } from '../noise/index.js';
 import type { SamplerPlan } from './plan.js';
 
 /** One image's input to the network. */
@@ -67,12 +67,29 @@ export async function evaluate(options: SolverOptions, i: number, x: Float32Arra
   const output = await predict(y === undefined ? row : { ...row, y }, signal);
   throwIfAborted(signal);
   checkOutput(plan, i, output, x.length);
-  const epsilon = plan.variance.type === 'learned_range' ? channelHalf(output, plan.channels, 0) : output;
-  const predXStart = predictXStartFromEpsilon(plan.tables, x, i, epsilon);
+  const prediction = plan.variance.type === 'fixed' ? output : channelHalf(output, plan.channels, 0);
+  const predXStart = xStartOf(plan, x, i, prediction);
   return {
     predXStart: plan.clipDenoised ? predXStart.map((value) => Math.min(Math.max(value, -1), 1)) : predXStart,
     logVariance: logVarianceOf(plan, i, output),
   };
+}
+
+/** x_0 as the network's prediction has it at respaced step `i`. */
+function xStartOf(
+  { meanType, tables }: SamplerPlan,
+  x: Float32Array,
+  i: number,
+  prediction: Float32Array,
+): Float32Array {
+  switch (meanType) {
+    case 'epsilon':
+      return predictXStartFromEpsilon(tables, x, i, prediction);
+    case 'x_start':
+      return prediction;
+    case 'previous_x':
+      return predictXStartFromPreviousX(tables, x, i, prediction);
+  }
 }
 
 /** The step that a solver yields after respaced step `i`. */
@@ -106,9 +123,10 @@ function logVarianceOf(
     const logVariance = at(variance.logVariance, i);
     return () => logVariance;
   }
+  const values = channelHalf(output, channels, 1);
+  if (variance.type === 'learned') return (element) => at(values, element);
   const least = at(variance.minLogVariance, i);
   const most = at(variance.maxLogVariance, i);
-  const values = channelHalf(output, channels, 1);
   return (element) => {
     // -1 for the least, 1 for the most; not clamped, as in the reference.
     const fraction = (at(values, element) + 1) / 2;
@@ -118,7 +136,7 @@ function logVarianceOf(
 
 function checkOutput(plan: SamplerPlan, i: number, output: Float32Array, stateLength: number): void {
   const t = at(plan.timestepMap, i);
-  const wanted = plan.variance.type === 'learned_range' ? 2 * stateLength : stateLength;
+  const wanted = plan.variance.type === 'fixed' ? stateLength : 2 * stateLength;
   if (output.length !== wanted) {
     const message = `the network's output at timestep ${t}: wanted ${wanted} values; got ${output.length}`;
     throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_SHAPE' });

@@ -80,7 +80,12 @@ function training({ architecture, batch, precision }: Task): Work {
   const { imageSize, inChannels, dropout } = architecture;
   const module = trainingModule({
     architecture,
-    objective: { meanType: 'epsilon', varianceType: 'learned_range', lossType: 'rescaled_mse' },
+    objective: {
+      meanType: 'epsilon',
+      varianceType: 'learned_range',
+      lossType: 'rescaled_mse',
+      target: 'epsilon',
+    },
     betas: makeBetas({ name: 'cosine', timesteps: 1000 }),
     rescaleTimesteps: false,
     emaRates: [EMA],
@@ -100,7 +105,7 @@ function training({ architecture, batch, precision }: Task): Work {
         pixels,
         t: Int32Array.from({ length: batch }, (_, i) => (i * 311 + n * 7) % 1000),
         lossWeights: new Float32Array(batch).fill(1),
-        gamma: Float32Array.of(0.1),
+        gamma: new Float32Array(batch).fill(0.1),
         noiseKey: Int32Array.of(n, 1),
         xiKey: Int32Array.of(n, 2),
         ...(dropout > 0 && {

@@ -116,7 +116,13 @@ async function overGrpc(client: ReturnType<typeof connectSampler>): Promise<void
 async function directly(recipe: TrainingRecipe, loaded: LoadedModule): Promise<void> {
   const plan = samplerPlan(
     { sampler: 'ancestral', steps: STEPS },
-    { betas: recipeBetas(recipe), varianceType: 'learned_range', rescaleTimesteps: false, channels: 3 },
+    {
+      betas: recipeBetas(recipe),
+      meanType: 'epsilon',
+      varianceType: 'learned_range',
+      rescaleTimesteps: false,
+      channels: 3,
+    },
   );
   const batched = stepBatcher(async (rows: readonly NetworkRow[]) => {
     const { size, xT, t } = packRows(rows, [COUNT]);

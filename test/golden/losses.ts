@@ -28,7 +28,7 @@ export async function lossesOf(
           xi: images,
           t: { shape: [batchSize], dtype: 'int32' },
           lossWeights: { shape: [batchSize], dtype: 'float32' },
-          gamma: { shape: [], dtype: 'float32' },
+          gamma: { shape: [batchSize], dtype: 'float32' },
         },
         body: (inputs, variables) => {
           const { values, gradients } = lossAndGradients(config, variables, inputs as unknown as NoisyBatch);
@@ -46,7 +46,7 @@ export async function lossesOf(
       xi: golden.images('xi'),
       t: golden.integers('t'),
       lossWeights: new Float32Array(batchSize).fill(1),
-      gamma: Float32Array.of(Number(golden.setting('input_perturbation_gamma'))),
+      gamma: new Float32Array(batchSize).fill(Number(golden.setting('input_perturbation_gamma'))),
     });
   });
 }

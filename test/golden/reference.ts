@@ -116,23 +116,35 @@ export function unetConfigOf(golden: GoldenTensors): UNetConfig {
   };
 }
 
+const TARGETS = new Map<string, Objective['target']>([
+  ['epsilon', 'epsilon'],
+  ['x_start', 'epsilon'],
+  ['(epsilon+gamma*xi)/sqrt(1+gamma^2)', 'normalised'],
+  ['epsilon+gamma*xi', 'unnormalised'],
+]);
+
 /** The objective, or why it is not built. */
 export function objectiveOf(golden: GoldenTensors): Objective | string {
   const meanType = golden.setting('mean_type');
   const varianceType = golden.setting('variance_type');
   const lossType = golden.setting('loss_type');
-  if (golden.has('epsilon') && golden.setting('target') !== 'epsilon') {
-    return `target ${golden.setting('target')} is not built`;
-  }
-  if (meanType !== 'epsilon') return `mean type ${meanType} is not built`;
+  const target = golden.has('epsilon') ? TARGETS.get(golden.setting('target')) : 'epsilon';
+  if (target === undefined) return `target ${golden.setting('target')} is not built`;
+  if (!isOneOf(['epsilon', 'x_start', 'previous_x'], meanType)) return `mean type ${meanType} is not built`;
   if (!isVarianceType(varianceType)) return `variance type ${varianceType} is not built`;
-  if (lossType !== 'mse' && lossType !== 'rescaled_mse') return `loss type ${lossType} is not built`;
+  if (!isOneOf(['mse', 'rescaled_mse', 'kl', 'rescaled_kl'], lossType)) {
+    return `loss type ${lossType} is not built`;
+  }
   if (golden.setting('respacing') !== golden.setting('T')) return 'training on a respaced process is not built';
-  return { meanType, varianceType, lossType };
+  return { meanType, varianceType, lossType, target };
+}
+
+function isOneOf<const T extends string>(names: readonly T[], name: string): name is T {
+  return (names as readonly string[]).includes(name);
 }
 
 export function isVarianceType(name: string): name is VarianceType {
-  return name === 'fixed_small' || name === 'fixed_large' || name === 'learned_range';
+  return isOneOf(['fixed_small', 'fixed_large', 'learned_range', 'learned'], name);
 }
 
 /** The betas of the schedule before respacing. */

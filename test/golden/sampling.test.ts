@@ -91,6 +91,7 @@ function planOf(golden: GoldenTensors): SamplerPlan | string {
     },
     {
       betas: betasOf(golden),
+      meanType: 'epsilon',
       varianceType,
       rescaleTimesteps: golden.setting('rescale_timesteps') === 'true',
       channels: unetConfigOf(golden).inChannels,

@@ -67,7 +67,7 @@ for (const name of goldenNames('train_')) {
           xi: golden.images(`step${step}/xi`),
           t: golden.integers(`step${step}/t`),
           lossWeights: new Float32Array(batchSize).fill(1),
-          gamma: Float32Array.of(Number(golden.setting('input_perturbation_gamma'))),
+          gamma: new Float32Array(batchSize).fill(Number(golden.setting('input_perturbation_gamma'))),
           ...updateInputs(settings, step),
         });
         const loss = results['loss']?.[0] ?? NaN;

@@ -14,7 +14,7 @@ const tables = diffusionTables(makeBetas({ name: 'cosine', timesteps: 100 }));
 const SHAPE = [4, 4, 4, 3];
 
 function objective(varianceType: VarianceType, lossType: Objective['lossType'] = 'mse'): Objective {
-  return { meanType: 'epsilon', varianceType, lossType };
+  return { meanType: 'epsilon', varianceType, lossType, target: 'epsilon' };
 }
 
 /** A network that answers the same whatever it's fed, and remembers what that was. */

@@ -35,7 +35,12 @@ function module(gradientCheckpointing: boolean): EngineModule {
           const { values, gradients } = lossAndGradients(
             {
               architecture: NETWORK,
-              objective: { meanType: 'epsilon', varianceType: 'learned_range', lossType: 'mse' },
+              objective: {
+                meanType: 'epsilon',
+                varianceType: 'learned_range',
+                lossType: 'mse',
+                target: 'epsilon',
+              },
               betas: makeBetas({ name: 'cosine', timesteps: 100 }),
               rescaleTimesteps: false,
               emaRates: [],
@@ -49,7 +54,7 @@ function module(gradientCheckpointing: boolean): EngineModule {
               lossWeights: tf.ones([2]),
               epsilon: image(0.7),
               xi: image(1.3),
-              gamma: tf.scalar(0.1),
+              gamma: tf.tensor1d([0.1, 0.1]),
               dropout: { keys: keys as tf.Tensor },
             },
           );

@@ -17,6 +17,24 @@ test('an annealed rate falls in a straight line to 0 and stays there', (t) => {
   t.deepEqual(rates, [2, 1.5, 1, 0, 0]);
 });
 
+test('a cosine anneals from the rate to 0, through half of it half-way', (t) => {
+  const rates = [0, 50, 100, 150].map((step) =>
+    learningRateAt({ learningRate: 2, annealSteps: 100, schedule: 'cosine' }, step),
+  );
+  t.deepEqual(
+    rates.map((rate) => Number(rate.toFixed(12))),
+    [2, 1, 0, 0],
+  );
+});
+
+test('a warm-up rises in a straight line to the rate, whatever follows', (t) => {
+  const warmed = { learningRate: 2, warmUpSteps: 4 };
+  const rates = (annealSteps: number) =>
+    [0, 1, 3, 8].map((step) => learningRateAt({ ...warmed, annealSteps }, step));
+  t.deepEqual(rates(0), [0.5, 1, 2, 2]);
+  t.deepEqual(rates(16), [0.5, 0.9375, 1.625, 1]);
+});
+
 test('the decay warms up to its rate and never passes it', (t) => {
   t.is(emaDecay(0.9999, 0, false), 0.9999);
   t.is(emaDecay(0.9999, 0, true), 0.1);

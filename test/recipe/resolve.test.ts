@@ -146,12 +146,48 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ],
   ['ADM with perturbation', { variant: 'ADM', inputPerturbation: { gamma: 0.1 } }, 'inputPerturbation.gamma'],
   [
-    'DDPM with a learned variance',
-    { variant: 'DDPM', objective: { varianceType: 'learned_range' } },
+    'ADM with a fixed variance',
+    { variant: 'ADM', objective: { varianceType: 'fixed_small' } },
     'objective.varianceType',
+  ],
+  [
+    'DDPM-y without perturbation',
+    { variant: 'DDPM-y', inputPerturbation: { gamma: 0 } },
+    'inputPerturbation.gamma',
+  ],
+  [
+    'DDPM-y that is to find epsilon',
+    { variant: 'DDPM-y', inputPerturbation: { target: 'epsilon' } },
+    'inputPerturbation.target',
+  ],
+  [
+    'DDPM-IP that is to find all of the noise',
+    { variant: 'DDPM-IP', inputPerturbation: { target: 'normalised' } },
+    'inputPerturbation.target',
+  ],
+  [
+    'a noise target without a prediction of noise',
+    { variant: 'DDPM-y', objective: { meanType: 'x_start' } },
+    'inputPerturbation.target',
   ],
   ['ADM-WD without weight decay', { variant: 'ADM-WD' }, 'optimizer.weightDecay'],
 ];
+
+test('input and target are one choice, the variance another', (t) => {
+  const table7 = { objective: { varianceType: 'learned_range', lossType: 'rescaled_mse' } };
+  for (const variant of ['DDPM', 'DDPM-IP', 'DDPM-y'] as const) {
+    t.is(resolveRecipe({ preset: 'demo-32', variant, ...table7 }, 'model').variant, variant);
+  }
+  const y = resolveRecipe({ inputPerturbation: { target: 'unnormalised' } }, 'model');
+  t.deepEqual([y.variant, y.inputPerturbation.target], ['DDPM-y', 'unnormalised']);
+});
+
+test('either weight decay makes ADM-WD', (t) => {
+  const none = { inputPerturbation: { gamma: 0 } };
+  for (const optimizer of [{ weightDecay: 0.1 }, { l2Penalty: 1e-4 }]) {
+    t.is(resolveRecipe({ ...none, optimizer }, 'model').variant, 'ADM-WD');
+  }
+});
 
 for (const [title, input, field] of REFUSED) {
   test(`refused by name: ${title}`, (t) => {

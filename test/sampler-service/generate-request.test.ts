@@ -72,6 +72,7 @@ test('unset fields take the stated defaults', (t) => {
     firstIndex: 0,
     settings: { sampler: 'ancestral' },
     format: 'png',
+    precision: 'float32',
     previewEverySteps: 0,
     classes: [],
   });

@@ -13,6 +13,7 @@ import { samplerPlan, type NetworkRow } from '../../shared/sampler/index.js';
 
 const contract = {
   betas: makeBetas({ name: 'cosine', timesteps: 50 }),
+  meanType: 'epsilon',
   varianceType: 'fixed_large',
   rescaleTimesteps: false,
   channels: 1,

@@ -10,6 +10,7 @@ export const TOY_DEVIATION = 0.5;
 export function toyContract(varianceType: VarianceType = 'fixed_small'): DiffusionContract {
   return {
     betas: makeBetas({ name: 'linear', timesteps: 1000 }),
+    meanType: 'epsilon',
     varianceType,
     rescaleTimesteps: false,
     channels: 1,

@@ -7,6 +7,7 @@ import { DiffusionError } from '../../../shared/foundation/index.js';
 import { makeTimestepSampler } from '../../../shared/noise/index.js';
 import {
   datasetConfig,
+  lossObjective,
   microbatches,
   parseRecipe,
   recipeBetas,
@@ -65,7 +66,8 @@ export async function openRun(
   const loaded = await engine.load(
     trainingModule({
       architecture,
-      objective,
+      objective: lossObjective(recipe),
+      l2Penalty: optimizer.l2Penalty,
       betas: recipeBetas(recipe),
       rescaleTimesteps: objective.rescaleTimesteps,
       emaRates,

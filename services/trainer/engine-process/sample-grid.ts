@@ -28,10 +28,10 @@ export async function sampleGrid(recipe: TrainingRecipe, loaded: LoadedModule): 
   const { dataset, objective, architecture, ema, training } = recipe;
   const { imageSize, channels } = dataset;
   const betas = recipeBetas(recipe);
-  const { varianceType, rescaleTimesteps } = objective;
+  const { meanType, varianceType, rescaleTimesteps } = objective;
   const plan = samplerPlan(
     { sampler: 'ancestral', steps: Math.min(GRID_STEPS, betas.length) },
-    { betas, varianceType, rescaleTimesteps, channels },
+    { betas, meanType, varianceType, rescaleTimesteps, channels },
   );
   const count = gridImages(imageSize);
   const predict = inStep(loaded, predictionName({ emaRate: Math.max(...ema.rates) }, count), count);

@@ -87,12 +87,11 @@ function metricsOf(
   figures: UpdateFigures,
   stepMs: number | undefined,
 ): StepMetrics {
-  const { training, inputPerturbation } = start.recipe;
+  const { training } = start.recipe;
   return {
     step: counters.step,
     totalSteps: training.steps,
     ...figures,
-    gamma: inputPerturbation.gamma,
     imagesPerSecond: stepMs === undefined ? 0 : (training.batchSize * 1000) / stepMs,
     ...(stepMs !== undefined && { etaMs: (training.steps - counters.step) * stepMs }),
     samplesSeen: counters.samplesSeen,

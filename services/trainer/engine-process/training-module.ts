@@ -37,7 +37,7 @@ export interface TrainingModuleConfig extends TrainingStepConfig {
  * Functions of a training run.
  *
  * With one pass an update, `trainStep`; with more, `accumulate` for each pass and then `applyGradients`.
- * A pass takes `pixels` [N, H, W, C] uint8, `t` [N] int32, `lossWeights` [N], `gamma`, the seed pairs `noiseKey` and
+ * A pass takes `pixels` [N, H, W, C] uint8, `t` [N] int32, `lossWeights` [N], `gamma` [N], the seed pairs `noiseKey` and
  * `xiKey` int32 [2], `dropoutKeys` int32 [layers, 2] where the network drops out, and `y` [N] int32 where it has
  * classes; it gives `loss` (weighted mean), `mse` and, with a learned variance, `vb` (means), `losses` [N]
  * (unweighted), `inputNoiseVariance` and `finite`. An update takes what `updateInputs` makes and gives `gradNorm`,
@@ -114,7 +114,7 @@ function passInputs({ architecture, batchSize }: TrainingModuleConfig): Record<s
     pixels: { shape: [batchSize, imageSize, imageSize, inChannels], dtype: 'uint8' },
     t: { shape: [batchSize], dtype: 'int32' },
     lossWeights: { shape: [batchSize], dtype: 'float32' },
-    gamma: { shape: [], dtype: 'float32' },
+    gamma: { shape: [batchSize], dtype: 'float32' },
     noiseKey: { shape: [2], dtype: 'int32' },
     xiKey: { shape: [2], dtype: 'int32' },
   };

@@ -14,6 +14,8 @@ export interface TrainingStepConfig {
   readonly objective: Objective;
   /** Of the process trained on, one for each timestep. */
   readonly betas: Float64Array;
+  /** L2 penalty in the loss, times the squared norm of all parameters. */
+  readonly l2Penalty?: number;
   /** Whether the network is told t * 1000 / T instead of t. */
   readonly rescaleTimesteps: boolean;
   readonly emaRates: readonly number[];
@@ -34,7 +36,7 @@ export interface NoisyBatch {
   readonly epsilon: tf.Tensor;
   /** [N, H, W, C], standard normal. */
   readonly xi: tf.Tensor;
-  /** Scalar. */
+  /** The perturbation's strength in each row, [N]. */
   readonly gamma: tf.Tensor;
   /** [N] int32. */
   readonly y?: tf.Tensor | undefined;
@@ -101,17 +103,29 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
 export function applyUpdate(
   config: TrainingStepConfig,
   variables: Tensors,
-  gradients: Tensors,
+  lossGradients: Tensors,
   rates: UpdateRates,
   mustBeFinite: readonly tf.Tensor[] = [],
 ): FunctionResult & { readonly updates: Tensors } {
   const parameters = parametersOf(config.architecture, variables, WEIGHTS);
+  const gradients = penalised(lossGradients, parameters, config.l2Penalty ?? 0);
   const gradNorm = globalNorm(gradients);
   const finite = allFinite([gradNorm, ...mustBeFinite]);
   const outputs = { gradNorm, paramNorm: globalNorm(parameters), finite };
   return nativeLanes() === undefined
     ? { outputs, updates: composedUpdates(config, variables, gradients, rates), commit: finite }
     : { outputs, updates: {}, adam: adamUpdates(config, gradients, rates), commit: finite };
+}
+
+/** The gradients of loss + penalty * |theta|^2, once an update however many passes made it. */
+function penalised(gradients: Tensors, parameters: Tensors, penalty: number): Tensors {
+  if (penalty === 0) return gradients;
+  return Object.fromEntries(
+    Object.entries(gradients).map(([name, gradient]) => [
+      name,
+      tf.add(gradient, tf.mul(parameters[name] as tf.Tensor, 2 * penalty)),
+    ]),
+  );
 }
 
 /** All variables' new values, from tfjs's ops. */

@@ -2,11 +2,17 @@
 
 import type { Batch, BatchSource, DataPosition } from '../../../shared/dataset/index.js';
 import type { EngineArray, LoadedModule } from '../../../shared/engine/index.js';
-import { DiffusionError, seedPair } from '../../../shared/foundation/index.js';
+import { deriveKey, DiffusionError, randomStream, seedPair } from '../../../shared/foundation/index.js';
 import { dropoutLayerCount, type UNetConfig } from '../../../shared/model/index.js';
-import type { TimestepDraw, TimestepSampler } from '../../../shared/noise/index.js';
+import { gammaOf, type TimestepDraw, type TimestepSampler } from '../../../shared/noise/index.js';
 import { learningRateAt } from '../../../shared/optimizer/index.js';
-import { microbatches, type TrainingRecipe } from '../../../shared/recipe/index.js';
+import { boundWeight } from '../../../shared/loss/index.js';
+import {
+  gammaConfig,
+  lossObjective,
+  microbatches,
+  type TrainingRecipe,
+} from '../../../shared/recipe/index.js';
 import { updateInputs, type UpdateSettings } from './training-module.js';
 
 export interface Updater {
@@ -26,6 +32,8 @@ export interface UpdateFigures {
   readonly gradNorm: number;
   readonly paramNorm: number;
   readonly learningRate: number;
+  /** Of the input perturbation. */
+  readonly gamma: number;
   readonly inputNoiseVariance: number;
 }
 
@@ -49,12 +57,14 @@ export async function update(updater: Updater, step: number): Promise<Update> {
   const draw = timestepSampler.draw(step, passes * batchSize);
   const rates = updateInputs(updateSettings(recipe), step);
   const outputs: Outputs[] = [];
+  const gammas: number[] = [];
   let applied: Outputs = {};
   let position: DataPosition = { epoch: 0, offset: 0 };
   for (let pass = 0; pass < passes; pass++) {
     const batch = await data.next();
     position = batch.position;
     const inputs = passInputs(updater, step, pass, batch, slice(draw, pass, batchSize));
+    gammas.push(...inputs.gamma);
     const output = await loaded.run(...(passes === 1 ? trainStep(inputs, rates) : accumulate(inputs)));
     refuseNonFinite(output, step);
     outputs.push(output);
@@ -65,7 +75,7 @@ export async function update(updater: Updater, step: number): Promise<Update> {
     refuseNonFinite(applied, step);
   }
   timestepSampler.update(draw.t, concatenatedLosses(outputs, batchSize));
-  return { figures: figuresOf(recipe, step, outputs, applied), position };
+  return { figures: figuresOf(recipe, step, outputs, applied, gammas), position };
 }
 
 type EngineCall = Parameters<LoadedModule['run']>;
@@ -82,7 +92,7 @@ function passInputs(
   pass: number,
   { pixels, labels }: Batch,
   { t, weights }: TimestepDraw,
-): Record<string, EngineArray> {
+): Record<string, EngineArray> & { readonly gamma: Float32Array } {
   const seed = BigInt(recipe.training.seed);
   const key = (purpose: string, ...position: number[]): [number, number] =>
     seedPair(seed, purpose, step, pass, ...position);
@@ -91,7 +101,7 @@ function passInputs(
     pixels,
     t,
     lossWeights: weights,
-    gamma: Float32Array.of(recipe.inputPerturbation.gamma),
+    gamma: gammaOf(gammaConfig(recipe), { step, t, uniform: gammaDraw(seed, step) }),
     noiseKey: Int32Array.from(key('training noise')),
     xiKey: Int32Array.from(key('input perturbation')),
     ...(dropout > 0 && {
@@ -101,6 +111,11 @@ function passInputs(
     }),
     ...(numClasses !== undefined && labels !== undefined && { y: labels }),
   };
+}
+
+/** What the random schedule of gamma draws for an update. */
+function gammaDraw(seed: bigint, step: number): number {
+  return randomStream(deriveKey(seed, 'gamma'), [step]).uniform();
 }
 
 function updateSettings({ optimizer, ema }: TrainingRecipe): UpdateSettings {
@@ -134,12 +149,12 @@ function figuresOf(
   step: number,
   outputs: readonly Outputs[],
   applied: Outputs,
+  gammas: readonly number[],
 ): UpdateFigures {
   const mean = (name: string): number =>
     outputs.reduce((sum, output) => sum + scalar(output, name), 0) / outputs.length;
-  const { lossType } = recipe.objective;
-  // As it enters the loss it may be scaled by T / 1000; told is the bound itself.
-  const boundScale = lossType === 'rescaled_mse' ? 1000 / recipe.noiseSchedule.timesteps : 1;
+  // As it enters the loss it may be scaled; told is the bound itself.
+  const boundScale = 1 / boundWeight(lossObjective(recipe), recipe.noiseSchedule.timesteps);
   return {
     loss: mean('loss'),
     mse: mean('mse'),
@@ -147,6 +162,7 @@ function figuresOf(
     gradNorm: scalar(applied, 'gradNorm'),
     paramNorm: scalar(applied, 'paramNorm'),
     learningRate: learningRateAt(recipe.optimizer, step),
+    gamma: gammas.reduce((sum, gamma) => sum + gamma, 0) / gammas.length,
     inputNoiseVariance: mean('inputNoiseVariance'),
   };
 }

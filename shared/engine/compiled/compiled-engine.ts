@@ -36,9 +36,15 @@ export async function createCompiledEngine(): Promise<CompiledEngine> {
   // The eager backend comes with it, and with that tfjs's table of gradients.
   const native = await loadNative();
   return {
-    build: { name: 'compiled', ...native },
+    build: { name: 'compiled', ...native, platform: `${native.platform}, ${kernelsInWords()}` },
     load: (module) => attempt('loading a module', () => loadModule(module)),
   };
+}
+
+/** For manifests: results are the same to the bit where it is. */
+function kernelsInWords(): string {
+  const kernels = nativeKernels();
+  return kernels === undefined ? 'no kernels' : `kernels of ${kernels.lanes} lanes`;
 }
 
 async function loadModule(module: EngineModule): Promise<CompiledModule> {

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { env } from 'node:process';
 
+import * as tf from '@tensorflow/tfjs-core';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
@@ -35,8 +36,16 @@ export function nativeKernels(): NativeKernels | undefined {
   return registered;
 }
 
+// Kernels for a processor would have every image copied from the device and back.
+function usesGpu(): boolean {
+  const native = tf.findBackend('tensorflow') as unknown as {
+    readonly binding?: { isUsingGpuDevice(): boolean };
+  } | null;
+  return native?.binding?.isUsingGpuDevice() ?? false;
+}
+
 function register(): NativeKernels | undefined {
-  if (env[SWITCH] === 'off') return undefined;
+  if (env[SWITCH] === 'off' || usesGpu()) return undefined;
   const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
   const folder = join(dirname(manifest), 'deps', 'lib');
   const description = join(folder, 'native-kernels.json');

@@ -50,6 +50,7 @@ export function training(architecture: UNetConfig, accumulationSteps: number): T
       meanType: 'epsilon',
       varianceType: learned ? 'learned_range' : 'fixed_small',
       lossType: 'mse',
+      target: 'epsilon',
     },
     betas: makeBetas({ name: 'cosine', timesteps: 100 }),
     rescaleTimesteps: true,
@@ -72,7 +73,7 @@ export function batch({ imageSize, inChannels, dropout, ...architecture }: UNetC
     // Not t = 0: there the bound is the log of a difference of two nearly equal numbers, which magnifies rounding.
     t: Int32Array.from({ length: BATCH }, (_, i) => 1 + ((step * 31 + i * 17) % 99)),
     lossWeights: Float32Array.from({ length: BATCH }, (_, i) => 1 + i / 4),
-    gamma: Float32Array.of(0.1),
+    gamma: new Float32Array(BATCH).fill(0.1),
     noiseKey: pair('noise'),
     xiKey: pair('xi'),
     ...(dropout > 0 && {

@@ -22,7 +22,12 @@ const PIXELS = 8 * 8 * 3;
 
 const config: TrainingModuleConfig = {
   architecture,
-  objective: { meanType: 'epsilon', varianceType: 'learned_range', lossType: 'rescaled_mse' },
+  objective: {
+    meanType: 'epsilon',
+    varianceType: 'learned_range',
+    lossType: 'rescaled_mse',
+    target: 'epsilon',
+  },
   betas: makeBetas({ name: 'cosine', timesteps: 100 }),
   rescaleTimesteps: false,
   emaRates: [0.9, 0.99],
@@ -57,7 +62,7 @@ function pass(size: number, changes: Record<string, EngineArray> = {}): Record<s
     ),
     t: Int32Array.from({ length: size }, (_, i) => (i * 29) % 100),
     lossWeights: new Float32Array(size).fill(1),
-    gamma: Float32Array.of(0.1),
+    gamma: new Float32Array(size).fill(0.1),
     noiseKey: Int32Array.of(1, 2),
     xiKey: Int32Array.of(3, 4),
     ...changes,
@@ -105,7 +110,7 @@ test.serial('the same inputs give the same bytes, and each key counts', async (t
     t.notDeepEqual(await lossOf(changes), losses);
   }
   // Without perturbation its key is without effect.
-  const gamma = Float32Array.of(0);
+  const gamma = new Float32Array(4);
   t.deepEqual(await lossOf({ gamma, xiKey: Int32Array.of(3, 5) }), await lossOf({ gamma }));
 });
 
@@ -149,7 +154,7 @@ function withExplicitNoise(of: TrainingModuleConfig, passSize: number): EngineMo
     xi: images,
     t: { ...rows, dtype: 'int32' } as const,
     lossWeights: rows,
-    gamma: { shape: [], dtype: 'float32' } as const,
+    gamma: rows,
   };
   const { variables, functions } = trainingModule(of);
   const rates = Object.fromEntries(
@@ -186,7 +191,7 @@ test.serial('the average of accumulated passes is the gradient of the whole batc
       xi: images('xi'),
       t: Int32Array.from({ length: count }, (_, i) => (from + i) * 12),
       lossWeights: Float32Array.from({ length: count }, (_, i) => 0.5 + 0.2 * (from + i)),
-      gamma: Float32Array.of(0.1),
+      gamma: new Float32Array(count).fill(0.1),
     };
   };
   const weights = new Map(
@@ -221,7 +226,7 @@ test.serial('the average of accumulated passes is the gradient of the whole batc
 test.serial('a pass that is not finite is not gathered', async (t) => {
   const of = { ...config, accumulationSteps: 2 };
   const loaded = await loadWithWeights(of);
-  const { finite } = await loaded.run('accumulate', pass(4, { gamma: Float32Array.of(Infinity) }));
+  const { finite } = await loaded.run('accumulate', pass(4, { gamma: new Float32Array(4).fill(Infinity) }));
   t.is(finite?.[0], 0);
   const gathered = await loaded.read(parameterSpecs(architecture).map(({ name }) => `grad/${name}`));
   for (const value of gathered.values()) t.true(value.every((element) => element === 0));
