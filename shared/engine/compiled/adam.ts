@@ -1,9 +1,16 @@
 /** AdamW in place: a node for each parameter, which writes into the variables as they were read. */
 import type { AdamUpdates } from '../module.js';
 import type { Builder } from './builder.js';
-import type { Condition } from './function-graph.js';
 import type { Value } from './graph.js';
 import type { Tracer } from './tracing.js';
+
+/** When updates may be stored, and whether. */
+export interface Condition {
+  /** The node after which they may be. */
+  readonly barrier: string;
+  /** A scalar: 0 withholds them. */
+  readonly commit: Value | undefined;
+}
 
 /** The updates with the graph's values in the place of names and tensors. */
 export interface TracedAdam {

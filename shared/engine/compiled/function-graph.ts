@@ -5,7 +5,7 @@ import type { Builder } from './builder.js';
 import { parseRef } from './graph.js';
 import type { Graph, Value } from './graph.js';
 import { adamInPlace, tracedAdam } from './adam.js';
-import type { TracedAdam } from './adam.js';
+import type { Condition, TracedAdam } from './adam.js';
 import { trace } from './tracing.js';
 import type { Tracer } from './tracing.js';
 
@@ -110,12 +110,6 @@ function traceBody(
     adam: result.adam && tracedAdam(result.adam, read, toValue),
     commit: result.commit && toValue(result.commit),
   };
-}
-
-export interface Condition {
-  /** The node after which updates may be stored. */
-  readonly barrier: string;
-  readonly commit: Value | undefined;
 }
 
 /** The names of the nodes that store updates. */
