@@ -29,8 +29,10 @@ export interface SamplerServiceSettings {
 const DEFAULT_ADDRESS = '127.0.0.1:50062';
 const DEFAULT_STORE_FOLDER = 'ip-diffusion-store';
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-const MAX_ROWS = 32;
-const BATCH_SIZES = [1, 2, 4, 8, 16, MAX_ROWS];
+// Two passes take turns: what one leaves the engine waiting for, solvers and messages, is done while the other runs. Passes of
+// 32 were 8 % slower in all.
+const MAX_ROWS = 16;
+const BATCH_SIZES = [1, 2, 4, 8, MAX_ROWS];
 
 /** @throws DiffusionError INVALID_ARGUMENT naming each variable that is wrong. */
 export function readSettings(env: Environment = process.env): SamplerServiceSettings {

@@ -62,18 +62,18 @@ for await (const line of createInterface({ input: process.stdin })) {
 say({ peakMb: process.resourceUsage().maxRSS / 1024 });
 process.exit(0);
 
-/** Numbers of sane size in every weight: with zeros, some processors compute faster. */
+/**
+ * Numbers of sane size in every weight: with zeros, some processors compute faster. They are views of one array, so that
+ * the memory measured is the engine's.
+ */
 async function assignLively(): Promise<void> {
-  for (const prefix of ['weights/', `ema_${EMA}/`, '']) {
-    const chosen = module.variables.filter(({ name }) =>
-      prefix === '' ? task.work === 'predict' : name.startsWith(prefix),
-    );
-    const values = chosen.map(({ name, shape }) => {
-      const size = shape.reduce((product, length) => product * length, 1);
-      return [name, Float32Array.from({ length: size }, (_, i) => 0.01 * ((i % 7) - 3))] as const;
-    });
-    if (values.length > 0) await loaded?.assign(new Map(values));
-  }
+  const sizeOf = (shape: readonly number[]): number => shape.reduce((product, length) => product * length, 1);
+  const chosen = module.variables.filter(
+    ({ name }) => task.work === 'predict' || /^(?:weights|ema)/.test(name),
+  );
+  const largest = Math.max(...chosen.map(({ shape }) => sizeOf(shape)));
+  const numbers = Float32Array.from({ length: largest }, (_, i) => 0.01 * ((i % 7) - 3));
+  await loaded?.assign(new Map(chosen.map(({ name, shape }) => [name, numbers.subarray(0, sizeOf(shape))])));
 }
 
 function training({ architecture, batch, precision }: Task): Work {
