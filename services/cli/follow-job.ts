@@ -8,7 +8,7 @@ import { DiffusionError } from '../../shared/foundation/index.js';
 import type { Context, ExitCode } from './command.js';
 import type { TrainerClient } from './connect.js';
 import { metricsFacts, stateOf } from './describe-job.js';
-import { formatBytes, formatCount, paddedStep } from './format.js';
+import { formatBytes, formatCount, formatNumber, paddedStep } from './format.js';
 import { openMetricsCsv, type MetricsCsv } from './metrics-csv.js';
 import type { ProgressState } from './progress.js';
 import { watchJob } from './watch-job.js';
@@ -106,6 +106,15 @@ async function take(
       return {
         json: asJson(trainerWire.CheckpointCommitted.toJSON(event.value)),
         lines: [`step ${formatCount(step)}: checkpoint committed (${formatBytes(Number(sizeBytes))})`],
+      };
+    }
+    case 'evaluation': {
+      const { step, mse, emaMse } = event.value;
+      return {
+        json: asJson(trainerWire.Evaluation.toJSON(event.value)),
+        lines: [
+          `step ${formatCount(step)}: unperturbed error on held-out images ${formatNumber(mse)}, of the average ${formatNumber(emaMse)}`,
+        ],
       };
     }
     case 'stateChanged':

@@ -4,6 +4,7 @@ import {
   LearningRateSchedule,
   LossType,
   MeanType,
+  PenaltyEstimator,
   Precision,
   TimestepSampler,
   Variant,
@@ -94,6 +95,11 @@ export const lossTypes = codec({
 export const timestepSamplers = codec({
   uniform: TimestepSampler.TIMESTEP_SAMPLER_UNIFORM,
   'loss-second-moment': TimestepSampler.TIMESTEP_SAMPLER_LOSS_SECOND_MOMENT,
+});
+
+export const penaltyEstimators = codec({
+  hutchinson: PenaltyEstimator.PENALTY_ESTIMATOR_HUTCHINSON,
+  finite_difference: PenaltyEstimator.PENALTY_ESTIMATOR_FINITE_DIFFERENCE,
 });
 
 export const precisions = codec({

@@ -7,6 +7,7 @@ import {
   lossTypes,
   meanTypes,
   noiseScheduleNames,
+  penaltyEstimators,
   perturbationTargets,
   precisions,
   timestepSamplers,
@@ -23,6 +24,7 @@ import type { Dataset, TrainingRecipe as WireRecipe } from './generated/diffusio
 export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
   if (wire === undefined) return {};
   const { noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } = wire;
+  const { gradientPenalty, evaluation, warmStart } = wire;
   const unchecked = {
     name: wire.name === '' ? undefined : wire.name,
     preset: wire.preset === '' ? undefined : wire.preset,
@@ -70,7 +72,14 @@ export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
       logEverySteps: toNumber(training.logEverySteps),
       precision: precisions.read(training.precision),
       gradientCheckpointing: training.gradientCheckpointing,
+      labelDropout: training.labelDropout,
     },
+    gradientPenalty: gradientPenalty && {
+      ...gradientPenalty,
+      estimator: penaltyEstimators.read(gradientPenalty.estimator),
+    },
+    evaluation: evaluation && { images: evaluation.images, everySteps: toNumber(evaluation.everySteps) },
+    warmStart: warmStart && { ...warmStart, version: toNumber(warmStart.version) },
   };
   return unchecked as PartialRecipe;
 }
@@ -90,6 +99,7 @@ function datasetFromWire({ source, ...dataset }: Dataset): object {
 export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecipe {
   const { dataset, noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } =
     recipe;
+  const { gradientPenalty, evaluation, warmStart } = recipe;
   return {
     name: recipe.name ?? '',
     preset: recipe.preset ?? '',
@@ -135,6 +145,19 @@ export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecip
       sampleEverySteps: optional(training.sampleEverySteps, BigInt),
       logEverySteps: optional(training.logEverySteps, BigInt),
       precision: optional(training.precision, precisions.write) ?? 0,
+    },
+    gradientPenalty: gradientPenalty && {
+      ...gradientPenalty,
+      estimator: optional(gradientPenalty.estimator, penaltyEstimators.write) ?? 0,
+    },
+    evaluation: evaluation && {
+      images: evaluation.images,
+      everySteps: optional(evaluation.everySteps, BigInt),
+    },
+    warmStart: warmStart && {
+      model: warmStart.model ?? '',
+      version: optional(warmStart.version, BigInt),
+      emaRate: warmStart.emaRate,
     },
   };
 }

@@ -33,6 +33,7 @@ export const DEFAULTS = {
     warmUpSteps: 0,
     l2Penalty: 0,
   },
+  gradientPenalty: { lambda: 0, estimator: 'hutchinson', stepSize: 0.01 },
   ema: { rates: [0.9999], warmUp: false },
   training: {
     microbatchSize: 0,
@@ -44,7 +45,9 @@ export const DEFAULTS = {
     logEverySteps: 10,
     precision: 'float32',
     gradientCheckpointing: false,
+    labelDropout: 0,
   },
+  evaluation: { images: 0, everySteps: 0 },
 } satisfies PartialRecipe;
 
 /** The reference's networks by image size (script_util.py, create_model; README, MODEL_FLAGS). */
@@ -123,5 +126,6 @@ export const VARIANT_FIELDS: Readonly<Record<Variant, PartialRecipe>> = {
   'DDPM-y': { inputPerturbation: { target: 'normalised' }, objective: FIXED_VARIANCE },
   ADM: { inputPerturbation: { gamma: 0 } },
   'ADM-IP': {},
+  'ADM-GP': { inputPerturbation: { gamma: 0 } },
   'ADM-WD': { inputPerturbation: { gamma: 0 } },
 };

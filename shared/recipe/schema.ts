@@ -4,7 +4,7 @@ import * as z from 'zod';
 
 import { flag, integer, list, oneOf, positive, real, text, uint64 } from './fields.js';
 
-export const VARIANTS = ['DDPM', 'DDPM-IP', 'DDPM-y', 'ADM', 'ADM-IP', 'ADM-WD'] as const;
+export const VARIANTS = ['DDPM', 'DDPM-IP', 'DDPM-y', 'ADM', 'ADM-IP', 'ADM-GP', 'ADM-WD'] as const;
 export type Variant = (typeof VARIANTS)[number];
 
 export const PRESET_NAMES = [
@@ -91,6 +91,11 @@ export const recipeSchema = section({
     warmUpSteps: integer(0, MAX_STEPS),
     l2Penalty: real(0, 1),
   }),
+  gradientPenalty: section({
+    lambda: real(0, 1e6),
+    estimator: oneOf(['hutchinson', 'finite_difference']),
+    stepSize: positive(1),
+  }),
   ema: section({ rates: list(real(0.000001, 0.999999), 1, 8), warmUp: flag }),
   training: section({
     steps: integer(1, MAX_STEPS),
@@ -104,7 +109,14 @@ export const recipeSchema = section({
     logEverySteps: integer(1, MAX_STEPS),
     precision: oneOf(PRECISIONS),
     gradientCheckpointing: flag,
+    labelDropout: real(0, 0.99),
   }),
+  evaluation: section({ images: integer(0, 4096), everySteps: integer(0, MAX_STEPS) }),
+  warmStart: section({
+    model: text('the name of a model', NAME_PATTERN),
+    version: integer(1, MAX_STEPS).optional(),
+    emaRate: real(0, 0.999999).optional(),
+  }).optional(),
 });
 
 /** All that decides a training run, every field set. JSON, so it can be stored and sent as it is. */

@@ -91,7 +91,7 @@ test('explicit betas say how many timesteps there are', (t) => {
 const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['an unknown preset', { preset: 'cifar' }, 'preset'],
   ['an unknown variant', { variant: 'unknown value 77' }, 'variant'],
-  ['a variant that is not built', { variant: 'ADM-GP' }, 'variant'],
+  ['a variant that there is not', { variant: 'ADM-X' }, 'variant'],
   ['an unknown field', { trainig: {} }, 'trainig'],
   ['an unknown field inside', { training: { step: 5 } }, 'training.step'],
   ['a section that is no object', { training: 5 }, 'training'],
