@@ -51,6 +51,15 @@ export async function generateImages(
           if (file !== undefined) terminal.emit({ event: 'preview', index, step, file });
           break;
         }
+        case 'trajectoryStep': {
+          const { index, step } = event.value;
+          const file = await files?.saveTrajectoryStep(event.value);
+          if (file !== undefined) terminal.emit({ event: 'trajectoryStep', index, step, file });
+          break;
+        }
+        case 'resumeToken':
+          await files?.saveToken(event.value);
+          break;
         case 'image': {
           const image = await files?.saveImage(event.value);
           if (image !== undefined)

@@ -7,6 +7,8 @@ import { dirname, join } from 'node:path';
 import { ImageAssembly, imageFormats, samplerWire, type samplingWire } from '../../shared/contract/index.js';
 import { decodeImage, imageGrid, type Channels } from '../../shared/images/index.js';
 import { given } from './given.js';
+import { RAW_EXTENSION } from './picture-files.js';
+import { forgetToken, saveToken } from './resume-files.js';
 
 export interface ImagePaths {
   /** Takes the images and `provenance.json`. */
@@ -28,6 +30,10 @@ export interface ImageFiles {
   readonly count: number;
   /** The path of a preview once its last chunk has come. @throws DiffusionError DATA_LOSS where it is damaged. */
   savePreview(preview: samplerWire.Preview): Promise<string | undefined>;
+  /** The path of an image's raw values after a step, once their last chunk has come. @throws as `savePreview`. */
+  saveTrajectoryStep(step: samplerWire.TrajectoryStep): Promise<string | undefined>;
+  /** Kept until the image is saved. */
+  saveToken(token: samplerWire.ResumeToken): Promise<void>;
   /** An image once its last chunk has come. @throws DiffusionError DATA_LOSS where it is damaged. */
   saveImage(image: samplerWire.GeneratedImage): Promise<SavedImage | undefined>;
   /** Writes what is told of all images that came, in the order of their indices. */
@@ -44,7 +50,9 @@ export async function openImageFiles(
 ): Promise<ImageFiles> {
   await mkdir(folder, { recursive: true });
   await mkdir(dirname(gridPath), { recursive: true });
-  const extension = imageFormats.read(accepted.format) ?? 'bin';
+  const format = imageFormats.read(accepted.format) ?? 'png';
+  const extension = format === 'raw_float32' ? RAW_EXTENSION : `.${format}`;
+  const stem = (index: bigint): string => join(folder, nameOf(accepted, index));
   const saved: SavedImage[] = [];
   const parts = new Map<string, ImageAssembly>();
   const assemble = (key: string, chunk: samplingWire.ImageChunk | undefined): Buffer | undefined => {
@@ -61,16 +69,20 @@ export async function openImageFiles(
     savePreview: async ({ index, step, chunk }) => {
       const bytes = assemble(`preview ${index}`, chunk);
       if (bytes === undefined) return undefined;
-      const path = join(folder, `${nameOf(accepted, index)}-step-${step}.${extension}`);
-      await writeFile(path, bytes);
-      return path;
+      return written(`${stem(index)}-step-${step}.png`, bytes);
     },
+    saveTrajectoryStep: async ({ index, step, chunk }) => {
+      const bytes = assemble(`trajectory ${index} ${step}`, chunk);
+      return bytes && written(`${stem(index)}-step-${step}${RAW_EXTENSION}`, bytes);
+    },
+    saveToken: ({ index, token }) => saveToken(stem(index), token),
     saveImage: async ({ index, seed, chunk }) => {
       const bytes = assemble(`image ${index}`, chunk);
       if (bytes === undefined) return undefined;
-      const file = `${nameOf(accepted, index)}.${extension}`;
+      const file = `${nameOf(accepted, index)}${extension}`;
       await writeFile(join(folder, file), bytes);
       const image = { file, index, seed, sha256: createHash('sha256').update(bytes).digest('hex') };
+      await forgetToken(stem(index));
       saved.push(image);
       return image;
     },
@@ -79,6 +91,8 @@ export async function openImageFiles(
       // They come as they are finished, which may be in any order.
       const inOrder = saved.toSorted((a, b) => Number(a.index - b.index));
       await writeFile(join(folder, 'provenance.json'), provenance(accepted, inOrder, completed));
+      // Raw values are numbers to go on with, not pictures.
+      if (format === 'raw_float32') return;
       const { width } = accepted;
       const channels = accepted.channels === 1 ? 1 : 3;
       const pixels = inOrder.slice(0, MAX_GRID_IMAGES).map(async ({ file }) => {
@@ -88,6 +102,11 @@ export async function openImageFiles(
       await writeFile(gridPath, await gridOf(await Promise.all(pixels), width, channels));
     },
   };
+}
+
+async function written(path: string, bytes: Buffer): Promise<string> {
+  await writeFile(path, bytes);
+  return path;
 }
 
 /** A square picture of `[size, size, channels]` uint8 images, each enlarged so that it can be seen. */

@@ -98,6 +98,19 @@ export const integers: Kind<number[]> = {
   read: (value) => (/^\d{1,9}(,\d{1,9})*$/.test(value) ? value.split(',').map(Number) : undefined),
 };
 
+/** From `min` to `max` numbers. */
+export function numbers(min: number, max: number, placeholder: string): Kind<number[]> {
+  const how = min === max ? String(min) : `${min} or ${max}`;
+  return {
+    placeholder,
+    wanted: `${how} numbers with a comma between them`,
+    read: (value) => {
+      const parts = value.split(',').map((part) => (part.trim() === '' ? NaN : Number(part)));
+      return parts.length >= min && parts.length <= max && parts.every(Number.isFinite) ? parts : undefined;
+    },
+  };
+}
+
 function inRange(value: number, min: number, max: number): number | undefined {
   return value >= min && value <= max ? value : undefined;
 }

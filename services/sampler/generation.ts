@@ -1,13 +1,11 @@
-/** One Generate call after its acceptance: progress, previews and images as the reader takes them. */
+/** One Generate call after its acceptance: progress, news of images, and images as the reader takes them. */
 
-import { durationFromMs, imageChunks, imageFormats, type samplerWire } from '../../shared/contract/index.js';
+import { durationFromMs } from '../../shared/contract/index.js';
 import type { Clock } from '../../shared/foundation/index.js';
-import { encodeOutput } from './encode-output.js';
-import { imagePool, type FinishedImage, type ImagePool, type PreviewImage } from './image-pool.js';
+import { eventsOf, type GenerateEvent } from './generate-events.js';
+import { imagePool, type ImagePool } from './image-pool.js';
 import type { ImageSeries } from './resolve-generation.js';
 import type { PredictRow } from './step-batcher.js';
-
-export type GenerateEvent = NonNullable<samplerWire.GenerateResponse['event']>;
 
 export interface GenerationContext {
   readonly predict: PredictRow;
@@ -20,15 +18,14 @@ export interface GenerationContext {
 }
 
 /**
- * Nothing is queued for a slow reader but whole images, and no more of these than the window: progress and previews
- * are made when they are taken, from the newest state.
+ * Nothing is queued for a slow reader but whole images, no more of these than the window, and some steps of
+ * trajectories: progress, previews and tokens are made when they are taken, from the newest state.
  */
 export async function* generateImages(
   series: ImageSeries,
   { predict, window, signal, clock, calledMs }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  const { count, plan } = series;
-  const stepsTotal = count * plan.steps;
+  const { count, stepsTotal } = series;
   let begunMs: number | undefined;
   const onStart = (): void => {
     begunMs ??= clock.monotonicMs();
@@ -39,13 +36,11 @@ export async function* generateImages(
     while (given < count) {
       await pool.changed();
       yield progress(pool);
-      for (let image = pool.takeImage(); image !== undefined; image = pool.takeImage()) {
-        yield* imageEvents(series, image);
+      for (let news = pool.take(); news !== undefined; news = pool.take()) {
+        yield* eventsOf(series, news);
+        if (news.kind !== 'image') continue;
         given += 1;
         pool.given();
-      }
-      for (let preview = pool.takePreview(); preview !== undefined; preview = pool.takePreview()) {
-        yield* previewEvents(series, preview);
       }
     }
   } finally {
@@ -78,24 +73,5 @@ export async function* generateImages(
         eta: msPerStep === undefined ? undefined : durationFromMs(msPerStep * (stepsTotal - stepsDone)),
       },
     };
-  }
-}
-
-function* imageEvents(
-  { seed, shape, format }: ImageSeries,
-  { index, bytes }: FinishedImage,
-): Generator<GenerateEvent> {
-  for (const chunk of imageChunks({ ...shape, format: imageFormats.write(format), bytes })) {
-    yield { $case: 'image', value: { index: BigInt(index), seed, chunk } };
-  }
-}
-
-async function* previewEvents(
-  { shape }: ImageSeries,
-  { index, step, predXStart }: PreviewImage,
-): AsyncGenerator<GenerateEvent> {
-  const bytes = await encodeOutput(predXStart, shape, 'png');
-  for (const chunk of imageChunks({ ...shape, format: imageFormats.write('png'), bytes })) {
-    yield { $case: 'preview', value: { index: BigInt(index), step, chunk } };
   }
 }

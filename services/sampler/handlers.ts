@@ -5,7 +5,7 @@ import {
   imageFormats,
   pageOf,
   precisions,
-  samplers,
+  samplerSettingsToWire,
   serverStream,
   unary,
   type CallContext,
@@ -16,7 +16,8 @@ import {
 import { DiffusionError, invalidArgument, type Clock } from '../../shared/foundation/index.js';
 import { NAME_PATTERN } from '../../shared/recipe/index.js';
 import type { Admit } from './admission.js';
-import { generateImages, type GenerateEvent } from './generation.js';
+import type { GenerateEvent } from './generate-events.js';
+import { generateImages } from './generation.js';
 import { modelNameViolations, readGenerateRequest, type GenerateRequest } from './generate-request.js';
 import type { Lease, LoadedModels } from './loaded-models.js';
 import type { Checkpoint, ModelCatalogue } from './model-catalogue.js';
@@ -132,8 +133,8 @@ export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.Sa
 
   async function admitted(request: GenerateRequest, signal: AbortSignal): Promise<Admitted> {
     const admitWith = async (checkpoint: Checkpoint): Promise<Admitted> => {
-      const generation = resolveGeneration(request, checkpoint);
-      const leave = admit(generation.series.count * generation.series.plan.steps);
+      const generation = await resolveGeneration(request, checkpoint);
+      const leave = admit(generation.series.evaluations);
       try {
         const { commit, manifest } = checkpoint;
         const { weights: object, precision } = generation;
@@ -160,8 +161,8 @@ function contractOf({ manifest, manifestSha256 }: Checkpoint) {
   return checkpointToWire(manifest, manifestSha256);
 }
 
-function accepted({ checkpoint, emaRate, respacing, precision, series }: Generation): GenerateEvent {
-  const { count, seed, firstIndex, plan, format, shape } = series;
+function accepted({ checkpoint, emaRate, settings, precision, firstIndex, series }: Generation): GenerateEvent {
+  const { count, seed, plan, format, shape } = series;
   return {
     $case: 'accepted',
     value: {
@@ -170,16 +171,7 @@ function accepted({ checkpoint, emaRate, respacing, precision, series }: Generat
       count,
       seed,
       firstIndex: BigInt(firstIndex),
-      settings: {
-        sampler: samplers.write(plan.sampler),
-        timesteps:
-          respacing === undefined
-            ? { $case: 'steps', value: plan.steps }
-            : { $case: 'respacing', value: respacing },
-        eta: plan.eta,
-        clipDenoised: plan.clipDenoised,
-        precision: precisions.write(precision),
-      },
+      settings: { ...samplerSettingsToWire(settings), precision: precisions.write(precision) },
       timesteps: [...plan.timestepMap].reverse(),
       format: imageFormats.write(format),
       ...shape,

@@ -4,35 +4,21 @@ import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 
 import { deferred } from '../../shared/foundation/index.js';
-import { imageNoise, solver } from '../../shared/sampler/index.js';
+import { solver, type SamplerStep } from '../../shared/sampler/index.js';
 import { encodeOutput } from './encode-output.js';
+import { outbox, type News } from './outbox.js';
 import type { ImageSeries } from './resolve-generation.js';
 import { VALUES_A_TURN, type PredictRow } from './step-batcher.js';
 
-export interface FinishedImage {
-  readonly index: number;
-  readonly bytes: Uint8Array;
-}
-
-export interface PreviewImage {
-  readonly index: number;
-  /** Steps that the image has done. */
-  readonly step: number;
-  /** [H, W, C]. */
-  readonly predXStart: Float32Array;
-}
-
 export interface ImagePool {
-  /** Network evaluations done, over all images. */
+  /** Over all images. */
   readonly stepsDone: number;
   readonly imagesDone: number;
   /** Resolves when anything has changed since it resolved last. @throws what made an image fail. */
   changed(): Promise<void>;
-  /** A finished image that the reader hasn't had. Its place in the window is free when it is `given`. */
-  takeImage(): FinishedImage | undefined;
+  /** What the reader hasn't had. A finished image's place in the window is free when it is `given`. */
+  take(): News | undefined;
   given(): void;
-  /** The newest preview of an image that isn't finished. */
-  takePreview(): PreviewImage | undefined;
   /** Stops all work, and resolves when none is left. */
   stop(): Promise<void>;
 }
@@ -51,15 +37,14 @@ export function imagePool(
   series: ImageSeries,
   { predict, window, signal, onStart }: ImagePoolOptions,
 ): ImagePool {
-  const { count, firstIndex, plan, seed, shape, format, previewEverySteps, classes } = series;
+  const { count, plan, shape, format, taskAt, telling } = series;
   const length = shape.width * shape.height * shape.channels;
   const stopping = new AbortController();
   const stopped = AbortSignal.any([signal, stopping.signal]);
   // One for each image of the window; Node takes more than ten for a leak.
   setMaxListeners(0, stopped);
   const tasks = new Set<Promise<void>>();
-  const finished: FinishedImage[] = [];
-  const previews = new Map<number, PreviewImage>();
+  const unread = outbox();
   let news = deferred();
   let failure: { readonly error: unknown } | undefined;
   let filling = false;
@@ -69,29 +54,37 @@ export function imagePool(
   let imagesDone = 0;
 
   async function generateImage(offset: number): Promise<void> {
-    const index = firstIndex + offset;
-    const y = classes[offset];
+    const { index, options } = taskAt(offset);
     const steps = solver({
+      ...options,
       plan,
       predict: (row) => predict(row, { signal: stopped, onStart }),
-      noise: imageNoise(seed, index, length),
       signal: stopped,
-      ...(y !== undefined && { y }),
     });
     let image: Float32Array = new Float32Array(0);
-    for await (const { index: step, sample, predXStart } of steps) {
-      image = sample;
+    for await (const step of steps) {
+      image = step.sample;
       stepsDone += 1;
-      const done = step + 1;
-      const wanted = previewEverySteps > 0 && done % previewEverySteps === 0 && done < plan.steps;
-      if (wanted) previews.set(index, { index, step: done, predXStart });
+      await tell(index, step);
       news.resolve();
     }
     const bytes = await encodeOutput(image, shape, format);
-    previews.delete(index);
-    finished.push({ index, bytes });
+    unread.put({ kind: 'image', index, bytes });
     imagesDone += 1;
     news.resolve();
+  }
+
+  /** The last step is the image itself: nothing else is told of it but its place in the trajectory. */
+  async function tell(index: number, { index: before, sample, predXStart, state }: SamplerStep): Promise<void> {
+    const step = before + 1;
+    const isDue = (every: number): boolean => every > 0 && step % every === 0 && step < plan.steps;
+    if (isDue(telling.previewEverySteps)) unread.put({ kind: 'preview', index, step, predXStart });
+    if (isDue(telling.resumeTokenEverySteps)) unread.put({ kind: 'token', index, step, state });
+    if (isDue(telling.trajectoryEverySteps) || (telling.trajectoryEverySteps > 0 && step === plan.steps)) {
+      unread.put({ kind: 'trajectory', index, step, sample });
+      news.resolve();
+      await unread.room();
+    }
   }
 
   async function fillWindow(): Promise<void> {
@@ -134,18 +127,14 @@ export function imagePool(
       news = deferred();
       if (failure !== undefined) throw failure.error;
     },
-    takeImage: () => finished.shift(),
+    take: unread.take,
     given: () => {
       givenCount += 1;
       void fillWindow();
     },
-    takePreview: () => {
-      const [preview] = previews.values();
-      if (preview !== undefined) previews.delete(preview.index);
-      return preview;
-    },
     stop: async () => {
       stopping.abort();
+      unread.close();
       await Promise.all(tasks);
     },
   };

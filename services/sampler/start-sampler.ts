@@ -21,6 +21,8 @@ import { startPredictionEngine } from './prediction-engine.js';
 import { runningCalls } from './running-calls.js';
 
 const STORE_RETRY_MS = 2000;
+/** Pictures to start from and resume tokens come in one message. */
+const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
 
 /**
  * Listens, and says SERVING once the store can be listed.
@@ -73,6 +75,7 @@ export async function startSampler(
       },
     }),
     reflection: settings.reflection,
+    maxRequestBytes: MAX_REQUEST_BYTES,
   });
   const readiness = whenListed(store, stopping.signal, log).then((listed) => {
     if (listed) server.setServing(true);

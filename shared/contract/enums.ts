@@ -15,7 +15,7 @@ import {
   NoiseScheduleName,
   PerturbationTarget,
 } from './generated/diffusion/types/v1/noise.js';
-import { ImageFormat, Sampler } from './generated/diffusion/types/v1/sampling.js';
+import { ImageFormat, Sampler, TimestepSpacing } from './generated/diffusion/types/v1/sampling.js';
 import { JobFailureReason, JobState } from './generated/diffusion/trainer/v1/trainer.js';
 
 export interface EnumCodec<Word extends string, Wire extends number> {
@@ -110,6 +110,19 @@ export const precisions = codec({
 export const samplers = codec({
   ancestral: Sampler.SAMPLER_ANCESTRAL,
   ddim: Sampler.SAMPLER_DDIM,
+  dpmpp_2m: Sampler.SAMPLER_DPMPP_2M,
+  dpmpp_2m_sde: Sampler.SAMPLER_DPMPP_2M_SDE,
+  euler: Sampler.SAMPLER_EULER,
+  heun: Sampler.SAMPLER_HEUN,
+  unipc: Sampler.SAMPLER_UNIPC,
+  ddim_encode: Sampler.SAMPLER_DDIM_ENCODE,
+});
+
+export const timestepSpacings = codec({
+  even: TimestepSpacing.TIMESTEP_SPACING_EVEN,
+  trailing: TimestepSpacing.TIMESTEP_SPACING_TRAILING,
+  leading: TimestepSpacing.TIMESTEP_SPACING_LEADING,
+  linspace: TimestepSpacing.TIMESTEP_SPACING_LINSPACE,
 });
 
 export const imageFormats = codec({

@@ -15,7 +15,7 @@ import { HealthImplementation } from 'grpc-health-check';
 
 import { deferred, DiffusionError } from '../foundation/index.js';
 
-const MAX_REQUEST_BYTES = 1024 * 1024;
+const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 
 export interface GrpcServer {
@@ -35,12 +35,14 @@ export interface GrpcServerOptions {
   readonly serviceName: string;
   readonly implementation: UntypedServiceImplementation;
   readonly reflection: boolean;
+  /** A larger request is refused with RESOURCE_EXHAUSTED; default 1 MiB. */
+  readonly maxRequestBytes?: number;
 }
 
 /** @throws DiffusionError UNAVAILABLE where the address can't be listened on. */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
   const server = new Server({
-    'grpc.max_receive_message_length': MAX_REQUEST_BYTES,
+    'grpc.max_receive_message_length': options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': MAX_RESPONSE_BYTES,
     'grpc.keepalive_time_ms': 60_000,
     'grpc.keepalive_timeout_ms': 20_000,

@@ -7,7 +7,13 @@ import { startService } from '../../services/cli/start-service.js';
 import { packRows, splitRows } from '../../services/sampler/batch.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
-import { callStream, connectSampler, imageFormats, samplers } from '../../shared/contract/index.js';
+import {
+  callStream,
+  connectSampler,
+  imageFormats,
+  samplerSettingsToWire,
+  samplerWire,
+} from '../../shared/contract/index.js';
 import { createCompiledEngine, type LoadedModule } from '../../shared/engine/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { parameterSpecs, toEngineLayout } from '../../shared/model/index.js';
@@ -97,14 +103,10 @@ export const overhead: Bench = async (say) => {
 };
 
 async function overGrpc(client: ReturnType<typeof connectSampler>): Promise<void> {
+  const settings = { ...samplerSettingsToWire({ sampler: 'ancestral', steps: STEPS }), precision: 0 } as const;
   const request = {
-    ...{ model: 'bench', version: undefined, emaRate: undefined, count: COUNT, seed: 7n, firstIndex: 0n },
-    settings: {
-      sampler: samplers.write('ancestral'),
-      timesteps: { $case: 'steps', value: STEPS } as const,
-      ...{ eta: undefined, clipDenoised: undefined, precision: 0 as const },
-    },
-    ...{ format: imageFormats.write('png'), previewEverySteps: 0, classes: [] },
+    ...samplerWire.GenerateRequest.create(),
+    ...{ model: 'bench', count: COUNT, seed: 7n, settings, format: imageFormats.write('png') },
   };
   let images = 0;
   for await (const { event } of callStream(client, client.generate, request))

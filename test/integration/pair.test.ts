@@ -5,7 +5,7 @@ import test from 'ava';
 
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
-import { connectSampler, serviceLog } from '../../shared/contract/index.js';
+import { connectSampler, samplingWire, serviceLog } from '../../shared/contract/index.js';
 import { decodeImage } from '../../shared/images/index.js';
 import { storeSettings } from '../../shared/store/index.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
@@ -54,13 +54,7 @@ for (const [name, environment] of Object.entries(STORES)) {
         model: 'pair',
         count: 3,
         seed: 7n,
-        settings: {
-          sampler: 0,
-          timesteps: { $case: 'steps', value: 5 },
-          eta: undefined,
-          clipDenoised: undefined,
-          precision: 0,
-        },
+        settings: samplingWire.SamplerSettings.create({ timesteps: { $case: 'steps', value: 5 } }),
       }),
     );
     client.close();

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 
 import anyTest, { type TestFn } from 'ava';
 
-import { callUnary, samplerWire, samplingWire } from '../../shared/contract/index.js';
+import { callUnary, recipeWire, samplerWire, samplingWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { decodeImage, toUint8 } from '../../shared/images/index.js';
 import { betasHash } from '../../shared/noise/index.js';
@@ -16,7 +16,7 @@ import {
 } from '../sampler-service/sampler-fixture.js';
 import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
 
-const { ImageFormat, Sampler } = samplingWire;
+const { ImageFormat, Sampler, TimestepSpacing } = samplingWire;
 
 const test = anyTest as TestFn<SamplerFixture & { recipe: TrainingRecipe }>;
 
@@ -67,12 +67,16 @@ test.serial('what is accepted is every setting as resolved, and the checkpointâ€
   );
   t.like(accepted, { emaRate: 0.99, count: 2, seed: 0n, firstIndex: 0n, width: 8, height: 8, channels: 3 });
   t.is(accepted.format, ImageFormat.IMAGE_FORMAT_PNG);
-  t.deepEqual(accepted.settings, {
-    sampler: Sampler.SAMPLER_ANCESTRAL,
-    timesteps: { $case: 'steps', value: 3 },
-    eta: 0,
-    clipDenoised: true,
-  });
+  t.deepEqual(
+    accepted.settings,
+    steps(3, {
+      sampler: Sampler.SAMPLER_ANCESTRAL,
+      spacing: TimestepSpacing.TIMESTEP_SPACING_EVEN,
+      eta: 0,
+      clipDenoised: true,
+      precision: recipeWire.Precision.PRECISION_FLOAT32,
+    }),
+  );
   t.deepEqual(accepted.timesteps, [59, 30, 0]);
   const { checkpoint } = accepted;
   t.like(checkpoint, {

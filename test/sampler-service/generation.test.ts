@@ -3,13 +3,15 @@ import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
 import fc from 'fast-check';
 
-import { generateImages, type GenerateEvent } from '../../services/sampler/generation.js';
+import type { GenerateEvent } from '../../services/sampler/generate-events.js';
+import { generateImages } from '../../services/sampler/generation.js';
 import type { ImageSeries } from '../../services/sampler/resolve-generation.js';
 import { stepBatcher, type PredictRow } from '../../services/sampler/step-batcher.js';
-import { ImageAssembly } from '../../shared/contract/index.js';
+import { readResumeToken } from '../../services/sampler/resume-token.js';
+import { ImageAssembly, samplerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { makeBetas } from '../../shared/noise/index.js';
-import { samplerPlan, type NetworkRow } from '../../shared/sampler/index.js';
+import { imageNoise, samplerPlan, type NetworkRow, type SolverOptions } from '../../shared/sampler/index.js';
 
 const contract = {
   betas: makeBetas({ name: 'cosine', timesteps: 50 }),
@@ -19,18 +21,36 @@ const contract = {
   channels: 1,
 } as const;
 
-function series(fields: Partial<ImageSeries> = {}, steps = 3): ImageSeries {
+interface Asked {
+  readonly count?: number;
+  readonly seed?: bigint;
+  readonly firstIndex?: number;
+  readonly steps?: number;
+  readonly classes?: readonly number[];
+  readonly telling?: Partial<ImageSeries['telling']>;
+  /** What a task has besides. */
+  readonly options?: (index: number) => Partial<SolverOptions>;
+}
+
+function series(asked: Asked = {}): ImageSeries {
+  const { count = 4, seed = 7n, firstIndex = 0, steps = 3, classes = [], telling, options } = asked;
   return {
-    count: 4,
-    seed: 7n,
-    firstIndex: 0,
+    count,
+    seed,
     plan: samplerPlan({ sampler: 'ancestral', steps }, contract),
     shape: { width: 2, height: 2, channels: 1 },
     // Encoded without a thread pool, so that turns of the event loop are all there is to wait for.
     format: 'raw_float32',
-    previewEverySteps: 0,
-    classes: [],
-    ...fields,
+    telling: { previewEverySteps: 0, trajectoryEverySteps: 0, resumeTokenEverySteps: 0, ...telling },
+    stepsTotal: count * steps,
+    evaluations: count * steps,
+    resumable: { request: samplerWire.GenerateRequest.create({ model: 'tiny', count }), weightsSha256: 'abc' },
+    taskAt: (offset) => {
+      const index = firstIndex + offset;
+      const y = classes[offset];
+      const noise = imageNoise(seed, index, 4);
+      return { index, options: { noise, ...(y !== undefined && { y }), ...options?.(index) } };
+    },
   };
 }
 
@@ -116,7 +136,7 @@ test('another seed gives other images, and no two images are alike', async (t) =
 
 test('each image has its own class', async (t) => {
   const { asked, predict } = network();
-  await collect(generateImages(series({ classes: [3, 1, 4, 1] }, 1), { ...context, predict }));
+  await collect(generateImages(series({ classes: [3, 1, 4, 1], steps: 1 }), { ...context, predict }));
   t.deepEqual(
     asked.map(({ y }) => y),
     [3, 1, 4, 1],
@@ -163,7 +183,7 @@ test('a slow reader gets the newest preview of an image, and none of an image th
     answers.shift()?.();
     await settle();
   };
-  const events = generateImages(series({ count: 1, previewEverySteps: 1 }, 5), { ...context, predict });
+  const events = generateImages(series({ count: 1, steps: 5, telling: { previewEverySteps: 1 } }), { ...context, predict });
   const first = events.next();
   await settle();
   await step();
@@ -193,7 +213,7 @@ test('leaving early stops all work', async (t) => {
     unanswered -= 1;
     return predict(row, options);
   };
-  const events = generateImages(series({ count: 20 }, 50), { ...context, predict: slow });
+  const events = generateImages(series({ count: 20, steps: 50 }), { ...context, predict: slow });
   await events.next();
   await events.return();
   const askedThen = asked.length;
@@ -206,7 +226,7 @@ test('an aborted call ends with the reason of its signal', async (t) => {
   const call = new AbortController();
   const { output } = network();
   const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), 4);
-  const events = generateImages(series({}, 50), { ...context, signal: call.signal, predict });
+  const events = generateImages(series({ steps: 50 }), { ...context, signal: call.signal, predict });
   await events.next();
   call.abort(new DiffusionError('UNAVAILABLE', 'the service is stopping'));
   await t.throwsAsync(collect(events), { message: 'the service is stopping' });
@@ -215,4 +235,51 @@ test('an aborted call ends with the reason of its signal', async (t) => {
 test('a network that fails ends the call with its error', async (t) => {
   const predict: PredictRow = () => Promise.reject(new DiffusionError('UNAVAILABLE', 'no engine'));
   await t.throwsAsync(collect(generateImages(series(), { ...context, predict })), { message: 'no engine' });
+});
+
+test('a trajectory has every step, however slow its reader, and makes images wait for it', async (t) => {
+  const { asked, predict } = network();
+  const telling = { trajectoryEverySteps: 1 };
+  const events = generateImages(series({ count: 3, steps: 50, telling }), { ...context, predict });
+  await events.next();
+  await settle();
+  t.true(asked.length < 3 * 50);
+  const rest = await collect(events);
+  for (const image of [0n, 1n, 2n]) {
+    const steps = rest.flatMap((event) =>
+      event.$case === 'trajectoryStep' && event.value.index === image ? [event.value.step] : [],
+    );
+    t.deepEqual(
+      steps,
+      Array.from({ length: 50 }, (_, i) => i + 1),
+    );
+  }
+});
+
+test('the last step of a trajectory is the image', async (t) => {
+  const telling = { trajectoryEverySteps: 2 };
+  const events = await collect(
+    generateImages(series({ count: 1, telling }), { ...context, predict: network().predict }),
+  );
+  const [last] = events.flatMap((event) =>
+    event.$case === 'trajectoryStep' && event.value.step === 3 ? [event.value.chunk?.data.toString('hex')] : [],
+  );
+  t.is(last, [...imagesOf(events).values()][0]);
+});
+
+test('an image goes on from a token as if it had never stopped', async (t) => {
+  const telling = { resumeTokenEverySteps: 2 };
+  const { predict } = network();
+  const whole = await collect(generateImages(series({ count: 1, steps: 7, telling }), { ...context, predict }));
+  const tokens = whole.flatMap((event) => (event.$case === 'resumeToken' ? [event.value] : []));
+  t.true(tokens.length > 0);
+  for (const { token, step } of tokens) {
+    const { state, index, request, weightsSha256 } = readResumeToken(token, 'token');
+    t.deepEqual([state.stepsDone, index, request.model, weightsSha256], [step, 0, 'tiny', 'abc']);
+    const resumed = series({ count: 1, steps: 7, options: () => ({ resume: state }) });
+    const second = network();
+    const events = await collect(generateImages(resumed, { ...context, predict: second.predict }));
+    t.deepEqual(imagesOf(events), imagesOf(whole));
+    t.is(second.asked.length, 7 - step);
+  }
 });

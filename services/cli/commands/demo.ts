@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { imageFormats, samplers, type samplerWire } from '../../../shared/contract/index.js';
+import { imageFormats, samplerSettingsToWire, samplerWire } from '../../../shared/contract/index.js';
 import { command, type Context } from '../command.js';
 import { withSampler, withTrainer } from '../connect.js';
 import { demoPlan, type DemoPlan } from '../demo/demo-plan.js';
@@ -95,19 +95,10 @@ async function trainAndSample(
 
 function generateRequest({ model }: DemoPlan, count: number, steps: number): samplerWire.GenerateRequest {
   return {
+    ...samplerWire.GenerateRequest.create(),
     model,
     count,
-    seed: 0n,
-    firstIndex: 0n,
-    settings: {
-      sampler: samplers.write('ancestral'),
-      timesteps: { $case: 'steps', value: steps },
-      eta: undefined,
-      clipDenoised: undefined,
-      precision: 0,
-    },
+    settings: { ...samplerSettingsToWire({ sampler: 'ancestral', steps }), precision: 0 },
     format: imageFormats.write('png'),
-    previewEverySteps: 0,
-    classes: [],
   };
 }

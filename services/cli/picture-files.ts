@@ -1,0 +1,54 @@
+/** Files that images start from: pictures as they are, or x_T as the sampler gave it (`.f32`). */
+
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+
+import { samplerWire } from '../../shared/contract/index.js';
+import { DiffusionError, invalidArgument } from '../../shared/foundation/index.js';
+
+/** Raw float32 files end so. */
+export const RAW_EXTENSION = '.f32';
+const PICTURES = ['.png', '.jpg', '.jpeg', '.webp'];
+
+/**
+ * What a file, or the files of a folder in the order of their names, give images to start from.
+ * @throws DiffusionError for what can't be read, holds no such file, or mixes pictures with x_T.
+ */
+export async function readStart(path: string, skippedSteps: number): Promise<samplerWire.StartImages> {
+  const paths = await filesAt(path);
+  const latents = paths.filter((file) => extname(file) === RAW_EXTENSION);
+  if (latents.length > 0 && latents.length < paths.length) {
+    const description = `wanted pictures or ${RAW_EXTENSION} files; got both`;
+    throw invalidArgument([{ field: path, description }]);
+  }
+  const contents = await Promise.all(paths.map(readPicture));
+  const which = latents.length > 0 ? { latents: contents } : { images: contents };
+  return { ...samplerWire.StartImages.create(which), skippedSteps };
+}
+
+/** @throws DiffusionError NOT_FOUND. */
+export async function readPicture(path: string): Promise<Buffer> {
+  return readFile(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+}
+
+async function filesAt(path: string): Promise<string[]> {
+  const found = await stat(path).catch((cause: unknown) => {
+    throw unreadable(path, cause);
+  });
+  if (!found.isDirectory()) return [path];
+  const names = (await readdir(path)).filter((name) =>
+    [...PICTURES, RAW_EXTENSION].includes(extname(name).toLowerCase()),
+  );
+  // The picture of all images isn't one of them.
+  const own = names.filter((name) => name !== 'grid.png').sort();
+  if (own.length > 0) return own.map((name) => join(path, name));
+  const description = `wanted a folder with ${PICTURES.join(', ')} or ${RAW_EXTENSION} files; got one without`;
+  throw invalidArgument([{ field: path, description }]);
+}
+
+function unreadable(path: string, cause: unknown): DiffusionError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new DiffusionError('NOT_FOUND', `${path} can't be read: ${why}`, { cause });
+}

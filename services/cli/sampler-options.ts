@@ -1,0 +1,54 @@
+/** How images are drawn: the flags of a sampler's settings. */
+
+import { PRECISIONS } from '../../shared/recipe/index.js';
+import { SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
+import { flag, integer, numbers, oneOf, option, real, text, type Values } from './options.js';
+import { UsageError } from './parse-arguments.js';
+
+export const DEFAULT_STEPS = 50;
+export const MAX_STEPS = 10_000;
+
+export const samplerOptions = {
+  sampler: option(oneOf(SAMPLERS), 'how an image is drawn', { fallback: 'ancestral' }),
+  steps: option(integer(1, MAX_STEPS), `steps of each image; ${DEFAULT_STEPS} where it is left out`),
+  spacing: option(oneOf(SPACINGS), 'which timesteps so many steps are; even where it is left out'),
+  respacing: option(text('GRAMMAR'), 'the steps in the reference\'s grammar: "80", "10,15,20" or "ddim50"'),
+  eta: option(real(0, 1), "DDIM's randomness; 0 where it is left out"),
+  precision: option(oneOf(PRECISIONS), 'what the network multiplies', { fallback: 'float32' }),
+  noClip: flag("don't clip the predicted x_0 to [-1, 1]"),
+  dynamicThreshold: option(real(0, 1), 'clip the predicted x_0 to this quantile, scaled back into [-1, 1]'),
+  guidance: option(real(-1000, 1000), 'classifier-free guidance; 1 is off'),
+  epsilonScaling: option(
+    numbers(1, 2, '[K,]B'),
+    'divide epsilon by B, or by K i + B, where i counts steps from the last one; 1 is off',
+  ),
+  timeShift: option(numbers(2, 2, 'WINDOW,CUTOFF'), 'tell the network the timestep that fits the variance'),
+  varianceNormalisation: flag("scale the network's input to the variance of its timestep"),
+  scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
+};
+
+type SamplerValues = Values<typeof samplerOptions>;
+
+/** @throws UsageError for flags that exclude each other. */
+export function samplerSettingsOf(values: SamplerValues, usage: string): SamplerSettings {
+  const { sampler, steps, spacing, respacing, eta, dynamicThreshold, guidance } = values;
+  if (steps !== undefined && respacing !== undefined) {
+    throw new UsageError('--steps and --respacing exclude each other', usage);
+  }
+  const [b, k] = values.epsilonScaling?.toReversed() ?? [];
+  const [window, cutoff] = values.timeShift ?? [];
+  const [rescalingK, sigma = 1] = values.scoreRescaling ?? [];
+  return {
+    sampler,
+    ...(respacing === undefined ? { steps: steps ?? DEFAULT_STEPS } : { respacing }),
+    ...(spacing !== undefined && { spacing }),
+    ...(eta !== undefined && { eta }),
+    ...(values.noClip && { clipDenoised: false }),
+    ...(dynamicThreshold !== undefined && { dynamicThreshold }),
+    ...(guidance !== undefined && { guidanceScale: guidance }),
+    ...(b !== undefined && { epsilonScaling: { k: k ?? 0, b } }),
+    ...(window !== undefined && cutoff !== undefined && { timeShift: { window, cutoff } }),
+    ...(values.varianceNormalisation && { varianceNormalisation: true }),
+    ...(rescalingK !== undefined && { scoreRescaling: { k: rescalingK, sigma } }),
+  };
+}

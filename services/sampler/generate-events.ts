@@ -1,0 +1,55 @@
+/** What has become of a call's images, as the messages that tell it. */
+
+import {
+  imageChunks,
+  imageFormats,
+  type samplerWire,
+  type samplingWire,
+} from '../../shared/contract/index.js';
+import { encodeOutput } from './encode-output.js';
+import type { OutputFormat } from './generate-request.js';
+import type { News } from './outbox.js';
+import type { ImageSeries } from './resolve-generation.js';
+import { writeResumeToken } from './resume-token.js';
+
+export type GenerateEvent = NonNullable<samplerWire.GenerateResponse['event']>;
+
+export async function* eventsOf(
+  { seed, shape, format, resumable }: ImageSeries,
+  news: News,
+): AsyncGenerator<GenerateEvent, void, undefined> {
+  const index = BigInt(news.index);
+  switch (news.kind) {
+    case 'image':
+      for (const chunk of chunks(news.bytes, format)) yield { $case: 'image', value: { index, seed, chunk } };
+      return;
+    case 'preview': {
+      const { step, predXStart } = news;
+      for (const chunk of await encodedChunks(predXStart, 'png'))
+        yield { $case: 'preview', value: { index, step, chunk } };
+      return;
+    }
+    case 'trajectory': {
+      const { step, sample } = news;
+      for (const chunk of await encodedChunks(sample, 'raw_float32'))
+        yield { $case: 'trajectoryStep', value: { index, step, chunk } };
+      return;
+    }
+    case 'token': {
+      const { step, state } = news;
+      const token = writeResumeToken({ ...resumable, index: news.index, state });
+      yield { $case: 'resumeToken', value: { index, step, token } };
+    }
+  }
+
+  async function encodedChunks(
+    image: Float32Array,
+    as: OutputFormat,
+  ): Promise<Iterable<samplingWire.ImageChunk>> {
+    return chunks(await encodeOutput(image, shape, as), as);
+  }
+
+  function chunks(bytes: Uint8Array, as: OutputFormat): Iterable<samplingWire.ImageChunk> {
+    return imageChunks({ ...shape, format: imageFormats.write(as), bytes });
+  }
+}

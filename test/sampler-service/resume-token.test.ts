@@ -1,0 +1,43 @@
+import test from 'ava';
+import fc from 'fast-check';
+
+import { readResumeToken, writeResumeToken } from '../../services/sampler/resume-token.js';
+import { samplerWire } from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+
+const point = {
+  request: samplerWire.GenerateRequest.create({ model: 'tiny', version: 5n, seed: 2n ** 64n - 1n, count: 3 }),
+  weightsSha256: 'a'.repeat(64),
+  index: 2 ** 32 - 1,
+  state: {
+    stepsDone: 3,
+    x: Float32Array.of(0.1, -2, 3e-20, 4),
+    history: [Float32Array.of(1, 2, 3, 4), Float32Array.of(5, 6, 7, 8)],
+  },
+};
+
+test('what is written is read again to the bit', (t) => {
+  t.deepEqual(readResumeToken(writeResumeToken(point), 'token'), point);
+  const fresh = { ...point, state: { ...point.state, history: [] } };
+  t.deepEqual(readResumeToken(writeResumeToken(fresh), 'token'), fresh);
+});
+
+test('a token with any byte changed, cut or added is refused by its field', (t) => {
+  const token = writeResumeToken(point);
+  fc.assert(
+    fc.property(fc.nat(token.length - 1), fc.integer({ min: 1, max: 255 }), (place, change) => {
+      const changed = Buffer.from(token);
+      changed[place] = (changed[place] ?? 0) ^ change;
+      refuses(changed);
+      refuses(token.subarray(0, place));
+    }),
+  );
+  refuses(Buffer.concat([token, Buffer.of(0)]));
+  refuses(Buffer.alloc(0));
+
+  function refuses(bytes: Buffer): void {
+    const error = t.throws(() => readResumeToken(bytes, 'resumeTokens[3]'), { instanceOf: DiffusionError });
+    t.is(error.code, 'INVALID_ARGUMENT');
+    t.is(error.violations[0]?.field, 'resumeTokens[3]');
+  }
+});
