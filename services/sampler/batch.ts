@@ -9,7 +9,8 @@ export interface Batch {
   /** [size, H, W, C]. */
   readonly xT: Float32Array;
   readonly t: Float32Array;
-  readonly y?: Int32Array;
+  /** Class labels; networks without classes don't look at them. */
+  readonly y: Int32Array;
 }
 
 /**
@@ -24,8 +25,7 @@ export function packRows(rows: readonly NetworkRow[], sizes: readonly number[]):
   const xT = new Float32Array(size * first.xT.length);
   for (let place = 0; place < size; place++) xT.set(rowOf(place).xT, place * first.xT.length);
   const t = Float32Array.from({ length: size }, (_, place) => rowOf(place).t);
-  if (first.y === undefined) return { size, xT, t };
-  return { size, xT, t, y: Int32Array.from({ length: size }, (_, place) => rowOf(place).y ?? 0) };
+  return { size, xT, t, y: Int32Array.from({ length: size }, (_, place) => rowOf(place).y) };
 }
 
 /** The output of each of the first `count` rows; views of one array. */

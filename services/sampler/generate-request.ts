@@ -90,11 +90,7 @@ function sameMessage(a: samplerWire.GenerateRequest, b: samplerWire.GenerateRequ
   return one !== undefined && other !== undefined && Buffer.compare(one, other) === 0;
 }
 
-function readFresh(
-  wire: samplerWire.GenerateRequest,
-  maxImages: number,
-  resumed = false,
-): GenerateRequest {
+function readFresh(wire: samplerWire.GenerateRequest, maxImages: number, resumed = false): GenerateRequest {
   const found: FieldViolation[] = modelNameViolations('model', wire.model);
   const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
     if (!met) found.push(violation(field, wanted, got));
@@ -142,12 +138,7 @@ function readFresh(
     'none beside images or skippedSteps',
     `${starts} latents`,
   );
-  demand(
-    interpolation === undefined || count > 1,
-    'count',
-    'at least 2 images between two seeds',
-    count,
-  );
+  demand(interpolation === undefined || count > 1, 'count', 'at least 2 images between two seeds', count);
   demand(
     interpolation === undefined || start?.kind !== 'latent',
     'interpolation',

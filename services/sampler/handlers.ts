@@ -161,7 +161,14 @@ function contractOf({ manifest, manifestSha256 }: Checkpoint) {
   return checkpointToWire(manifest, manifestSha256);
 }
 
-function accepted({ checkpoint, emaRate, settings, precision, firstIndex, series }: Generation): GenerateEvent {
+function accepted({
+  checkpoint,
+  emaRate,
+  settings,
+  precision,
+  firstIndex,
+  series,
+}: Generation): GenerateEvent {
   const { count, seed, plan, format, shape } = series;
   return {
     $case: 'accepted',

@@ -75,7 +75,10 @@ export function imagePool(
   }
 
   /** The last step is the image itself: nothing else is told of it but its place in the trajectory. */
-  async function tell(index: number, { index: before, sample, predXStart, state }: SamplerStep): Promise<void> {
+  async function tell(
+    index: number,
+    { index: before, sample, predXStart, state }: SamplerStep,
+  ): Promise<void> {
     const step = before + 1;
     const isDue = (every: number): boolean => every > 0 && step % every === 0 && step < plan.steps;
     if (isDue(telling.previewEverySteps)) unread.put({ kind: 'preview', index, step, predXStart });

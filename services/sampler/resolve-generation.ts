@@ -9,7 +9,12 @@ import {
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
 import { recipeBetas, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
-import { remainingEvaluations, samplerPlan, type SamplerPlan, type SamplerSettings } from '../../shared/sampler/index.js';
+import {
+  remainingEvaluations,
+  samplerPlan,
+  type SamplerPlan,
+  type SamplerSettings,
+} from '../../shared/sampler/index.js';
 import type { GenerateRequest, OutputFormat, Telling } from './generate-request.js';
 import { imageTasks, type TaskAt } from './image-tasks.js';
 import type { Checkpoint } from './model-catalogue.js';

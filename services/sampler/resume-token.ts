@@ -72,7 +72,11 @@ export function readResumeToken(token: Uint8Array, field: string): ResumePoint {
     throw refused(field);
   }
   const history: Float32Array[] = [];
-  for (let next = tensors.get(historyName(0)); next !== undefined; next = tensors.get(historyName(history.length))) {
+  for (
+    let next = tensors.get(historyName(0));
+    next !== undefined;
+    next = tensors.get(historyName(history.length))
+  ) {
     if (next.dtype !== 'F32') throw refused(field);
     history.push(next.data);
   }

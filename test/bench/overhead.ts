@@ -103,7 +103,10 @@ export const overhead: Bench = async (say) => {
 };
 
 async function overGrpc(client: ReturnType<typeof connectSampler>): Promise<void> {
-  const settings = { ...samplerSettingsToWire({ sampler: 'ancestral', steps: STEPS }), precision: 0 } as const;
+  const settings = {
+    ...samplerSettingsToWire({ sampler: 'ancestral', steps: STEPS }),
+    precision: 0,
+  } as const;
   const request = {
     ...samplerWire.GenerateRequest.create(),
     ...{ model: 'bench', count: COUNT, seed: 7n, settings, format: imageFormats.write('png') },

@@ -1,6 +1,7 @@
 import test from 'ava';
 
 import { readGenerateRequest } from '../../services/sampler/generate-request.js';
+import { writeResumeToken, type ResumePoint } from '../../services/sampler/resume-token.js';
 import { samplerWire, samplingWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 
@@ -14,6 +15,20 @@ const settings = (fields: Partial<samplingWire.SamplerSettings>) => ({
   ...samplingWire.SamplerSettings.create(),
   ...fields,
 });
+
+const PICTURE = Buffer.of(1);
+const start = (fields: Partial<samplerWire.StartImages>): samplerWire.StartImages => ({
+  ...samplerWire.StartImages.create(),
+  ...fields,
+});
+const ENCODE = settings({ sampler: samplingWire.Sampler.SAMPLER_DDIM_ENCODE });
+const RAW = samplingWire.ImageFormat.IMAGE_FORMAT_RAW_FLOAT32;
+
+function token(fields: Partial<ResumePoint> = {}): Buffer {
+  const state = { stepsDone: 1, x: Float32Array.of(1), history: [] };
+  return writeResumeToken({ request: request({}), weightsSha256: 'a', index: 0, state, ...fields });
+}
+const TOKEN = token();
 
 const refused: readonly [field: string, fields: Partial<samplerWire.GenerateRequest>][] = [
   ...['', 'Tiny', '../x', 'a/b', 'a\n', '\u202e', '-a', 'a'.repeat(64)].map(
@@ -30,6 +45,31 @@ const refused: readonly [field: string, fields: Partial<samplerWire.GenerateRequ
   ['format', { format: -1 }],
   ['format', { format: 77 as samplingWire.ImageFormat }],
   ['classes', { classes: [1, 2] }],
+  ['settings.spacing', { settings: settings({ spacing: 77 as samplingWire.TimestepSpacing }) }],
+  ['start.images', { start: start({}) }],
+  ['start.images', { start: start({ images: [PICTURE, PICTURE] }) }],
+  ['start.latents', { start: start({ latents: [PICTURE, PICTURE, PICTURE] }) }],
+  ['start.latents', { start: start({ latents: [PICTURE], skippedSteps: 1 }) }],
+  ['count', { count: 1, interpolation: { toSeed: 1n } }],
+  ['interpolation', { start: start({ latents: [PICTURE] }), interpolation: { toSeed: 1n } }],
+  ['inpainting', { start: start({ latents: [PICTURE] }), inpainting: { image: PICTURE, mask: PICTURE } }],
+  ['start.images', { settings: ENCODE, format: RAW }],
+  [
+    'start.skippedSteps',
+    { settings: ENCODE, format: RAW, start: start({ images: [PICTURE], skippedSteps: 1 }) },
+  ],
+  ['format', { settings: ENCODE, start: start({ images: [PICTURE] }) }],
+  ['resumeTokens', { resumeTokens: [TOKEN] }],
+  ['resumeTokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, Buffer.from('no token')] }],
+  ['resumeTokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, TOKEN] }],
+  [
+    'resumeTokens[1]',
+    { model: '', count: 0, resumeTokens: [TOKEN, token({ index: 1, weightsSha256: 'b' })] },
+  ],
+  [
+    'resumeTokens[1]',
+    { model: '', count: 0, resumeTokens: [TOKEN, token({ index: 1, request: request({ seed: 1n }) })] },
+  ],
 ];
 
 for (const [field, fields] of refused) {
@@ -63,7 +103,8 @@ test('all refused fields are named at once', (t) => {
 });
 
 test('unset fields take the stated defaults', (t) => {
-  t.deepEqual(readGenerateRequest(request({}), MAX_IMAGES), {
+  const wire = request({});
+  t.deepEqual(readGenerateRequest(wire, MAX_IMAGES), {
     model: 'tiny',
     version: undefined,
     emaRate: undefined,
@@ -73,8 +114,12 @@ test('unset fields take the stated defaults', (t) => {
     settings: { sampler: 'ancestral' },
     format: 'png',
     precision: 'float32',
-    previewEverySteps: 0,
+    telling: { previewEverySteps: 0, trajectoryEverySteps: 0, resumeTokenEverySteps: 0 },
     classes: [],
+    start: undefined,
+    inpainting: undefined,
+    toSeed: undefined,
+    wire,
   });
 });
 
@@ -90,4 +135,17 @@ test('the largest seed and the last indices are good', (t) => {
   const read = readGenerateRequest(request({ seed: 2n ** 64n - 1n, firstIndex: 2n ** 32n - 4n }), MAX_IMAGES);
   t.is(read.seed, 2n ** 64n - 1n);
   t.is(read.firstIndex, 2 ** 32 - 4);
+});
+
+test('tokens of one call are its request, with only the images that they are for', (t) => {
+  const resumeTokens = [token({ index: 3 }), token({ index: 1 })];
+  const read = readGenerateRequest(
+    request({ model: '', count: 0, resumeTokens, previewEverySteps: 2 }),
+    MAX_IMAGES,
+  );
+  t.like(read, { model: 'tiny', count: 4, telling: { previewEverySteps: 2 } });
+  t.deepEqual(
+    read.resumed?.map(({ index }) => index),
+    [3, 1],
+  );
 });

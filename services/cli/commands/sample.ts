@@ -37,10 +37,17 @@ const options = {
   classes: option(integers, 'of a class-conditional model: one class, or one an image'),
   version: option(uint64, "a checkpoint's step; the newest where it is left out"),
   emaRate: option(real(0, 1), 'which average of the weights, 0 for none; the largest where it is left out'),
-  from: option(text('PATH'), 'start from this picture, or those of this folder, or .f32 files of ddim_encode'),
-  skipSteps: option(integer(0, MAX_STEPS), 'with --from: leave out so many first steps; more keep more of it', {
-    fallback: 0,
-  }),
+  from: option(
+    text('PATH'),
+    'start from this picture, or those of this folder, or .f32 files of ddim_encode',
+  ),
+  skipSteps: option(
+    integer(0, MAX_STEPS),
+    'with --from: leave out so many first steps; more keep more of it',
+    {
+      fallback: 0,
+    },
+  ),
   inpaint: option(text('FILE'), 'draw a part of this picture only; needs --mask'),
   mask: option(text('FILE'), 'white where it is drawn'),
   format: option(oneOf(['png', 'webp', 'raw']), 'of the files; raw (float32) for ddim_encode, else png'),
@@ -48,7 +55,10 @@ const options = {
   grid: option(text('FILE'), 'takes a picture of all images; grid.png in that folder where it is left out'),
   previewEvery: option(integer(1, MAX_STEPS), 'also save what each image is heading for, every N steps'),
   trajectoryEvery: option(integer(1, MAX_STEPS), 'also save each image as it is, raw, every N steps'),
-  resumeEvery: option(integer(1, MAX_STEPS), 'keep a file with which an image can be gone on with, every N steps'),
+  resumeEvery: option(
+    integer(1, MAX_STEPS),
+    'keep a file with which an image can be gone on with, every N steps',
+  ),
   resume: flag('go on with the images whose such files are in the output folder'),
   address: samplerAddress,
 };
@@ -59,7 +69,11 @@ export const sample = command({
   name: 'sample',
   summary: 'draws images from a model into files',
   positionals: [
-    { name: 'MODEL', help: 'the name of a model, as `models` lists them; none with --resume', optional: true },
+    {
+      name: 'MODEL',
+      help: 'the name of a model, as `models` lists them; none with --resume',
+      optional: true,
+    },
   ],
   options,
   examples: [

@@ -41,9 +41,14 @@ const parent = connectToParent<ToEngine, FromEngine>((message) => {
   }
 });
 
-let loading: Promise<LoadedModule> | undefined;
+interface Ready {
+  readonly loaded: LoadedModule;
+  readonly hasClasses: boolean;
+}
 
-async function load({ store, source, batchSizes }: LoadMessage): Promise<LoadedModule> {
+let loading: Promise<Ready> | undefined;
+
+async function load({ store, source, batchSizes }: LoadMessage): Promise<Ready> {
   const weights = await loadWeights(store, source);
   const engine = await createCompiledEngine();
   const config = unetConfig(source.recipe);
@@ -53,7 +58,7 @@ async function load({ store, source, batchSizes }: LoadMessage): Promise<LoadedM
   // a pass that is asked for meanwhile waits for one of them at most.
   await warmUp(loaded, config, at(batchSizes, 0));
   void warmUpAll(loaded, config, batchSizes.slice(1));
-  return loaded;
+  return { loaded, hasClasses: config.numClasses !== undefined };
 }
 
 async function warmUpAll(loaded: LoadedModule, config: UNetConfig, sizes: readonly number[]): Promise<void> {
@@ -69,8 +74,8 @@ async function warmUp(loaded: LoadedModule, config: UNetConfig, size: number): P
 
 async function predict({ size, xT, t, y }: PredictMessage): Promise<Float32Array> {
   if (loading === undefined) throw new Error('a pass was asked for before the weights');
-  const loaded = await loading;
-  const { modelOutput } = await loaded.run(`predict_${size}`, y === undefined ? { xT, t } : { xT, t, y });
+  const { loaded, hasClasses } = await loading;
+  const { modelOutput } = await loaded.run(`predict_${size}`, hasClasses ? { xT, t, y } : { xT, t });
   if (modelOutput === undefined) throw new Error('the prediction module gave no modelOutput');
   return modelOutput;
 }

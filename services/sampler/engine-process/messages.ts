@@ -30,8 +30,8 @@ export interface PredictMessage {
   /** [size, H, W, C]. */
   readonly xT: Float32Array;
   readonly t: Float32Array;
-  /** Classes, where the network has them. */
-  readonly y?: Int32Array;
+  /** Class labels, -1 for none; a network without classes doesn't take them. */
+  readonly y: Int32Array;
 }
 
 export type ToEngine = LoadMessage | PredictMessage;

@@ -1,0 +1,279 @@
+/** What a request can ask for besides noise alone: other solvers, remedies, starts, masks, walks, resuming. */
+import anyTest, { type TestFn } from 'ava';
+
+import { recipeWire, samplerWire, samplingWire } from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { encodeImage, toFloat32 } from '../../shared/images/index.js';
+import { SAMPLERS, SPACINGS } from '../../shared/sampler/index.js';
+import {
+  generate,
+  generated,
+  startFixture,
+  type Generated,
+  type SamplerFixture,
+} from '../sampler-service/sampler-fixture.js';
+import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
+
+const { ImageFormat, Sampler, TimestepSpacing } = samplingWire;
+const RAW = ImageFormat.IMAGE_FORMAT_RAW_FLOAT32;
+const SIZE = 8;
+const VALUES = SIZE * SIZE * 3;
+
+const test = anyTest as TestFn<{ first: SamplerFixture; replica: SamplerFixture }>;
+
+const CLASSES = {
+  ...TINY,
+  name: 'classes',
+  dataset: { ...TINY.dataset, source: { kind: 'folder' as const, path: '/data', classFolders: true } },
+  architecture: { ...TINY.architecture, numClasses: 3 },
+};
+
+async function prepare(store: Parameters<typeof commitTiny>[0]): Promise<void> {
+  await commitTiny(store, { step: 1 });
+  await commitTiny(store, { step: 1, recipe: CLASSES });
+  await commitTiny(store, {
+    step: 1,
+    recipe: { ...CLASSES, name: 'guided', training: { labelDropout: 0.1 } },
+  });
+}
+
+test.before(async (t) => {
+  t.context = { first: await startFixture(prepare), replica: await startFixture(prepare) };
+});
+
+test.after.always(async ({ context: { first, replica } }) => {
+  await first.close();
+  await replica.close();
+});
+
+type Asked = Partial<samplerWire.GenerateRequest>;
+
+function settings(
+  steps: number,
+  fields: Partial<samplingWire.SamplerSettings> = {},
+): samplingWire.SamplerSettings {
+  return {
+    ...samplingWire.SamplerSettings.create(),
+    timesteps: { $case: 'steps', value: steps },
+    precision: recipeWire.Precision.PRECISION_FLOAT32,
+    ...fields,
+  };
+}
+
+const start = (fields: Partial<samplerWire.StartImages>): samplerWire.StartImages => ({
+  ...samplerWire.StartImages.create(),
+  ...fields,
+});
+
+const draw = ({ client }: SamplerFixture, fields: Asked): Promise<Generated> =>
+  generated(generate(client, { seed: 3n, format: RAW, ...fields }));
+
+const valuesOf = (bytes: Buffer | undefined): Float32Array =>
+  Float32Array.from({ length: VALUES }, (_, i) => bytes?.readFloatLE(4 * i) ?? NaN);
+
+const imagesOf = ({ images }: Generated): Float32Array[] => [...images.values()].map(valuesOf);
+
+function distance(a: Float32Array | undefined, b: Float32Array | undefined): number {
+  return Math.sqrt(a?.reduce((sum, value, i) => sum + (value - (b?.[i] ?? NaN)) ** 2, 0) ?? NaN);
+}
+
+/** A picture with another colour in each corner. */
+const pixels = Uint8Array.from({ length: VALUES }, (_, i) => ((i * 37) % 200) + 20);
+const picture = async (values: Uint8Array = pixels): Promise<Buffer> =>
+  Buffer.from(await encodeImage(values, { width: SIZE, height: SIZE, channels: 3 }, 'png'));
+
+test.serial('every sampler and every spacing draws an image of its own, the same each time', async (t) => {
+  const seen = new Set<string>();
+  const asked = [
+    ...SAMPLERS.filter((name) => name !== 'ddim_encode').map((name) => ({
+      sampler: Sampler[`SAMPLER_${name.toUpperCase()}` as keyof typeof Sampler],
+    })),
+    ...SPACINGS.map((name) => ({
+      sampler: Sampler.SAMPLER_DPMPP_2M,
+      spacing: TimestepSpacing[`TIMESTEP_SPACING_${name.toUpperCase()}` as keyof typeof TimestepSpacing],
+    })),
+  ];
+  for (const fields of asked) {
+    const { accepted, images } = await draw(t.context.first, { settings: settings(7, fields) });
+    t.is(accepted.settings?.sampler, fields.sampler);
+    t.is(accepted.timesteps.length, 7);
+    const again = await draw(t.context.first, { settings: settings(7, fields) });
+    t.deepEqual(again.images, images);
+    t.true(imagesOf(again).flatMap((image) => [...image]).every(Number.isFinite), JSON.stringify(fields));
+    seen.add(images.get(0n)?.toString('hex') ?? '');
+  }
+  // Euler's method is DDIM's, and spacing that is even is the one of no spacing.
+  t.is(seen.size, asked.length - 2);
+});
+
+test.serial('a remedy that is off changes nothing, and one that is on does', async (t) => {
+  const plain = await draw(t.context.first, { settings: settings(5) });
+  const off: Partial<samplingWire.SamplerSettings>[] = [
+    { epsilonScaling: { k: 0, b: 1 } },
+    { epsilonScaling: samplingWire.EpsilonScaling.create() },
+    { timeShift: { window: 0, cutoff: 10 } },
+    { varianceNormalisation: false },
+    { scoreRescaling: { k: 1, sigma: 2 } },
+    { guidanceScale: 1 },
+  ];
+  for (const fields of off) {
+    t.deepEqual((await draw(t.context.first, { settings: settings(5, fields) })).images, plain.images);
+  }
+  const on: Partial<samplingWire.SamplerSettings>[] = [
+    { epsilonScaling: { k: 0, b: 1.01 } },
+    { epsilonScaling: { k: 0.001, b: undefined } },
+    { timeShift: { window: 10, cutoff: 1 } },
+    { varianceNormalisation: true },
+    { scoreRescaling: { k: 0.95, sigma: undefined } },
+    { dynamicThreshold: 0.9 },
+    { clipDenoised: false },
+  ];
+  for (const fields of on) {
+    const { images, accepted } = await draw(t.context.first, { settings: settings(5, fields) });
+    t.notDeepEqual(images, plain.images, JSON.stringify(fields));
+    t.like(accepted.settings, JSON.parse(JSON.stringify(fields)) as object);
+  }
+});
+
+test.serial('guidance goes with classes that were left out in training', async (t) => {
+  const guided = (model: string, guidanceScale: number) =>
+    draw(t.context.first, { model, classes: [1], settings: settings(4, { guidanceScale }) });
+  for (const model of ['tiny', 'classes']) {
+    const asked = model === 'tiny' ? { model } : { model, classes: [1] };
+    const error = await t.throwsAsync(
+      draw(t.context.first, { ...asked, settings: settings(4, { guidanceScale: 2 }) }),
+      { instanceOf: DiffusionError },
+    );
+    t.is(error.violations[0]?.field, 'settings.guidanceScale');
+  }
+  const [one, two, three] = [
+    await guided('guided', 1),
+    await guided('guided', 2),
+    await guided('guided', 3),
+  ].map((of) => imagesOf(of)[0]);
+  t.true(distance(one, two) > 0);
+  t.true(distance(one, three) > distance(one, two));
+});
+
+test.serial('an image to image call stays the nearer to the image, the more steps it skips', async (t) => {
+  const wanted = toFloat32(pixels);
+  const distances: number[] = [];
+  for (const skippedSteps of [0, 20, 29]) {
+    const { accepted, progress, images } = await draw(t.context.first, {
+      settings: settings(30),
+      start: start({ images: [await picture()], skippedSteps }),
+    });
+    t.is(accepted.timesteps.length, 30);
+    t.is(progress.at(-1)?.stepsTotal, BigInt(30 - skippedSteps));
+    distances.push(distance(valuesOf(images.get(0n)), wanted));
+  }
+  t.deepEqual(
+    distances,
+    [...distances].sort((a, b) => b - a),
+  );
+  t.true((distances[2] ?? NaN) < 0.3 * (distances[0] ?? NaN), String(distances));
+});
+
+test.serial('what is encoded is drawn again', async (t) => {
+  const encoded = await draw(t.context.first, {
+    settings: settings(60, { sampler: Sampler.SAMPLER_DDIM_ENCODE, clipDenoised: false }),
+    start: start({ images: [await picture()] }),
+  });
+  const { images } = await draw(t.context.first, {
+    settings: settings(60, { sampler: Sampler.SAMPLER_DDIM, clipDenoised: false }),
+    start: start({ latents: [encoded.images.get(0n) ?? Buffer.of()] }),
+  });
+  const wanted = toFloat32(pixels);
+  const zero = new Float32Array(VALUES);
+  t.log(distance(valuesOf(images.get(0n)), wanted), distance(zero, wanted));
+  t.true(distance(valuesOf(images.get(0n)), wanted) < 0.2 * distance(zero, wanted));
+});
+
+test.serial('inpainting keeps exactly what is not masked', async (t) => {
+  const mask = Uint8Array.from({ length: VALUES }, (_, i) => (i < VALUES / 2 ? 255 : 0));
+  const { images } = await draw(t.context.first, {
+    settings: settings(10),
+    inpainting: { image: await picture(), mask: await picture(mask) },
+  });
+  const wanted = toFloat32(pixels);
+  const drawn = valuesOf(images.get(0n));
+  t.deepEqual(drawn.slice(VALUES / 2), wanted.slice(VALUES / 2));
+  t.true(distance(drawn.slice(0, VALUES / 2), wanted.slice(0, VALUES / 2)) > 1);
+});
+
+test.serial('a walk between seeds begins at the one and ends at the other', async (t) => {
+  const ddim = settings(5, { sampler: Sampler.SAMPLER_DDIM });
+  const walk = await draw(t.context.first, {
+    settings: ddim,
+    count: 5,
+    firstIndex: 2n,
+    interpolation: { toSeed: 9n },
+  });
+  t.deepEqual([...walk.images.keys()], [2n, 3n, 4n, 5n, 6n]);
+  const one = await draw(t.context.first, { settings: ddim, firstIndex: 2n });
+  const other = await draw(t.context.first, { settings: ddim, firstIndex: 2n, seed: 9n });
+  t.deepEqual(walk.images.get(2n), one.images.get(2n));
+  t.deepEqual(walk.images.get(6n), other.images.get(2n));
+});
+
+for (const sampler of [Sampler.SAMPLER_ANCESTRAL, Sampler.SAMPLER_DPMPP_2M_SDE, Sampler.SAMPLER_UNIPC]) {
+  test.serial(`another replica goes on with images to the byte: sampler ${sampler}`, async (t) => {
+    const asked: Asked = {
+      count: 3,
+      firstIndex: 5n,
+      format: ImageFormat.IMAGE_FORMAT_PNG,
+      settings: settings(12, { sampler, timeShift: { window: 6, cutoff: 1 } }),
+      start: start({ images: [await picture()], skippedSteps: 2 }),
+      inpainting: {
+        image: await picture(),
+        mask: await picture(new Uint8Array(VALUES).fill(255, 0, 100)),
+      },
+    };
+    const whole = await draw(t.context.first, asked);
+    const tokens = new Map<bigint, Buffer>();
+    const call = generate(t.context.first.client, { seed: 3n, ...asked, resumeTokenEverySteps: 1 });
+    for await (const { event } of call) {
+      if (event?.$case === 'resumeToken') tokens.set(event.value.index, event.value.token);
+      if (tokens.size === 3) break;
+    }
+    t.is(tokens.size, 3);
+    const resumed = await generated(
+      generate(t.context.replica.client, { model: '', count: 0, resumeTokens: [...tokens.values()] }),
+    );
+    t.deepEqual(resumed.images, whole.images);
+    t.is(resumed.completed.images, 3);
+    t.true(Number(resumed.progress.at(-1)?.stepsTotal) < 3 * 10);
+  });
+}
+
+test.serial('tokens of weights that are no more are refused', async (t) => {
+  let token: Buffer | undefined;
+  for await (const { event } of generate(t.context.first.client, {
+    settings: settings(12),
+    resumeTokenEverySteps: 1,
+  })) {
+    if (event?.$case === 'resumeToken') token = event.value.token;
+    if (token !== undefined) break;
+  }
+  const other = await startFixture((store) => commitTiny(store, { step: 1, seed: 99n }));
+  const error = await t.throwsAsync(
+    generated(generate(other.client, { model: '', count: 0, resumeTokens: [token ?? Buffer.of()] })),
+    { instanceOf: DiffusionError },
+  );
+  t.is(error.reason, 'RESUME_TOKEN_STALE');
+  await other.close();
+});
+
+test.serial('a picture that is none is refused by its field', async (t) => {
+  const error = await t.throwsAsync(
+    draw(t.context.first, { settings: settings(3), start: start({ images: [Buffer.from('<html>')] }) }),
+    { instanceOf: DiffusionError },
+  );
+  t.is(error.code, 'INVALID_ARGUMENT');
+  t.is(error.violations[0]?.field, 'start.images[0]');
+  const latent = await t.throwsAsync(
+    draw(t.context.first, { settings: settings(3), start: start({ latents: [Buffer.alloc(12)] }) }),
+    { instanceOf: DiffusionError },
+  );
+  t.is(latent.violations[0]?.field, 'start.latents[0]');
+});
