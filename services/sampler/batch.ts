@@ -1,7 +1,7 @@
 /** Rows <-> the arrays of one forward pass. */
 
 import { at } from '../../shared/foundation/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { UNCONDITIONAL, type NetworkRow } from '../../shared/sampler/index.js';
 
 /** The inputs of a pass of `size` rows. */
 export interface Batch {
@@ -24,8 +24,8 @@ export function packRows(rows: readonly NetworkRow[], sizes: readonly number[]):
   const xT = new Float32Array(size * first.xT.length);
   for (let place = 0; place < size; place++) xT.set(rowOf(place).xT, place * first.xT.length);
   const t = Float32Array.from({ length: size }, (_, place) => rowOf(place).t);
-  if (first.y === undefined) return { size, xT, t };
-  return { size, xT, t, y: Int32Array.from({ length: size }, (_, place) => rowOf(place).y ?? 0) };
+  if (first.y === UNCONDITIONAL) return { size, xT, t };
+  return { size, xT, t, y: Int32Array.from({ length: size }, (_, place) => rowOf(place).y) };
 }
 
 /** The output of each of the first `count` rows; views of one array. */

@@ -171,7 +171,7 @@ function accepted({ checkpoint, emaRate, respacing, precision, series }: Generat
       seed,
       firstIndex: BigInt(firstIndex),
       settings: {
-        sampler: samplers.write(plan.sampler),
+        sampler: samplers.write(plan.sampler === 'ancestral' ? 'ancestral' : 'ddim'),
         timesteps:
           respacing === undefined
             ? { $case: 'steps', value: plan.steps }

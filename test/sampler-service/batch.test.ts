@@ -2,6 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 
 import { packRows, splitRows } from '../../services/sampler/batch.js';
+import { UNCONDITIONAL } from '../../shared/sampler/index.js';
 
 const SIZES = [1, 2, 4, 8];
 
@@ -36,5 +37,5 @@ test('each row gets its own part of the output, and padding is dropped', (t) => 
 });
 
 test('rows without classes make a batch without classes', (t) => {
-  t.false('y' in packRows([{ xT: Float32Array.of(1), t: 3 }], SIZES));
+  t.false('y' in packRows([{ xT: Float32Array.of(1), t: 3, y: UNCONDITIONAL }], SIZES));
 });

@@ -37,7 +37,7 @@ function series(fields: Partial<ImageSeries> = {}, steps = 3): ImageSeries {
 /** A network that depends on every value of its row, and counts what it is asked. */
 function network() {
   const asked: NetworkRow[] = [];
-  const output = ({ xT, t, y = 0 }: NetworkRow): Float32Array => xT.map((value) => Math.sin(value + t + y));
+  const output = ({ xT, t, y }: NetworkRow): Float32Array => xT.map((value) => Math.sin(value + t + y));
   const predict: PredictRow = (row, { signal, onStart }) => {
     if (signal.aborted) return Promise.reject(signal.reason as Error);
     onStart?.();

@@ -3,11 +3,12 @@ import test from 'ava';
 import { loadModel } from '../../services/sampler/loaded-model.js';
 import { ENGINE_LOST, type PredictionEngine } from '../../services/sampler/prediction-engine.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
+import { UNCONDITIONAL } from '../../shared/sampler/index.js';
 
 const lost = (): DiffusionError =>
   new DiffusionError('UNAVAILABLE', 'the engine process is gone', { reason: ENGINE_LOST });
 const signal = new AbortController().signal;
-const row = { xT: Float32Array.of(0), t: 7 };
+const row = { xT: Float32Array.of(0), t: 7, y: UNCONDITIONAL };
 
 /** Engines whose every pass does the next thing of the plan. */
 function engines(plan: (() => Float32Array[])[]) {

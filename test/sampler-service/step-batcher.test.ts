@@ -5,7 +5,7 @@ import test from 'ava';
 
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
 import { deferred, DiffusionError, type Deferred } from '../../shared/foundation/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { UNCONDITIONAL, type NetworkRow } from '../../shared/sampler/index.js';
 
 interface Pass {
   readonly timesteps: number[];
@@ -26,7 +26,7 @@ function manualEngine() {
   return { passes, runPass, finish };
 }
 
-const row = (t: number): NetworkRow => ({ xT: Float32Array.of(0), t });
+const row = (t: number): NetworkRow => ({ xT: Float32Array.of(0), t, y: UNCONDITIONAL });
 const never = new AbortController().signal;
 setMaxListeners(0, never);
 

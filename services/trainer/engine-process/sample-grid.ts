@@ -9,6 +9,7 @@ import {
   imageNoise,
   samplerPlan,
   solver,
+  UNCONDITIONAL,
   type NetworkRow,
   type Predict,
 } from '../../../shared/sampler/index.js';
@@ -64,7 +65,7 @@ function inStep(loaded: LoadedModule, name: string, count: number): Predict {
       const output = await loaded.run(name, {
         xT: concatenated(rows.map(({ xT }) => xT)),
         t: Float32Array.from(rows, ({ t }) => t),
-        ...(rows[0]?.y !== undefined && { y: Int32Array.from(rows, ({ y = 0 }) => y) }),
+        ...(rows[0]?.y !== UNCONDITIONAL && { y: Int32Array.from(rows, ({ y }) => y) }),
       });
       const values = output['modelOutput'] ?? new Float32Array();
       const size = values.length / batch.length;
