@@ -60,7 +60,7 @@ export function exponentialStep(
 ): Float32Array {
   const [from, to] = [noiseLevel(plan, i), noiseLevel(plan, i - 1)];
   const h = logSnr(plan, i - 1) - logSnr(plan, i);
-  const xScale = (to.sigma / from.sigma) * Math.exp(-(decay - 1) * h);
+  const xScale = (to.sigma / from.sigma) * (decay === 1 ? 1 : Math.exp(-h));
   const xStartScale = -to.alpha * Math.expm1(-decay * h);
   return x.map((value, e) => xScale * value + xStartScale * at(xStart, e));
 }
