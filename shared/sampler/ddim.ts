@@ -1,43 +1,55 @@
 /** DDIM: deterministic at eta 0, as noisy as ancestral sampling at eta 1. */
 import { at } from '../foundation/index.js';
 import { predictEpsilonFromXStart } from '../noise/index.js';
+import { evaluate } from './evaluation.js';
 import type { SamplerPlan } from './plan.js';
-import { evaluate, samplerStep, stepNoise } from './solver.js';
-import type { SamplerStep, SolverOptions } from './solver.js';
+import { stepNoise, trajectory } from './trajectory.js';
 
 /**
  * x_{t-1} = sqrt(alphasCumprodPrev) x_0 + sqrt(1 - alphasCumprodPrev - sigma^2) epsilon + sigma noise, with
  * epsilon derived anew from the predicted (and clipped) x_0; without noise at the last step.
+ * With eta 0 this is Euler's method for the probability flow in sigma = sqrt(1 / alphasCumprod - 1).
  * Source: arXiv 2010.02502, equation 12; forever208/DDPM-IP@1f767192 guided_diffusion/gaussian_diffusion.py,
  * `ddim_sample`.
  */
-export async function* ddim(options: SolverOptions): AsyncGenerator<SamplerStep, void, undefined> {
+export const ddim = trajectory(async ({ options, i, x }) => {
   const { plan } = options;
-  let x = options.noise(0);
-  for (let i = plan.steps - 1; i >= 0; i--) {
-    const asked = evaluate(options, i, x);
-    // Drawn while the network runs.
-    const noise = plan.eta === 0 ? undefined : stepNoise(options, i);
-    const { predXStart } = await asked;
-    const epsilon = predictEpsilonFromXStart(plan.tables, x, i, predXStart);
-    const { xStartScale, epsilonScale, sigma } = ddimCoefficients(plan, i);
-    const mean = predXStart.map((value, e) => xStartScale * value + epsilonScale * at(epsilon, e));
-    x = noise === undefined ? mean : mean.map((value, e) => value + sigma * at(noise, e));
-    yield samplerStep(plan, i, x, predXStart);
-  }
+  const asked = evaluate(options, i, x);
+  // Drawn while the network runs.
+  const noise = plan.eta === 0 ? undefined : stepNoise(options, i);
+  const { predXStart } = await asked;
+  const alphasCumprodPrev = at(plan.tables.alphasCumprodPrev, i);
+  const sigma = noise === undefined ? 0 : freshDeviation(plan, i);
+  const mean = towards(plan, i, x, predXStart, alphasCumprodPrev, sigma);
+  const next = noise === undefined ? mean : mean.map((value, e) => value + sigma * at(noise, e));
+  return { x: next, predXStart };
+});
+
+/**
+ * From x_t of respaced step `i` to the noise level `alphasCumprod` along the predicted x_0 and its epsilon, leaving
+ * room for fresh noise of deviation `sigma`.
+ */
+export function towards(
+  { tables }: SamplerPlan,
+  i: number,
+  x: Float32Array,
+  predXStart: Float32Array,
+  alphasCumprod: number,
+  sigma = 0,
+): Float32Array {
+  const epsilon = predictEpsilonFromXStart(tables, x, i, predXStart);
+  const xStartScale = Math.sqrt(alphasCumprod);
+  // Never under 0 for eta up to 1, but for rounding.
+  const epsilonScale = Math.sqrt(Math.max(1 - alphasCumprod - sigma ** 2, 0));
+  return predXStart.map((value, e) => xStartScale * value + epsilonScale * at(epsilon, e));
 }
 
-function ddimCoefficients({ tables, eta }: SamplerPlan, i: number) {
+function freshDeviation({ tables, eta }: SamplerPlan, i: number): number {
   const alphasCumprod = at(tables.alphasCumprod, i);
   const alphasCumprodPrev = at(tables.alphasCumprodPrev, i);
-  const sigma =
+  return (
     eta *
     Math.sqrt((1 - alphasCumprodPrev) / (1 - alphasCumprod)) *
-    Math.sqrt(1 - alphasCumprod / alphasCumprodPrev);
-  return {
-    xStartScale: Math.sqrt(alphasCumprodPrev),
-    // Never under 0 for eta up to 1, but for rounding.
-    epsilonScale: Math.sqrt(Math.max(1 - alphasCumprodPrev - sigma ** 2, 0)),
-    sigma,
-  };
+    Math.sqrt(1 - alphasCumprod / alphasCumprodPrev)
+  );
 }

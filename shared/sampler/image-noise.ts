@@ -1,5 +1,5 @@
 /** Sampling noise that depends on nothing but the seed, the image's index and the position in its trajectory. */
-import { deriveKey, gaussian } from '../foundation/index.js';
+import { at, deriveKey, gaussian, invalidArgument, violation } from '../foundation/index.js';
 import type { NoiseSource } from './solver.js';
 
 const PURPOSE = 'sampling-noise';
@@ -11,4 +11,30 @@ const PURPOSE = 'sampling-noise';
 export function imageNoise(seed: bigint, imageIndex: number, length: number): NoiseSource {
   const key = deriveKey(seed, PURPOSE);
   return (position) => gaussian(key, [imageIndex, position], length);
+}
+
+/**
+ * Between two images' noises: x_T turned from the one to the other by `weight` of the angle between them, so that it
+ * stays as long as noise is; later draws are those of `from`.
+ * @throws INVALID_ARGUMENT naming `weight`.
+ */
+export function interpolatedNoise(from: NoiseSource, to: NoiseSource, weight: number): NoiseSource {
+  if (!(weight >= 0 && weight <= 1)) {
+    throw invalidArgument([violation('weight', 'a number from 0 to 1', weight)]);
+  }
+  return (position) => {
+    if (position !== 0 || weight === 0) return from(position);
+    return weight === 1 ? to(0) : slerp(from(0), to(0), weight);
+  };
+}
+
+function slerp(from: Float32Array, to: Float32Array, weight: number): Float32Array {
+  const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, value, e) => sum + value * at(b, e), 0);
+  const cosine = dot(from, to) / Math.sqrt(dot(from, from) * dot(to, to));
+  const angle = Math.acos(Math.min(Math.max(cosine, -1), 1));
+  // Parallel noises have no turn between them.
+  if (Math.sin(angle) < 1e-6) return from.map((value, e) => value + weight * (at(to, e) - value));
+  const fromScale = Math.sin((1 - weight) * angle) / Math.sin(angle);
+  const toScale = Math.sin(weight * angle) / Math.sin(angle);
+  return from.map((value, e) => fromScale * value + toScale * at(to, e));
 }

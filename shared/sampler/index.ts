@@ -1,13 +1,21 @@
-export { evenTimesteps, spaceTimesteps } from './respacing.js';
-export { samplerPlan } from './plan.js';
-export type {
-  DiffusionContract,
-  MeanType,
-  PlanVariance,
-  SamplerName,
-  SamplerPlan,
-  SamplerSettings,
-} from './plan.js';
-export { imageNoise } from './image-noise.js';
+export { SPACINGS, spacedTimesteps, spaceTimesteps } from './respacing.js';
+export type { TimestepSpacing } from './respacing.js';
+export { SAMPLERS } from './settings.js';
+export type { Remedies, SamplerName, SamplerSettings } from './settings.js';
+export { remainingEvaluations, samplerPlan } from './plan.js';
+export type { DiffusionContract, MeanType, PlanVariance, SamplerPlan } from './plan.js';
+export { imageNoise, interpolatedNoise } from './image-noise.js';
 export { drain, solver } from './solvers.js';
-export type { NetworkRow, NoiseSource, Predict, SamplerStep, Solver, SolverOptions } from './solver.js';
+export { encode } from './encode.js';
+export { UNCONDITIONAL } from './solver.js';
+export type {
+  Inpainting,
+  NetworkRow,
+  NoiseSource,
+  Predict,
+  SamplerStep,
+  Solver,
+  SolverOptions,
+  SolverState,
+  Start,
+} from './solver.js';

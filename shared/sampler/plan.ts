@@ -1,25 +1,13 @@
 /** Settings resolved once into everything that the solvers of all images share. */
-import { invalidArgument, violation } from '../foundation/index.js';
+import { at } from '../foundation/index.js';
 import { diffusionTables, fixedLogVariance, respacedBetas } from '../noise/index.js';
 import type { DiffusionTables, VarianceType } from '../noise/index.js';
-import { evenTimesteps, spaceTimesteps } from './respacing.js';
+import { visitedTimesteps } from './respacing.js';
+import { checkSettings } from './settings.js';
+import type { Remedies, SamplerName, SamplerSettings } from './settings.js';
 
 /** What a network's output stands for: the noise in x_t, x_0, or x_{t-1}. */
 export type MeanType = 'epsilon' | 'x_start' | 'previous_x';
-
-export type SamplerName = 'ancestral' | 'ddim';
-
-export interface SamplerSettings {
-  readonly sampler: SamplerName;
-  /** How many evenly spaced timesteps, 1..T; all T where neither this nor `respacing` is given. */
-  readonly steps?: number;
-  /** The reference's respacing text instead of `steps`. */
-  readonly respacing?: string;
-  /** DDIM's share of fresh noise, 0..1; default 0. */
-  readonly eta?: number;
-  /** Whether each predicted x_0 is clamped to [-1, 1]; default true. */
-  readonly clipDenoised?: boolean;
-}
 
 /** What a checkpoint says of the network and of the process that it was trained on. */
 export interface DiffusionContract {
@@ -34,13 +22,8 @@ export interface DiffusionContract {
   readonly channels: number;
 }
 
-/** Arrays have one element for each step, in ascending order of timesteps: a solver walks them backwards. */
-export interface SamplerPlan {
-  readonly sampler: SamplerName;
-  readonly eta: number;
-  readonly clipDenoised: boolean;
-  readonly steps: number;
-  readonly channels: number;
+/** The process that visits the plan's timesteps only: arrays have one element for each, ascending. */
+export interface VisitedProcess {
   /** Which of the T timesteps each step is. */
   readonly timestepMap: Int32Array;
   /** What the network is told instead of the step's index. */
@@ -48,7 +31,21 @@ export interface SamplerPlan {
   /** Of the respaced process. */
   readonly tables: DiffusionTables;
   readonly variance: PlanVariance;
-  readonly meanType: MeanType;
+}
+
+/** A solver walks the visited timesteps backwards. */
+export interface SamplerPlan extends VisitedProcess {
+  readonly sampler: SamplerName;
+  readonly eta: number;
+  readonly clipDenoised: boolean;
+  readonly steps: number;
+  /** Rows of the network that one image takes from x_T on. */
+  readonly evaluations: number;
+  readonly contract: DiffusionContract;
+  /** Of all T timesteps. */
+  readonly trainingTables: DiffusionTables;
+  /** Those that are on. */
+  readonly remedies: Remedies;
 }
 
 /** Log variances by step: one number, or the two between which the network's output chooses for each pixel. */
@@ -64,43 +61,60 @@ export type PlanVariance =
 
 /**
  * Resolves settings against a checkpoint's contract.
- * @throws INVALID_ARGUMENT naming `steps`, `respacing` or `eta`.
+ * @throws INVALID_ARGUMENT naming every refused field of the settings.
  */
 export function samplerPlan(settings: SamplerSettings, contract: DiffusionContract): SamplerPlan {
+  const timesteps = visitedTimesteps(contract.betas.length, settings);
+  const remedies = checkSettings(settings, timesteps.length, contract.betas.length);
   const { sampler, eta = 0, clipDenoised = true } = settings;
-  checkEta(sampler, eta);
-  const { betas, timestepMap } = respacedBetas(
-    contract.betas,
-    visitedTimesteps(settings, contract.betas.length),
-  );
-  const tables = diffusionTables(betas);
-  const timestepScale = contract.rescaleTimesteps ? 1000 / contract.betas.length : 1;
-  return {
+  const plan = {
+    ...visitedProcess(contract, timesteps),
     sampler,
     eta,
     clipDenoised,
-    steps: betas.length,
-    channels: contract.channels,
+    steps: timesteps.length,
+    contract,
+    trainingTables: diffusionTables(contract.betas),
+    remedies,
+  };
+  return { ...plan, evaluations: remainingEvaluations(plan, 0) };
+}
+
+/** Rows of the network that an image takes after so many steps of the plan. */
+export function remainingEvaluations(
+  { sampler, steps, remedies, tables }: Omit<SamplerPlan, 'evaluations'>,
+  stepsDone: number,
+): number {
+  let evaluations = 0;
+  for (let i = steps - 1 - stepsDone; i >= 0; i--) {
+    evaluations += sampler === 'heun' && looksAhead(tables, i) ? 2 : 1;
+  }
+  return remedies.guidanceScale === undefined ? evaluations : 2 * evaluations;
+}
+
+/** More noise than Ho et al.'s linear schedule ends with (157). */
+const MOST_CORRECTED_SIGMA = 200;
+
+/**
+ * Whether Heun's method corrects the step from level i by the slope at its end. The last step ends where there is no
+ * slope. Why: from the cosine schedule's last timestep (sigma 20,291 at T = 1000) the average of both slopes would
+ * amplify a change of the predicted x_0 some hundred times.
+ */
+export function looksAhead({ sqrtRecipm1AlphasCumprod }: DiffusionTables, i: number): boolean {
+  return i > 0 && at(sqrtRecipm1AlphasCumprod, i) <= MOST_CORRECTED_SIGMA;
+}
+
+/** The process of a contract over some of its timesteps, ascending. */
+export function visitedProcess(contract: DiffusionContract, timesteps: readonly number[]): VisitedProcess {
+  const { betas, timestepMap } = respacedBetas(contract.betas, timesteps);
+  const tables = diffusionTables(betas);
+  const timestepScale = contract.rescaleTimesteps ? 1000 / contract.betas.length : 1;
+  return {
     timestepMap,
     modelTimesteps: Float64Array.from(timestepMap, (t) => t * timestepScale),
     tables,
     variance: planVariance(tables, contract.varianceType),
-    meanType: contract.meanType,
   };
-}
-
-function checkEta(sampler: SamplerName, eta: number): void {
-  const most = sampler === 'ddim' ? 1 : 0;
-  if (!(eta >= 0 && eta <= most)) {
-    const wanted = sampler === 'ddim' ? 'a number from 0 to 1' : `0 or nothing with the ${sampler} sampler`;
-    throw invalidArgument([violation('eta', wanted, eta)]);
-  }
-}
-
-function visitedTimesteps({ steps, respacing }: SamplerSettings, timesteps: number): number[] {
-  if (respacing === undefined) return evenTimesteps(timesteps, steps ?? timesteps);
-  if (steps === undefined) return spaceTimesteps(timesteps, respacing);
-  throw invalidArgument([violation('respacing', 'either steps or respacing', respacing)]);
 }
 
 function planVariance(tables: DiffusionTables, type: VarianceType): PlanVariance {

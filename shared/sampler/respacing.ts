@@ -15,12 +15,59 @@ export function spaceTimesteps(timesteps: number, respacing: string): number[] {
     : strideTimesteps(timesteps, respacing, Number(ddim));
 }
 
+export const SPACINGS = ['even', 'trailing', 'leading', 'linspace'] as const;
+/** How a number of timesteps is spread over all T. */
+export type TimestepSpacing = (typeof SPACINGS)[number];
+
+/**
+ * The timesteps that settings choose, ascending; all of them where neither `steps` nor `respacing` is given.
+ * @throws INVALID_ARGUMENT naming `steps`, `spacing` or `respacing`.
+ */
+export function visitedTimesteps(
+  timesteps: number,
+  {
+    steps,
+    spacing,
+    respacing,
+  }: { readonly steps?: number; readonly spacing?: TimestepSpacing; readonly respacing?: string },
+): number[] {
+  if (respacing === undefined) return spacedTimesteps(timesteps, steps ?? timesteps, spacing ?? 'even');
+  if (steps !== undefined) throw refused(respacing, 'either steps or respacing');
+  if (spacing === undefined) return spaceTimesteps(timesteps, respacing);
+  throw invalidArgument([violation('spacing', 'nothing beside respacing', spacing)]);
+}
+
+/**
+ * So many timesteps, ascending: `even` as the respacing text of the same number has them, `trailing` counted down from
+ * T - 1 in equal strides, `leading` counted up from 0 in whole strides, `linspace` from 0 to T - 1 inclusive.
+ * Why: one step visits T - 1 whatever the spacing, where x_T is; leading and linspace would have it at 0.
+ * Source: arXiv 2305.08891, table 2; Hugging Face diffusers, `set_timesteps` of its DDIM scheduler.
+ * @throws INVALID_ARGUMENT naming `steps` or `spacing`.
+ */
+export function spacedTimesteps(timesteps: number, steps: number, spacing: TimestepSpacing): number[] {
+  if (!SPACINGS.includes(spacing)) {
+    throw invalidArgument([violation('spacing', `one of ${SPACINGS.join(', ')}`, spacing)]);
+  }
+  const even = evenTimesteps(timesteps, steps);
+  if (steps === 1) return even;
+  switch (spacing) {
+    case 'even':
+      return even;
+    case 'trailing':
+      return even.map((_, i) => roundHalfToEven(timesteps - (steps - 1 - i) * (timesteps / steps)) - 1);
+    case 'leading':
+      return even.map((_, i) => i * Math.floor(timesteps / steps));
+    case 'linspace':
+      return even.map((_, i) => roundHalfToEven(i * ((timesteps - 1) / (steps - 1))));
+  }
+}
+
 /**
  * Evenly spaced timesteps that end at T - 1, as the respacing text of the same number has them.
  * Why: one step visits T - 1, where x_T is; the respacing text "1" visits timestep 0, as in the reference.
  * @throws INVALID_ARGUMENT naming `steps`.
  */
-export function evenTimesteps(timesteps: number, steps: number): number[] {
+function evenTimesteps(timesteps: number, steps: number): number[] {
   if (!Number.isInteger(steps) || steps < 1 || steps > timesteps) {
     throw invalidArgument([violation('steps', `an integer from 1 to ${timesteps}`, steps)]);
   }

@@ -1,7 +1,8 @@
-/** What all solvers have in common: their shape, and the evaluation of the network at one step. */
-import { at, DiffusionError } from '../foundation/index.js';
-import { predictXStartFromEpsilon, predictXStartFromPreviousX } from '../noise/index.js';
+/** What a caller hands to a solver, and what every solver yields. */
 import type { SamplerPlan } from './plan.js';
+
+/** The label of no class: what a network without classes is given, and the unconditional half of guidance. */
+export const UNCONDITIONAL = -1;
 
 /** One image's input to the network. */
 export interface NetworkRow {
@@ -9,8 +10,8 @@ export interface NetworkRow {
   readonly xT: Float32Array;
   /** As the network was trained to be told it: mapped to the T training timesteps, and rescaled if it was. */
   readonly t: number;
-  /** Class label. */
-  readonly y?: number;
+  /** Class label, or UNCONDITIONAL. */
+  readonly y: number;
 }
 
 /**
@@ -22,11 +23,38 @@ export type Predict = (row: NetworkRow, signal?: AbortSignal) => Promise<Float32
 /** Standard normal values of one image: position 0 is x_T, position k the k-th draw of the trajectory. */
 export type NoiseSource = (position: number) => Float32Array;
 
+/** Where a trajectory begins, if not at the noise of position 0. */
+export type Start =
+  /** At an image, noised to the first timestep that isn't skipped: 0..steps-1 of the first steps are. */
+  | { readonly kind: 'image'; readonly xStart: Float32Array; readonly skippedSteps: number }
+  /** At a given x_T, as encoding makes one. */
+  | { readonly kind: 'latent'; readonly xT: Float32Array };
+
+/** What is drawn into a given image, and what is kept of it. Both arrays are [H, W, C] flattened. */
+export interface Inpainting {
+  readonly image: Float32Array;
+  /** 1 draws, 0 keeps the image, values between blend. */
+  readonly mask: Float32Array;
+}
+
+/** All that a solver needs to go on after a step. */
+export interface SolverState {
+  /** Of all the plan's steps; those skipped at the start count as done. */
+  readonly stepsDone: number;
+  readonly x: Float32Array;
+  /** What the solver keeps of earlier steps, each array as long as x. */
+  readonly history: readonly Float32Array[];
+}
+
 export interface SolverOptions {
   readonly plan: SamplerPlan;
   readonly predict: Predict;
   readonly noise: NoiseSource;
   readonly y?: number;
+  readonly start?: Start;
+  readonly inpaint?: Inpainting;
+  /** Goes on after the step that yielded this, with all other options as they were. */
+  readonly resume?: SolverState;
   /** Stops the solver within one step. */
   readonly signal?: AbortSignal;
 }
@@ -43,116 +71,9 @@ export interface SamplerStep {
   readonly sample: Float32Array;
   /** [H, W, C] flattened: x_0 as predicted at this step. */
   readonly predXStart: Float32Array;
+  /** What resumes after this step. */
+  readonly state: SolverState;
 }
 
 /** A solver works through one image's trajectory and yields every step. */
 export type Solver = (options: SolverOptions) => AsyncGenerator<SamplerStep, void, undefined>;
-
-/** The network's answer at one step, over the elements of [H, W, C] flattened. */
-export interface Evaluation {
-  readonly predXStart: Float32Array;
-  /** The log variance of p(x_{t-1} | x_t) at an element. */
-  readonly logVariance: (element: number) => number;
-}
-
-/**
- * Asks the network at respaced step `i`.
- * @throws CANCELLED, or the signal's reason where that is a DiffusionError; INTERNAL for an output of the wrong
- * length or with values that aren't finite.
- */
-export async function evaluate(options: SolverOptions, i: number, x: Float32Array): Promise<Evaluation> {
-  const { plan, predict, y, signal } = options;
-  throwIfAborted(signal);
-  const row = { xT: x, t: at(plan.modelTimesteps, i) };
-  const output = await predict(y === undefined ? row : { ...row, y }, signal);
-  throwIfAborted(signal);
-  checkOutput(plan, i, output, x.length);
-  const prediction = plan.variance.type === 'fixed' ? output : channelHalf(output, plan.channels, 0);
-  const predXStart = xStartOf(plan, x, i, prediction);
-  return {
-    predXStart: plan.clipDenoised ? predXStart.map((value) => Math.min(Math.max(value, -1), 1)) : predXStart,
-    logVariance: logVarianceOf(plan, i, output),
-  };
-}
-
-/** x_0 as the network's prediction has it at respaced step `i`. */
-function xStartOf(
-  { meanType, tables }: SamplerPlan,
-  x: Float32Array,
-  i: number,
-  prediction: Float32Array,
-): Float32Array {
-  switch (meanType) {
-    case 'epsilon':
-      return predictXStartFromEpsilon(tables, x, i, prediction);
-    case 'x_start':
-      return prediction;
-    case 'previous_x':
-      return predictXStartFromPreviousX(tables, x, i, prediction);
-  }
-}
-
-/** The step that a solver yields after respaced step `i`. */
-export function samplerStep(
-  plan: SamplerPlan,
-  i: number,
-  sample: Float32Array,
-  predXStart: Float32Array,
-): SamplerStep {
-  return { index: plan.steps - 1 - i, t: at(plan.timestepMap, i), steps: plan.steps, sample, predXStart };
-}
-
-/** The draw that belongs to respaced step `i`, or nothing at the last step, which adds no noise. */
-export function stepNoise({ plan, noise }: SolverOptions, i: number): Float32Array | undefined {
-  return i === 0 ? undefined : noise(plan.steps - i);
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  const reason: unknown = signal.reason;
-  if (reason instanceof DiffusionError) throw reason;
-  throw new DiffusionError('CANCELLED', 'sampling was cancelled', { cause: reason });
-}
-
-function logVarianceOf(
-  { variance, channels }: SamplerPlan,
-  i: number,
-  output: Float32Array,
-): Evaluation['logVariance'] {
-  if (variance.type === 'fixed') {
-    const logVariance = at(variance.logVariance, i);
-    return () => logVariance;
-  }
-  const values = channelHalf(output, channels, 1);
-  if (variance.type === 'learned') return (element) => at(values, element);
-  const least = at(variance.minLogVariance, i);
-  const most = at(variance.maxLogVariance, i);
-  return (element) => {
-    // -1 for the least, 1 for the most; not clamped, as in the reference.
-    const fraction = (at(values, element) + 1) / 2;
-    return fraction * most + (1 - fraction) * least;
-  };
-}
-
-function checkOutput(plan: SamplerPlan, i: number, output: Float32Array, stateLength: number): void {
-  const t = at(plan.timestepMap, i);
-  const wanted = plan.variance.type === 'fixed' ? stateLength : 2 * stateLength;
-  if (output.length !== wanted) {
-    const message = `the network's output at timestep ${t}: wanted ${wanted} values; got ${output.length}`;
-    throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_SHAPE' });
-  }
-  if (!output.every((value) => Number.isFinite(value))) {
-    const message = `the network's output at timestep ${t}: wanted finite values; got infinity or NaN`;
-    throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_NOT_FINITE' });
-  }
-}
-
-// Half 0 or 1 of every pixel's 2C channels.
-function channelHalf(output: Float32Array, channels: number, half: 0 | 1): Float32Array {
-  const values = new Float32Array(output.length / 2);
-  for (let pixel = 0; pixel * channels < values.length; pixel++) {
-    const start = (2 * pixel + half) * channels;
-    values.set(output.subarray(start, start + channels), pixel * channels);
-  }
-  return values;
-}

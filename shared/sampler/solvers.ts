@@ -1,10 +1,24 @@
 /** The solvers by name, and the plain way to run one to its end. */
 import { ancestral } from './ancestral.js';
 import { ddim } from './ddim.js';
-import type { SamplerName } from './plan.js';
+import { dpmpp2m, dpmpp2mSde } from './dpm-solver.js';
+import { encode } from './encode.js';
+import { heun } from './heun.js';
+import type { SamplerName } from './settings.js';
 import type { SamplerStep, Solver, SolverOptions } from './solver.js';
+import { unipc } from './unipc.js';
 
-const SOLVERS: Readonly<Record<SamplerName, Solver>> = { ancestral, ddim };
+const SOLVERS: Readonly<Record<SamplerName, Solver>> = {
+  ancestral,
+  ddim,
+  dpmpp_2m: dpmpp2m,
+  dpmpp_2m_sde: dpmpp2mSde,
+  // In the variable of Heun's method DDIM is Euler's, and other samplers than ddim have no eta.
+  euler: ddim,
+  heun,
+  unipc,
+  ddim_encode: encode,
+};
 
 /** The solver that the plan names, over one image. */
 export function solver(options: SolverOptions): AsyncGenerator<SamplerStep, void, undefined> {

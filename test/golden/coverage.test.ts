@@ -7,11 +7,10 @@ const TESTED = [
   /^schedules\.json$/,
   /^respacing\.json$/,
   /^loss_second_moment\.json$/,
-  /^(unet|loss|train|sample)_.*\.safetensors$/,
+  /^(unet|loss|train|sample|ddim_reverse)_.*\.safetensors$/,
 ];
 
 const NOT_BUILT: readonly (readonly [RegExp, string])[] = [
-  [/^ddim_reverse_.*\.safetensors$/, 'DDIM encoding is not built'],
   [/^bpd.*\.safetensors$/, 'the likelihood in bits per dimension is not built'],
   [/^evaluator$/, 'the evaluator is not built'],
   [/\.pt$/, 'the import of PyTorch files is not built'],
@@ -28,7 +27,7 @@ for (const name of files) {
 }
 
 test('every kind of tested file is at hand', (t) => {
-  for (const pattern of [...TESTED.slice(0, 3), /^unet_/, /^loss_.*\.safetensors$/, /^train_/, /^sample_/]) {
+  for (const pattern of [...TESTED.slice(0, 3), /^unet_/, /^loss_.*\.safetensors$/, /^train_/, /^sample_/, /^ddim_reverse_/]) {
     t.true(
       files.some((name) => pattern.test(name)),
       String(pattern),

@@ -10,7 +10,7 @@ const contract = toyContract();
 test('without steps or respacing every timestep is visited, clipped and without extra noise', (t) => {
   const plan = samplerPlan({ sampler: 'ancestral' }, contract);
   t.deepEqual([...plan.timestepMap], [...Array(1000).keys()]);
-  t.like(plan, { sampler: 'ancestral', steps: 1000, eta: 0, clipDenoised: true, channels: 1 });
+  t.like(plan, { sampler: 'ancestral', steps: 1000, eta: 0, clipDenoised: true, remedies: {} });
 });
 
 test('a plan that visits every timestep has the tables of the training process', (t) => {

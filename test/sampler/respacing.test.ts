@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { evenTimesteps, spaceTimesteps } from '../../shared/sampler/index.js';
+import { spacedTimesteps, spaceTimesteps } from '../../shared/sampler/index.js';
 
 test('any step count from 1 to T gives that many timesteps, ascending, that end at T - 1', (t) => {
   const sizes = fc
@@ -9,7 +9,7 @@ test('any step count from 1 to T gives that many timesteps, ascending, that end 
     .chain((T) => fc.tuple(fc.constant(T), fc.integer({ min: 1, max: T })));
   fc.assert(
     fc.property(sizes, ([T, steps]) => {
-      const timesteps = evenTimesteps(T, steps);
+      const timesteps = spacedTimesteps(T, steps, 'even');
       t.is(timesteps.length, steps);
       t.is(timesteps.at(-1), T - 1);
       t.true(timesteps.every((value, i) => i === 0 || value > (timesteps[i - 1] ?? NaN)));
@@ -19,11 +19,11 @@ test('any step count from 1 to T gives that many timesteps, ascending, that end 
 });
 
 test('all T steps are all timesteps', (t) => {
-  t.deepEqual(evenTimesteps(250, 250), [...Array(250).keys()]);
+  t.deepEqual(spacedTimesteps(250, 250, 'even'), [...Array(250).keys()]);
 });
 
 test('one step visits T - 1, while the respacing text "1" visits 0 as in the reference', (t) => {
-  t.deepEqual(evenTimesteps(1000, 1), [999]);
+  t.deepEqual(spacedTimesteps(1000, 1, 'even'), [999]);
   t.deepEqual(spaceTimesteps(1000, '1'), [0]);
 });
 
@@ -78,7 +78,7 @@ test('the refusal of a section shows which, and its size', (t) => {
 
 for (const steps of [0, -1, 1.5, 1001, NaN, 4294967295]) {
   test(`${steps} steps of 1000 are refused by name`, (t) => {
-    const error = t.throws(() => evenTimesteps(1000, steps), { instanceOf: DiffusionError });
+    const error = t.throws(() => spacedTimesteps(1000, steps, 'even'), { instanceOf: DiffusionError });
     t.is(error.violations[0]?.field, 'steps');
   });
 }

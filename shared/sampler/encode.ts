@@ -1,0 +1,46 @@
+/** DDIM encoding: the probability flow backwards, from an image to the x_T that it would be drawn from. */
+import { invalidArgument, violation } from '../foundation/index.js';
+import type { FieldViolation } from '../foundation/index.js';
+import { towards } from './ddim.js';
+import { evaluate } from './evaluation.js';
+import { checkOptions } from './options.js';
+import type { SamplerStep, SolverOptions } from './solver.js';
+import { samplerStep } from './trajectory.js';
+
+/**
+ * Encodes the image at which `start` begins; the last step's sample is x_T. Steps go up: the first takes x_0 for x_t
+ * of the smallest timestep, the last leads to alphasCumprod 0. Noise is never drawn.
+ * Source: arXiv 2010.02502, section 4.3; forever208/DDPM-IP@1f767192 guided_diffusion/gaussian_diffusion.py,
+ * `ddim_reverse_sample_loop`.
+ * @throws INVALID_ARGUMENT naming `sampler`, `eta`, `timeShift`, `inpaint` or fields of `start` or `resume`.
+ */
+export async function* encode(options: SolverOptions): AsyncGenerator<SamplerStep, void, undefined> {
+  checkOptions(options, () => 0);
+  const { plan, resume } = options;
+  let x = resume?.x ?? encodedImage(options);
+  for (let i = resume?.stepsDone ?? 0; i < plan.steps; i++) {
+    const { predXStart } = await evaluate(options, i, x);
+    x = towards(plan, i, x, predXStart, plan.tables.alphasCumprod[i + 1] ?? 0);
+    yield samplerStep(plan, i, i, { x, predXStart });
+  }
+}
+
+function encodedImage({ plan, start, inpaint }: SolverOptions): Float32Array {
+  const found: FieldViolation[] = [];
+  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
+    if (!met) found.push(violation(field, wanted, got));
+  };
+  demand(plan.eta === 0, 'eta', '0 or nothing to encode', plan.eta);
+  const { timeShift, varianceNormalisation } = plan.remedies;
+  demand(timeShift === undefined, 'timeShift', 'nothing to encode', timeShift);
+  demand(varianceNormalisation === undefined, 'varianceNormalisation', 'nothing to encode', true);
+  demand(inpaint === undefined, 'inpaint', 'nothing to encode', 'an image');
+  if (start?.kind !== 'image' || start.skippedSteps !== 0) {
+    throw invalidArgument([
+      ...found,
+      violation('start', 'an image and no skipped steps to encode', start?.kind),
+    ]);
+  }
+  if (found.length > 0) throw invalidArgument(found);
+  return start.xStart;
+}

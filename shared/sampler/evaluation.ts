@@ -1,0 +1,138 @@
+/** One look at the network: from x_t to the predicted x_0, through the remedies that are on. */
+import { at, DiffusionError } from '../foundation/index.js';
+import {
+  predictEpsilonFromXStart,
+  predictXStartFromEpsilon,
+  predictXStartFromPreviousX,
+} from '../noise/index.js';
+import type { SamplerPlan } from './plan.js';
+import { drawnInto } from './remedies/inpainting.js';
+import { dynamicallyThresholded } from './remedies/dynamic-threshold.js';
+import { epsilonScale } from './remedies/epsilon-scaling.js';
+import { guided } from './remedies/guidance.js';
+import { scoreScale } from './remedies/score-rescaling.js';
+import { UNCONDITIONAL } from './solver.js';
+import type { Predict, SolverOptions } from './solver.js';
+
+/** The network's answer at one step, over the elements of [H, W, C] flattened. */
+export interface Evaluation {
+  readonly predXStart: Float32Array;
+  /** The log variance of p(x_{t-1} | x_t) at an element. */
+  readonly logVariance: (element: number) => number;
+}
+
+/**
+ * Asks the network at respaced step `i`: guidance, the remedies of epsilon, x_0, its range, the kept pixels.
+ * @throws CANCELLED, or the signal's reason where that is a DiffusionError; INTERNAL for an output of the wrong
+ * length or with values that aren't finite.
+ */
+export async function evaluate(options: SolverOptions, i: number, x: Float32Array): Promise<Evaluation> {
+  const { plan, y = UNCONDITIONAL, signal } = options;
+  const predict = guided(checked(options.predict, plan, i, x.length), plan);
+  const output = await predict({ xT: x, t: at(plan.modelTimesteps, i), y }, signal);
+  const xStart = inRange(plan, rescaledXStart(plan, x, i, predictionOf(plan, output)));
+  return {
+    predXStart: options.inpaint === undefined ? xStart : drawnInto(options.inpaint, xStart),
+    logVariance: logVarianceOf(plan, i, output),
+  };
+}
+
+/** x_0 after the remedies of epsilon, which see no prediction of another kind while none of them is on. */
+function rescaledXStart(
+  plan: SamplerPlan,
+  x: Float32Array,
+  i: number,
+  prediction: Float32Array,
+): Float32Array {
+  const scale = epsilonScale(plan, i) * scoreScale(plan, i);
+  if (scale === 1) return xStartOf(plan, x, i, prediction);
+  const epsilon =
+    plan.contract.meanType === 'epsilon'
+      ? prediction
+      : predictEpsilonFromXStart(plan.tables, x, i, xStartOf(plan, x, i, prediction));
+  const scaled = epsilon.map((value) => value * scale);
+  return predictXStartFromEpsilon(plan.tables, x, i, scaled);
+}
+
+/** x_0 as the network's prediction has it at respaced step `i`. */
+function xStartOf(plan: SamplerPlan, x: Float32Array, i: number, prediction: Float32Array): Float32Array {
+  switch (plan.contract.meanType) {
+    case 'epsilon':
+      return predictXStartFromEpsilon(plan.tables, x, i, prediction);
+    case 'x_start':
+      return prediction;
+    case 'previous_x':
+      // Why: the reference takes the respaced process's x_{t-1} here; the network knows that of its training alone.
+      return predictXStartFromPreviousX(plan.trainingTables, x, at(plan.timestepMap, i), prediction);
+  }
+}
+
+function inRange({ clipDenoised, remedies }: SamplerPlan, xStart: Float32Array): Float32Array {
+  if (!clipDenoised) return xStart;
+  return remedies.dynamicThreshold === undefined
+    ? xStart.map((value) => Math.min(Math.max(value, -1), 1))
+    : dynamicallyThresholded(xStart, remedies.dynamicThreshold);
+}
+
+function logVarianceOf(plan: SamplerPlan, i: number, output: Float32Array): Evaluation['logVariance'] {
+  const { variance } = plan;
+  if (variance.type === 'fixed') {
+    const logVariance = at(variance.logVariance, i);
+    return () => logVariance;
+  }
+  const values = channelHalf(output, plan.contract.channels, 1);
+  if (variance.type === 'learned') return (element) => at(values, element);
+  const least = at(variance.minLogVariance, i);
+  const most = at(variance.maxLogVariance, i);
+  return (element) => {
+    // -1 for the least, 1 for the most; not clamped, as in the reference.
+    const fraction = (at(values, element) + 1) / 2;
+    return fraction * most + (1 - fraction) * least;
+  };
+}
+
+/** The network, heard only while nobody has cancelled, and only where its answer has a meaning. */
+function checked(predict: Predict, plan: SamplerPlan, i: number, stateLength: number): Predict {
+  return async (row, signal) => {
+    throwIfAborted(signal);
+    const output = await predict(row, signal);
+    throwIfAborted(signal);
+    checkOutput(plan, i, output, stateLength);
+    return output;
+  };
+}
+
+function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted !== true) return;
+  const reason: unknown = signal.reason;
+  if (reason instanceof DiffusionError) throw reason;
+  throw new DiffusionError('CANCELLED', 'sampling was cancelled', { cause: reason });
+}
+
+function checkOutput(plan: SamplerPlan, i: number, output: Float32Array, stateLength: number): void {
+  const t = at(plan.timestepMap, i);
+  const wanted = plan.variance.type === 'fixed' ? stateLength : 2 * stateLength;
+  if (output.length !== wanted) {
+    const message = `the network's output at timestep ${t}: wanted ${wanted} values; got ${output.length}`;
+    throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_SHAPE' });
+  }
+  if (!output.every((value) => Number.isFinite(value))) {
+    const message = `the network's output at timestep ${t}: wanted finite values; got infinity or NaN`;
+    throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_NOT_FINITE' });
+  }
+}
+
+// What the output says of the mean, without the variance where that is learned.
+function predictionOf({ variance, contract }: SamplerPlan, output: Float32Array): Float32Array {
+  return variance.type === 'fixed' ? output : channelHalf(output, contract.channels, 0);
+}
+
+// Half 0 or 1 of every pixel's 2C channels.
+function channelHalf(output: Float32Array, channels: number, half: 0 | 1): Float32Array {
+  const values = new Float32Array(output.length / 2);
+  for (let pixel = 0; pixel * channels < values.length; pixel++) {
+    const start = (2 * pixel + half) * channels;
+    values.set(output.subarray(start, start + channels), pixel * channels);
+  }
+  return values;
+}

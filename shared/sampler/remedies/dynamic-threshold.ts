@@ -1,0 +1,20 @@
+/** Dynamic thresholding: the range of a predicted x_0 follows the image instead of cutting it off. */
+import { at } from '../../foundation/index.js';
+
+/**
+ * x_0 clamped to [-s, s] and divided by s, where s is the quantile of |x_0|, at least 1.
+ * Source: arXiv 2205.11487, section 2.3.
+ */
+export function dynamicallyThresholded(xStart: Float32Array, quantile: number): Float32Array {
+  const most = Math.max(quantileOf(xStart.map(Math.abs).sort(), quantile), 1);
+  return xStart.map((value) => Math.min(Math.max(value, -most), most) / most);
+}
+
+// Linear between the two nearest ranks.
+function quantileOf(ascending: Float32Array, quantile: number): number {
+  const rank = quantile * (ascending.length - 1);
+  const below = Math.floor(rank);
+  const lower = at(ascending, below);
+  const upper = at(ascending, Math.min(below + 1, ascending.length - 1));
+  return lower + (rank - below) * (upper - lower);
+}

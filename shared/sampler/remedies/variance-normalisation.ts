@@ -1,0 +1,25 @@
+/** Variance normalisation: x_t is given the variance that its timestep should have. */
+import { at } from '../../foundation/index.js';
+import type { SamplerPlan } from '../plan.js';
+
+/**
+ * x_t times sqrt((1 - alphasCumprod[i]) / Var(x_t)), or the same where that is off or all pixels are equal.
+ * Source: arXiv 2305.15583; Mingxiao-Li/TS-DPM sampler/pnm_solver.py, `denoising`.
+ */
+export function varianceNormalised(
+  { remedies, tables }: SamplerPlan,
+  i: number,
+  x: Float32Array,
+): Float32Array {
+  if (remedies.varianceNormalisation === undefined) return x;
+  const variance = pixelVariance(x);
+  if (!(variance > 0)) return x;
+  const scale = Math.sqrt((1 - at(tables.alphasCumprod, i)) / variance);
+  return x.map((value) => value * scale);
+}
+
+/** The unbiased variance over one image's elements; NaN for a single one. */
+export function pixelVariance(x: Float32Array): number {
+  const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
+  return x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (x.length - 1);
+}
