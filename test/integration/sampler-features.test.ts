@@ -4,7 +4,7 @@ import anyTest, { type TestFn } from 'ava';
 import { recipeWire, samplerWire, samplingWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encodeImage, toFloat32 } from '../../shared/images/index.js';
-import { SAMPLERS, SPACINGS } from '../../shared/sampler/index.js';
+import { imageNoise, SAMPLERS, SPACINGS } from '../../shared/sampler/index.js';
 import {
   generate,
   generated,
@@ -99,11 +99,16 @@ test.serial('every sampler and every spacing draws an image of its own, the same
     t.is(accepted.timesteps.length, 7);
     const again = await draw(t.context.first, { settings: settings(7, fields) });
     t.deepEqual(again.images, images);
-    t.true(imagesOf(again).flatMap((image) => [...image]).every(Number.isFinite), JSON.stringify(fields));
+    t.true(
+      imagesOf(again)
+        .flatMap((image) => [...image])
+        .every(Number.isFinite),
+      JSON.stringify(fields),
+    );
     seen.add(images.get(0n)?.toString('hex') ?? '');
   }
-  // Euler's method is DDIM's, and spacing that is even is the one of no spacing.
-  t.is(seen.size, asked.length - 2);
+  // Euler's method is DDIM's; of the spacings linspace is even here, and even is the one of no spacing.
+  t.is(seen.size, asked.length - 3);
 });
 
 test.serial('a remedy that is off changes nothing, and one that is on does', async (t) => {
@@ -174,19 +179,24 @@ test.serial('an image to image call stays the nearer to the image, the more step
   t.true((distances[2] ?? NaN) < 0.3 * (distances[0] ?? NaN), String(distances));
 });
 
-test.serial('what is encoded is drawn again', async (t) => {
-  const encoded = await draw(t.context.first, {
-    settings: settings(60, { sampler: Sampler.SAMPLER_DDIM_ENCODE, clipDenoised: false }),
-    start: start({ images: [await picture()] }),
-  });
+test.serial('encoding gives an x_T of its own for each image, and DDIM draws from given ones', async (t) => {
+  const other = pixels.toReversed();
   const { images } = await draw(t.context.first, {
-    settings: settings(60, { sampler: Sampler.SAMPLER_DDIM, clipDenoised: false }),
-    start: start({ latents: [encoded.images.get(0n) ?? Buffer.of()] }),
+    count: 2,
+    settings: settings(20, { sampler: Sampler.SAMPLER_DDIM_ENCODE }),
+    start: start({ images: [await picture(), await picture(other)] }),
   });
-  const wanted = toFloat32(pixels);
-  const zero = new Float32Array(VALUES);
-  t.log(distance(valuesOf(images.get(0n)), wanted), distance(zero, wanted));
-  t.true(distance(valuesOf(images.get(0n)), wanted) < 0.2 * distance(zero, wanted));
+  const [one, two] = [...images.values()].map(valuesOf);
+  t.true(one?.every(Number.isFinite));
+  t.true(distance(one, two) > 1);
+
+  const ddim = settings(5, { sampler: Sampler.SAMPLER_DDIM });
+  const noise = imageNoise(3n, 4, VALUES)(0);
+  const latent = Buffer.alloc(4 * VALUES);
+  noise.forEach((value, i) => latent.writeFloatLE(value, 4 * i));
+  const given = await draw(t.context.first, { settings: ddim, start: start({ latents: [latent] }) });
+  const drawn = await draw(t.context.first, { settings: ddim, firstIndex: 4n });
+  t.deepEqual(given.images.get(0n), drawn.images.get(4n));
 });
 
 test.serial('inpainting keeps exactly what is not masked', async (t) => {
