@@ -31,6 +31,15 @@ export function checkAssigned(
   if (wrong.length > 0) throw invalidArgument(wrong, 'VARIABLE_SIZE');
 }
 
+/** @throws Error naming a variable that a function may not update. */
+export function checkUpdated(names: readonly string[], variables: readonly VariableSpec[]): void {
+  const known = new Set(variables.filter(({ fixed }) => fixed !== true).map(({ name }) => name));
+  const wrong = names.find((name) => !known.has(name));
+  if (wrong !== undefined) {
+    throw new Error(`update of ${wrong}: wanted a variable of the module that isn't fixed`);
+  }
+}
+
 /** Looks up by name. @throws DiffusionError NOT_FOUND. */
 export function found<T>(value: T | undefined, kind: string, name: string): T {
   if (value === undefined) throw new DiffusionError('NOT_FOUND', `the module has no ${kind} ${name}`);

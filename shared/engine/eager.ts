@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 import { invalidArgument, violation } from '../foundation/index.js';
-import { checkAssigned, checkInputs, found } from './check-call.js';
+import { checkAssigned, checkInputs, checkUpdated, found } from './check-call.js';
 import type { EngineArray, EngineModule, LoadedModule, TensorSpec, Tensors, VariableSpec } from './module.js';
 import { engineError } from './native.js';
 
@@ -60,7 +60,8 @@ function loadModule(module: EngineModule): LoadedModule {
       for (const [key, spec] of Object.entries(called.inputs))
         inputs[key] = tensorOf(arrays[key] as EngineArray, spec);
       const { outputs, updates = {}, commit } = called.body(inputs, variables);
-      checkUpdates(updates, variables);
+      checkUpdated(Object.keys(updates), module.variables);
+      checkShapes(updates, variables);
       const read = Object.fromEntries(
         Object.entries(outputs).map(([key, tensor]) => [key, floatsOf(tensor)]),
       );
@@ -104,13 +105,11 @@ function tensorOf(array: EngineArray, { shape, dtype }: TensorSpec): tf.Tensor {
   return tf.tensor(values, [...shape], dtype === 'float32' ? 'float32' : 'int32');
 }
 
-function checkUpdates(updates: Tensors, variables: Tensors): void {
+function checkShapes(updates: Tensors, variables: Tensors): void {
   for (const [name, value] of Object.entries(updates)) {
-    const shape = variables[name]?.shape.join();
+    const shape = variables[name]?.shape.join() ?? '';
     if (shape !== value.shape.join()) {
-      throw new Error(
-        `update of ${name}: wanted shape [${shape ?? 'no such variable'}]; got [${value.shape.join()}]`,
-      );
+      throw new Error(`update of ${name}: wanted shape [${shape}]; got [${value.shape.join()}]`);
     }
   }
 }

@@ -12,6 +12,11 @@ export interface TensorSpec {
 export interface VariableSpec {
   readonly name: string;
   readonly shape: readonly number[];
+  /**
+   * No function updates it. The compiled engine computes what follows from fixed variables alone once after each
+   * `assign`, and not in every run.
+   */
+  readonly fixed?: boolean;
 }
 
 export type Tensors = Readonly<Record<string, Tensor>>;

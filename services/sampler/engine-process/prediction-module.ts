@@ -15,7 +15,11 @@ export function predictionModule(
 ): EngineModule {
   return {
     precision,
-    variables: parameterSpecs(architecture).map(({ name, engineShape }) => ({ name, shape: engineShape })),
+    variables: parameterSpecs(architecture).map(({ name, engineShape }) => ({
+      name,
+      shape: engineShape,
+      fixed: true,
+    })),
     functions: Object.fromEntries(
       batchSizes.map((size) => [`predict_${size}`, predictFunction(architecture, size)]),
     ),

@@ -1,5 +1,5 @@
 /** AdamW in place: a node for each parameter, which writes into the variables as they were read. */
-import type { AdamUpdates } from '../module.js';
+import type { AdamUpdate, AdamUpdates } from '../module.js';
 import type { Builder } from './builder.js';
 import type { Value } from './graph.js';
 import type { Tracer } from './tracing.js';
@@ -22,19 +22,19 @@ export interface TracedAdam {
   readonly awaited: readonly Value[];
 }
 
+/** The names of the variables that an update writes into. */
+export function writtenBy({ parameter, m, v, averages }: AdamUpdate): string[] {
+  return [parameter, m, v, ...averages];
+}
+
 export function tracedAdam(
   { rates, of, ...settings }: AdamUpdates,
   read: Readonly<Record<string, Value>>,
   toValue: Tracer['toValue'],
 ): TracedAdam {
-  const variable = (name: string): Value => {
-    const value = read[name];
-    if (value === undefined) throw new Error(`update of ${name}: wanted a variable of the module`);
-    return value;
-  };
-  const nodes = of.map(({ gradient, parameter, m, v, averages }) => [
-    toValue(gradient),
-    ...[parameter, m, v, ...averages].map(variable),
+  const nodes = of.map((update) => [
+    toValue(update.gradient),
+    ...writtenBy(update).map((name) => read[name] as Value),
   ]);
   const gradients = nodes.flatMap(([gradient]) => (gradient === undefined ? [] : [gradient]));
   const traced = { settings, rates: toValue(rates), nodes };

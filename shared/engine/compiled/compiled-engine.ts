@@ -1,16 +1,15 @@
 /** The compiled engine: each function of a module is traced once and runs as one TensorFlow graph. */
 import { DiffusionError } from '../../foundation/index.js';
-import type { Engine, EngineArray, EngineModule, EnginePrecision, LoadedModule } from '../module.js';
+import type { Engine, EngineArray, EngineModule, LoadedModule } from '../module.js';
 import { engineError, loadNative } from '../native.js';
 import { checkAssigned, checkInputs, found } from '../check-call.js';
 import { checkGraph } from './check.js';
+import { finished } from './finishing.js';
 import { functionGraph } from './function-graph.js';
-import { withBfloat16 } from './bfloat16.js';
 import { parseRef } from './graph.js';
-import type { Graph } from './graph.js';
-import { withNativeConvolutions } from './native-convolutions.js';
+import { derivedVariables } from './derived-variables.js';
+import type { DerivedVariables } from './derived-variables.js';
 import { nativeKernels } from './native-kernels.js';
-import { passed, withoutRepeats, withoutUnused } from './passes.js';
 import type { NodeTime } from './profile.js';
 import { openSession } from './session.js';
 import type { PreparedRun, Session } from './session.js';
@@ -54,6 +53,7 @@ async function loadModule(module: EngineModule): Promise<CompiledModule> {
   session.extend(graph);
   await session.prepare([zero], [], [initialise])([Float32Array.of(0)]);
 
+  const derived = derivedVariables(session);
   const functions = new Map<string, CompiledFunction>();
   const readers = new Map<string, PreparedRun>();
   const writers = new Map<string, PreparedRun>();
@@ -71,6 +71,7 @@ async function loadModule(module: EngineModule): Promise<CompiledModule> {
         accesses.map((access) => access.assign),
       ),
     );
+    derived.outdate();
     await store([...values.values()]);
   }
 
@@ -88,7 +89,8 @@ async function loadModule(module: EngineModule): Promise<CompiledModule> {
   ): Promise<Record<string, Float32Array>> {
     const called = found(module.functions[name], 'function', name);
     checkInputs(called, arrays);
-    const compiled = remembered(functions, name, () => compile(session, name, module));
+    const compiled = remembered(functions, name, () => compile(session, derived, name, module));
+    await derived.refresh();
     const given = compiled.inputs.map((input) => arrays[input] as EngineArray);
     const results = await compiled.run(given, times);
     return Object.fromEntries(compiled.outputs.map((output, i) => [output, results[i] as Float32Array]));
@@ -130,29 +132,26 @@ interface CompiledFunction {
   readonly run: PreparedRun;
 }
 
-function compile(session: Session, name: string, module: EngineModule): CompiledFunction {
+function compile(
+  session: Session,
+  derived: DerivedVariables,
+  name: string,
+  module: EngineModule,
+): CompiledFunction {
   const called = found(module.functions[name], 'function', name);
   const { graph, inputs, outputs, update } = functionGraph(name, called, module.variables);
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const targets = update === undefined ? [] : [update];
-  const finished = finish(graph, new Set([...ends, ...targets]), module.precision ?? 'float32');
-  checkGraph(finished);
-  session.extend(finished);
+  const kept = new Set([...ends, ...targets]);
+  const hoist = finished(graph, kept, module, `${name}/derived/`);
+  checkGraph(hoist.graph);
+  derived.provide(hoist);
+  session.extend(hoist.graph);
   return {
     inputs: Object.keys(inputs),
     outputs: Object.keys(outputs),
     run: session.prepare(Object.values(inputs), Object.values(outputs), targets),
   };
-}
-
-/** All passes: the general ones, then those for this machine and for the module's precision. */
-function finish(graph: Graph, kept: ReadonlySet<string>, precision: EnginePrecision): Graph {
-  const simplified = passed(graph, kept);
-  const kernels = nativeKernels();
-  const native = kernels === undefined ? simplified : withNativeConvolutions(simplified, kernels, precision);
-  return precision === 'float32'
-    ? native
-    : passed(withBfloat16(native), kept, [withoutRepeats, withoutUnused]);
 }
 
 function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {

@@ -1,10 +1,11 @@
 /** From a function of a module to its graph: inputs, variables, results, and updates after all reads. */
-import type { ModuleFunction, TensorSpec, VariableSpec } from '../module.js';
+import { checkUpdated } from '../check-call.js';
+import type { FunctionResult, ModuleFunction, TensorSpec, VariableSpec } from '../module.js';
 import { createBuilder } from './builder.js';
 import type { Builder } from './builder.js';
 import { parseRef } from './graph.js';
-import type { Graph, Value } from './graph.js';
-import { adamInPlace, tracedAdam } from './adam.js';
+import type { Dtype, Graph, Value } from './graph.js';
+import { adamInPlace, tracedAdam, writtenBy } from './adam.js';
 import type { Condition, TracedAdam } from './adam.js';
 import { trace } from './tracing.js';
 import type { Tracer } from './tracing.js';
@@ -37,7 +38,7 @@ export function functionGraph(
     variables.map((variable) => [variable.name, variableHandle(builder, variable)]),
   );
   const { outputs, updates, adam, commit } = trace(builder, (tracer) =>
-    traceBody(builder, tracer, called, inputs, handles),
+    traceBody(builder, tracer, called, inputs, handles, variables),
   );
   const compiled = { graph: builder.graph, inputs, outputs };
   if (Object.keys(updates).length === 0 && adam === undefined) return compiled;
@@ -57,13 +58,17 @@ export function placeholder(builder: Builder, name: string, { shape, dtype }: Te
 }
 
 /** The variable of that name in the session, whichever graph refers to it. */
-export function variableHandle(builder: Builder, { name, shape }: VariableSpec): Value {
-  const attributes = { dtype: { dtype: 'float32' }, shape: { shape }, shared_name: { text: name } } as const;
+export function variableHandle(
+  builder: Builder,
+  { name, shape }: VariableSpec,
+  dtype: Dtype = 'float32',
+): Value {
+  const attributes = { dtype: { dtype }, shape: { shape }, shared_name: { text: name } };
   return builder.one('VarHandleOp', [], attributes, { name: `variables/${name}` });
 }
 
-export function readVariable(builder: Builder, handle: Value): Value {
-  return builder.one('ReadVariableOp', [handle], { dtype: { dtype: 'float32' } });
+export function readVariable(builder: Builder, handle: Value, dtype: Dtype = 'float32'): Value {
+  return builder.one('ReadVariableOp', [handle], { dtype: { dtype } });
 }
 
 /** The name of a node that stores a value. */
@@ -96,12 +101,14 @@ function traceBody(
   called: ModuleFunction,
   inputs: Values,
   handles: Values,
+  variables: readonly VariableSpec[],
 ): TracedResult {
   const read = mapValues(handles, (handle) => readVariable(builder, handle));
   const result = called.body(
     mapValues(inputs, (value) => toTensor(withoutUint8(builder, value))),
     mapValues(read, toTensor),
   );
+  checkUpdated(updatedBy(result), variables);
   return {
     outputs: mapValues(result.outputs, (tensor, name) =>
       builder.one('Identity', [toValue(tensor)], {}, { name: `outputs/${name}` }),
@@ -110,6 +117,10 @@ function traceBody(
     adam: result.adam && tracedAdam(result.adam, read, toValue),
     commit: result.commit && toValue(result.commit),
   };
+}
+
+function updatedBy({ updates = {}, adam }: FunctionResult): string[] {
+  return [...Object.keys(updates), ...(adam?.of ?? []).flatMap(writtenBy)];
 }
 
 /** The names of the nodes that store updates. */
@@ -123,11 +134,9 @@ function storeAll(
   const committed =
     commit && builder.one('NotEqual', [commit, builder.float(0)], {}, { controlInputs: [barrier] });
   return Object.entries(updates).map(([name, update]) => {
-    const handle = handles[name];
-    if (handle === undefined) throw new Error(`update of ${name}: wanted a variable of the module`);
     const value = committed === undefined ? update : builder.add('Switch', [update, committed])[1];
     const after = committed === undefined ? [barrier] : [];
-    return storeVariable(builder, `updates/${name}`, [handle, value ?? update], after);
+    return storeVariable(builder, `updates/${name}`, [handles[name] as Value, value ?? update], after);
   });
 }
 

@@ -65,6 +65,22 @@ export function parseRef(ref: string): { readonly node: string; readonly index: 
   return { node: ref.slice(0, colon), index: Number(ref.slice(colon + 1)) };
 }
 
+/** The graph with something before all its nodes' names. */
+export function withPrefix(graph: Graph, prefix: string): Graph {
+  const renamed = (name: string): string => `${prefix}${name}`;
+  return new Map(
+    Array.from(graph.values(), (node) => [
+      renamed(node.name),
+      {
+        ...node,
+        name: renamed(node.name),
+        inputs: node.inputs.map(renamed),
+        controlInputs: node.controlInputs.map(renamed),
+      },
+    ]),
+  );
+}
+
 /** The output that an input names. @throws Error where the graph has none of that name. */
 export function valueOf(graph: Graph, ref: string): Value {
   const { node: name, index } = parseRef(ref);

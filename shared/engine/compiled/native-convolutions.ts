@@ -10,11 +10,9 @@ import type { NativeKernels } from './native-kernels.js';
  */
 export function withNativeConvolutions(
   graph: Graph,
-  { lanes, bfloat16 }: NativeKernels,
+  { lanes }: NativeKernels,
   precision: EnginePrecision,
 ): Graph {
-  // TensorFlow has bfloat16 on every processor.
-  if (precision === 'bfloat16' && !bfloat16) return graph;
   return new Map(
     [...graph].map(([name, node]) => {
       const inputs = node.inputs.map((ref) => valueOf(graph, ref));
@@ -71,7 +69,8 @@ function isSuitable(node: Node, inputs: readonly Value[], lanes: number): boolea
   );
 }
 
-function isAll({ attributes }: Node, name: string, wanted: number): boolean {
+/** Whether an attribute is absent, or all its numbers are the wanted one. */
+export function isAll({ attributes }: Node, name: string, wanted: number): boolean {
   const attribute = attributes[name];
   return attribute === undefined || ('ints' in attribute && attribute.ints.every((each) => each === wanted));
 }

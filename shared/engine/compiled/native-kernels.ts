@@ -14,8 +14,6 @@ import { tensorflowC } from './tensorflow-c.js';
 export interface NativeKernels {
   /** Floats of a vector, to whose multiples the kernels' channel counts are restricted. */
   readonly lanes: number;
-  /** Whether they multiply bfloat16. */
-  readonly bfloat16: boolean;
 }
 
 /** Set to `off`, a process goes without. */
@@ -59,6 +57,5 @@ function register(): NativeKernels | undefined {
   tensorflowC();
   library = koffi.load(join(folder, file));
   const lanes = library.func('int registerKernels()')() as number;
-  const bfloat16 = library.func('int hasBfloat16()')() !== 0;
-  return lanes === 0 ? undefined : { lanes, bfloat16 };
+  return lanes === 0 ? undefined : { lanes };
 }

@@ -133,7 +133,8 @@ function replacing(
   return result;
 }
 
-function attributeKey(attribute: Attribute): string {
+/** Equal for equal attributes. */
+export function attributeKey(attribute: Attribute): string {
   return 'constant' in attribute
     ? `${describeOutput(attribute.constant)}${constantKey(attribute.constant)}`
     : JSON.stringify(attribute);

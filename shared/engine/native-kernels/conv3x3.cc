@@ -61,36 +61,18 @@ class InputTile {
   const float* pixels_[4][4];
 };
 
-// A matrix product in the pieces of `multiply`; depth is counted in words.
-template <typename Numbers, bool Accumulate>
-inline void multiplyPanels(int rows, int columns, int depth, const float* a, long aStep, long aRow, const float* b, long bPanel,
-                           long bStep, float* c, long cRow) {
-  for (int column = 0; column < columns; column += kPanel) {
-    const float* panel = b + column / kPanel * bPanel;
-    for (int row = 0; row < rows; row += kRows) {
-      const float* from = a + row * aRow;
-      float* to = c + row * cRow + column;
-      if (columns - column >= kPanel) multiply<Numbers, kPanelVectors, Accumulate>(depth, from, aStep, aRow, panel, bStep, to, cRow);
-      else multiply<Numbers, 1, Accumulate>(depth, from, aStep, aRow, panel, bStep, to, cRow);
-    }
-  }
-}
-
 // kLanes x kLanes filters: of so many rows (a product's depth) and, in the lanes, columns.
 using FilterBlock = Vec[3][3][kLanes];
 
-// u [16][panels of columns][words of rows][kPanel] from what fills the block of filters that begins at (row, column).
+// u [16][panels of columns, of words of rows] from what fills the block of filters that begins at (row, column).
 template <typename Numbers, typename Fill>
-Buffer transformedFilter(int rows, int columns, Fill fill) {
-  const long panels = (columns + kPanel - 1) / kPanel;
-  const long words = rows / Numbers::kDepth, frequency = panels * words * kPanel;
-  Buffer u = allocate(kFrequencies * frequency);
-  float* to = u.get();
+void transformFilters(int rows, int columns, Fill fill, float* u) {
+  const Panels panels{columns, rows / Numbers::kDepth};
+  const long frequency = panels.words * columns;
   parallelFor(rows / kLanes, [=](int block) {
     for (int column = 0; column < columns; column += kLanes) {
       FilterBlock filters;
       fill(block * kLanes, column, filters);
-      float* at = to + (1L * column / kPanel * words + block * kLanes / Numbers::kDepth) * kPanel + column % kPanel;
       for (int row = 0; row < kLanes; row += Numbers::kDepth) {
         Vec together[kFrequencies][Numbers::kDepth];
         for (int each = 0; each < Numbers::kDepth; each++) {
@@ -99,19 +81,19 @@ Buffer transformedFilter(int rows, int columns, Fill fill) {
           transformFilter(g, transformed);
           for (int f = 0; f < kFrequencies; f++) together[f][each] = transformed[f / 4][f % 4];
         }
+        float* to = u + panels.at((block * kLanes + row) / Numbers::kDepth, column);
 #pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) store(at + row / Numbers::kDepth * kPanel + f * frequency, Numbers::pack(together[f]));
+        for (int f = 0; f < kFrequencies; f++) store(to + f * frequency, Numbers::pack(together[f]));
       }
     }
   });
-  return u;
 }
 
 template <typename Numbers>
-void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
+void forwardTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
   const Tiling tiling(conv.images, conv.height, conv.width);
   const int in = conv.in, out = conv.out, words = in / Numbers::kDepth;
-  const long panels = (out + kPanel - 1) / kPanel;
+  const Panels panels{out, words};
   const int fitting = std::clamp(kBlockFloats / (kFrequencies * (in + out)) / kRows * kRows, 2 * kRows, 12 * kRows);
   // Few tiles are divided too, so that all threads have some. No result depends on it.
   const int quarter = static_cast<int>((tiling.count / 4 + kRows - 1) / kRows) * kRows;
@@ -134,7 +116,7 @@ void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, co
       }
     }
     for (int f = 0; f < kFrequencies; f++)
-      multiplyPanels<Numbers, false>(rows, out, words, v + 1L * f * blockTiles * words, 1, words, u + f * panels * words * kPanel, words * kPanel, kPanel,
+      multiplyPanels<Numbers, false>(rows, 0, words, v + 1L * f * blockTiles * words, 1, words, u + 1L * f * words * out, panels,
                                      m + 1L * f * blockTiles * out, out);
     for (int tile = 0; tile < tiles; tile++) {
       long image;
@@ -178,8 +160,8 @@ class FilterGradientPart {
       }
       for (int f = 0; f < kFrequencies; f++)
         for (int i = 0; i < conv_.in; i += kRows)
-          multiplyPanels<Numbers, true>(kRows, channels_, words, v_ + f * vSize_ + 1L * (i - i % kLanes) * kWords + i % kLanes, kLanes, 1,
-                                        m_ + f * mSize_, 1L * kWords * kPanel, kPanel, u + f * rowSize + 1L * i * conv_.out, conv_.out);
+          multiplyPanels<Numbers, true>(kRows, 0, words, v_ + f * vSize_ + 1L * (i - i % kLanes) * kWords + i % kLanes, kLanes, 1, m_ + f * mSize_,
+                                        panels_, u + f * rowSize + 1L * i * conv_.out, conv_.out);
     }
   }
 
@@ -210,7 +192,7 @@ class FilterGradientPart {
         const int tile = word * Numbers::kDepth + each;
         if (tile < tiles) outputGradient(first + tile, c, products[each]);
       }
-      storeWords(products, m_ + (1L * (c / kPanel) * kWords + word) * kPanel + c % kPanel, mSize_);
+      storeWords(products, m_ + panels_.at(word, c), mSize_);
     }
   }
 
@@ -240,35 +222,37 @@ class FilterGradientPart {
   const float* x_;
   const float* dy_;
   const int channels_;
-  // v [16][in / kLanes][words of tiles][kLanes], m [16][panels][words of tiles][kPanel].
+  const Panels panels_{channels_, kWords};
+  // v [16][in / kLanes][words of tiles][kLanes], m [16][panels of channels, of words of tiles].
   const long vSize_ = 1L * conv_.in * kWords;
-  const long mSize_ = 1L * (channels_ + kPanel - 1) / kPanel * kPanel * kWords;
+  const long mSize_ = 1L * channels_ * kWords;
   float* const v_ = scratch(0, kFrequencies * vSize_);
   float* const m_ = scratch(1, kFrequencies * mSize_);
 };
 
 template <typename Numbers>
-void forward(const Conv3x3& conv, const float* x, const float* filter, const float* bias, float* y) {
-  const long in = conv.in, out = conv.out;
-  const Buffer u = transformedFilter<Numbers>(conv.in, conv.out, [=](int i, int o, FilterBlock filters) {
+void transformed(int in, int out, const float* filter, float* u) {
+  const auto fill = [=](int i, int o, FilterBlock filters) {
     for (int k = 0; k < 9; k++)
-      for (int row = 0; row < kLanes; row++) filters[k / 3][k % 3][row] = load(filter + (k * in + i + row) * out + o);
-  });
-  convolveTransformed<Numbers>(conv, x, u.get(), bias, y);
+      for (int row = 0; row < kLanes; row++) filters[k / 3][k % 3][row] = load(filter + (1L * k * in + i + row) * out + o);
+  };
+  transformFilters<Numbers>(in, out, fill, u);
 }
 
 template <typename Numbers>
 void inputGradient(const Conv3x3& conv, const float* dy, const float* filter, float* dx) {
   const long in = conv.in, out = conv.out;
   // The same convolution with the filter turned by half a circle, from the outputs to the inputs.
-  const Buffer u = transformedFilter<Numbers>(conv.out, conv.in, [=](int o, int i, FilterBlock filters) {
+  const auto fill = [=](int o, int i, FilterBlock filters) {
     for (int k = 0; k < 9; k++) {
       Vec* turned = filters[2 - k / 3][2 - k % 3];
       for (int row = 0; row < kLanes; row++) turned[row] = load(filter + (k * in + i + row) * out + o);
       transpose(turned);
     }
-  });
-  convolveTransformed<Numbers>({conv.images, conv.height, conv.width, conv.out, conv.in, conv.bfloat16}, dy, u.get(), nullptr, dx);
+  };
+  const Buffer u = allocate(transformedFloats(conv.out, conv.in, conv.bfloat16));
+  transformFilters<Numbers>(conv.out, conv.in, fill, u.get());
+  forwardTransformed<Numbers>({conv.images, conv.height, conv.width, conv.out, conv.in, conv.bfloat16}, dy, u.get(), nullptr, dx);
 }
 
 template <typename Numbers>
@@ -309,20 +293,30 @@ void filterGradient(const Conv3x3& conv, const float* x, const float* dy, float*
 
 }  // namespace
 
-#if defined(__AVX512BF16__)
-#define IN_NUMBERS_OF(conv, call) conv.bfloat16 ? call<Bfloat16> : call<Float32>
-#else
-#define IN_NUMBERS_OF(conv, call) call<Float32>
-#endif
+#define IN_NUMBERS_OF(bfloat16, call) (bfloat16 ? call<Bfloat16> : call<Float32>)
+
+long transformedFloats(int in, int out, bool bfloat16) {
+  return 1L * kFrequencies * in * out / (bfloat16 ? Bfloat16::kDepth : Float32::kDepth);
+}
+
+void transformFilter(int in, int out, bool bfloat16, const float* filter, float* u) {
+  IN_NUMBERS_OF(bfloat16, transformed)(in, out, filter, u);
+}
+
+void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
+  IN_NUMBERS_OF(conv.bfloat16, forwardTransformed)(conv, x, u, bias, y);
+}
 
 void convolve(const Conv3x3& conv, const float* x, const float* filter, const float* bias, float* y) {
-  (IN_NUMBERS_OF(conv, forward))(conv, x, filter, bias, y);
+  const Buffer u = allocate(transformedFloats(conv.in, conv.out, conv.bfloat16));
+  transformFilter(conv.in, conv.out, conv.bfloat16, filter, u.get());
+  convolveTransformed(conv, x, u.get(), bias, y);
 }
 
 void convolveInputGradient(const Conv3x3& conv, const float* dy, const float* filter, float* dx) {
-  (IN_NUMBERS_OF(conv, inputGradient))(conv, dy, filter, dx);
+  IN_NUMBERS_OF(conv.bfloat16, inputGradient)(conv, dy, filter, dx);
 }
 
 void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
-  (IN_NUMBERS_OF(conv, filterGradient))(conv, x, dy, dFilter);
+  IN_NUMBERS_OF(conv.bfloat16, filterGradient)(conv, x, dy, dFilter);
 }

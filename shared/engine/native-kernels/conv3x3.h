@@ -4,7 +4,7 @@
 
 struct Conv3x3 {
   int images, height, width, in, out;
-  // Products of bfloat16, summed in float32, where the processor has them; else of float32.
+  // Products of bfloat16, summed in float32; else of float32.
   bool bfloat16 = false;
 };
 
@@ -16,3 +16,11 @@ void convolveInputGradient(const Conv3x3& conv, const float* dy, const float* fi
 
 // dFilter [3, 3, in, out].
 void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter);
+
+// What `convolve` makes of its filter before anything else, for those who convolve with one again and again: so many
+// floats, of which each is a pair of bfloat16 where products are of these.
+long transformedFloats(int in, int out, bool bfloat16);
+void transformFilter(int in, int out, bool bfloat16, const float* filter, float* u);
+
+// `convolve` with a filter that was transformed before: the same y to the bit.
+void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y);

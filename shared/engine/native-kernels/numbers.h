@@ -17,36 +17,44 @@ struct Float32 {
   static void storeNeighbours(float* to, Vec values) { store(to, values); }
 };
 
-#if defined(__AVX512BF16__)
-constexpr bool kHasBfloat16 = true;
-
+// Pairs of bfloat16, the first of a pair in the lower half of its word.
 struct Bfloat16 {
   static constexpr int kDepth = 2;
 
   static Vec multiplyAdd(Vec sum, float word, Vec words) {
+#if defined(__AVX512BF16__)
     return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), pairs(Vec{} + word), pairs(words)));
+#else
+    const Bits factors = reinterpret_cast<Bits>(Vec{} + word), values = reinterpret_cast<Bits>(words);
+    return sum + number(factors << 16) * number(values << 16) + number(factors & kUpper) * number(values & kUpper);
+#endif
   }
 
-  static Vec pack(const Vec* values) {
-    const __m512i low = rounded(values[0]), high = rounded(values[1]);
-    return reinterpret_cast<Vec>(_mm512_mask_blend_epi16(0xAAAAAAAA, _mm512_srli_epi32(low, 16), high));
-  }
+  static Vec pack(const Vec* values) { return reinterpret_cast<Vec>(rounded(values[0]) >> 16 | (rounded(values[1]) & kUpper)); }
 
   static void storeNeighbours(float* to, Vec values) {
+#if defined(__AVX512BF16__)
     const __m256bh narrow = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(values));
+#else
+    const auto narrow = __builtin_convertvector(rounded(values) >> 16, Halves);
+#endif
     std::memcpy(to, &narrow, sizeof(narrow));
   }
 
  private:
-  static __m512bh pairs(Vec words) { return reinterpret_cast<__m512bh>(words); }
+  typedef std::uint32_t Bits __attribute__((vector_size(sizeof(Vec))));
+  typedef std::uint16_t Halves __attribute__((vector_size(sizeof(Vec) / 2)));
+  static constexpr std::uint32_t kUpper = 0xFFFF0000;
+
+  static Vec number(Bits bits) { return reinterpret_cast<Vec>(bits); }
 
   // To the nearest bfloat16, ties to even, in the upper half of each word.
-  static __m512i rounded(Vec values) {
-    const __m512i bits = reinterpret_cast<__m512i>(values);
-    const __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), _mm512_set1_epi32(1));
-    return _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+  static Bits rounded(Vec values) {
+    const Bits bits = reinterpret_cast<Bits>(values);
+    return bits + (bits >> 16 & 1) + 0x7FFF;
   }
-};
-#else
-constexpr bool kHasBfloat16 = false;
+
+#if defined(__AVX512BF16__)
+  static __m512bh pairs(Vec words) { return reinterpret_cast<__m512bh>(words); }
 #endif
+};

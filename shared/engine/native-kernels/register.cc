@@ -11,8 +11,9 @@
 #include "adam.h"
 #include "attention.h"
 #include "conv3x3.h"
+#include "convolution.h"
 #include "group-norm.h"
-#include "numbers.h"
+#include "winograd.h"
 
 namespace {
 
@@ -31,6 +32,7 @@ class Call {
   struct Input {
     TF_Tensor* tensor;
     const float* data;
+    int rank() const { return TF_NumDims(tensor); }
     int size(int axis) const { return static_cast<int>(TF_Dim(tensor, axis)); }
     long elements() const { return TF_TensorElementCount(tensor); }
   };
@@ -65,6 +67,9 @@ struct Attributes {
   int count = 0;
   bool partsFirst = false;
   bool bfloat16 = false;
+  // Of a convolution: height and width of its window, rows and columns of zeros around images, channels that come out.
+  std::array<int, 2> window{1, 1}, padding{0, 0};
+  int stride = 1, out = 0;
   float beta1 = 0, beta2 = 0, epsilon = 0;
 };
 
@@ -76,6 +81,53 @@ void conv3x3(Call& call, const Attributes& attributes) {
   const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), filter.size(3), attributes.bfloat16};
   float* y = call.output(0, {conv.images, conv.height, conv.width, conv.out});
   if (call.ok()) convolve(conv, x.data, filter.data, bias.data, y);
+}
+
+void transformedFilter(Call& call, const Attributes& attributes) {
+  const auto filter = call.input(0);
+  if (!call.ok()) return;
+  const int in = filter.size(2), out = filter.size(3);
+  float* u = call.output(0, {kFrequencies, transformedFloats(in, out, attributes.bfloat16) / kFrequencies / out, out});
+  if (call.ok()) transformFilter(in, out, attributes.bfloat16, filter.data, u);
+}
+
+template <bool biased>
+void transformedConv3x3(Call& call, const Attributes& attributes) {
+  const auto x = call.input(0), u = call.input(1);
+  const auto bias = biased ? call.input(2) : Call::Input{nullptr, nullptr};
+  if (!call.ok()) return;
+  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), u.size(2), attributes.bfloat16};
+  float* y = call.output(0, {conv.images, conv.height, conv.width, conv.out});
+  if (call.ok()) convolveTransformed(conv, x.data, u.data, bias.data, y);
+}
+
+void packedFilter(Call& call, const Attributes& attributes) {
+  const auto filter = call.input(0);
+  if (!call.ok()) return;
+  const int out = filter.size(filter.rank() - 1), depth = static_cast<int>(filter.elements() / out);
+  float* packed = call.output(0, {packedWords(depth, attributes.bfloat16), packedColumns(out)});
+  if (call.ok()) packFilter(depth, out, attributes.bfloat16, filter.data, packed);
+}
+
+// Of images, or of rows, which are images of one pixel.
+template <bool biased>
+void packedConvolution(Call& call, const Attributes& attributes) {
+  const auto x = call.input(0), packed = call.input(1);
+  const auto bias = biased ? call.input(2) : Call::Input{nullptr, nullptr};
+  if (!call.ok()) return;
+  const bool rows = x.rank() == 2;
+  const auto [windowHeight, windowWidth] = attributes.window;
+  const auto [paddingHeight, paddingWidth] = attributes.padding;
+  Convolution conv{};
+  conv.images = x.size(0), conv.height = rows ? 1 : x.size(1), conv.width = rows ? 1 : x.size(2);
+  conv.in = x.size(x.rank() - 1), conv.out = attributes.out;
+  conv.windowHeight = windowHeight, conv.windowWidth = windowWidth, conv.stride = attributes.stride;
+  conv.above = paddingHeight / 2, conv.left = paddingWidth / 2;
+  conv.outHeight = (conv.height + paddingHeight - windowHeight) / conv.stride + 1;
+  conv.outWidth = (conv.width + paddingWidth - windowWidth) / conv.stride + 1;
+  conv.bfloat16 = attributes.bfloat16;
+  float* y = rows ? call.output(0, {conv.images, conv.out}) : call.output(0, {conv.images, conv.outHeight, conv.outWidth, conv.out});
+  if (call.ok()) convolvePacked(conv, x.data, packed.data, bias.data, y);
 }
 
 void conv3x3InputGradient(Call& call, const Attributes& attributes) {
@@ -176,6 +228,12 @@ void* readAttributes(TF_OpKernelConstruction* construction) {
   if (has(construction, "count", status)) TF_OpKernelConstruction_GetAttrInt32(construction, "count", &attributes->count, status);
   readFlag(construction, "parts_first", attributes->partsFirst, status);
   readFlag(construction, "low_precision", attributes->bfloat16, status);
+  if (has(construction, "window", status)) {
+    TF_OpKernelConstruction_GetAttrInt32List(construction, "window", attributes->window.data(), 2, status);
+    TF_OpKernelConstruction_GetAttrInt32List(construction, "padding", attributes->padding.data(), 2, status);
+    TF_OpKernelConstruction_GetAttrInt32(construction, "stride", &attributes->stride, status);
+    TF_OpKernelConstruction_GetAttrInt32(construction, "out", &attributes->out, status);
+  }
   if (has(construction, "beta1", status)) {
     TF_OpKernelConstruction_GetAttrFloat(construction, "beta1", &attributes->beta1, status);
     TF_OpKernelConstruction_GetAttrFloat(construction, "beta2", &attributes->beta2, status);
@@ -221,15 +279,19 @@ void add(const char* name, Names inputs, Names outputs, Names attributes, void (
 
 }  // namespace
 
-// 1 where the processor multiplies bfloat16.
-extern "C" int hasBfloat16() { return kHasBfloat16; }
-
 // Floats of a vector, to which channel counts must be multiples; 0 where TensorFlow refused the operations.
 extern "C" int registerKernels() {
   TF_Status* status = TF_NewStatus();
   const Names numbers = {"low_precision: bool = false"};
   add("NativeConv3x3", {"x", "filter"}, {"y"}, numbers, computeKernel<conv3x3<false>>, status);
   add("NativeBiasedConv3x3", {"x", "filter", "bias"}, {"y"}, numbers, computeKernel<conv3x3<true>>, status);
+  add("NativeTransformedFilter", {"filter"}, {"u"}, numbers, computeKernel<transformedFilter>, status);
+  add("NativeTransformedConv3x3", {"x", "u"}, {"y"}, numbers, computeKernel<transformedConv3x3<false>>, status);
+  add("NativeBiasedTransformedConv3x3", {"x", "u", "bias"}, {"y"}, numbers, computeKernel<transformedConv3x3<true>>, status);
+  const Names geometry = {"low_precision: bool = false", "window: list(int)", "padding: list(int)", "stride: int", "out: int"};
+  add("NativePackedFilter", {"filter"}, {"packed"}, numbers, computeKernel<packedFilter>, status);
+  add("NativePackedConvolution", {"x", "packed"}, {"y"}, geometry, computeKernel<packedConvolution<false>>, status);
+  add("NativeBiasedPackedConvolution", {"x", "packed", "bias"}, {"y"}, geometry, computeKernel<packedConvolution<true>>, status);
   add("NativeConv3x3InputGradient", {"filter", "dy"}, {"dx"}, numbers, computeKernel<conv3x3InputGradient>, status);
   add("NativeConv3x3FilterGradient", {"x", "dy"}, {"d_filter"}, numbers, computeKernel<conv3x3FilterGradient>, status);
   const Names normInputs = {"x", "gain", "offset"}, normOutputs = {"y", "mean", "rstd"}, groups = {"count: int"};

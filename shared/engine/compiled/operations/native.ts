@@ -1,7 +1,17 @@
 /** This project's own kernels: see `native-kernels/`. */
-import { input, intAttribute, want, wantCount, wantDtype, wantRank } from './operation.js';
+import {
+  boolAttribute,
+  input,
+  intAttribute,
+  intsAttribute,
+  want,
+  wantCount,
+  wantDtype,
+  wantRank,
+} from './operation.js';
 import type { Operation, Operations } from './operation.js';
-import type { Output, Value } from '../graph.js';
+import { sizeOf } from '../graph.js';
+import type { Attributes, Output, Value } from '../graph.js';
 
 function images(value: Value): [number, number, number, number] {
   wantDtype(value, 'float32');
@@ -10,6 +20,23 @@ function images(value: Value): [number, number, number, number] {
 }
 
 const image = (shape: readonly number[]): Output[] => [{ dtype: 'float32', shape }];
+
+/** Of low precision, a float holds two numbers: see `native-kernels/`. */
+const numbersInFloat = (attributes: Attributes): number =>
+  boolAttribute(attributes, 'low_precision') ? 2 : 1;
+
+const transformedConvolution = (biased: boolean): Operation => ({
+  types: {},
+  infer: (inputs, attributes) => {
+    wantCount(inputs, biased ? 3 : 2);
+    const [n, height, width, channels] = images(input(inputs, 0));
+    const filter = input(inputs, 1);
+    const [out = 0, rows] = [filter.shape[2], channels / numbersInFloat(attributes)];
+    want(filter.shape.join() === [16, rows, out].join(), `a transformed filter [16,${rows},*]`, filter);
+    if (biased) want(input(inputs, 2).shape.join() === String(out), `${out} values`, input(inputs, 2));
+    return image([n, height, width, out]);
+  },
+});
 
 const convolution = (biased: boolean): Operation => ({
   types: {},
@@ -21,6 +48,35 @@ const convolution = (biased: boolean): Operation => ({
     want(filter.shape.join() === [3, 3, channels, out].join(), `a filter [3,3,${channels},*]`, filter);
     if (biased) want(input(inputs, 2).shape.join() === String(out), `${out} values`, input(inputs, 2));
     return image([n, height, width, out]);
+  },
+});
+
+/** Channels to which a packed filter is filled up: `kPackedColumns` of `native-kernels/convolution.h`. */
+const PACKED_COLUMNS = 16;
+
+function packedShape(depth: number, out: number, attributes: Attributes): number[] {
+  const columns = Math.ceil(out / PACKED_COLUMNS) * PACKED_COLUMNS;
+  return [Math.ceil(depth / numbersInFloat(attributes)), columns];
+}
+
+const packedConvolution = (biased: boolean): Operation => ({
+  types: {},
+  infer: (inputs, attributes) => {
+    wantCount(inputs, biased ? 3 : 2);
+    const [x, packed] = [input(inputs, 0), input(inputs, 1)];
+    wantDtype(x, 'float32');
+    want([2, 4].includes(x.shape.length), 'images, or rows', x);
+    const out = intAttribute(attributes, 'out');
+    const [window, padding] = [intsAttribute(attributes, 'window'), intsAttribute(attributes, 'padding')];
+    const depth = sizeOf(window) * (x.shape.at(-1) ?? 0);
+    const wanted = packedShape(depth, out, attributes);
+    want(packed.shape.join() === wanted.join(), `a packed filter [${wanted.join()}]`, packed);
+    if (biased) want(input(inputs, 2).shape.join() === String(out), `${out} values`, input(inputs, 2));
+    const stride = intAttribute(attributes, 'stride');
+    const pixels = x.shape
+      .slice(1, -1)
+      .map((length, i) => Math.floor((length + (padding[i] ?? 0) - (window[i] ?? 1)) / stride) + 1);
+    return image([x.shape[0] ?? 0, ...pixels, out]);
   },
 });
 
@@ -85,6 +141,28 @@ export const nativeOperations: Operations = {
   NativeGroupNormSiluGradient: groupNorm(true),
   NativeConv3x3: convolution(false),
   NativeBiasedConv3x3: convolution(true),
+  NativeTransformedFilter: {
+    types: {},
+    infer: (inputs, attributes) => {
+      wantCount(inputs, 1);
+      const [height, width, inChannels, outChannels] = images(input(inputs, 0));
+      want(height === 3 && width === 3, 'a filter [3,3,*,*]', input(inputs, 0));
+      return image([16, inChannels / numbersInFloat(attributes), outChannels]);
+    },
+  },
+  NativePackedFilter: {
+    types: {},
+    infer: (inputs, attributes) => {
+      wantCount(inputs, 1);
+      const { shape } = input(inputs, 0);
+      wantDtype(input(inputs, 0), 'float32');
+      return image(packedShape(sizeOf(shape.slice(0, -1)), shape.at(-1) ?? 0, attributes));
+    },
+  },
+  NativePackedConvolution: packedConvolution(false),
+  NativeBiasedPackedConvolution: packedConvolution(true),
+  NativeTransformedConv3x3: transformedConvolution(false),
+  NativeBiasedTransformedConv3x3: transformedConvolution(true),
   NativeConv3x3InputGradient: {
     types: {},
     infer: (inputs) => {

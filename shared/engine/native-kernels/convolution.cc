@@ -1,0 +1,92 @@
+#include "convolution.h"
+
+#include <algorithm>
+
+#include "gemm.h"
+#include "scratch.h"
+#include "thread-pool.h"
+
+namespace {
+
+// Pixels that a thread takes at a time: the filter is read once for so many.
+constexpr int kMostPixels = 48;
+// Longer sums are made of sums of so many words, which lose less.
+constexpr int kRun = 256;
+
+constexpr int roundedUp(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// What the window over an output's pixel sees: [windowHeight, windowWidth, in], zeros outside of the image.
+void gather(const Convolution& conv, const float* x, long pixel, float* to) {
+  const long image = pixel / (1L * conv.outHeight * conv.outWidth);
+  const int within = static_cast<int>(pixel % (1L * conv.outHeight * conv.outWidth));
+  const int top = within / conv.outWidth * conv.stride - conv.above, left = within % conv.outWidth * conv.stride - conv.left;
+  for (int row = top; row < top + conv.windowHeight; row++)
+    for (int column = left; column < left + conv.windowWidth; column++, to += conv.in) {
+      const bool inside = row >= 0 && row < conv.height && column >= 0 && column < conv.width;
+      if (inside) std::copy_n(x + ((image * conv.height + row) * conv.width + column) * conv.in, conv.in, to);
+      else std::fill_n(to, conv.in, 0.0f);
+    }
+}
+
+template <typename Numbers>
+void pack(int depth, int out, const float* filter, float* packed) {
+  const Panels panels{packedColumns(out), packedWords(depth, Numbers::kDepth > 1)};
+  for (int word = 0; word < panels.words; word++)
+    for (int column = 0; column < panels.columns; column += kLanes) {
+      Vec values[Numbers::kDepth] = {};
+      for (int each = 0; each < Numbers::kDepth; each++) {
+        const int row = word * Numbers::kDepth + each;
+        for (int lane = 0; row < depth && lane < std::min(kLanes, out - column); lane++) values[each][lane] = filter[1L * row * out + column + lane];
+      }
+      store(packed + panels.at(word, column), Numbers::pack(values));
+    }
+}
+
+template <typename Numbers>
+void convolve(const Convolution& conv, const float* x, const float* packed, const float* bias, float* y) {
+  const long pixels = 1L * conv.images * conv.outHeight * conv.outWidth;
+  const int depth = conv.depth(), gathered = roundedUp(depth, kLanes);
+  const Panels panels{packedColumns(conv.out), packedWords(depth, Numbers::kDepth > 1)};
+  // Few pixels are divided too, so that all threads have some. No result depends on it.
+  const int quarter = static_cast<int>(std::min<long>((pixels + 3) / 4, kMostPixels));
+  const int blockPixels = roundedUp(quarter, kRows);
+  const int blocks = static_cast<int>((pixels + blockPixels - 1) / blockPixels);
+  parallelFor(blocks, [&](int block) {
+    const long first = 1L * block * blockPixels;
+    const int count = static_cast<int>(std::min<long>(blockPixels, pixels - first));
+    const int rows = roundedUp(count, kRows), rowWords = gathered / Numbers::kDepth;
+    float* seen = scratch(0, gathered);
+    float* a = scratch(1, 1L * blockPixels * rowWords);
+    float* c = scratch(2, 1L * blockPixels * panels.columns);
+    std::fill(seen + depth, seen + gathered, 0.0f);
+    for (int i = 0; i < count; i++) {
+      gather(conv, x, first + i, seen);
+      for (int at = 0; at < gathered; at += kLanes) Numbers::storeNeighbours(a + 1L * i * rowWords + at / Numbers::kDepth, load(seen + at));
+    }
+    const int words = static_cast<int>(panels.words);
+    multiplyPanels<Numbers, false>(rows, 0, std::min(kRun, words), a, 1, rowWords, packed, panels, c, panels.columns);
+    for (int from = kRun; from < words; from += kRun)
+      multiplyPanels<Numbers, true>(rows, from, std::min(kRun, words - from), a + from, 1, rowWords, packed, panels, c, panels.columns);
+    for (int i = 0; i < count; i++) {
+      float* to = y + (first + i) * conv.out;
+      for (int channel = 0; channel < conv.out; channel++) to[channel] = c[1L * i * panels.columns + channel] + (bias ? bias[channel] : 0.0f);
+    }
+  });
+}
+
+}  // namespace
+
+int packedWords(int depth, bool bfloat16) {
+  const int inWord = bfloat16 ? Bfloat16::kDepth : Float32::kDepth;
+  return (depth + inWord - 1) / inWord;
+}
+
+int packedColumns(int out) { return roundedUp(out, kPackedColumns); }
+
+void packFilter(int depth, int out, bool bfloat16, const float* filter, float* packed) {
+  (bfloat16 ? pack<Bfloat16> : pack<Float32>)(depth, out, filter, packed);
+}
+
+void convolvePacked(const Convolution& conv, const float* x, const float* packed, const float* bias, float* y) {
+  (conv.bfloat16 ? convolve<Bfloat16> : convolve<Float32>)(conv, x, packed, bias, y);
+}

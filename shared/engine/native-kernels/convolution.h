@@ -1,0 +1,23 @@
+// Convolutions of any window, over images [images, height, width, in] with filters [windowHeight, windowWidth, in, out],
+// and matrix products as those of single pixels. A pixel's result doesn't depend on the others.
+#pragma once
+
+struct Convolution {
+  int images, height, width, in, out, windowHeight, windowWidth, stride;
+  // Rows and columns of zeros before an image. How many follow it is clear from the output's size.
+  int above, left;
+  int outHeight, outWidth;
+  bool bfloat16;
+
+  int depth() const { return windowHeight * windowWidth * in; }
+};
+
+// A filter as `convolvePacked` reads it: [words][columns] floats in panels, of which each word is a pair of bfloat16 where products are of
+// these, and the columns are the output's channels and zeros up to a multiple of kPackedColumns.
+constexpr int kPackedColumns = 16;
+int packedWords(int depth, bool bfloat16);
+int packedColumns(int out);
+void packFilter(int depth, int out, bool bfloat16, const float* filter, float* packed);
+
+// y [images, outHeight, outWidth, out]; bias [out] or null.
+void convolvePacked(const Convolution& conv, const float* x, const float* packed, const float* bias, float* y);
