@@ -2,7 +2,7 @@
 import { at, deriveKey, gaussian } from '../../shared/foundation/index.js';
 import { diffusionTables, makeBetas } from '../../shared/noise/index.js';
 import type { VarianceType } from '../../shared/noise/index.js';
-import type { DiffusionContract, Predict, SamplerPlan } from '../../shared/sampler/index.js';
+import type { DiffusionContract, Predict, SamplerPlan, SamplerStep } from '../../shared/sampler/index.js';
 
 export const TOY_MEAN = 0.3;
 export const TOY_DEVIATION = 0.5;
@@ -56,4 +56,11 @@ export function toyNoise(length: number): (position: number) => Float32Array {
 export function moments(values: Float32Array): [number, number] {
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
   return [mean, values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length];
+}
+
+/** Every step of a solver. */
+export async function collect(steps: AsyncIterable<SamplerStep>): Promise<SamplerStep[]> {
+  const all: SamplerStep[] = [];
+  for await (const step of steps) all.push(step);
+  return all;
 }
