@@ -96,9 +96,6 @@ function embed(config: UNetConfig, parameters: Tensors, t: tf.Tensor, y: tf.Tens
 /** Of each image's class, and 0 for -1, with which the network works as one without classes. */
 function classEmbedding(parameters: Tensors, y: tf.Tensor): tf.Tensor {
   const known = tf.greaterEqual(y, tf.scalar(0, 'int32'));
-  const embedded = tf.gather(
-    parameter(parameters, 'label_emb.weight'),
-    tf.mul(y, tf.cast(known, 'int32')) as tf.Tensor1D,
-  );
+  const embedded = tf.gather(parameter(parameters, 'label_emb.weight'), tf.mul(y, tf.cast(known, 'int32')));
   return tf.mul(embedded, tf.reshape(tf.cast(known, 'float32'), [-1, 1]));
 }

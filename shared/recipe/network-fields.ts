@@ -41,12 +41,14 @@ export function networkDifferences(recipe: TrainingRecipe, source: TrainingRecip
   });
 }
 
-/** What of a network its weights are bound to; switches without effect beside others are left out. */
-function comparable({ dropout: _, numHeads, convResample, ...config }: UNetConfig): Record<string, unknown> {
+/** What of a network its weights are bound to: not its dropout, nor switches without effect beside others. */
+function comparable(config: UNetConfig): Record<string, unknown> {
+  const { attentionResolutions, numHeads, numHeadChannels, resblockUpdown, convResample } = config;
   return {
     ...config,
-    attentionResolutions: [...config.attentionResolutions].sort((a, b) => a - b),
-    ...(config.numHeadChannels === -1 && { numHeads }),
-    ...(!config.resblockUpdown && { convResample }),
+    attentionResolutions: [...attentionResolutions].sort((a, b) => a - b),
+    dropout: undefined,
+    numHeads: numHeadChannels === -1 ? numHeads : undefined,
+    convResample: resblockUpdown ? undefined : convResample,
   };
 }

@@ -22,7 +22,7 @@ import {
   type Message,
 } from './trainer-fixture.js';
 
-const folders = await makeFolders(24);
+const folders = await makeFolders(26);
 const store = { kind: 'local' as const, folder: join(folders.root, 'store') };
 const trainer = await openTrainer(settingsFor(folders, store));
 const { client } = trainer;
@@ -36,7 +36,12 @@ const recipe = (name: string, over: PartialRecipe = {}): PartialRecipe =>
   tinyRecipe(folders.images, { name, ...over });
 
 const WEIGHTS = 'weights.safetensors';
-const BASE: PartialRecipe = { variant: 'ADM', inputPerturbation: { gamma: 0 } };
+/** Its 24 images are an epoch of the 26 without the two held out. */
+const BASE: PartialRecipe = {
+  variant: 'ADM',
+  inputPerturbation: { gamma: 0 },
+  training: { steps: 4, batchSize: 6 },
+};
 
 let evaluatedJob = '';
 let unevaluatedJob = '';
@@ -64,12 +69,13 @@ test.serial(
       ],
     );
     for (const { mse, emaMse } of evaluations) t.true(mse > 0.1 && mse < 3 && emaMse > 0.1 && emaMse < 3);
-    t.true(saidIn(messages, 'on 22 images, 2 held out instead of 64'));
+    t.true(saidIn(messages, 'on 24 images, 2 held out instead of 64'));
 
     const silent = { ...evaluation, everySteps: 0 };
     const job = await train(client, recipe('unevaluated', { ...BASE, evaluation: silent }));
     unevaluatedJob = job.jobId;
     t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
+    t.is(job.latestMetrics?.epoch, 1n);
     t.deepEqual(await checkpointDigests(store, evaluatedJob), await checkpointDigests(store, unevaluatedJob));
   },
 );
