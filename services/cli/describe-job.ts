@@ -94,7 +94,8 @@ export function describeEstimate(
 
 /** The settings that tell recipes apart. */
 export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
-  const { preset, variant, inputPerturbation, noiseSchedule, dataset, training } = recipeFromWire(wire);
+  const { preset, variant, inputPerturbation, noiseSchedule, dataset, training, warmStart } =
+    recipeFromWire(wire);
   const source =
     dataset?.source?.kind === 'folder' ? (dataset.source.path ?? '') : (dataset?.source?.kind ?? '');
   const size = String(dataset?.imageSize ?? '?');
@@ -105,7 +106,17 @@ export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
     ],
     ['schedule', `${noiseSchedule?.name ?? '?'}, T = ${String(noiseSchedule?.timesteps ?? '?')}`],
     ['images', `${source} at ${size}x${size}, ${String(training?.batchSize ?? '?')} an update`],
+    ...(warmStart === undefined ? [] : [['starts from', weightsIn(warmStart)]]),
   ];
+}
+
+function weightsIn({
+  model,
+  version,
+  emaRate,
+}: NonNullable<ReturnType<typeof recipeFromWire>['warmStart']>): string {
+  const average = emaRate === 0 ? 'its weights' : `its average of ${String(emaRate ?? 'the largest rate')}`;
+  return `${model ?? '?'} at step ${String(version ?? 'newest')}, ${average}`;
 }
 
 function datasetFacts(found: trainerWire.DatasetReport): string[][] {

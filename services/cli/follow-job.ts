@@ -110,6 +110,7 @@ async function take(
     }
     case 'evaluation': {
       const { step, mse, emaMse } = event.value;
+      csv?.evaluated(event.value);
       return {
         json: asJson(trainerWire.Evaluation.toJSON(event.value)),
         lines: [

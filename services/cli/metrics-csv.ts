@@ -6,7 +6,8 @@ import { dirname } from 'node:path';
 import { msFromDuration, type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 
-type Cell = (metrics: trainerWire.StepMetrics) => number | bigint | undefined;
+type Evaluation = trainerWire.Evaluation;
+type Cell = (metrics: trainerWire.StepMetrics, evaluation?: Evaluation) => number | bigint | undefined;
 
 /** In the order of the file; an undefined value is an empty cell. */
 const COLUMNS: readonly (readonly [name: string, cell: Cell])[] = [
@@ -24,6 +25,8 @@ const COLUMNS: readonly (readonly [name: string, cell: Cell])[] = [
   ['input_noise_variance', ({ inputNoiseVariance }) => inputNoiseVariance],
   ['images_per_second', ({ imagesPerSecond }) => imagesPerSecond],
   ['eta_seconds', ({ eta }) => eta && msFromDuration(eta) / 1000],
+  ['evaluation_mse', (_, evaluation) => evaluation?.mse],
+  ['evaluation_ema_mse', (_, evaluation) => evaluation?.emaMse],
 ];
 
 const HEADER = ['job_id', ...COLUMNS.map(([name]) => name)].join(',');
@@ -32,6 +35,8 @@ export interface MetricsCsv {
   readonly path: string;
   /** Adds a row, unless the file has this job's step already: watching again repeats a job's history. */
   append(metrics: trainerWire.StepMetrics): Promise<void>;
+  /** Goes into the next row, which is that of its step where metrics of that step are told. */
+  evaluated(evaluation: Evaluation): void;
   close(): Promise<void>;
 }
 
@@ -43,13 +48,18 @@ export async function openMetricsCsv(path: string, jobId: string): Promise<Metri
   await mkdir(dirname(path), { recursive: true });
   let lastStep = await prepare(path, jobId);
   const file = await open(path, 'a');
+  let evaluation: Evaluation | undefined;
   return {
     path,
     append: async (metrics) => {
       if (metrics.step <= lastStep) return;
       lastStep = metrics.step;
-      const cells = COLUMNS.map(([, cell]) => cell(metrics)?.toString() ?? '');
+      const cells = COLUMNS.map(([, cell]) => cell(metrics, evaluation)?.toString() ?? '');
+      evaluation = undefined;
       await file.appendFile(`${[jobId, ...cells].join(',')}\n`);
+    },
+    evaluated: (figures) => {
+      if (figures.step > lastStep) evaluation = figures;
     },
     close: () => file.close(),
   };

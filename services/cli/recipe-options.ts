@@ -6,15 +6,26 @@ import { resolve } from 'node:path';
 import { recipeToWire, type recipeWire } from '../../shared/contract/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import {
+  NAME_PATTERN,
   PRECISIONS,
   PRESET_NAMES,
   resolveRecipe,
   VARIANTS,
   type PartialRecipe,
 } from '../../shared/recipe/index.js';
-import { flag, integer, oneOf, option, real, text, uint64, type Values } from './options.js';
+import { flag, integer, oneOf, option, real, text, uint64, type Kind, type Values } from './options.js';
 
 const MAX_STEPS = 1_000_000_000;
+
+const checkpoint: Kind<{ readonly model: string; readonly version: number | undefined }> = {
+  placeholder: 'MODEL[@VERSION]',
+  wanted: 'the name of a model, and a step of it after an @ where it is not to be the newest',
+  read: (value) => {
+    const [, model = '', version] = /^([^@]*)(?:@([1-9]\d{0,8}))?$/.exec(value) ?? [];
+    if (!NAME_PATTERN.test(model)) return undefined;
+    return { model, version: version === undefined ? undefined : Number(version) };
+  },
+};
 
 export const recipeOptions = {
   preset: option(
@@ -23,13 +34,20 @@ export const recipeOptions = {
   ),
   recipe: option(text('FILE.json'), 'a recipe file; flags go over it'),
   images: option(text('DIR'), "a folder of PNG, JPEG and WebP images on the trainer's machine"),
+  classFolders: option(
+    integer(1, 100_000),
+    'classes to learn: with --images, as many folders right inside of it, each with the images of one',
+  ),
   name: option(text('NAME'), "the model's name; made by the trainer where there is none"),
   variant: option(oneOf(VARIANTS), "one of the paper's systems"),
   gamma: option(real(0, 1), 'strength of the input perturbation'),
   imageSize: option(integer(8, 512), 'width and height of the images, in pixels'),
+  warmStart: option(checkpoint, "start with the weights of a model in the trainer's store"),
   steps: option(integer(1, MAX_STEPS), 'updates in all'),
   batchSize: option(integer(1, 4096), 'images of one update'),
   seed: option(uint64, 'of every random number'),
+  labelDropout: option(real(0, 0.99), 'share of images whose class is left out, so that guidance works'),
+  evaluateEvery: option(integer(0, MAX_STEPS), 'updates between errors on images held out; 0 for none'),
   precision: option(oneOf(PRECISIONS), 'what convolutions and matrix products multiply'),
   gradientCheckpointing: flag('compute residual blocks again in the backward pass: less memory, more time'),
 };
@@ -51,6 +69,7 @@ export async function recipeFromOptions(values: RecipeValues): Promise<recipeWir
 /** What the flags alone say: the changes of a resumed job. */
 export function fromFlags(values: RecipeValues): PartialRecipe {
   const { preset, name, variant, gamma, images, imageSize, steps, batchSize, seed, precision } = values;
+  const { classFolders, labelDropout, evaluateEvery, warmStart } = values;
   const gradientCheckpointing = values.gradientCheckpointing ? true : undefined;
   return overlay(
     {},
@@ -60,10 +79,16 @@ export function fromFlags(values: RecipeValues): PartialRecipe {
       variant,
       dataset: {
         imageSize,
-        source: images === undefined ? undefined : { kind: 'folder', path: resolve(images) },
+        source:
+          images === undefined
+            ? undefined
+            : { kind: 'folder', path: resolve(images), classFolders: classFolders !== undefined },
       },
+      architecture: { numClasses: classFolders },
       inputPerturbation: { gamma },
-      training: { steps, batchSize, seed: seed?.toString(), precision, gradientCheckpointing },
+      training: { steps, batchSize, seed: seed?.toString(), precision, gradientCheckpointing, labelDropout },
+      evaluation: { everySteps: evaluateEvery },
+      warmStart,
     },
   );
 }

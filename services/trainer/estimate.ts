@@ -62,11 +62,15 @@ export function estimate(recipe: TrainingRecipe, dataset: DatasetManifest): trai
 
 function durationMs(recipe: TrainingRecipe): number {
   const { steps, batchSize, sampleEverySteps } = recipe.training;
+  const { images, everySteps } = recipe.evaluation;
   const { forwardFlops } = networkCost(unetConfig(recipe));
   const training = steps * batchSize * PASSES_OF_A_STEP * forwardFlops;
   const grids = sampleEverySteps === 0 ? 0 : Math.floor(steps / sampleEverySteps);
   const sampling = grids * gridImages(recipe.dataset.imageSize) * GRID_STEPS * forwardFlops;
-  return ((training + sampling) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
+  const evaluations = everySteps === 0 ? 0 : Math.ceil(steps / everySteps);
+  // With the weights, and with their largest average.
+  const evaluating = evaluations * 2 * images * forwardFlops;
+  return ((training + sampling + evaluating) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
 }
 
 /** The bytes of a checkpoint's tensors with their headers; the manifest's few kilobytes come on top. */

@@ -37,6 +37,7 @@ import {
   type RequestClaim,
 } from './job-records.js';
 import type { JobSupervisor } from './job-supervisor.js';
+import { settleWarmStart } from './warm-start.js';
 
 export interface JobRequestsOptions {
   readonly store: ObjectStore;
@@ -53,7 +54,10 @@ export interface WatchedJob {
 }
 
 export interface JobRequests {
-  /** @throws DiffusionError INVALID_ARGUMENT, ALREADY_EXISTS, RESOURCE_EXHAUSTED, NOT_FOUND for a missing folder. */
+  /**
+   * @throws DiffusionError INVALID_ARGUMENT, ALREADY_EXISTS, RESOURCE_EXHAUSTED, NOT_FOUND for a missing folder; as
+   * `settleWarmStart`.
+   */
   create(recipe: PartialRecipe, requestId: string): Promise<Job>;
   /** The recipe that `create` would train. @throws as `create`. */
   resolve(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe>;
@@ -80,7 +84,7 @@ export function jobRequests({
   const resuming = new Set<string>();
   const known = new Map<string, JobOrder>();
 
-  async function resolve(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe> {
+  async function resolveUnsettled(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe> {
     const violations = requestIdViolations(requestId);
     const digits = requestId === '' ? randomUUID() : sha256(requestId);
     const resolved = namedInRequest(
@@ -93,9 +97,9 @@ export function jobRequests({
   }
 
   async function create(input: PartialRecipe, requestId: string): Promise<Job> {
-    const recipe = await resolve(input, requestId);
+    const recipe = await resolveUnsettled(input, requestId);
     if (requestId === '')
-      return supervisor.withPlace(async () => adopt(await createRecord(store, recordOf(recipe))));
+      return supervisor.withPlace(async () => adopt(await createRecord(store, await recordOf(recipe))));
     const claim = { requestId, bodySha256: sha256(canonicalJson(input)) };
     // The same request many times at once takes one place in the queue.
     const key = canonicalJson(claim);
@@ -108,11 +112,13 @@ export function jobRequests({
     const claimed = await findClaimed(store, claim);
     // Made to the end where an earlier try broke off.
     const make = async (): Promise<Job> =>
-      adopt(await createRecord(store, claimed ?? recordOf(recipe), claim));
+      adopt(await createRecord(store, claimed ?? (await recordOf(recipe)), claim));
     return claimed === undefined ? supervisor.withPlace(make) : make();
   }
 
-  function recordOf(recipe: TrainingRecipe): JobRecord {
+  // A request that is repeated finds its job, even where the weights that it started from are gone.
+  async function recordOf(unsettled: TrainingRecipe): Promise<JobRecord> {
+    const recipe = await settleWarmStart(store, unsettled);
     const jobId = `${recipe.name.slice(0, MAX_NAME_IN_ID)}-${randomUUID().slice(0, HEX_DIGITS)}`;
     return { jobId, model: recipe.name, recipe, owner, createdAt: new Date(clock.wallMs()).toISOString() };
   }
@@ -165,7 +171,7 @@ export function jobRequests({
 
   return {
     create,
-    resolve,
+    resolve: async (recipe, requestId) => settleWarmStart(store, await resolveUnsettled(recipe, requestId)),
     get,
     cancel,
     resume,

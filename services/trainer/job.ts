@@ -28,6 +28,7 @@ export const FAILURE_REASONS = [
   'DATASET_CHANGED',
   'STORAGE_UNAVAILABLE',
   'ATTEMPT_FENCED',
+  'WARM_START_LOST',
   'INTERNAL',
 ] as const satisfies readonly FailureReason[];
 
@@ -103,12 +104,25 @@ export interface StateChange {
   readonly message: string;
 }
 
+/** Mean squared errors on images that are never trained on, without perturbation. */
+export const evaluationSchema = z.object({
+  step: count,
+  mse: z.number(),
+  /** Of the average with the largest rate. */
+  emaMse: z.number(),
+  /** Images held out. */
+  images: count,
+});
+
+export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>;
+
 /** What an engine process tells of its work. */
 export type EngineEvent =
   | { readonly kind: 'metrics'; readonly metrics: StepMetrics }
   /** Without an image once newer ones have taken its place. */
   | { readonly kind: 'grid'; readonly step: number; readonly image?: GridImage }
-  | { readonly kind: 'checkpoint'; readonly step: number; readonly sizeBytes: number };
+  | { readonly kind: 'checkpoint'; readonly step: number; readonly sizeBytes: number }
+  | { readonly kind: 'evaluation'; readonly evaluation: Evaluation };
 
 export type JobEvent = EngineEvent | StateChange;
 

@@ -77,6 +77,10 @@ function watchEvent(event: JobEvent, dropped: number): WatchEvent {
         $case: 'checkpointCommitted',
         value: { step: BigInt(event.step), sizeBytes: BigInt(event.sizeBytes) },
       };
+    case 'evaluation': {
+      const { step, ...figures } = event.evaluation;
+      return { $case: 'evaluation', value: { step: BigInt(step), ...figures } };
+    }
     case 'state': {
       const { state, failureReason, message } = event;
       return {

@@ -5,4 +5,4 @@ export { checkFinite, checkTensors } from './check-tensors.js';
 export { canonicalJson } from './canonical-json.js';
 export { decodeManifest, encodeManifest, manifestFormatVersion } from './manifest.js';
 export type { Manifest, ManifestObject } from './manifest.js';
-export { emaObject, optimizerObject, stateObject, weightsObject } from './object-names.js';
+export { averageObject, emaObject, optimizerObject, stateObject, weightsObject } from './object-names.js';

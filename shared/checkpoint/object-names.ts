@@ -7,6 +7,11 @@ export const optimizerObject = 'optimizer.safetensors';
 /** The timestep sampler's history and whatever else of the run is a tensor. */
 export const stateObject = 'state.safetensors';
 
+/** The object that holds the weights, for rate 0, or their average of that rate. */
+export function averageObject(rate: number): string {
+  return rate === 0 ? weightsObject : emaObject(rate);
+}
+
 /** The object that holds the moving average of one rate, such as `ema_0.9999.safetensors`. */
 export function emaObject(rate: number): string {
   return `ema_${rate}.safetensors`;

@@ -24,6 +24,7 @@ export interface OpenOptions extends PrepareOptions {
 }
 
 export interface Dataset {
+  /** Of the whole set, also where this is a part of it. */
   readonly manifest: DatasetManifest;
   readonly length: number;
   readonly imageShape: ImageShape;

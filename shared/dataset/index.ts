@@ -3,6 +3,8 @@ export type { Batch, BatchOptions, BatchSource, DataPosition } from './batches.j
 export { openDataset, scanDataset } from './dataset.js';
 export type { Dataset, OpenOptions, PrepareOptions } from './dataset.js';
 export type { DatasetConfig, DatasetSource } from './dataset-config.js';
+export { holdOut } from './hold-out.js';
+export type { Split } from './hold-out.js';
 export type { OnProgress } from './image-source.js';
 export type { DatasetManifest, SizesFound } from './manifest.js';
 export type { SkippedFiles } from './skipped-files.js';

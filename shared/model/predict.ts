@@ -6,8 +6,8 @@ import { parameterSpecs } from './parameters.js';
 import { unet } from './unet.js';
 
 /**
- * Inputs `xT` [batchSize, H, W, C], `t` [batchSize] float32, and `y` [batchSize] where the network has classes;
- * output `modelOutput` [batchSize, H, W, outChannels].
+ * Inputs `xT` [batchSize, H, W, C], `t` [batchSize] float32, and `y` [batchSize] int32, -1 for no class, where the network
+ * has classes; output `modelOutput` [batchSize, H, W, outChannels].
  *
  * @param variablePrefix What stands before the parameters' names in the module's variables.
  */

@@ -13,7 +13,7 @@ import { resBlock } from './res-block.js';
 import type { Dropout } from './res-block.js';
 
 export interface UNetOptions {
-  /** Class labels, int32 [N]; needed just where the configuration has classes. */
+  /** Class labels, int32 [N], -1 for an image of no class; needed just where the configuration has classes. */
   readonly y?: tf.Tensor | undefined;
   /** Given in training only. */
   readonly dropout?: Dropout | undefined;
@@ -90,5 +90,12 @@ export function unet(
 function embed(config: UNetConfig, parameters: Tensors, t: tf.Tensor, y: tf.Tensor | undefined): tf.Tensor {
   const hidden = linear(parameters, 'time_embed.0', timestepEmbedding(t, config.modelChannels));
   const time = linear(parameters, 'time_embed.2', silu(hidden));
-  return silu(y === undefined ? time : tf.add(time, tf.gather(parameter(parameters, 'label_emb.weight'), y)));
+  return silu(y === undefined ? time : tf.add(time, classEmbedding(parameters, y)));
+}
+
+/** Of each image's class, and 0 for -1, with which the network works as one without classes. */
+function classEmbedding(parameters: Tensors, y: tf.Tensor): tf.Tensor {
+  const known = tf.greaterEqual(y, tf.scalar(0, 'int32'));
+  const embedded = tf.gather(parameter(parameters, 'label_emb.weight'), tf.mul(y, tf.cast(known, 'int32')));
+  return tf.mul(embedded, tf.reshape(tf.cast(known, 'float32'), [-1, 1]));
 }

@@ -1,4 +1,5 @@
 export { datasetConfig, gammaConfig, lossObjective, microbatches, recipeBetas, unetConfig } from './parts.js';
+export { networkDifferences } from './network-fields.js';
 export { changeRecipe, parseRecipe, resolveRecipe } from './resolve.js';
 export { NAME_PATTERN, PRECISIONS, PRESET_NAMES, VARIANTS } from './schema.js';
 export type { PartialRecipe, Precision, PresetName, TrainingRecipe, Variant } from './schema.js';

@@ -7,11 +7,11 @@ import {
   violation,
   type FieldViolation,
 } from '../foundation/index.js';
-import { unetViolations } from '../model/index.js';
 import { parseFields } from './fields.js';
+import { networkViolations } from './network-fields.js';
 import { DEFAULTS, PRESETS, VARIANT_FIELDS } from './presets.js';
 import { PRESET_NAMES, recipeSchema, VARIANTS, type PartialRecipe, type TrainingRecipe } from './schema.js';
-import { recipeBetas, unetConfig } from './parts.js';
+import { recipeBetas } from './parts.js';
 import { impliedVariant, variantViolations } from './variant-rules.js';
 
 /**
@@ -66,6 +66,7 @@ const RESUMABLE = new Set([
   'optimizer.annealSteps',
   'optimizer.schedule',
   'optimizer.warmUpSteps',
+  'evaluation.everySteps',
 ]);
 
 /**
@@ -115,25 +116,17 @@ function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
       violation('architecture.numClasses', '0 without dataset.source.classFolders', architecture.numClasses),
     );
   }
+  if (training.labelDropout > 0 && architecture.numClasses === 0) {
+    found.push(
+      violation('training.labelDropout', '0 without architecture.numClasses', training.labelDropout),
+    );
+  }
   return [
     ...found,
     ...scheduleViolations(recipe),
     ...variantViolations(recipe),
     ...networkViolations(recipe),
   ];
-}
-
-const DATASET_FIELDS: Readonly<Record<string, string>> = { imageSize: 'imageSize', inChannels: 'channels' };
-
-/** The network's own check, under the recipe's names; one violation a field is enough. */
-function networkViolations(recipe: TrainingRecipe): FieldViolation[] {
-  const byField = new Map<string, FieldViolation>();
-  for (const { field, description } of unetViolations(unetConfig(recipe))) {
-    const section = Object.hasOwn(DATASET_FIELDS, field) ? 'dataset' : 'architecture';
-    const path = `${section}.${DATASET_FIELDS[field] ?? field}`;
-    if (!byField.has(path)) byField.set(path, { field: path, description });
-  }
-  return [...byField.values()];
 }
 
 function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {

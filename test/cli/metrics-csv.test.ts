@@ -35,7 +35,7 @@ test('a row has a cell for every column, empty where a figure is unset', async (
   t.is(
     await readFile(path, 'utf8'),
     'job_id,step,total_steps,epoch,samples_seen,loss,mse,vb,grad_norm,param_norm,learning_rate,gamma,' +
-      'input_noise_variance,images_per_second,eta_seconds\nj,1,9,0,0,1,0,,0,0,0,0,0,0,2.5\n',
+      'input_noise_variance,images_per_second,eta_seconds,evaluation_mse,evaluation_ema_mse\nj,1,9,0,0,1,0,,0,0,0,0,0,0,2.5,,\n',
   );
 });
 
@@ -52,6 +52,29 @@ test('steps that are there already are not written again', async (t) => {
   await append(path, 'j', [1, 2, 3]);
   await append(path, 'j', [1, 2, 3, 4]);
   t.deepEqual(await stepsIn(path, 'j'), [1, 2, 3, 4]);
+});
+
+test('an evaluation stands in the row that follows it, once', async (t) => {
+  const path = await freshPath();
+  for (let watch = 0; watch < 2; watch++) {
+    const csv = await openMetricsCsv(path, 'j');
+    await csv.append(metrics(1));
+    csv.evaluated({ step: 2n, mse: 0.5, emaMse: 0.25, images: 4 });
+    await csv.append(metrics(2));
+    await csv.append(metrics(3));
+    await csv.close();
+  }
+  t.deepEqual(
+    (await readMetricsCsv(path, 'j')).map((row) => [
+      row.get('evaluation_mse'),
+      row.get('evaluation_ema_mse'),
+    ]),
+    [
+      [NaN, NaN],
+      [0.5, 0.25],
+      [NaN, NaN],
+    ],
+  );
 });
 
 test('jobs share a file without touching each other', async (t) => {

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import test from 'ava';
 
 import { recipeFromWire } from '../../shared/contract/index.js';
-import { recipeFromOptions, type RecipeValues } from '../../services/cli/recipe-options.js';
+import { recipeFromOptions, recipeOptions, type RecipeValues } from '../../services/cli/recipe-options.js';
 
 const NOTHING = Object.fromEntries<undefined>([]) as unknown as RecipeValues;
 
@@ -39,6 +39,32 @@ test('flags go over the file, field by field', async (t) => {
     training: { steps: 9, seed: '7' },
     dataset: { imageSize: 16, source: { kind: 'folder', path: resolve('photos') } },
   });
+});
+
+test('classes, their dropout, evaluation and a warm start have flags of their own', async (t) => {
+  const wire = await recipeFromOptions({
+    ...NOTHING,
+    images: 'photos',
+    classFolders: 3,
+    labelDropout: 0.1,
+    evaluateEvery: 50,
+    warmStart: recipeOptions.warmStart.kind?.read('base@700') as RecipeValues['warmStart'],
+  });
+  t.like(recipeFromWire(wire), {
+    dataset: { source: { kind: 'folder', path: resolve('photos'), classFolders: true } },
+    architecture: { numClasses: 3 },
+    training: { labelDropout: 0.1 },
+    evaluation: { everySteps: 50 },
+    warmStart: { model: 'base', version: 700 },
+  });
+});
+
+test('a warm start is a model, or a model and one of its steps', (t) => {
+  const read = (text: string): unknown => recipeOptions.warmStart.kind?.read(text);
+  t.deepEqual(read('a.b-c_1'), { model: 'a.b-c_1', version: undefined });
+  for (const text of ['', '@5', 'base@', 'base@0', 'base@x', 'base@1@2', 'Base', '../x']) {
+    t.is(read(text), undefined, text);
+  }
 });
 
 test('a field that recipes do not have is refused by name', async (t) => {

@@ -3,29 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { batches, startOfData } from '../../shared/dataset/index.js';
 import type { Batch, BatchOptions, Dataset } from '../../shared/dataset/index.js';
-
-const WIDTH = 3;
-const HEIGHT = 2;
-const IMAGE_BYTES = WIDTH * HEIGHT;
-
-/** Images whose bytes are 10 n + x: the index can be read off, and the direction too. */
-function rampDataset(length: number, labelled = true): Dataset {
-  const image = (index: number) => Array.from({ length: IMAGE_BYTES }, (_, n) => index * 10 + (n % WIDTH));
-  return {
-    manifest: {
-      count: length,
-      skipped: [],
-      sizes: { minWidth: WIDTH, maxWidth: WIDTH, minHeight: HEIGHT, maxHeight: HEIGHT },
-      classNames: [],
-      sha256: '',
-    },
-    length,
-    imageShape: { width: WIDTH, height: HEIGHT, channels: 1 },
-    ...(labelled && { labels: Int32Array.from({ length }, (_, n) => n * 100) }),
-    read: (indices) => Promise.resolve(Uint8Array.from(Array.from(indices).flatMap(image))),
-    close: () => Promise.resolve(),
-  };
-}
+import { IMAGE_BYTES, indicesIn, rampDataset, WIDTH } from './ramp.js';
 
 async function take(dataset: Dataset, count: number, options: Partial<BatchOptions>): Promise<Batch[]> {
   const source = batches(dataset, {
@@ -41,11 +19,7 @@ async function take(dataset: Dataset, count: number, options: Partial<BatchOptio
 }
 
 function indicesOf(taken: readonly Batch[]): number[] {
-  return taken.flatMap(({ pixels }) => {
-    return Array.from({ length: pixels.length / IMAGE_BYTES }, (_, n) =>
-      Math.floor((pixels[n * IMAGE_BYTES] ?? 0) / 10),
-    );
-  });
+  return taken.flatMap(({ pixels }) => indicesIn(pixels));
 }
 
 function bytesOf(taken: readonly Batch[]): number[] {

@@ -87,6 +87,7 @@ export function tinyRecipe(images: string, over: PartialRecipe = {}): PartialRec
       numHeadChannels: 32,
     },
     ema: { rates: [0.9, 0.99], warmUp: true },
+    evaluation: { images: 0, everySteps: 0 },
     ...over,
     training: {
       steps: 4,

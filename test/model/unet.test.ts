@@ -112,6 +112,26 @@ test.serial('dropout depends on its keys alone, and happens only where keys are 
   });
 });
 
+test.serial(
+  'an image without a class is answered as by the network without classes, whatever its neighbour',
+  (t) => {
+    tf.tidy(() => {
+      const config = { ...smallNetwork, numClasses: 3 };
+      const parameters = livelyTensors(config);
+      const x = noiseTensor('classless x', [2, 8, 8, 3]);
+      const time = tf.tensor1d([10, 500]);
+      const answer = (...classes: number[]): number[][] => {
+        const y = tf.tensor1d(classes, 'int32');
+        return tf.reshape(unet(config, parameters, x, time, { y }), [2, -1]).arraySync() as number[][];
+      };
+      const plain = tf.reshape(unet(smallNetwork, parameters, x, time), [2, -1]).arraySync() as number[][];
+      t.deepEqual(answer(-1, -1), plain);
+      t.deepEqual(answer(-1, 2), [plain[0], answer(0, 2)[1]]);
+      t.notDeepEqual(answer(0, 2)[0], plain[0]);
+    });
+  },
+);
+
 test('there is a dropout layer in every residual block', (t) => {
   // Three levels: 3 + 2 resampling on the way down, 2 in the middle, 6 + 2 on the way up.
   t.is(dropoutLayerCount(smallNetwork), 15);

@@ -3,6 +3,7 @@ import test from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import {
   changeRecipe,
+  networkDifferences,
   parseRecipe,
   PRESET_NAMES,
   recipeBetas,
@@ -88,6 +89,61 @@ test('explicit betas say how many timesteps there are', (t) => {
   t.deepEqual([...recipeBetas(recipe)], [0.1, 0.2, 0.3]);
 });
 
+test('every preset holds images out, and a recipe stored before that was possible holds out none', (t) => {
+  for (const preset of PRESET_NAMES) {
+    const { evaluation, ...before } = resolveRecipe({ preset, dataset: FOLDER }, 'model');
+    t.true(evaluation.images > 0 && evaluation.everySteps > 0);
+    t.deepEqual(parseRecipe(before).evaluation, { images: 0, everySteps: 0 });
+  }
+});
+
+const CLASSES = { dataset: { source: { ...FOLDER.source, classFolders: true }, imageSize: 16 } };
+
+test('networks that differ are told apart field by field, under the names of the recipe', (t) => {
+  const recipe = resolveRecipe({}, 'model');
+  const other = resolveRecipe(
+    {
+      ...CLASSES,
+      variant: 'DDPM',
+      architecture: { numClasses: 3, attentionResolutions: [8, 4], modelChannels: 64 },
+    },
+    'other',
+  );
+  t.deepEqual(
+    networkDifferences(recipe, other)
+      .map(({ field }) => field)
+      .sort(),
+    [
+      'architecture.attentionResolutions',
+      'architecture.modelChannels',
+      'architecture.numClasses',
+      'dataset.imageSize',
+      'objective.varianceType',
+    ],
+  );
+  t.deepEqual(
+    networkDifferences(recipe, other).find(({ field }) => field === 'objective.varianceType'),
+    {
+      field: 'objective.varianceType',
+      description: 'wanted "fixed_large", as in the network of the weights; got "learned_range"',
+    },
+  );
+});
+
+test('networks of the same weights are the same, whatever else their recipes say', (t) => {
+  const recipe = resolveRecipe({ architecture: { attentionResolutions: [16, 8] } }, 'model');
+  const other = resolveRecipe(
+    {
+      variant: 'ADM',
+      noiseSchedule: { name: 'linear' },
+      training: { seed: '5' },
+      architecture: { attentionResolutions: [8, 16], dropout: 0.5, numHeads: 2 },
+    },
+    'other',
+  );
+  t.deepEqual(networkDifferences(recipe, other), []);
+});
+
 const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['an unknown preset', { preset: 'cifar' }, 'preset'],
   ['an unknown variant', { variant: 'unknown value 77' }, 'variant'],
@@ -170,6 +226,9 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
     { variant: 'DDPM-y', objective: { meanType: 'x_start' } },
     'inputPerturbation.target',
   ],
+  ['label dropout without classes', { training: { labelDropout: 0.1 } }, 'training.labelDropout'],
+  ['a warm start from no name', { warmStart: { model: '../x' } }, 'warmStart.model'],
+  ['a warm start from version 0', { warmStart: { model: 'm', version: 0 } }, 'warmStart.version'],
   ['ADM-WD without weight decay', { variant: 'ADM-WD' }, 'optimizer.weightDecay'],
 ];
 
@@ -207,7 +266,12 @@ test('every refused field is named at once, with what was wanted and what came',
 
 test('a resumed job may raise its steps and change its learning rate', (t) => {
   const recipe = resolveRecipe({}, 'model');
-  const changed = changeRecipe(recipe, { training: { steps: 5000 }, optimizer: { learningRate: 1e-5 } });
+  const changed = changeRecipe(recipe, {
+    training: { steps: 5000 },
+    optimizer: { learningRate: 1e-5 },
+    evaluation: { everySteps: 7 },
+  });
+  t.deepEqual(changed.evaluation, { images: recipe.evaluation.images, everySteps: 7 });
   t.is(changed.training.steps, 5000);
   t.is(changed.optimizer.learningRate, 1e-5);
   t.is(changed.training.batchSize, recipe.training.batchSize);
@@ -221,6 +285,8 @@ test('a resumed job refuses what alters the model, and names it', (t) => {
     [{ dataset: { imageSize: 64 } }, 'dataset.imageSize'],
     [{ inputPerturbation: { gamma: 0.2 } }, 'inputPerturbation.gamma'],
     [{ training: { batchSize: 8 } }, 'training.batchSize'],
+    [{ evaluation: { images: 1 } }, 'evaluation.images'],
+    [{ warmStart: { model: 'other' } }, 'warmStart'],
   ] as const) {
     const error = t.throws(() => changeRecipe(recipe, changes), { instanceOf: DiffusionError });
     t.is(error.code, 'FAILED_PRECONDITION');

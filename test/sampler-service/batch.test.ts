@@ -2,7 +2,6 @@ import test from 'ava';
 import fc from 'fast-check';
 
 import { packRows, splitRows } from '../../services/sampler/batch.js';
-import { UNCONDITIONAL } from '../../shared/sampler/index.js';
 
 const SIZES = [1, 2, 4, 8];
 

@@ -20,6 +20,10 @@ function metrics(step: number): JobEvent {
 }
 
 const checkpoint = (step: number): JobEvent => ({ kind: 'checkpoint', step, sizeBytes: 1 });
+const evaluation = (step: number): JobEvent => ({
+  kind: 'evaluation',
+  evaluation: { step, mse: 1, emaMse: 1, images: 1 },
+});
 const grid = (step: number): JobEvent => ({
   kind: 'grid',
   step,
@@ -74,12 +78,13 @@ test('an end that a resumption followed is an event like others', async (t) => {
   t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2']);
 });
 
-test('a slow reader misses metrics, is told how many, and gets the newest ones and every checkpoint', async (t) => {
+test('a slow reader misses metrics, is told how many, and gets the newest ones, every checkpoint and every evaluation', async (t) => {
   const log = new EventLog([], START, { maxEvents: 100, maxImages: 1, maxLag: 2 });
   const reader = log.follow(START, never);
   log.append(1, metrics(1));
   t.like(await reader.next(), { value: { position: { number: 1 } } });
   log.append(1, metrics(2));
+  log.append(1, evaluation(2));
   log.append(1, checkpoint(2));
   for (let step = 3; step <= 6; step++) log.append(1, metrics(step));
   log.append(1, ended);
@@ -92,6 +97,7 @@ test('a slow reader misses metrics, is told how many, and gets the newest ones a
       dropped,
     ]),
     [
+      ['evaluation', 'evaluation', 0],
       ['checkpoint', 'checkpoint', 0],
       ['metrics', 6, 4],
     ],

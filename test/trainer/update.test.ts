@@ -3,7 +3,7 @@ import test from 'ava';
 import type { BatchSource } from '../../shared/dataset/index.js';
 import type { EngineArray, LoadedModule } from '../../shared/engine/index.js';
 import { makeTimestepSampler } from '../../shared/noise/index.js';
-import { resolveRecipe, unetConfig, type PartialRecipe } from '../../shared/recipe/index.js';
+import { microbatches, resolveRecipe, unetConfig, type PartialRecipe } from '../../shared/recipe/index.js';
 import { update } from '../../services/trainer/engine-process/update.js';
 
 const over: PartialRecipe = {
@@ -39,7 +39,10 @@ function setUp(answer: Record<string, number>, recipeOver = over) {
   } as unknown as LoadedModule;
   let given = 0;
   const data: BatchSource = {
-    next: () => Promise.resolve({ pixels: new Uint8Array(), position: { epoch: 0, offset: ++given } }),
+    next: () => {
+      const labels = Int32Array.from({ length: microbatches(recipe).batchSize }, (_, i) => i % 2);
+      return Promise.resolve({ pixels: new Uint8Array(), labels, position: { epoch: 0, offset: ++given } });
+    },
   };
   const timestepSampler = makeTimestepSampler(recipe.objective.timestepSampler, 1000, 0n);
   return { calls, updater: { recipe, architecture: unetConfig(recipe), loaded, timestepSampler, data } };
@@ -73,6 +76,39 @@ test('every draw belongs to its step and pass alone', async (t) => {
   const [first, again, second] = [await keys(0), await keys(0), await keys(1)];
   t.deepEqual(first, again);
   t.is(new Set([...first, ...second]).size, 8);
+});
+
+async function labelsOf(
+  labelDropout: number,
+  { step = 0, seed = '0', microbatchSize = 0 } = {},
+): Promise<number[]> {
+  const { updater, calls } = setUp(
+    {},
+    {
+      ...over,
+      dataset: { source: { kind: 'folder', path: '/images', classFolders: true } },
+      architecture: { numClasses: 2 },
+      training: { batchSize: 400, microbatchSize, seed, labelDropout },
+    },
+  );
+  await update(updater, step);
+  return calls.flatMap(({ inputs: { y } }) => [...(y ?? [])]);
+}
+
+test('of the labels a share is left out, and the others are as they were', async (t) => {
+  const [all, some] = [await labelsOf(0), await labelsOf(0.25)];
+  t.is(all.length, 400);
+  t.false(all.includes(-1));
+  const dropped = some.filter((label) => label === -1).length;
+  t.true(dropped > 60 && dropped < 140, `${dropped} of 400`);
+  t.true(some.every((label, i) => label === -1 || label === all[i]));
+});
+
+test('which labels are left out is a function of seed and step, not of the passes', async (t) => {
+  const first = await labelsOf(0.25);
+  t.deepEqual(await labelsOf(0.25, { microbatchSize: 100 }), first);
+  t.notDeepEqual(await labelsOf(0.25, { step: 1 }), first);
+  t.notDeepEqual(await labelsOf(0.25, { seed: '1' }), first);
 });
 
 test('the bound is told in bits per dimension, however the loss scales it', async (t) => {

@@ -6,6 +6,7 @@ import {
   systemClock,
   type ParentPort,
 } from '../../../shared/foundation/index.js';
+import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import { removeAbandoned, storeFromSettings } from '../../../shared/store/index.js';
 import { failureOf } from './failure.js';
 import type { FromEngine, StartTraining, ToEngine } from './messages.js';
@@ -63,12 +64,25 @@ async function work(start: StartTraining): Promise<FromEngine> {
   return { type: 'ended', how };
 }
 
-function readyMessage({ counters, resumed, damaged, build, dataset }: Run): string {
-  const images = `${dataset.length} images`;
+function readyMessage(run: Run): string {
+  const { counters, resumed, damaged, build, recipe } = run;
+  const images = imagesOf(run);
   const passedOver = damaged
     .map(({ step, error }) => `; passed over step ${step}: ${error.message}`)
     .join('');
-  if (resumed === undefined) return `training begins on ${images}${passedOver}`;
+  if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${passedOver}`;
   const inexact = inexactness(resumed, build);
   return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${passedOver}`;
+}
+
+function imagesOf({ dataset, heldOut, recipe }: Run): string {
+  const [all, apart, wanted] = [dataset.length, heldOut.length, recipe.evaluation.images];
+  const fewer = apart < wanted ? ` instead of ${wanted}, as at most a tenth of ${all} is held out` : '';
+  return wanted === 0 ? `${all} images` : `${all - apart} images, ${apart} held out${fewer}`;
+}
+
+function weightsOf({ warmStart }: TrainingRecipe): string {
+  return warmStart === undefined
+    ? ''
+    : `, with the weights of model ${warmStart.model}, version ${warmStart.version ?? 'newest'}`;
 }

@@ -4,7 +4,13 @@ import * as z from 'zod';
 
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { StoreSettings } from '../../../shared/store/index.js';
-import { FAILURE_REASONS, stepMetricsSchema, type EngineEvent, type FailureReason } from '../job.js';
+import {
+  evaluationSchema,
+  FAILURE_REASONS,
+  stepMetricsSchema,
+  type EngineEvent,
+  type FailureReason,
+} from '../job.js';
 
 export interface StartTraining {
   readonly type: 'start';
@@ -51,6 +57,7 @@ const event = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('metrics'), metrics: stepMetricsSchema }),
   z.object({ kind: z.literal('grid'), step: count, image: image.exactOptional() }),
   z.object({ kind: z.literal('checkpoint'), step: count, sizeBytes: count }),
+  z.object({ kind: z.literal('evaluation'), evaluation: evaluationSchema }),
 ]);
 
 const fromEngine = z.discriminatedUnion('type', [

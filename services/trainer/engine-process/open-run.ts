@@ -1,9 +1,10 @@
 /** Brings a run to where it goes on: data, engine, and the newest good checkpoint or a fresh network. */
 
 import { decodeManifest, type Manifest, type TensorData } from '../../../shared/checkpoint/index.js';
-import { batches, openDataset, startOfData, type Dataset } from '../../../shared/dataset/index.js';
+import { batches, holdOut, openDataset, startOfData, type Dataset } from '../../../shared/dataset/index.js';
 import { createCompiledEngine, type EngineBuild } from '../../../shared/engine/index.js';
 import { DiffusionError } from '../../../shared/foundation/index.js';
+import { initialParameters, parameterSpecs, type UNetConfig } from '../../../shared/model/index.js';
 import { makeTimestepSampler } from '../../../shared/noise/index.js';
 import {
   datasetConfig,
@@ -21,15 +22,27 @@ import {
   type DamagedCheckpoint,
   type ObjectStore,
 } from '../../../shared/store/index.js';
+import { readWarmStart } from '../warm-start.js';
 import type { StartTraining } from './messages.js';
 import { gridImages } from './grid-size.js';
 import { trainingModule } from './training-module.js';
-import { decodeObjects, initialise, restore, type Counters, type RunTensors } from './training-state.js';
+import {
+  decodeObjects,
+  decodeParameters,
+  floatsOf,
+  initialise,
+  restore,
+  type Counters,
+  type RunTensors,
+} from './training-state.js';
 import type { Updater } from './update.js';
 
 export interface Run extends RunTensors, Updater {
   readonly build: EngineBuild;
+  /** All of it. */
   readonly dataset: Dataset;
+  /** The part that is never trained on. */
+  readonly heldOut: Dataset;
   readonly counters: Counters;
   /** The checkpoint that the run goes on from. */
   readonly resumed: Resumed | undefined;
@@ -57,12 +70,15 @@ export async function openRun(
 ): Promise<Run> {
   const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, signal });
   checkClasses(recipe, dataset);
+  const { training: trainedOn, heldOut } = holdOut(dataset, recipe.evaluation.images);
   const engine = await createCompiledEngine();
   const architecture = unetConfig(recipe);
   const { passes, batchSize } = microbatches(recipe);
   const { ema, objective, optimizer, training, noiseSchedule } = recipe;
   const seed = BigInt(training.seed);
   const emaRates = ema.rates;
+  // For predictions, by sample grids and evaluations alike.
+  const isAsked = training.sampleEverySteps > 0 || recipe.evaluation.everySteps > 0;
   const loaded = await engine.load(
     trainingModule({
       architecture,
@@ -76,7 +92,7 @@ export async function openRun(
       accumulationSteps: passes,
       precision: training.precision,
       gradientCheckpointing: training.gradientCheckpointing,
-      predictBatchSizes: training.sampleEverySteps > 0 ? [gridImages(recipe.dataset.imageSize)] : [],
+      predictBatchSizes: isAsked ? [gridImages(recipe.dataset.imageSize)] : [],
     }),
   );
   const timestepSampler = makeTimestepSampler(objective.timestepSampler, noiseSchedule.timesteps, seed);
@@ -89,17 +105,18 @@ export async function openRun(
     { signal },
   );
   const resumed = found?.value;
-  if (resumed === undefined) await initialise(tensors, seed);
+  if (resumed === undefined) await initialise(tensors, await firstParameters(recipe, store, architecture));
   else await restore(tensors, resumed.decoded);
   const counters =
     resumed === undefined ? { step: 0, samplesSeen: 0, position: startOfData } : countersOf(resumed.manifest);
   const { randomFlip } = recipe.dataset;
-  const data = batches(dataset, { batchSize, seed, position: counters.position, randomFlip });
+  const data = batches(trainedOn, { batchSize, seed, position: counters.position, randomFlip });
   return {
     ...tensors,
     recipe,
     build: engine.build,
     dataset,
+    heldOut,
     data,
     counters,
     resumed: withoutTensors(resumed),
@@ -136,6 +153,21 @@ function withoutTensors(loaded: Loaded | undefined): Resumed | undefined {
 function countersOf({ counters }: Manifest<TrainingRecipe>): Counters {
   const { step, samplesSeen, epoch, position } = counters;
   return { step, samplesSeen, position: { epoch, offset: position } };
+}
+
+/** What a run begins with, in PyTorch's layout. */
+async function firstParameters(
+  recipe: TrainingRecipe,
+  store: ObjectStore,
+  architecture: UNetConfig,
+): Promise<ReadonlyMap<string, Float32Array>> {
+  const { warmStart, training } = recipe;
+  if (warmStart === undefined) return initialParameters(architecture, BigInt(training.seed));
+  const specs = parameterSpecs(architecture);
+  return readWarmStart(store, recipe, warmStart, (bytes) => {
+    const tensors = decodeParameters(bytes, specs);
+    return new Map(specs.map((spec) => [spec.name, floatsOf(spec, tensors.get(spec.name))]));
+  });
 }
 
 async function loadCheckpoint(

@@ -7,6 +7,7 @@ import { recipeBetas } from '../../../shared/recipe/index.js';
 import type { CommittedObject, ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, StepMetrics } from '../job.js';
 import { checkpointWriter } from './checkpoint-writer.js';
+import { evaluate } from './evaluation.js';
 import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from './rate-meter.js';
@@ -32,7 +33,7 @@ export interface TrainingLoop {
  */
 export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'> {
   const { start, run, store, clock, stop, onEvent, onWarning } = loop;
-  const { training } = start.recipe;
+  const { training, evaluation } = start.recipe;
   const rate = rateMeter();
   const writer = checkpointWriter({
     store,
@@ -47,6 +48,7 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     },
     onWarning,
   });
+  const evaluates = evaluation.everySteps > 0 && run.heldOut.length > 0;
   let { counters } = run;
   // The step that is committed, or about to be.
   let savedStep = run.resumed?.step ?? null;
@@ -66,11 +68,19 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     const { figures, position } = await update(run, counters.step);
     counters = { step: counters.step + 1, samplesSeen: counters.samplesSeen + training.batchSize, position };
     rate.tick(clock.monotonicMs());
-    if (isDue(training.logEverySteps, counters.step) || counters.step === training.steps) {
+    const { step } = counters;
+    const isLast = step === training.steps;
+    // Told before the metrics of its step and before a checkpoint, with which it is saved.
+    if (evaluates && (isDue(evaluation.everySteps, step) || isLast)) {
+      await tell(loop, `evaluation of step ${step}`, () => evaluationEvent(loop, step));
+    }
+    if (isDue(training.logEverySteps, step) || isLast) {
       onEvent({ kind: 'metrics', metrics: metricsOf(loop, counters, figures, rate.stepMs()) });
     }
-    if (isDue(training.checkpointEverySteps, counters.step)) await save();
-    if (isDue(training.sampleEverySteps, counters.step)) await tellGrid(loop, counters.step);
+    if (isDue(training.checkpointEverySteps, step)) await save();
+    if (isDue(training.sampleEverySteps, step)) {
+      await tell(loop, `sample grid of step ${step}`, () => gridEvent(loop, step));
+    }
   }
   if (counters.step > 0 && counters.step !== savedStep) await save();
   await writer.settled();
@@ -99,18 +109,31 @@ function metricsOf(
   };
 }
 
-/** Draws and tells a grid. It is for looking at: training doesn't end over it. */
-async function tellGrid({ start, run, onEvent, onWarning }: TrainingLoop, step: number): Promise<void> {
+/** Tells what comes of `work`, or why nothing does: training doesn't end over what is only looked at. */
+async function tell(
+  { onEvent, onWarning }: TrainingLoop,
+  what: string,
+  work: () => Promise<EngineEvent>,
+): Promise<void> {
   try {
-    const image = await sampleGrid(start.recipe, run.loaded);
-    if (image.png.length <= MAX_GRID_BYTES) onEvent({ kind: 'grid', step, image });
-    else
-      onWarning(
-        `the sample grid of step ${step} is left out: wanted at most ${MAX_GRID_BYTES} bytes; got ${image.png.length}`,
-      );
+    onEvent(await work());
   } catch (error) {
-    onWarning(`no sample grid of step ${step}: ${error instanceof Error ? error.message : String(error)}`);
+    onWarning(`no ${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
+}
+
+async function gridEvent({ start, run }: TrainingLoop, step: number): Promise<EngineEvent> {
+  const image = await sampleGrid(start.recipe, run.loaded);
+  const { length } = image.png;
+  if (length > MAX_GRID_BYTES) throw new Error(`wanted at most ${MAX_GRID_BYTES} bytes; got ${length}`);
+  return { kind: 'grid', step, image };
+}
+
+async function evaluationEvent({ start, run }: TrainingLoop, step: number): Promise<EngineEvent> {
+  const errors = await evaluate(start.recipe, run.loaded, run.heldOut);
+  const { mse, emaMse } = errors;
+  if (!Number.isFinite(mse + emaMse)) throw new Error(`wanted finite errors; got ${mse} and ${emaMse}`);
+  return { kind: 'evaluation', evaluation: { step, ...errors, images: run.heldOut.length } };
 }
 
 function manifestBytes(

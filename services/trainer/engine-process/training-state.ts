@@ -16,7 +16,6 @@ import type { LoadedModule } from '../../../shared/engine/index.js';
 import { DiffusionError } from '../../../shared/foundation/index.js';
 import {
   fromEngineLayout,
-  initialParameters,
   parameterSpecs,
   toEngineLayout,
   type ParameterSpec,
@@ -70,12 +69,11 @@ function partsOf(emaRates: readonly number[]): Part[] {
   ];
 }
 
-/** Sets a fresh network: averages start as copies of the weights, moments as zeros. */
+/** Sets the first parameters, in PyTorch's layout: averages start as copies of them, moments as zeros. */
 export async function initialise(
   { architecture, emaRates, loaded }: RunTensors,
-  seed: bigint,
+  initial: ReadonlyMap<string, Float32Array>,
 ): Promise<void> {
-  const initial = initialParameters(architecture, seed);
   const values = parameterSpecs(architecture).map(
     (spec) => [spec.name, toEngineLayout(spec, need(initial.get(spec.name), spec.name))] as const,
   );
@@ -116,16 +114,26 @@ export function decodeObjects(
   const specs = parameterSpecs(architecture);
   const decoded = new Map<string, ReadonlyMap<string, TensorData>>();
   for (const { object, prefixes } of partsOf(emaRates)) {
-    const { tensors } = decodeSafetensors(need(objects.get(object), object));
-    const shapes = prefixes.flatMap(([stored]) =>
-      specs.map(({ name, shape }) => [stored + name, shape] as const),
-    );
-    checkTensors(tensors, new Map(shapes));
-    checkFinite(tensors);
-    decoded.set(object, tensors);
+    const stored = prefixes.map(([prefix]) => prefix);
+    decoded.set(object, decodeParameters(need(objects.get(object), object), specs, stored));
   }
   const { tensors } = decodeSafetensors(need(objects.get(stateObject), stateObject));
   return decoded.set(stateObject, tensors);
+}
+
+/** One object's tensors: all parameters under each of the prefixes, and nothing else. @throws DiffusionError DATA_LOSS. */
+export function decodeParameters(
+  bytes: Uint8Array,
+  specs: readonly ParameterSpec[],
+  prefixes: readonly string[] = [''],
+): ReadonlyMap<string, TensorData> {
+  const { tensors } = decodeSafetensors(bytes);
+  checkTensors(
+    tensors,
+    new Map(prefixes.flatMap((prefix) => specs.map(({ name, shape }) => [prefix + name, shape] as const))),
+  );
+  checkFinite(tensors);
+  return tensors;
 }
 
 /** Puts a decoded checkpoint into the engine and the timestep sampler. @throws DiffusionError DATA_LOSS. */
@@ -151,8 +159,13 @@ export async function restore(
 }
 
 function engineValues(spec: ParameterSpec, tensor: TensorData | undefined): Float32Array {
-  if (tensor?.dtype !== 'F32') throw missing(`${spec.name} in float32`);
-  return toEngineLayout(spec, tensor.data);
+  return toEngineLayout(spec, floatsOf(spec, tensor));
+}
+
+/** A parameter's values in PyTorch's layout. @throws DiffusionError DATA_LOSS. */
+export function floatsOf({ name }: ParameterSpec, tensor: TensorData | undefined): Float32Array {
+  if (tensor?.dtype !== 'F32') throw missing(`${name} in float32`);
+  return tensor.data;
 }
 
 function need<T>(value: T | undefined, name: string): T {

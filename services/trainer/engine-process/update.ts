@@ -109,8 +109,23 @@ function passInputs(
         Array.from({ length: dropoutLayerCount(architecture) }, (_, layer) => key('dropout', layer)).flat(),
       ),
     }),
-    ...(numClasses !== undefined && labels !== undefined && { y: labels }),
+    ...(numClasses !== undefined &&
+      labels !== undefined && { y: withoutDropped(recipe, step, pass * labels.length, labels) }),
   };
+}
+
+/** Labels of the update's images from `first` on, with -1 for a share of them, whatever the size of a pass. */
+function withoutDropped(
+  { training: { seed, labelDropout } }: TrainingRecipe,
+  step: number,
+  first: number,
+  labels: Int32Array,
+): Int32Array {
+  if (labelDropout === 0) return labels;
+  const dropped = deriveKey(BigInt(seed), 'label dropout');
+  return labels.map((label, i) =>
+    randomStream(dropped, [step, first + i]).uniform() < labelDropout ? -1 : label,
+  );
 }
 
 /** What the random schedule of gamma draws for an update. */

@@ -79,7 +79,8 @@ export function batch({ imageSize, inChannels, dropout, ...architecture }: UNetC
     ...(dropout > 0 && {
       dropoutKeys: Int32Array.from({ length: 2 * layers }, (_, i) => pair(`dropout/${i >> 1}`)[i % 2] ?? 0),
     }),
-    ...(architecture.numClasses !== undefined && { y: Int32Array.from({ length: BATCH }, (_, i) => i) }),
+    // One image of no class, and one of the first.
+    ...(architecture.numClasses !== undefined && { y: Int32Array.from({ length: BATCH }, (_, i) => i - 1) }),
   };
 }
 

@@ -1,0 +1,138 @@
+import { cp, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import test, { type ExecutionContext } from 'ava';
+
+import { emaObject, encodeSafetensors } from '../../shared/checkpoint/index.js';
+import type { DiffusionError } from '../../shared/foundation/index.js';
+import { resolveRecipe, type PartialRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import { readWarmStart, settleWarmStart } from '../../services/trainer/warm-start.js';
+import { commitTiny, tensorsOf, TINY } from '../sampler-service/tiny-model.js';
+import { damage, flipLastBit, keysOf } from '../store/commit-fixtures.js';
+
+const SMALL: PartialRecipe = {
+  ...TINY,
+  architecture: { ...TINY.architecture, channelMult: [1], attentionResolutions: [] },
+};
+
+const root = await mkdtemp(join(tmpdir(), 'warm-start-'));
+const original = join(root, 'original');
+test.after.always(() => rm(root, { recursive: true, force: true }));
+test.before(async () => {
+  const store = await openLocalStore({ folder: original });
+  for (const step of [3, 5]) await commitTiny(store, { step, seed: BigInt(step), recipe: SMALL });
+  await store.close();
+});
+
+/** A store with versions 3 and 5 of the model `tiny`: weights and averages of 0.9 and 0.99, and nothing else. */
+async function storeWithTiny(t: ExecutionContext): Promise<ObjectStore> {
+  const folder = await mkdtemp(join(root, 'copy-'));
+  await cp(original, folder, { recursive: true });
+  const store = await openLocalStore({ folder });
+  t.teardown(() => store.close());
+  return store;
+}
+
+function recipeFrom(warmStart: PartialRecipe['warmStart'], over: PartialRecipe = {}): TrainingRecipe {
+  return resolveRecipe({ ...SMALL, name: 'next', variant: 'ADM', warmStart, ...over }, 'next');
+}
+
+const settle = async (store: ObjectStore, recipe: TrainingRecipe): Promise<TrainingRecipe['warmStart']> =>
+  (await settleWarmStart(store, recipe)).warmStart;
+
+async function damageVersion(store: ObjectStore, step: number, object: string): Promise<void> {
+  const key = (await keysOf(store, 'jobs/job-of-tiny/checkpoints/')).find(
+    (each) => each.includes(`/${String(step).padStart(12, '0')}/`) && each.endsWith(object),
+  );
+  await damage(store, key ?? object, flipLastBit);
+}
+
+async function refusal(work: Promise<unknown>): Promise<[code: string, reason: string, fields: string[]]> {
+  try {
+    await work;
+  } catch (error) {
+    const { code, reason, violations } = error as DiffusionError;
+    return [code, reason, violations.map(({ field }) => field)];
+  }
+  throw new Error('nothing was refused');
+}
+
+test('the newest version and the largest average are taken where nothing else is said, and only there', async (t) => {
+  const store = await storeWithTiny(t);
+  const model = 'tiny';
+  t.deepEqual(await settle(store, recipeFrom({ model })), { model, version: 5, emaRate: 0.99 });
+  const asked = { model, version: 3, emaRate: 0 };
+  t.deepEqual(await settle(store, recipeFrom(asked)), asked);
+});
+
+test('a recipe without a warm start is left as it is', async (t) => {
+  const store = await storeWithTiny(t);
+  const recipe = recipeFrom(undefined);
+  t.is(await settleWarmStart(store, recipe), recipe);
+});
+
+test('what is read are the bytes of that version and average', async (t) => {
+  const store = await storeWithTiny(t);
+  const recipe = await settleWarmStart(store, recipeFrom({ model: 'tiny', version: 3 }));
+  const bytes = await readWarmStart(store, recipe, recipe.warmStart ?? { model: '' }, (read) => read);
+  // The second average of three sets, each from a seed of its own.
+  t.deepEqual(Buffer.from(bytes), Buffer.from(encodeSafetensors(tensorsOf(recipe, 5n))));
+});
+
+test('a model or a version that is not there is said by its field', async (t) => {
+  const store = await storeWithTiny(t);
+  for (const [warmStart, field] of [
+    [{ model: 'none' }, 'recipe.warmStart.model'],
+    [{ model: 'tiny', version: 4 }, 'recipe.warmStart.version'],
+  ] as const) {
+    t.deepEqual(await refusal(settle(store, recipeFrom(warmStart))), [
+      'NOT_FOUND',
+      'WARM_START_NOT_FOUND',
+      [field],
+    ]);
+  }
+});
+
+test('a network that differs is refused with every field, beside an average that is not there', async (t) => {
+  const store = await storeWithTiny(t);
+  const other = recipeFrom(
+    { model: 'tiny', emaRate: 0.5 },
+    {
+      variant: 'DDPM',
+      dataset: { imageSize: 8, channels: 1 },
+      architecture: { ...SMALL.architecture, numResBlocks: 2 },
+    },
+  );
+  const [code, , fields] = await refusal(settle(store, other));
+  t.is(code, 'INVALID_ARGUMENT');
+  t.deepEqual(fields.sort(), [
+    'recipe.architecture.numResBlocks',
+    'recipe.dataset.channels',
+    'recipe.objective.varianceType',
+    'recipe.warmStart.emaRate',
+  ]);
+});
+
+test('damaged weights are passed over for an older version, unless they were asked for', async (t) => {
+  const store = await storeWithTiny(t);
+  await damageVersion(store, 5, emaObject(0.99));
+  t.like(await settle(store, recipeFrom({ model: 'tiny' })), { version: 3 });
+  t.like(await refusal(settle(store, recipeFrom({ model: 'tiny', version: 5 }))), ['DATA_LOSS']);
+  // The one object that is needed, and no other.
+  t.like(await settle(store, recipeFrom({ model: 'tiny', emaRate: 0 })), { version: 5 });
+  await damageVersion(store, 3, emaObject(0.99));
+  t.like(await refusal(settle(store, recipeFrom({ model: 'tiny' }))), ['DATA_LOSS']);
+});
+
+test('weights that went or were damaged after they were settled are lost, with a reason of its own', async (t) => {
+  const store = await storeWithTiny(t);
+  const recipe = await settleWarmStart(store, recipeFrom({ model: 'tiny' }));
+  const read = (): Promise<Uint8Array> =>
+    readWarmStart(store, recipe, recipe.warmStart ?? { model: '' }, (bytes) => bytes);
+  await damageVersion(store, 5, emaObject(0.99));
+  t.deepEqual(await refusal(read()), ['DATA_LOSS', 'WARM_START_LOST', []]);
+  await store.remove(await keysOf(store, 'jobs/job-of-tiny/commits/'));
+  t.deepEqual(await refusal(read()), ['NOT_FOUND', 'WARM_START_LOST', []]);
+});
