@@ -1,4 +1,4 @@
-/** First-order gradients of a loss, with the values met on the way. */
+/** Gradients of a loss with the values met on the way, and gradients inside of gradients. */
 import * as tf from '@tensorflow/tfjs-core';
 
 import type { Tensors } from './module.js';
@@ -56,11 +56,21 @@ export function gradientsWithin(
   inputs: readonly tf.Tensor[],
   dy: tf.Tensor,
 ): tf.Tensor[] {
+  return valueAndGradientsWithin(f, inputs, dy).gradients;
+}
+
+/** The same with f's value. What encloses it differentiates both. */
+export function valueAndGradientsWithin(
+  f: (...inputs: tf.Tensor[]) => tf.Tensor,
+  inputs: readonly tf.Tensor[],
+  dy: tf.Tensor,
+): { readonly value: tf.Tensor; readonly gradients: tf.Tensor[] } {
   // tfjs forgets its record of the outer gradient when it is done with the inner one, and fails for want of it.
   const { state } = tf.engine();
   const outer = state.activeTape;
   try {
-    return tf.grads(f)([...inputs], dy);
+    const { value, grads } = tf.valueAndGrads(f)([...inputs], dy);
+    return { value, gradients: grads };
   } finally {
     state.activeTape = outer;
   }

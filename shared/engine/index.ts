@@ -1,7 +1,7 @@
 export * as tf from '@tensorflow/tfjs-core';
 export { createCompiledEngine } from './compiled/index.js';
 export { createEagerEngine } from './eager-engine.js';
-export { gradientsWithin, stopGradient, valueAndGradients } from './gradients.js';
+export { gradientsWithin, stopGradient, valueAndGradients, valueAndGradientsWithin } from './gradients.js';
 export type { LossAndGradients } from './gradients.js';
 export type {
   AdamUpdates,

@@ -1,5 +1,6 @@
 /** What a network is trained to do. */
 import type { VarianceType } from '../noise/index.js';
+import type { GradientPenalty } from './gradient-penalty.js';
 
 /** Closed sets under the reference's names, but for `target`. */
 export interface Objective {
@@ -16,6 +17,8 @@ export interface Objective {
    * (epsilon + gamma xi) / sqrt(1 + gamma^2), or epsilon + gamma xi. The other mean types don't predict noise.
    */
   readonly target: 'epsilon' | 'normalised' | 'unnormalised';
+  /** Comes on top of whatever the loss is; for networks that predict epsilon. */
+  readonly gradientPenalty?: GradientPenalty | undefined;
 }
 
 export type MeanType = 'epsilon' | 'x_start' | 'previous_x';

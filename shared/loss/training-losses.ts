@@ -1,6 +1,7 @@
-/** The training losses of DDPM and ADM, with input perturbation. */
+/** The training losses of DDPM and ADM, with input perturbation or a gradient penalty. */
 import { stopGradient, tf } from '../engine/index.js';
 import { isLearned, type DiffusionTables } from '../noise/index.js';
+import { penalisedOutput } from './gradient-penalty.js';
 import { posteriorMean, reverseStep } from './model-step.js';
 import type { Objective } from './objective.js';
 import { extract, meanFlat } from './table-lookup.js';
@@ -23,6 +24,8 @@ export interface TrainingBatch {
   readonly xi: tf.Tensor;
   /** The perturbation's strength in each row, [N], so that no schedule of it needs another graph. */
   readonly gamma: tf.Tensor;
+  /** The gradient penalty's directions, random signs, [N, H, W, C]; needed just where there is one. */
+  readonly signs?: tf.Tensor | undefined;
   readonly y?: tf.Tensor | undefined;
 }
 
@@ -32,6 +35,8 @@ export interface TrainingLosses {
   readonly mse: tf.Tensor;
   /** Where the bound is trained on: its term as it enters the loss. */
   readonly vb?: tf.Tensor;
+  /** Where there is one: |d epsilon / d x_t|_F^2 a value as estimated, before lambda. */
+  readonly gradientPenalty?: tf.Tensor;
   readonly loss: tf.Tensor;
   /** What the network was fed, [N, H, W, C]. */
   readonly xT: tf.Tensor;
@@ -52,25 +57,40 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
   const strength = tf.reshape(gamma, [-1, 1, 1, 1]);
   const perturbed = tf.add(epsilon, tf.mul(strength, xi));
   const xT = tf.add(signal, tf.mul(noiseScale, perturbed));
-  const output = network(xT, t, y);
   const learned = isLearned(objective.varianceType);
+  const { gradientPenalty, lambda, output } = applied();
   const [prediction, values] = learned
     ? (tf.split(output, 2, 3) as [tf.Tensor, tf.Tensor])
     : ([output, undefined] as const);
 
   const mse = meanFlat(tf.square(tf.sub(target(), prediction)));
   const shared = { mse, xT, inputNoiseVariance: tf.mean(tf.square(tf.div(tf.sub(xT, signal), noiseScale))) };
-  switch (objective.lossType) {
-    case 'mse':
-    case 'rescaled_mse': {
-      if (!learned) return { loss: mse, ...shared };
-      const vb = tf.mul(bound(stopGradient(prediction)), boundWeight(objective, tables.timesteps));
-      return { vb, loss: tf.add(mse, vb), ...shared };
-    }
-    case 'kl':
-    case 'rescaled_kl': {
-      const vb = tf.mul(bound(prediction), boundWeight(objective, tables.timesteps));
-      return { vb, loss: vb, ...shared };
+  const { loss, ...bounded } = dataLoss();
+  if (gradientPenalty === undefined) return { ...bounded, loss, ...shared };
+  return { ...bounded, gradientPenalty, loss: tf.add(loss, tf.mul(gradientPenalty, lambda)), ...shared };
+
+  function applied() {
+    const f = (x: tf.Tensor): tf.Tensor => network(x, t, y);
+    const setting = objective.gradientPenalty;
+    if (setting === undefined) return { output: f(xT) };
+    const point = { xT, signs: batch.signs as tf.Tensor, learnedVariance: learned };
+    const { output, penalty } = penalisedOutput(setting, f, point);
+    return { output, gradientPenalty: penalty, lambda: setting.lambda };
+  }
+
+  function dataLoss(): { readonly loss: tf.Tensor; readonly vb?: tf.Tensor } {
+    switch (objective.lossType) {
+      case 'mse':
+      case 'rescaled_mse': {
+        if (!learned) return { loss: mse };
+        const vb = tf.mul(bound(stopGradient(prediction)), boundWeight(objective, tables.timesteps));
+        return { vb, loss: tf.add(mse, vb) };
+      }
+      case 'kl':
+      case 'rescaled_kl': {
+        const vb = tf.mul(bound(prediction), boundWeight(objective, tables.timesteps));
+        return { vb, loss: vb };
+      }
     }
   }
 

@@ -33,9 +33,12 @@ export function recipeBetas(recipe: TrainingRecipe): Float64Array {
 }
 
 /** What the losses need of a recipe. */
-export function lossObjective({ objective, inputPerturbation }: TrainingRecipe): Objective {
+export function lossObjective({ objective, inputPerturbation, gradientPenalty }: TrainingRecipe): Objective {
   const { meanType, varianceType, lossType } = objective;
-  return { meanType, varianceType, lossType, target: inputPerturbation.target };
+  return {
+    ...{ meanType, varianceType, lossType, target: inputPerturbation.target },
+    ...(gradientPenalty.lambda > 0 && { gradientPenalty }),
+  };
 }
 
 export function gammaConfig({ inputPerturbation, noiseSchedule, training }: TrainingRecipe): GammaConfig {

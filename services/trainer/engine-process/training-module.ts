@@ -1,5 +1,5 @@
 /** The trainer's engine module: which variables a training run has, and what can be asked of the engine. */
-import { statelessNormal, tf } from '../../../shared/engine/index.js';
+import { statelessNormal, statelessUniform, tf } from '../../../shared/engine/index.js';
 import type {
   EngineModule,
   EnginePrecision,
@@ -38,9 +38,9 @@ export interface TrainingModuleConfig extends TrainingStepConfig {
  *
  * With one pass an update, `trainStep`; with more, `accumulate` for each pass and then `applyGradients`.
  * A pass takes `pixels` [N, H, W, C] uint8, `t` [N] int32, `lossWeights` [N], `gamma` [N], the seed pairs `noiseKey` and
- * `xiKey` int32 [2], `dropoutKeys` int32 [layers, 2] where the network drops out, and `y` [N] int32 where it has
- * classes; it gives `loss` (weighted mean), `mse` and, with a learned variance, `vb` (means), `losses` [N]
- * (unweighted), `inputNoiseVariance` and `finite`. An update takes what `updateInputs` makes and gives `gradNorm`,
+ * `xiKey` int32 [2], `signsKey` int32 [2] where there is a gradient penalty, `dropoutKeys` int32 [layers, 2] where the
+ * network drops out, and `y` [N] int32 where it has classes; it gives `loss` (weighted mean), `mse` and, where there are
+ * such terms, `vb` and `gradientPenalty` (means), `losses` [N] (unweighted), `inputNoiseVariance` and `finite`. An update takes what `updateInputs` makes and gives `gradNorm`,
  * `paramNorm` and `finite`; where `finite` is 0, all variables are as they were.
  * Predictions are named by `predictionName`.
  */
@@ -108,7 +108,11 @@ function variableSpecs({ architecture, accumulationSteps, emaRates }: TrainingMo
   );
 }
 
-function passInputs({ architecture, batchSize }: TrainingModuleConfig): Record<string, TensorSpec> {
+function passInputs({
+  architecture,
+  objective,
+  batchSize,
+}: TrainingModuleConfig): Record<string, TensorSpec> {
   const { imageSize, inChannels, dropout, numClasses } = architecture;
   const inputs: Record<string, TensorSpec> = {
     pixels: { shape: [batchSize, imageSize, imageSize, inChannels], dtype: 'uint8' },
@@ -118,6 +122,7 @@ function passInputs({ architecture, batchSize }: TrainingModuleConfig): Record<s
     noiseKey: { shape: [2], dtype: 'int32' },
     xiKey: { shape: [2], dtype: 'int32' },
   };
+  if (objective.gradientPenalty !== undefined) inputs['signsKey'] = { shape: [2], dtype: 'int32' };
   if (dropout > 0) inputs['dropoutKeys'] = { shape: [dropoutLayerCount(architecture), 2], dtype: 'int32' };
   if (numClasses !== undefined) inputs['y'] = { shape: [batchSize], dtype: 'int32' };
   return inputs;
@@ -137,9 +142,9 @@ function rateInputs({ emaRates }: TrainingModuleConfig): Record<string, TensorSp
 function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: Tensors): NoisyBatch {
   const { imageSize, inChannels } = architecture;
   const shape = [batchSize, imageSize, imageSize, inChannels];
-  const { pixels, t, lossWeights, gamma, noiseKey, xiKey, dropoutKeys, y } = inputs as Readonly<
+  const { pixels, t, lossWeights, gamma, noiseKey, xiKey, signsKey, dropoutKeys, y } = inputs as Readonly<
     Record<'pixels' | 't' | 'lossWeights' | 'gamma' | 'noiseKey' | 'xiKey', tf.Tensor>
-  > & { readonly dropoutKeys?: tf.Tensor; readonly y?: tf.Tensor };
+  > & { readonly signsKey?: tf.Tensor; readonly dropoutKeys?: tf.Tensor; readonly y?: tf.Tensor };
   return {
     xStart: tf.sub(tf.div(tf.cast(pixels, 'float32'), 127.5), 1),
     t,
@@ -147,9 +152,15 @@ function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: T
     gamma,
     epsilon: statelessNormal(shape, noiseKey),
     xi: statelessNormal(shape, xiKey),
+    signs: signsKey && randomSigns(shape, signsKey),
     y,
     dropout: dropoutKeys && { keys: dropoutKeys },
   };
+}
+
+function randomSigns(shape: readonly number[], key: tf.Tensor): tf.Tensor {
+  const heads = tf.cast(tf.greaterEqual(statelessUniform(shape, key), 0.5), 'float32');
+  return tf.sub(tf.mul(heads, 2), 1);
 }
 
 function predictions(config: TrainingModuleConfig): Record<string, ModuleFunction> {

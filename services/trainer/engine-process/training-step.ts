@@ -38,6 +38,8 @@ export interface NoisyBatch {
   readonly xi: tf.Tensor;
   /** The perturbation's strength in each row, [N]. */
   readonly gamma: tf.Tensor;
+  /** [N, H, W, C], random signs, where there is a gradient penalty. */
+  readonly signs?: tf.Tensor | undefined;
   /** [N] int32. */
   readonly y?: tf.Tensor | undefined;
   readonly dropout?: Dropout | undefined;
@@ -62,7 +64,8 @@ export const emaPrefix = (rate: number): string => `ema_${rate}/`;
 
 /**
  * The weighted mean of the batch's losses and its gradient in every parameter.
- * Outputs: `loss` (weighted), `mse` and `vb` (means), `losses` [N] (unweighted), `inputNoiseVariance`.
+ * Outputs: `loss` (weighted), `mse`, `vb` and `gradientPenalty` (means), `losses` [N] (unweighted),
+ * `inputNoiseVariance`.
  */
 export function lossAndGradients(config: TrainingStepConfig, variables: Tensors, batch: NoisyBatch) {
   const { architecture, objective, betas, rescaleTimesteps, gradientCheckpointing } = config;
@@ -71,7 +74,7 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
   const { lossWeights, dropout, ...noisy } = batch;
   return valueAndGradients(
     (parameters) => {
-      const { mse, vb, loss, inputNoiseVariance } = trainingLosses({
+      const { mse, vb, gradientPenalty, loss, inputNoiseVariance } = trainingLosses({
         ...noisy,
         tables,
         objective,
@@ -88,6 +91,7 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
         loss: tf.mean(tf.mul(loss, lossWeights)),
         mse: tf.mean(mse),
         ...(vb !== undefined && { vb: tf.mean(vb) }),
+        ...(gradientPenalty !== undefined && { gradientPenalty: tf.mean(gradientPenalty) }),
         losses: loss,
         inputNoiseVariance,
       };

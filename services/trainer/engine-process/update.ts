@@ -29,6 +29,8 @@ export interface UpdateFigures {
   readonly loss: number;
   readonly mse: number;
   readonly vb?: number;
+  /** Before lambda. */
+  readonly gradientPenalty?: number;
   readonly gradNorm: number;
   readonly paramNorm: number;
   readonly learningRate: number;
@@ -97,6 +99,7 @@ function passInputs(
   const key = (purpose: string, ...position: number[]): [number, number] =>
     seedPair(seed, purpose, step, pass, ...position);
   const { dropout, numClasses } = architecture;
+  const penalised = lossObjective(recipe).gradientPenalty !== undefined;
   return {
     pixels,
     t,
@@ -104,6 +107,7 @@ function passInputs(
     gamma: gammaOf(gammaConfig(recipe), { step, t, uniform: gammaDraw(seed, step) }),
     noiseKey: Int32Array.from(key('training noise')),
     xiKey: Int32Array.from(key('input perturbation')),
+    ...(penalised && { signsKey: Int32Array.from(key('gradient penalty')) }),
     ...(dropout > 0 && {
       dropoutKeys: Int32Array.from(
         Array.from({ length: dropoutLayerCount(architecture) }, (_, layer) => key('dropout', layer)).flat(),
@@ -174,6 +178,7 @@ function figuresOf(
     loss: mean('loss'),
     mse: mean('mse'),
     ...(outputs[0]?.['vb'] !== undefined && { vb: mean('vb') * boundScale }),
+    ...(outputs[0]?.['gradientPenalty'] !== undefined && { gradientPenalty: mean('gradientPenalty') }),
     gradNorm: scalar(applied, 'gradNorm'),
     paramNorm: scalar(applied, 'paramNorm'),
     learningRate: learningRateAt(recipe.optimizer, step),
