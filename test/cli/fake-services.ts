@@ -131,6 +131,10 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
       elapsed: { seconds: 1n, nanos: 0 },
     };
     yield { event: { $case: 'progress', value: samplerWire.Progress.fromPartial(progress) } };
+    for (let n = 0; n < count && request.resumeTokenEverySteps > 0; n++) {
+      const token = { index: firstIndex + BigInt(n), step: 1, token: Buffer.from('token') };
+      yield { event: { $case: 'resumeToken', value: token } };
+    }
     for (let n = count - 1; n >= 0; n--) {
       if (hangs && n === 0)
         await new Promise((resolve) => {
