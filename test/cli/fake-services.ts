@@ -22,7 +22,12 @@ export const JOB = trainerWire.TrainingJob.fromPartial({
   jobId: 'job-1',
   model: 'tiny',
   state: trainerWire.JobState.JOB_STATE_RUNNING,
-  recipe: { name: 'tiny', preset: 'demo-32', training: { steps: 3n, batchSize: 2 } },
+  recipe: {
+    name: 'tiny',
+    preset: 'demo-32',
+    training: { steps: 3n, batchSize: 2 },
+    warmStart: { model: 'base', version: 400n, emaRate: 0.99 },
+  },
 });
 
 export type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;

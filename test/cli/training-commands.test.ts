@@ -33,6 +33,10 @@ const grid: WatchEvent = {
     ][0],
   },
 };
+const evaluation: WatchEvent = {
+  $case: 'evaluation',
+  value: { step: 2n, mse: 0.5, emaMse: 0.25, images: 4 },
+};
 const metrics = (step: number): WatchEvent => ({
   $case: 'stepMetrics',
   value: trainerWire.StepMetrics.fromPartial({
@@ -46,7 +50,9 @@ const metrics = (step: number): WatchEvent => ({
 const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cli-'));
 
 test('train sends the recipe, follows the job, and keeps its metrics and grids', async (t) => {
-  const trainer = await fakeTrainer(t, [[snapshot, metrics(1), grid, metrics(2), metrics(3), succeeded]]);
+  const trainer = await fakeTrainer(t, [
+    [snapshot, metrics(1), grid, evaluation, metrics(2), metrics(3), succeeded],
+  ]);
   const folder = await freshFolder();
   const csv = join(folder, 'metrics.csv');
   const flags = ['--name', 'tiny', '--steps', '3', '--batch-size', '2', '--csv', csv, '--output', folder];
@@ -60,8 +66,12 @@ test('train sends the recipe, follows the job, and keeps its metrics and grids',
     (await readFile(csv, 'utf8'))
       .split('\n')
       .slice(1, 4)
-      .map((row) => row.split(',', 2)[1]),
-    ['1', '2', '3'],
+      .map((row) => row.split(',').filter((_, i, { length }) => i === 1 || i >= length - 2)),
+    [
+      ['1', '', ''],
+      ['2', '0.5', '0.25'],
+      ['3', '', ''],
+    ],
   );
   const gridFile = join(folder, 'tiny', 'step-000002.png');
   t.deepEqual(await readFile(gridFile), GRID);
@@ -71,6 +81,7 @@ test('train sends the recipe, follows the job, and keeps its metrics and grids',
       'job job-1 of model tiny: RUNNING',
       'training 33 % · step 1/3 · loss 0.5 · 12 images/s',
       `step 2: samples in ${gridFile}`,
+      'step 2: unperturbed error on held-out images 0.5, of the average 0.25',
       'SUCCEEDED: all steps are done',
       'training 100 % · step 3/3 · loss 0.5 · 12 images/s',
       `metrics in ${csv}`,
@@ -150,6 +161,7 @@ test('train --validate-only shows the estimate and what is in the data set', asy
   t.is(exitCode, 0);
   t.true(created[0]?.validateOnly);
   t.regex(out, /network +1,000 parameters\nmemory +2\.0 GB at most\ncheckpoint +16 kB\n/);
+  t.regex(out, /starts from +base at step 400, its average of 0\.99\n/);
   t.regex(out, /data set +12 images, 8x8 to 64x64\n/);
 });
 
