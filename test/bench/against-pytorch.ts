@@ -42,10 +42,11 @@ const WORKS: readonly Work[] = [
   ),
 ];
 
-export const againstPytorch: Bench = async (say) => {
+export const againstPytorch: Bench = async (say, isWanted) => {
+  const works = WORKS.filter(({ name, precision }) => isWanted(`${name}, ${precision}`));
   const python = await pythonWithPeers(say);
   const rows = [];
-  for (const work of WORKS) rows.push(...(await compare(work, python, say)));
+  for (const work of works) rows.push(...(await compare(work, python, say)));
   return {
     about: `medians of ${ROUNDS} rounds in turns, peak resident memory of each process; ${cpus()[0]?.model.trim() ?? ''}, ${availableParallelism()} cores`,
     rows,

@@ -1,4 +1,6 @@
-/** `npm run bench [-- NAME ...] [--json]`: what is measured rather than tested. */
+/** `npm run bench [-- NAME ...] [--only TEXT] [--json]`: what is measured rather than tested. */
+
+import { parseArgs } from 'node:util';
 
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
@@ -16,23 +18,28 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   responsiveness,
 };
 
-const args = process.argv.slice(2);
-const json = args.includes('--json');
-const names = args.filter((arg) => arg !== '--json');
+const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
+benches: ${Object.keys(BENCHES).join(', ')}
+--only measures the rows of pytorch that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+
+const { values, positionals: names } = parseArgs({
+  allowPositionals: true,
+  options: { json: { type: 'boolean' }, only: { type: 'string' }, help: { type: 'boolean' } },
+});
+const { json = false, only = '', help = false } = values;
 const unknown = names.filter((name) => !Object.hasOwn(BENCHES, name));
-if (args.includes('--help') || unknown.length > 0) {
-  const problem =
-    unknown.length > 0 && !args.includes('--help') ? `no bench is called ${unknown.join(', ')}\n` : '';
-  console.error(
-    `${problem}npm run bench [-- NAME ...] [--json]\nbenches: ${Object.keys(BENCHES).join(', ')}`,
-  );
-  process.exit(args.includes('--help') ? 0 : 2);
+if (help || unknown.length > 0) {
+  console.error(help ? USAGE : `no bench is called ${unknown.join(', ')}\n${USAGE}`);
+  process.exit(help ? 0 : 2);
 }
 for (const [name, bench] of Object.entries(BENCHES)) {
   if (names.length > 0 && !names.includes(name)) continue;
-  const table = await bench((line) => {
-    if (!json) console.error(line);
-  });
+  const table = await bench(
+    (line) => {
+      if (!json) console.error(line);
+    },
+    (row) => row.includes(only),
+  );
   if (json) console.log(JSON.stringify({ bench: name, ...table }));
   else printTable(name, table);
 }

@@ -6,7 +6,8 @@ export interface Table {
   readonly rows: readonly Readonly<Record<string, string | number>>[];
 }
 
-export type Bench = (say: (line: string) => void) => Promise<Table>;
+/** @param isWanted Which rows to measure, where they can be chosen: by what is in their names. */
+export type Bench = (say: (line: string) => void, isWanted: (row: string) => boolean) => Promise<Table>;
 
 export function printTable(name: string, { about, rows }: Table): void {
   console.log(`\n${name}: ${about}`);

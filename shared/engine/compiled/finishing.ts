@@ -1,4 +1,4 @@
-/** All passes over a function's graph: the general ones, then those for this machine, the precision and fixed variables. */
+/** All passes over a function's graph, in their order. */
 import type { EngineModule } from '../module.js';
 import { withBfloat16 } from './bfloat16.js';
 import type { Graph } from './graph.js';
@@ -9,20 +9,39 @@ import { nativeKernels } from './native-kernels.js';
 import { passed, withoutRepeats, withoutUnused } from './passes.js';
 import { withPreparedFilters } from './prepared-filters.js';
 
-/** @param readPrefix What stands before the names of the nodes that read what was hoisted. */
+/**
+ * The general passes, then those for this machine's kernels and for the precision, then what is to be hoisted.
+ *
+ * @param readPrefix What stands before the names of the nodes that read what was hoisted.
+ */
 export function finished(
   graph: Graph,
   kept: ReadonlySet<string>,
-  { precision = 'float32', variables }: Pick<EngineModule, 'precision' | 'variables'>,
+  module: Pick<EngineModule, 'precision' | 'variables'>,
   readPrefix: string,
 ): Hoisted {
-  const fixed = new Set(variables.flatMap((variable) => (variable.fixed === true ? [variable.name] : [])));
+  const result = unhoisted(graph, kept, module);
+  return hoisted(result, kept, invariants(result, kept, fixedNames(module)), readPrefix);
+}
+
+/** All passes but the last. */
+export function unhoisted(
+  graph: Graph,
+  kept: ReadonlySet<string>,
+  module: Pick<EngineModule, 'precision' | 'variables'>,
+): Graph {
+  const { precision = 'float32' } = module;
   const kernels = nativeKernels();
   let result = passed(graph, kept);
   if (kernels !== undefined) {
     result = withNativeConvolutions(result, kernels, precision);
-    result = withPreparedFilters(result, invariants(result, kept, fixed), precision);
+    result = withPreparedFilters(result, invariants(result, kept, fixedNames(module)), precision);
   }
-  if (precision === 'bfloat16') result = passed(withBfloat16(result), kept, [withoutRepeats, withoutUnused]);
-  return hoisted(result, kept, invariants(result, kept, fixed), readPrefix);
+  return precision === 'float32'
+    ? result
+    : passed(withBfloat16(result), kept, [withoutRepeats, withoutUnused]);
+}
+
+function fixedNames({ variables }: Pick<EngineModule, 'variables'>): ReadonlySet<string> {
+  return new Set(variables.flatMap(({ name, fixed }) => (fixed === true ? [name] : [])));
 }

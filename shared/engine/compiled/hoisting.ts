@@ -32,10 +32,10 @@ interface Invariant {
 }
 
 /**
- * What is derived may be so many times as large as the variables behind it. What repeats them, often for a batch's
- * size, is computed faster than it is read, and would be kept for every size.
+ * What is derived may be so many times as large as the variables behind it, or have so many elements. What repeats
+ * variables, often for a batch's size, is computed faster than it is read, and would be kept for every size.
  */
-const LARGEST_GROWTH = 2;
+const [LARGEST_GROWTH, FEW_ELEMENTS] = [2, 2 ** 16];
 
 /**
  * Takes out of a graph what follows from fixed variables alone.
@@ -111,7 +111,8 @@ function computed(node: Node, found: Invariants): Invariant | undefined {
   if (!inputs.every((input) => input !== undefined)) return undefined;
   const variables = new Map(inputs.flatMap((input) => [...input.variables]));
   const behind = [...variables.values()].reduce((sum, size) => sum + size, 0);
-  if (behind > 0 && elements(node) > LARGEST_GROWTH * behind) return undefined;
+  const most = variables.size === 0 ? Infinity : Math.max(LARGEST_GROWTH * behind, FEW_ELEMENTS);
+  if (elements(node) > most) return undefined;
   const attributes = Object.entries(node.attributes).map(([name, value]) => `${name}=${attributeKey(value)}`);
   const keys = node.inputs.map((ref, i) => `${inputs[i]?.key ?? ''}:${parseRef(ref).index}`);
   return { key: hashed([node.op, ...attributes, ...keys]), variables };

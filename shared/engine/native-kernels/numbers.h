@@ -23,9 +23,10 @@ struct Bfloat16 {
 
   static Vec multiplyAdd(Vec sum, float word, Vec words) {
 #if defined(__AVX512BF16__)
-    return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), pairs(Vec{} + word), pairs(words)));
+    const auto factors = reinterpret_cast<__m512bh>(everywhere(word)), values = reinterpret_cast<__m512bh>(words);
+    return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(sum), factors, values));
 #else
-    const Bits factors = reinterpret_cast<Bits>(Vec{} + word), values = reinterpret_cast<Bits>(words);
+    const Bits factors = everywhere(word), values = reinterpret_cast<Bits>(words);
     return sum + number(factors << 16) * number(values << 16) + number(factors & kUpper) * number(values & kUpper);
 #endif
   }
@@ -54,7 +55,10 @@ struct Bfloat16 {
     return bits + (bits >> 16 & 1) + 0x7FFF;
   }
 
-#if defined(__AVX512BF16__)
-  static __m512bh pairs(Vec words) { return reinterpret_cast<__m512bh>(words); }
-#endif
+  // By way of integers: as a float, a pair whose second is zero would be a denormal, which TensorFlow's threads flush.
+  static Bits everywhere(float word) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &word, sizeof(bits));
+    return Bits{} + bits;
+  }
 };

@@ -4,7 +4,7 @@ import type { ExecutionContext } from 'ava';
 
 import { nativeKernels } from '../../../shared/engine/compiled/index.js';
 import { tf } from '../../../shared/engine/index.js';
-import type { EngineModule, Tensors } from '../../../shared/engine/index.js';
+import type { EngineModule, LoadedModule, Tensors } from '../../../shared/engine/index.js';
 import { at, deriveKey, gaussian } from '../../../shared/foundation/index.js';
 import { attentionBlock } from '../../../shared/model/attention.js';
 import { groupNorm, groupNormSilu } from '../../../shared/model/group-norm.js';
@@ -80,6 +80,72 @@ for (const [n, height, width, inChannels, outChannels] of [
   const shape = [n, height, width, inChannels * lanes];
   test(`a convolution of ${shape.join('x')} to ${outChannels * lanes} and its gradients`, (t) =>
     agrees(t, { x: shape, filter: [3, 3, inChannels * lanes, outChannels * lanes] }, convolution));
+}
+
+const product = ({ x, filter }: Tensors): tf.Tensor => tf.matMul(x as tf.Tensor2D, filter as tf.Tensor2D);
+const biased =
+  (f: (inputs: Tensors) => tf.Tensor) =>
+  (inputs: Tensors): tf.Tensor =>
+    tf.add(f(inputs), inputs['bias'] as tf.Tensor);
+const strided =
+  (pad: 'same' | 'valid') =>
+  ({ x, filter }: Tensors): tf.Tensor =>
+    tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 2, pad);
+
+// What a network's weights are multiplied by: odd counts of channels, one and many, windows of all kinds, long sums.
+for (const [title, x, filter, f] of [
+  ['rows', [3, 33], [33, 7], product],
+  ['rows of many channels', [1, 700], [700, 40], product],
+  ['images of 3 channels', [2, 5, 7, 3], [3, 3, 3, 17], convolution],
+  ['images to one channel', [2, 6, 4, 24], [3, 3, 24, 1], convolution],
+  ['a window of one pixel', [3, 4, 4, 16], [1, 1, 16, 48], convolution],
+  ['a wide window', [1, 6, 5, 4], [2, 5, 4, 3], convolution],
+  ['every second pixel', [2, 7, 6, 5], [3, 3, 5, 20], strided('same')],
+  ['every second pixel inside', [2, 9, 9, 16], [3, 3, 16, 16], strided('valid')],
+  ['multiples of lanes', [2, 5, 6, 2 * lanes], [3, 3, 2 * lanes, 3 * lanes], convolution],
+] as const) {
+  // One at a time, since TensorFlow profiles one run at a time.
+  test.serial(`a fixed filter over ${title}`, async (t) => {
+    const inputs = { x: draw(x, 0).map((value, i) => (i % 3 === 1 ? 0 : value)) };
+    const weights = new Map([
+      ['filter', draw(filter, 1)],
+      ['bias', draw(filter.slice(-1), 2)],
+    ]);
+    const module: EngineModule = {
+      variables: [
+        { name: 'filter', shape: filter, fixed: true },
+        { name: 'bias', shape: filter.slice(-1), fixed: true },
+      ],
+      functions: {
+        called: {
+          inputs: { x: { shape: x, dtype: 'float32' } },
+          body: ({ x: given }, variables) => {
+            const all = { ...variables, x: given as tf.Tensor };
+            return { outputs: { plain: f(all), biased: biased(f)(all) } };
+          },
+        },
+      },
+    };
+    const call = async (loaded: LoadedModule) => {
+      await loaded.assign(weights);
+      return loaded.run('called', inputs);
+    };
+    const [wanted, got] = await onBoth(module, call);
+    const rounded = await compiled.load({ ...module, precision: 'bfloat16' });
+    const low = await call(rounded);
+    for (const [name, values] of Object.entries(wanted)) {
+      const difference = relativeDifference(got[name] ?? new Float32Array(), values);
+      t.true(difference <= 1e-6, `${name}: off by ${difference}`);
+      const lowDifference = relativeDifference(low[name] ?? new Float32Array(), values);
+      t.true(lowDifference > 1e-5 && lowDifference < 0.02, `${name} of bfloat16: off by ${lowDifference}`);
+    }
+    const times = await rounded.profile('called', inputs);
+    t.false(
+      times.some(({ op }) => /^(_Fused)?(Conv2D|MatMul)$/.test(op)),
+      'left to TensorFlow',
+    );
+    await rounded.dispose();
+  });
 }
 
 for (const rows of [1, 3]) {

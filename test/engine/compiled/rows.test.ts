@@ -6,7 +6,7 @@ import { deriveKey, gaussian } from '../../../shared/foundation/index.js';
 import { compiled } from './both.js';
 import { parameters, PLAIN } from './training.js';
 
-const SIZES = [1, 2, 3, 5, 8, 16, 32];
+const SIZES = [1, 2, 3, 4, 5, 8, 16, 32];
 const IMAGES = 32;
 
 for (const precision of ['float32', 'bfloat16'] as const) {

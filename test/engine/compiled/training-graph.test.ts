@@ -14,10 +14,9 @@ import { nativeKernels } from '../../../shared/engine/compiled/index.js';
 import { withNativeConvolutions } from '../../../shared/engine/compiled/native-convolutions.js';
 import { passed, PASSES } from '../../../shared/engine/compiled/passes.js';
 import type { Pass } from '../../../shared/engine/compiled/passes.js';
-import { openSession } from '../../../shared/engine/compiled/session.js';
-import { variableGraph } from '../../../shared/engine/compiled/variable-graph.js';
 import { composed } from '../../../shared/engine/index.js';
 import { relativeDifference } from './both.js';
+import { openModuleSession } from './module-session.js';
 import { printed } from './printed.js';
 import { batch, NETWORK, parameters, rates, training } from './training.js';
 
@@ -41,15 +40,9 @@ test('the printed graph of a small training step is as it was', async (t) => {
 });
 
 async function results(graph: Graph): Promise<Float32Array[]> {
-  const session = openSession();
-  const variables = variableGraph(module.variables);
-  session.extend(variables.graph);
-  await session.prepare([variables.zero], [], [variables.initialise])([Float32Array.of(0)]);
+  const { session, assign } = await openModuleSession(module);
   for (const prefix of ['weights/', 'ema_0.999/']) {
-    for (const [name, values] of parameters(SMALL, prefix)) {
-      const access = variables.variables.get(name);
-      if (access !== undefined) await session.prepare([access.value], [], [access.assign])([values]);
-    }
+    for (const [name, values] of parameters(SMALL, prefix)) await assign(name, values);
   }
   checkGraph(graph);
   session.extend(graph);
