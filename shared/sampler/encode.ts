@@ -17,7 +17,8 @@ import { samplerStep } from './trajectory.js';
 export async function* encode(options: SolverOptions): AsyncGenerator<SamplerStep, void, undefined> {
   checkOptions(options, () => 0);
   const { plan, resume } = options;
-  let x = resume?.x ?? encodedImage(options);
+  const image = encodedImage(options);
+  let x = resume?.x ?? image;
   for (let i = resume?.stepsDone ?? 0; i < plan.steps; i++) {
     const { predXStart } = await evaluate(options, i, x);
     x = towards(plan, i, x, predXStart, plan.tables.alphasCumprod[i + 1] ?? 0);

@@ -75,10 +75,12 @@ export function checkSettings(settings: SamplerSettings, steps: number, timestep
   }
   if (epsilonScaling !== undefined) {
     const { k, b } = epsilonScaling;
-    demand(b >= LEAST_SCALE && b <= MOST_SCALE, 'epsilonScaling.b', SCALE_RANGE, b);
-    const last = k * (steps - 1) + b;
-    const wanted = `a number with k i + b from ${LEAST_SCALE} to ${MOST_SCALE} for i from 0 to ${steps - 1}`;
-    const met = Number.isFinite(k) && last >= LEAST_SCALE && last <= MOST_SCALE;
+    const inRange = (scale: number) => scale >= LEAST_SCALE && scale <= MOST_SCALE;
+    const range = `from ${LEAST_SCALE} to ${MOST_SCALE}`;
+    demand(inRange(b), 'epsilonScaling.b', `a number ${range}`, b);
+    const wanted = `a number with k i + b ${range} for i from 0 to ${steps - 1}`;
+    // Between both ends lies the rest; a bad b is not k's fault.
+    const met = Number.isFinite(k) && (!inRange(b) || inRange(k * (steps - 1) + b));
     demand(met, 'epsilonScaling.k', wanted, k);
   }
   if (timeShift !== undefined) {
@@ -111,5 +113,4 @@ export function checkSettings(settings: SamplerSettings, steps: number, timestep
 /** Epsilon scaled by more is no remedy; and 1e-300 would make infinities of it. */
 const LEAST_SCALE = 0.1;
 const MOST_SCALE = 10;
-const SCALE_RANGE = `a number from ${LEAST_SCALE} to ${MOST_SCALE}`;
 const MOST_GUIDANCE = 100;

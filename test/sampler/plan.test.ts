@@ -41,10 +41,14 @@ const REFUSED: readonly (readonly [string, SamplerSettings])[] = [
   ['steps', { sampler: 'ddim', steps: 1001 }],
   ['respacing', { sampler: 'ddim', respacing: 'ddim80' }],
   ['respacing', { sampler: 'ddim', respacing: '10', steps: 10 }],
+  ['spacing', { sampler: 'ddim', respacing: '10', spacing: 'trailing' }],
+  ['spacing', { sampler: 'ddim', steps: 3, spacing: 'sideways' as 'even' }],
+  ['sampler', { sampler: 'plms' as 'ddim', steps: 3 }],
   ['eta', { sampler: 'ddim', eta: -0.1 }],
   ['eta', { sampler: 'ddim', eta: 1.1 }],
   ['eta', { sampler: 'ddim', eta: NaN }],
   ['eta', { sampler: 'ancestral', eta: 0.5 }],
+  ['eta', { sampler: 'euler', eta: 0.5 }],
 ];
 
 for (const [field, settings] of REFUSED) {

@@ -1,30 +1,35 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { spacedTimesteps, spaceTimesteps } from '../../shared/sampler/index.js';
+import { spacedTimesteps, spaceTimesteps, SPACINGS } from '../../shared/sampler/index.js';
 
-test('any step count from 1 to T gives that many timesteps, ascending, that end at T - 1', (t) => {
+test('any step count from 1 to T gives that many timesteps, ascending, from 0 or to T - 1', (t) => {
   const sizes = fc
     .integer({ min: 1, max: 1200 })
     .chain((T) => fc.tuple(fc.constant(T), fc.integer({ min: 1, max: T })));
   fc.assert(
-    fc.property(sizes, ([T, steps]) => {
-      const timesteps = spacedTimesteps(T, steps, 'even');
+    fc.property(sizes, fc.constantFrom(...SPACINGS), ([T, steps], spacing) => {
+      const timesteps = spacedTimesteps(T, steps, spacing);
       t.is(timesteps.length, steps);
-      t.is(timesteps.at(-1), T - 1);
-      t.true(timesteps.every((value, i) => i === 0 || value > (timesteps[i - 1] ?? NaN)));
-      t.true(steps === 1 || timesteps[0] === 0);
+      t.true(timesteps.every((value, i) => value > (timesteps[i - 1] ?? -1) && value < T));
+      if (spacing !== 'leading') t.is(timesteps.at(-1), T - 1);
+      if (spacing !== 'trailing' && steps > 1) t.is(timesteps[0], 0);
     }),
   );
 });
 
-test('all T steps are all timesteps', (t) => {
-  t.deepEqual(spacedTimesteps(250, 250, 'even'), [...Array(250).keys()]);
+test('all T steps are all timesteps, and one is T - 1, however spaced', (t) => {
+  for (const spacing of SPACINGS) {
+    t.deepEqual(spacedTimesteps(250, 250, spacing), [...Array(250).keys()]);
+    t.deepEqual(spacedTimesteps(1000, 1, spacing), [999]);
+  }
+  t.deepEqual(spaceTimesteps(1000, '1'), [0]);
 });
 
-test('one step visits T - 1, while the respacing text "1" visits 0 as in the reference', (t) => {
-  t.deepEqual(spacedTimesteps(1000, 1, 'even'), [999]);
-  t.deepEqual(spaceTimesteps(1000, '1'), [0]);
+test('10 of 1000 lie as in the table of arXiv 2305.08891', (t) => {
+  t.deepEqual(spacedTimesteps(1000, 10, 'leading'), [0, 100, 200, 300, 400, 500, 600, 700, 800, 900]);
+  t.deepEqual(spacedTimesteps(1000, 10, 'linspace'), [0, 111, 222, 333, 444, 555, 666, 777, 888, 999]);
+  t.deepEqual(spacedTimesteps(1000, 10, 'trailing'), [99, 199, 299, 399, 499, 599, 699, 799, 899, 999]);
 });
 
 test('halves are rounded to even', (t) => {

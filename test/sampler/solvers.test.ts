@@ -66,9 +66,16 @@ for (const settings of SOLVERS) {
       const counts = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constant(1000));
       await fc.assert(
         fc.asyncProperty(counts, fc.constantFrom(...SPACINGS), fc.boolean(), async (steps, spacing, clip) => {
-          const cosine = { ...contract, betas: makeBetas({ name: schedule, timesteps: 1000 }) };
-          const plan = samplerPlan({ ...settings, steps, spacing, clipDenoised: clip }, cosine);
-          const sample = await drain(solver({ plan, predict: toyPredict(cosine), noise }));
+          const given = { ...contract, betas: makeBetas({ name: schedule, timesteps: 1000 }) };
+          const plan = samplerPlan({ ...settings, steps, spacing, clipDenoised: clip }, given);
+          const network = toyPredict(given);
+          let rows = 0;
+          const counted = (row: NetworkRow) => {
+            rows += 1;
+            return network(row);
+          };
+          const sample = await drain(solver({ plan, predict: counted, noise }));
+          t.is(rows, plan.evaluations);
           // Few Heun steps extrapolate, without the clamp.
           t.true(
             sample.every((value) => Math.abs(value) <= (clip ? 1 : 100)),

@@ -1,6 +1,11 @@
 /** Data whose best network is known: every pixel normal with the same mean and deviation. */
 import { at, deriveKey, gaussian } from '../../shared/foundation/index.js';
-import { diffusionTables, makeBetas } from '../../shared/noise/index.js';
+import {
+  diffusionTables,
+  makeBetas,
+  posteriorMean,
+  predictXStartFromEpsilon,
+} from '../../shared/noise/index.js';
 import type { VarianceType } from '../../shared/noise/index.js';
 import type { DiffusionContract, Predict, SamplerPlan, SamplerStep } from '../../shared/sampler/index.js';
 
@@ -17,12 +22,15 @@ export function toyContract(varianceType: VarianceType = 'fixed_small'): Diffusi
   };
 }
 
-/** E[epsilon | x_t] of the toy: a network that sees t alone, as a trained one does. */
+/** The best network of the toy, for what the contract says that it predicts; it sees t alone, as a trained one does. */
 export function toyPredict(contract: DiffusionContract): Predict {
   const tables = diffusionTables(contract.betas);
   return ({ xT, t }) => {
     const [gain, offset] = toyEpsilon(at(tables.alphasCumprod, t));
-    return Promise.resolve(xT.map((value) => gain * value + offset));
+    const epsilon = xT.map((value) => gain * value + offset);
+    if (contract.meanType === 'epsilon') return Promise.resolve(epsilon);
+    const xStart = predictXStartFromEpsilon(tables, xT, t, epsilon);
+    return Promise.resolve(contract.meanType === 'x_start' ? xStart : posteriorMean(tables, xStart, xT, t));
   };
 }
 

@@ -1,0 +1,307 @@
+/** Remedies: each by its formula, and off without a trace. */
+import test from 'ava';
+import { inspect } from 'node:util';
+import { at, DiffusionError } from '../../shared/foundation/index.js';
+import { makeBetas } from '../../shared/noise/index.js';
+import { drain, SAMPLERS, samplerPlan, solver, UNCONDITIONAL } from '../../shared/sampler/index.js';
+import type { DiffusionContract, NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
+import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
+
+const LENGTH = 64;
+const contract = toyContract();
+const predict = toyPredict(contract);
+const noise = toyNoise(LENGTH);
+
+const OFF: Omit<SamplerSettings, 'sampler'> = {
+  spacing: 'even',
+  epsilonScaling: { k: 0, b: 1 },
+  timeShift: { window: 0, cutoff: 0 },
+  varianceNormalisation: false,
+  scoreRescaling: { k: 1, sigma: 3 },
+  guidanceScale: 1,
+};
+
+const MEAN_TYPES = ['epsilon', 'x_start', 'previous_x'] as const;
+
+for (const sampler of SAMPLERS) {
+  for (const meanType of MEAN_TYPES) {
+    const given = { ...contract, meanType };
+    test(`${sampler}, ${meanType}: every remedy that is off leaves no trace`, async (t) => {
+      const image = async (settings: Omit<SamplerSettings, 'sampler'>) => {
+        const plan = samplerPlan({ sampler, steps: 7, ...settings }, given);
+        return {
+          rows: plan.evaluations,
+          steps: await collect(solver({ plan, predict: toyPredict(given), noise })),
+        };
+      };
+      t.deepEqual(await image(OFF), await image({}));
+    });
+  }
+
+  test(`${sampler}: every remedy that is on changes the image`, async (t) => {
+    const images = new Set<string>();
+    for (const remedy of [
+      {},
+      { dynamicThreshold: 0.5 },
+      { epsilonScaling: { k: 0, b: 1.01 } },
+      { timeShift: { window: 400, cutoff: 10 } },
+      { varianceNormalisation: true },
+      { scoreRescaling: { k: 0.95, sigma: 1 } },
+      { guidanceScale: 1.5 },
+    ]) {
+      const plan = samplerPlan({ sampler, steps: 7, ...remedy }, contract);
+      const byClass = async (row: NetworkRow) =>
+        (await predict(row)).map((value) => value + (row.y === UNCONDITIONAL ? 0 : 0.1));
+      images.add(String(await drain(solver({ plan, predict: byClass, noise, y: 1 }))));
+    }
+    t.is(images.size, 7);
+  });
+}
+
+/** The predicted x_0 of the first step, by a network that answers epsilon 0.5 everywhere. */
+async function firstXStart(
+  settings: Omit<SamplerSettings, 'sampler'>,
+  length = LENGTH,
+): Promise<Float32Array> {
+  const plan = samplerPlan({ sampler: 'ddim', clipDenoised: false, steps: 3, ...settings }, contract);
+  const constant = ({ xT }: NetworkRow) => Promise.resolve(xT.map(() => 0.5));
+  const [first] = await collect(solver({ plan, predict: constant, noise: toyNoise(length) }));
+  return first?.predXStart ?? new Float32Array(0);
+}
+
+test('epsilon is divided by k i + b, i counting the visited timesteps from 0', async (t) => {
+  const plan = samplerPlan({ sampler: 'ddim', steps: 3 }, contract);
+  const { sqrtRecipAlphasCumprod, sqrtRecipm1AlphasCumprod } = plan.tables;
+  const predicted = await firstXStart({ epsilonScaling: { k: 0.1, b: 1.05 } });
+  predicted.forEach((value, e) => {
+    const epsilon = 0.5 / (0.1 * 2 + 1.05);
+    const wanted =
+      at(sqrtRecipAlphasCumprod, 2) * at(noise(0), e) - at(sqrtRecipm1AlphasCumprod, 2) * epsilon;
+    t.true(Math.abs(value - wanted) < 1e-4 * Math.abs(at(sqrtRecipAlphasCumprod, 2)));
+  });
+});
+
+test('score rescaling multiplies epsilon by (snr s^2 + 1) / (snr s^2 / k + 1)', async (t) => {
+  const settings = { respacing: '0,0,1', scoreRescaling: { k: 0.8, sigma: 2 } };
+  const plan = samplerPlan({ sampler: 'ddim', ...settings }, contract);
+  const alphasCumprod = at(plan.tables.alphasCumprod, 0);
+  const snr = alphasCumprod / (1 - alphasCumprod);
+  const ratio = (snr * 4 + 1) / ((snr * 4) / 0.8 + 1);
+  t.true(ratio > 0.8 && ratio < 0.999);
+  const constant = ({ xT }: NetworkRow) => Promise.resolve(xT.map(() => 0.5));
+  const scaled = ({ xT }: NetworkRow) => Promise.resolve(xT.map(() => 0.5 * ratio));
+  const unscaled = samplerPlan({ sampler: 'ddim', respacing: '0,0,1' }, contract);
+  const image = await drain(solver({ plan, predict: constant, noise }));
+  (await drain(solver({ plan: unscaled, predict: scaled, noise }))).forEach((value, e) => {
+    t.true(Math.abs(at(image, e) - value) < 1e-5);
+  });
+});
+
+test('dynamic thresholding clamps to the quantile of |x_0|, linear between ranks, and divides by it', async (t) => {
+  const raw = [...(await firstXStart({}, 5))];
+  const thresholded = await firstXStart({ clipDenoised: true, dynamicThreshold: 0.6 }, 5);
+  const ranks = raw.map(Math.abs).sort((a, b) => a - b);
+  // Rank 0.6 * 4 = 2.4.
+  const most = at(ranks, 2) + 0.4 * (at(ranks, 3) - at(ranks, 2));
+  t.true(most > 1);
+  raw.forEach((value, e) => {
+    const wanted = Math.min(Math.max(value, -most), most) / most;
+    t.true(Math.abs(at(thresholded, e) - wanted) < 1e-6);
+  });
+});
+
+test('an image within its range is not stretched by dynamic thresholding', async (t) => {
+  const still = ({ xT }: NetworkRow) => Promise.resolve(xT.map((_, e) => 0.3 * Math.sin(e)));
+  const given = { ...contract, meanType: 'x_start' } as const;
+  const plan = samplerPlan({ sampler: 'ddim', steps: 2, dynamicThreshold: 0.9 }, given);
+  const image = await drain(solver({ plan, predict: still, noise }));
+  image.forEach((value, e) => {
+    t.true(Math.abs(value - 0.3 * Math.sin(e)) < 1e-7);
+  });
+});
+
+test('guidance goes from the prediction of no class past that of the class, two rows at once', async (t) => {
+  const waiting: NetworkRow[] = [];
+  const scale = 3;
+  const plan = samplerPlan(
+    { sampler: 'ancestral', steps: 2, guidanceScale: scale },
+    {
+      ...toyContract('learned_range'),
+      channels: 1,
+    },
+  );
+  t.is(plan.evaluations, 4);
+  // Epsilon, then the variance's place: the class decides both.
+  const output = (y: number) => Array.from({ length: LENGTH }, () => [0.1 + 0.2 * (y + 1), y]).flat();
+  const together = async (row: NetworkRow) => {
+    waiting.push(row);
+    await Promise.resolve();
+    t.is(waiting.length % 2, 0, 'the second row is asked for before the first is answered');
+    return Float32Array.from(output(row.y));
+  };
+  const guided = await collect(solver({ plan, predict: together, noise, y: 1 }));
+  t.deepEqual(
+    waiting.map(({ y }) => y),
+    [1, UNCONDITIONAL, 1, UNCONDITIONAL],
+  );
+  const [conditional, unconditional] = [0.5, 0.1];
+  const one = samplerPlan({ sampler: 'ancestral', steps: 2 }, toyContract('learned_range'));
+  const guess = unconditional + scale * (conditional - unconditional);
+  const combined = () =>
+    Promise.resolve(Float32Array.from({ length: 2 * LENGTH }, (_, e) => (e % 2 === 0 ? guess : 1)));
+  const wanted = await collect(solver({ plan: one, predict: combined, noise }));
+  guided.forEach(({ sample }, step) => {
+    sample.forEach((value, e) => {
+      t.true(Math.abs(value - at(at(wanted, step).sample, e)) < 1e-4);
+    });
+  });
+});
+
+test('guidance without a class is refused', async (t) => {
+  const plan = samplerPlan({ sampler: 'ddim', steps: 2, guidanceScale: 2 }, contract);
+  const steps = solver({ plan, predict, noise });
+  const error = await t.throwsAsync(() => steps.next(), { instanceOf: DiffusionError });
+  t.is(error.violations[0]?.field, 'guidanceScale');
+});
+
+test('variance normalisation shows the network pixels of variance 1 - alphasCumprod', async (t) => {
+  const plan = samplerPlan({ sampler: 'ancestral', steps: 5, varianceNormalisation: true }, contract);
+  let i = plan.steps;
+  const watched = (row: NetworkRow) => {
+    i -= 1;
+    const mean = row.xT.reduce((sum, value) => sum + value, 0) / LENGTH;
+    const variance = row.xT.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (LENGTH - 1);
+    t.true(Math.abs(variance / (1 - at(plan.tables.alphasCumprod, i)) - 1) < 1e-5);
+    return predict(row);
+  };
+  await drain(solver({ plan, predict: watched, noise }));
+  t.is(i, 0);
+});
+
+test('variance normalisation leaves an image of equal pixels as it is', async (t) => {
+  const settings = { sampler: 'ddim', steps: 2 } as const;
+  const flat = () => new Float32Array(LENGTH).fill(0.5);
+  const on = samplerPlan({ ...settings, varianceNormalisation: true }, contract);
+  const off = samplerPlan(settings, contract);
+  t.deepEqual(
+    await drain(solver({ plan: on, predict, noise: flat })),
+    await drain(solver({ plan: off, predict, noise: flat })),
+  );
+});
+
+test('the time-shift sampler takes x_t for the timestep of its variance, within half a window of its own', async (t) => {
+  const { alphasCumprod } = samplerPlan({ sampler: 'ddim' }, contract).tables;
+  const varianceOf = (x: Float32Array) => {
+    const mean = x.reduce((sum, value) => sum + value, 0) / x.length;
+    return x.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (x.length - 1);
+  };
+  const window = 60;
+  const plan = samplerPlan({ sampler: 'ddim', steps: 10, timeShift: { window, cutoff: 300 } }, contract);
+  const asked: NetworkRow[] = [];
+  // Epsilon of less variance than it should have, so that x_t runs ahead of its time.
+  const eager = ({ xT, ...row }: NetworkRow) => {
+    asked.push({ xT, ...row });
+    return Promise.resolve(xT.map((value) => 1.1 * value));
+  };
+  const steps = await collect(solver({ plan, predict: eager, noise }));
+  let shifted = 0;
+  for (const [step, { xT, t: told }] of asked.entries()) {
+    const own = at(plan.timestepMap, plan.steps - 1 - step);
+    t.is(at(steps, step).t, told);
+    if (step === 0 || own <= 300) {
+      t.is(told, own);
+      continue;
+    }
+    const distance = (timestep: number) => Math.abs(varianceOf(xT) - (1 - at(alphasCumprod, timestep)));
+    const nearby = Array.from({ length: window + 1 }, (_, offset) => own - window / 2 + offset);
+    t.true(nearby.every((timestep) => distance(told) <= distance(timestep) + 1e-12));
+    if (told !== own) shifted += 1;
+  }
+  t.true(shifted > 3);
+});
+
+test('a shifted step stays between its neighbours, whatever the variance', async (t) => {
+  for (const scale of [0, 5]) {
+    const settings = { sampler: 'ancestral', steps: 10, timeShift: { window: 999, cutoff: 0 } } as const;
+    const plan = samplerPlan(settings, contract);
+    const asked: number[] = [];
+    const wild = ({ xT, t: told }: NetworkRow) => {
+      asked.push(told);
+      return Promise.resolve(xT.map((value) => scale * value));
+    };
+    const image = await drain(solver({ plan, predict: wild, noise }));
+    t.true(image.every((value) => Number.isFinite(value)));
+    asked.forEach((told, step) => {
+      const i = plan.steps - 1 - step;
+      t.true(told > (plan.timestepMap[i - 1] ?? -1) && told < (plan.timestepMap[i + 1] ?? 1000));
+    });
+  }
+});
+
+const REFUSED: readonly (readonly [string, Omit<SamplerSettings, 'sampler'>])[] = [
+  ['dynamicThreshold', { dynamicThreshold: 0 }],
+  ['dynamicThreshold', { dynamicThreshold: 1.01 }],
+  ['dynamicThreshold', { dynamicThreshold: NaN }],
+  ['dynamicThreshold', { dynamicThreshold: 0.9, clipDenoised: false }],
+  ['epsilonScaling.b', { epsilonScaling: { k: 0, b: 0 } }],
+  ['epsilonScaling.b', { epsilonScaling: { k: 0, b: NaN } }],
+  ['epsilonScaling.b', { epsilonScaling: { k: 0, b: Infinity } }],
+  ['epsilonScaling.k', { epsilonScaling: { k: -0.5, b: 1 } }],
+  ['epsilonScaling.k', { epsilonScaling: { k: NaN, b: 1 } }],
+  ['timeShift.window', { timeShift: { window: -1, cutoff: 0 } }],
+  ['timeShift.window', { timeShift: { window: 1.5, cutoff: 0 } }],
+  ['timeShift.window', { timeShift: { window: 1000, cutoff: 0 } }],
+  ['timeShift.cutoff', { timeShift: { window: 4, cutoff: 1000 } }],
+  ['timeShift.cutoff', { timeShift: { window: 4, cutoff: NaN } }],
+  ['scoreRescaling.k', { scoreRescaling: { k: 0, sigma: 1 } }],
+  ['scoreRescaling.k', { scoreRescaling: { k: Infinity, sigma: 1 } }],
+  ['scoreRescaling.sigma', { scoreRescaling: { k: 1, sigma: NaN } }],
+  ['guidanceScale', { guidanceScale: -1 }],
+  ['guidanceScale', { guidanceScale: NaN }],
+  ['guidanceScale', { guidanceScale: 1e30 }],
+];
+
+for (const [field, settings] of REFUSED) {
+  test(`${inspect(settings)}: refused by naming ${field}`, (t) => {
+    const wrong = () => samplerPlan({ sampler: 'ddim', steps: 10, ...settings }, contract);
+    const error = t.throws(wrong, { instanceOf: DiffusionError });
+    t.is(error.code, 'INVALID_ARGUMENT');
+    t.deepEqual(
+      error.violations.map((violation) => violation.field),
+      [field],
+    );
+  });
+}
+
+test('epsilon scaling is held to its range at every visited timestep', (t) => {
+  const epsilonScaling = { k: -0.09, b: 1 };
+  t.notThrows(() => samplerPlan({ sampler: 'ddim', steps: 10, epsilonScaling }, contract));
+  t.throws(() => samplerPlan({ sampler: 'ddim', steps: 12, epsilonScaling }, contract), {
+    message: /^epsilonScaling.k: wanted a number with k i \+ b from 0.1 to 10 for i from 0 to 11; got -0.09$/,
+  });
+});
+
+for (const sampler of SAMPLERS) {
+  test(`${sampler}: a network of x_0 or x_(t-1) draws what one of epsilon does, respaced and with remedies`, async (t) => {
+    const betas = makeBetas({ name: 'cosine', timesteps: 100 });
+    const settings: SamplerSettings = {
+      sampler,
+      steps: 9,
+      clipDenoised: false,
+      spacing: 'leading',
+      epsilonScaling: { k: 0, b: 1.02 },
+      guidanceScale: 1.3,
+    };
+    const image = (meanType: DiffusionContract['meanType']) => {
+      const given = { ...toyContract(), betas, meanType };
+      const plan = samplerPlan(settings, given);
+      return drain(solver({ plan, predict: toyPredict(given), noise, y: 0 }));
+    };
+    const wanted = await image('epsilon');
+    for (const meanType of ['x_start', 'previous_x'] as const) {
+      (await image(meanType)).forEach((value, e) => {
+        t.true(Math.abs(value - at(wanted, e)) < 1e-3, `${meanType}: ${value} for ${at(wanted, e)}`);
+      });
+    }
+  });
+}
