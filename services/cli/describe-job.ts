@@ -51,7 +51,7 @@ export function metricsFacts(metrics: trainerWire.StepMetrics): string[] {
 /** As `metricsFacts`, with the step and the time left in the caller's words. */
 export function progressFacts(
   step: string,
-  { loss, mse, vb, imagesPerSecond }: trainerWire.StepMetrics,
+  { loss, mse, vb, gradientPenalty, imagesPerSecond }: trainerWire.StepMetrics,
   leftMs: number | undefined,
 ): string[] {
   return [
@@ -60,6 +60,7 @@ export function progressFacts(
     ...(imagesPerSecond > 0 ? [`${formatNumber(imagesPerSecond)} images/s`] : []),
     ...leftFacts(leftMs),
     ...(vb === undefined ? [] : [`mse ${formatNumber(mse)}`, `vb ${formatNumber(vb)}`]),
+    ...(gradientPenalty === undefined ? [] : [`gradient penalty ${formatNumber(gradientPenalty)}`]),
   ];
 }
 

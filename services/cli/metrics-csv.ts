@@ -18,6 +18,7 @@ const COLUMNS: readonly (readonly [name: string, cell: Cell])[] = [
   ['loss', ({ loss }) => loss],
   ['mse', ({ mse }) => mse],
   ['vb', ({ vb }) => vb],
+  ['gradient_penalty', ({ gradientPenalty }) => gradientPenalty],
   ['grad_norm', ({ gradNorm }) => gradNorm],
   ['param_norm', ({ paramNorm }) => paramNorm],
   ['learning_rate', ({ learningRate }) => learningRate],

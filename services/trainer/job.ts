@@ -42,6 +42,7 @@ export const stepMetricsSchema = z.object({
   loss: z.number(),
   mse: z.number(),
   vb: z.number().exactOptional(),
+  gradientPenalty: z.number().exactOptional(),
   gradNorm: z.number(),
   paramNorm: z.number(),
   learningRate: z.number(),

@@ -49,7 +49,7 @@ export const DEFAULTS = {
   },
   // Presets hold images out; recipes from before there was evaluation trained on all of them.
   evaluation: { images: 0, everySteps: 0 },
-} satisfies PartialRecipe;
+} as const satisfies PartialRecipe;
 
 /** The reference's networks by image size (script_util.py, create_model; README, MODEL_FLAGS). */
 const NETWORKS = {
@@ -68,7 +68,10 @@ const NETWORKS = {
   },
 };
 
-/** Hyper-parameters of github.com/forever208/DDPM-IP (README), iterations of the paper's ADM-IP rows. */
+/**
+ * Hyper-parameters of github.com/forever208/DDPM-IP (README), iterations of the paper's ADM-IP rows. An objective that a
+ * preset states is what it is for, and stands whatever variant is asked for.
+ */
 export const PRESETS: Readonly<Record<PresetName, PartialRecipe>> = {
   'demo-32': {
     dataset: { source: { kind: 'twemoji' }, imageSize: 32 },
@@ -94,6 +97,9 @@ export const PRESETS: Readonly<Record<PresetName, PartialRecipe>> = {
     evaluation: { images: 32, everySteps: 100 },
   },
   'cifar10-32': paperPreset({ imageSize: 32, gamma: 0.15, dropout: 0.3, batchSize: 128, steps: 460_000 }),
+  'cifar10-32-ddpm': rowOfTable7('DDPM'),
+  'cifar10-32-ddpm-ip': rowOfTable7('DDPM-IP'),
+  'cifar10-32-ddpm-y': rowOfTable7('DDPM-y'),
   'imagenet-32': paperPreset({ imageSize: 32, gamma: 0.1, dropout: 0.3, batchSize: 512, steps: 4_000_000 }),
   'lsun-tower-64': paperPreset({ imageSize: 64, gamma: 0.1, dropout: 0.1, batchSize: 256, steps: 220_000 }),
   'celeba-64': paperPreset({ imageSize: 64, gamma: 0.1, dropout: 0.1, batchSize: 256, steps: 300_000 }),
@@ -114,6 +120,17 @@ function paperPreset(of: {
     training: { steps: of.steps, batchSize: of.batchSize },
     // Why: the reference trains on every image; without a few left out, no two variants' errors can be compared.
     evaluation: { images: 64, everySteps: 500 },
+  };
+}
+
+/** Input and target of a variant on ADM's network, variance and loss: nothing else may differ between the rows. */
+function rowOfTable7(variant: Variant): PartialRecipe {
+  const { varianceType, lossType, timestepSampler } = DEFAULTS.objective;
+  return {
+    // The paper's gamma; the released model's is 0.15. ADM's iterations for all three.
+    ...paperPreset({ imageSize: 32, gamma: 0.1, dropout: 0.3, batchSize: 128, steps: 500_000 }),
+    variant,
+    objective: { varianceType, lossType, timestepSampler },
   };
 }
 

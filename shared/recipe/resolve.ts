@@ -15,7 +15,8 @@ import { recipeBetas } from './parts.js';
 import { impliedVariant, variantViolations } from './variant-rules.js';
 
 /**
- * Fills a recipe's unset fields from its variant, its preset and the defaults, in this order, and checks all.
+ * Fills a recipe's unset fields from its variant (or its preset's), its preset and the defaults, in this order, and
+ * checks all. An objective that the preset states goes before the variant's.
  *
  * @param input A recipe as read from JSON; any field may be missing.
  * @param defaultName The model's name where the recipe has none.
@@ -30,11 +31,13 @@ export function resolveRecipe(input: unknown, defaultName: string): TrainingReci
       'RECIPE_INVALID',
     );
   }
-  const variant = given['variant'];
+  const presetFields = PRESETS[preset];
+  const variant = given['variant'] ?? presetFields.variant;
   if (variant !== undefined && !isOneOf(VARIANTS, variant)) {
     throw invalidArgument([violation('variant', `one of ${VARIANTS.join(', ')}`, variant)], 'RECIPE_INVALID');
   }
-  const layers = [DEFAULTS, PRESETS[preset], variant === undefined ? {} : VARIANT_FIELDS[variant], given];
+  const variantFields = variant === undefined ? {} : VARIANT_FIELDS[variant];
+  const layers = [DEFAULTS, presetFields, variantFields, { objective: presetFields.objective }, given];
   const merged = withTimestepsOfBetas(
     layers.reduce<Record<string, unknown>>(merge, { name: defaultName, preset }),
     given,

@@ -10,6 +10,9 @@ export type Variant = (typeof VARIANTS)[number];
 export const PRESET_NAMES = [
   'demo-32',
   'cifar10-32',
+  'cifar10-32-ddpm',
+  'cifar10-32-ddpm-ip',
+  'cifar10-32-ddpm-y',
   'imagenet-32',
   'lsun-tower-64',
   'celeba-64',

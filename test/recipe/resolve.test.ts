@@ -37,7 +37,8 @@ test('an empty recipe is the demo, whole, and ADM-IP with gamma 0.1', (t) => {
 for (const preset of PRESET_NAMES) {
   test(`the preset ${preset} needs nothing but images`, (t) => {
     const recipe = resolveRecipe({ preset, dataset: FOLDER }, 'model');
-    t.is(recipe.variant, 'ADM-IP');
+    const [, row] = /-(ddpm.*)$/.exec(preset) ?? [];
+    t.is(recipe.variant.toLowerCase(), row ?? 'adm-ip');
     t.is(unetConfig(recipe).outChannels, 6);
     t.is(recipeBetas(recipe).length, 1000);
   });
@@ -55,6 +56,33 @@ test('cifar10-32 carries the released hyper-parameters', (t) => {
   t.like(training, { batchSize: 128, steps: 460_000 });
   t.is(optimizer.learningRate, 1e-4);
   t.deepEqual(ema, { rates: [0.9999], warmUp: false });
+});
+
+test("the rows of Table 7 are ADM's network and loss, and differ in input and target alone", (t) => {
+  const [ddpm, ip, y] = (['cifar10-32-ddpm', 'cifar10-32-ddpm-ip', 'cifar10-32-ddpm-y'] as const).map(
+    (preset) => resolveRecipe({ preset, dataset: FOLDER }, 'model'),
+  );
+  t.like(ddpm?.inputPerturbation, { gamma: 0, target: 'epsilon' });
+  t.like(ip?.inputPerturbation, { gamma: 0.1, target: 'epsilon' });
+  t.like(y?.inputPerturbation, { gamma: 0.1, target: 'normalised' });
+  const adm = resolveRecipe({ preset: 'cifar10-32', variant: 'ADM', dataset: FOLDER }, 'model');
+  for (const row of [ddpm, ip, y]) {
+    t.deepEqual(row?.objective, adm.objective);
+    t.deepEqual(row?.architecture, adm.architecture);
+    t.deepEqual(
+      { ...row, preset: '', variant: '', inputPerturbation: {} },
+      { ...ddpm, preset: '', variant: '', inputPerturbation: {} },
+    );
+  }
+});
+
+test('a variant asked for goes before that of the preset, whose objective stays', (t) => {
+  const of = (variant: string) =>
+    resolveRecipe({ preset: 'cifar10-32-ddpm', variant, dataset: FOLDER }, 'model');
+  t.like(of('DDPM-IP'), { variant: 'DDPM-IP', inputPerturbation: { gamma: 0.1 } });
+  t.is(of('DDPM-IP').objective.varianceType, 'learned_range');
+  t.like(of('ADM'), { variant: 'ADM', inputPerturbation: { gamma: 0 } });
+  t.is(resolveRecipe({ variant: 'DDPM-IP' }, 'model').objective.varianceType, 'fixed_large');
 });
 
 test('a paper preset without images says which field is missing', (t) => {
@@ -144,6 +172,8 @@ test('networks of the same weights are the same, whatever else their recipes say
   t.deepEqual(networkDifferences(recipe, other), []);
 });
 
+const PENALISED = { variant: 'ADM-GP', gradientPenalty: { lambda: 1 } };
+
 const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['an unknown preset', { preset: 'cifar' }, 'preset'],
   ['an unknown variant', { variant: 'unknown value 77' }, 'variant'],
@@ -230,6 +260,35 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['a warm start from no name', { warmStart: { model: '../x' } }, 'warmStart.model'],
   ['a warm start from version 0', { warmStart: { model: 'm', version: 0 } }, 'warmStart.version'],
   ['ADM-WD without weight decay', { variant: 'ADM-WD' }, 'optimizer.weightDecay'],
+  ['ADM-GP without a penalty', { variant: 'ADM-GP' }, 'gradientPenalty.lambda'],
+  ['a penalty on ADM', { variant: 'ADM', gradientPenalty: { lambda: 1 } }, 'gradientPenalty.lambda'],
+  [
+    'ADM-GP with a fixed variance',
+    {
+      inputPerturbation: { gamma: 0 },
+      objective: { varianceType: 'fixed_small' },
+      gradientPenalty: { lambda: 1 },
+    },
+    'objective.varianceType',
+  ],
+  [
+    'a penalty on a prediction that is not epsilon',
+    { ...PENALISED, objective: { meanType: 'x_start' } },
+    'objective.meanType',
+  ],
+  [
+    'gradient checkpointing with Hutchinson',
+    { ...PENALISED, training: { gradientCheckpointing: true } },
+    'training.gradientCheckpointing',
+  ],
+  [
+    'bfloat16 with finite differences',
+    {
+      ...{ variant: 'ADM-GP', training: { precision: 'bfloat16' } },
+      gradientPenalty: { lambda: 1, estimator: 'finite_difference' },
+    },
+    'training.precision',
+  ],
 ];
 
 test('input and target are one choice, the variance another', (t) => {
@@ -246,6 +305,16 @@ test('either weight decay makes ADM-WD', (t) => {
   for (const optimizer of [{ weightDecay: 0.1 }, { l2Penalty: 1e-4 }]) {
     t.is(resolveRecipe({ ...none, optimizer }, 'model').variant, 'ADM-WD');
   }
+});
+
+test('a penalty makes ADM-GP of an unperturbed network, and goes with input perturbation under its name', (t) => {
+  const gradientPenalty = { lambda: 0.5 };
+  t.is(resolveRecipe({ inputPerturbation: { gamma: 0 }, gradientPenalty }, 'model').variant, 'ADM-GP');
+  const { inputPerturbation, ...given } = resolveRecipe({ variant: 'ADM-GP', gradientPenalty }, 'model');
+  t.is(inputPerturbation.gamma, 0);
+  t.deepEqual(given.gradientPenalty, { lambda: 0.5, estimator: 'hutchinson', stepSize: 0.01 });
+  t.is(resolveRecipe({ gradientPenalty }, 'model').variant, 'ADM-IP');
+  t.notThrows(() => resolveRecipe({ ...PENALISED, training: { precision: 'bfloat16' } }, 'model'));
 });
 
 for (const [title, input, field] of REFUSED) {
