@@ -8,4 +8,4 @@ export { checkFinite, checkTensors } from './check-tensors.js';
 export { canonicalJson } from './canonical-json.js';
 export { decodeManifest, encodeManifest, manifestFormatVersion } from './manifest.js';
 export type { Manifest, ManifestObject } from './manifest.js';
-export { emaObject, optimizerObject, stateObject, weightsObject } from './object-names.js';
+export { emaObject, importJobPrefix, optimizerObject, stateObject, weightsObject } from './object-names.js';
