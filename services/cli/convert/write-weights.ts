@@ -1,9 +1,10 @@
 /** Weights as files that other programs load: safetensors for PyTorch, a SavedModel for TensorFlow. */
 
 import { mkdir, open, rename, rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import { allocateSafetensors, canonicalJson } from '../../../shared/checkpoint/index.js';
+import { DiffusionError } from '../../../shared/foundation/index.js';
 import { parameterSpecs, predictFunction, toEngineLayout } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
 import type { Weights } from './read-weights.js';
@@ -42,8 +43,6 @@ export async function writeSavedModel(folder: string, weights: Weights, batchSiz
     const values = valuesOf(weights, name);
     return spec === undefined ? values : toEngineLayout(spec, values);
   });
-  // Loaders look for it, though there are no variables.
-  await mkdir(join(folder, 'variables'), { recursive: true });
   await writeWhole(join(folder, 'contract.json'), [Buffer.from(`${canonicalJson(contractOf(weights))}\n`)]);
   return writeWhole(join(folder, 'saved_model.pb'), pieces);
 }
@@ -68,19 +67,27 @@ function valuesOf({ values }: Weights, name: string): Float32Array {
   return found;
 }
 
-/** Leaves the whole file or none: it is written beside, then renamed. */
+/**
+ * Leaves the whole file or none: it is written beside, then renamed.
+ *
+ * @throws DiffusionError FAILED_PRECONDITION where it can't be written.
+ */
 async function writeWhole(path: string, pieces: readonly Uint8Array[]): Promise<number> {
   const unfinished = `${path}.unfinished`;
-  const file = await open(unfinished, 'w');
   try {
-    for (const piece of pieces) await file.writeFile(piece);
-    await file.sync();
-  } catch (error) {
-    await file.close();
-    await rm(unfinished, { force: true });
-    throw error;
+    await mkdir(dirname(path), { recursive: true });
+    const file = await open(unfinished, 'w');
+    try {
+      for (const piece of pieces) await file.writeFile(piece);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(unfinished, path);
+  } catch (cause) {
+    await rm(unfinished, { force: true }).catch(() => undefined);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DiffusionError('FAILED_PRECONDITION', `${path} can't be written: ${reason}`, { cause });
   }
-  await file.close();
-  await rename(unfinished, path);
   return pieces.reduce((sum, { length }) => sum + length, 0);
 }
