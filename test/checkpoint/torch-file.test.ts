@@ -48,7 +48,8 @@ const layouts = {
   'view.1': [4, 5, 6, 7, 8, 9],
   parameter: [0, 0.125, 0.25, 0.375, 0.5, 0.625],
   half: [1, -2.5, 2 ** -14, 2 ** -24, 65504],
-  bfloat16: [1, -2.5, Math.fround(2.990771e38)],
+  // 3e38 in bfloat16's eight bits.
+  bfloat16: [1, -2.5, 0b11100010 * 2 ** 120],
   double: [Math.fround(0.1), Math.fround(-1e-3)],
   scalar: [3],
   empty: [],
@@ -56,8 +57,7 @@ const layouts = {
 
 test('tensors of every layout and precision come out as PyTorch saved them', async (t) => {
   const values = await allValuesOf(dataFile('layouts.pt'));
-  t.is(Math.abs((values['bfloat16']?.[2] ?? 0) / 3e38 - 1) < 2 ** -8, true);
-  t.deepEqual(values, { ...layouts, bfloat16: [1, -2.5, values['bfloat16']?.[2] ?? 0] });
+  t.deepEqual(values, layouts);
   const { tensors, format, unwrapped } = await open(dataFile('layouts.pt'));
   t.deepEqual(tensors.get('view.1')?.shape, [3, 2]);
   t.deepEqual([format, unwrapped], ['PyTorch', []]);
@@ -176,7 +176,7 @@ test('any damage to a file is a typed error or gives tensors', async (t) => {
         if (!(error instanceof DiffusionError)) throw error;
       });
     }),
-    { numRuns: 2000 },
+    { numRuns: 500 },
   );
   t.pass();
 });
@@ -194,7 +194,7 @@ test('any flipped bit of a pickle is a typed error or gives tensors, without its
         if (!(error instanceof DiffusionError)) throw error;
       });
     }),
-    { numRuns: 2000 },
+    { numRuns: 500 },
   );
   t.pass();
 });
