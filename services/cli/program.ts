@@ -4,6 +4,8 @@ import { systemClock, type Clock } from '../../shared/foundation/index.js';
 import type { Command, Context, Group, Leaf } from './command.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
+import { exportModel } from './commands/export.js';
+import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
 import { models } from './commands/models.js';
 import { sample } from './commands/sample.js';
@@ -23,7 +25,7 @@ const PROGRAM = 'ip-diffusion';
 export const program: Group = {
   name: PROGRAM,
   summary: 'trains diffusion models with input perturbation and draws images from them',
-  commands: [demo, serve, train, watch, jobs, models, sample, doctor],
+  commands: [demo, serve, train, watch, jobs, models, sample, importCheckpoint, exportModel, doctor],
 };
 
 export interface Surroundings {

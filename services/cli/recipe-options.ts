@@ -59,18 +59,23 @@ export type RecipeValues = Values<typeof recipeOptions>;
  * @throws DiffusionError INVALID_ARGUMENT naming each refused field, or a file that can't be read.
  */
 export async function recipeFromOptions(values: RecipeValues): Promise<recipeWire.TrainingRecipe> {
-  const fromFile = values.recipe === undefined ? {} : await readRecipeFile(values.recipe);
-  const recipe = overlay(fromFile, fromFlags(values));
+  const recipe = await partialRecipe(values);
   // The trainer checks again; here it names fields that the wire doesn't have, and needs no trainer.
   resolveRecipe(recipe, 'unnamed');
   return recipeToWire(recipe);
 }
 
+/** A recipe file with the flags over it, unchecked. @throws DiffusionError for a file that can't be read. */
+export async function partialRecipe(values: Partial<RecipeValues>): Promise<PartialRecipe> {
+  const fromFile = values.recipe === undefined ? {} : await readRecipeFile(values.recipe);
+  return overlay(fromFile, fromFlags(values));
+}
+
 /** What the flags alone say: the changes of a resumed job. */
-export function fromFlags(values: RecipeValues): PartialRecipe {
+export function fromFlags(values: Partial<RecipeValues>): PartialRecipe {
   const { preset, name, variant, gamma, images, imageSize, steps, batchSize, seed, precision } = values;
   const { classFolders, labelDropout, evaluateEvery, warmStart } = values;
-  const gradientCheckpointing = values.gradientCheckpointing ? true : undefined;
+  const gradientCheckpointing = values.gradientCheckpointing === true ? true : undefined;
   return overlay(
     {},
     {

@@ -1,6 +1,6 @@
 /** A good request and a checkpoint -> everything that a generation does, settled. */
 
-import { emaObject, weightsObject, type ManifestObject } from '../../shared/checkpoint/index.js';
+import { averageObject, type ManifestObject } from '../../shared/checkpoint/index.js';
 import {
   DiffusionError,
   invalidArgument,
@@ -215,7 +215,7 @@ function sumOf(values: readonly number[], term: (value: number) => number): numb
 }
 
 function weightsOf({ manifest }: Checkpoint, emaRate: number): ManifestObject {
-  const name = emaRate === 0 ? weightsObject : emaObject(emaRate);
+  const name = averageObject(emaRate);
   const object = manifest.objects.find((candidate) => candidate.name === name);
   if (object !== undefined) return object;
   throw new DiffusionError('DATA_LOSS', `manifest: wanted an object ${name}; got none`, {

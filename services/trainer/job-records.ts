@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
 
-import { canonicalJson } from '../../shared/checkpoint/index.js';
+import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js';
 import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, parseRecipe } from '../../shared/recipe/index.js';
@@ -191,7 +191,10 @@ async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | un
 async function readRecord(store: ObjectStore, jobId: string): Promise<{ record: JobRecord; etag: string }> {
   const stored = isJobId(jobId) ? await findJson(store, recordKey(jobId), recordSchema) : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
-  throw new DiffusionError('NOT_FOUND', 'there is no such job', { reason: 'JOB_NOT_FOUND' });
+  const imported = jobId.startsWith(importJobPrefix)
+    ? ': an imported model has no training to go on with; start a new job from it with warmStart'
+    : '';
+  throw new DiffusionError('NOT_FOUND', `there is no such job${imported}`, { reason: 'JOB_NOT_FOUND' });
 }
 
 function recordOf({ recipe, ...rest }: z.infer<typeof recordSchema>): JobRecord {

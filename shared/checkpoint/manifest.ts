@@ -51,9 +51,12 @@ const bodySchema = z.object({
   }),
   gamma: strength,
   counters: z.object({ step: count, samplesSeen: count, epoch: count, position: count }).catchall(count),
-  datasetManifestSha256: sha256,
+  // Neither is known of a checkpoint that was imported.
+  datasetManifestSha256: sha256.optional(),
   emaRates: z.array(rate),
-  engine: z.object({ name: text, version: text, build: text, platform: text, threads: count }),
+  engine: z.object({ name: text, version: text, build: text, platform: text, threads: count }).optional(),
+  /** The file that the weights came from; absent where they were trained here. */
+  imported: z.object({ file: text, sha256 }).optional(),
   // Opaque here: the recipe room alone knows its fields.
   recipe: z
     .unknown()

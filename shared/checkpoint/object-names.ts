@@ -12,6 +12,9 @@ export function averageObject(rate: number): string {
   return rate === 0 ? weightsObject : emaObject(rate);
 }
 
+/** What the ids of jobs begin with that never ran: their checkpoints were imported. */
+export const importJobPrefix = 'import-';
+
 /** The object that holds the moving average of one rate, such as `ema_0.9999.safetensors`. */
 export function emaObject(rate: number): string {
   return `ema_${rate}.safetensors`;

@@ -2,7 +2,16 @@
 
 import { DiffusionError, describeValue } from '../foundation/index.js';
 import { parseStrictJson } from './strict-json.js';
-import { elementSize, isStoredDtype, storedDtypes, tensorOverBytes } from './tensor-data.js';
+import { rowMajorStrides } from './stored-tensor.js';
+import type { ByteSource, StoredTensor } from './stored-tensor.js';
+import {
+  bytesOfArray,
+  elementCount,
+  elementSize,
+  isStoredDtype,
+  storedDtypes,
+  tensorOverBytes,
+} from './tensor-data.js';
 import type { StoredDtype, TensorData } from './tensor-data.js';
 
 /** What a file may hold at most; a file past a limit is refused as DATA_LOSS. */
@@ -39,11 +48,50 @@ const LENGTH_BYTES = 8;
 const HEADER_DEPTH = 3;
 const METADATA = '__metadata__';
 
+/** A file whose tensors are still zeros: views on its bytes, to be filled. */
+export interface AllocatedSafetensors {
+  readonly bytes: Uint8Array;
+  readonly tensors: ReadonlyMap<string, TensorData>;
+}
+
 /**
- * Writes tensors and metadata as one safetensors file; equal input gives equal bytes, in whatever order it comes.
+ * Lays out a safetensors file, whose tensors the caller fills where they lie: large ones then exist once.
  *
  * Tensors lie by falling element size, then by name, and the data begin at a multiple of 8, so that every tensor
  * is aligned for its typed array.
+ *
+ * @throws INTERNAL for a tensor under the format's own name.
+ */
+export function allocateSafetensors(
+  tensors: ReadonlyMap<string, Pick<TensorData, 'dtype' | 'shape'>>,
+  metadata: Readonly<Record<string, string>> = {},
+): AllocatedSafetensors {
+  if (tensors.has(METADATA))
+    throw new DiffusionError('INTERNAL', `wanted names other than ${METADATA}; got a tensor of that name`);
+  const ordered = [...tensors].sort(
+    ([nameA, a], [nameB, b]) => elementSize(b.dtype) - elementSize(a.dtype) || compareText(nameA, nameB),
+  );
+  const parts: string[] = [];
+  const metadataEntries = Object.entries(metadata).sort(([a], [b]) => compareText(a, b));
+  if (metadataEntries.length > 0) parts.push(`"${METADATA}":${jsonObject(metadataEntries)}`);
+  const entries: Entry[] = [];
+  let end = 0;
+  for (const [name, { dtype, shape }] of ordered) {
+    const start = end;
+    end += elementSize(dtype) * elementCount(shape);
+    parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [start, end] })}`);
+    entries.push({ name, dtype, shape, start, end });
+  }
+  const header = Buffer.from(`{${parts.join(',')}}`, 'utf8');
+  const dataStart = LENGTH_BYTES + Math.ceil(header.length / 8) * 8;
+  const bytes = new Uint8Array(dataStart + end).fill(0x20, LENGTH_BYTES, dataStart);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true);
+  bytes.set(header, LENGTH_BYTES);
+  return { bytes, tensors: viewsOf(bytes, dataStart, entries) };
+}
+
+/**
+ * Writes tensors and metadata as one safetensors file; equal input gives equal bytes, in whatever order it comes.
  *
  * @throws INTERNAL where a shape and its data disagree.
  */
@@ -51,35 +99,19 @@ export function encodeSafetensors(
   tensors: ReadonlyMap<string, TensorData>,
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const ordered = [...tensors].sort(
-    ([nameA, a], [nameB, b]) => elementSize(b.dtype) - elementSize(a.dtype) || compareText(nameA, nameB),
-  );
-  const parts: string[] = [];
-  const metadataEntries = Object.entries(metadata).sort(([a], [b]) => compareText(a, b));
-  if (metadataEntries.length > 0) parts.push(`"${METADATA}":${jsonObject(metadataEntries)}`);
-  let end = 0;
-  for (const [name, { dtype, shape, data }] of ordered) {
-    const elements = shape.reduce((product, dimension) => product * dimension, 1);
-    if (name === METADATA || elements !== data.length) {
-      const wanted = `${elements} elements for the shape [${shape.join(', ')}]`;
-      throw new DiffusionError(
-        'INTERNAL',
-        `tensor ${describeValue(name)}: wanted ${wanted}; got ${data.length}`,
-      );
-    }
-    const start = end;
-    end += data.byteLength;
-    parts.push(`${JSON.stringify(name)}:${JSON.stringify({ dtype, shape, data_offsets: [start, end] })}`);
+  for (const [name, { shape, data }] of tensors) {
+    const elements = elementCount(shape);
+    if (elements === data.length) continue;
+    const wanted = `${elements} elements for the shape [${shape.join(', ')}]`;
+    throw new DiffusionError(
+      'INTERNAL',
+      `tensor ${describeValue(name)}: wanted ${wanted}; got ${data.length}`,
+    );
   }
-  const header = Buffer.from(`{${parts.join(',')}}`, 'utf8');
-  const dataStart = LENGTH_BYTES + Math.ceil(header.length / 8) * 8;
-  const bytes = new Uint8Array(dataStart + end).fill(0x20, LENGTH_BYTES, dataStart);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - LENGTH_BYTES), true);
-  bytes.set(header, LENGTH_BYTES);
-  let position = dataStart;
-  for (const [, { data }] of ordered) {
-    bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), position);
-    position += data.byteLength;
+  const { bytes, tensors: allocated } = allocateSafetensors(tensors, metadata);
+  for (const [name, { data }] of allocated) {
+    const given = tensors.get(name)?.data ?? data;
+    bytesOfArray(data).set(bytesOfArray(given));
   }
   return bytes;
 }
@@ -94,12 +126,43 @@ export function decodeSafetensors(
   bytes: Uint8Array,
   limits: SafetensorsLimits = defaultSafetensorsLimits,
 ): DecodedSafetensors {
-  const headerLength = readHeaderLength(bytes, limits);
+  const headerLength = readHeaderLength(bytes, bytes.length, limits);
   const dataStart = LENGTH_BYTES + headerLength;
-  const header = parseHeader(bytes.subarray(LENGTH_BYTES, dataStart));
+  const header = bytes.subarray(LENGTH_BYTES, dataStart);
+  const { entries, metadata } = readHeader(header, bytes.length - dataStart, limits);
+  return { tensors: viewsOf(bytes, dataStart, entries), metadata };
+}
+
+/**
+ * As `decodeSafetensors`, for a file whose tensors are to be read one by one.
+ *
+ * @throws DATA_LOSS (reason SAFETENSORS_INVALID).
+ */
+export async function openSafetensors(source: ByteSource): Promise<Map<string, StoredTensor>> {
+  const limits = defaultSafetensorsLimits;
+  const start = new Uint8Array(Math.min(LENGTH_BYTES, source.size));
+  await source.read(start, 0);
+  const header = new Uint8Array(readHeaderLength(start, source.size, limits));
+  await source.read(header, LENGTH_BYTES);
+  const dataStart = LENGTH_BYTES + header.length;
+  const { entries } = readHeader(header, source.size - dataStart, limits);
+  return new Map(
+    entries.map(({ name, dtype, shape, start }) => [
+      name,
+      { dtype, shape, strides: rowMajorStrides(shape), position: dataStart + start },
+    ]),
+  );
+}
+
+/** The header's entries in the order of their data, which they cover without a hole. */
+function readHeader(
+  bytes: Uint8Array,
+  dataLength: number,
+  limits: SafetensorsLimits,
+): { readonly entries: readonly Entry[]; readonly metadata: Map<string, string> } {
   const metadata = new Map<string, string>();
   const entries: Entry[] = [];
-  const fields = Object.entries(header);
+  const fields = Object.entries(parseHeader(bytes));
   if (fields.length > limits.maxTensors + 1)
     throw fault('header', `at most ${limits.maxTensors} tensors`, fields.length);
   for (const [name, value] of fields) {
@@ -107,18 +170,28 @@ export function decodeSafetensors(
     else entries.push(readEntry(name, value, limits));
   }
   entries.sort((a, b) => a.start - b.start || a.end - b.end);
-  checkContiguous(entries, bytes.length - dataStart);
-  const tensors = new Map<string, TensorData>();
-  for (const { name, dtype, shape, start, end } of entries) {
-    tensors.set(name, tensorOverBytes(dtype, shape, bytes.subarray(dataStart + start, dataStart + end)));
-  }
-  return { tensors, metadata };
+  checkContiguous(entries, dataLength);
+  return { entries, metadata };
 }
 
-function readHeaderLength(bytes: Uint8Array, { maxHeaderBytes }: SafetensorsLimits): number {
+function viewsOf(bytes: Uint8Array, dataStart: number, entries: readonly Entry[]): Map<string, TensorData> {
+  return new Map(
+    entries.map(({ name, dtype, shape, start, end }) => [
+      name,
+      tensorOverBytes(dtype, shape, bytes.subarray(dataStart + start, dataStart + end)),
+    ]),
+  );
+}
+
+/** @param bytes At least the first eight of a file of `fileLength`, where it has so many. */
+function readHeaderLength(
+  bytes: Uint8Array,
+  fileLength: number,
+  { maxHeaderBytes }: SafetensorsLimits,
+): number {
   if (bytes.length < LENGTH_BYTES) throw fault('file', `at least ${LENGTH_BYTES} bytes`, bytes.length);
   const length = new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true);
-  const most = Math.min(maxHeaderBytes, bytes.length - LENGTH_BYTES);
+  const most = Math.min(maxHeaderBytes, fileLength - LENGTH_BYTES);
   if (length < 2n || length > BigInt(most)) throw fault('header', `a length from 2 to ${most} bytes`, length);
   return Number(length);
 }

@@ -38,6 +38,16 @@ export function elementSize(dtype: StoredDtype): number {
   return bytesPerElement[dtype];
 }
 
+/** How many elements a shape has. */
+export function elementCount(shape: readonly number[]): number {
+  return shape.reduce((product, dimension) => product * dimension, 1);
+}
+
+/** The memory of a typed array as bytes. */
+export function bytesOfArray({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
 /** A tensor over the bytes as they lie; copies them only where their alignment does not fit the type. */
 export function tensorOverBytes(dtype: StoredDtype, shape: readonly number[], bytes: Uint8Array): TensorData {
   const size = elementSize(dtype);

@@ -18,10 +18,10 @@ export function checkpointToWire(
     jobId: manifest.job,
     attempt: manifest.attempt,
     recipe: recipeToWire(manifest.recipe, manifest.schedule.betasSha256),
-    datasetSha256: manifest.datasetManifestSha256,
+    datasetSha256: manifest.datasetManifestSha256 ?? '',
     emaRates: [...manifest.emaRates],
     samplesSeen: BigInt(manifest.counters.samplesSeen),
-    engine: {
+    engine: engine && {
       name: engine.name,
       version: engine.version,
       tensorflow: engine.build,

@@ -167,6 +167,7 @@ type PartialSource = NonNullable<PartialRecipe['dataset']>['source'];
 function sourceToWire(source: PartialSource): Dataset['source'] {
   switch (source?.kind) {
     case undefined:
+    case 'unknown':
       return undefined;
     case 'twemoji':
       return { $case: 'twemoji', value: {} };

@@ -30,3 +30,4 @@ export {
 } from './native-operations.js';
 export type { AttentionOptions, GroupNormOptions } from './native-operations.js';
 export { statelessNormal, statelessUniform } from './random.js';
+export { savedModel } from './saved-model.js';

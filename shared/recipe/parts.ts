@@ -1,5 +1,6 @@
 /** What each room needs of a recipe. */
 
+import { invalidArgument, violation } from '../foundation/index.js';
 import type { DatasetConfig } from '../dataset/index.js';
 import type { UNetConfig } from '../model/index.js';
 import type { Objective } from '../loss/index.js';
@@ -18,7 +19,10 @@ export function unetConfig({ architecture, dataset, objective }: TrainingRecipe)
   };
 }
 
+/** @throws INVALID_ARGUMENT for the recipe of an imported model, whose images nobody knows. */
 export function datasetConfig({ dataset: { source, imageSize, channels } }: TrainingRecipe): DatasetConfig {
+  if (source.kind === 'unknown')
+    throw invalidArgument([violation('dataset.source', 'a source of images', source)], 'RECIPE_INVALID');
   return { source, imageSize, channels };
 }
 

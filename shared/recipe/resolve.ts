@@ -114,7 +114,9 @@ function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
       ),
     );
   }
-  if (architecture.numClasses > 0 && !(dataset.source.kind === 'folder' && dataset.source.classFolders)) {
+  const { source } = dataset;
+  const mayHaveClasses = source.kind === 'unknown' || (source.kind === 'folder' && source.classFolders);
+  if (architecture.numClasses > 0 && !mayHaveClasses) {
     found.push(
       violation('architecture.numClasses', '0 without dataset.source.classFolders', architecture.numClasses),
     );

@@ -40,6 +40,8 @@ const source = z.discriminatedUnion(
   'kind',
   [
     section({ kind: z.literal('twemoji') }),
+    // Of a model that was imported: nobody says what it was trained on, and no job can take it.
+    section({ kind: z.literal('unknown') }),
     section({
       kind: z.literal('folder'),
       // Control characters have no place in a path that ends up in logs.

@@ -127,6 +127,7 @@ export async function openRun(
 /** What makes a resumed run differ from an uninterrupted one in its last bits; undefined where nothing does. */
 export function inexactness(resumed: Resumed, build: EngineBuild): string | undefined {
   const { engine } = resumed.manifest;
+  if (engine === undefined) return 'not exact: the engine that went before is not known';
   const now = manifestEngine(build);
   const differing = (['name', 'version', 'build', 'platform', 'threads'] as const).filter(
     (key) => engine[key] !== now[key],
@@ -142,7 +143,7 @@ export function manifestEngine({
   tensorflow,
   platform,
   threads,
-}: EngineBuild): Manifest<unknown>['engine'] {
+}: EngineBuild): NonNullable<Manifest<unknown>['engine']> {
   return { name, version, build: `tensorflow ${tensorflow}`, platform, threads };
 }
 
@@ -177,10 +178,17 @@ async function loadCheckpoint(
   dataset: Dataset,
 ): Promise<Loaded> {
   const manifest = decodeManifest(checkpoint.manifest, parseRecipe);
+  if (manifest.imported !== undefined) {
+    throw new DiffusionError(
+      'FAILED_PRECONDITION',
+      'an imported checkpoint has no training to go on with; start a new job from it with warmStart',
+      { reason: 'CHECKPOINT_IMPORTED' },
+    );
+  }
   if (manifest.datasetManifestSha256 !== dataset.manifest.sha256) {
     throw new DiffusionError(
       'FAILED_PRECONDITION',
-      `wanted the data set with sha256 ${manifest.datasetManifestSha256}, as before; got ${dataset.manifest.sha256}`,
+      `wanted the data set with sha256 ${manifest.datasetManifestSha256 ?? 'unknown'}, as before; got ${dataset.manifest.sha256}`,
       { reason: 'DATASET_CHANGED' },
     );
   }

@@ -1,0 +1,154 @@
+/** `import`: a checkpoint from elsewhere into the store, so that samplers serve it. */
+
+import { basename } from 'node:path';
+
+import { openTensorFile, type TensorFile } from '../../../shared/checkpoint/index.js';
+import {
+  PRESET_NAMES,
+  resolveRecipe,
+  type PartialRecipe,
+  type TrainingRecipe,
+} from '../../../shared/recipe/index.js';
+import { command } from '../command.js';
+import { commitImport } from '../convert/commit-import.js';
+import { withFile } from '../convert/file-source.js';
+import { storeOption, withStore } from '../convert/open-store.js';
+import { formatBytes } from '../format.js';
+import { integer, oneOf, option, real, text, type Values } from '../options.js';
+import { UsageError } from '../parse-arguments.js';
+import { partialRecipe, recipeOptions } from '../recipe-options.js';
+
+const MAX_STEP = 1_000_000_000;
+
+const options = {
+  preset: option(oneOf(PRESET_NAMES), 'the network and process that the file is of'),
+  recipe: option(text('FILE.json'), 'a recipe file, where no preset says it'),
+  name: option(text('MODEL'), "the model's name; the recipe's or the file's own where it is left out"),
+  variant: recipeOptions.variant,
+  gamma: recipeOptions.gamma,
+  emaRate: option(
+    real(0.000001, 0.999999),
+    "which average the weights are; the file's name says it otherwise",
+  ),
+  step: option(integer(0, MAX_STEP), "updates behind the weights; the file's name says it otherwise"),
+  store: storeOption,
+};
+
+type ImportValues = Values<typeof options>;
+
+export const importCheckpoint = command({
+  name: 'import',
+  summary: 'takes weights of PyTorch (.pt, .safetensors) into the store as a model',
+  positionals: [{ name: 'FILE', help: 'a state_dict of the reference or of guided-diffusion' }],
+  options,
+  examples: [
+    {
+      arguments: 'ema_0.9999_460000.pt --preset cifar10-32',
+      does: "the reference's, an average of step 460,000",
+    },
+    {
+      arguments: 'model.safetensors --recipe recipe.json --name mine --step 20000',
+      does: 'any other network',
+    },
+  ],
+  notes: [
+    'Nothing in the file is run. Other precisions become float32. The same import twice is done once; another step of the\nsame recipe becomes another version; samplers find it at once.',
+    'An imported model can be sampled and measured, and a new job can start from it; it has no training to go on with.',
+  ],
+  run: async ({ options: values, positionals: [path = ''] }, context) => {
+    const { terminal, settings, clock, signal } = context;
+    if (values.preset === undefined && values.recipe === undefined)
+      throw new UsageError(
+        'wanted --preset or --recipe, which say what network it is',
+        'ip-diffusion import',
+      );
+    const said = saidByName(path);
+    const { emaRate = said.emaRate, step = said.step ?? 0 } = values;
+    const recipe = await recipeOf(values, emaRate, said.model);
+    return withStore(values.store, settings, (store) =>
+      withFile(path, async (source) => {
+        const file = await openTensorFile(source);
+        const progress = terminal.progress();
+        const sha256 = await source.sha256(signal);
+        const { job, committed } = await commitImport(
+          file,
+          { recipe, step, emaRate, source: { file: basename(path).slice(0, 256), sha256 } },
+          {
+            ...{ store, clock, signal },
+            onProgress: (done, of) => {
+              progress.update({ label: 'reading', share: done / of, facts: [`${done} of ${of} tensors`] });
+            },
+          },
+        ).finally(() => {
+          progress.end();
+        });
+        const notes = notesOf(file, { step: values.step ?? said.step, emaRate });
+        const { name: model } = recipe;
+        terminal.emit({
+          model,
+          step,
+          emaRates: emaRate === undefined ? [] : [emaRate],
+          job,
+          committed,
+          sha256,
+          notes,
+        });
+        for (const note of notes) terminal.print(note);
+        terminal.print(
+          committed
+            ? `${model}, step ${step}: ${file.tensors.size} tensors from ${formatBytes(source.size)} are in ${store.description}`
+            : `${model}, step ${step}, was imported from this file before; nothing to do`,
+        );
+        return 0;
+      }),
+    );
+  },
+});
+
+interface Said {
+  readonly step: number | undefined;
+  readonly emaRate: number | undefined;
+  readonly model: string;
+}
+
+/** What the reference's names say: model460000.pt, ema_0.9999_460000.pt. */
+function saidByName(path: string): Said {
+  const stem = basename(path).replace(/\.[a-z]+$/i, '');
+  const [, rate] = /(?:^|_)ema_(0\.\d+)(?:_|$)/.exec(stem) ?? [];
+  const [, step] = /(?:model|ema_0\.\d+_)(\d{1,9})$/.exec(stem) ?? [];
+  const model = stem
+    .toLowerCase()
+    .replace(/[^a-z0-9._-]+/g, '-')
+    .replace(/^[^a-z0-9]+/, '');
+  return {
+    step: step === undefined ? undefined : Number(step),
+    emaRate: rate === undefined ? undefined : Number(rate),
+    model: model === '' ? 'imported' : model.slice(0, 63),
+  };
+}
+
+async function recipeOf(
+  { preset, recipe, name, variant, gamma }: ImportValues,
+  emaRate: number | undefined,
+  model: string,
+): Promise<TrainingRecipe> {
+  const given = await partialRecipe({ preset, recipe, name, variant, gamma });
+  const { dataset, ema } = given;
+  const known: PartialRecipe = {
+    ...given,
+    dataset: { ...dataset, source: dataset?.source ?? { kind: 'unknown' } },
+    ema: { ...ema, ...(emaRate !== undefined && { rates: [emaRate] }) },
+  };
+  return resolveRecipe(known, model);
+}
+
+function notesOf(file: TensorFile, { step, emaRate }: Pick<Said, 'step' | 'emaRate'>): string[] {
+  const dtypes = new Set(Array.from(file.tensors.values(), ({ dtype }) => dtype));
+  const converted = [...dtypes].filter((dtype) => dtype !== 'F32');
+  return [
+    ...file.unwrapped.map((what) => `taken off: ${what}`),
+    ...(converted.length === 0 ? [] : [`converted to F32: ${converted.join(', ')}`]),
+    ...(step === undefined ? ["step 0, as the file's name says none; --step gives another"] : []),
+    ...(emaRate === undefined ? ['bare weights, no average of them; --ema-rate says that they are one'] : []),
+  ];
+}

@@ -1,0 +1,28 @@
+/** The store that the services use, for commands that work on it themselves. */
+
+import { storeFromSettings, storeSettings, type ObjectStore } from '../../../shared/store/index.js';
+import { DEFAULT_STORE_FOLDER, SERVICE_VARIABLES, type CliSettings } from '../config.js';
+import { option, text } from '../options.js';
+
+const { store: STORE } = SERVICE_VARIABLES;
+
+export const storeOption = option(
+  text('FOLDER|s3://BUCKET/PREFIX'),
+  `the store that the services use; ${DEFAULT_STORE_FOLDER} where it is left out`,
+  { environment: STORE },
+);
+
+/** Opens the store, lends it, and closes it. */
+export async function withStore<T>(
+  named: string | undefined,
+  { environment }: CliSettings,
+  use: (store: ObjectStore) => Promise<T>,
+): Promise<T> {
+  const settings = storeSettings({ ...environment, [STORE]: named }, DEFAULT_STORE_FOLDER);
+  const store = await storeFromSettings(settings);
+  try {
+    return await use(store);
+  } finally {
+    await store.close();
+  }
+}
