@@ -1,6 +1,6 @@
 /** A good request and a checkpoint -> everything that a generation does, settled. */
 
-import { averageObject, type ManifestObject } from '../../shared/checkpoint/index.js';
+import { averageOf, averageRates, type ManifestObject } from '../../shared/checkpoint/index.js';
 import {
   DiffusionError,
   invalidArgument,
@@ -60,19 +60,20 @@ export async function resolveGeneration(
   const { manifest } = checkpoint;
   const { recipe } = manifest;
   const { seed, firstIndex, format, precision, resumed, telling } = request;
-  const emaRate = request.emaRate ?? Math.max(0, ...manifest.emaRates);
+  const emaRates = averageRates(manifest);
+  const emaRate = request.emaRate ?? Math.max(...emaRates);
   const [plan, planViolations] = planOrViolations(request, recipe);
   const { imageSize, channels } = recipe.dataset;
   const shape = { width: imageSize, height: imageSize, channels };
   const violations = [
-    ...emaRateViolations(emaRate, manifest.emaRates),
+    ...emaRateViolations(emaRate, emaRates),
     ...planViolations,
     ...classViolations(request.classes, recipe.architecture.numClasses),
     ...guidanceViolations(request, recipe),
     ...(plan === undefined ? [] : stepViolations(request, plan, shape)),
   ];
   if (plan === undefined || violations.length > 0) throw invalidArgument(violations);
-  const weights = weightsOf(checkpoint, emaRate);
+  const weights = averageOf(manifest, emaRate);
   refuseStale(resumed, weights);
   const fresh = await imageTasks(request, shape);
   const { respacing, ...settings } = request.settings;
@@ -130,8 +131,7 @@ function planOrViolations({ settings }: GenerateRequest, recipe: TrainingRecipe)
 }
 
 function emaRateViolations(rate: number, rates: readonly number[]): FieldViolation[] {
-  const known = [0, ...rates];
-  return known.includes(rate) ? [] : [violation('emaRate', `one of ${known.join(', ')}`, rate)];
+  return rates.includes(rate) ? [] : [violation('emaRate', `one of ${rates.join(', ')}`, rate)];
 }
 
 function classViolations(classes: readonly number[], numClasses: number): FieldViolation[] {
@@ -212,13 +212,4 @@ function pinned({ wire }: GenerateRequest, { commit }: Checkpoint, emaRate: numb
 
 function sumOf(values: readonly number[], term: (value: number) => number): number {
   return values.reduce((sum, value) => sum + term(value), 0);
-}
-
-function weightsOf({ manifest }: Checkpoint, emaRate: number): ManifestObject {
-  const name = averageObject(emaRate);
-  const object = manifest.objects.find((candidate) => candidate.name === name);
-  if (object !== undefined) return object;
-  throw new DiffusionError('DATA_LOSS', `manifest: wanted an object ${name}; got none`, {
-    reason: 'MANIFEST_INVALID',
-  });
 }

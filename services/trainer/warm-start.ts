@@ -1,10 +1,9 @@
 /** Weights from another model's checkpoint: settled when a job is created, read when its run begins. */
 
 import {
-  averageObject,
+  averageOf,
+  averageRates,
   decodeManifest,
-  type Manifest,
-  type ManifestObject,
 } from '../../shared/checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import { networkDifferences, parseRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
@@ -93,21 +92,17 @@ async function readSource(
   askedRate: number | undefined,
 ): Promise<Source> {
   const manifest = decodeManifest(commit.manifest, parseRecipe);
-  const rates = [0, ...manifest.emaRates].filter((rate) => objectOf(manifest, rate) !== undefined);
+  const rates = averageRates(manifest);
   const emaRate = askedRate ?? Math.max(...rates);
-  const object = objectOf(manifest, emaRate);
   const violations = networkDifferences(recipe, manifest.recipe);
-  if (object === undefined)
+  if (!rates.includes(emaRate))
     violations.push(violation('warmStart.emaRate', `one of ${rates.join(', ')}`, emaRate));
-  if (object === undefined || violations.length > 0) {
+  if (violations.length > 0) {
     const inRequest = violations.map(({ field, description }) => ({ field: `recipe.${field}`, description }));
     throw invalidArgument(inRequest, 'RECIPE_INVALID');
   }
-  return { version: commit.step, emaRate, bytes: await readObject(store, commit, object) };
-}
-
-function objectOf({ objects }: Manifest<TrainingRecipe>, rate: number): ManifestObject | undefined {
-  return objects.find(({ name }) => name === averageObject(rate));
+  const bytes = await readObject(store, commit, averageOf(manifest, emaRate));
+  return { version: commit.step, emaRate, bytes };
 }
 
 function notFound(field: string, wanted: string, got: unknown): DiffusionError {

@@ -8,8 +8,8 @@ export { checkFinite, checkTensors } from './check-tensors.js';
 export { canonicalJson } from './canonical-json.js';
 export { decodeManifest, encodeManifest, manifestFormatVersion } from './manifest.js';
 export type { Manifest, ManifestObject } from './manifest.js';
+export { averageOf, averageRates } from './averages.js';
 export {
-  averageObject,
   emaObject,
   importJobPrefix,
   optimizerObject,

@@ -1,12 +1,12 @@
 /** One committed set of weights out of the store, verified, with the contract that it belongs to. */
 
 import {
+  averageOf,
+  averageRates,
   checkFinite,
   checkTensors,
   decodeManifest,
   decodeSafetensors,
-  emaObject,
-  weightsObject,
   type Manifest,
 } from '../../../shared/checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../../shared/foundation/index.js';
@@ -62,16 +62,11 @@ async function readCheckpoint(
   signal: AbortSignal,
 ): Promise<Weights> {
   const manifest = decodeManifest(checkpoint.manifest, parseRecipe);
-  const rates = [0, ...manifest.emaRates];
+  const rates = averageRates(manifest);
   const emaRate = wantedRate ?? Math.max(...rates);
   if (!rates.includes(emaRate))
     throw invalidArgument([violation('--ema-rate', `one of ${rates.join(', ')}`, emaRate)]);
-  const name = emaRate === 0 ? weightsObject : emaObject(emaRate);
-  const object = manifest.objects.find((candidate) => candidate.name === name);
-  if (object === undefined) {
-    const text = `manifest: wanted an object ${name}; got none`;
-    throw new DiffusionError('DATA_LOSS', text, { reason: 'MANIFEST_INVALID' });
-  }
+  const object = averageOf(manifest, emaRate);
   const { tensors } = decodeSafetensors(await readObject(store, checkpoint, object, { signal }));
   const specs = parameterSpecs(unetConfig(manifest.recipe));
   checkTensors(tensors, new Map(specs.map(({ name: parameter, shape }) => [parameter, shape])));
