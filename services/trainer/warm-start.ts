@@ -1,10 +1,6 @@
 /** Weights from another model's checkpoint: settled when a job is created, read when its run begins. */
 
-import {
-  averageOf,
-  averageRates,
-  decodeManifest,
-} from '../../shared/checkpoint/index.js';
+import { averageOf, averageRates, decodeManifest } from '../../shared/checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import { networkDifferences, parseRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {

@@ -9,10 +9,4 @@ export { canonicalJson } from './canonical-json.js';
 export { decodeManifest, encodeManifest, manifestFormatVersion } from './manifest.js';
 export type { Manifest, ManifestObject } from './manifest.js';
 export { averageOf, averageRates } from './averages.js';
-export {
-  emaObject,
-  importJobPrefix,
-  optimizerObject,
-  stateObject,
-  weightsObject,
-} from './object-names.js';
+export { emaObject, importJobPrefix, optimizerObject, stateObject, weightsObject } from './object-names.js';

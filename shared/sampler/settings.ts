@@ -3,7 +3,16 @@ import { invalidArgument, violation } from '../foundation/index.js';
 import type { FieldViolation } from '../foundation/index.js';
 import type { TimestepSpacing } from './respacing.js';
 
-export const SAMPLERS = ['ancestral', 'ddim', 'dpmpp_2m', 'dpmpp_2m_sde', 'euler', 'heun', 'unipc', 'ddim_encode'] as const;
+export const SAMPLERS = [
+  'ancestral',
+  'ddim',
+  'dpmpp_2m',
+  'dpmpp_2m_sde',
+  'euler',
+  'heun',
+  'unipc',
+  'ddim_encode',
+] as const;
 export type SamplerName = (typeof SAMPLERS)[number];
 
 export interface SamplerSettings {
