@@ -26,6 +26,6 @@ for (const name of goldenNames('ddim_reverse_')) {
         start: { kind: 'image', xStart: rowOf(xStarts, images, image), skippedSteps: 0 },
       }),
     );
-    assertSteps(t, engine, plan, states, 'encoded', golden.images('encoded'));
+    assertSteps(t, plan, states, 'encoded', golden.images('encoded'));
   });
 }

@@ -32,7 +32,7 @@ for (const name of goldenNames('sample_')) {
       }),
     );
     for (const kind of ['samples', 'pred_xstart']) {
-      assertSteps(t, engine, plan, states, kind, golden.images(kind));
+      assertSteps(t, plan, states, kind, golden.images(kind));
     }
   });
 }

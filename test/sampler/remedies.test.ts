@@ -2,9 +2,8 @@
 import test from 'ava';
 import { inspect } from 'node:util';
 import { at, DiffusionError } from '../../shared/foundation/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
 import { drain, SAMPLERS, samplerPlan, solver, UNCONDITIONAL } from '../../shared/sampler/index.js';
-import type { DiffusionContract, NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
+import type { NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
 
 const LENGTH = 64;
@@ -203,7 +202,9 @@ test('the time-shift sampler takes x_t for the timestep of its variance, within 
     asked.push({ xT, ...row });
     return Promise.resolve(xT.map((value) => 1.1 * value));
   };
-  const steps = await collect(solver({ plan, predict: eager, noise }));
+  // And x_T, which belongs to T - 1 all the same.
+  const small = (position: number) => noise(position).map((value) => 0.8 * value);
+  const steps = await collect(solver({ plan, predict: eager, noise: small }));
   let shifted = 0;
   for (const [step, { xT, t: told }] of asked.entries()) {
     const own = at(plan.timestepMap, plan.steps - 1 - step);
@@ -280,28 +281,3 @@ test('epsilon scaling is held to its range at every visited timestep', (t) => {
     message: /^epsilonScaling.k: wanted a number with k i \+ b from 0.1 to 10 for i from 0 to 11; got -0.09$/,
   });
 });
-
-for (const sampler of SAMPLERS) {
-  test(`${sampler}: a network of x_0 or x_(t-1) draws what one of epsilon does, respaced and with remedies`, async (t) => {
-    const betas = makeBetas({ name: 'cosine', timesteps: 100 });
-    const settings: SamplerSettings = {
-      sampler,
-      steps: 9,
-      clipDenoised: false,
-      spacing: 'leading',
-      epsilonScaling: { k: 0, b: 1.02 },
-      guidanceScale: 1.3,
-    };
-    const image = (meanType: DiffusionContract['meanType']) => {
-      const given = { ...toyContract(), betas, meanType };
-      const plan = samplerPlan(settings, given);
-      return drain(solver({ plan, predict: toyPredict(given), noise, y: 0 }));
-    };
-    const wanted = await image('epsilon');
-    for (const meanType of ['x_start', 'previous_x'] as const) {
-      (await image(meanType)).forEach((value, e) => {
-        t.true(Math.abs(value - at(wanted, e)) < 1e-3, `${meanType}: ${value} for ${at(wanted, e)}`);
-      });
-    }
-  });
-}

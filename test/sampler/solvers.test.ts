@@ -1,10 +1,10 @@
 /** What holds for every solver. */
 import test from 'ava';
 import fc from 'fast-check';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { at, DiffusionError } from '../../shared/foundation/index.js';
 import { makeBetas } from '../../shared/noise/index.js';
 import { drain, imageNoise, SAMPLERS, samplerPlan, solver, SPACINGS } from '../../shared/sampler/index.js';
-import type { NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
+import type { DiffusionContract, NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
 
 const contract = toyContract();
@@ -86,6 +86,42 @@ for (const settings of SOLVERS) {
       );
     });
   }
+
+  test(`${name}: from the end of the cosine schedule, x stays as large as noise is`, async (t) => {
+    const given = { ...contract, betas: makeBetas({ name: 'cosine', timesteps: 1000 }) };
+    const plan = samplerPlan({ ...settings, steps: 10, spacing: 'trailing' }, given);
+    // A network that isn't the best: its predictions of x_0 move from step to step.
+    const rough = ({ xT }: NetworkRow) => Promise.resolve(xT.map((value) => 0.8 * Math.tanh(value)));
+    for (const { index, sample } of await collect(solver({ plan, predict: rough, noise }))) {
+      t.true(
+        sample.every((value) => Math.abs(value) < 5),
+        `step ${index}: ${sample.join()}`,
+      );
+    }
+  });
+
+  test(`${name}: a network of x_0 or x_(t-1) draws what one of epsilon does, respaced and with remedies`, async (t) => {
+    const betas = makeBetas({ name: 'cosine', timesteps: 100 });
+    const remedied: SamplerSettings = {
+      ...settings,
+      steps: 9,
+      clipDenoised: false,
+      spacing: 'leading',
+      epsilonScaling: { k: 0, b: 1.02 },
+      guidanceScale: 1.3,
+    };
+    const image = (meanType: DiffusionContract['meanType']) => {
+      const given = { ...toyContract(), betas, meanType };
+      const plan = samplerPlan(remedied, given);
+      return drain(solver({ plan, predict: toyPredict(given), noise, y: 0 }));
+    };
+    const wanted = await image('epsilon');
+    for (const meanType of ['x_start', 'previous_x'] as const) {
+      (await image(meanType)).forEach((value, e) => {
+        t.true(Math.abs(value - at(wanted, e)) < 1e-3, `${meanType}: ${value} for ${at(wanted, e)}`);
+      });
+    }
+  });
 
   test(`${name}: clipping keeps every predicted x_0 within [-1, 1], and can be switched off`, async (t) => {
     const wild = ({ xT }: NetworkRow) => Promise.resolve(xT.map((_, e) => (e % 2 === 0 ? 40 : -40)));
