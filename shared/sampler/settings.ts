@@ -3,7 +3,8 @@ import { invalidArgument, violation } from '../foundation/index.js';
 import type { FieldViolation } from '../foundation/index.js';
 import type { TimestepSpacing } from './respacing.js';
 
-export const SAMPLERS = [
+/** From noise to an image. */
+export const DRAWING_SAMPLERS = [
   'ancestral',
   'ddim',
   'dpmpp_2m',
@@ -11,8 +12,9 @@ export const SAMPLERS = [
   'euler',
   'heun',
   'unipc',
-  'ddim_encode',
 ] as const;
+/** With DDIM backwards, from an image to its noise. */
+export const SAMPLERS = [...DRAWING_SAMPLERS, 'ddim_encode'] as const;
 export type SamplerName = (typeof SAMPLERS)[number];
 
 export interface SamplerSettings {

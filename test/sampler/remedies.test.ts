@@ -2,7 +2,7 @@
 import test from 'ava';
 import { inspect } from 'node:util';
 import { at, DiffusionError } from '../../shared/foundation/index.js';
-import { drain, SAMPLERS, samplerPlan, solver, UNCONDITIONAL } from '../../shared/sampler/index.js';
+import { drain, DRAWING_SAMPLERS, samplerPlan, solver, UNCONDITIONAL } from '../../shared/sampler/index.js';
 import type { NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
 
@@ -22,7 +22,7 @@ const OFF: Omit<SamplerSettings, 'sampler'> = {
 
 const MEAN_TYPES = ['epsilon', 'x_start', 'previous_x'] as const;
 
-for (const sampler of SAMPLERS) {
+for (const sampler of DRAWING_SAMPLERS) {
   for (const meanType of MEAN_TYPES) {
     const given = { ...contract, meanType };
     test(`${sampler}, ${meanType}: every remedy that is off leaves no trace`, async (t) => {
