@@ -1,7 +1,8 @@
 import test from 'ava';
 
-import { resolveRecipe, unetConfig } from '../../shared/recipe/index.js';
-import { checkMemory, leastMemoryBytes } from '../../services/trainer/estimate.js';
+import type { DatasetManifest } from '../../shared/dataset/index.js';
+import { resolveRecipe, unetConfig, type PartialRecipe } from '../../shared/recipe/index.js';
+import { checkMemory, estimate, leastMemoryBytes } from '../../services/trainer/estimate.js';
 import { networkCost } from '../../services/trainer/network-cost.js';
 import { rateMeter } from '../../services/trainer/engine-process/rate-meter.js';
 
@@ -50,6 +51,32 @@ test('memory is refused below what the parameters need, and only there', (t) => 
     },
     { message: /7994182 parameters/ },
   );
+});
+
+test('a gradient penalty is known to take time and memory', (t) => {
+  const sizes = { minWidth: 32, minHeight: 32, maxWidth: 32, maxHeight: 32 };
+  const dataset = {
+    count: 100,
+    sizes,
+    skipped: [],
+    classNames: [],
+    sha256: '',
+  } as unknown as DatasetManifest;
+  const of = (gradientPenalty: PartialRecipe['gradientPenalty']) =>
+    estimate(
+      resolveRecipe(
+        { ...measured, variant: undefined, gradientPenalty, training: { sampleEverySteps: 0 } },
+        'm',
+      ),
+      dataset,
+    );
+  const none = of({ lambda: 0 });
+  const penalised = [of({ lambda: 1 }), of({ lambda: 1, estimator: 'finite_difference' })];
+  for (const { duration, memoryBytes, checkpointBytes } of penalised) {
+    t.true((duration?.seconds ?? 0n) > (none.duration?.seconds ?? 0n));
+    t.true(memoryBytes > none.memoryBytes);
+    t.is(checkpointBytes, none.checkpointBytes);
+  }
 });
 
 test('a rate is known from the second update on and follows the latest ones', (t) => {
