@@ -38,6 +38,7 @@ const COMMANDS = {
   test: { setup: ['--skip-build', '--test-tools'], run: (args) => [[...ava, ...args]] },
   'test:golden': { setup: ['--skip-build'], run: (args) => [[...ava, 'test/golden/**/*.test.ts', ...args]] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
+  interop: { setup: ['--skip-build'], run: () => [[...tsx, 'test/interop/main.ts']] },
   check: {
     setup: ['--skip-build'],
     run: () => [

@@ -98,7 +98,7 @@ export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
   const { preset, variant, inputPerturbation, noiseSchedule, dataset, training, warmStart } =
     recipeFromWire(wire);
   const source =
-    dataset?.source?.kind === 'folder' ? (dataset.source.path ?? '') : (dataset?.source?.kind ?? '');
+    dataset?.source?.kind === 'folder' ? (dataset.source.path ?? '') : (dataset?.source?.kind ?? 'unknown');
   const size = String(dataset?.imageSize ?? '?');
   return [
     [

@@ -28,40 +28,46 @@ const objectSchema = z.object({
 
 const headSchema = z.object({ formatVersion: positive });
 
-const bodySchema = z.object({
-  job: text,
-  model: text,
-  step: count,
-  attempt: positive,
-  createdAt: z.iso.datetime('an ISO 8601 time in UTC'),
-  parent: count.nullable(),
-  objects: z
-    .array(objectSchema)
-    .min(1, '1 to 64 objects')
-    .max(64, '1 to 64 objects')
-    .refine(
-      (objects) => new Set(objects.map((object) => object.name)).size === objects.length,
-      'names that differ',
-    ),
-  schedule: z.object({
-    name: text,
-    timesteps: positive,
-    betasSha256: sha256,
-    betas: z.array(beta).optional(),
-  }),
-  gamma: strength,
-  counters: z.object({ step: count, samplesSeen: count, epoch: count, position: count }).catchall(count),
-  // Neither is known of a checkpoint that was imported.
-  datasetManifestSha256: sha256.optional(),
-  emaRates: z.array(rate),
-  engine: z.object({ name: text, version: text, build: text, platform: text, threads: count }).optional(),
-  /** The file that the weights came from; absent where they were trained here. */
-  imported: z.object({ file: text, sha256 }).optional(),
-  // Opaque here: the recipe room alone knows its fields.
-  recipe: z
-    .unknown()
-    .refine((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object'),
-});
+const bodySchema = z
+  .object({
+    job: text,
+    model: text,
+    step: count,
+    attempt: positive,
+    createdAt: z.iso.datetime('an ISO 8601 time in UTC'),
+    parent: count.nullable(),
+    objects: z
+      .array(objectSchema)
+      .min(1, '1 to 64 objects')
+      .max(64, '1 to 64 objects')
+      .refine(
+        (objects) => new Set(objects.map((object) => object.name)).size === objects.length,
+        'names that differ',
+      ),
+    schedule: z.object({
+      name: text,
+      timesteps: positive,
+      betasSha256: sha256,
+      betas: z.array(beta).optional(),
+    }),
+    gamma: strength,
+    counters: z.object({ step: count, samplesSeen: count, epoch: count, position: count }).catchall(count),
+    // Neither is known of a checkpoint that was imported.
+    datasetManifestSha256: sha256.optional(),
+    emaRates: z.array(rate),
+    engine: z.object({ name: text, version: text, build: text, platform: text, threads: count }).optional(),
+    /** The file that the weights came from; absent where they were trained here. */
+    imported: z.object({ file: text, sha256 }).optional(),
+    // Opaque here: the recipe room alone knows its fields.
+    recipe: z
+      .unknown()
+      .refine((value) => typeof value === 'object' && value !== null && !Array.isArray(value), 'an object'),
+  })
+  .refine(
+    ({ imported, datasetManifestSha256, engine }) =>
+      imported !== undefined || (datasetManifestSha256 !== undefined && engine !== undefined),
+    { error: 'a data set and an engine, or imported', path: ['datasetManifestSha256'] },
+  );
 
 /** One object of a checkpoint; `size` in bytes. */
 export type ManifestObject = Readonly<z.infer<typeof objectSchema>>;

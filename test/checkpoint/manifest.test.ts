@@ -45,6 +45,14 @@ test('decode(encode(x)) = x', (t) => {
   t.deepEqual(decodeManifest(bytes, asIs), manifest);
 });
 
+test('of what was imported neither data set nor engine need be known', (t) => {
+  const rest: Manifest<object> = { ...manifest, datasetManifestSha256: undefined, engine: undefined };
+  const imported = { file: 'ema_0.9999_460000.pt', sha256: hash };
+  const decoded = decodeManifest(encodeManifest({ ...rest, imported }), asIs);
+  t.like(decoded, { imported, engine: undefined, datasetManifestSha256: undefined, step: 200 });
+  t.throws(() => encodeManifest(rest), { code: 'INTERNAL', message: /datasetManifestSha256.*or imported/ });
+});
+
 test('equal manifests are equal bytes in whatever order their keys stand', (t) => {
   const reversed = Object.fromEntries(Object.entries(manifest).reverse()) as unknown as Manifest<object>;
   t.deepEqual(encodeManifest(reversed), bytes);

@@ -1,4 +1,4 @@
-/** `npx tsx test/interop/main.ts`: whether PyTorch and TensorFlow load what is exported, and compute the same. */
+/** `npm run interop`: whether PyTorch and TensorFlow load what is exported, and compute the same. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -3,6 +3,7 @@ import test from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import {
   changeRecipe,
+  datasetConfig,
   networkDifferences,
   parseRecipe,
   PRESET_NAMES,
@@ -32,6 +33,14 @@ test('an empty recipe is the demo, whole, and ADM-IP with gamma 0.1', (t) => {
   t.is(recipe.variant, 'ADM-IP');
   t.is(recipe.inputPerturbation.gamma, 0.1);
   t.deepEqual(parseRecipe(JSON.parse(JSON.stringify(recipe))), recipe);
+});
+
+test('a recipe of an imported model is whole, with classes too, but no job can read its images', (t) => {
+  const dataset = { source: { kind: 'unknown' } };
+  const recipe = resolveRecipe({ preset: 'celeba-64', dataset, architecture: { numClasses: 9 } }, 'model');
+  t.is(unetConfig(recipe).numClasses, 9);
+  t.deepEqual(parseRecipe(JSON.parse(JSON.stringify(recipe))), recipe);
+  t.throws(() => datasetConfig(recipe), { instanceOf: DiffusionError, code: 'INVALID_ARGUMENT' });
 });
 
 for (const preset of PRESET_NAMES) {

@@ -66,7 +66,10 @@ function describeModel({ name, latest, versions }: samplerWire.Model): string[] 
   const bytes = objects.reduce((sum, { sizeBytes }) => sum + Number(sizeBytes), 0);
   return table([
     ['model', name],
-    ['newest', `step ${formatCount(step)}, ${formatCount(samplesSeen)} images seen`],
+    [
+      'newest',
+      `step ${formatCount(step)}${samplesSeen > 0n ? `, ${formatCount(samplesSeen)} images seen` : ''}`,
+    ],
     ['versions', versions.map(String).join(', ')],
     ['EMA rates', emaRates.join(', ')],
     ...recipeFacts(given(recipe)),
