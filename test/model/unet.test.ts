@@ -1,7 +1,7 @@
 /** The network as a whole: how it starts, what dropout does, and that an image doesn't depend on its neighbours. */
 import test from 'ava';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import { createEagerEngine, tf } from '../../shared/engine/index.js';
+import { createCompiledEngine, createEagerEngine, tf } from '../../shared/engine/index.js';
 import {
   dropoutLayerCount,
   initialParameters,
@@ -13,6 +13,8 @@ import type { UNetConfig } from '../../shared/model/index.js';
 import { livelyParameters, livelyTensors, noiseArray, noiseTensor, smallNetwork } from './networks.js';
 
 const engine = await createEagerEngine();
+// The one that serves images.
+const compiled = await createCompiledEngine();
 
 const variants: Readonly<Record<string, UNetConfig>> = {
   'all new switches': smallNetwork,
@@ -65,7 +67,7 @@ for (const [name, config] of Object.entries(variants)) {
 
   test.serial(`an image is bit for bit the same in every batch and place (${name})`, async (t) => {
     const sizes = [1, 2, 3, 4, 8];
-    const loaded = await engine.load(predictionModule(config, sizes));
+    const loaded = await compiled.load(predictionModule(config, sizes));
     await loaded.assign(livelyParameters(config));
     const x = noiseArray('rows', 8 * rowSize);
     const times = Float32Array.from({ length: 8 }, (_, i) => i * 140 + 3);

@@ -85,6 +85,8 @@ export type Invariants = ReadonlyMap<string, Invariant>;
 /** The nodes that give the same in every run, by name. @param fixed The names of variables that no function updates. */
 export function invariants(graph: Graph, kept: ReadonlySet<string>, fixed: ReadonlySet<string>): Invariants {
   const found = new Map<string, Invariant>();
+  // Constants alone are not worth the search.
+  if (fixed.size === 0) return found;
   for (const [name, node] of graph) {
     if (kept.has(name) || node.controlInputs.length > 0) continue;
     const invariant = isRead(node) ? variableRead(graph, node, fixed) : computed(node, found);
