@@ -41,6 +41,8 @@ export const recipeOptions = {
   name: option(text('NAME'), "the model's name; made by the trainer where there is none"),
   variant: option(oneOf(VARIANTS), "one of the paper's systems"),
   gamma: option(real(0, 1), 'strength of the input perturbation'),
+  gradientPenalty: option(real(0, 1e6), "ADM-GP's lambda"),
+  weightDecay: option(real(0, 1), "ADM-WD's decoupled weight decay"),
   imageSize: option(integer(8, 512), 'width and height of the images, in pixels'),
   warmStart: option(checkpoint, "start with the weights of a model in the trainer's store"),
   steps: option(integer(1, MAX_STEPS), 'updates in all'),
@@ -74,7 +76,7 @@ export async function partialRecipe(values: Partial<RecipeValues>): Promise<Part
 /** What the flags alone say: the changes of a resumed job. */
 export function fromFlags(values: Partial<RecipeValues>): PartialRecipe {
   const { preset, name, variant, gamma, images, imageSize, steps, batchSize, seed, precision } = values;
-  const { classFolders, labelDropout, evaluateEvery, warmStart } = values;
+  const { classFolders, labelDropout, evaluateEvery, warmStart, gradientPenalty, weightDecay } = values;
   const gradientCheckpointing = values.gradientCheckpointing === true ? true : undefined;
   return overlay(
     {},
@@ -91,6 +93,8 @@ export function fromFlags(values: Partial<RecipeValues>): PartialRecipe {
       },
       architecture: { numClasses: classFolders },
       inputPerturbation: { gamma },
+      gradientPenalty: { lambda: gradientPenalty },
+      optimizer: { weightDecay },
       training: { steps, batchSize, seed: seed?.toString(), precision, gradientCheckpointing, labelDropout },
       evaluation: { everySteps: evaluateEvery },
       warmStart,

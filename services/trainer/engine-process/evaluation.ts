@@ -3,6 +3,7 @@
 import type { Dataset } from '../../../shared/dataset/index.js';
 import type { EngineArray, LoadedModule } from '../../../shared/engine/index.js';
 import { at, deriveKey, gaussian } from '../../../shared/foundation/index.js';
+import { toFloat32 } from '../../../shared/images/index.js';
 import {
   diffusionTables,
   posteriorMean,
@@ -70,10 +71,7 @@ async function rowsOf(
   const t = new Float32Array(size);
   const target = new Float32Array(rows.length * length);
   rows.forEach((index, row) => {
-    const xStart = Float32Array.from(
-      pixels.subarray(row * length, (row + 1) * length),
-      (pixel) => pixel / 127.5 - 1,
-    );
+    const xStart = toFloat32(pixels.subarray(row * length, (row + 1) * length));
     const timestep = Math.floor(((index + 0.5) * tables.timesteps) / heldOut.length);
     const epsilon = gaussian(deriveKey(0n, 'evaluation noise'), [index], length);
     const noisy = qSample(tables, xStart, timestep, epsilon);
