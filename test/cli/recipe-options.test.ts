@@ -41,6 +41,13 @@ test('flags go over the file, field by field', async (t) => {
   });
 });
 
+test('the penalty and the decay of the paper have flags', async (t) => {
+  const penalised = await recipeFromOptions({ ...NOTHING, variant: 'ADM-GP', gradientPenalty: 0.5 });
+  t.is(penalised.gradientPenalty?.lambda, 0.5);
+  const decayed = await recipeFromOptions({ ...NOTHING, variant: 'ADM-WD', weightDecay: 0.01 });
+  t.is(decayed.optimizer?.weightDecay, 0.01);
+});
+
 test('classes, their dropout, evaluation and a warm start have flags of their own', async (t) => {
   const wire = await recipeFromOptions({
     ...NOTHING,
