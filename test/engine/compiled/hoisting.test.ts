@@ -63,7 +63,10 @@ test('only what follows from fixed variables and constants is taken out, as far 
 
 test('what makes much of a small variable stays in the function', (t) => {
   const { graph, derivations } = hoistedFrom((builder, { w }) =>
-    builder.one('Tile', [builder.one('Reshape', [w, builder.integers([1, 3])]), builder.integers([30_000, 1])]),
+    builder.one('Tile', [
+      builder.one('Reshape', [w, builder.integers([1, 3])]),
+      builder.integers([30_000, 1]),
+    ]),
   );
   t.deepEqual(computing(graph), ['Tile', 'Identity']);
   t.is(derivations.length, 1);
