@@ -44,14 +44,14 @@ export async function startPredictionEngine(
   clock: Clock,
 ): Promise<PredictionEngine> {
   const passes = new Map<number, Deferred<Float32Array>>();
-  const loaded = deferred();
+  const loaded = deferred<readonly number[]>();
   let lost: DiffusionError | undefined;
   let lastId = 0;
 
   function onMessage(message: FromEngine): void {
     switch (message.kind) {
       case 'loaded':
-        loaded.resolve();
+        loaded.resolve(message.batchSizes);
         return;
       case 'predicted':
         passes.get(message.id)?.resolve(message.output);
@@ -76,11 +76,22 @@ export async function startPredictionEngine(
     for (const pass of passes.values()) pass.reject(lost);
   });
 
+  async function close(): Promise<void> {
+    child.kill();
+    await child.exited;
+  }
+
+  child.send({ kind: 'load', store, source, batchSizes });
+  const sizes = await loaded.promise.catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
+
   async function predict(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
     if (lost !== undefined) throw lost;
     const id = ++lastId;
     const pass = deferred<Float32Array>();
-    const batch = packRows(rows, batchSizes);
+    const batch = packRows(rows, sizes);
     passes.set(id, pass);
     child.send({ kind: 'predict', id, ...batch });
     try {
@@ -90,18 +101,6 @@ export async function startPredictionEngine(
     }
   }
 
-  async function close(): Promise<void> {
-    child.kill();
-    await child.exited;
-  }
-
-  child.send({ kind: 'load', store, source, batchSizes });
-  try {
-    await loaded.promise;
-  } catch (error) {
-    await close();
-    throw error;
-  }
   return { predict, close };
 }
 

@@ -19,8 +19,8 @@ const parent = connectToParent<ToEngine, FromEngine>((message) => {
     case 'load':
       loading = load(message);
       loading.then(
-        () => {
-          parent.send({ kind: 'loaded' });
+        ({ batchSizes }) => {
+          parent.send({ kind: 'loaded', batchSizes });
         },
         (error: unknown) => {
           parent.send({ kind: 'failed', error: faultOf(error) });
@@ -44,13 +44,16 @@ const parent = connectToParent<ToEngine, FromEngine>((message) => {
 interface Ready {
   readonly loaded: LoadedModule;
   readonly hasClasses: boolean;
+  readonly batchSizes: readonly number[];
 }
 
 let loading: Promise<Ready> | undefined;
 
-async function load({ store, source, batchSizes }: LoadMessage): Promise<Ready> {
+async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<Ready> {
   const weights = await loadWeights(store, source);
   const engine = await createCompiledEngine();
+  // Where a row's bytes depend on the batch's size, there is one size.
+  const batchSizes = engine.batchInvariant ? asked : asked.slice(-1);
   const config = unetConfig(source.recipe);
   const loaded = await engine.load(predictionModule(config, batchSizes, source.precision));
   await loaded.assign(weights);
@@ -58,7 +61,7 @@ async function load({ store, source, batchSizes }: LoadMessage): Promise<Ready> 
   // a pass that is asked for meanwhile waits for one of them at most.
   await warmUp(loaded, config, at(batchSizes, 0));
   void warmUpAll(loaded, config, batchSizes.slice(1));
-  return { loaded, hasClasses: config.numClasses !== undefined };
+  return { loaded, hasClasses: config.numClasses !== undefined, batchSizes };
 }
 
 async function warmUpAll(loaded: LoadedModule, config: UNetConfig, sizes: readonly number[]): Promise<void> {

@@ -37,7 +37,8 @@ export interface PredictMessage {
 export type ToEngine = LoadMessage | PredictMessage;
 
 export type FromEngine =
-  | { readonly kind: 'loaded' }
+  /** `batchSizes`: those of the message's that passes may have. */
+  | { readonly kind: 'loaded'; readonly batchSizes: readonly number[] }
   /** `output` is [size, H, W, outChannels]. */
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
   /** Without an id it was the loading that failed. */

@@ -17,6 +17,11 @@ import { variableGraph } from './variable-graph.js';
 import type { VariableAccess } from './variable-graph.js';
 
 export interface CompiledEngine extends Engine {
+  /**
+   * Whether an image's bytes are the same at every batch size and place in the batch, where weights are fixed. TensorFlow's
+   * own operations keep that on some processors only.
+   */
+  readonly batchInvariant: boolean;
   load(module: EngineModule): Promise<CompiledModule>;
 }
 
@@ -36,6 +41,7 @@ export async function createCompiledEngine(): Promise<CompiledEngine> {
   const native = await loadNative();
   return {
     build: { name: 'compiled', ...native, platform: `${native.platform}, ${kernelsInWords()}` },
+    batchInvariant: nativeKernels() !== undefined,
     load: (module) => attempt('loading a module', () => loadModule(module)),
   };
 }
