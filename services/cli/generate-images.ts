@@ -13,6 +13,8 @@ import type { ProgressState } from './progress.js';
 export interface Generated {
   /** Whole images that were saved. */
   readonly images: number;
+  /** Whether they are in one picture as well. */
+  readonly inPicture: boolean;
   /** Undefined where the call ended early. */
   readonly completed: samplerWire.Completed | undefined;
 }
@@ -30,6 +32,7 @@ export async function generateImages(
 ): Promise<Generated> {
   let files: ImageFiles | undefined;
   let completed: samplerWire.Completed | undefined;
+  let generated: Generated;
   const progress = terminal.progress();
   try {
     for await (const { event } of callStream(client, client.generate, request, { signal })) {
@@ -73,10 +76,14 @@ export async function generateImages(
     }
   } finally {
     progress.end();
-    await files?.finish(completed);
-    onEnd({ images: files?.count ?? 0, completed });
+    generated = {
+      images: files?.count ?? 0,
+      inPicture: (await files?.finish(completed)) ?? false,
+      completed,
+    };
+    onEnd(generated);
   }
-  return { images: files?.count ?? 0, completed };
+  return generated;
 }
 
 function describeAccepted({

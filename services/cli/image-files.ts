@@ -36,8 +36,8 @@ export interface ImageFiles {
   saveToken(token: samplerWire.ResumeToken): Promise<void>;
   /** An image once its last chunk has come. @throws DiffusionError DATA_LOSS where it is damaged. */
   saveImage(image: samplerWire.GeneratedImage): Promise<SavedImage | undefined>;
-  /** Writes what is told of all images that came, in the order of their indices. */
-  finish(completed: samplerWire.Completed | undefined): Promise<void>;
+  /** Writes what is told of all images that came, in the order of their indices; true where all are in a picture. */
+  finish(completed: samplerWire.Completed | undefined): Promise<boolean>;
 }
 
 /** More would make a picture that no viewer likes. */
@@ -87,12 +87,12 @@ export async function openImageFiles(
       return image;
     },
     finish: async (completed) => {
-      if (saved.length === 0) return;
+      if (saved.length === 0) return false;
       // They come as they are finished, which may be in any order.
       const inOrder = saved.toSorted((a, b) => Number(a.index - b.index));
       await writeFile(join(folder, 'provenance.json'), provenance(accepted, inOrder, completed));
       // Raw values are numbers to go on with, not pictures.
-      if (format === 'raw_float32') return;
+      if (format === 'raw_float32') return false;
       const { width } = accepted;
       const channels = accepted.channels === 1 ? 1 : 3;
       const pixels = inOrder.slice(0, MAX_GRID_IMAGES).map(async ({ file }) => {
@@ -100,6 +100,7 @@ export async function openImageFiles(
         return (await decodeImage(bytes, { imageSize: width, channels })).pixels;
       });
       await writeFile(gridPath, await gridOf(await Promise.all(pixels), width, channels));
+      return true;
     },
   };
 }

@@ -107,9 +107,11 @@ export const sample = command({
           );
         }
       };
-      const { completed } = await generateImages(client, request, { folder, gridPath }, context, onEnd);
+      const paths = { folder, gridPath };
+      const { completed, inPicture } = await generateImages(client, request, paths, context, onEnd);
       if (completed !== undefined) terminal.print(describeCompleted(completed));
-      terminal.print(`images and provenance.json in ${folder}, all in one picture: ${gridPath}`);
+      const picture = inPicture ? `, all in one picture: ${gridPath}` : '';
+      terminal.print(`images and provenance.json in ${folder}${picture}`);
       return 0;
     });
   },

@@ -1,9 +1,9 @@
-/** Commits checkpoints one at a time; while the store has a bad moment, training goes on with one of them waiting. */
+/** Commits checkpoints one at a time while training goes on, and again where the store has a bad moment. */
 
 import { randomInt } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 
-import { deferred, DiffusionError, type Clock } from '../../../shared/foundation/index.js';
+import { DiffusionError, type Clock } from '../../../shared/foundation/index.js';
 import {
   commitCheckpoint,
   prune,
@@ -32,11 +32,8 @@ export interface PendingCheckpoint {
 }
 
 export interface CheckpointWriter {
-  /**
-   * Waits for the checkpoint before, then until this one is committed or the store has failed to take it; then it is
-   * tried again and again while training goes on. @throws as `settled`.
-   */
-  submit(checkpoint: PendingCheckpoint): Promise<void>;
+  /** Begins a commit. The one before must be settled: no more than one copy of the tensors is held. */
+  submit(checkpoint: PendingCheckpoint): void;
   /**
    * Waits for what was submitted.
    *
@@ -55,18 +52,11 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
   let current = Promise.resolve();
   let failed = false;
   return {
-    async submit(checkpoint) {
-      await current;
-      const trouble = deferred();
-      current = commit(options, checkpoint, () => {
-        trouble.resolve();
-      });
+    submit(checkpoint) {
+      current = commit(options, checkpoint);
       current.catch(() => {
         failed = true;
       });
-      // Not left to the background at once: what a crash can lose stays within one interval, and a second copy of the
-      // tensors is held only while the store is in trouble.
-      await Promise.race([current, trouble.promise]);
     },
     settled: () => current,
     get failed() {
@@ -78,13 +68,12 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
 async function commit(
   options: CheckpointWriterOptions,
   { step, objects, manifest }: PendingCheckpoint,
-  onTrouble: () => void,
 ): Promise<void> {
   const { store, jobId, model, attempt, retention } = options;
   // Made once: a commit that is repeated must be the same, creation time included.
   let made: Uint8Array | undefined;
   const once = (committed: readonly CommittedObject[]): Uint8Array => (made ??= manifest(committed));
-  const { bytes } = await persevering(options, onTrouble, () =>
+  const { bytes } = await persevering(options, () =>
     commitCheckpoint(store, { job: jobId, model, step, attempt, objects, manifest: once }),
   );
   options.onCommitted(step, bytes);
@@ -95,11 +84,7 @@ async function commit(
   }
 }
 
-async function persevering<T>(
-  options: CheckpointWriterOptions,
-  onTrouble: () => void,
-  work: () => Promise<T>,
-): Promise<T> {
+async function persevering<T>(options: CheckpointWriterOptions, work: () => Promise<T>): Promise<T> {
   const { clock, retryLimitMs, onWarning } = options;
   const beganMs = clock.monotonicMs();
   for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(2 * delayMs, LONGEST_RETRY_MS)) {
@@ -118,7 +103,6 @@ async function persevering<T>(
         );
       }
       onWarning(`the store took no checkpoint, another try follows: ${textOf(error)}`);
-      onTrouble();
     }
     await setTimeout(randomInt(delayMs / 2, delayMs));
   }

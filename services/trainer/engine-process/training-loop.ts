@@ -53,9 +53,11 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
   // The step that is committed, or about to be.
   let savedStep = run.resumed?.step ?? null;
   const save = async (): Promise<void> => {
+    await writer.settled();
     const [parent, at] = [savedStep, counters];
+    // The next update waits for this copy, and no longer.
     const objects = await snapshot(run);
-    await writer.submit({
+    writer.submit({
       step: at.step,
       objects,
       manifest: (committed) => manifestBytes(loop, at, parent, committed),
