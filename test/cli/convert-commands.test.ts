@@ -13,6 +13,7 @@ import { resolveRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import { loadWeights } from '../../services/sampler/engine-process/load-weights.js';
 import { modelCatalogue } from '../../services/sampler/model-catalogue.js';
+import { readWarmStart, settleWarmStart } from '../../services/trainer/warm-start.js';
 import { readJob } from '../../services/trainer/job-records.js';
 import { tensorsOf, TINY } from '../sampler-service/tiny-model.js';
 import { run, type Ran } from './sinks.js';
@@ -67,6 +68,20 @@ test('an imported model is one that the sampler lists and loads, by step and ave
       const bias = tensors.get('out.2.bias')?.data as Float32Array;
       t.deepEqual(loaded.get('out.2.bias'), bias);
     }
+  });
+});
+
+test('training starts from an imported model with exactly the weights of its file', async (t) => {
+  const { store: folder, recipeFile, weights } = await elsewhere();
+  t.is((await run(['import', weights, '--recipe', recipeFile, '--store', folder])).exitCode, 0);
+  await withStore(folder, async (store) => {
+    const { manifest } = await modelCatalogue(store, () => undefined).checkpoint('tiny', 7, signal);
+    const asked = { ...manifest.recipe, name: 'next', warmStart: { model: 'tiny' } };
+    const settled = await settleWarmStart(store, asked);
+    const warmStart = { model: 'tiny', version: 7, emaRate: 0.99 };
+    t.deepEqual(settled.warmStart, warmStart);
+    const { tensors } = await readWarmStart(store, settled, warmStart, (bytes) => decodeSafetensors(bytes));
+    t.deepEqual(tensors, decodeSafetensors(await readFile(weights)).tensors);
   });
 });
 
