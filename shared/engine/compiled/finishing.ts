@@ -35,7 +35,8 @@ export function unhoisted(
   let result = passed(graph, kept);
   if (kernels !== undefined) {
     result = withNativeConvolutions(result, kernels, precision);
-    result = withPreparedFilters(result, invariants(result, kept, fixedNames(module)), precision);
+    const invariant = invariants(result, kept, fixedNames(module));
+    result = withPreparedFilters(result, invariant, kernels, precision);
   }
   return precision === 'float32'
     ? result

@@ -14,6 +14,8 @@ import { tensorflowC } from './tensorflow-c.js';
 export interface NativeKernels {
   /** Floats of a vector, to whose multiples the kernels' channel counts are restricted. */
   readonly lanes: number;
+  /** Whether the processor has tiles for products of bfloat16. */
+  readonly tiles: boolean;
 }
 
 /** Set to `off`, a process goes without. */
@@ -57,5 +59,6 @@ function register(): NativeKernels | undefined {
   tensorflowC();
   library = koffi.load(join(folder, file));
   const lanes = library.func('int registerKernels()')() as number;
-  return lanes === 0 ? undefined : { lanes };
+  const tiles = library.func('int usesTiles()')() !== 0;
+  return lanes === 0 ? undefined : { lanes, tiles };
 }

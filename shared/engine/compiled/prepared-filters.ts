@@ -8,8 +8,12 @@ import { parseRef, valueOf } from './graph.js';
 import type { Attributes, Graph, Node } from './graph.js';
 import type { Invariants } from './hoisting.js';
 import { isAll } from './native-convolutions.js';
+import type { NativeKernels } from './native-kernels.js';
 import { operation } from './operations/index.js';
 import { boolAttribute, intsAttribute } from './operations/operation.js';
+
+/** The factors of a sum in a tile: `kTileDepth` of `native-kernels/tiles.h`. */
+const TILE_DEPTH = 32;
 
 /** What takes a node's place: what prepares its filter, and what convolves with one that is prepared. */
 interface Prepared {
@@ -22,11 +26,16 @@ interface Prepared {
  * Elsewhere than with invariant filters, what is made of them is kept inside of the convolution: the prepared filters
  * of a whole network would be in memory at once.
  */
-export function withPreparedFilters(graph: Graph, invariant: Invariants, precision: EnginePrecision): Graph {
+export function withPreparedFilters(
+  graph: Graph,
+  invariant: Invariants,
+  { tiles }: NativeKernels,
+  precision: EnginePrecision,
+): Graph {
   return new Map(
     [...graph].flatMap(([name, node]) => {
       const [x = '', filter = '', ...bias] = node.inputs;
-      const prepared = invariant.has(parseRef(filter).node) ? preparedOf(graph, node, precision) : undefined;
+      const prepared = invariant.has(parseRef(filter).node) ? preparedOf(graph, node, tiles, precision) : undefined;
       if (prepared === undefined) return [[name, node] as const];
       const { preparation, op, attributes } = prepared;
       const { low_precision } = attributes;
@@ -41,7 +50,12 @@ export function withPreparedFilters(graph: Graph, invariant: Invariants, precisi
   );
 }
 
-function preparedOf(graph: Graph, node: Node, precision: EnginePrecision): Prepared | undefined {
+function preparedOf(
+  graph: Graph,
+  node: Node,
+  tiles: boolean,
+  precision: EnginePrecision,
+): Prepared | undefined {
   const [x, filter] = node.inputs.slice(0, 2).map((ref) => valueOf(graph, ref));
   if (x === undefined || filter === undefined || x.dtype !== 'float32') return undefined;
   const low = { low_precision: { bool: precision === 'bfloat16' } };
@@ -60,6 +74,11 @@ function preparedOf(graph: Graph, node: Node, precision: EnginePrecision): Prepa
   switch (node.op) {
     case 'NativeConv3x3':
     case 'NativeBiasedConv3x3': {
+      // In tiles more is multiplied than Winograd's algorithm saves.
+      const [channels = 0] = x.shape.slice(-1);
+      if (tiles && precision === 'bfloat16' && channels % TILE_DEPTH === 0) {
+        return packed(node.op === 'NativeBiasedConv3x3', { window: [3, 3], padding: [2, 2], stride: 1 });
+      }
       const op = node.op.replace('Conv3x3', 'TransformedConv3x3');
       return { preparation: 'NativeTransformedFilter', op, attributes: node.attributes };
     }

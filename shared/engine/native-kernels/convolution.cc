@@ -5,6 +5,7 @@
 #include "gemm.h"
 #include "scratch.h"
 #include "thread-pool.h"
+#include "tile-convolution.h"
 
 namespace {
 
@@ -14,19 +15,6 @@ constexpr int kMostPixels = 48;
 constexpr int kRun = 256;
 
 constexpr int roundedUp(int value, int multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// What the window over an output's pixel sees: [windowHeight, windowWidth, in], zeros outside of the image.
-void gather(const Convolution& conv, const float* x, long pixel, float* to) {
-  const long image = pixel / (1L * conv.outHeight * conv.outWidth);
-  const int within = static_cast<int>(pixel % (1L * conv.outHeight * conv.outWidth));
-  const int top = within / conv.outWidth * conv.stride - conv.above, left = within % conv.outWidth * conv.stride - conv.left;
-  for (int row = top; row < top + conv.windowHeight; row++)
-    for (int column = left; column < left + conv.windowWidth; column++, to += conv.in) {
-      const bool inside = row >= 0 && row < conv.height && column >= 0 && column < conv.width;
-      if (inside) std::copy_n(x + ((image * conv.height + row) * conv.width + column) * conv.in, conv.in, to);
-      else std::fill_n(to, conv.in, 0.0f);
-    }
-}
 
 template <typename Numbers>
 void pack(int depth, int out, const float* filter, float* packed) {
@@ -60,7 +48,7 @@ void convolve(const Convolution& conv, const float* x, const float* packed, cons
     float* c = scratch(2, 1L * blockPixels * panels.columns);
     std::fill(seen + depth, seen + gathered, 0.0f);
     for (int i = 0; i < count; i++) {
-      gather(conv, x, first + i, seen);
+      gatherWindow(conv, x, first + i, seen);
       for (int at = 0; at < gathered; at += kLanes) Numbers::storeNeighbours(a + 1L * i * rowWords + at / Numbers::kDepth, load(seen + at));
     }
     const int words = static_cast<int>(panels.words);
@@ -76,6 +64,18 @@ void convolve(const Convolution& conv, const float* x, const float* packed, cons
 
 }  // namespace
 
+void gatherWindow(const Convolution& conv, const float* x, long pixel, float* to) {
+  const long image = pixel / (1L * conv.outHeight * conv.outWidth);
+  const int within = static_cast<int>(pixel % (1L * conv.outHeight * conv.outWidth));
+  const int top = within / conv.outWidth * conv.stride - conv.above, left = within % conv.outWidth * conv.stride - conv.left;
+  for (int row = top; row < top + conv.windowHeight; row++)
+    for (int column = left; column < left + conv.windowWidth; column++, to += conv.in) {
+      const bool inside = row >= 0 && row < conv.height && column >= 0 && column < conv.width;
+      if (inside) std::copy_n(x + ((image * conv.height + row) * conv.width + column) * conv.in, conv.in, to);
+      else std::fill_n(to, conv.in, 0.0f);
+    }
+}
+
 int packedWords(int depth, bool bfloat16) {
   const int inWord = bfloat16 ? Bfloat16::kDepth : Float32::kDepth;
   return (depth + inWord - 1) / inWord;
@@ -88,5 +88,6 @@ void packFilter(int depth, int out, bool bfloat16, const float* filter, float* p
 }
 
 void convolvePacked(const Convolution& conv, const float* x, const float* packed, const float* bias, float* y) {
+  if (fitsTiles(conv)) return convolveOnTiles(conv, x, packed, bias, y);
   (conv.bfloat16 ? convolve<Bfloat16> : convolve<Float32>)(conv, x, packed, bias, y);
 }

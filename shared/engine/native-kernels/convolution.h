@@ -12,6 +12,9 @@ struct Convolution {
   int depth() const { return windowHeight * windowWidth * in; }
 };
 
+// What the window over an output's pixel sees: [windowHeight, windowWidth, in], zeros outside of the image.
+void gatherWindow(const Convolution& conv, const float* x, long pixel, float* to);
+
 // A filter as `convolvePacked` reads it: [words][columns] floats in panels, of which each word is a pair of bfloat16 where products are of
 // these, and the columns are the output's channels and zeros up to a multiple of kPackedColumns.
 constexpr int kPackedColumns = 16;

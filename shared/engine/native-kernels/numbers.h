@@ -14,7 +14,7 @@ struct Float32 {
   // Words from as many vectors as a word has factors.
   static Vec pack(const Vec* values) { return values[0]; }
   // kLanes neighbouring factors, one after the other.
-  static void storeNeighbours(float* to, Vec values) { store(to, values); }
+  static void storeNeighbours(void* to, Vec values) { store(static_cast<float*>(to), values); }
 };
 
 // Pairs of bfloat16, the first of a pair in the lower half of its word.
@@ -33,7 +33,7 @@ struct Bfloat16 {
 
   static Vec pack(const Vec* values) { return reinterpret_cast<Vec>(rounded(values[0]) >> 16 | (rounded(values[1]) & kUpper)); }
 
-  static void storeNeighbours(float* to, Vec values) {
+  static void storeNeighbours(void* to, Vec values) {
 #if defined(__AVX512BF16__)
     const __m256bh narrow = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(values));
 #else

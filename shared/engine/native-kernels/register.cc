@@ -13,6 +13,7 @@
 #include "conv3x3.h"
 #include "convolution.h"
 #include "group-norm.h"
+#include "tiles.h"
 #include "winograd.h"
 
 namespace {
@@ -310,3 +311,6 @@ extern "C" int registerKernels() {
   TF_DeleteStatus(status);
   return registered ? kLanes : 0;
 }
+
+// Whether convolutions of bfloat16 are products in tiles, for which filters are packed rather than transformed.
+extern "C" int usesTiles() { return hasTiles(); }
