@@ -13,6 +13,9 @@ const PRODUCTS: Readonly<Record<string, string>> = {
   BatchMatMulV2: 'BatchMatMulV2',
 };
 
+/** Kernels that convert by themselves. */
+const CONVERTING = new Set(['NativeAttention', 'NativeAttentionGradient']);
+
 const OF_FUSED_ONES = new Set(['fused_ops', 'num_args', 'TArgs']);
 
 /**
@@ -28,6 +31,10 @@ export function withBfloat16(graph: Graph): Graph {
   for (const [name, node] of graph) {
     const [output] = node.outputs;
     const op = PRODUCTS[node.op];
+    if (CONVERTING.has(node.op)) {
+      put({ ...node, attributes: { ...node.attributes, low_precision: { bool: true } } });
+      continue;
+    }
     if (op === undefined || output?.dtype !== 'float32') {
       put(node);
       continue;

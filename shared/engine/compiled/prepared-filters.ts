@@ -35,7 +35,9 @@ export function withPreparedFilters(
   return new Map(
     [...graph].flatMap(([name, node]) => {
       const [x = '', filter = '', ...bias] = node.inputs;
-      const prepared = invariant.has(parseRef(filter).node) ? preparedOf(graph, node, tiles, precision) : undefined;
+      const prepared = invariant.has(parseRef(filter).node)
+        ? preparedOf(graph, node, tiles, precision)
+        : undefined;
       if (prepared === undefined) return [[name, node] as const];
       const { preparation, op, attributes } = prepared;
       const { low_precision } = attributes;

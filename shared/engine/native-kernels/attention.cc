@@ -1,68 +1,41 @@
 #include "attention.h"
 
 #include <algorithm>
-#include <cmath>
 
-#include "exponential.h"
+#include "attention-head.h"
 #include "gemm.h"
 #include "scratch.h"
 #include "thread-pool.h"
+#include "tile-attention.h"
 
 namespace {
 
-// Queries whose weights are at hand at a time.
-constexpr int kQueries = 32;
-
-float sum(Vec values) {
-  float total = 0;
-  for (int lane = 0; lane < kLanes; lane++) total += values[lane];
-  return total;
-}
-
-float largest(Vec values) {
-  float most = values[0];
-  for (int lane = 1; lane < kLanes; lane++) most = std::max(most, values[lane]);
-  return most;
-}
-
-// One head of one image. Matrices are [pixels][headChannels], a row every `stride` floats.
-class Head {
+// Products of a head's matrices, in float32.
+class Head : public AttentionHead {
  public:
-  Head(const Attention& attention, int image, int head, const float* qkv)
-      : pixels_(attention.pixels), channels_(attention.headChannels), stride_(3L * attention.heads * attention.headChannels) {
-    const int part = attention.partsFirst ? attention.heads * channels_ : channels_;
-    offset_ = 1L * image * pixels_ * stride_ + (attention.partsFirst ? 1L : 3L) * head * channels_;
-    q_ = qkv + offset_;
-    k_ = q_ + part;
-    v_ = k_ + part;
-    part_ = part;
-    scale_ = 1 / std::sqrt(static_cast<float>(channels_));
-  }
-
-  long offset() const { return offset_; }
-  long stride() const { return stride_; }
-  int part() const { return part_; }
-  const float* q() const { return q_; }
-  const float* k() const { return k_; }
-  const float* v() const { return v_; }
-  float scale() const { return scale_; }
+  using AttentionHead::AttentionHead;
 
   // [panels][headChannels][kPanel] of a matrix turned over, so that products with it read it in order.
   void turn(const float* matrix, float* panels) const {
-    for (int pixel = 0; pixel < pixels_; pixel++)
-      for (int c = 0; c < channels_; c++)
-        panels[(1L * (pixel / kPanel) * channels_ + c) * kPanel + pixel % kPanel] = matrix[pixel * stride_ + c];
+    for (int pixel = 0; pixel < pixels(); pixel += kLanes)
+      for (int c = 0; c < channels(); c += kLanes) {
+        Vec rows[kLanes];
+        for (int i = 0; i < kLanes; i++) rows[i] = load(matrix + (pixel + i) * stride() + c);
+        transpose(rows);
+        float* to = panels + (1L * (pixel / kPanel) * channels() + c) * kPanel + pixel % kPanel;
+        for (int i = 0; i < kLanes; i++) store(to + i * kPanel, rows[i]);
+      }
   }
 
   // rows x pixels: the products of so many rows of `left` with all rows of the matrix that was turned over.
   void products(int rows, const float* left, long leftStride, const float* panels, float* result) const {
     for (int row = 0; row < rows; row += kRows)
-      for (int column = 0; column < pixels_; column += kPanel) {
-        const float* panel = panels + 1L * column * channels_;
-        float* to = result + 1L * row * pixels_ + column;
+      for (int column = 0; column < pixels(); column += kPanel) {
+        const float* panel = panels + 1L * column * channels();
+        float* to = result + 1L * row * pixels() + column;
         const float* from = left + row * leftStride;
-        if (pixels_ - column >= kPanel) multiply<Float32, kPanelVectors, false>(channels_, from, 1, leftStride, panel, kPanel, to, pixels_);
-        else multiply<Float32, 1, false>(channels_, from, 1, leftStride, panel, kPanel, to, pixels_);
+        if (pixels() - column >= kPanel) multiply<Float32, kPanelVectors, false>(channels(), from, 1, leftStride, panel, kPanel, to, pixels());
+        else multiply<Float32, 1, false>(channels(), from, 1, leftStride, panel, kPanel, to, pixels());
       }
   }
 
@@ -71,51 +44,13 @@ class Head {
   void combine(int rows, int depth, const float* left, long leftStep, long leftRow, const float* matrix, long matrixStride, float* result,
                long resultStride) const {
     for (int row = 0; row < rows; row += kRows)
-      for (int c = 0; c < channels_; c += kPanel) {
+      for (int c = 0; c < channels(); c += kPanel) {
         float* to = result + row * resultStride + c;
         const float* from = left + row * leftRow;
-        if (channels_ - c >= kPanel) multiply<Float32, kPanelVectors, Accumulate>(depth, from, leftStep, leftRow, matrix + c, matrixStride, to, resultStride);
+        if (channels() - c >= kPanel) multiply<Float32, kPanelVectors, Accumulate>(depth, from, leftStep, leftRow, matrix + c, matrixStride, to, resultStride);
         else multiply<Float32, 1, Accumulate>(depth, from, leftStep, leftRow, matrix + c, matrixStride, to, resultStride);
       }
   }
-
-  void softmax(int rows, float* scores) const {
-    for (int row = 0; row < rows; row++) {
-      float* values = scores + 1L * row * pixels_;
-      Vec most = load(values);
-      for (int i = kLanes; i < pixels_; i += kLanes) {
-        const Vec each = load(values + i);
-        most = each > most ? each : most;
-      }
-      const float top = largest(most);
-      Vec total{};
-      for (int i = 0; i < pixels_; i += kLanes) {
-        const Vec each = exponential((load(values + i) - top) * scale_);
-        store(values + i, each);
-        total += each;
-      }
-      const float share = 1 / sum(total);
-      for (int i = 0; i < pixels_; i += kLanes) store(values + i, load(values + i) * share);
-    }
-  }
-
-  // The weights' gradient becomes that of the scores before softmax, times the scale.
-  void softmaxGradient(int rows, const float* weights, float* gradients) const {
-    for (int row = 0; row < rows; row++) {
-      const float* w = weights + 1L * row * pixels_;
-      float* g = gradients + 1L * row * pixels_;
-      Vec total{};
-      for (int i = 0; i < pixels_; i += kLanes) total += load(w + i) * load(g + i);
-      const float mean = sum(total);
-      for (int i = 0; i < pixels_; i += kLanes) store(g + i, load(w + i) * (load(g + i) - mean) * scale_);
-    }
-  }
-
- private:
-  int pixels_, channels_, part_;
-  long stride_, offset_;
-  const float *q_, *k_, *v_;
-  float scale_;
 };
 
 long turnedSize(const Attention& attention) { return 1L * (attention.pixels + kPanel - 1) / kPanel * kPanel * attention.headChannels; }
@@ -123,6 +58,7 @@ long turnedSize(const Attention& attention) { return 1L * (attention.pixels + kP
 }  // namespace
 
 void attend(const Attention& attention, const float* qkv, float* y) {
+  if (fitsTiles(attention)) return attendOnTiles(attention, qkv, y);
   const long channels = 1L * attention.heads * attention.headChannels;
   parallelFor(attention.images * attention.heads, [&](int job) {
     const int image = job / attention.heads, number = job % attention.heads;
@@ -141,6 +77,7 @@ void attend(const Attention& attention, const float* qkv, float* y) {
 }
 
 void attendGradient(const Attention& attention, const float* qkv, const float* dy, float* dQkv) {
+  if (fitsTiles(attention)) return attendGradientOnTiles(attention, qkv, dy, dQkv);
   const long channels = 1L * attention.heads * attention.headChannels;
   const int pixels = attention.pixels;
   parallelFor(attention.images * attention.heads, [&](int job) {

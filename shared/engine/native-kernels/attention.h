@@ -6,6 +6,8 @@ struct Attention {
   int images, pixels, heads, headChannels;
   // Whether a pixel's channels are ordered [q k v][head][channel], or [head][q k v][channel].
   bool partsFirst;
+  // Products of bfloat16 where the processor has tiles for them; else of float32, as softmax always is.
+  bool bfloat16 = false;
 };
 
 // qkv [images, pixels, 3 * heads * headChannels]; y [images, pixels, heads * headChannels].

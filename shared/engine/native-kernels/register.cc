@@ -195,7 +195,7 @@ void groupNormGradient(Call& call, const Attributes& attributes) {
 }
 
 Attention attentionOf(const Call::Input& qkv, const Attributes& attributes) {
-  return {qkv.size(0), qkv.size(1), attributes.count, qkv.size(2) / 3 / attributes.count, attributes.partsFirst};
+  return {qkv.size(0), qkv.size(1), attributes.count, qkv.size(2) / 3 / attributes.count, attributes.partsFirst, attributes.bfloat16};
 }
 
 void attention(Call& call, const Attributes& attributes) {
@@ -301,7 +301,7 @@ extern "C" int registerKernels() {
   const Names gradientInputs = {"x", "gain", "offset", "mean", "rstd", "dy"}, gradientOutputs = {"dx", "d_gain", "d_offset"};
   add("NativeGroupNormGradient", gradientInputs, gradientOutputs, groups, computeKernel<groupNormGradient<false>>, status);
   add("NativeGroupNormSiluGradient", gradientInputs, gradientOutputs, groups, computeKernel<groupNormGradient<true>>, status);
-  const Names heads = {"count: int", "parts_first: bool"};
+  const Names heads = {"low_precision: bool = false", "count: int", "parts_first: bool"};
   add("NativeAttention", {"qkv"}, {"y"}, heads, computeKernel<attention>, status);
   add("NativeAttentionGradient", {"qkv", "dy"}, {"d_qkv"}, heads, computeKernel<attentionGradient>, status);
   add("NativeAdam", {"commit", "rates", "gradient", "parameter", "m", "v", "averages: count * float"}, {},

@@ -159,42 +159,60 @@ for (const rows of [1, 3]) {
     agrees(t, shapes, (inputs) => groupNormSilu(...parts(inputs)), 3e-5));
 }
 
-for (const newOrder of [true, false]) {
-  const [channels, pixels] = [NORMED, 3 * lanes];
-  const shapes = {
-    x: [2, 3, lanes, channels],
-    'a.norm.weight': [channels],
-    'a.norm.bias': [channels],
-    'a.qkv.weight': [channels, 3 * channels],
-    'a.qkv.bias': [3 * channels],
-    'a.proj_out.weight': [channels, channels],
-    'a.proj_out.bias': [channels],
+const ATTENTION = { kind: 'attention', name: 'a', channels: NORMED, heads: 3 } as const;
+
+const attention =
+  (newOrder: boolean) =>
+  (inputs: Tensors): tf.Tensor => {
+    // Scores of sane size, as in a network.
+    const scaled = { ...inputs, 'a.qkv.weight': tf.mul(inputs['a.qkv.weight'] as tf.Tensor, 0.1) };
+    return attentionBlock(ATTENTION, scaled, inputs['x'] as tf.Tensor, newOrder);
   };
-  const layer = { kind: 'attention', name: 'a', channels, heads: 3 } as const;
-  test(`attention over ${pixels} pixels in the ${newOrder ? 'new' : 'legacy'} order`, (t) =>
-    agrees(t, shapes, (inputs) => {
-      // Scores of sane size, as in a network.
-      const scaled = { ...inputs, 'a.qkv.weight': tf.mul(inputs['a.qkv.weight'] as tf.Tensor, 0.1) };
-      return attentionBlock(layer, scaled, inputs['x'] as tf.Tensor, newOrder);
-    }));
+
+const attentionOver = (height: number, width: number) => ({
+  x: [2, height, width, NORMED],
+  'a.norm.weight': [NORMED],
+  'a.norm.bias': [NORMED],
+  'a.qkv.weight': [NORMED, 3 * NORMED],
+  'a.qkv.bias': [3 * NORMED],
+  'a.proj_out.weight': [NORMED, NORMED],
+  'a.proj_out.bias': [NORMED],
+});
+
+for (const newOrder of [true, false]) {
+  test(`attention over ${3 * lanes} pixels in the ${newOrder ? 'new' : 'legacy'} order`, (t) =>
+    agrees(t, attentionOver(3, lanes), attention(newOrder)));
 }
 
-test('convolutions of bfloat16 round the factors and nothing else', async (t) => {
-  const shapes = { x: [2, 8, 8, 2 * lanes], filter: [3, 3, 2 * lanes, 3 * lanes] };
-  const inputs = Object.fromEntries(Object.entries(shapes).map(([name, shape], i) => [name, draw(shape, i)]));
-  const results = [];
-  for (const precision of ['float32', 'bfloat16'] as const) {
-    const loaded = await compiled.load(withGradients(shapes, convolution, precision));
-    results.push(await loaded.run('called', inputs));
-    await loaded.dispose();
-  }
-  const [wanted = {}, got = {}] = results;
-  for (const [name, values] of Object.entries(wanted)) {
-    const difference = relativeDifference(got[name] ?? new Float32Array(), values);
-    // Half a unit of bfloat16's 8 bits, a few times over; bit-equal results would mean that nothing was rounded.
-    t.true(difference > 1e-5 && difference < 0.02, `${name}: off by ${difference}`);
-  }
-});
+// Half a unit of bfloat16's 8 bits, a few times over.
+for (const [title, shapes, f] of [
+  ['8x8 pixels', { x: [2, 8, 8, 2 * lanes], filter: [3, 3, 2 * lanes, 3 * lanes] }, convolution],
+  ['7x5 pixels of many channels', { x: [3, 7, 5, 64], filter: [3, 3, 64, 96] }, convolution],
+  ['20x20 pixels', { x: [9, 20, 20, 32], filter: [3, 3, 32, 32] }, convolution],
+  ['attention in the new order', attentionOver(4, 16), attention(true)],
+  ['attention in the legacy order', attentionOver(4, 16), attention(false)],
+] as const) {
+  test(`bfloat16 rounds the factors and nothing else: ${title}`, async (t) => {
+    const inputs = Object.fromEntries(
+      Object.entries(shapes).map(([name, shape], i) => [name, draw(shape, i)]),
+    );
+    const results = [];
+    for (const precision of ['float32', 'bfloat16'] as const) {
+      const loaded = await compiled.load(withGradients(shapes, f, precision));
+      results.push(await loaded.run('called', inputs));
+      await loaded.dispose();
+    }
+    const [wanted = {}, got = {}] = results;
+    for (const [name, values] of Object.entries(wanted)) {
+      const difference = relativeDifference(got[name] ?? new Float32Array(), values);
+      t.true(difference < 0.02, `${name}: off by ${difference}`);
+    }
+    t.true(
+      relativeDifference(got['y'] as Float32Array, wanted['y'] as Float32Array) > 1e-5,
+      'nothing was rounded',
+    );
+  });
+}
 
 test('this machine has the kernels', (t) => {
   t.not(kernels, undefined, 'set-up compiles them; without them this file tests nothing');
