@@ -85,6 +85,9 @@ async function compare(work: Work, python: string, say: (line: string) => void) 
       'peak MiB': Math.round(await worker.end()),
     });
   }
+  for (const { of, 'median ms': ms, 'to best PyTorch': ratio } of rows) {
+    say(`${work.name}, ${work.precision}: ${of} ${ms} ms, ${ratio} of PyTorch's best`);
+  }
   return rows;
 }
 
