@@ -139,6 +139,7 @@ function newSession(c: TensorFlowC, graph: Pointer): Pointer {
   const config = ConfigProto.encode(
     ConfigProto.fromPartial({
       intraOpParallelismThreads: threads,
+      // Each operation has all threads; a second one beside it would only take them away.
       interOpParallelismThreads: 1,
       // Its general optimiser takes longer than all else before the first step; what helps here is done by the passes.
       graphOptions: { rewriteOptions: { disableMetaOptimizer: true } },

@@ -10,60 +10,66 @@
 
 namespace {
 
-// Tiles whose transforms a thread holds at a time.
-constexpr int kGradientTiles = 96;
+// Tiles whose products are summed in one run: sums of sums lose less than one long sum.
+constexpr int kRun = 48;
 // Into how many jobs the filter's gradient is divided, where there are enough tiles and channels.
-constexpr int kGradientJobs = 8;
+constexpr int kJobs = 8;
 // How much their sums may take together: beyond the cache, fewer tiles' parts and more channels' groups are faster.
-constexpr long kGradientFloats = 2L << 20;
+constexpr long kSumFloats = 2L << 20;
+// Gradients whose products take more are made product by product, and the tiles' transforms for all threads together.
+constexpr long kLargeFloats = 256 << 10;
+constexpr int kTogetherFloats = 3 << 20;
 
-// The sum of some tiles' products of input and output gradient, for some of the output's channels.
+// Products of inputs and output gradients of some tiles at a time, for some of the output's channels: v
+// [16][in / kLanes][words of tiles][kLanes] times m [16][panels of channels, of words of tiles].
 template <typename Numbers>
-class FilterGradientPart {
+class Products {
  public:
-  FilterGradientPart(const Conv3x3& conv, const Tiling& tiling, const float* x, const float* dy, int fromChannel, int channels)
-      : conv_(conv), tiling_(tiling), x_(x), dy_(dy + fromChannel), channels_(channels) {}
+  Products(const Conv3x3& conv, const float* x, const float* dy, int fromChannel, int channels, int heldTiles)
+      : conv_(conv), x_(x), dy_(dy + fromChannel), channels_(channels), words_(heldTiles / Numbers::kDepth) {}
 
-  // u [16][in][out], of which `channels` are set.
-  void sum(long firstTile, long endTile, float* u) {
-    const long rowSize = 1L * conv_.in * conv_.out;
-    for (int f = 0; f < kFrequencies; f++)
-      for (int i = 0; i < conv_.in; i++) std::fill_n(u + f * rowSize + 1L * i * conv_.out, channels_, 0.0f);
-    for (long first = firstTile; first < endTile; first += kGradientTiles) {
-      const int tiles = static_cast<int>(std::min<long>(kGradientTiles, endTile - first));
-      const int words = (tiles + Numbers::kDepth - 1) / Numbers::kDepth;
-      for (int word = 0; word < words; word++) {
-        transformTiles(first, tiles, word);
-        transformGradients(first, tiles, word);
-      }
-      for (int f = 0; f < kFrequencies; f++)
-        for (int i = 0; i < conv_.in; i += kRows)
-          multiplyPanels<Numbers, true>(kRows, 0, words, v_ + f * vSize_ + 1L * (i - i % kLanes) * kWords + i % kLanes, kLanes, 1, m_ + f * mSize_,
-                                        panels_, u + f * rowSize + 1L * i * conv_.out, conv_.out);
+  static constexpr int wordsOf(int tiles) { return (tiles + Numbers::kDepth - 1) / Numbers::kDepth; }
+
+  // Of `tiles` from `first` on, those of some words.
+  void transform(long first, int tiles, int fromWord, int endWord) const {
+    for (int word = fromWord; word < endWord; word++) {
+      transformTiles(first, tiles, word);
+      transformGradients(first, tiles, word);
     }
   }
 
- private:
-  static constexpr int kWords = kGradientTiles / Numbers::kDepth;
+  // u [in][out] += one product, of which `channels` are set.
+  void add(int frequency, int words, float* u) const {
+    for (int from = 0; from < words; from += wordsOf(kRun))
+      for (int i = 0; i < conv_.in; i += kRows)
+        multiplyPanels<Numbers, true>(kRows, from, std::min(wordsOf(kRun), words - from),
+                                      v_ + frequency * vSize_ + 1L * (i - i % kLanes) * words_ + 1L * from * kLanes + i % kLanes, kLanes, 1,
+                                      m_ + frequency * mSize_, panels_, u + 1L * i * conv_.out, conv_.out);
+  }
 
+ private:
   // The tiles of one word, for all channels; where there are no more tiles, zeros.
-  void transformTiles(long first, int tiles, int word) {
+  void transformTiles(long first, int tiles, int word) const {
     Vec none[4][4] = {};
     const int tile = word * Numbers::kDepth;
     const InputTile one(tiling_, conv_.in, x_, first + tile);
     const InputTile other(tiling_, conv_.in, x_, first + std::min(tile + Numbers::kDepth, tiles) - 1);
-    for (int c = 0; c < conv_.in; c += kLanes) {
+    // Numbers of its own: for all the compiler knows, what is stored could change members.
+    const int in = conv_.in, words = words_;
+    const long vSize = vSize_;
+    float* const to = v_ + word * kLanes;
+    for (int c = 0; c < in; c += kLanes) {
       Vec transformed[2][4][4];
       one.transform(c, transformed[0]);
       if (Numbers::kDepth == 2) {
         if (tile + 1 < tiles) other.transform(c, transformed[1]);
         else std::copy(none[0], none[0] + 16, transformed[1][0]);
       }
-      storeWords(transformed, v_ + (1L * c * kWords + word * kLanes), vSize_);
+      storeWords(transformed, to + 1L * c * words, vSize);
     }
   }
 
-  void transformGradients(long first, int tiles, int word) {
+  void transformGradients(long first, int tiles, int word) const {
     for (int c = 0; c < channels_; c += kLanes) {
       Vec products[2][4][4] = {};
       for (int each = 0; each < Numbers::kDepth; each++) {
@@ -96,52 +102,88 @@ class FilterGradientPart {
   }
 
   const Conv3x3& conv_;
-  const Tiling& tiling_;
   const float* x_;
   const float* dy_;
-  const int channels_;
-  const Panels panels_{channels_, kWords};
-  // v [16][in / kLanes][words of tiles][kLanes], m [16][panels of channels, of words of tiles].
-  const long vSize_ = 1L * conv_.in * kWords;
-  const long mSize_ = 1L * channels_ * kWords;
+  const int channels_, words_;
+  const Tiling tiling_{conv_.images, conv_.height, conv_.width};
+  const Panels panels_{channels_, words_};
+  const long vSize_ = 1L * conv_.in * words_;
+  const long mSize_ = 1L * channels_ * words_;
   float* const v_ = scratch(0, kFrequencies * vSize_);
   float* const m_ = scratch(1, kFrequencies * mSize_);
 };
 
+// dFilter [3, 3, in, out] from the sums of the products, u [parts][16][in][out].
+void transformSums(const Conv3x3& conv, int parts, const float* u, float* dFilter) {
+  const long size = 1L * conv.in * conv.out;
+  parallelFor(conv.in, [&](int i) {
+    for (int o = 0; o < conv.out; o += kLanes) {
+      Vec products[4][4], g[3][3];
+      for (int f = 0; f < kFrequencies; f++) {
+        const float* from = u + f * size + 1L * i * conv.out + o;
+        Vec sum = load(from);
+        for (int part = 1; part < parts; part++) sum += load(from + part * kFrequencies * size);
+        products[f / 4][f % 4] = sum;
+      }
+      transformFilterGradient(products, g);
+      for (int k = 0; k < 9; k++) store(dFilter + (1L * k * conv.in + i) * conv.out + o, g[k / 3][k % 3]);
+    }
+  });
+}
+
+// Jobs are parts of the tiles times groups of the output's channels, each within its thread's cache. How many there
+// are, and with it the order of all sums, follows from the sizes alone and not from the number of threads.
 template <typename Numbers>
-void filterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
-  const Tiling tiling(conv.images, conv.height, conv.width);
-  const int in = conv.in, out = conv.out;
-  const int panels = (out + kPanel - 1) / kPanel;
-  // Jobs are parts of the tiles times groups of the output's channels. How many there are, and with it the order of all
-  // sums, follows from the sizes alone and not from the number of threads.
-  const long uSize = 1L * in * out;
-  const long fitting = std::max(1L, kGradientFloats / (kFrequencies * uSize));
-  const int parts = static_cast<int>(std::clamp<long>(tiling.count / (2 * kGradientTiles), 1, std::min<long>(kGradientJobs, fitting)));
-  const int groups = std::min(panels, kGradientJobs / parts);
-  float* u = scratch(2, parts * kFrequencies * uSize);
+void gradientByTiles(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
+  const long count = Tiling(conv.images, conv.height, conv.width).count;
+  const int panels = (conv.out + kPanel - 1) / kPanel;
+  const long size = 1L * conv.in * conv.out;
+  const long fitting = std::max(1L, kSumFloats / (kFrequencies * size));
+  const int parts = static_cast<int>(std::clamp<long>(count / (4 * kRun), 1, std::min<long>(kJobs, fitting)));
+  const int groups = std::min(panels, kJobs / parts);
+  float* u = scratch(2, parts * kFrequencies * size);
 
   parallelFor(parts * groups, [&](int job) {
     const int part = job / groups, group = job % groups;
     const int fromChannel = panels * group / groups * kPanel;
-    const int channels = std::min(out, panels * (group + 1) / groups * kPanel) - fromChannel;
-    FilterGradientPart<Numbers>(conv, tiling, x, dy, fromChannel, channels)
-        .sum(tiling.count * part / parts, tiling.count * (part + 1) / parts, u + part * kFrequencies * uSize + fromChannel);
-  });
-
-  parallelFor(in, [&](int i) {
-    for (int o = 0; o < out; o += kLanes) {
-      Vec products[4][4], g[3][3];
-      for (int f = 0; f < kFrequencies; f++) {
-        const float* from = u + f * uSize + 1L * i * out + o;
-        Vec sum = load(from);
-        for (int part = 1; part < parts; part++) sum += load(from + part * kFrequencies * uSize);
-        products[f / 4][f % 4] = sum;
-      }
-      transformFilterGradient(products, g);
-      for (int k = 0; k < 9; k++) store(dFilter + (1L * k * in + i) * out + o, g[k / 3][k % 3]);
+    const int channels = std::min(conv.out, panels * (group + 1) / groups * kPanel) - fromChannel;
+    float* sums = u + part * kFrequencies * size + fromChannel;
+    for (int row = 0; row < kFrequencies * conv.in; row++) std::fill_n(sums + 1L * row * conv.out, channels, 0.0f);
+    const Products<Numbers> products(conv, x, dy, fromChannel, channels, kRun);
+    const long end = count * (part + 1) / parts;
+    for (long first = count * part / parts; first < end; first += kRun) {
+      const int tiles = static_cast<int>(std::min<long>(kRun, end - first)), words = products.wordsOf(tiles);
+      products.transform(first, tiles, 0, words);
+      for (int f = 0; f < kFrequencies; f++) products.add(f, words, sums + f * size);
     }
   });
+  transformSums(conv, parts, u, dFilter);
+}
+
+// All threads transform tiles, then each sums some of the products over all of these.
+template <typename Numbers>
+void gradientByFrequencies(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
+  const long count = Tiling(conv.images, conv.height, conv.width).count, size = 1L * conv.in * conv.out;
+  const int fitting = kTogetherFloats / (kFrequencies * (conv.in + conv.out)) / kRun * kRun;
+  const int held = static_cast<int>(std::min<long>(fitting, (count + kRun - 1) / kRun * kRun));
+  float* u = scratch(2, kFrequencies * size);
+  const Products<Numbers> products(conv, x, dy, 0, conv.out, held);
+  for (long first = 0; first < count; first += held) {
+    const int tiles = static_cast<int>(std::min<long>(held, count - first)), words = products.wordsOf(tiles);
+    constexpr int kLot = 8;
+    parallelFor((words + kLot - 1) / kLot, [&](int lot) { products.transform(first, tiles, lot * kLot, std::min(words, (lot + 1) * kLot)); });
+    parallelFor(kFrequencies, [&](int f) {
+      if (first == 0) std::fill_n(u + f * size, size, 0.0f);
+      products.add(f, words, u + f * size);
+    });
+  }
+  transformSums(conv, 1, u, dFilter);
+}
+
+template <typename Numbers>
+void filterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
+  const bool large = 1L * kFrequencies * conv.in * conv.out > kLargeFloats;
+  (large ? gradientByFrequencies<Numbers> : gradientByTiles<Numbers>)(conv, x, dy, dFilter);
 }
 
 }  // namespace

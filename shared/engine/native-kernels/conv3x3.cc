@@ -12,6 +12,11 @@ namespace {
 
 // What the transforms of the tiles that a thread takes through all stages at a time may fill: its cache.
 constexpr int kBlockFloats = 256 << 10;
+// Transformed filters that are larger are not read again by each thread for each of its lots.
+constexpr long kFilterFloats = 256 << 10;
+// What the transforms of the tiles that all threads take together may fill, and of how many tiles each takes some.
+constexpr int kTogetherFloats = 3 << 20;
+constexpr int kLot = 2 * kRows;
 
 // kLanes x kLanes filters: of so many rows (a product's depth) and, in the lanes, columns.
 using FilterBlock = Vec[3][3][kLanes];
@@ -41,54 +46,115 @@ void transformFilters(int rows, int columns, Fill fill, float* u) {
   });
 }
 
+// The stages of a convolution, for some tiles at a time: v [16][rows of words], a row a tile, times u is m [16][rows of sums].
 template <typename Numbers>
-void forwardTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
-  const Tiling tiling(conv.images, conv.height, conv.width);
-  const int in = conv.in, out = conv.out, words = in / Numbers::kDepth;
-  const Panels panels{out, words};
-  const int fitting = std::clamp(kBlockFloats / (kFrequencies * (in + out)) / kRows * kRows, 2 * kRows, 12 * kRows);
-  // Few tiles are divided too, so that all threads have some. No result depends on it.
-  const int quarter = static_cast<int>((tiling.count / 4 + kRows - 1) / kRows) * kRows;
-  const int blockTiles = std::clamp(quarter, kRows, fitting);
-  const int blocks = static_cast<int>((tiling.count + blockTiles - 1) / blockTiles);
-  parallelFor(blocks, [&](int block) {
-    const long first = 1L * block * blockTiles;
-    const int tiles = static_cast<int>(std::min<long>(blockTiles, tiling.count - first));
-    const int rows = (tiles + kRows - 1) / kRows * kRows;
-    float* v = scratch(0, 1L * kFrequencies * blockTiles * words);
-    float* m = scratch(1, 1L * kFrequencies * blockTiles * out);
-    for (int tile = 0; tile < tiles; tile++) {
-      const InputTile pixels(tiling, in, x, first + tile);
+class Stages {
+ public:
+  Stages(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y, int heldTiles, float* v, float* m)
+      : conv_(conv), x_(x), u_(u), bias_(bias), y_(y), vSize_(1L * heldTiles * words_), mSize_(1L * heldTiles * conv.out), v_(v), m_(m) {}
+
+  static long vFloats(const Conv3x3& conv, int heldTiles) { return 1L * kFrequencies * heldTiles * conv.in / Numbers::kDepth; }
+  static long mFloats(const Conv3x3& conv, int heldTiles) { return 1L * kFrequencies * heldTiles * conv.out; }
+
+  // The tile `first` is that of the row.
+  void transformInputs(long first, int row, int rows) const {
+    // Numbers of its own: for all the compiler knows, what is stored could change members.
+    const int in = conv_.in;
+    const long vSize = vSize_;
+    for (int i = 0; i < rows; i++) {
+      const InputTile pixels(tiling_, in, x_, first + i);
+      float* const to = v_ + 1L * (row + i) * words_;
       for (int c = 0; c < in; c += kLanes) {
         Vec transformed[4][4];
         pixels.transform(c, transformed);
-        float* at = v + 1L * tile * words + c / Numbers::kDepth;
+        float* at = to + c / Numbers::kDepth;
 #pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) Numbers::storeNeighbours(at + 1L * f * blockTiles * words, transformed[f / 4][f % 4]);
+        for (int f = 0; f < kFrequencies; f++) Numbers::storeNeighbours(at + f * vSize, transformed[f / 4][f % 4]);
       }
     }
-    for (int f = 0; f < kFrequencies; f++)
-      multiplyPanels<Numbers, false>(rows, 0, words, v + 1L * f * blockTiles * words, 1, words, u + 1L * f * words * out, panels,
-                                     m + 1L * f * blockTiles * out, out);
-    for (int tile = 0; tile < tiles; tile++) {
+  }
+
+  void multiply(int frequency, int row, int rows) const {
+    multiplyPanels<Numbers, false>((rows + kRows - 1) / kRows * kRows, 0, words_, v_ + frequency * vSize_ + 1L * row * words_, 1, words_,
+                                   u_ + 1L * frequency * words_ * conv_.out, {conv_.out, words_},
+                                   m_ + frequency * mSize_ + 1L * row * conv_.out, conv_.out);
+  }
+
+  void transformOutputs(long first, int row, int rows) const {
+    const int out = conv_.out, line = conv_.width * out;
+    const long mSize = mSize_;
+    const float* const bias = bias_;
+    for (int i = 0; i < rows; i++) {
       long image;
-      int row, column;
-      tiling.locate(first + tile, image, row, column);
-      float* to = y + ((image * conv.height + row) * conv.width + column) * out;
-      const bool below = row + 1 < conv.height, right = column + 1 < conv.width;
+      int top, left;
+      tiling_.locate(first + i, image, top, left);
+      float* to = y_ + ((image * conv_.height + top) * conv_.width + left) * out;
+      const bool below = top + 1 < conv_.height, right = left + 1 < conv_.width;
+      const float* const from = m_ + 1L * (row + i) * out;
       for (int c = 0; c < out; c += kLanes) {
         Vec products[4][4], result[2][2];
 #pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) products[f / 4][f % 4] = load(m + (1L * f * blockTiles + tile) * out + c);
+        for (int f = 0; f < kFrequencies; f++) products[f / 4][f % 4] = load(from + f * mSize + c);
         transformOutput(products, result);
         const Vec offset = bias ? load(bias + c) : Vec{};
         store(to + c, result[0][0] + offset);
         if (right) store(to + out + c, result[0][1] + offset);
-        if (below) store(to + 1L * conv.width * out + c, result[1][0] + offset);
-        if (below && right) store(to + 1L * conv.width * out + out + c, result[1][1] + offset);
+        if (below) store(to + line + c, result[1][0] + offset);
+        if (below && right) store(to + line + out + c, result[1][1] + offset);
       }
     }
+  }
+
+ private:
+  const Conv3x3& conv_;
+  const float *x_, *u_, *bias_;
+  float* y_;
+  const Tiling tiling_{conv_.images, conv_.height, conv_.width};
+  const int words_ = conv_.in / Numbers::kDepth;
+  const long vSize_, mSize_;
+  float *v_, *m_;
+};
+
+// Each thread takes tiles of its own through all stages, within its cache; the filter is read once for each lot.
+template <typename Numbers>
+void forwardByTiles(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
+  const long count = Tiling(conv.images, conv.height, conv.width).count;
+  const int fitting = std::clamp(kBlockFloats / (kFrequencies * (conv.in + conv.out)) / kRows * kRows, 2 * kRows, 12 * kRows);
+  // Few tiles are divided too, so that all threads have some. No result depends on it.
+  const int quarter = static_cast<int>((count / 4 + kRows - 1) / kRows) * kRows;
+  const int held = std::clamp(quarter, kRows, fitting);
+  parallelFor(static_cast<int>((count + held - 1) / held), [&](int block) {
+    const long first = 1L * block * held;
+    const int tiles = static_cast<int>(std::min<long>(held, count - first));
+    const Stages<Numbers> stages(conv, x, u, bias, y, held, scratch(0, Stages<Numbers>::vFloats(conv, held)),
+                                 scratch(1, Stages<Numbers>::mFloats(conv, held)));
+    stages.transformInputs(first, 0, tiles);
+    for (int f = 0; f < kFrequencies; f++) stages.multiply(f, 0, tiles);
+    stages.transformOutputs(first, 0, tiles);
   });
+}
+
+// All threads go through each stage together, and the filter, of which each product takes a part, is read once for all.
+template <typename Numbers>
+void forwardByFrequencies(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
+  const long count = Tiling(conv.images, conv.height, conv.width).count;
+  const int fitting = kTogetherFloats / (kFrequencies * (conv.in + conv.out)) / kLot * kLot;
+  const int held = static_cast<int>(std::min<long>(fitting, (count + kLot - 1) / kLot * kLot));
+  const Stages<Numbers> stages(conv, x, u, bias, y, held, scratch(0, Stages<Numbers>::vFloats(conv, held)),
+                               scratch(1, Stages<Numbers>::mFloats(conv, held)));
+  for (long first = 0; first < count; first += held) {
+    const int tiles = static_cast<int>(std::min<long>(held, count - first)), lots = (tiles + kLot - 1) / kLot;
+    const auto inLot = [=](int lot) { return std::min(kLot, tiles - lot * kLot); };
+    parallelFor(lots, [&](int lot) { stages.transformInputs(first + lot * kLot, lot * kLot, inLot(lot)); });
+    parallelFor(kFrequencies, [&](int f) { stages.multiply(f, 0, tiles); });
+    parallelFor(lots, [&](int lot) { stages.transformOutputs(first + lot * kLot, lot * kLot, inLot(lot)); });
+  }
+}
+
+template <typename Numbers>
+void forwardTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
+  const bool large = transformedFloats(conv.in, conv.out, conv.bfloat16) > kFilterFloats;
+  (large ? forwardByFrequencies<Numbers> : forwardByTiles<Numbers>)(conv, x, u, bias, y);
 }
 
 // Words of a filter's taps, as `convolvePacked` reads them, from what fills the block of filters that begins at (row, column).
@@ -128,14 +194,14 @@ auto turned(int in, int out, const float* filter) {
 template <typename Fill>
 void convolveFilled(const Conv3x3& conv, const float* x, Fill fill, const float* bias, float* y) {
   if (fitsTiles(asConvolution(conv))) {
-    const Buffer packed = allocate(1L * packedWords(9 * conv.in, true) * conv.out);
-    packTaps(conv.in, conv.out, fill, packed.get());
-    return convolveOnTiles(asConvolution(conv), x, packed.get(), bias, y);
+    float* packed = scratch(3, 1L * packedWords(9 * conv.in, true) * conv.out);
+    packTaps(conv.in, conv.out, fill, packed);
+    return convolveOnTiles(asConvolution(conv), x, packed, bias, y);
   }
-  const Buffer u = allocate(transformedFloats(conv.in, conv.out, conv.bfloat16));
-  if (conv.bfloat16) transformFilters<Bfloat16>(conv.in, conv.out, fill, u.get());
-  else transformFilters<Float32>(conv.in, conv.out, fill, u.get());
-  convolveTransformed(conv, x, u.get(), bias, y);
+  float* u = scratch(3, transformedFloats(conv.in, conv.out, conv.bfloat16));
+  if (conv.bfloat16) transformFilters<Bfloat16>(conv.in, conv.out, fill, u);
+  else transformFilters<Float32>(conv.in, conv.out, fill, u);
+  convolveTransformed(conv, x, u, bias, y);
 }
 
 }  // namespace

@@ -278,32 +278,6 @@ for (const [index, { kernel, shapes, body, input = (value: number): number => va
   });
 }
 
-for (const [name, draw] of [
-  ['normal', statelessNormal],
-  ['uniform', statelessUniform],
-] as const) {
-  test(`${name} draws are eager's to the bit, for any seed and length`, async (t) => {
-    const called = {
-      inputs: { seed: { shape: [2], dtype: 'int32' } },
-      body: ({ seed }: Readonly<Record<string, T>>) => ({
-        outputs: Object.fromEntries(
-          [[1], [7], [33], [2, 32, 32, 3]].map((shape) => [shape.join('x'), draw(shape, seed as T)]),
-        ),
-      }),
-    } as const;
-    for (const seed of [
-      [0, 0],
-      [1, 2],
-      [-1, 2 ** 31 - 1],
-      [-(2 ** 31), 7],
-    ]) {
-      const [wanted, got] = await callOnBoth(called, { seed: Int32Array.from(seed) });
-      t.deepEqual(got, wanted, seed.join());
-      t.not(new Set(wanted['2x32x32x3']).size, 1);
-    }
-  });
-}
-
 test('every rule has a case', (t) => {
   // The engine's own kernels are tested in native.test.ts.
   const covered = new Set([...CASES.map(({ kernel }) => kernel), ...Object.keys(nativeKernelRules)]);

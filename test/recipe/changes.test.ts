@@ -1,0 +1,83 @@
+/** What may change of a recipe: for a job that is resumed, and for a network that begins with another's weights. */
+import test from 'ava';
+
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { changeRecipe, networkDifferences, resolveRecipe } from '../../shared/recipe/index.js';
+
+test('networks that differ are told apart field by field, under the names of the recipe', (t) => {
+  const recipe = resolveRecipe({}, 'model');
+  const other = resolveRecipe(
+    {
+      dataset: { source: { kind: 'folder', path: '/images', classFolders: true }, imageSize: 16 },
+      variant: 'DDPM',
+      architecture: { numClasses: 3, attentionResolutions: [8, 4], modelChannels: 64 },
+    },
+    'other',
+  );
+  t.deepEqual(
+    networkDifferences(recipe, other)
+      .map(({ field }) => field)
+      .sort(),
+    [
+      'architecture.attentionResolutions',
+      'architecture.modelChannels',
+      'architecture.numClasses',
+      'dataset.imageSize',
+      'objective.varianceType',
+    ],
+  );
+  t.deepEqual(
+    networkDifferences(recipe, other).find(({ field }) => field === 'objective.varianceType'),
+    {
+      field: 'objective.varianceType',
+      description: 'wanted "fixed_large", as in the network of the weights; got "learned_range"',
+    },
+  );
+});
+
+test('networks of the same weights are the same, whatever else their recipes say', (t) => {
+  const recipe = resolveRecipe({ architecture: { attentionResolutions: [16, 8] } }, 'model');
+  const other = resolveRecipe(
+    {
+      variant: 'ADM',
+      noiseSchedule: { name: 'linear' },
+      training: { seed: '5' },
+      architecture: { attentionResolutions: [8, 16], dropout: 0.5, numHeads: 2 },
+    },
+    'other',
+  );
+  t.deepEqual(networkDifferences(recipe, other), []);
+});
+
+test('a resumed job may raise its steps and change its learning rate', (t) => {
+  const recipe = resolveRecipe({}, 'model');
+  const changed = changeRecipe(recipe, {
+    training: { steps: 5000 },
+    optimizer: { learningRate: 1e-5 },
+    evaluation: { everySteps: 7 },
+  });
+  t.deepEqual(changed.evaluation, { images: recipe.evaluation.images, everySteps: 7 });
+  t.is(changed.training.steps, 5000);
+  t.is(changed.optimizer.learningRate, 1e-5);
+  t.is(changed.training.batchSize, recipe.training.batchSize);
+});
+
+test('a resumed job refuses what alters the model, and names it', (t) => {
+  const recipe = resolveRecipe({}, 'model');
+  for (const [changes, field] of [
+    [{ architecture: { modelChannels: 64 } }, 'architecture.modelChannels'],
+    [{ noiseSchedule: { timesteps: 500 } }, 'noiseSchedule.timesteps'],
+    [{ dataset: { imageSize: 64 } }, 'dataset.imageSize'],
+    [{ inputPerturbation: { gamma: 0.2 } }, 'inputPerturbation.gamma'],
+    [{ training: { batchSize: 8 } }, 'training.batchSize'],
+    [{ evaluation: { images: 1 } }, 'evaluation.images'],
+    [{ warmStart: { model: 'other' } }, 'warmStart'],
+  ] as const) {
+    const error = t.throws(() => changeRecipe(recipe, changes), { instanceOf: DiffusionError });
+    t.is(error.code, 'FAILED_PRECONDITION');
+    t.deepEqual(
+      error.violations.map((each) => each.field),
+      [field],
+    );
+  }
+});
