@@ -1,4 +1,5 @@
 /** What the sampler service costs: images a second over gRPC beside the same solvers over the same engine, called directly. */
+import { setMaxListeners } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,8 @@ import { quantile, rounded, type Bench } from './table.js';
 const [COUNT, STEPS, ROUNDS] = [32, 10, 5];
 const LENGTH = 32 * 32 * 3;
 const NEVER = new AbortController().signal;
+// One for each image.
+setMaxListeners(0, NEVER);
 
 /** The network of `SMALL_32` as a recipe. */
 const RECIPE: PartialRecipe = {
