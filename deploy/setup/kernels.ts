@@ -1,4 +1,5 @@
 /** Compiles the engine's own kernels for this machine's processor, and puts them beside the native library. */
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { processorIdentity } from '../../shared/foundation/index.js';
@@ -27,6 +28,7 @@ const FLAGS: readonly string[] = [
  */
 export async function provideKernels(context: SetupContext, library: NativeLibrary): Promise<void> {
   const processor = processorIdentity();
+  const description = join(context.root, FOLDER, 'native-kernels.json');
   try {
     const compiled = await compiledLibrary(context, library, {
       name: 'native-kernels',
@@ -40,12 +42,11 @@ export async function provideKernels(context: SetupContext, library: NativeLibra
       key: [processor],
     });
     await installFile(compiled, join(context.root, FOLDER, OUTPUT));
-    await writeWhole(
-      join(context.root, FOLDER, 'native-kernels.json'),
-      JSON.stringify({ file: OUTPUT, processor }),
-    );
+    await writeWhole(description, JSON.stringify({ file: OUTPUT, processor }));
   } catch (error) {
     if (!(error instanceof SetupProblem)) throw error;
+    // Those of an earlier version may take other inputs.
+    await rm(description, { force: true });
     context.say(`the engine will run without its own kernels, and slower: ${error.message}`);
   }
 }

@@ -35,7 +35,7 @@ interface Invariant {
  * What is derived may be so many times as large as the variables behind it, or have so many elements. What repeats
  * variables, often for a batch's size, is computed faster than it is read, and would be kept for every size.
  */
-const [LARGEST_GROWTH, FEW_ELEMENTS] = [2, 2 ** 16];
+const [LARGEST_GROWTH, FEW_ELEMENTS] = [3, 2 ** 16];
 
 /**
  * Takes out of a graph what follows from fixed variables alone.

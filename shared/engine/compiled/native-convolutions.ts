@@ -2,6 +2,7 @@
 import { valueOf } from './graph.js';
 import type { EnginePrecision } from '../module.js';
 import type { Graph, Node, Value } from './graph.js';
+import { factorAttributes } from './native-kernels.js';
 import type { NativeKernels } from './native-kernels.js';
 
 /**
@@ -10,13 +11,14 @@ import type { NativeKernels } from './native-kernels.js';
  */
 export function withNativeConvolutions(
   graph: Graph,
-  { lanes }: NativeKernels,
+  kernels: NativeKernels,
   precision: EnginePrecision,
 ): Graph {
   return new Map(
     [...graph].map(([name, node]) => {
       const inputs = node.inputs.map((ref) => valueOf(graph, ref));
-      return [name, isSuitable(node, inputs, lanes) ? nativeNode(node, precision) : node];
+      const suitable = isSuitable(node, inputs, kernels.lanes);
+      return [name, suitable ? nativeNode(node, inputs, kernels, precision) : node];
     }),
   );
 }
@@ -26,30 +28,39 @@ interface Native {
   /** Which of the node's inputs the kernel takes. */
   readonly inputs: readonly number[];
   readonly filter: (node: Node, inputs: readonly Value[]) => readonly number[] | undefined;
+  /** Along which of the filter's axes it sums. */
+  readonly summed: 2 | 3;
 }
 
 const second = (_: Node, inputs: readonly Value[]) => inputs[1]?.shape;
 
 const NATIVE: Readonly<Record<string, Native>> = {
-  Conv2D: { op: 'NativeConv3x3', inputs: [0, 1], filter: second },
-  _FusedConv2D: { op: 'NativeBiasedConv3x3', inputs: [0, 1, 2], filter: second },
-  Conv2DBackpropInput: { op: 'NativeConv3x3InputGradient', inputs: [1, 2], filter: second },
+  Conv2D: { op: 'NativeConv3x3', inputs: [0, 1], filter: second, summed: 2 },
+  _FusedConv2D: { op: 'NativeBiasedConv3x3', inputs: [0, 1, 2], filter: second, summed: 2 },
+  Conv2DBackpropInput: { op: 'NativeConv3x3InputGradient', inputs: [1, 2], filter: second, summed: 3 },
   Conv2DBackpropFilter: {
     op: 'NativeConv3x3FilterGradient',
     inputs: [0, 2],
     filter: ({ outputs }) => outputs[0]?.shape,
+    // Over pixels, in fact; but its tiles are of as many channels.
+    summed: 2,
   },
 };
 
-function nativeNode(node: Node, precision: EnginePrecision): Node {
+function nativeNode(
+  node: Node,
+  inputs: readonly Value[],
+  kernels: NativeKernels,
+  precision: EnginePrecision,
+): Node {
   const native = NATIVE[node.op];
   if (native === undefined) return node;
-  const inputs = native.inputs.map((index) => node.inputs[index] ?? '');
+  const depth = native.filter(node, inputs)?.[native.summed] ?? 0;
   return {
     ...node,
     op: native.op,
-    inputs,
-    attributes: { low_precision: { bool: precision === 'bfloat16' } },
+    inputs: native.inputs.map((index) => node.inputs[index] ?? ''),
+    attributes: factorAttributes(kernels, precision, depth),
   };
 }
 

@@ -8,7 +8,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
+import type { EnginePrecision } from '../module.js';
 import { processorIdentity } from '../../foundation/index.js';
+import type { Attributes } from './graph.js';
 import { tensorflowC } from './tensorflow-c.js';
 
 export interface NativeKernels {
@@ -16,6 +18,8 @@ export interface NativeKernels {
   readonly lanes: number;
   /** Whether the processor has tiles for products of bfloat16. */
   readonly tiles: boolean;
+  /** Whether it multiplies two pairs of bfloat16 faster than it does two floats, twice. */
+  readonly pairs: boolean;
 }
 
 /** Set to `off`, a process goes without. */
@@ -60,5 +64,25 @@ function register(): NativeKernels | undefined {
   library = koffi.load(join(folder, file));
   const lanes = library.func('int registerKernels()')() as number;
   const tiles = library.func('int usesTiles()')() !== 0;
-  return lanes === 0 ? undefined : { lanes, tiles };
+  const pairs = library.func('int usesPairs()')() !== 0;
+  return lanes === 0 ? undefined : { lanes, tiles, pairs };
+}
+
+/** The factors of a sum in a tile: `kTileDepth` of `native-kernels/tiles.h`. */
+const TILE_DEPTH = 32;
+
+/** Whether products are in tiles; `depth` is how many factors each sum has. */
+export function isInTiles({ tiles }: NativeKernels, precision: EnginePrecision, depth: number): boolean {
+  return tiles && precision === 'bfloat16' && depth % TILE_DEPTH === 0;
+}
+
+/** What a convolution or product is told of its factors: see `native-kernels/factors.h`. */
+export function factorAttributes(
+  kernels: NativeKernels,
+  precision: EnginePrecision,
+  depth: number,
+): Attributes {
+  const low = precision === 'bfloat16';
+  const pairs = low && (kernels.pairs || isInTiles(kernels, precision, depth));
+  return { low_precision: { bool: low }, pairs: { bool: pairs } };
 }

@@ -4,20 +4,19 @@
  * any others, where TensorFlow's, on processors without AVX-512, have other sums at the ends of what a thread takes.
  */
 import type { EnginePrecision } from '../module.js';
-import { parseRef, valueOf } from './graph.js';
+import { parseRef, sizeOf, valueOf } from './graph.js';
 import type { Attributes, Graph, Node } from './graph.js';
 import type { Invariants } from './hoisting.js';
 import { isAll } from './native-convolutions.js';
+import { factorAttributes, isInTiles } from './native-kernels.js';
 import type { NativeKernels } from './native-kernels.js';
 import { operation } from './operations/index.js';
 import { boolAttribute, intsAttribute } from './operations/operation.js';
 
-/** The factors of a sum in a tile: `kTileDepth` of `native-kernels/tiles.h`. */
-const TILE_DEPTH = 32;
-
 /** What takes a node's place: what prepares its filter, and what convolves with one that is prepared. */
 interface Prepared {
   readonly preparation: string;
+  readonly preparationAttributes: Attributes;
   readonly op: string;
   readonly attributes: Attributes;
 }
@@ -29,19 +28,17 @@ interface Prepared {
 export function withPreparedFilters(
   graph: Graph,
   invariant: Invariants,
-  { tiles }: NativeKernels,
+  kernels: NativeKernels,
   precision: EnginePrecision,
 ): Graph {
   return new Map(
     [...graph].flatMap(([name, node]) => {
       const [x = '', filter = '', ...bias] = node.inputs;
       const prepared = invariant.has(parseRef(filter).node)
-        ? preparedOf(graph, node, tiles, precision)
+        ? preparedOf(graph, node, kernels, precision)
         : undefined;
       if (prepared === undefined) return [[name, node] as const];
-      const { preparation, op, attributes } = prepared;
-      const { low_precision } = attributes;
-      const own: Attributes = low_precision === undefined ? {} : { low_precision };
+      const { preparation, preparationAttributes: own, op, attributes } = prepared;
       const preparing = {
         ...{ name: `${name}/filter`, op: preparation, inputs: [filter], controlInputs: [], attributes: own },
         outputs: operation(preparation).infer([valueOf(graph, filter)], own),
@@ -55,18 +52,20 @@ export function withPreparedFilters(
 function preparedOf(
   graph: Graph,
   node: Node,
-  tiles: boolean,
+  kernels: NativeKernels,
   precision: EnginePrecision,
 ): Prepared | undefined {
   const [x, filter] = node.inputs.slice(0, 2).map((ref) => valueOf(graph, ref));
   if (x === undefined || filter === undefined || x.dtype !== 'float32') return undefined;
-  const low = { low_precision: { bool: precision === 'bfloat16' } };
+  const depth = sizeOf(filter.shape.slice(0, -1));
+  const factors = factorAttributes(kernels, precision, depth);
   const packed = (biased: boolean, geometry: Geometry | undefined): Prepared | undefined =>
     geometry && {
       preparation: 'NativePackedFilter',
+      preparationAttributes: factors,
       op: biased ? 'NativeBiasedPackedConvolution' : 'NativePackedConvolution',
       attributes: {
-        ...low,
+        ...factors,
         window: { ints: geometry.window },
         padding: { ints: geometry.padding },
         stride: { int: geometry.stride },
@@ -77,12 +76,18 @@ function preparedOf(
     case 'NativeConv3x3':
     case 'NativeBiasedConv3x3': {
       // In tiles more is multiplied than Winograd's algorithm saves.
-      const [channels = 0] = x.shape.slice(-1);
-      if (tiles && precision === 'bfloat16' && channels % TILE_DEPTH === 0) {
+      if (isInTiles(kernels, precision, depth)) {
         return packed(node.op === 'NativeBiasedConv3x3', { window: [3, 3], padding: [2, 2], stride: 1 });
       }
+      const [, height = 0, width = 0] = x.shape;
       const op = node.op.replace('Conv3x3', 'TransformedConv3x3');
-      return { preparation: 'NativeTransformedFilter', op, attributes: node.attributes };
+      const preparationAttributes = { ...node.attributes, image: { ints: [height, width] } };
+      return {
+        preparation: 'NativeTransformedFilter',
+        preparationAttributes,
+        op,
+        attributes: node.attributes,
+      };
     }
     case 'Conv2D':
     case '_FusedConv2D':

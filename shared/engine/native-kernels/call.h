@@ -8,6 +8,8 @@
 #include <array>
 #include <initializer_list>
 
+#include "factors.h"
+
 // One call of an operation: its inputs, its outputs, and the first thing that went wrong.
 class Call {
  public:
@@ -57,10 +59,13 @@ struct Attributes {
   // Groups of a group norm, heads of an attention, averages beside Adam's variables.
   int count = 0;
   bool partsFirst = false;
-  bool bfloat16 = false;
+  bool bfloat16 = false, pairs = false;
+  Factors factors() const { return pairs ? Factors::kPairs : bfloat16 ? Factors::kRounded : Factors::kFloat32; }
   // Of a convolution: height and width of its window, rows and columns of zeros around images, channels that come out.
   std::array<int, 2> window{1, 1}, padding{0, 0};
   int stride = 1, out = 0;
+  // Height and width of those that a filter is transformed for.
+  std::array<int, 2> image{0, 0};
   float beta1 = 0, beta2 = 0, epsilon = 0;
 };
 
@@ -81,12 +86,15 @@ inline void* readAttributes(TF_OpKernelConstruction* construction) {
   if (has(construction, "count", status)) TF_OpKernelConstruction_GetAttrInt32(construction, "count", &attributes->count, status);
   readFlag(construction, "parts_first", attributes->partsFirst, status);
   readFlag(construction, "low_precision", attributes->bfloat16, status);
+  readFlag(construction, "pairs", attributes->pairs, status);
   if (has(construction, "window", status)) {
     TF_OpKernelConstruction_GetAttrInt32List(construction, "window", attributes->window.data(), 2, status);
     TF_OpKernelConstruction_GetAttrInt32List(construction, "padding", attributes->padding.data(), 2, status);
     TF_OpKernelConstruction_GetAttrInt32(construction, "stride", &attributes->stride, status);
     TF_OpKernelConstruction_GetAttrInt32(construction, "out", &attributes->out, status);
   }
+  if (has(construction, "image", status))
+    TF_OpKernelConstruction_GetAttrInt32List(construction, "image", attributes->image.data(), 2, status);
   if (has(construction, "beta1", status)) {
     TF_OpKernelConstruction_GetAttrFloat(construction, "beta1", &attributes->beta1, status);
     TF_OpKernelConstruction_GetAttrFloat(construction, "beta2", &attributes->beta2, status);

@@ -21,8 +21,8 @@ constexpr long kLargeFloats = 256 << 10;
 constexpr int kTogetherFloats = 3 << 20;
 
 // Products of inputs and output gradients of some tiles at a time, for some of the output's channels: v
-// [16][in / kLanes][words of tiles][kLanes] times m [16][panels of channels, of words of tiles].
-template <typename Numbers>
+// [frequencies][in / kLanes][words of tiles][kLanes] times m [frequencies][panels of channels, of words of tiles].
+template <typename Numbers, typename Tile>
 class Products {
  public:
   Products(const Conv3x3& conv, const float* x, const float* dy, int fromChannel, int channels, int heldTiles)
@@ -48,84 +48,84 @@ class Products {
   }
 
  private:
+  using Values = typename Tile::Products;
+
   // The tiles of one word, for all channels; where there are no more tiles, zeros.
   void transformTiles(long first, int tiles, int word) const {
-    Vec none[4][4] = {};
     const int tile = word * Numbers::kDepth;
-    const InputTile one(tiling_, conv_.in, x_, first + tile);
-    const InputTile other(tiling_, conv_.in, x_, first + std::min(tile + Numbers::kDepth, tiles) - 1);
+    const auto one = inputTile<Tile>(conv_, x_, first + tile);
+    const auto other = inputTile<Tile>(conv_, x_, first + std::min(tile + Numbers::kDepth, tiles) - 1);
     // Numbers of its own: for all the compiler knows, what is stored could change members.
     const int in = conv_.in, words = words_;
     const long vSize = vSize_;
     float* const to = v_ + word * kLanes;
     for (int c = 0; c < in; c += kLanes) {
-      Vec transformed[2][4][4];
-      one.transform(c, transformed[0]);
-      if (Numbers::kDepth == 2) {
-        if (tile + 1 < tiles) other.transform(c, transformed[1]);
-        else std::copy(none[0], none[0] + 16, transformed[1][0]);
-      }
+      Values transformed[Numbers::kDepth] = {};
+      transformInput(one, c, transformed[0]);
+      if (Numbers::kDepth == 2 && tile + 1 < tiles) transformInput(other, c, transformed[Numbers::kDepth - 1]);
       storeWords(transformed, to + 1L * c * words, vSize);
     }
   }
 
   void transformGradients(long first, int tiles, int word) const {
+    const int tile = word * Numbers::kDepth;
+    const auto one = outputTile<Tile>(conv_, dy_, first + tile);
+    const auto other = outputTile<Tile>(conv_, dy_, first + std::min(tile + Numbers::kDepth, tiles) - 1);
     for (int c = 0; c < channels_; c += kLanes) {
-      Vec products[2][4][4] = {};
-      for (int each = 0; each < Numbers::kDepth; each++) {
-        const int tile = word * Numbers::kDepth + each;
-        if (tile < tiles) outputGradient(first + tile, c, products[each]);
-      }
-      storeWords(products, m_ + panels_.at(word, c), mSize_);
+      Values transformed[Numbers::kDepth] = {};
+      transformGradient(one, c, transformed[0]);
+      if (Numbers::kDepth == 2 && tile + 1 < tiles) transformGradient(other, c, transformed[Numbers::kDepth - 1]);
+      storeWords(transformed, m_ + panels_.at(word, c), mSize_);
     }
   }
 
-  static void storeWords(const Vec values[2][4][4], float* to, long frequency) {
-#pragma GCC unroll 16
-    for (int f = 0; f < kFrequencies; f++) {
-      const Vec together[2] = {values[0][f / 4][f % 4], values[Numbers::kDepth - 1][f / 4][f % 4]};
+  INLINED static void transformInput(const InputTile<Tile>& pixels, int c, Values transformed) {
+    typename Tile::Inputs d;
+    pixels.template read<Numbers>(c, d);
+    Tile::transformInput(d, transformed);
+  }
+
+  INLINED static void transformGradient(const OutputTile<Tile, const float>& pixels, int c, Values transformed) {
+    typename Tile::Outputs gradient;
+    pixels.template read<Numbers>(c, gradient);
+    Tile::transformOutputGradient(gradient, transformed);
+  }
+
+  INLINED static void storeWords(const Values values[Numbers::kDepth], float* to, long frequency) {
+#pragma GCC unroll 36
+    for (int f = 0; f < Tile::kFrequencies; f++) {
+      Vec together[Numbers::kDepth];
+      for (int each = 0; each < Numbers::kDepth; each++) together[each] = values[each][f / Tile::kInColumns][f % Tile::kInColumns];
       store(to + f * frequency, Numbers::pack(together));
     }
-  }
-
-  void outputGradient(long tile, int c, Vec products[4][4]) const {
-    long image;
-    int row, column;
-    tiling_.locate(tile, image, row, column);
-    const float* from = dy_ + ((image * conv_.height + row) * conv_.width + column) * conv_.out + c;
-    const float* under = from + 1L * conv_.width * conv_.out;
-    const bool below = row + 1 < conv_.height, right = column + 1 < conv_.width;
-    const Vec none{};
-    const Vec gradient[2][2] = {{load(from), right ? load(from + conv_.out) : none},
-                                {below ? load(under) : none, below && right ? load(under + conv_.out) : none}};
-    transformOutputGradient(gradient, products);
   }
 
   const Conv3x3& conv_;
   const float* x_;
   const float* dy_;
   const int channels_, words_;
-  const Tiling tiling_{conv_.images, conv_.height, conv_.width};
   const Panels panels_{channels_, words_};
   const long vSize_ = 1L * conv_.in * words_;
   const long mSize_ = 1L * channels_ * words_;
-  float* const v_ = scratch(0, kFrequencies * vSize_);
-  float* const m_ = scratch(1, kFrequencies * mSize_);
+  float* const v_ = scratch(0, Tile::kFrequencies * vSize_);
+  float* const m_ = scratch(1, Tile::kFrequencies * mSize_);
 };
 
-// dFilter [3, 3, in, out] from the sums of the products, u [parts][16][in][out].
+// dFilter [3, 3, in, out] from the sums of the products, u [parts][frequencies][in][out].
+template <typename Tile>
 void transformSums(const Conv3x3& conv, int parts, const float* u, float* dFilter) {
   const long size = 1L * conv.in * conv.out;
   parallelFor(conv.in, [&](int i) {
     for (int o = 0; o < conv.out; o += kLanes) {
-      Vec products[4][4], g[3][3];
-      for (int f = 0; f < kFrequencies; f++) {
+      typename Tile::Products products;
+      typename Tile::Filter g;
+      for (int f = 0; f < Tile::kFrequencies; f++) {
         const float* from = u + f * size + 1L * i * conv.out + o;
         Vec sum = load(from);
-        for (int part = 1; part < parts; part++) sum += load(from + part * kFrequencies * size);
-        products[f / 4][f % 4] = sum;
+        for (int part = 1; part < parts; part++) sum += load(from + part * Tile::kFrequencies * size);
+        products[f / Tile::kInColumns][f % Tile::kInColumns] = sum;
       }
-      transformFilterGradient(products, g);
+      Tile::transformFilterGradient(products, g);
       for (int k = 0; k < 9; k++) store(dFilter + (1L * k * conv.in + i) * conv.out + o, g[k / 3][k % 3]);
     }
   });
@@ -133,62 +133,62 @@ void transformSums(const Conv3x3& conv, int parts, const float* u, float* dFilte
 
 // Jobs are parts of the tiles times groups of the output's channels, each within its thread's cache. How many there
 // are, and with it the order of all sums, follows from the sizes alone and not from the number of threads.
-template <typename Numbers>
+template <typename Numbers, typename Tile>
 void gradientByTiles(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
-  const long count = Tiling(conv.images, conv.height, conv.width).count;
+  const long count = Tiling<Tile>(conv).count;
   const int panels = (conv.out + kPanel - 1) / kPanel;
   const long size = 1L * conv.in * conv.out;
-  const long fitting = std::max(1L, kSumFloats / (kFrequencies * size));
+  const long fitting = std::max(1L, kSumFloats / (Tile::kFrequencies * size));
   const int parts = static_cast<int>(std::clamp<long>(count / (4 * kRun), 1, std::min<long>(kJobs, fitting)));
   const int groups = std::min(panels, kJobs / parts);
-  float* u = scratch(2, parts * kFrequencies * size);
+  float* u = scratch(2, parts * Tile::kFrequencies * size);
 
   parallelFor(parts * groups, [&](int job) {
     const int part = job / groups, group = job % groups;
     const int fromChannel = panels * group / groups * kPanel;
     const int channels = std::min(conv.out, panels * (group + 1) / groups * kPanel) - fromChannel;
-    float* sums = u + part * kFrequencies * size + fromChannel;
-    for (int row = 0; row < kFrequencies * conv.in; row++) std::fill_n(sums + 1L * row * conv.out, channels, 0.0f);
-    const Products<Numbers> products(conv, x, dy, fromChannel, channels, kRun);
+    float* sums = u + part * Tile::kFrequencies * size + fromChannel;
+    for (int row = 0; row < Tile::kFrequencies * conv.in; row++) std::fill_n(sums + 1L * row * conv.out, channels, 0.0f);
+    const Products<Numbers, Tile> products(conv, x, dy, fromChannel, channels, kRun);
     const long end = count * (part + 1) / parts;
     for (long first = count * part / parts; first < end; first += kRun) {
       const int tiles = static_cast<int>(std::min<long>(kRun, end - first)), words = products.wordsOf(tiles);
       products.transform(first, tiles, 0, words);
-      for (int f = 0; f < kFrequencies; f++) products.add(f, words, sums + f * size);
+      for (int f = 0; f < Tile::kFrequencies; f++) products.add(f, words, sums + f * size);
     }
   });
-  transformSums(conv, parts, u, dFilter);
+  transformSums<Tile>(conv, parts, u, dFilter);
 }
 
 // All threads transform tiles, then each sums some of the products over all of these.
-template <typename Numbers>
+template <typename Numbers, typename Tile>
 void gradientByFrequencies(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
-  const long count = Tiling(conv.images, conv.height, conv.width).count, size = 1L * conv.in * conv.out;
-  const int fitting = kTogetherFloats / (kFrequencies * (conv.in + conv.out)) / kRun * kRun;
+  const long count = Tiling<Tile>(conv).count, size = 1L * conv.in * conv.out;
+  const int fitting = kTogetherFloats / (Tile::kFrequencies * (conv.in + conv.out)) / kRun * kRun;
   const int held = static_cast<int>(std::min<long>(fitting, (count + kRun - 1) / kRun * kRun));
-  float* u = scratch(2, kFrequencies * size);
-  const Products<Numbers> products(conv, x, dy, 0, conv.out, held);
+  float* u = scratch(2, Tile::kFrequencies * size);
+  const Products<Numbers, Tile> products(conv, x, dy, 0, conv.out, held);
   for (long first = 0; first < count; first += held) {
     const int tiles = static_cast<int>(std::min<long>(held, count - first)), words = products.wordsOf(tiles);
     constexpr int kLot = 8;
     parallelFor((words + kLot - 1) / kLot, [&](int lot) { products.transform(first, tiles, lot * kLot, std::min(words, (lot + 1) * kLot)); });
-    parallelFor(kFrequencies, [&](int f) {
+    parallelFor(Tile::kFrequencies, [&](int f) {
       if (first == 0) std::fill_n(u + f * size, size, 0.0f);
       products.add(f, words, u + f * size);
     });
   }
-  transformSums(conv, 1, u, dFilter);
+  transformSums<Tile>(conv, 1, u, dFilter);
 }
 
-template <typename Numbers>
+template <typename Numbers, typename Tile>
 void filterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
-  const bool large = 1L * kFrequencies * conv.in * conv.out > kLargeFloats;
-  (large ? gradientByFrequencies<Numbers> : gradientByTiles<Numbers>)(conv, x, dy, dFilter);
+  const bool large = 1L * Tile::kFrequencies * conv.in * conv.out > kLargeFloats;
+  (large ? gradientByFrequencies<Numbers, Tile> : gradientByTiles<Numbers, Tile>)(conv, x, dy, dFilter);
 }
 
 }  // namespace
 
 void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
   if (fitsTiles(asConvolution(conv))) filterGradientOnTiles(conv, x, dy, dFilter);
-  else (conv.bfloat16 ? filterGradient<Bfloat16> : filterGradient<Float32>)(conv, x, dy, dFilter);
+  else withTile(conv, [&](auto numbers, auto tile) { filterGradient<decltype(numbers), decltype(tile)>(conv, x, dy, dFilter); });
 }

@@ -21,8 +21,13 @@ constexpr int kLot = 2 * kRows;
 // kLanes x kLanes filters: of so many rows (a product's depth) and, in the lanes, columns.
 using FilterBlock = Vec[3][3][kLanes];
 
-// u [16][panels of columns, of words of rows] from what fills the block of filters that begins at (row, column).
-template <typename Numbers, typename Fill>
+template <typename Numbers, typename Tile>
+constexpr long floatsOfFilter(int in, int out) {
+  return 1L * Tile::kFrequencies * in * out / Numbers::kDepth;
+}
+
+// u [frequencies][panels of columns, of words of rows] from what fills the block of filters that begins at (row, column).
+template <typename Numbers, typename Tile, typename Fill>
 void transformFilters(int rows, int columns, Fill fill, float* u) {
   const Panels panels{columns, rows / Numbers::kDepth};
   const long frequency = panels.words * columns;
@@ -31,30 +36,32 @@ void transformFilters(int rows, int columns, Fill fill, float* u) {
       FilterBlock filters;
       fill(block * kLanes, column, filters);
       for (int row = 0; row < kLanes; row += Numbers::kDepth) {
-        Vec together[kFrequencies][Numbers::kDepth];
+        Vec together[Tile::kFrequencies][Numbers::kDepth];
         for (int each = 0; each < Numbers::kDepth; each++) {
-          Vec g[3][3], transformed[4][4];
-          for (int k = 0; k < 9; k++) g[k / 3][k % 3] = filters[k / 3][k % 3][row + each];
-          transformFilter(g, transformed);
-          for (int f = 0; f < kFrequencies; f++) together[f][each] = transformed[f / 4][f % 4];
+          typename Tile::Filter g;
+          typename Tile::Products transformed;
+          for (int k = 0; k < 9; k++) g[k / 3][k % 3] = Numbers::factors(filters[k / 3][k % 3][row + each]);
+          Tile::transformFilter(g, transformed);
+          for (int f = 0; f < Tile::kFrequencies; f++) together[f][each] = transformed[f / Tile::kInColumns][f % Tile::kInColumns];
         }
         float* to = u + panels.at((block * kLanes + row) / Numbers::kDepth, column);
-#pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) store(to + f * frequency, Numbers::pack(together[f]));
+#pragma GCC unroll 36
+        for (int f = 0; f < Tile::kFrequencies; f++) store(to + f * frequency, Numbers::pack(together[f]));
       }
     }
   });
 }
 
-// The stages of a convolution, for some tiles at a time: v [16][rows of words], a row a tile, times u is m [16][rows of sums].
-template <typename Numbers>
+// The stages of a convolution, for some tiles at a time: v [frequencies][rows of words], a row a tile, times u is
+// m [frequencies][rows of sums].
+template <typename Numbers, typename Tile>
 class Stages {
  public:
   Stages(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y, int heldTiles, float* v, float* m)
       : conv_(conv), x_(x), u_(u), bias_(bias), y_(y), vSize_(1L * heldTiles * words_), mSize_(1L * heldTiles * conv.out), v_(v), m_(m) {}
 
-  static long vFloats(const Conv3x3& conv, int heldTiles) { return 1L * kFrequencies * heldTiles * conv.in / Numbers::kDepth; }
-  static long mFloats(const Conv3x3& conv, int heldTiles) { return 1L * kFrequencies * heldTiles * conv.out; }
+  static long vFloats(const Conv3x3& conv, int heldTiles) { return 1L * Tile::kFrequencies * heldTiles * conv.in / Numbers::kDepth; }
+  static long mFloats(const Conv3x3& conv, int heldTiles) { return 1L * Tile::kFrequencies * heldTiles * conv.out; }
 
   // The tile `first` is that of the row.
   void transformInputs(long first, int row, int rows) const {
@@ -62,14 +69,17 @@ class Stages {
     const int in = conv_.in;
     const long vSize = vSize_;
     for (int i = 0; i < rows; i++) {
-      const InputTile pixels(tiling_, in, x_, first + i);
+      const auto pixels = inputTile<Tile>(conv_, x_, first + i);
       float* const to = v_ + 1L * (row + i) * words_;
       for (int c = 0; c < in; c += kLanes) {
-        Vec transformed[4][4];
-        pixels.transform(c, transformed);
+        typename Tile::Inputs d;
+        typename Tile::Products transformed;
+        pixels.template read<Numbers>(c, d);
+        Tile::transformInput(d, transformed);
         float* at = to + c / Numbers::kDepth;
-#pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) Numbers::storeNeighbours(at + f * vSize, transformed[f / 4][f % 4]);
+#pragma GCC unroll 36
+        for (int f = 0; f < Tile::kFrequencies; f++)
+          Numbers::storeNeighbours(at + f * vSize, transformed[f / Tile::kInColumns][f % Tile::kInColumns]);
       }
     }
   }
@@ -81,26 +91,22 @@ class Stages {
   }
 
   void transformOutputs(long first, int row, int rows) const {
-    const int out = conv_.out, line = conv_.width * out;
+    const int out = conv_.out;
     const long mSize = mSize_;
     const float* const bias = bias_;
     for (int i = 0; i < rows; i++) {
-      long image;
-      int top, left;
-      tiling_.locate(first + i, image, top, left);
-      float* to = y_ + ((image * conv_.height + top) * conv_.width + left) * out;
-      const bool below = top + 1 < conv_.height, right = left + 1 < conv_.width;
+      const auto pixels = outputTile<Tile>(conv_, y_, first + i);
       const float* const from = m_ + 1L * (row + i) * out;
       for (int c = 0; c < out; c += kLanes) {
-        Vec products[4][4], result[2][2];
-#pragma GCC unroll 16
-        for (int f = 0; f < kFrequencies; f++) products[f / 4][f % 4] = load(from + f * mSize + c);
-        transformOutput(products, result);
+        typename Tile::Products products;
+        typename Tile::Outputs result;
+#pragma GCC unroll 36
+        for (int f = 0; f < Tile::kFrequencies; f++) products[f / Tile::kInColumns][f % Tile::kInColumns] = load(from + f * mSize + c);
+        Tile::transformOutput(products, result);
         const Vec offset = bias ? load(bias + c) : Vec{};
-        store(to + c, result[0][0] + offset);
-        if (right) store(to + out + c, result[0][1] + offset);
-        if (below) store(to + line + c, result[1][0] + offset);
-        if (below && right) store(to + line + out + c, result[1][1] + offset);
+        for (auto& line : result)
+          for (Vec& pixel : line) pixel += offset;
+        pixels.write(c, result);
       }
     }
   }
@@ -109,58 +115,57 @@ class Stages {
   const Conv3x3& conv_;
   const float *x_, *u_, *bias_;
   float* y_;
-  const Tiling tiling_{conv_.images, conv_.height, conv_.width};
   const int words_ = conv_.in / Numbers::kDepth;
   const long vSize_, mSize_;
   float *v_, *m_;
 };
 
 // Each thread takes tiles of its own through all stages, within its cache; the filter is read once for each lot.
-template <typename Numbers>
+template <typename Numbers, typename Tile>
 void forwardByTiles(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
-  const long count = Tiling(conv.images, conv.height, conv.width).count;
-  const int fitting = std::clamp(kBlockFloats / (kFrequencies * (conv.in + conv.out)) / kRows * kRows, 2 * kRows, 12 * kRows);
+  const long count = Tiling<Tile>(conv).count;
+  const int fitting = std::clamp(kBlockFloats / (Tile::kFrequencies * (conv.in + conv.out)) / kRows * kRows, 2 * kRows, 12 * kRows);
   // Few tiles are divided too, so that all threads have some. No result depends on it.
   const int quarter = static_cast<int>((count / 4 + kRows - 1) / kRows) * kRows;
   const int held = std::clamp(quarter, kRows, fitting);
   parallelFor(static_cast<int>((count + held - 1) / held), [&](int block) {
     const long first = 1L * block * held;
     const int tiles = static_cast<int>(std::min<long>(held, count - first));
-    const Stages<Numbers> stages(conv, x, u, bias, y, held, scratch(0, Stages<Numbers>::vFloats(conv, held)),
-                                 scratch(1, Stages<Numbers>::mFloats(conv, held)));
+    using Own = Stages<Numbers, Tile>;
+    const Own stages(conv, x, u, bias, y, held, scratch(0, Own::vFloats(conv, held)), scratch(1, Own::mFloats(conv, held)));
     stages.transformInputs(first, 0, tiles);
-    for (int f = 0; f < kFrequencies; f++) stages.multiply(f, 0, tiles);
+    for (int f = 0; f < Tile::kFrequencies; f++) stages.multiply(f, 0, tiles);
     stages.transformOutputs(first, 0, tiles);
   });
 }
 
 // All threads go through each stage together, and the filter, of which each product takes a part, is read once for all.
-template <typename Numbers>
+template <typename Numbers, typename Tile>
 void forwardByFrequencies(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
-  const long count = Tiling(conv.images, conv.height, conv.width).count;
-  const int fitting = kTogetherFloats / (kFrequencies * (conv.in + conv.out)) / kLot * kLot;
+  const long count = Tiling<Tile>(conv).count;
+  const int fitting = kTogetherFloats / (Tile::kFrequencies * (conv.in + conv.out)) / kLot * kLot;
   const int held = static_cast<int>(std::min<long>(fitting, (count + kLot - 1) / kLot * kLot));
-  const Stages<Numbers> stages(conv, x, u, bias, y, held, scratch(0, Stages<Numbers>::vFloats(conv, held)),
-                               scratch(1, Stages<Numbers>::mFloats(conv, held)));
+  using All = Stages<Numbers, Tile>;
+  const All stages(conv, x, u, bias, y, held, scratch(0, All::vFloats(conv, held)), scratch(1, All::mFloats(conv, held)));
   for (long first = 0; first < count; first += held) {
     const int tiles = static_cast<int>(std::min<long>(held, count - first)), lots = (tiles + kLot - 1) / kLot;
     const auto inLot = [=](int lot) { return std::min(kLot, tiles - lot * kLot); };
     parallelFor(lots, [&](int lot) { stages.transformInputs(first + lot * kLot, lot * kLot, inLot(lot)); });
-    parallelFor(kFrequencies, [&](int f) { stages.multiply(f, 0, tiles); });
+    parallelFor(Tile::kFrequencies, [&](int f) { stages.multiply(f, 0, tiles); });
     parallelFor(lots, [&](int lot) { stages.transformOutputs(first + lot * kLot, lot * kLot, inLot(lot)); });
   }
 }
 
-template <typename Numbers>
+template <typename Numbers, typename Tile>
 void forwardTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
-  const bool large = transformedFloats(conv.in, conv.out, conv.bfloat16) > kFilterFloats;
-  (large ? forwardByFrequencies<Numbers> : forwardByTiles<Numbers>)(conv, x, u, bias, y);
+  const bool large = floatsOfFilter<Numbers, Tile>(conv.in, conv.out) > kFilterFloats;
+  (large ? forwardByFrequencies<Numbers, Tile> : forwardByTiles<Numbers, Tile>)(conv, x, u, bias, y);
 }
 
 // Words of a filter's taps, as `convolvePacked` reads them, from what fills the block of filters that begins at (row, column).
 template <typename Fill>
 void packTaps(int rows, int columns, Fill fill, float* packed) {
-  const Panels panels{columns, packedWords(9 * rows, true)};
+  const Panels panels{columns, packedWords(9 * rows, Factors::kPairs)};
   parallelFor(rows / kLanes, [=](int block) {
     for (int column = 0; column < columns; column += kLanes) {
       FilterBlock filters;
@@ -194,29 +199,33 @@ auto turned(int in, int out, const float* filter) {
 template <typename Fill>
 void convolveFilled(const Conv3x3& conv, const float* x, Fill fill, const float* bias, float* y) {
   if (fitsTiles(asConvolution(conv))) {
-    float* packed = scratch(3, 1L * packedWords(9 * conv.in, true) * conv.out);
+    float* packed = scratch(3, 1L * packedWords(9 * conv.in, Factors::kPairs) * conv.out);
     packTaps(conv.in, conv.out, fill, packed);
     return convolveOnTiles(asConvolution(conv), x, packed, bias, y);
   }
-  float* u = scratch(3, transformedFloats(conv.in, conv.out, conv.bfloat16));
-  if (conv.bfloat16) transformFilters<Bfloat16>(conv.in, conv.out, fill, u);
-  else transformFilters<Float32>(conv.in, conv.out, fill, u);
-  convolveTransformed(conv, x, u, bias, y);
+  withTile(conv, [&](auto numbers, auto tile) {
+    using Numbers = decltype(numbers);
+    using Tile = decltype(tile);
+    float* u = scratch(3, floatsOfFilter<Numbers, Tile>(conv.in, conv.out));
+    transformFilters<Numbers, Tile>(conv.in, conv.out, fill, u);
+    forwardTransformed<Numbers, Tile>(conv, x, u, bias, y);
+  });
 }
 
 }  // namespace
 
-long transformedFloats(int in, int out, bool bfloat16) {
-  return 1L * kFrequencies * in * out / (bfloat16 ? Bfloat16::kDepth : Float32::kDepth);
+int frequencies(const Conv3x3& conv) {
+  return withTile(conv, [](auto, auto tile) { return decltype(tile)::kFrequencies; });
 }
 
-void transformFilter(int in, int out, bool bfloat16, const float* filter, float* u) {
-  if (bfloat16) transformFilters<Bfloat16>(in, out, straight(in, out, filter), u);
-  else transformFilters<Float32>(in, out, straight(in, out, filter), u);
+void transformFilter(const Conv3x3& conv, const float* filter, float* u) {
+  withTile(conv, [&](auto numbers, auto tile) {
+    transformFilters<decltype(numbers), decltype(tile)>(conv.in, conv.out, straight(conv.in, conv.out, filter), u);
+  });
 }
 
 void convolveTransformed(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
-  (conv.bfloat16 ? forwardTransformed<Bfloat16> : forwardTransformed<Float32>)(conv, x, u, bias, y);
+  withTile(conv, [&](auto numbers, auto tile) { forwardTransformed<decltype(numbers), decltype(tile)>(conv, x, u, bias, y); });
 }
 
 void convolve(const Conv3x3& conv, const float* x, const float* filter, const float* bias, float* y) {
@@ -225,5 +234,5 @@ void convolve(const Conv3x3& conv, const float* x, const float* filter, const fl
 
 void convolveInputGradient(const Conv3x3& conv, const float* dy, const float* filter, float* dx) {
   // The same convolution the other way.
-  convolveFilled({conv.images, conv.height, conv.width, conv.out, conv.in, conv.bfloat16}, dy, turned(conv.in, conv.out, filter), nullptr, dx);
+  convolveFilled({conv.images, conv.height, conv.width, conv.out, conv.in, conv.factors}, dy, turned(conv.in, conv.out, filter), nullptr, dx);
 }

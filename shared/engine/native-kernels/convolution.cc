@@ -18,7 +18,7 @@ constexpr int roundedUp(int value, int multiple) { return (value + multiple - 1)
 
 template <typename Numbers>
 void pack(int depth, int out, const float* filter, float* packed) {
-  const Panels panels{packedColumns(out), packedWords(depth, Numbers::kDepth > 1)};
+  const Panels panels{packedColumns(out), packedWords(depth, Numbers::kFactors)};
   for (int word = 0; word < panels.words; word++)
     for (int column = 0; column < panels.columns; column += kLanes) {
       Vec values[Numbers::kDepth] = {};
@@ -26,6 +26,7 @@ void pack(int depth, int out, const float* filter, float* packed) {
         const int row = word * Numbers::kDepth + each;
         for (int lane = 0; row < depth && lane < std::min(kLanes, out - column); lane++) values[each][lane] = filter[1L * row * out + column + lane];
       }
+      for (Vec& each : values) each = Numbers::factors(each);
       store(packed + panels.at(word, column), Numbers::pack(values));
     }
 }
@@ -34,7 +35,7 @@ template <typename Numbers>
 void convolve(const Convolution& conv, const float* x, const float* packed, const float* bias, float* y) {
   const long pixels = 1L * conv.images * conv.outHeight * conv.outWidth;
   const int depth = conv.depth(), gathered = roundedUp(depth, kLanes);
-  const Panels panels{packedColumns(conv.out), packedWords(depth, Numbers::kDepth > 1)};
+  const Panels panels{packedColumns(conv.out), packedWords(depth, Numbers::kFactors)};
   // Few pixels are divided too, so that all threads have some. No result depends on it.
   const int quarter = static_cast<int>(std::min<long>((pixels + 3) / 4, kMostPixels));
   const int blockPixels = roundedUp(quarter, kRows);
@@ -49,7 +50,7 @@ void convolve(const Convolution& conv, const float* x, const float* packed, cons
     std::fill(seen + depth, seen + gathered, 0.0f);
     for (int i = 0; i < count; i++) {
       gatherWindow(conv, x, first + i, seen);
-      for (int at = 0; at < gathered; at += kLanes) Numbers::storeNeighbours(a + 1L * i * rowWords + at / Numbers::kDepth, load(seen + at));
+      for (int at = 0; at < gathered; at += kLanes) Numbers::storeNeighbours(a + 1L * i * rowWords + at / Numbers::kDepth, Numbers::factors(load(seen + at)));
     }
     const int words = static_cast<int>(panels.words);
     multiplyPanels<Numbers, false>(rows, 0, std::min(kRun, words), a, 1, rowWords, packed, panels, c, panels.columns);
@@ -76,18 +77,18 @@ void gatherWindow(const Convolution& conv, const float* x, long pixel, float* to
     }
 }
 
-int packedWords(int depth, bool bfloat16) {
-  const int inWord = bfloat16 ? Bfloat16::kDepth : Float32::kDepth;
+int packedWords(int depth, Factors factors) {
+  const int inWord = factors == Factors::kPairs ? Bfloat16::kDepth : Float32::kDepth;
   return (depth + inWord - 1) / inWord;
 }
 
 int packedColumns(int out) { return roundedUp(out, kPackedColumns); }
 
-void packFilter(int depth, int out, bool bfloat16, const float* filter, float* packed) {
-  (bfloat16 ? pack<Bfloat16> : pack<Float32>)(depth, out, filter, packed);
+void packFilter(int depth, int out, Factors factors, const float* filter, float* packed) {
+  withNumbers(factors, [&](auto numbers) { pack<decltype(numbers)>(depth, out, filter, packed); });
 }
 
 void convolvePacked(const Convolution& conv, const float* x, const float* packed, const float* bias, float* y) {
   if (fitsTiles(conv)) return convolveOnTiles(conv, x, packed, bias, y);
-  (conv.bfloat16 ? convolve<Bfloat16> : convolve<Float32>)(conv, x, packed, bias, y);
+  withNumbers(conv.factors, [&](auto numbers) { convolve<decltype(numbers)>(conv, x, packed, bias, y); });
 }

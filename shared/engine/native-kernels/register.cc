@@ -13,8 +13,9 @@
 #include "conv3x3.h"
 #include "convolution.h"
 #include "group-norm.h"
+#include "numbers.h"
+#include "simd.h"
 #include "tiles.h"
-#include "winograd.h"
 
 namespace {
 
@@ -23,7 +24,7 @@ void conv3x3(Call& call, const Attributes& attributes) {
   const auto x = call.input(0), filter = call.input(1);
   const auto bias = biased ? call.input(2) : Call::Input{nullptr, nullptr};
   if (!call.ok()) return;
-  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), filter.size(3), attributes.bfloat16};
+  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), filter.size(3), attributes.factors()};
   float* y = call.output(0, {conv.images, conv.height, conv.width, conv.out});
   if (call.ok()) convolve(conv, x.data, filter.data, bias.data, y);
 }
@@ -31,9 +32,10 @@ void conv3x3(Call& call, const Attributes& attributes) {
 void transformedFilter(Call& call, const Attributes& attributes) {
   const auto filter = call.input(0);
   if (!call.ok()) return;
-  const int in = filter.size(2), out = filter.size(3);
-  float* u = call.output(0, {kFrequencies, transformedFloats(in, out, attributes.bfloat16) / kFrequencies / out, out});
-  if (call.ok()) transformFilter(in, out, attributes.bfloat16, filter.data, u);
+  const auto [height, width] = attributes.image;
+  const Conv3x3 conv{1, height, width, filter.size(2), filter.size(3), attributes.factors()};
+  float* u = call.output(0, {frequencies(conv), conv.in / (conv.factors == Factors::kPairs ? 2 : 1), conv.out});
+  if (call.ok()) transformFilter(conv, filter.data, u);
 }
 
 template <bool biased>
@@ -41,7 +43,7 @@ void transformedConv3x3(Call& call, const Attributes& attributes) {
   const auto x = call.input(0), u = call.input(1);
   const auto bias = biased ? call.input(2) : Call::Input{nullptr, nullptr};
   if (!call.ok()) return;
-  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), u.size(2), attributes.bfloat16};
+  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), u.size(2), attributes.factors()};
   float* y = call.output(0, {conv.images, conv.height, conv.width, conv.out});
   if (call.ok()) convolveTransformed(conv, x.data, u.data, bias.data, y);
 }
@@ -50,8 +52,8 @@ void packedFilter(Call& call, const Attributes& attributes) {
   const auto filter = call.input(0);
   if (!call.ok()) return;
   const int out = filter.size(filter.rank() - 1), depth = static_cast<int>(filter.elements() / out);
-  float* packed = call.output(0, {packedWords(depth, attributes.bfloat16), packedColumns(out)});
-  if (call.ok()) packFilter(depth, out, attributes.bfloat16, filter.data, packed);
+  float* packed = call.output(0, {packedWords(depth, attributes.factors()), packedColumns(out)});
+  if (call.ok()) packFilter(depth, out, attributes.factors(), filter.data, packed);
 }
 
 // Of images, or of rows, which are images of one pixel.
@@ -70,7 +72,7 @@ void packedConvolution(Call& call, const Attributes& attributes) {
   conv.above = paddingHeight / 2, conv.left = paddingWidth / 2;
   conv.outHeight = (conv.height + paddingHeight - windowHeight) / conv.stride + 1;
   conv.outWidth = (conv.width + paddingWidth - windowWidth) / conv.stride + 1;
-  conv.bfloat16 = attributes.bfloat16;
+  conv.factors = attributes.factors();
   float* y = rows ? call.output(0, {conv.images, conv.out}) : call.output(0, {conv.images, conv.outHeight, conv.outWidth, conv.out});
   if (call.ok()) convolvePacked(conv, x.data, packed.data, bias.data, y);
 }
@@ -78,7 +80,7 @@ void packedConvolution(Call& call, const Attributes& attributes) {
 void conv3x3InputGradient(Call& call, const Attributes& attributes) {
   const auto filter = call.input(0), dy = call.input(1);
   if (!call.ok()) return;
-  const Conv3x3 conv{dy.size(0), dy.size(1), dy.size(2), filter.size(2), filter.size(3), attributes.bfloat16};
+  const Conv3x3 conv{dy.size(0), dy.size(1), dy.size(2), filter.size(2), filter.size(3), attributes.factors()};
   float* dx = call.output(0, {conv.images, conv.height, conv.width, conv.in});
   if (call.ok()) convolveInputGradient(conv, dy.data, filter.data, dx);
 }
@@ -86,7 +88,7 @@ void conv3x3InputGradient(Call& call, const Attributes& attributes) {
 void conv3x3FilterGradient(Call& call, const Attributes& attributes) {
   const auto x = call.input(0), dy = call.input(1);
   if (!call.ok()) return;
-  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), dy.size(3), attributes.bfloat16};
+  const Conv3x3 conv{x.size(0), x.size(1), x.size(2), x.size(3), dy.size(3), attributes.factors()};
   float* dFilter = call.output(0, {3, 3, conv.in, conv.out});
   if (call.ok()) convolveFilterGradient(conv, x.data, dy.data, dFilter);
 }
@@ -194,13 +196,13 @@ void add(const char* name, Names inputs, Names outputs, Names attributes, void (
 // Floats of a vector, to which channel counts must be multiples; 0 where TensorFlow refused the operations.
 extern "C" int registerKernels() {
   TF_Status* status = TF_NewStatus();
-  const Names numbers = {"low_precision: bool = false"};
+  const Names numbers = {"low_precision: bool = false", "pairs: bool = false"};
   add("NativeConv3x3", {"x", "filter"}, {"y"}, numbers, computeKernel<conv3x3<false>>, status);
   add("NativeBiasedConv3x3", {"x", "filter", "bias"}, {"y"}, numbers, computeKernel<conv3x3<true>>, status);
-  add("NativeTransformedFilter", {"filter"}, {"u"}, numbers, computeKernel<transformedFilter>, status);
+  add("NativeTransformedFilter", {"filter"}, {"u"}, {"low_precision: bool = false", "pairs: bool = false", "image: list(int)"}, computeKernel<transformedFilter>, status);
   add("NativeTransformedConv3x3", {"x", "u"}, {"y"}, numbers, computeKernel<transformedConv3x3<false>>, status);
   add("NativeBiasedTransformedConv3x3", {"x", "u", "bias"}, {"y"}, numbers, computeKernel<transformedConv3x3<true>>, status);
-  const Names geometry = {"low_precision: bool = false", "window: list(int)", "padding: list(int)", "stride: int", "out: int"};
+  const Names geometry = {"low_precision: bool = false", "pairs: bool = false", "window: list(int)", "padding: list(int)", "stride: int", "out: int"};
   add("NativePackedFilter", {"filter"}, {"packed"}, numbers, computeKernel<packedFilter>, status);
   add("NativePackedConvolution", {"x", "packed"}, {"y"}, geometry, computeKernel<packedConvolution<false>>, status);
   add("NativeBiasedPackedConvolution", {"x", "packed", "bias"}, {"y"}, geometry, computeKernel<packedConvolution<true>>, status);
@@ -223,5 +225,6 @@ extern "C" int registerKernels() {
   return registered ? kLanes : 0;
 }
 
-// Whether convolutions of bfloat16 are products in tiles, for which filters are packed rather than transformed.
+// Whether products of bfloat16 are in tiles, where their depth fills these, and else whether they are in pairs.
 extern "C" int usesTiles() { return hasTiles(); }
+extern "C" int usesPairs() { return multipliesPairs(); }

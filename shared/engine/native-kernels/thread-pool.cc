@@ -87,7 +87,8 @@ int threads() {
 }  // namespace
 
 void parallelFor(int count, const std::function<void(int)>& body) {
-  // Never freed: its threads may outlive whatever is destroyed at exit.
+  // Never freed: its threads may outlive whatever is destroyed at exit. They are started from a thread of TensorFlow's, and
+  // inherit that it takes denormals for zero: a result doesn't depend on which of them made it.
   static Pool* pool = new Pool(threads() > 1 ? threads() - 1 : 0);
   pool->run(count, body);
 }

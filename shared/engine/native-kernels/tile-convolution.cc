@@ -125,7 +125,7 @@ void finish(const float* sums, const int* pixels, int positions, int columns, co
 
 template <typename Pixels>
 void convolve(const Pixels& source, const Convolution& conv, const float* packed, const float* bias, float* y) {
-  const Panels panels{packedColumns(conv.out), packedWords(conv.depth(), true)};
+  const Panels panels{packedColumns(conv.out), packedWords(conv.depth(), Factors::kPairs)};
   const int count = (panels.columns + kPanel - 1) / kPanel;
   const int groups = std::min(count, (kLeastJobs + source.blocks() - 1) / source.blocks());
   parallelFor(source.blocks() * groups, [&](int job) {
@@ -149,7 +149,7 @@ void convolve(const Pixels& source, const Convolution& conv, const float* packed
 
 }  // namespace
 
-bool fitsTiles(const Convolution& conv) { return conv.bfloat16 && hasTiles() && conv.depth() % kTileDepth == 0; }
+bool fitsTiles(const Convolution& conv) { return conv.factors == Factors::kPairs && hasTiles() && conv.depth() % kTileDepth == 0; }
 
 void convolveOnTiles(const Convolution& conv, const float* x, const float* packed, const float* bias, float* y) {
   if (conv.stride != 1 || conv.in % kTileDepth != 0) return convolve(GatheredWindows(conv, x), conv, packed, bias, y);

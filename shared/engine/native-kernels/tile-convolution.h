@@ -6,7 +6,7 @@
 #include "convolution.h"
 
 inline Convolution asConvolution(const Conv3x3& conv) {
-  return {conv.images, conv.height, conv.width, conv.in, conv.out, 3, 3, 1, 1, 1, conv.height, conv.width, conv.bfloat16};
+  return {conv.images, conv.height, conv.width, conv.in, conv.out, 3, 3, 1, 1, 1, conv.height, conv.width, conv.factors};
 }
 
 // Whether a convolution is of such sizes; nothing of it depends on how many images there are.

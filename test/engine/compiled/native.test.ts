@@ -72,11 +72,12 @@ async function agrees(
 const convolution = ({ x, filter }: Tensors): tf.Tensor =>
   tf.conv2d(x as tf.Tensor4D, filter as tf.Tensor4D, 1, 'same');
 
-// Whole tiles and cut ones, one panel and several, few tiles and many.
+// Whole tiles and cut ones of both sizes, one panel and several, few tiles and many, small filters and large.
 for (const [n, height, width, inChannels, outChannels] of [
   [1, 1, 1, 1, 1],
   [2, 5, 7, 2, 3],
   [3, 8, 8, 3, 2],
+  [2, 7, 10, 7, 8],
   [5, 16, 16, 1, 5],
 ] as const) {
   const shape = [n, height, width, inChannels * lanes];
@@ -105,6 +106,7 @@ for (const [title, x, filter, f] of [
   ['every second pixel', [2, 7, 6, 5], [3, 3, 5, 20], strided('same')],
   ['every second pixel inside', [2, 9, 9, 16], [3, 3, 16, 16], strided('valid')],
   ['multiples of lanes', [2, 5, 6, 2 * lanes], [3, 3, 2 * lanes, 3 * lanes], convolution],
+  ['wide images', [2, 5, 9, 2 * lanes], [3, 3, 2 * lanes, 3 * lanes], convolution],
 ] as const) {
   // One at a time, since TensorFlow profiles one run at a time.
   test.serial(`a fixed filter over ${title}`, async (t) => {
@@ -217,6 +219,23 @@ for (const [title, shapes, f] of LOW) {
     );
   });
 }
+
+test('every thread takes denormals for zero, as TensorFlow does', async (t) => {
+  const [shape, filter] = [
+    [8, 16, 16, lanes],
+    [3, 3, lanes, lanes],
+  ];
+  const module = withGradients({ x: shape, filter }, convolution);
+  const loaded = await compiled.load(module);
+  const tiny = (each: readonly number[], size: number): Float32Array =>
+    new Float32Array(sizeOf(each)).fill(size);
+  const { y = new Float32Array() } = await loaded.run('called', {
+    x: tiny(shape, 1e-30),
+    filter: tiny(filter, 1e-11),
+  });
+  t.is(y.filter((value) => value !== 0).length, 0);
+  await loaded.dispose();
+});
 
 test('this machine has the kernels', (t) => {
   t.not(kernels, undefined, 'set-up compiles them; without them this file tests nothing');

@@ -21,9 +21,13 @@ function images(value: Value): [number, number, number, number] {
 
 const image = (shape: readonly number[]): Output[] => [{ dtype: 'float32', shape }];
 
-/** Of low precision, a float holds two numbers: see `native-kernels/`. */
-const numbersInFloat = (attributes: Attributes): number =>
-  boolAttribute(attributes, 'low_precision') ? 2 : 1;
+/** Of a pair, a float holds both numbers: see `native-kernels/factors.h`. */
+const numbersInFloat = (attributes: Attributes): number => (boolAttribute(attributes, 'pairs') ? 2 : 1);
+
+/** Products of a tile in images of this width: `withTile` of `native-kernels/winograd-tiles.h`. */
+function frequencies(width: number, attributes: Attributes): number {
+  return width < 8 || numbersInFloat(attributes) > 1 ? 16 : 24;
+}
 
 const transformedConvolution = (biased: boolean): Operation => ({
   types: {},
@@ -32,7 +36,9 @@ const transformedConvolution = (biased: boolean): Operation => ({
     const [n, height, width, channels] = images(input(inputs, 0));
     const filter = input(inputs, 1);
     const [out = 0, rows] = [filter.shape[2], channels / numbersInFloat(attributes)];
-    want(filter.shape.join() === [16, rows, out].join(), `a transformed filter [16,${rows},*]`, filter);
+    const products = frequencies(width, attributes);
+    const wanted = `a transformed filter [${products},${rows},*]`;
+    want(filter.shape.join() === [products, rows, out].join(), wanted, filter);
     if (biased) want(input(inputs, 2).shape.join() === String(out), `${out} values`, input(inputs, 2));
     return image([n, height, width, out]);
   },
@@ -147,7 +153,12 @@ export const nativeOperations: Operations = {
       wantCount(inputs, 1);
       const [height, width, inChannels, outChannels] = images(input(inputs, 0));
       want(height === 3 && width === 3, 'a filter [3,3,*,*]', input(inputs, 0));
-      return image([16, inChannels / numbersInFloat(attributes), outChannels]);
+      const [, imageWidth = 0] = intsAttribute(attributes, 'image');
+      return image([
+        frequencies(imageWidth, attributes),
+        inChannels / numbersInFloat(attributes),
+        outChannels,
+      ]);
     },
   },
   NativePackedFilter: {
