@@ -61,19 +61,25 @@ export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
   async function runPasses(): Promise<void> {
     if (running) return;
     running = true;
-    let answered = Promise.resolve();
+    let answerLast = (): Promise<void> => Promise.resolve();
     for (;;) {
       await setImmediate();
       // A full pass needn't wait for the solvers that the last one answers: they compute while it runs.
-      if (waiting.size < maxRows) await answered;
+      const full = waiting.size >= maxRows;
+      if (!full) await answerLast();
       const pass = nextPass(waiting, maxRows);
       if (pass.length === 0) break;
       for (const { onStart } of pass) onStart?.();
+      const outputs = runPass(pass.map(({ row }) => row));
+      const answered = full ? answerLast() : undefined;
       try {
-        answered = answer(pass, await runPass(pass.map(({ row }) => row)));
+        const given = await outputs;
+        answerLast = () => answer(pass, given);
       } catch (error) {
         for (const { reject } of pass) reject(error);
+        answerLast = () => Promise.resolve();
       }
+      await answered;
     }
     running = false;
   }

@@ -9,6 +9,7 @@ export {
   predictXStartFromEpsilon,
   predictXStartFromPreviousX,
   qSample,
+  weightedSum,
 } from './gaussian-diffusion.js';
 export { gammaOf } from './gamma-schedule.js';
 export type { GammaConfig } from './gamma-schedule.js';

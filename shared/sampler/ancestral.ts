@@ -1,7 +1,7 @@
 /** Ancestral sampling: a draw from p(x_{t-1} | x_t) at every step. */
-import { at } from '../foundation/index.js';
 import { posteriorMean } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
+import type { Evaluation } from './evaluation.js';
 import { stepNoise, trajectory } from './trajectory.js';
 
 /**
@@ -15,9 +15,16 @@ export const ancestral = trajectory(async ({ options, i, x }) => {
   const noise = stepNoise(options, i);
   const { predXStart, logVariance } = await asked;
   const mean = posteriorMean(options.plan.tables, predXStart, x, i);
-  const next =
-    noise === undefined
-      ? mean
-      : mean.map((value, e) => value + Math.exp(0.5 * logVariance(e)) * at(noise, e));
-  return { x: next, predXStart };
+  return { x: noise === undefined ? mean : drawn(mean, logVariance, noise), predXStart };
 });
+
+function drawn(
+  mean: Float32Array,
+  logVariance: Evaluation['logVariance'],
+  noise: Float32Array,
+): Float32Array {
+  const x = new Float32Array(mean.length);
+  for (let e = 0; e < x.length; e++)
+    x[e] = (mean[e] ?? NaN) + Math.exp(0.5 * logVariance(e)) * (noise[e] ?? NaN);
+  return x;
+}

@@ -1,6 +1,6 @@
 /** DDIM: deterministic at eta 0, as noisy as ancestral sampling at eta 1. */
 import { at } from '../foundation/index.js';
-import { predictEpsilonFromXStart } from '../noise/index.js';
+import { predictEpsilonFromXStart, weightedSum } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
 import type { SamplerPlan } from './plan.js';
 import { stepNoise, trajectory } from './trajectory.js';
@@ -21,7 +21,7 @@ export const ddim = trajectory(async ({ options, i, x }) => {
   const alphasCumprodPrev = at(plan.tables.alphasCumprodPrev, i);
   const sigma = noise === undefined ? 0 : freshDeviation(plan, i);
   const mean = towards(plan, i, x, predXStart, alphasCumprodPrev, sigma);
-  const next = noise === undefined ? mean : mean.map((value, e) => value + sigma * at(noise, e));
+  const next = noise === undefined ? mean : weightedSum(1, mean, sigma, noise);
   return { x: next, predXStart };
 });
 
@@ -41,7 +41,7 @@ export function towards(
   const xStartScale = Math.sqrt(alphasCumprod);
   // Never under 0 for eta up to 1, but for rounding.
   const epsilonScale = Math.sqrt(Math.max(1 - alphasCumprod - sigma ** 2, 0));
-  return predXStart.map((value, e) => xStartScale * value + epsilonScale * at(epsilon, e));
+  return weightedSum(xStartScale, predXStart, epsilonScale, epsilon);
 }
 
 function freshDeviation({ tables, eta }: SamplerPlan, i: number): number {

@@ -1,5 +1,6 @@
 /** DPM-Solver++(2M): exact in the linear part of the flow, second order in the predicted x_0, one evaluation a step. */
 import { at } from '../foundation/index.js';
+import { weightedSum } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
 import { logSnr, noiseLevel } from './noise-level.js';
 import type { SamplerPlan } from './plan.js';
@@ -26,7 +27,7 @@ function dpmSolver({ stochastic }: { readonly stochastic: boolean }): Advance {
     const h = logSnr(plan, i - 1) - logSnr(plan, i);
     const mean = exponentialStep(plan, i, x, towardsXStart, stochastic ? 2 : 1);
     const deviation = noiseLevel(plan, i - 1).sigma * Math.sqrt(-Math.expm1(-2 * h));
-    const next = noise === undefined ? mean : mean.map((value, e) => value + deviation * at(noise, e));
+    const next = noise === undefined ? mean : weightedSum(1, mean, deviation, noise);
     return { x: next, predXStart, history: [predXStart] };
   };
 }
@@ -62,5 +63,5 @@ export function exponentialStep(
   const h = logSnr(plan, i - 1) - logSnr(plan, i);
   const xScale = (to.sigma / from.sigma) * (decay === 1 ? 1 : Math.exp(-h));
   const xStartScale = -to.alpha * Math.expm1(-decay * h);
-  return x.map((value, e) => xScale * value + xStartScale * at(xStart, e));
+  return weightedSum(xScale, x, xStartScale, xStart);
 }

@@ -70,8 +70,14 @@ function xStartOf(plan: SamplerPlan, x: Float32Array, i: number, prediction: Flo
 function inRange({ clipDenoised, remedies }: SamplerPlan, xStart: Float32Array): Float32Array {
   if (!clipDenoised) return xStart;
   return remedies.dynamicThreshold === undefined
-    ? xStart.map((value) => Math.min(Math.max(value, -1), 1))
+    ? clamped(xStart)
     : dynamicallyThresholded(xStart, remedies.dynamicThreshold);
+}
+
+function clamped(values: Float32Array): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let e = 0; e < result.length; e++) result[e] = Math.min(Math.max(values[e] ?? NaN, -1), 1);
+  return result;
 }
 
 function logVarianceOf(plan: SamplerPlan, i: number, output: Float32Array): Evaluation['logVariance'] {
@@ -81,12 +87,12 @@ function logVarianceOf(plan: SamplerPlan, i: number, output: Float32Array): Eval
     return () => logVariance;
   }
   const values = channelHalf(output, plan.contract.channels, 1);
-  if (variance.type === 'learned') return (element) => at(values, element);
+  if (variance.type === 'learned') return (element) => values[element] ?? NaN;
   const least = at(variance.minLogVariance, i);
   const most = at(variance.maxLogVariance, i);
   return (element) => {
     // -1 for the least, 1 for the most; not clamped, as in the reference.
-    const fraction = (at(values, element) + 1) / 2;
+    const fraction = ((values[element] ?? NaN) + 1) / 2;
     return fraction * most + (1 - fraction) * least;
   };
 }
@@ -116,10 +122,16 @@ function checkOutput(plan: SamplerPlan, i: number, output: Float32Array, stateLe
     const message = `the network's output at timestep ${t}: wanted ${wanted} values; got ${output.length}`;
     throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_SHAPE' });
   }
-  if (!output.every((value) => Number.isFinite(value))) {
+  if (!allFinite(output)) {
     const message = `the network's output at timestep ${t}: wanted finite values; got infinity or NaN`;
     throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_NOT_FINITE' });
   }
+}
+
+// A plain loop, as everywhere that each value of each step is looked at.
+function allFinite(values: Float32Array): boolean {
+  for (let e = 0; e < values.length; e++) if (!Number.isFinite(values[e])) return false;
+  return true;
 }
 
 // What the output says of the mean, without the variance where that is learned.
@@ -130,9 +142,11 @@ function predictionOf({ variance, contract }: SamplerPlan, output: Float32Array)
 // Half 0 or 1 of every pixel's 2C channels.
 function channelHalf(output: Float32Array, channels: number, half: 0 | 1): Float32Array {
   const values = new Float32Array(output.length / 2);
-  for (let pixel = 0; pixel * channels < values.length; pixel++) {
-    const start = (2 * pixel + half) * channels;
-    values.set(output.subarray(start, start + channels), pixel * channels);
+  // Element by element: a view of each pixel would be garbage by the thousand.
+  let from = half * channels;
+  for (let pixel = 0; pixel < values.length; pixel += channels, from += 2 * channels) {
+    for (let channel = 0; channel < channels; channel++)
+      values[pixel + channel] = output[from + channel] ?? NaN;
   }
   return values;
 }

@@ -1,5 +1,6 @@
 /** Sampling noise that depends on nothing but the seed, the image's index and the position in its trajectory. */
 import { at, deriveKey, gaussian, invalidArgument, violation } from '../foundation/index.js';
+import { weightedSum } from '../noise/index.js';
 import type { NoiseSource } from './solver.js';
 
 const PURPOSE = 'sampling-noise';
@@ -36,5 +37,5 @@ function slerp(from: Float32Array, to: Float32Array, weight: number): Float32Arr
   if (Math.sin(angle) < 1e-6) return from.map((value, e) => value + weight * (at(to, e) - value));
   const fromScale = Math.sin((1 - weight) * angle) / Math.sin(angle);
   const toScale = Math.sin(weight * angle) / Math.sin(angle);
-  return from.map((value, e) => fromScale * value + toScale * at(to, e));
+  return weightedSum(fromScale, from, toScale, to);
 }

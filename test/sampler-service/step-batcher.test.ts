@@ -74,6 +74,25 @@ test('one pass runs at a time, of at most the given rows, and rows that come mea
   );
 });
 
+test('a full pass that waits begins before the solvers of the last one go on', async (t) => {
+  const { passes, runPass, finish } = manualEngine();
+  const events: string[] = [];
+  const predict = stepBatcher((rows) => {
+    events.push(`pass of ${rows.map(({ t: timestep }) => timestep).join()}`);
+    return runPass(rows);
+  }, 2);
+  const answers = [1, 2, 3, 4].map(async (timestep) => {
+    await predict(row(timestep), { signal: never });
+    events.push(`${timestep} answered`);
+  });
+  await settle();
+  finish(passes[0]);
+  await settle();
+  finish(passes[1]);
+  await Promise.all(answers);
+  t.deepEqual(events, ['pass of 1,2', 'pass of 3,4', ...[1, 2, 3, 4].map((each) => `${each} answered`)]);
+});
+
 test('solvers that a pass answers meet again in the next one', async (t) => {
   const { passes, runPass, finish } = manualEngine();
   const predict = stepBatcher(runPass, 8);
