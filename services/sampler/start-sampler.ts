@@ -57,6 +57,12 @@ export async function startSampler(
   const catalogue = modelCatalogue(store, (model, { step, error }) => {
     log.warn({ model, step, reason: error.message }, 'damaged checkpoint passed over');
   });
+  const answering = {
+    stallTimeoutMs: settings.stallTimeoutMs,
+    report: (error: unknown, id: string) => {
+      log.error({ err: error, id }, 'internal error');
+    },
+  };
   const server = await startGrpcServer({
     address: settings.address,
     service: samplerWire.SamplerServiceService,
@@ -69,11 +75,9 @@ export async function startSampler(
       admit: admission(settings.maxEvaluations),
       maxImages: settings.maxImages,
       window: settings.window,
-      stallTimeoutMs: settings.stallTimeoutMs,
-      report: (error, id) => {
-        log.error({ err: error, id }, 'internal error');
-      },
+      ...answering,
     }),
+    ...answering,
     reflection: settings.reflection,
     maxRequestBytes: MAX_REQUEST_BYTES,
   });

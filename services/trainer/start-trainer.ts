@@ -38,6 +38,12 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     }),
   });
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
+  const calls = {
+    stallTimeoutMs,
+    report: (error: unknown, id: string) => {
+      logger.error({ err: error, id }, 'internal error');
+    },
+  };
   const server = await startGrpcServer({
     address: settings.address,
     service: trainerWire.TrainerServiceService,
@@ -48,11 +54,9 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
       checkServing: () => {
         if (phase !== 'serving') throw unavailable(phase);
       },
-      stallTimeoutMs,
-      report: (error, id) => {
-        logger.error({ err: error, id }, 'internal error');
-      },
+      ...calls,
     }),
+    ...calls,
     reflection: settings.reflection,
   });
   // Only now: a trainer that can't listen must not take jobs up.

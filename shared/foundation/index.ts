@@ -1,4 +1,5 @@
-export { DiffusionError, describeValue, invalidArgument, violation } from './errors.js';
+export { unlessAborted } from './abort.js';
+export { DiffusionError, describeValue, invalidArgument, shortened, violation } from './errors.js';
 export type { ErrorCode, ErrorDetails, FieldViolation } from './errors.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';

@@ -200,6 +200,8 @@ async function listen(
     serviceName,
     implementation,
     reflection: false,
+    report: () => undefined,
+    stallTimeoutMs: 60_000,
   });
   server.setServing(true);
   t.teardown(() => server.stop(() => Promise.resolve(), 0));
