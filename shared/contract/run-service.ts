@@ -4,6 +4,7 @@ import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import pino, { type Logger } from 'pino';
 
 import { DiffusionError } from '../foundation/index.js';
+import { logOutput } from './log-output.js';
 
 export type ServiceLog = Logger;
 
@@ -16,7 +17,7 @@ export interface RunningService {
 
 /** A log of JSON lines on standard error. @param level As pino names them; "silent" for none. */
 export function serviceLog(service: string, level = 'info'): ServiceLog {
-  return pino({ name: service, level }, pino.destination({ dest: 2, sync: true }));
+  return pino({ name: service, level }, logOutput(service));
 }
 
 /**

@@ -40,8 +40,8 @@ await commitTiny(store, { step: 1 });
 await store.close();
 
 const services: Record<'trainer' | 'sampler', ServiceProcess> = {
-  trainer: await spawnService('trainer', environment, empty),
-  sampler: await spawnService('sampler', environment, empty),
+  trainer: await spawnService('trainer', environment, { cwd: empty }),
+  sampler: await spawnService('sampler', environment, { cwd: empty }),
 };
 
 test.after.always(async () => {

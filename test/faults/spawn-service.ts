@@ -18,11 +18,17 @@ export interface ServiceProcess {
   isRunning(): boolean;
 }
 
+export interface SpawnOptions {
+  readonly cwd?: string;
+  /** A file descriptor that takes the log instead of this process, which then waits for nothing. */
+  readonly stderr?: number;
+}
+
 /** Starts a service and resolves when it listens or has ended. */
 export async function spawnService(
   name: 'trainer' | 'sampler',
   environment: Readonly<Record<string, string>>,
-  cwd: string = process.cwd(),
+  { cwd, stderr }: SpawnOptions = {},
 ): Promise<ServiceProcess> {
   const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url));
   const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main], {
@@ -33,7 +39,7 @@ export async function spawnService(
       [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: '127.0.0.1:0',
       ...environment,
     },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'ignore', stderr ?? 'pipe'],
   });
   // A test that fails half-way must not leave it behind.
   const kill = (): void => {
@@ -42,11 +48,14 @@ export async function spawnService(
   process.once('exit', kill);
   const log: string[] = [];
   const listening = deferred<number | undefined>();
-  createInterface(child.stderr).on('line', (line) => {
-    log.push(line);
-    const { msg, port } = parsed(line);
-    if (msg === 'listening') listening.resolve(port);
-  });
+  if (child.stderr === null) listening.resolve(undefined);
+  else {
+    createInterface(child.stderr).on('line', (line) => {
+      log.push(line);
+      const { msg, port } = parsed(line);
+      if (msg === 'listening') listening.resolve(port);
+    });
+  }
   let ended = false;
   const exited = once(child, 'close').then(([code, signal]) => {
     ended = true;
