@@ -12,7 +12,7 @@ const AWAY_FOR_MS = 60_000;
 
 export interface WatchOptions {
   /** Events after this one; all that are kept where it is undefined. */
-  readonly after?: trainerWire.EventPosition | undefined;
+  readonly after?: string | undefined;
   readonly signal: AbortSignal;
   /** Called each time the trainer is lost. */
   readonly onLost: () => void;
@@ -29,7 +29,7 @@ export async function* watchJob(
   jobId: string,
   { after: start, signal, onLost }: WatchOptions,
 ): AsyncGenerator<trainerWire.WatchTrainingJobResponse> {
-  let after = start;
+  let after = start ?? '';
   let heard = false;
   let ended = false;
   while (!ended) {
@@ -41,7 +41,7 @@ export async function* watchJob(
         { signal },
       )) {
         heard = true;
-        after = response.position ?? after;
+        after = response.position;
         ended = response.event?.$case === 'terminal';
         yield response;
       }

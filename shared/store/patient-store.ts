@@ -7,46 +7,42 @@ import type { ObjectStore } from './object-store.js';
 import { isLostCondition, isNotFound, throwIfAborted } from './store-errors.js';
 
 export interface Patience {
-  /** An outage that lasts longer ends the call. */
+  /** A call that has waited for so long ends. */
   readonly limitMs: number;
   readonly clock: Clock;
   /** The wait before the second try; it doubles up to half a minute. Default: 500. */
   readonly firstDelayMs?: number;
+  /** Which errors may pass; default: those of a store that is away, full, or refuses credentials. */
+  readonly isOutage?: (error: DiffusionError) => boolean;
   /** Called with an error when calls begin to wait, and with undefined when none waits any more. */
   readonly onOutage: (error: DiffusionError | undefined) => void;
 }
 
+/** Runs work, and again while it fails by an outage; `again` says whether it was tried before. */
+type Persevere = <T>(signal: AbortSignal | undefined, work: (again: boolean) => Promise<T>) => Promise<T>;
+
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
+const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION']);
 
 /**
- * The same store, whose calls are repeated while it is away, full, or refuses credentials: whatever passes, or a person
- * can mend while training goes on.
+ * What `work` gives once it doesn't fail by an outage any more.
  *
- * A call throws UNAVAILABLE (reason STORAGE_UNAVAILABLE) once it has waited for the limit.
+ * @throws DiffusionError UNAVAILABLE (reason STORAGE_UNAVAILABLE) past the limit; the signal's reason; whatever else
+ * `work` throws.
  */
-export function patientStore(store: ObjectStore, patience: Patience): ObjectStore {
-  const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = patience;
-  let waitingCalls = 0;
+export function waitOut<T>(
+  patience: Patience,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  return perseverance(patience)(signal, work);
+}
 
-  async function persevering<T>(
-    signal: AbortSignal | undefined,
-    work: (again: boolean) => Promise<T>,
-  ): Promise<T> {
-    try {
-      return await work(false);
-    } catch (error) {
-      if (!isOutage(error)) throw error;
-      waitingCalls += 1;
-      if (waitingCalls === 1) onOutage(error);
-    }
-    try {
-      return await repeated(signal, () => work(true));
-    } finally {
-      waitingCalls -= 1;
-      if (waitingCalls === 0) onOutage(undefined);
-    }
-  }
+function perseverance(patience: Patience): Persevere {
+  const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = patience;
+  const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = patience;
+  let waitingCalls = 0;
 
   async function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     const beganMs = clock.monotonicMs();
@@ -57,12 +53,37 @@ export function patientStore(store: ObjectStore, patience: Patience): ObjectStor
       try {
         return await work();
       } catch (error) {
-        if (!isOutage(error)) throw error;
+        if (!(error instanceof DiffusionError) || !isOutage(error)) throw error;
         if (clock.monotonicMs() - beganMs >= limitMs) throw exhausted(limitMs, error);
       }
     }
   }
 
+  return async (signal, work) => {
+    try {
+      return await work(false);
+    } catch (error) {
+      if (!(error instanceof DiffusionError) || !isOutage(error)) throw error;
+      waitingCalls += 1;
+      if (waitingCalls === 1) onOutage(error);
+    }
+    try {
+      return await repeated(signal, () => work(true));
+    } finally {
+      waitingCalls -= 1;
+      if (waitingCalls === 0) onOutage(undefined);
+    }
+  };
+}
+
+/**
+ * The same store, whose calls are repeated while it is away, full, or refuses credentials: whatever passes, or a person
+ * can mend while training goes on.
+ *
+ * A call throws UNAVAILABLE (reason STORAGE_UNAVAILABLE) once it has waited for the limit.
+ */
+export function patientStore(store: ObjectStore, patience: Patience): ObjectStore {
+  const persevering = perseverance(patience);
   return {
     description: store.description,
     get: (key, options = {}) => persevering(options.signal, () => store.get(key, options)),
@@ -109,12 +130,6 @@ function ignoreMissing(error: unknown): undefined {
 /** In the order of their bytes; keys are ASCII. */
 function isBehind(key: string, last: string): boolean {
   return last === '' || key > last;
-}
-
-const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION']);
-
-function isOutage(error: unknown): error is DiffusionError {
-  return error instanceof DiffusionError && PASSING.has(error.code);
 }
 
 function exhausted(limitMs: number, cause: DiffusionError): DiffusionError {

@@ -47,7 +47,7 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
   const created: trainerWire.CreateTrainingJobRequest[] = [];
   const watched: trainerWire.WatchTrainingJobRequest[] = [];
   const cancelled: string[] = [];
-  let number = 0n;
+  let number = 0;
   async function* watch(
     request: trainerWire.WatchTrainingJobRequest,
     { signal }: CallContext,
@@ -59,7 +59,7 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
         await new Promise((resolve) => {
           signal.addEventListener('abort', resolve);
         });
-      else yield { position: { attempt: 1, number: ++number }, event };
+      else yield { position: `1.${++number}`, event };
     }
   }
   const { JobState } = trainerWire;

@@ -28,7 +28,7 @@ async function* watchTrainingJob({ jobId }: trainerWire.WatchTrainingJobRequest)
     const event = { $case: 'sampleGrid' as const, value: { step: BigInt(i), image: image as never } };
     largest = Math.max(largest, process.memoryUsage.rss());
     await Promise.resolve();
-    yield { position: undefined, event };
+    yield { position: '', event };
   }
 }
 

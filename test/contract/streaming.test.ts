@@ -35,7 +35,7 @@ async function startServer(stallTimeoutMs: number) {
     between: (count: number) => Promise<void> | void,
   ): Promise<number> => {
     let count = 0;
-    const request = { jobId: String(messages), after: undefined };
+    const request = { jobId: String(messages), after: '' };
     const stream = callStream(client, client.watchTrainingJob, request);
     while ((await stream.next()).done !== true) {
       count += 1;
@@ -79,7 +79,7 @@ test.serial(
     await read(40, () => undefined);
     const [, before = 0] = await sizes();
     for (let i = 0; i < 8; i++) {
-      const stalled = client.watchTrainingJob({ jobId: String(MESSAGES), after: undefined });
+      const stalled = client.watchTrainingJob({ jobId: String(MESSAGES), after: '' });
       const ended = deferred<StatusObject>();
       stalled.on('status', ended.resolve);
       stalled.on('error', () => undefined);

@@ -22,25 +22,31 @@ export interface SpawnOptions {
   readonly cwd?: string;
   /** A file descriptor that takes the log instead of this process, which then waits for nothing. */
   readonly stderr?: number;
+  /** A module that runs before the service's own. */
+  readonly preload?: URL;
 }
 
 /** Starts a service and resolves when it listens or has ended. */
 export async function spawnService(
   name: 'trainer' | 'sampler',
   environment: Readonly<Record<string, string>>,
-  { cwd, stderr }: SpawnOptions = {},
+  { cwd, stderr, preload }: SpawnOptions = {},
 ): Promise<ServiceProcess> {
   const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url));
-  const child = spawn(process.execPath, ['--import', import.meta.resolve('tsx'), main], {
-    cwd,
-    env: {
-      PATH: process.env['PATH'],
-      HOME: process.env['HOME'],
-      [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: '127.0.0.1:0',
-      ...environment,
+  const child = spawn(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), ...(preload ? ['--import', preload.href] : []), main],
+    {
+      cwd,
+      env: {
+        PATH: process.env['PATH'],
+        HOME: process.env['HOME'],
+        [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: '127.0.0.1:0',
+        ...environment,
+      },
+      stdio: ['ignore', 'ignore', stderr ?? 'pipe'],
     },
-    stdio: ['ignore', 'ignore', stderr ?? 'pipe'],
-  });
+  );
   // A test that fails half-way must not leave it behind.
   const kill = (): void => {
     child.kill('SIGKILL');
