@@ -65,6 +65,17 @@ export function describeValue(value: unknown): string {
   return escaped.length <= 80 ? escaped : `${escaped.slice(0, 77)}...`;
 }
 
+/**
+ * The text with at most `limit` characters, which are code points here, and "..." at its end where it was longer. Half
+ * of a surrogate pair becomes U+FFFD: the text can always be encoded.
+ */
+export function shortened(text: string, limit: number): string {
+  const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
+  if (whole.length <= limit) return whole;
+  const characters = [...whole.slice(0, 2 * (limit + 1))];
+  return characters.length <= limit ? whole : `${characters.slice(0, Math.max(0, limit - 3)).join('')}...`;
+}
+
 /** A violation in the form every message of the project has: what was wanted, and what came. */
 export function violation(field: string, wanted: string, got: unknown): FieldViolation {
   return { field, description: `wanted ${wanted}; got ${describeValue(got)}` };

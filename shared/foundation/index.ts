@@ -1,4 +1,4 @@
-export { DiffusionError, describeValue, invalidArgument, violation } from './errors.js';
+export { DiffusionError, describeValue, invalidArgument, shortened, violation } from './errors.js';
 export type { ErrorCode, ErrorDetails, FieldViolation } from './errors.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
