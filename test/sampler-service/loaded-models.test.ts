@@ -11,7 +11,7 @@ const signal = new AbortController().signal;
 
 function source(step: number): WeightsSource {
   return {
-    commit: { job: 'a-job', step, attempt: 1 },
+    commit: { job: 'a-job', model: 'tiny', step, attempt: 1 },
     object: { name: 'weights.safetensors', size: 1, sha256: 'a'.repeat(64) },
     recipe,
     precision: 'float32',
