@@ -21,7 +21,7 @@ export interface SamplerServiceSettings {
   readonly maxImages: number;
   /** Network evaluations (count times steps) under way at once, over all calls. */
   readonly maxEvaluations: number;
-  /** Models loaded at once. */
+  /** Models that stay loaded; one more engine lives while a model is being replaced. */
   readonly maxLoadedModels: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;

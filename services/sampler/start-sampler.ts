@@ -38,7 +38,7 @@ export async function startSampler(
   const calls = runningCalls();
   const stopping = new AbortController();
 
-  async function load(source: WeightsSource): Promise<LoadedModel> {
+  async function load(source: WeightsSource, signal: AbortSignal): Promise<LoadedModel> {
     const { commit, object } = source;
     const fields = { job: commit.job, step: commit.step, weights: object.name };
     const report = (error: DiffusionError): void => {
@@ -47,7 +47,7 @@ export async function startSampler(
     };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
-      start: () => startPredictionEngine(source, settings.store, settings.engine, { signal: stopping.signal, clock, report }),
+      start: () => startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report }),
       maxRows: at(settings.engine.batchSizes, settings.engine.batchSizes.length - 1),
     });
     log.info({ ...fields, ms: Math.round(clock.monotonicMs() - startedMs) }, 'model loaded');

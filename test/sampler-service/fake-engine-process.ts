@@ -56,6 +56,8 @@ function load({ source, batchSizes }: LoadMessage): void {
 function predict({ id, size }: Extract<ToEngine, { kind: 'predict' }>): void {
   const output = new Float32Array(size * valuesOfARow);
   switch (step) {
+    case BEHAVIOURS.neverAnswers:
+      return;
     case BEHAVIOURS.answersTooLittle:
       say({ kind: 'predicted', id, output: output.subarray(1) });
       return;

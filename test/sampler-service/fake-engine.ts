@@ -6,6 +6,7 @@ import { siblingModule } from '../../shared/foundation/index.js';
 
 /** Steps of checkpoints at which a fake engine doesn't do what it is asked for; at all others it does. */
 export const BEHAVIOURS = {
+  neverAnswers: 800,
   neverLoads: 900,
   isDamaged: 901,
   saysNothingWeKnow: 910,
