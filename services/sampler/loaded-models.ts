@@ -97,10 +97,10 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
 
   /** Brings queue and engines to what the rules want; called after every change. */
   function settle(): void {
+    for (const entry of inState('queued')) if (entry.pins === 0) forget(entry);
     for (const entry of inState('queued')) {
-      if (entry.pins === 0) forget(entry);
-      else if (engines.size > capacity) break;
-      else if (hasPlace(entry)) start(entry);
+      if (engines.size > capacity) break;
+      if (hasPlace(entry)) start(entry);
       else refuse(entry, pinned(capacity));
     }
     while (held().length > capacity && endUnused(inState('loading')));
