@@ -43,7 +43,10 @@ export interface LoadedModelsOptions {
 
 interface Entry {
   readonly source: WeightsSource;
-  readonly model: Deferred<LoadedModel>;
+  /** Once it is loaded. */
+  model?: LoadedModel;
+  /** Calls that wait for it; no promise of theirs outlives them. */
+  readonly waiting: Set<Deferred<LoadedModel>>;
   /** Aborted where the engine is to end, loaded or not. */
   readonly ending: AbortController;
   /** Leases, and calls that wait for one. */
@@ -81,13 +84,14 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     entries.set(key, entry);
     entry.pins += 1;
     entry.mayReplace ||= wanted === 'newest';
-    settle();
     const release = once(() => {
       entry.pins -= 1;
       settle();
     });
+    const loaded = modelOf(entry, signal);
+    settle();
     try {
-      const { predict } = await unlessAborted(entry.model.promise, signal);
+      const { predict } = await loaded;
       return { predict, release };
     } catch (error) {
       release();
@@ -131,12 +135,13 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
 
   /** The life of an entry's engine, from its start to its end. */
   async function serve(entry: Entry): Promise<void> {
-    const { source, model, ending } = entry;
+    const { source, ending } = entry;
     try {
       const loaded = await load(source, ending.signal);
       damaged.forget(source);
       entry.state = 'loaded';
-      model.resolve(loaded);
+      entry.model = loaded;
+      for (const { resolve } of entry.waiting) resolve(loaded);
       settle();
       await aborted(ending.signal);
       await loaded.close();
@@ -161,7 +166,7 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
   /** Fails whoever waits for the entry, and lets the next call begin anew. */
   function refuse(entry: Entry, error: unknown): void {
     forget(entry);
-    entry.model.reject(error);
+    for (const { reject } of entry.waiting) reject(error);
   }
 
   function forget(entry: Entry): void {
@@ -192,10 +197,31 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
 }
 
 function newEntry(source: WeightsSource): Entry {
-  const model = deferred<LoadedModel>();
-  // Those who wait for it hear of a failure; often nobody does.
-  model.promise.catch(() => undefined);
-  return { source, model, ending: new AbortController(), pins: 0, state: 'queued', mayReplace: false };
+  return {
+    source,
+    waiting: new Set(),
+    ending: new AbortController(),
+    pins: 0,
+    state: 'queued',
+    mayReplace: false,
+  };
+}
+
+/** @throws the signal's reason, or why the entry was refused. */
+async function modelOf({ model, waiting }: Entry, signal: AbortSignal): Promise<LoadedModel> {
+  if (model !== undefined) return model;
+  const waiter = deferred<LoadedModel>();
+  const onAbort = (): void => {
+    waiter.reject(signal.reason);
+  };
+  waiting.add(waiter);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await waiter.promise;
+  } finally {
+    waiting.delete(waiter);
+    signal.removeEventListener('abort', onAbort);
+  }
 }
 
 function keyOf(source: WeightsSource): string {
@@ -224,20 +250,6 @@ async function aborted(signal: AbortSignal): Promise<void> {
     { once: true },
   );
   await promise;
-}
-
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: abortion, reject } = deferred<never>();
-  const onAbort = (): void => {
-    reject(signal.reason);
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
-  try {
-    return await Promise.race([promise, abortion]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 function once(action: () => void): () => void {
