@@ -72,7 +72,7 @@ export function describeValue(value: unknown): string {
 export function shortened(text: string, limit: number): string {
   const whole = text.replace(/\p{Surrogate}/gu, '\ufffd');
   if (whole.length <= limit) return whole;
-  const characters = [...whole.slice(0, 2 * (limit + 1))];
+  const characters = Array.from(whole.slice(0, 2 * (limit + 1)));
   return characters.length <= limit ? whole : `${characters.slice(0, Math.max(0, limit - 3)).join('')}...`;
 }
 
