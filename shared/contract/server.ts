@@ -15,6 +15,7 @@ import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/pr
 import { deferred, DiffusionError } from '../foundation/index.js';
 import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
+import { acceptLongDeadlines } from './long-deadlines.js';
 
 const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
@@ -54,6 +55,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   if (options.reflection) reflectionService().addToServer(server);
   server.addService(options.service, options.implementation);
   const port = await bind(server, options.address);
+  acceptLongDeadlines(server);
   return {
     port,
     setServing: health.setServing,

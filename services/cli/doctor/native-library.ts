@@ -13,27 +13,39 @@ export type EngineFound = { readonly build: EngineBuild } | { readonly problem: 
 const SILENCE_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 10_000;
 
-/** Loads the library in a child process; where that fails, looks for what the set-up needs. */
-export async function checkNativeLibrary(environment: Environment, clock: Clock): Promise<Finding[]> {
-  const found = await loadInChild(environment, clock);
+/**
+ * Loads the library in a child process; where that fails, looks for what the set-up needs.
+ * @throws the signal's reason.
+ */
+export async function checkNativeLibrary(
+  environment: Environment,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const found = await loadInChild(environment, clock, signal);
   if ('build' in found) {
     const { tensorflow, platform, threads } = found.build;
     return [{ name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` }];
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
-    await checkCompiler(environment),
+    await checkCompiler(environment, signal),
     await checkCommand(
       'pip',
       'python3',
       ['-m', 'pip', '--version'],
       environment,
       'install Python 3 with pip',
+      signal,
     ),
   ];
 }
 
-async function loadInChild(environment: Environment, clock: Clock): Promise<EngineFound> {
+async function loadInChild(
+  environment: Environment,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<EngineFound> {
   const { promise, resolve } = deferred<EngineFound>();
   const child = startChild<never, EngineFound>({
     module: siblingModule(import.meta.url, '../native-library-process'),
@@ -42,19 +54,22 @@ async function loadInChild(environment: Environment, clock: Clock): Promise<Engi
     silenceTimeoutMs: SILENCE_TIMEOUT_MS,
     clock,
   });
-  void child.exited.then(({ code, signal, stderrTail }) => {
-    const end = signal === null ? `exit code ${String(code)}` : signal;
+  void child.exited.then(({ code, signal: killedBy, stderrTail }) => {
+    const end = killedBy === null ? `exit code ${String(code)}` : killedBy;
     resolve({
       problem: `loading it ended the process (${end}) ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trim(),
     });
   });
+  signal.addEventListener('abort', child.kill, { once: true });
   const found = await promise;
+  signal.removeEventListener('abort', child.kill);
   child.kill();
   await child.exited;
+  signal.throwIfAborted();
   return found;
 }
 
-function checkCompiler(environment: Environment): Promise<Finding> {
+function checkCompiler(environment: Environment, signal: AbortSignal): Promise<Finding> {
   const compiler = environment['CXX'];
   return checkCommand(
     'C++ compiler',
@@ -62,6 +77,7 @@ function checkCompiler(environment: Environment): Promise<Finding> {
     ['--version'],
     environment,
     'install g++ or clang++',
+    signal,
   );
 }
 
@@ -71,14 +87,17 @@ async function checkCommand(
   args: readonly string[],
   environment: Environment,
   remedy: string,
+  signal: AbortSignal,
 ): Promise<Finding> {
   try {
     const { stdout } = await promisify(execFile)(file, args, {
       env: environment,
       timeout: COMMAND_TIMEOUT_MS,
+      signal,
     });
     return { name, state: 'ok', text: stdout.split('\n', 1)[0] ?? file };
   } catch {
+    signal.throwIfAborted();
     return { name, state: 'wrong', text: `${[file, ...args].join(' ')} does not run`, remedy };
   }
 }
