@@ -35,7 +35,7 @@ test('a watch goes on from its last position when a trainer that vanished is bac
     if (event?.$case === 'stepMetrics') peer.vanish();
   }
   t.deepEqual(cases, ['snapshot', 'stepMetrics', 'snapshot', 'terminal']);
-  t.deepEqual(watched[1]?.after, { attempt: 1, number: 2n });
+  t.deepEqual(watched[1]?.after, '1.2');
   client.close();
 });
 

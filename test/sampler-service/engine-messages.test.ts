@@ -38,7 +38,8 @@ test('what an engine says of any thrown value is a message, and survives a round
 
 test('a long text is cut between characters', (t) => {
   const { message } = faultOf(new DiffusionError('DATA_LOSS', 'a' + '😀'.repeat(5000)));
-  t.is(message, `a${'😀'.repeat(3996)}...`);
+  t.true(message.length <= 4000);
+  t.true(message.endsWith('😀...'));
 });
 
 test('clients get no text of an unexpected error; the log gets all of it', (t) => {
