@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js';
 import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { NAME_PATTERN, parseRecipe } from '../../shared/recipe/index.js';
+import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
 import {
   bindModel,
   isLostCondition,
@@ -24,6 +24,8 @@ const READ_AT_ONCE = 16;
 
 // Fields of a newer build are kept, and written back where the record is changed.
 const recordSchema = z.looseObject({
+  /** Of the recipe; absent in the first version. */
+  formatVersion: z.int().positive().default(1),
   jobId: z.string(),
   model: z.string(),
   recipe: z.unknown(),
@@ -98,11 +100,11 @@ export async function createRecord(
   if (claim !== undefined) {
     const created = await createJson(store, requestKey(claim.requestId), {
       bodySha256: claim.bodySha256,
-      record,
+      record: versioned(record),
     });
     if (!created) winner = (await findClaimed(store, claim)) ?? record;
   }
-  await createJson(store, recordKey(winner.jobId), winner);
+  await createJson(store, recordKey(winner.jobId), versioned(winner));
   await markActive(store, winner.jobId);
   try {
     await bindModel(store, winner.model, winner.jobId);
@@ -128,7 +130,7 @@ export async function removeUnbound(store: ObjectStore, jobId: string): Promise<
 
 /** Changes a job's record, if it still is as it was read. @throws ABORTED where it isn't. */
 export async function changeRecord(store: ObjectStore, { record, etag }: StoredRecord): Promise<void> {
-  await store.put(recordKey(record.jobId), bytesOf(record), { ifMatch: etag });
+  await store.put(recordKey(record.jobId), bytesOf(versioned(record)), { ifMatch: etag });
 }
 
 /**
@@ -194,8 +196,19 @@ export async function readRecord(
   throw new DiffusionError('NOT_FOUND', `there is no such job${imported}`, { reason: 'JOB_NOT_FOUND' });
 }
 
-function recordOf({ recipe, ...rest }: z.infer<typeof recordSchema>): JobRecord {
-  return { ...rest, recipe: parseRecipe(recipe) };
+function versioned(record: JobRecord): object {
+  return { ...record, formatVersion: recipeFormat.versionOf(record.recipe) };
+}
+
+function recordOf({ recipe, formatVersion, ...rest }: z.infer<typeof recordSchema>): JobRecord {
+  if (formatVersion > recipeFormat.newest) {
+    throw new DiffusionError(
+      'FAILED_PRECONDITION',
+      `job ${rest.jobId}: wanted a recipe of format version ${recipeFormat.newest} at most; got ${formatVersion}, written by a newer build`,
+      { reason: 'RECIPE_UNSUPPORTED' },
+    );
+  }
+  return { ...rest, recipe: recipeFormat.parse(recipe) };
 }
 
 async function findJson<Schema extends z.ZodType>(

@@ -113,7 +113,7 @@ export function jobRecovery({ store, supervisor, leases, leaseMs, logger }: Reco
   return {
     scan,
     async run(signal) {
-      while (!signal.aborted) {
+      for (;;) {
         await delay(leaseMs / 3, undefined, { signal }).catch(() => undefined);
         if (signal.aborted) return;
         await scan().catch((error: unknown) => {

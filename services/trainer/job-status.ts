@@ -47,7 +47,7 @@ export type Lease = Readonly<z.infer<typeof leaseSchema>>;
 const storedSchema = z
   .object({ ...jobStatusSchema.shape, term: count.optional(), lease: leaseSchema.optional() })
   .transform(({ term, lease, ...status }) => ({
-    status: status as JobStatus,
+    status,
     term: term ?? status.attempt,
     lease,
   }));

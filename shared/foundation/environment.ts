@@ -10,11 +10,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Each method gives a variable's value, or `otherwise` where it is unset, empty or wrong; `check` tells of the wrong. */
 export interface EnvironmentReader {
   readonly text: (name: string, otherwise: string) => string;
+  /** From `least` (1 where it is left out) to what a timer can be set to in milliseconds, 24.8 days. */
   readonly integer: (name: string, otherwise: number, least?: number) => number;
   readonly oneOf: <const T extends string>(values: readonly T[], name: string, otherwise: T) => T;
   /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming each variable that was wrong. */
   readonly check: () => void;
 }
+
+/** A timer that is set to more ends at once. */
+const MOST = 2 ** 31 - 1;
 
 export function environmentReader(env: Environment): EnvironmentReader {
   const violations: FieldViolation[] = [];
@@ -30,9 +34,9 @@ export function environmentReader(env: Environment): EnvironmentReader {
   return {
     text: (name, otherwise) => read(name, otherwise, 'a text', (text) => text),
     integer: (name, otherwise, least = 1) =>
-      read(name, otherwise, `an integer from ${least}`, (text) => {
+      read(name, otherwise, `an integer from ${least} to ${MOST}`, (text) => {
         const value = Number(text);
-        return Number.isSafeInteger(value) && value >= least ? value : undefined;
+        return Number.isSafeInteger(value) && value >= least && value <= MOST ? value : undefined;
       }),
     oneOf: (values, name, otherwise) =>
       read(name, otherwise, `one of ${values.join(', ')}`, (text) => values.find((value) => value === text)),

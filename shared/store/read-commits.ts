@@ -17,7 +17,7 @@ export interface CommittedCheckpoint {
   readonly manifest: Uint8Array;
 }
 
-/** A checkpoint that was passed over, and why. */
+/** A checkpoint that was skipped, and why. */
 export interface DamagedCheckpoint {
   readonly step: number;
   readonly error: DiffusionError;
@@ -95,9 +95,9 @@ export async function readObject(
 }
 
 /**
- * The newest checkpoint that `verify` accepts, passing over damaged ones.
+ * The newest checkpoint that `verify` accepts; damaged ones are skipped.
  *
- * @param verify reads what the caller needs; DATA_LOSS from it, or from marker or manifest, passes the step over,
+ * @param verify reads what the caller needs; DATA_LOSS from it, or from marker or manifest, skips the step,
  * every other error ends the search.
  */
 export async function newestGoodCommit<T>(
@@ -109,19 +109,45 @@ export async function newestGoodCommit<T>(
   readonly found: { readonly checkpoint: CommittedCheckpoint; readonly value: T } | undefined;
   readonly damaged: readonly DamagedCheckpoint[];
 }> {
-  const passedOver: DamagedCheckpoint[] = [];
-  for (const step of (await listCommits(store, job, options)).reverse()) {
+  let steps = await listCommits(store, job, options);
+  for (;;) {
+    const looked = await newestGoodOf(store, job, steps, verify, options);
+    if (looked.found !== undefined || !looked.vanished) return looked;
+    // A trainer that keeps one checkpoint alone has removed the last one of the list: its successor is there.
+    const before = steps;
+    steps = await listCommits(store, job, options);
+    if (steps.join() === before.join()) return looked;
+  }
+}
+
+interface Looked<T> {
+  readonly found: { readonly checkpoint: CommittedCheckpoint; readonly value: T } | undefined;
+  readonly damaged: readonly DamagedCheckpoint[];
+  /** Whether a step went after it was listed. */
+  readonly vanished: boolean;
+}
+
+async function newestGoodOf<T>(
+  store: ObjectStore,
+  job: string,
+  steps: readonly number[],
+  verify: (checkpoint: CommittedCheckpoint) => Promise<T>,
+  options: CallOptions,
+): Promise<Looked<T>> {
+  const damaged: DamagedCheckpoint[] = [];
+  let vanished = false;
+  for (const step of steps.toReversed()) {
     try {
       const checkpoint = await readCommit(store, job, step, options);
-      return { found: { checkpoint, value: await verify(checkpoint) }, damaged: passedOver };
+      return { found: { checkpoint, value: await verify(checkpoint) }, damaged, vanished };
     } catch (error) {
       if (!(error instanceof DiffusionError)) throw error;
-      if (error.code === 'DATA_LOSS') passedOver.push({ step, error });
-      // Removed since it was listed: as if it had never been on the list.
-      else if (error.reason !== NOT_COMMITTED) throw error;
+      if (error.code === 'DATA_LOSS') damaged.push({ step, error });
+      else if (error.reason === NOT_COMMITTED) vanished = true;
+      else throw error;
     }
   }
-  return { found: undefined, damaged: passedOver };
+  return { found: undefined, damaged, vanished };
 }
 
 const NOT_COMMITTED = 'CHECKPOINT_NOT_FOUND';

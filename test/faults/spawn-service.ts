@@ -2,10 +2,13 @@
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 import { deferred } from '../../shared/foundation/index.js';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 export interface ServiceProcess {
   readonly child: ChildProcess;
@@ -24,15 +27,17 @@ export interface SpawnOptions {
   readonly stderr?: number;
   /** A module that runs before the service's own. */
   readonly preload?: URL;
+  /** The folder of another build; this one where it is undefined. */
+  readonly build?: string;
 }
 
 /** Starts a service and resolves when it listens or has ended. */
 export async function spawnService(
   name: 'trainer' | 'sampler',
   environment: Readonly<Record<string, string>>,
-  { cwd, stderr, preload }: SpawnOptions = {},
+  { cwd, stderr, preload, build = ROOT }: SpawnOptions = {},
 ): Promise<ServiceProcess> {
-  const main = fileURLToPath(new URL(`../../services/${name}/main.ts`, import.meta.url));
+  const main = join(build, 'services', name, 'main.ts');
   const child = spawn(
     process.execPath,
     ['--import', import.meta.resolve('tsx'), ...(preload ? ['--import', preload.href] : []), main],

@@ -66,6 +66,25 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
     });
   }
 
+  test('a reader between a commit and the removal of the one before finds the newer one', async (t) => {
+    const store = await open();
+    const attempt = await claimAttempt(store, job);
+    await commitCheckpoint(store, checkpoint(100, attempt));
+    let step = 100;
+    // Each listing is followed by the next commit and the removal of what was listed, three times.
+    const busy: ObjectStore = {
+      ...store,
+      async *list(prefix, options) {
+        yield* store.list(prefix, options);
+        if (!prefix.endsWith('/commits/') || step === 400) return;
+        step += 100;
+        await commitCheckpoint(store, checkpoint(step, attempt));
+        await prune(store, job, { committed: step, keepLast: 1, keepEvery: 0 });
+      },
+    };
+    t.deepEqual(await newest(busy), { step: 400, damaged: [] });
+  });
+
   test('an error other than damage ends the search for a good checkpoint', async (t) => {
     const store = await open();
     await commitCheckpoint(store, checkpoint(100, await claimAttempt(store, job)));

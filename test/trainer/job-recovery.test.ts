@@ -112,8 +112,12 @@ const recipe = (name: string): PartialRecipe => ({ name });
 async function end({ supervisor }: Trainer, { record }: Job): Promise<string> {
   const active = supervisor.find(record.jobId);
   if (active === undefined) return 'unknown';
-  for await (const _ of active.log.follow(START, never));
+  await drained(active.log.follow(START, never));
   return active.status.state;
+}
+
+async function drained(events: AsyncIterator<unknown>): Promise<void> {
+  while ((await events.next()).done !== true);
 }
 
 /** Waits for something that comes by itself. */
@@ -176,7 +180,7 @@ test('a trainer that does not renew loses its job, writes nothing more, and send
   t.like((await readJob(store, jobId)).status, { state: 'SUCCEEDED' });
   await t.throwsAsync(
     async () => {
-      for await (const _ of watcher ?? []);
+      if (watcher !== undefined) await drained(watcher);
     },
     { instanceOf: DiffusionError, code: 'UNAVAILABLE', message: /another trainer has taken the job/ },
   );

@@ -1,0 +1,175 @@
+/** A newer build, then this one, then the newer one again on one store: what each doesn't know, it keeps or refuses. */
+
+import { join } from 'node:path';
+
+import test, { type ExecutionContext } from 'ava';
+
+import { callUnary, connectSampler, connectTrainer } from '../../shared/contract/index.js';
+import type { DiffusionError } from '../../shared/foundation/index.js';
+import { storeFromSettings, readCommit } from '../../shared/store/index.js';
+import {
+  checkpointDigests,
+  create,
+  get,
+  JobState,
+  makeFolders,
+  resume,
+  terminalOf,
+  tinyRecipe,
+  train,
+  watch,
+  type Client,
+  type Event,
+} from '../integration/trainer-fixture.js';
+import { otherBuild, type Change } from './builds.js';
+import { spawnService, type ServiceProcess } from './spawn-service.js';
+import { folderStore } from './stores.js';
+
+const folders = await makeFolders();
+const store = folderStore(folders.root);
+test.after.always(() => folders.remove());
+
+/** A field of recipes that this build doesn't know. */
+function fieldWithDefault(value: number): Change[] {
+  return [
+    {
+      file: 'shared/recipe/schema.ts',
+      from: 'labelDropout: real(0, 0.99),',
+      to: 'labelDropout: real(0, 0.99), futureField: integer(0, 10),',
+    },
+    {
+      file: 'shared/recipe/presets.ts',
+      from: 'labelDropout: 0,',
+      to: `labelDropout: 0, futureField: ${value},`,
+    },
+    {
+      file: 'shared/recipe/stored.ts',
+      from: 'const ADDITIONS: readonly Addition[] = [];',
+      to: `const ADDITIONS: readonly Addition[] = [
+        { since: 2, isUsed: (recipe) => (recipe.training as unknown as { futureField: number }).futureField > 0 },
+      ];`,
+    },
+  ];
+}
+
+interface Trainer extends ServiceProcess {
+  readonly client: Client;
+}
+
+async function startTrainer(t: ExecutionContext, build?: string): Promise<Trainer> {
+  const environment = {
+    ...store.environment,
+    IP_DIFFUSION_DATASET_CACHE: folders.cache,
+    IP_DIFFUSION_LEASE_MS: '1000',
+  };
+  const service = await spawnService('trainer', environment, build === undefined ? {} : { build });
+  t.teardown(() => {
+    service.child.kill('SIGKILL');
+  });
+  return { ...service, client: connectTrainer(service.address) };
+}
+
+const recipe = (name: string, steps: number) =>
+  tinyRecipe(folders.images, { name, training: { steps, checkpointEverySteps: 2, keepLast: 1000 } });
+
+/** Trains until a checkpoint is committed after a step, then stops the trainer in good order. */
+async function trainUntilCommit({ client, child, exited }: Trainer, jobId: string, after = 0): Promise<void> {
+  let stopped = false;
+  const onEvent = (event: Event): void => {
+    if (stopped || event.$case !== 'checkpointCommitted' || event.value.step <= BigInt(after)) return;
+    stopped = true;
+    child.kill('SIGTERM');
+  };
+  await watch(client, jobId, onEvent).catch(() => undefined);
+  await exited;
+}
+
+async function manifestOf(
+  jobId: string,
+  step: number,
+): Promise<{ formatVersion: number; recipe: { training: object } }> {
+  const opened = await storeFromSettings(store.settings);
+  const { manifest } = await readCommit(opened, jobId, step);
+  await opened.close();
+  return JSON.parse(Buffer.from(manifest).toString()) as never;
+}
+
+test.serial(
+  'a field of a newer build that is at its default is kept, through rolling back and forth',
+  async (t) => {
+    const newer = await otherBuild(join(folders.root, 'newer'), fieldWithDefault(0));
+    const first = await startTrainer(t, newer);
+    const { jobId } = await create(first.client, recipe('harmless', 100_000));
+    await trainUntilCommit(first, jobId);
+    const committed = [...(await checkpointDigests(store.settings, jobId)).keys()];
+    const last = committed.at(-1) ?? 0;
+    t.true(last >= 2);
+
+    const older = await startTrainer(t);
+    await trainUntilCommit(older, jobId, last);
+    const after = await checkpointDigests(store.settings, jobId);
+    t.deepEqual([...after.keys()].slice(0, committed.length), committed);
+    const newest = [...after.keys()].at(-1) ?? 0;
+    t.true(newest > last, 'it went on from there');
+    t.like((await manifestOf(jobId, newest)).recipe.training, { futureField: 0 });
+
+    const again = await startTrainer(t, newer);
+    await trainUntilCommit(again, jobId, newest);
+    const straight = await startTrainer(t);
+    await callUnary(straight.client, straight.client.cancelTrainingJob, { jobId });
+    const alone = await train(straight.client, recipe('alone', 6));
+    const digests = await checkpointDigests(store.settings, jobId);
+    for (const [step, wanted] of await checkpointDigests(store.settings, alone.jobId))
+      if (digests.has(step)) t.deepEqual(digests.get(step), wanted, `step ${step}`);
+    straight.child.kill('SIGTERM');
+    await straight.exited;
+  },
+);
+
+test.serial(
+  'what this build can not honour is refused by its version, and nothing of it is changed',
+  async (t) => {
+    const newer = await otherBuild(join(folders.root, 'needed'), fieldWithDefault(5));
+    const first = await startTrainer(t, newer);
+    const { jobId } = await create(first.client, recipe('needed', 100_000));
+    await trainUntilCommit(first, jobId);
+    const before = await checkpointDigests(store.settings, jobId).catch(
+      (error: unknown) => (error as DiffusionError).reason,
+    );
+    t.is(before, 'MANIFEST_VERSION', 'not even the test can read it');
+
+    const older = await startTrainer(t);
+    const refusal = {
+      code: 'FAILED_PRECONDITION',
+      message: /format version 1 at most; got 2, written by a newer build/,
+    };
+    await t.throwsAsync(get(older.client, jobId), refusal as never);
+    await t.throwsAsync(resume(older.client, jobId, {}), refusal as never);
+    await t.throwsAsync(callUnary(older.client, older.client.cancelTrainingJob, { jobId }), refusal as never);
+    while (!older.log.some((line) => line.includes('the job can not be recovered')))
+      await new Promise((resume_) => setTimeout(resume_, 50));
+    const sampler = await spawnService('sampler', store.environment);
+    t.teardown(() => {
+      sampler.child.kill('SIGKILL');
+    });
+    const client = connectSampler(sampler.address);
+    await t.throwsAsync(callUnary(client, client.getModel, { model: 'needed' }), {
+      code: 'FAILED_PRECONDITION',
+      message: /formatVersion: wanted at most 1; got 2/,
+    } as never);
+    client.close();
+    older.child.kill('SIGTERM');
+    t.is(await older.exited, 0);
+
+    const again = await startTrainer(t, newer);
+    let cancelled = false;
+    const messages = await watch(again.client, jobId, ({ $case }) => {
+      if ($case !== 'checkpointCommitted' || cancelled) return;
+      cancelled = true;
+      again.client.cancelTrainingJob({ jobId }, () => undefined);
+    });
+    const job = terminalOf(messages);
+    t.is(job.state, JobState.JOB_STATE_CANCELLED);
+    t.is(job.attempt, 2);
+  },
+);

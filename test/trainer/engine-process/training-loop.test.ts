@@ -1,0 +1,106 @@
+/** The loop around a real run, in this process. */
+
+import { join } from 'node:path';
+
+import test from 'ava';
+
+import { systemClock } from '../../../shared/foundation/index.js';
+import { resolveRecipe } from '../../../shared/recipe/index.js';
+import { claimAttempt, commitCheckpoint, listCommits, openLocalStore } from '../../../shared/store/index.js';
+import type { EngineEvent } from '../../../services/trainer/job.js';
+import { openRun, type Run } from '../../../services/trainer/engine-process/open-run.js';
+import type { StartTraining } from '../../../services/trainer/engine-process/messages.js';
+import { train } from '../../../services/trainer/engine-process/training-loop.js';
+import { makeFolders, tinyRecipe } from '../../integration/trainer-fixture.js';
+
+const folders = await makeFolders(40);
+const folder = join(folders.root, 'store');
+const store = await openLocalStore({ folder });
+test.after.always(() => folders.remove());
+
+async function startOf(name: string): Promise<StartTraining> {
+  const asked = tinyRecipe(folders.images, {
+    name,
+    evaluation: { images: 4, everySteps: 3 },
+    training: { steps: 100, checkpointEverySteps: 50, sampleEverySteps: 4 },
+  });
+  return {
+    type: 'start',
+    jobId: name,
+    model: name,
+    recipe: resolveRecipe(asked, name),
+    attempt: await claimAttempt(store, name),
+    store: { kind: 'local', folder },
+    cacheFolder: folders.cache,
+    storeRetryLimitMs: 1000,
+  };
+}
+
+/** A run that calls `onPass` with each pass that only looks at the network. */
+async function openWatched(start: StartTraining, onPass: (name: string) => void): Promise<Run> {
+  const run = await openRun(start, store, new AbortController().signal);
+  const { loaded } = run;
+  return {
+    ...run,
+    loaded: {
+      assign: (values) => loaded.assign(values),
+      read: (names) => loaded.read(names),
+      dispose: () => loaded.dispose(),
+      run: (name, inputs) => {
+        if (name.startsWith('predict')) onPass(name);
+        return loaded.run(name, inputs);
+      },
+    },
+  };
+}
+
+for (const [what, pass, step] of [
+  ['an evaluation', 1, 3],
+  // After the evaluation's two.
+  ['a sample grid', 4, 4],
+] as const) {
+  test.serial(`asked to stop during ${what}, a run leaves it and commits what was trained`, async (t) => {
+    const start = await startOf(`stopped-at-${step}`);
+    const stop = new AbortController();
+    const warnings: string[] = [];
+    const events: EngineEvent[] = [];
+    let passes = 0;
+    const run = await openWatched(start, () => {
+      passes += 1;
+      if (passes === pass) stop.abort();
+    });
+    const how = await train({
+      start,
+      run,
+      store,
+      clock: systemClock,
+      stop: stop.signal,
+      onEvent: (event) => events.push(event),
+      onWarning: (warning) => warnings.push(warning),
+    });
+    t.is(how, 'stopped');
+    t.true(passes <= pass + 1, `${passes} passes`);
+    t.deepEqual(await listCommits(store, start.jobId), [step]);
+    t.deepEqual(warnings, []);
+    t.deepEqual(events.at(-1)?.kind, 'checkpoint');
+    await run.loaded.dispose();
+  });
+}
+
+test.serial('a job of which no checkpoint can be read does not begin anew', async (t) => {
+  const start = await startOf('unreadable');
+  await commitCheckpoint(store, {
+    job: start.jobId,
+    model: start.model,
+    step: 10,
+    attempt: start.attempt,
+    objects: [{ name: 'weights.safetensors', bytes: Buffer.from('weights') }],
+    manifest: () => Buffer.from('{"formatVersion":1}'),
+  });
+  const opening = openRun(start, store, new AbortController().signal);
+  const error = await t.throwsAsync(opening, {
+    code: 'DATA_LOSS',
+    message: /none of the job's 1 checkpoints can be read; the newest, of step 10/,
+  } as never);
+  t.is((error as unknown as { reason: string }).reason, 'CHECKPOINT_UNREADABLE');
+});
