@@ -17,6 +17,7 @@ export type {
   Tensors,
   TensorSpec,
   VariableSpec,
+  WithoutKernels,
 } from './module.js';
 export {
   after,

@@ -70,9 +70,17 @@ function readyMessage(run: Run): string {
   const passedOver = damaged
     .map(({ step, error }) => `; passed over step ${step}: ${error.message}`)
     .join('');
-  if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${passedOver}`;
+  const slower = slownessOf(build);
+  if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${passedOver}${slower}`;
   const inexact = inexactness(resumed, build);
-  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${passedOver}`;
+  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${passedOver}${slower}`;
+}
+
+function slownessOf({ withoutKernels }: Run['build']): string {
+  if (withoutKernels === undefined) return '';
+  const { reason, remedy } = withoutKernels;
+  const mend = remedy === undefined ? '' : ` (to have them: ${remedy})`;
+  return `; without the engine's own kernels, so slower: ${reason}${mend}`;
 }
 
 function imagesOf({ dataset, heldOut, recipe }: Run): string {

@@ -9,7 +9,7 @@ import { functionGraph } from './function-graph.js';
 import { parseRef } from './graph.js';
 import { derivedVariables } from './derived-variables.js';
 import type { DerivedVariables } from './derived-variables.js';
-import { nativeKernels } from './native-kernels.js';
+import { nativeKernels, withoutKernels } from './native-kernels.js';
 import type { NodeTime } from './profile.js';
 import { openSession } from './session.js';
 import type { PreparedRun, Session } from './session.js';
@@ -39,8 +39,13 @@ type Arrays = Readonly<Record<string, EngineArray>>;
 export async function createCompiledEngine(): Promise<CompiledEngine> {
   // The eager backend comes with it, and with that tfjs's table of gradients.
   const native = await loadNative();
+  const without = withoutKernels();
+  const platform = `${native.platform}, ${kernelsInWords()}`;
   return {
-    build: { name: 'compiled', ...native, platform: `${native.platform}, ${kernelsInWords()}` },
+    build: {
+      ...{ name: 'compiled', ...native, platform },
+      ...(without !== undefined && { withoutKernels: without }),
+    },
     batchInvariant: nativeKernels() !== undefined,
     load: (module) => attempt('loading a module', () => loadModule(module)),
   };
@@ -49,7 +54,10 @@ export async function createCompiledEngine(): Promise<CompiledEngine> {
 /** For manifests: results are the same to the bit where it is. */
 function kernelsInWords(): string {
   const kernels = nativeKernels();
-  return kernels === undefined ? 'no kernels' : `kernels of ${kernels.lanes} lanes`;
+  if (kernels === undefined) return 'no kernels';
+  const { lanes, tiles, pairs, revision } = kernels;
+  const products = tiles ? ' and tiles' : pairs ? ' and pairs' : '';
+  return `kernels ${revision} of ${lanes} lanes${products}`;
 }
 
 async function loadModule(module: EngineModule): Promise<CompiledModule> {
