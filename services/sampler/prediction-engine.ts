@@ -104,10 +104,11 @@ export async function startPredictionEngine(
   return { predict, close };
 }
 
-function engineLost({ code, signal, unresponsive, stderrTail }: ChildExit): DiffusionError {
-  const how = unresponsive
-    ? 'fell silent and was killed'
-    : `ended with ${signal ?? `exit code ${code ?? 'none'}`}`;
+export function engineLost({ code, signal, unresponsive, stderrTail }: ChildExit): DiffusionError {
+  const how =
+    unresponsive !== undefined
+      ? `hung and was killed: ${unresponsive}`
+      : `ended with ${signal ?? `exit code ${code ?? 'none'}`}`;
   return new DiffusionError('UNAVAILABLE', `the engine process ${how}`, {
     reason: ENGINE_LOST,
     retryAfterMs: RETRY_AFTER_MS,

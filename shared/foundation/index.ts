@@ -10,6 +10,7 @@ export type { Deferred } from './deferred.js';
 export { siblingModule, startChild } from './child-process.js';
 export type { Child, ChildExit, ChildOptions } from './child-process.js';
 export { connectToParent } from './parent-port.js';
+export { runningTime } from './running-time.js';
 export { processorIdentity } from './processor.js';
 export type { ParentPort } from './parent-port.js';
 export { cacheFolder, engineEnvironment, environmentReader } from './environment.js';

@@ -54,8 +54,8 @@ async function loadInChild(environment: Environment, clock: Clock): Promise<Engi
     silenceTimeoutMs: SILENCE_TIMEOUT_MS,
     clock,
   });
-  void child.exited.then(({ code, signal, stderrTail }) => {
-    const end = signal === null ? `exit code ${String(code)}` : signal;
+  void child.exited.then(({ code, signal, unresponsive, stderrTail }) => {
+    const end = unresponsive ?? signal ?? `exit code ${String(code)}`;
     resolve({
       problem: `loading it ended the process (${end}) ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trim(),
     });

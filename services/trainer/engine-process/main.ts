@@ -1,5 +1,6 @@
 /** The engine process of one training job: told once to start, perhaps to stop, and ended by the service. */
 
+import { overdueRun } from '../../../shared/engine/index.js';
 import {
   connectToParent,
   DiffusionError,
@@ -33,7 +34,7 @@ const port: ParentPort<FromEngine> = connectToParent<ToEngine, FromEngine>((mess
       stop.abort();
       break;
   }
-});
+}, overdueRun);
 
 async function work(start: StartTraining): Promise<FromEngine> {
   const store = await storeFromSettings(start.store);

@@ -13,6 +13,9 @@ import { nativeKernels, withoutKernels } from './native-kernels.js';
 import type { NodeTime } from './profile.js';
 import { openSession } from './session.js';
 import type { PreparedRun, Session } from './session.js';
+import { processRuns } from './run-watch.js';
+import type { RunWatch } from './run-watch.js';
+import { flopsOf } from './work.js';
 import { variableGraph } from './variable-graph.js';
 import type { VariableAccess } from './variable-graph.js';
 
@@ -34,9 +37,10 @@ type Arrays = Readonly<Record<string, EngineArray>>;
 
 /**
  * Starts the engine that compiles. A function is traced and compiled by its first run.
+ * @param runs Follows the runs of its modules; `overdueRun` tells of the process's own alone.
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) when the native library is missing or can't be loaded.
  */
-export async function createCompiledEngine(): Promise<CompiledEngine> {
+export async function createCompiledEngine(runs: RunWatch = processRuns): Promise<CompiledEngine> {
   // The eager backend comes with it, and with that tfjs's table of gradients.
   const native = await loadNative();
   const without = withoutKernels();
@@ -47,7 +51,7 @@ export async function createCompiledEngine(): Promise<CompiledEngine> {
       ...(without !== undefined && { withoutKernels: without }),
     },
     batchInvariant: nativeKernels() !== undefined,
-    load: (module) => attempt('loading a module', () => loadModule(module)),
+    load: (module) => attempt('loading a module', () => loadModule(module, runs)),
   };
 }
 
@@ -60,10 +64,15 @@ function kernelsInWords(): string {
   return `kernels ${revision} of ${lanes} lanes${products}`;
 }
 
-async function loadModule(module: EngineModule): Promise<CompiledModule> {
+/** Which run of this process takes far longer than it should, in a sentence; undefined where none does. */
+export function overdueRun(): string | undefined {
+  return processRuns.overdue();
+}
+
+async function loadModule(module: EngineModule, runs: RunWatch): Promise<CompiledModule> {
   const { graph, variables, zero, initialise } = variableGraph(module.variables);
   checkGraph(graph);
-  const session = openSession();
+  const session = openSession(runs);
   session.extend(graph);
   await session.prepare([zero], [], [initialise])([Float32Array.of(0)]);
 
@@ -164,7 +173,10 @@ function compile(
   return {
     inputs: Object.keys(inputs),
     outputs: Object.keys(outputs),
-    run: session.prepare(Object.values(inputs), Object.values(outputs), targets),
+    run: session.prepare(Object.values(inputs), Object.values(outputs), targets, {
+      name,
+      flops: flopsOf(hoist.graph),
+    }),
   };
 }
 
