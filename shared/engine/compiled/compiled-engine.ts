@@ -9,6 +9,7 @@ import { functionGraph } from './function-graph.js';
 import { parseRef } from './graph.js';
 import { derivedVariables } from './derived-variables.js';
 import type { DerivedVariables } from './derived-variables.js';
+import { checkInPlace, variableUses } from './in-place.js';
 import { nativeKernels, withoutKernels } from './native-kernels.js';
 import type { NodeTime } from './profile.js';
 import { openSession } from './session.js';
@@ -77,6 +78,7 @@ async function loadModule(module: EngineModule, runs: RunWatch): Promise<Compile
   await session.prepare([zero], [], [initialise])([Float32Array.of(0)]);
 
   const derived = derivedVariables(session);
+  const uses = variableUses();
   const functions = new Map<string, CompiledFunction>();
   const readers = new Map<string, PreparedRun>();
   const writers = new Map<string, PreparedRun>();
@@ -112,7 +114,7 @@ async function loadModule(module: EngineModule, runs: RunWatch): Promise<Compile
   ): Promise<Record<string, Float32Array>> {
     const called = found(module.functions[name], 'function', name);
     checkInputs(called, arrays);
-    const compiled = remembered(functions, name, () => compile(session, derived, name, module));
+    const compiled = remembered(functions, name, () => compile(session, derived, uses, name, module));
     await derived.refresh();
     const given = compiled.inputs.map((input) => arrays[input] as EngineArray);
     const results = await compiled.run(given, times);
@@ -158,6 +160,7 @@ interface CompiledFunction {
 function compile(
   session: Session,
   derived: DerivedVariables,
+  uses: ReturnType<typeof variableUses>,
   name: string,
   module: EngineModule,
 ): CompiledFunction {
@@ -168,6 +171,7 @@ function compile(
   const kept = new Set([...ends, ...targets]);
   const hoist = finished(graph, kept, module, `${name}/derived/`);
   checkGraph(hoist.graph);
+  uses.add(checkInPlace(hoist.graph, kept));
   derived.provide(hoist);
   session.extend(hoist.graph);
   return {
