@@ -76,13 +76,7 @@ for (const { channels, width, silu, perImage } of norms) {
   ];
   const title = `group norm${silu ? ' and silu' : ''} of ${height}x${width}x${channels} with ${rows} gains`;
   test.serial(title, (t) =>
-    agrees(
-      t,
-      shapes,
-      (x, gain, offset) =>
-        (silu ? groupNormSilu : groupNorm)(x as tf.Tensor, gain as tf.Tensor, offset as tf.Tensor),
-      3e-5,
-    ),
+    agrees(t, shapes, (x, gain, offset) => (silu ? groupNormSilu : groupNorm)(x, gain, offset), 3e-5),
   );
 }
 
@@ -95,7 +89,7 @@ for (const { pixels, channels, heads } of attentions) {
           t,
           [[IMAGES * pixels, 3 * channels]],
           (qkv) => {
-            const mixed = attended(qkv as tf.Tensor, { images: IMAGES, pixels, channels, heads, newOrder });
+            const mixed = attended(qkv, { images: IMAGES, pixels, channels, heads, newOrder });
             return tf.reshape(mixed, [IMAGES * pixels, channels]);
           },
           precision === 'float32' ? 1e-5 : 0.03,
