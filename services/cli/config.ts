@@ -25,7 +25,6 @@ export const DEFAULT_SAMPLER = '127.0.0.1:50062';
 /** Variables that the services read. */
 export const SERVICE_VARIABLES = {
   store: 'IP_DIFFUSION_STORE',
-  trainerId: 'IP_DIFFUSION_TRAINER_ID',
   trainerAddress: 'IP_DIFFUSION_TRAINER_ADDRESS',
   samplerAddress: 'IP_DIFFUSION_SAMPLER_ADDRESS',
   datasetCache: 'IP_DIFFUSION_DATASET_CACHE',

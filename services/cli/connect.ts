@@ -27,24 +27,34 @@ export const samplerAddress = option(address, "the sampler's address", {
 /** How long a service may take to answer at all. */
 const REACHABLE_WITHIN_MS = 3000;
 
-/** @throws DiffusionError UNAVAILABLE with a remedy where no trainer answers. */
-export async function withTrainer<T>(at: string, use: (client: TrainerClient) => Promise<T>): Promise<T> {
-  return withClient('trainer', at, connectTrainer(at), use);
+/** @throws DiffusionError UNAVAILABLE with a remedy where no trainer answers; the signal's reason. */
+export async function withTrainer<T>(
+  at: string,
+  signal: AbortSignal,
+  use: (client: TrainerClient) => Promise<T>,
+): Promise<T> {
+  return withClient('trainer', at, connectTrainer(at), signal, use);
 }
 
-/** @throws DiffusionError UNAVAILABLE with a remedy where no sampler answers. */
-export async function withSampler<T>(at: string, use: (client: SamplerClient) => Promise<T>): Promise<T> {
-  return withClient('sampler', at, connectSampler(at), use);
+/** @throws DiffusionError UNAVAILABLE with a remedy where no sampler answers; the signal's reason. */
+export async function withSampler<T>(
+  at: string,
+  signal: AbortSignal,
+  use: (client: SamplerClient) => Promise<T>,
+): Promise<T> {
+  return withClient('sampler', at, connectSampler(at), signal, use);
 }
 
 async function withClient<Client extends TrainerClient | SamplerClient, T>(
   service: 'trainer' | 'sampler',
   at: string,
   client: Client,
+  signal: AbortSignal,
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
   try {
-    await whenReady(client, REACHABLE_WITHIN_MS).catch((cause: unknown) => {
+    await whenReady(client, REACHABLE_WITHIN_MS, signal).catch((cause: unknown) => {
+      signal.throwIfAborted();
       throw new DiffusionError('UNAVAILABLE', `no ${service} answers at ${at}`, {
         cause,
         metadata: { remedy: startRemedy(service) },

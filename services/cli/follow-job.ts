@@ -19,16 +19,13 @@ export interface FollowOptions {
   /** Takes the sample grids; none where it is undefined. */
   readonly gridFolder?: string | undefined;
   /** Follows from here; from the beginning of what is kept where it is undefined. */
-  readonly after?: trainerWire.EventPosition | undefined;
+  readonly after?: string | undefined;
   /** The progress that metrics show. */
   readonly describe?: (metrics: trainerWire.StepMetrics) => ProgressState;
   /** Which events are told in lines of their own; all where it is undefined. */
   readonly tells?: (event: JobEvent) => boolean;
   /** Called with each event once it is shown and saved. */
-  readonly onEvent?: (
-    event: JobEvent,
-    position: trainerWire.EventPosition | undefined,
-  ) => Promise<void> | void;
+  readonly onEvent?: (event: JobEvent, position: string) => Promise<void> | void;
 }
 
 export type JobEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;

@@ -7,13 +7,16 @@ import { DiffusionError } from '../../shared/foundation/index.js';
 import type { TrainerClient } from './connect.js';
 
 const RETRY_AFTER_MS = 500;
-/** How long a trainer may be away. */
-const AWAY_FOR_MS = 60_000;
+// A machine that is back may be noticed only when the system tries to connect for the seventh time, 63 seconds after the
+// first.
+const AWAY_FOR_MS = 3 * 60_000;
 
 export interface WatchOptions {
   /** Events after this one; all that are kept where it is undefined. */
-  readonly after?: trainerWire.EventPosition | undefined;
+  readonly after?: string | undefined;
   readonly signal: AbortSignal;
+  /** How long a trainer may be away; three minutes where it is undefined. */
+  readonly awayForMs?: number;
   /** Called each time the trainer is lost. */
   readonly onLost: () => void;
 }
@@ -22,14 +25,14 @@ export interface WatchOptions {
  * A job's events until its terminal one; where the trainer goes away, the watch goes on from the last position once it
  * is back.
  *
- * @throws DiffusionError as the trainer sent it; UNAVAILABLE where it stays away for a minute; the signal's reason.
+ * @throws DiffusionError as the trainer sent it; UNAVAILABLE where it stays away for too long; the signal's reason.
  */
 export async function* watchJob(
   client: TrainerClient,
   jobId: string,
-  { after: start, signal, onLost }: WatchOptions,
+  { after: start, signal, awayForMs = AWAY_FOR_MS, onLost }: WatchOptions,
 ): AsyncGenerator<trainerWire.WatchTrainingJobResponse> {
-  let after = start;
+  let after = start ?? '';
   let heard = false;
   let ended = false;
   while (!ended) {
@@ -41,7 +44,7 @@ export async function* watchJob(
         { signal },
       )) {
         heard = true;
-        after = response.position ?? after;
+        after = response.position;
         ended = response.event?.$case === 'terminal';
         yield response;
       }
@@ -53,6 +56,6 @@ export async function* watchJob(
     if (ended) return;
     onLost();
     await pause(RETRY_AFTER_MS, undefined, { signal });
-    await whenReady(client, AWAY_FOR_MS);
+    await whenReady(client, awayForMs, signal);
   }
 }

@@ -1,6 +1,11 @@
 /** The sampler's settings; the only place of this service that reads the environment. */
 
-import { engineEnvironment, environmentReader, type Environment } from '../../shared/foundation/index.js';
+import {
+  engineEnvironment,
+  environmentReader,
+  siblingModule,
+  type Environment,
+} from '../../shared/foundation/index.js';
 import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
 import type { EngineSettings } from './prediction-engine.js';
 
@@ -16,7 +21,7 @@ export interface SamplerServiceSettings {
   readonly maxImages: number;
   /** Network evaluations (count times steps) under way at once, over all calls. */
   readonly maxEvaluations: number;
-  /** Models loaded at once. */
+  /** Models that stay loaded; one more engine lives while a model is being replaced. */
   readonly maxLoadedModels: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
@@ -43,6 +48,7 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
     logLevel: oneOf(LOG_LEVELS, 'IP_DIFFUSION_LOG_LEVEL', 'info'),
     store: storeSettings(env, DEFAULT_STORE_FOLDER),
     engine: {
+      module: siblingModule(import.meta.url, './engine-process/main'),
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
       // An engine says nothing while it traces, and a step of a large network is long to trace.

@@ -15,21 +15,17 @@ import {
 } from '../../shared/contract/index.js';
 import { DiffusionError, invalidArgument, type Clock } from '../../shared/foundation/index.js';
 import { NAME_PATTERN } from '../../shared/recipe/index.js';
-import type { Admit } from './admission.js';
+import { admitCall, type AdmitCallOptions } from './admit-call.js';
 import type { GenerateEvent } from './generate-events.js';
 import { generateImages } from './generation.js';
-import { modelNameViolations, readGenerateRequest, type GenerateRequest } from './generate-request.js';
-import type { Lease, LoadedModels } from './loaded-models.js';
-import type { Checkpoint, ModelCatalogue } from './model-catalogue.js';
-import { resolveGeneration, type Generation } from './resolve-generation.js';
+import { modelNameViolations, readGenerateRequest } from './generate-request.js';
+import type { Checkpoint } from './model-catalogue.js';
+import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
 
 const BY_NAME: Paging<string> = { keyOf: (name) => name, order: 'rising', keyPattern: NAME_PATTERN };
 
-export interface SamplerHandlersOptions extends HandlerOptions {
-  readonly catalogue: ModelCatalogue;
-  readonly models: LoadedModels;
-  readonly admit: Admit;
+export interface SamplerHandlersOptions extends HandlerOptions, AdmitCallOptions {
   readonly clock: Clock;
   /** Images of one call, at most. */
   readonly maxImages: number;
@@ -39,7 +35,7 @@ export interface SamplerHandlersOptions extends HandlerOptions {
 }
 
 export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.SamplerServiceServer {
-  const { catalogue, models, admit, clock, maxImages, window, calls } = options;
+  const { catalogue, clock, maxImages, window, calls } = options;
 
   async function listModels(
     request: samplerWire.ListModelsRequest,
@@ -103,7 +99,11 @@ export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.Sa
     const calledMs = clock.monotonicMs();
     const { signal, ended } = calls.begin(context.signal);
     try {
-      const { generation, lease, leave } = await admitted(readGenerateRequest(wire, maxImages), signal);
+      const { generation, lease, leave } = await admitCall(
+        readGenerateRequest(wire, maxImages),
+        options,
+        signal,
+      );
       try {
         yield { event: accepted(generation) };
         const { predict } = lease;
@@ -123,31 +123,6 @@ export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.Sa
     } finally {
       ended();
     }
-  }
-
-  interface Admitted {
-    readonly generation: Generation;
-    readonly lease: Lease;
-    readonly leave: () => void;
-  }
-
-  async function admitted(request: GenerateRequest, signal: AbortSignal): Promise<Admitted> {
-    const admitWith = async (checkpoint: Checkpoint): Promise<Admitted> => {
-      const generation = await resolveGeneration(request, checkpoint);
-      const leave = admit(generation.series.evaluations);
-      try {
-        const { commit, manifest } = checkpoint;
-        const { weights: object, precision } = generation;
-        const source = { commit, object, recipe: manifest.recipe, precision };
-        return { generation, lease: await models.acquire(source, signal), leave };
-      } catch (error) {
-        leave();
-        throw error;
-      }
-    };
-    const { model, version } = request;
-    if (version === undefined) return catalogue.newestGood(model, admitWith, signal);
-    return admitWith(await catalogue.checkpoint(model, version, signal));
   }
 
   return {

@@ -14,11 +14,10 @@ export interface LoadedModelOptions {
   /** Starts an engine with the weights. */
   readonly start: () => Promise<PredictionEngine>;
   readonly maxRows: number;
-  readonly onEngineLost: (error: DiffusionError) => void;
 }
 
 /** Resolves when the first engine is warm. */
-export async function loadModel({ start, maxRows, onEngineLost }: LoadedModelOptions): Promise<LoadedModel> {
+export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise<LoadedModel> {
   let engine = start();
   await engine;
   let closed = false;
@@ -31,7 +30,6 @@ export async function loadModel({ start, maxRows, onEngineLost }: LoadedModelOpt
       return await (await current).predict(rows);
     } catch (error) {
       if (!isEngineLost(error) || closed) throw error;
-      onEngineLost(error);
       engine = replacement(current);
       return (await engine).predict(rows);
     }

@@ -1,8 +1,10 @@
 /** The models that are loaded now: each once, a bounded number, the longest unused one making room. */
 
-import { deferred, DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
+import { damagedWeights, objectKey } from './damaged-weights.js';
 import type { WeightsSource } from './engine-process/messages.js';
 import type { LoadedModel } from './loaded-model.js';
+import { stopping } from './running-calls.js';
 import type { PredictRow } from './step-batcher.js';
 
 /** A loaded model stays loaded until all that hold it have released it. */
@@ -11,6 +13,12 @@ export interface Lease {
   release(): void;
 }
 
+/**
+ * `exact`: the caller asked for this version. `newest`: it asked for the model, whose newest version this is.
+ * `loaded`: it takes this version where that costs no load.
+ */
+export type Wanted = 'exact' | 'newest' | 'loaded';
+
 export interface LoadedModels {
   /**
    * Loads the weights, or waits for whoever is loading them already.
@@ -18,124 +26,237 @@ export interface LoadedModels {
    * @throws DiffusionError RESOURCE_EXHAUSTED (reason MODELS_PINNED) where every place is in use, the signal's
    * reason, or why the weights can't be loaded.
    */
-  acquire(source: WeightsSource, signal: AbortSignal): Promise<Lease>;
-  /** Ends all engines. */
+  acquire(source: WeightsSource, wanted: Wanted, signal: AbortSignal): Promise<Lease>;
+  /** The versions of a model that are loaded or being loaded, newest first. */
+  versions(model: string): number[];
+  /** Ends all engines and starts no other. */
   close(): Promise<void>;
 }
 
 export interface LoadedModelsOptions {
-  /** How many may be loaded at once. */
+  /** How many may stay loaded. One more engine may live while a model is being replaced. */
   readonly capacity: number;
-  readonly load: (source: WeightsSource) => Promise<LoadedModel>;
+  /** Where the signal aborts before it has loaded, it ends the engine and throws; the engine is gone when it throws. */
+  readonly load: (source: WeightsSource, signal: AbortSignal) => Promise<LoadedModel>;
   readonly clock: Clock;
 }
 
 interface Entry {
-  readonly loading: Promise<LoadedModel>;
+  readonly source: WeightsSource;
+  /** Once it is loaded. */
+  model?: LoadedModel;
+  /** Calls that wait for it; no promise of theirs outlives them. */
+  readonly waiting: Set<Deferred<LoadedModel>>;
+  /** Aborted where the engine is to end, loaded or not. */
+  readonly ending: AbortController;
   /** Leases, and calls that wait for one. */
   pins: number;
+  /** A queued one has no engine. */
+  state: 'queued' | 'loading' | 'loaded';
+  /** Whether it may be loaded beside an older version of its model that is in use. */
+  mayReplace: boolean;
 }
 
 const RETRY_AFTER_MS = 5000;
-// Damaged weights are not read again on every call; somebody may have mended the store after this time.
-const REMEMBER_DAMAGE_MS = 60_000;
 
+/**
+ * A model is loaded beside those that are there, in one extra place, and makes the longest unused one end when it has
+ * loaded: a load that fails has cost nobody anything. What is still loading when nobody waits for it any more goes on
+ * while there is room, and is the first to end.
+ */
 export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): LoadedModels {
-  /** The one used last stands last. */
+  const damaged = damagedWeights(clock);
+  /** The one used last stands last; queued ones stand in the order in which they came. */
   const entries = new Map<string, Entry>();
-  const damaged = new Map<string, { readonly error: DiffusionError; readonly untilMs: number }>();
+  /** One for each engine that is starting, serving or ending. */
+  const engines = new Set<Promise<void>>();
+  let closed = false;
 
-  async function acquire(source: WeightsSource, signal: AbortSignal): Promise<Lease> {
+  async function acquire(source: WeightsSource, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
+    signal.throwIfAborted();
+    if (closed) throw stopping();
+    damaged.refuse(source);
     const key = keyOf(source);
-    refuseDamaged(key);
-    const entry = entries.get(key) ?? startLoading(key, source);
-    entries.delete(key);
+    const known = entries.get(key);
+    if (wanted === 'loaded' && (known === undefined || known.state === 'queued')) throw pinned(capacity);
+    const entry = known ?? newEntry(source);
+    if (entry.state !== 'queued') entries.delete(key);
     entries.set(key, entry);
     entry.pins += 1;
-    try {
-      const { predict } = await unlessAborted(entry.loading, signal);
-      return {
-        predict,
-        release: once(() => {
-          entry.pins -= 1;
-        }),
-      };
-    } catch (error) {
+    entry.mayReplace ||= wanted === 'newest';
+    const release = once(() => {
       entry.pins -= 1;
+      settle();
+    });
+    const loaded = modelOf(entry, signal);
+    settle();
+    try {
+      const { predict } = await loaded;
+      return { predict, release };
+    } catch (error) {
+      release();
       throw error;
     }
   }
 
-  function startLoading(key: string, source: WeightsSource): Entry {
-    makeRoom();
-    const entry = { loading: load(source), pins: 0 };
-    entry.loading.catch((error: unknown) => {
-      if (entries.get(key) === entry) entries.delete(key);
-      if (error instanceof DiffusionError && error.code === 'DATA_LOSS') {
-        damaged.set(key, { error, untilMs: clock.monotonicMs() + REMEMBER_DAMAGE_MS });
-      }
-    });
-    return entry;
-  }
-
-  function makeRoom(): void {
-    if (entries.size < capacity) return;
-    for (const [key, entry] of entries) {
-      if (entry.pins > 0) continue;
-      entries.delete(key);
-      void closeEntry(entry);
-      return;
+  /** Brings queue and engines to what the rules want; called after every change. */
+  function settle(): void {
+    for (const entry of inState('queued')) if (entry.pins === 0) forget(entry);
+    for (const entry of inState('queued')) {
+      if (engines.size > capacity) break;
+      if (hasPlace(entry)) start(entry);
+      else refuse(entry, pinned(capacity));
     }
-    throw new DiffusionError('RESOURCE_EXHAUSTED', `all ${capacity} places for models are in use`, {
-      reason: 'MODELS_PINNED',
-      retryAfterMs: RETRY_AFTER_MS,
+    while (held().length > capacity && endUnused(inState('loading')));
+    // The one used last stays, too, until an older one is free: it may be what replaces the others.
+    while (inState('loaded').length > capacity && endUnused(inState('loaded').slice(0, -1)));
+    // The extra place is taken for as long as somebody uses what is there: waiting could take hours.
+    if (engines.size <= held().length && inState('loading').length === 0)
+      for (const entry of inState('queued')) refuse(entry, pinned(capacity));
+  }
+
+  function hasPlace({ source, mayReplace }: Entry): boolean {
+    const others = held();
+    return (
+      others.length < capacity ||
+      others.some(({ pins }) => pins === 0) ||
+      (mayReplace && others.some((other) => isOlder(other.source, source)))
+    );
+  }
+
+  function start(entry: Entry): void {
+    entry.state = 'loading';
+    const engine = serve(entry).finally(() => {
+      engines.delete(engine);
+      settle();
     });
+    engines.add(engine);
   }
 
-  function refuseDamaged(key: string): void {
-    const known = damaged.get(key);
-    if (known === undefined) return;
-    if (clock.monotonicMs() < known.untilMs) throw known.error;
-    damaged.delete(key);
+  /** The life of an entry's engine, from its start to its end. */
+  async function serve(entry: Entry): Promise<void> {
+    const { source, ending } = entry;
+    try {
+      const loaded = await load(source, ending.signal);
+      damaged.forget(source);
+      entry.state = 'loaded';
+      entry.model = loaded;
+      for (const { resolve } of entry.waiting) resolve(loaded);
+      settle();
+      await aborted(ending.signal);
+      await loaded.close();
+    } catch (error) {
+      damaged.remember(source, error);
+      refuse(entry, error);
+    }
   }
 
-  async function close(): Promise<void> {
-    const closing = [...entries.values()].map(closeEntry);
-    entries.clear();
-    await Promise.all(closing);
+  /** Ends the first that nobody uses. @returns whether there was one. */
+  function endUnused(candidates: readonly Entry[]): boolean {
+    const entry = candidates.find(({ pins }) => pins === 0);
+    if (entry !== undefined) end(entry, new DiffusionError('CANCELLED', 'nobody uses the model any more'));
+    return entry !== undefined;
   }
 
-  return { acquire, close };
-}
+  function end(entry: Entry, why: DiffusionError): void {
+    refuse(entry, why);
+    entry.ending.abort(why);
+  }
 
-/** Objects of a committed attempt never change, so their place tells them apart. */
-function keyOf({ commit: { job, step, attempt }, object, precision }: WeightsSource): string {
-  return [job, step, attempt, object.name, precision].join('/');
-}
+  /** Fails whoever waits for the entry, and lets the next call begin anew. */
+  function refuse(entry: Entry, error: unknown): void {
+    forget(entry);
+    for (const { reject } of entry.waiting) reject(error);
+  }
 
-async function closeEntry({ loading }: Entry): Promise<void> {
-  const model = await loading.catch(() => undefined);
-  await model?.close();
-}
+  function forget(entry: Entry): void {
+    const key = keyOf(entry.source);
+    if (entries.get(key) === entry) entries.delete(key);
+  }
 
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const aborted = deferred<never>();
-  const onAbort = (): void => {
-    aborted.reject(signal.reason);
+  function inState(state: Entry['state']): Entry[] {
+    return [...entries.values()].filter((entry) => entry.state === state);
+  }
+
+  function held(): Entry[] {
+    return [...inState('loading'), ...inState('loaded')];
+  }
+
+  return {
+    acquire,
+    versions: (model) => {
+      const steps = held().flatMap(({ source: { commit } }) => (commit.model === model ? [commit.step] : []));
+      return [...new Set(steps)].sort((a, b) => b - a);
+    },
+    close: async () => {
+      closed = true;
+      for (const entry of entries.values()) end(entry, stopping());
+      await Promise.all(engines);
+    },
   };
+}
+
+function newEntry(source: WeightsSource): Entry {
+  return {
+    source,
+    waiting: new Set(),
+    ending: new AbortController(),
+    pins: 0,
+    state: 'queued',
+    mayReplace: false,
+  };
+}
+
+/** @throws the signal's reason, or why the entry was refused. */
+async function modelOf({ model, waiting }: Entry, signal: AbortSignal): Promise<LoadedModel> {
+  if (model !== undefined) return model;
+  const waiter = deferred<LoadedModel>();
+  const onAbort = (): void => {
+    waiter.reject(signal.reason);
+  };
+  waiting.add(waiter);
   signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
   try {
-    return await Promise.race([promise, aborted.promise]);
+    return await waiter.promise;
   } finally {
+    waiting.delete(waiter);
     signal.removeEventListener('abort', onAbort);
   }
+}
+
+function keyOf(source: WeightsSource): string {
+  return `${objectKey(source)}/${source.precision}`;
+}
+
+function isOlder({ commit: a }: WeightsSource, { commit: b }: WeightsSource): boolean {
+  return a.model === b.model && a.step < b.step;
+}
+
+function pinned(capacity: number): DiffusionError {
+  return new DiffusionError('RESOURCE_EXHAUSTED', `all ${capacity} places for models are in use`, {
+    reason: 'MODELS_PINNED',
+    retryAfterMs: RETRY_AFTER_MS,
+  });
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  const { promise, resolve } = deferred();
+  signal.addEventListener(
+    'abort',
+    () => {
+      resolve();
+    },
+    { once: true },
+  );
+  await promise;
 }
 
 function once(action: () => void): () => void {
   let done = false;
   return () => {
-    if (!done) action();
+    if (done) return;
     done = true;
+    action();
   };
 }

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto';
 
 import { decodeManifest, type Manifest } from '../../shared/checkpoint/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { parseRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { recipeFormat, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {
   jobOfModel,
   listCommits,
@@ -89,7 +89,7 @@ export function modelCatalogue(
 }
 
 function readManifest(model: string, commit: CommittedCheckpoint): Checkpoint {
-  const manifest = decodeManifest(commit.manifest, parseRecipe);
+  const manifest = decodeManifest(commit.manifest, recipeFormat);
   const { job, step, attempt } = commit;
   if (
     manifest.model !== model ||

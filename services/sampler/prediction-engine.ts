@@ -1,26 +1,44 @@
 /** One engine process with one set of weights, seen from the service. */
 
+import { inspect } from 'node:util';
+
 import {
   deferred,
   DiffusionError,
-  siblingModule,
   startChild,
   type ChildExit,
   type Clock,
   type Deferred,
 } from '../../shared/foundation/index.js';
+import { unetConfig } from '../../shared/recipe/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 import type { StoreSettings } from '../../shared/store/index.js';
 import { packRows, splitRows } from './batch.js';
-import { errorOf, type FromEngine, type ToEngine, type WeightsSource } from './engine-process/messages.js';
+import {
+  errorOf,
+  parseFromEngine,
+  type FromEngine,
+  type ToEngine,
+  type WeightsSource,
+} from './engine-process/messages.js';
 
 export interface EngineSettings {
+  /** What the engine process runs. */
+  readonly module: URL;
   /** The engine process's whole environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Rows of a forward pass, rising; a pass is padded to the next of them. */
   readonly batchSizes: readonly number[];
   /** An engine that is silent for this long (a pass is silent) is killed. */
   readonly silenceTimeoutMs: number;
+}
+
+export interface EngineContext {
+  /** Where it aborts before the weights are loaded, the process is killed. */
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  /** Called with whatever fails, for the log; the error's cause is not for clients. */
+  readonly report: (error: DiffusionError) => void;
 }
 
 export interface PredictionEngine {
@@ -36,75 +54,121 @@ export const ENGINE_LOST = 'ENGINE_LOST';
 
 const RETRY_AFTER_MS = 1000;
 
-/** Starts a process and resolves when its weights are verified and warm. @throws what `loadWeights` throws. */
+interface Pass {
+  readonly outputLength: number;
+  readonly answer: Deferred<Float32Array>;
+}
+
+/**
+ * Starts a process and resolves when its weights are verified and warm. Where it throws, the process is gone.
+ *
+ * @throws what `loadWeights` throws; the signal's reason.
+ */
 export async function startPredictionEngine(
   source: WeightsSource,
   store: StoreSettings,
-  { environment, batchSizes, silenceTimeoutMs }: EngineSettings,
-  clock: Clock,
+  { module, environment, batchSizes, silenceTimeoutMs }: EngineSettings,
+  { signal, clock, report }: EngineContext,
 ): Promise<PredictionEngine> {
-  const passes = new Map<number, Deferred<Float32Array>>();
-  const loaded = deferred<readonly number[]>();
+  signal.throwIfAborted();
+  const { imageSize, outChannels } = unetConfig(source.recipe);
+  const passes = new Map<number, Pass>();
+  const loading = deferred<readonly number[]>();
+  let isLoading = true;
+  let isClosing = false;
+  let strange: string | undefined;
   let lost: DiffusionError | undefined;
   let lastId = 0;
 
-  function onMessage(message: FromEngine): void {
+  // A process that says what it can't have been asked for is broken, and so is whatever it says next.
+  function onMessage(message: unknown): void {
+    if (strange !== undefined) return;
+    const known = parseFromEngine(message);
+    if (known !== undefined && isExpected(known)) return;
+    strange = `it sent ${inspect(message, { depth: 2, maxArrayLength: 4, maxStringLength: 200 })}`;
+    child.kill();
+  }
+
+  /** Takes a message. False where nothing that was asked for has it as its answer. */
+  function isExpected(message: FromEngine): boolean {
     switch (message.kind) {
-      case 'loaded':
-        loaded.resolve(message.batchSizes);
-        return;
-      case 'predicted':
-        passes.get(message.id)?.resolve(message.output);
-        return;
+      case 'loaded': {
+        const { batchSizes: sizes } = message;
+        if (!isLoading || String(sizes) !== String(batchSizes.slice(-sizes.length))) return false;
+        isLoading = false;
+        loading.resolve(sizes);
+        return true;
+      }
+      case 'predicted': {
+        const pass = passes.get(message.id);
+        if (pass === undefined || pass.outputLength !== message.output.length) return false;
+        passes.delete(message.id);
+        pass.answer.resolve(message.output);
+        return true;
+      }
       case 'failed': {
-        const failed = message.id === undefined ? loaded : passes.get(message.id);
-        failed?.reject(errorOf(message.error));
+        const { id } = message;
+        const failed = id === undefined ? isLoading && loading : passes.get(id)?.answer;
+        if (!failed) return false;
+        if (id === undefined) isLoading = false;
+        else passes.delete(id);
+        const error = errorOf(message.error);
+        report(error);
+        failed.reject(error);
+        return true;
       }
     }
   }
 
-  const child = startChild<ToEngine, FromEngine>({
-    module: siblingModule(import.meta.url, './engine-process/main'),
-    environment,
-    onMessage,
-    silenceTimeoutMs,
-    clock,
-  });
+  const child = startChild<ToEngine, unknown>({ module, environment, onMessage, silenceTimeoutMs, clock });
   void child.exited.then((exit) => {
-    lost = engineLost(exit);
-    loaded.reject(lost);
-    for (const pass of passes.values()) pass.reject(lost);
+    lost = engineLost(exit, strange);
+    if (!isClosing) report(lost);
+    loading.reject(lost);
+    for (const { answer } of passes.values()) answer.reject(lost);
+    passes.clear();
   });
 
   async function close(): Promise<void> {
+    isClosing = true;
     child.kill();
     await child.exited;
   }
 
-  child.send({ kind: 'load', store, source, batchSizes });
-  const sizes = await loaded.promise.catch(async (error: unknown) => {
-    await close();
-    throw error;
-  });
+  async function load(): Promise<readonly number[]> {
+    const onAbort = (): void => void close();
+    signal.addEventListener('abort', onAbort, { once: true });
+    child.send({ kind: 'load', store, source, batchSizes });
+    try {
+      return await loading.promise;
+    } catch (error) {
+      await close();
+      signal.throwIfAborted();
+      throw error;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  const sizes = await load();
 
   async function predict(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
     if (lost !== undefined) throw lost;
     const id = ++lastId;
-    const pass = deferred<Float32Array>();
     const batch = packRows(rows, sizes);
-    passes.set(id, pass);
+    const answer = deferred<Float32Array>();
+    passes.set(id, { outputLength: batch.size * imageSize ** 2 * outChannels, answer });
     child.send({ kind: 'predict', id, ...batch });
-    try {
-      return splitRows(await pass.promise, batch.size, rows.length);
-    } finally {
-      passes.delete(id);
-    }
+    return splitRows(await answer.promise, batch.size, rows.length);
   }
 
   return { predict, close };
 }
 
-export function engineLost({ code, signal, unresponsive, stderrTail }: ChildExit): DiffusionError {
+export function engineLost(
+  { code, signal, unresponsive, stderrTail }: ChildExit,
+  strange?: string,
+): DiffusionError {
   const how =
     unresponsive !== undefined
       ? `hung and was killed: ${unresponsive}`
@@ -113,6 +177,6 @@ export function engineLost({ code, signal, unresponsive, stderrTail }: ChildExit
     reason: ENGINE_LOST,
     retryAfterMs: RETRY_AFTER_MS,
     // Not for clients: only the service's log shows causes.
-    cause: stderrTail,
+    cause: strange ?? stderrTail,
   });
 }

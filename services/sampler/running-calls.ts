@@ -43,7 +43,8 @@ export function runningCalls(): RunningCalls {
   };
 }
 
-function stopping(): DiffusionError {
+/** What a call is answered by a service that stops. */
+export function stopping(): DiffusionError {
   return new DiffusionError('UNAVAILABLE', 'the service is stopping', {
     reason: 'STOPPING',
     retryAfterMs: RETRY_AFTER_MS,

@@ -38,16 +38,17 @@ export async function startSampler(
   const calls = runningCalls();
   const stopping = new AbortController();
 
-  async function load(source: WeightsSource): Promise<LoadedModel> {
+  async function load(source: WeightsSource, signal: AbortSignal): Promise<LoadedModel> {
     const { commit, object } = source;
     const fields = { job: commit.job, step: commit.step, weights: object.name };
+    const report = (error: DiffusionError): void => {
+      const { reason, message, cause } = error;
+      log.error({ ...fields, reason, cause }, `engine: ${message}`);
+    };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
-      start: () => startPredictionEngine(source, settings.store, settings.engine, clock),
+      start: () => startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report }),
       maxRows: at(settings.engine.batchSizes, settings.engine.batchSizes.length - 1),
-      onEngineLost: (error) => {
-        log.error({ ...fields, reason: error.message, stderr: error.cause }, 'engine lost');
-      },
     });
     log.info({ ...fields, ms: Math.round(clock.monotonicMs() - startedMs) }, 'model loaded');
     return loaded;
@@ -57,6 +58,12 @@ export async function startSampler(
   const catalogue = modelCatalogue(store, (model, { step, error }) => {
     log.warn({ model, step, reason: error.message }, 'damaged checkpoint passed over');
   });
+  const answering = {
+    stallTimeoutMs: settings.stallTimeoutMs,
+    report: (error: unknown, id: string) => {
+      log.error({ err: error, id }, 'internal error');
+    },
+  };
   const server = await startGrpcServer({
     address: settings.address,
     service: samplerWire.SamplerServiceService,
@@ -69,11 +76,9 @@ export async function startSampler(
       admit: admission(settings.maxEvaluations),
       maxImages: settings.maxImages,
       window: settings.window,
-      stallTimeoutMs: settings.stallTimeoutMs,
-      report: (error, id) => {
-        log.error({ err: error, id }, 'internal error');
-      },
+      ...answering,
     }),
+    ...answering,
     reflection: settings.reflection,
     maxRequestBytes: MAX_REQUEST_BYTES,
   });

@@ -1,6 +1,6 @@
-/** A job of this trainer in memory: where it stands, what happens to it, and the saving of both. */
+/** A job that this trainer has: where it stands, what happens to it, and the saving of both. */
 
-import type { Clock } from '../../shared/foundation/index.js';
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
@@ -13,7 +13,7 @@ import {
   type JobState,
   type JobStatus,
 } from './job.js';
-import { writeStatus } from './job-records.js';
+import { LEASE_LOST, type JobLease } from './job-lease.js';
 
 export interface ActiveJobOptions {
   readonly store: ObjectStore;
@@ -21,7 +21,10 @@ export interface ActiveJobOptions {
   readonly record: JobRecord;
   readonly status: JobStatus;
   readonly log: EventLog;
+  readonly lease: JobLease;
   readonly onSaveFailed: (jobId: string, error: unknown) => void;
+  /** Another trainer has the job: nothing is written any more. */
+  readonly onLost: (job: ActiveJob) => void;
 }
 
 export class ActiveJob {
@@ -29,8 +32,15 @@ export class ActiveJob {
   readonly log: EventLog;
   readonly #options: ActiveJobOptions;
   #status: JobStatus;
-  #saved: Promise<boolean> = Promise.resolve(true);
-  #abandoned = false;
+  /** The saving under way, or the last one; true where it succeeded or nothing was left to save. */
+  #saving: Promise<boolean> = Promise.resolve(true);
+  /** The one that follows it. */
+  #next: Promise<boolean> | undefined;
+  #savedStatus: JobStatus | undefined;
+  #isHeld = true;
+  #releasing = false;
+  /** Ends a saving that takes longer than a service that stops can wait. */
+  readonly #cut = new AbortController();
 
   constructor(options: ActiveJobOptions) {
     this.#options = options;
@@ -55,6 +65,26 @@ export class ActiveJob {
     return isEnded(this.#status.state);
   }
 
+  /** The term in which this trainer has the job. */
+  get term(): number {
+    return this.#options.lease.term;
+  }
+
+  /** False once another trainer has the job, or may take it. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
+  /** Whether the store has all that is known of the job. */
+  get isSaved(): boolean {
+    return this.#savedStatus === this.#status && this.log.unsaved.length === 0;
+  }
+
+  /** Whether nobody else can have changed the job. */
+  get isCertain(): boolean {
+    return this.#isHeld && !this.ended && this.#options.lease.isFresh;
+  }
+
   /** A new engine process starts under this attempt. */
   begin(attempt: number): void {
     this.#update({ attempt });
@@ -72,45 +102,61 @@ export class ActiveJob {
   apply(event: EngineEvent): void {
     if (event.kind === 'metrics') this.#update({ step: event.metrics.step, latestMetrics: event.metrics });
     if (event.kind === 'checkpoint') this.#update({ committedStep: event.step });
-    this.log.append(this.#status.attempt, event);
+    this.log.append(this.term, event);
     if (event.kind === 'checkpoint') void this.save();
   }
 
   change(state: JobState, message: string, failureReason?: FailureReason): void {
+    if (!this.#isHeld) return;
     this.#update({ state, message, failureReason });
-    this.log.append(this.#status.attempt, { kind: 'state', state, message, failureReason });
+    this.log.append(this.term, { kind: 'state', state, message, failureReason });
     void this.save();
   }
 
-  /** A state that nobody is told of: as it was found after the service was restarted. */
-  restore(state: JobState, message: string): void {
-    this.#update({ state, message });
-  }
-
-  /** Another trainer has the job: nothing is written any more. */
-  abandon(): void {
-    this.#abandoned = true;
-  }
-
-  /** Saves events and state, after the saving before; false where the store refused. What failed is saved next time. */
+  /**
+   * Saves events and state, and renews the lease. Saves that are asked for while one is under way are one; false where
+   * the store refused, and then all is saved next time.
+   */
   save(): Promise<boolean> {
-    this.#saved = this.#saved.then(() => this.#save());
-    return this.#saved;
+    this.#next ??= this.#saving.then(() => {
+      this.#next = undefined;
+      this.#saving = this.#save();
+      return this.#saving;
+    });
+    return this.#next;
+  }
+
+  /** Saves for the last time, within the signal's time, and leaves the job to any trainer. */
+  async release(signal: AbortSignal): Promise<void> {
+    this.#releasing = true;
+    signal.addEventListener('abort', () => {
+      this.#cut.abort(signal.reason);
+    });
+    await this.save();
+    this.#isHeld = false;
   }
 
   async #save(): Promise<boolean> {
-    if (this.#abandoned) return true;
-    const { store, onSaveFailed } = this.#options;
+    if (!this.#isHeld) return true;
+    const { store, lease, onSaveFailed, onLost } = this.#options;
+    const { signal } = this.#cut;
     try {
       const events = this.log.unsaved;
       const last = events.at(-1);
       if (last !== undefined) {
-        await saveSegment(store, this.id, events);
+        await saveSegment(store, this.id, events, signal);
         this.log.saved(last.position);
       }
-      await writeStatus(store, this.id, this.#status);
+      const status = this.#status;
+      await (this.#releasing ? lease.release(status, signal) : lease.renew(status, signal));
+      this.#savedStatus = status;
       return true;
     } catch (error) {
+      if (error instanceof DiffusionError && error.reason === LEASE_LOST) {
+        this.#isHeld = false;
+        onLost(this);
+        return true;
+      }
       onSaveFailed(this.id, error);
       return false;
     }

@@ -20,8 +20,10 @@ export interface TrainerSettings {
   readonly store: StoreSettings;
   /** Where prepared images are kept between jobs. */
   readonly datasetCacheFolder: string;
-  /** This trainer's id: jobs belong to it, across restarts. */
-  readonly owner: string;
+  /** What this trainer is called where a job says who has it. */
+  readonly name: string;
+  /** A trainer that doesn't renew its hold on a job for so long loses it to another. */
+  readonly leaseMs: number;
   readonly concurrentJobs: number;
   /** Jobs that may wait for their turn. */
   readonly maxQueue: number;
@@ -35,7 +37,7 @@ export interface TrainerSettings {
   readonly restartDelayMs: number;
   /** How long an engine may take to commit and end when asked to. */
   readonly stopGraceMs: number;
-  /** A store that takes nothing for this long ends a job. */
+  /** An outage of the store that lasts longer ends a job, and a trainer that is only starting. */
   readonly storeRetryLimitMs: number;
   /** A reader that takes nothing for this long is cut off. */
   readonly stallTimeoutMs: number;
@@ -54,7 +56,8 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     logLevel: oneOf(LOG_LEVELS, 'IP_DIFFUSION_LOG_LEVEL', 'info'),
     store: storeSettings(env, 'ip-diffusion-store'),
     datasetCacheFolder: resolve(text('IP_DIFFUSION_DATASET_CACHE', join(cacheFolder(env), 'datasets'))),
-    owner: text('IP_DIFFUSION_TRAINER_ID', hostname()),
+    name: text('IP_DIFFUSION_TRAINER_NAME', hostname()),
+    leaseMs: integer('IP_DIFFUSION_LEASE_MS', 30_000, 500),
     concurrentJobs: integer('IP_DIFFUSION_TRAINER_JOBS', 1),
     maxQueue: integer('IP_DIFFUSION_TRAINER_MAX_QUEUE', 16, 0),
     memoryBytes: totalmem(),
@@ -64,7 +67,7 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),
     restartDelayMs: integer('IP_DIFFUSION_ENGINE_RESTART_DELAY_MS', 1000),
     stopGraceMs: integer('IP_DIFFUSION_STOP_GRACE_MS', 120_000),
-    storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 600_000),
+    storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 3_600_000),
     stallTimeoutMs: 60_000,
     graceMs: 5000,
   };

@@ -1,6 +1,7 @@
 /** Starts engine processes. */
 
 import {
+  describeValue,
   siblingModule,
   startChild,
   type Child,
@@ -31,10 +32,17 @@ export interface EngineOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly silenceTimeoutMs: number;
   readonly clock: Clock;
+  /** Told of a message that is none of ours, before its sender is killed. */
+  readonly onUnknownMessage: (description: string) => void;
 }
 
 /** A process that sends anything but its own messages is killed. */
-export function engineStarter({ environment, silenceTimeoutMs, clock }: EngineOptions): StartEngine {
+export function engineStarter({
+  environment,
+  silenceTimeoutMs,
+  clock,
+  onUnknownMessage,
+}: EngineOptions): StartEngine {
   return (start, onMessage) => {
     const child: Child<ToEngine> = startChild<ToEngine, unknown>({
       module: siblingModule(import.meta.url, './engine-process/main'),
@@ -43,8 +51,10 @@ export function engineStarter({ environment, silenceTimeoutMs, clock }: EngineOp
       clock,
       onMessage: (message) => {
         const parsed = parseFromEngine(message);
-        if (parsed === undefined) child.kill();
-        else onMessage(parsed);
+        if (parsed === undefined) {
+          onUnknownMessage(describeValue(message));
+          child.kill();
+        } else onMessage(parsed);
       },
     });
     child.send(start);

@@ -3,9 +3,9 @@
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
 import { isEnded, type JobEvent } from './job.js';
 
-/** Positions grow and never repeat: first by attempt, then by number. */
+/** Positions grow and never repeat: first by the term of the trainer that has the job, then by number. */
 export interface Position {
-  readonly attempt: number;
+  readonly term: number;
   readonly number: number;
 }
 
@@ -31,7 +31,7 @@ export interface EventLogLimits {
 
 export const DEFAULT_LIMITS: EventLogLimits = { maxEvents: 10_000, maxImages: 4, maxLag: 256 };
 
-export const START: Position = { attempt: 0, number: 0 };
+export const START: Position = { term: 0, number: 0 };
 
 interface Cursor {
   /** Index of the next event to look at, counted from the log's first one ever. */
@@ -101,9 +101,9 @@ export class EventLog {
     this.#firstUnsaved = Math.max(this.#firstUnsaved, this.#indexAfter(upTo));
   }
 
-  append(attempt: number, event: JobEvent): void {
-    const number = attempt === this.#last.attempt ? this.#last.number + 1 : 1;
-    this.#last = { attempt, number };
+  append(term: number, event: JobEvent): void {
+    const number = term === this.#last.term ? this.#last.number + 1 : 1;
+    this.#last = { term, number };
     if (event.kind === 'metrics') this.#lastMetrics = this.#end;
     if (event.kind === 'grid') this.#grids.push(this.#end);
     this.#events.push({ position: this.#last, event });
@@ -226,5 +226,5 @@ export class EventLog {
 
 /** Negative where `a` comes first, 0 where they are equal. */
 export function comparePositions(a: Position, b: Position): number {
-  return a.attempt - b.attempt || a.number - b.number;
+  return a.term - b.term || a.number - b.number;
 }

@@ -11,7 +11,7 @@ import {
 } from './event-log.js';
 import type { JobEvent } from './job.js';
 
-const ATTEMPT_DIGITS = 6;
+const TERM_DIGITS = 6;
 const NUMBER_DIGITS = 12;
 
 const folder = (jobId: string): string => `jobs/${jobId}/events/`;
@@ -21,12 +21,13 @@ export async function saveSegment(
   store: ObjectStore,
   jobId: string,
   events: readonly LoggedEvent[],
+  signal?: AbortSignal,
 ): Promise<void> {
   const first = events[0];
   if (first === undefined) return;
-  const { attempt, number } = first.position;
-  const name = `${String(attempt).padStart(ATTEMPT_DIGITS, '0')}-${String(number).padStart(NUMBER_DIGITS, '0')}.jsonl`;
-  await store.put(folder(jobId) + name, Buffer.from(events.map(lineOf).join(''), 'utf8'));
+  const { term, number } = first.position;
+  const name = `${String(term).padStart(TERM_DIGITS, '0')}-${String(number).padStart(NUMBER_DIGITS, '0')}.jsonl`;
+  await store.put(folder(jobId) + name, Buffer.from(events.map(lineOf).join(''), 'utf8'), { signal });
 }
 
 /** The log of a job as far as it was saved: the newest segments, as many as a log keeps. */
@@ -50,9 +51,19 @@ export async function loadEventLog(
   return new EventLog(events, truncatedUpTo, limits);
 }
 
+/** The term of the newest events that were saved; 0 where there are none. */
+export async function newestTerm(store: ObjectStore, jobId: string): Promise<number> {
+  let newest = 0;
+  for await (const key of store.list(folder(jobId))) {
+    const term = Number.parseInt(key.slice(folder(jobId).length), 10);
+    if (term > newest) newest = term;
+  }
+  return newest;
+}
+
 function lineOf({ position, event }: LoggedEvent): string {
-  const { attempt, number } = position;
-  return `${JSON.stringify({ attempt, number, event: toStored(event) })}\n`;
+  const { term, number } = position;
+  return `${JSON.stringify({ term, number, event: toStored(event) })}\n`;
 }
 
 function toStored(event: JobEvent): object {
@@ -66,8 +77,8 @@ function parseSegment(bytes: Uint8Array): LoggedEvent[] {
   for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {
     if (line === '') continue;
     try {
-      const { attempt, number, event } = JSON.parse(line) as Position & { event: JobEvent };
-      events.push({ position: { attempt, number }, event: fromStored(event) });
+      const { term, number, event } = JSON.parse(line) as Position & { event: JobEvent };
+      events.push({ position: { term, number }, event: fromStored(event) });
     } catch {
       break;
     }

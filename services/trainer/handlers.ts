@@ -9,12 +9,18 @@ import {
   type trainerWire,
 } from '../../shared/contract/index.js';
 import { scanDataset } from '../../shared/dataset/index.js';
-import { invalidArgument, violation } from '../../shared/foundation/index.js';
 import { datasetConfig } from '../../shared/recipe/index.js';
 import { estimate } from './estimate.js';
-import { comparePositions, START, type Position } from './event-log.js';
+import { comparePositions } from './event-log.js';
 import type { JobRequests } from './job-requests.js';
-import { eventToWire, jobToWire, resolvedRecipeToWire, snapshotToWire, terminalToWire } from './wire.js';
+import {
+  eventToWire,
+  jobToWire,
+  positionFromWire,
+  resolvedRecipeToWire,
+  snapshotToWire,
+  terminalToWire,
+} from './wire.js';
 
 export interface TrainerHandlersOptions extends HandlerOptions {
   readonly requests: JobRequests;
@@ -46,7 +52,7 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
     { signal }: CallContext,
   ): AsyncGenerator<trainerWire.WatchTrainingJobResponse> {
     checkServing();
-    const asked = after === undefined ? START : positionFromWire(after);
+    const asked = positionFromWire(after);
     const { log, job } = await requests.watch(jobId);
     const truncated = comparePositions(asked, log.truncatedUpTo) < 0;
     const from = truncated ? log.truncatedUpTo : asked;
@@ -95,10 +101,3 @@ const NO_JOB: Omit<trainerWire.TrainingJob, 'recipe'> = {
   createTime: undefined,
   updateTime: undefined,
 };
-
-function positionFromWire({ attempt, number }: trainerWire.EventPosition): Position {
-  if (number > BigInt(Number.MAX_SAFE_INTEGER)) {
-    throw invalidArgument([violation('after.number', 'the position of an event', number)]);
-  }
-  return { attempt, number: Number(number) };
-}

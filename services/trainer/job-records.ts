@@ -1,4 +1,4 @@
-/** Jobs in the store: who owns them, what they are, where they stand, and what has happened. */
+/** Jobs in the store: what they are, under which request they were made, and the list of all. */
 
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
@@ -13,18 +13,20 @@ import {
   isNotFound,
   jobOfModel,
   listModels,
+  type CallOptions,
   type ObjectStore,
 } from '../../shared/store/index.js';
-import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
+import { markActive, unmarkActive } from './active-jobs-index.js';
+import type { JobRecord } from './job.js';
 
 const MAX_JSON_BYTES = 1024 * 1024;
 const READ_AT_ONCE = 16;
 
-const recordSchema = z.object({
+// Fields of a newer build are kept, and written back where the record is changed.
+const recordSchema = z.looseObject({
   jobId: z.string(),
   model: z.string(),
   recipe: z.unknown(),
-  owner: z.string(),
   createdAt: z.string(),
 });
 
@@ -37,6 +39,12 @@ export interface RequestClaim {
   readonly bodySha256: string;
 }
 
+/** A record as it stands in the store. */
+export interface StoredRecord {
+  readonly record: JobRecord;
+  readonly etag: string;
+}
+
 /** A job's place in the list of all: by time of creation, then by id. */
 export interface JobOrder {
   readonly jobId: string;
@@ -44,7 +52,6 @@ export interface JobOrder {
 }
 
 const recordKey = (jobId: string): string => `jobs/${jobId}/job.json`;
-const statusKey = (jobId: string): string => `jobs/${jobId}/status.json`;
 const requestKey = (requestId: string): string => `requests/${sha256(requestId)}.json`;
 
 export function sha256(text: string): string {
@@ -77,6 +84,7 @@ export async function findClaimed(
 
 /**
  * Makes a job, once for a request id, whoever else asks for it at the same time and wherever an earlier try broke off.
+ * The model's name is taken last: death before that leaves a record that nobody sees, and the name free.
  *
  * @returns the record as it stands: another's where the claim was lost.
  * @throws ALREADY_EXISTS where the request_id or the model's name is taken.
@@ -94,51 +102,33 @@ export async function createRecord(
     });
     if (!created) winner = (await findClaimed(store, claim)) ?? record;
   }
-  await bindModel(store, winner.model, winner.jobId);
   await createJson(store, recordKey(winner.jobId), winner);
+  await markActive(store, winner.jobId);
+  try {
+    await bindModel(store, winner.model, winner.jobId);
+  } catch (error) {
+    if (error instanceof DiffusionError && error.code === 'ALREADY_EXISTS') {
+      await removeUnbound(store, winner.jobId);
+    }
+    throw error;
+  }
   return winner;
 }
 
-/** @throws NOT_FOUND where there is no such job. */
-export async function readJob(store: ObjectStore, jobId: string): Promise<Job> {
-  const { record } = await readRecord(store, jobId);
-  const status = await findJson(store, statusKey(jobId), jobStatusSchema);
-  return { record, status: status?.value ?? firstStatus(record) };
+/** Whether the job's creation came to its end: its model's name is its own. */
+export async function isBound(store: ObjectStore, { jobId, model }: JobRecord): Promise<boolean> {
+  return (await jobOfModel(store, model)) === jobId;
 }
 
-/** Where a job stands before anything has happened to it. */
-export function firstStatus({ createdAt }: JobRecord): JobStatus {
-  return {
-    state: 'PENDING',
-    message: 'waiting for its turn',
-    step: 0,
-    committedStep: 0,
-    attempt: 0,
-    updatedAt: createdAt,
-  };
+/** Removes what a creation left that didn't come to its end. */
+export async function removeUnbound(store: ObjectStore, jobId: string): Promise<void> {
+  await store.remove([recordKey(jobId)]);
+  await unmarkActive(store, jobId);
 }
 
-/** Writes where a job stands; only its owner does. */
-export async function writeStatus(store: ObjectStore, jobId: string, status: JobStatus): Promise<void> {
-  await store.put(statusKey(jobId), bytesOf(status));
-}
-
-/** Changes a job's record, against whoever else changes it. @throws NOT_FOUND; what `change` throws. */
-export async function changeRecord(
-  store: ObjectStore,
-  jobId: string,
-  change: (record: JobRecord) => JobRecord,
-): Promise<JobRecord> {
-  for (;;) {
-    const { record, etag } = await readRecord(store, jobId);
-    const next = change(record);
-    try {
-      await store.put(recordKey(jobId), bytesOf(next), { ifMatch: etag });
-      return next;
-    } catch (error) {
-      if (!isLostCondition(error)) throw error;
-    }
-  }
+/** Changes a job's record, if it still is as it was read. @throws ABORTED where it isn't. */
+export async function changeRecord(store: ObjectStore, { record, etag }: StoredRecord): Promise<void> {
+  await store.put(recordKey(record.jobId), bytesOf(record), { ifMatch: etag });
 }
 
 /**
@@ -174,22 +164,29 @@ function orderKey({ createdAt, jobId }: JobOrder): string {
 /** How `listJobs` sorts, for pages. */
 export const NEWEST_FIRST: Paging<JobOrder> = { keyOf: orderKey, order: 'falling', keyPattern: /^\S+Z \S+$/ };
 
-// A model without a job's record is one whose creation broke off, or that came from elsewhere.
+// A model without a job's record came from elsewhere. The time is all that is looked at: a record that this build can't
+// read is listed too.
 async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | undefined> {
   try {
     const jobId = await jobOfModel(store, model);
-    if (jobId === undefined) return undefined;
-    const { record } = await readRecord(store, jobId);
-    return { jobId, createdAt: record.createdAt };
+    const stored = jobId === undefined ? undefined : await findJson(store, recordKey(jobId), recordSchema);
+    return stored && { jobId: stored.value.jobId, createdAt: stored.value.createdAt };
   } catch (error) {
-    if (error instanceof DiffusionError && (error.code === 'NOT_FOUND' || error.code === 'DATA_LOSS'))
-      return undefined;
+    if (error instanceof DiffusionError && error.code === 'DATA_LOSS') return undefined;
     throw error;
   }
 }
 
-async function readRecord(store: ObjectStore, jobId: string): Promise<{ record: JobRecord; etag: string }> {
-  const stored = isJobId(jobId) ? await findJson(store, recordKey(jobId), recordSchema) : undefined;
+/**
+ * @throws NOT_FOUND where there is no such job; DATA_LOSS where its record is damaged; FAILED_PRECONDITION (reason
+ * RECIPE_UNSUPPORTED) where it is one of a newer build.
+ */
+export async function readRecord(
+  store: ObjectStore,
+  jobId: string,
+  options: CallOptions = {},
+): Promise<StoredRecord> {
+  const stored = isJobId(jobId) ? await findJson(store, recordKey(jobId), recordSchema, options) : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
   const imported = jobId.startsWith(importJobPrefix)
     ? ': an imported model has no training to go on with; start a new job from it with warmStart'
@@ -198,19 +195,16 @@ async function readRecord(store: ObjectStore, jobId: string): Promise<{ record: 
 }
 
 function recordOf({ recipe, ...rest }: z.infer<typeof recordSchema>): JobRecord {
-  try {
-    return { ...rest, recipe: parseRecipe(recipe) };
-  } catch (error) {
-    throw damaged(recordKey(rest.jobId), error instanceof Error ? error.message : String(error));
-  }
+  return { ...rest, recipe: parseRecipe(recipe) };
 }
 
 async function findJson<Schema extends z.ZodType>(
   store: ObjectStore,
   key: string,
   schema: Schema,
+  { signal }: CallOptions = {},
 ): Promise<{ readonly value: z.infer<Schema>; readonly etag: string } | undefined> {
-  const stored = await store.get(key, { maxBytes: MAX_JSON_BYTES }).catch((error: unknown) => {
+  const stored = await store.get(key, { signal, maxBytes: MAX_JSON_BYTES }).catch((error: unknown) => {
     if (isNotFound(error)) return undefined;
     throw error;
   });
@@ -218,7 +212,9 @@ async function findJson<Schema extends z.ZodType>(
   try {
     return { value: schema.parse(JSON.parse(Buffer.from(stored.bytes).toString('utf8'))), etag: stored.etag };
   } catch {
-    throw damaged(key, 'something else');
+    throw new DiffusionError('DATA_LOSS', `${key}: wanted a job's own JSON; got something else`, {
+      reason: 'OBJECT_INVALID',
+    });
   }
 }
 
@@ -235,10 +231,4 @@ async function createJson(store: ObjectStore, key: string, value: object): Promi
 
 function bytesOf(value: object): Uint8Array {
   return Buffer.from(canonicalJson(value), 'utf8');
-}
-
-function damaged(key: string, got: string): DiffusionError {
-  return new DiffusionError('DATA_LOSS', `${key}: wanted a job's own JSON; got ${got}`, {
-    reason: 'OBJECT_INVALID',
-  });
 }

@@ -1,7 +1,6 @@
 /** What clients ask of jobs: creating, reading, listing, cancelling, resuming. */
 
 import { randomUUID } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 
 import { canonicalJson } from '../../shared/checkpoint/index.js';
 import { pageOf, type PageRequest } from '../../shared/contract/index.js';
@@ -19,10 +18,13 @@ import {
   type TrainingRecipe,
 } from '../../shared/recipe/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
+import type { ActiveJob } from './active-job.js';
+import { checkReachable } from './dataset-folder.js';
 import { checkMemory } from './estimate.js';
 import { EventLog } from './event-log.js';
 import { loadEventLog } from './event-segments.js';
 import { isEnded, type Job, type JobRecord } from './job.js';
+import type { LeaseWatch } from './job-lease.js';
 import {
   changeRecord,
   createRecord,
@@ -31,19 +33,19 @@ import {
   listJobs,
   NEWEST_FIRST,
   mapInBatches,
-  readJob,
   sha256,
   type JobOrder,
   type RequestClaim,
 } from './job-records.js';
+import { readJob, type StoredJob } from './job-status.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import { settleWarmStart } from './warm-start.js';
 
 export interface JobRequestsOptions {
   readonly store: ObjectStore;
   readonly supervisor: JobSupervisor;
+  readonly leases: LeaseWatch;
   readonly clock: Clock;
-  readonly owner: string;
   readonly memoryBytes: number;
 }
 
@@ -69,6 +71,9 @@ export interface JobRequests {
   watch(jobId: string): Promise<WatchedJob>;
 }
 
+/** Of errors that are one job's matter. */
+const HIDES_ONE: ReadonlySet<string> = new Set(['NOT_FOUND', 'DATA_LOSS', 'FAILED_PRECONDITION']);
+
 const HEX_DIGITS = 8;
 /** Of a job's id, which may have 63 with its digits. */
 const MAX_NAME_IN_ID = 54;
@@ -76,12 +81,11 @@ const MAX_NAME_IN_ID = 54;
 export function jobRequests({
   store,
   supervisor,
+  leases,
   clock,
-  owner,
   memoryBytes,
 }: JobRequestsOptions): JobRequests {
   const creating = new Map<string, Promise<Job>>();
-  const resuming = new Set<string>();
   const known = new Map<string, JobOrder>();
 
   async function resolveUnsettled(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe> {
@@ -92,7 +96,7 @@ export function jobRequests({
       violations,
     );
     checkMemory(resolved, memoryBytes);
-    await checkFolder(resolved);
+    await checkReachable(resolved);
     return resolved;
   }
 
@@ -120,53 +124,99 @@ export function jobRequests({
   async function recordOf(unsettled: TrainingRecipe): Promise<JobRecord> {
     const recipe = await settleWarmStart(store, unsettled);
     const jobId = `${recipe.name.slice(0, MAX_NAME_IN_ID)}-${randomUUID().slice(0, HEX_DIGITS)}`;
-    return { jobId, model: recipe.name, recipe, owner, createdAt: new Date(clock.wallMs()).toISOString() };
+    return { jobId, model: recipe.name, recipe, createdAt: new Date(clock.wallMs()).toISOString() };
   }
 
+  // Another trainer or call may have been faster, and then the job is theirs.
   async function adopt(record: JobRecord): Promise<Job> {
-    const job = await get(record.jobId);
-    return record.owner !== owner || isEnded(job.status.state) ? job : supervisor.add(record).job;
+    const { active, stored } = await locate(record.jobId);
+    if (active !== undefined) return active.job;
+    if (isEnded(stored.status.state) || stored.etag !== undefined) return stored;
+    const { state, message } = stored.status;
+    return (await supervisor.take(stored, { state, message }))?.job ?? readJob(store, record.jobId);
+  }
+
+  /**
+   * Where a job's truth is: in memory, where this trainer has the job for certain or had it last; else in the store.
+   * Where the store doesn't answer, what is in memory is all that anybody knows.
+   */
+  async function locate(
+    jobId: string,
+  ): Promise<{ active: ActiveJob; stored?: undefined } | { active?: undefined; stored: StoredJob }> {
+    if (!isJobId(jobId)) throw invalidArgument([violation('jobId', 'the id of a job', jobId)]);
+    const active = supervisor.find(jobId);
+    if (active?.isCertain === true) return { active };
+    const stored = await readJob(store, jobId).catch((error: unknown) => {
+      if (active !== undefined && error instanceof DiffusionError && error.code === 'UNAVAILABLE')
+        return undefined;
+      throw error;
+    });
+    if (active !== undefined && (stored === undefined || stored.term === active.term)) return { active };
+    if (stored === undefined) throw new Error('a job was neither in memory nor in the store');
+    return { stored };
   }
 
   async function get(jobId: string): Promise<Job> {
-    checkJobId(jobId);
-    return supervisor.find(jobId)?.job ?? readJob(store, jobId);
+    const { active, stored } = await locate(jobId);
+    return active === undefined ? stored : active.job;
   }
 
   async function cancel(jobId: string): Promise<Job> {
-    const job = await get(jobId);
-    if (isEnded(job.status.state)) return job;
-    const active = supervisor.find(jobId);
-    if (active === undefined) throw elsewhere(job);
-    await supervisor.cancel(active);
-    return active.job;
+    const { active, stored } = await locate(jobId);
+    if (active !== undefined) {
+      if (!active.ended) await supervisor.cancel(active);
+      if (active.isHeld) return active.job;
+      throw elsewhere(await readJob(store, jobId));
+    }
+    if (isEnded(stored.status.state)) return stored;
+    if (!leases.isOver(jobId, stored)) throw elsewhere(stored);
+    const message = `cancelled; the last checkpoint is that of step ${stored.status.committedStep}`;
+    const taken = await supervisor.take(stored, { state: 'CANCELLED', message });
+    await taken?.save();
+    return taken?.job ?? cancel(jobId);
   }
 
   async function resume(jobId: string, changes: PartialRecipe): Promise<Job> {
-    const { status } = await get(jobId);
-    if (!isEnded(status.state) || resuming.has(jobId)) throw stillActive(status.state);
-    resuming.add(jobId);
-    try {
-      return await supervisor.withPlace(async () => {
-        const record = await changeRecord(store, jobId, (before) => ({
-          ...before,
-          owner,
-          recipe: changedRecipe(before.recipe, changes, status.committedStep),
-        }));
-        return (await supervisor.resume({ record, status })).job;
-      });
-    } finally {
-      resuming.delete(jobId);
-    }
+    const { active } = await locate(jobId);
+    if (active?.ended === false) throw stillActive(active.status.state);
+    // What the store has must be its end.
+    await active?.save();
+    return supervisor.withPlace(async () => {
+      const stored = await readJob(store, jobId);
+      const { status, recordEtag: etag } = stored;
+      if (!isEnded(status.state) && !leases.isOver(jobId, stored)) throw stillActive(status.state);
+      const recipe = changedRecipe(stored.record.recipe, changes, status.committedStep);
+      const record = { ...stored.record, recipe };
+      const taken = await supervisor.take(
+        { ...stored, record },
+        {
+          state: 'PENDING',
+          message: 'resumed; waiting for its turn',
+          before: () => changeRecord(store, { record, etag }),
+        },
+      );
+      if (taken !== undefined) return taken.job;
+      // Somebody else resumed it in between.
+      throw stillActive((await readJob(store, jobId)).status.state);
+    });
   }
 
   async function watch(jobId: string): Promise<WatchedJob> {
-    const found = await get(jobId);
-    const active = supervisor.find(jobId);
+    const { active, stored } = await locate(jobId);
     // Looked up anew: a job that is resumed is another object with the same log.
     if (active !== undefined) return { log: active.log, job: () => (supervisor.find(jobId) ?? active).job };
-    if (!isEnded(found.status.state)) throw elsewhere(found);
-    return { log: endedLog(await loadEventLog(store, jobId), found), job: () => found };
+    if (!isEnded(stored.status.state)) throw elsewhere(stored);
+    return { log: endedLog(await loadEventLog(store, jobId), stored), job: () => stored };
+  }
+
+  /** One job that can't be read, or whose trainer is gone, must not hide the others. */
+  async function listed(jobId: string): Promise<Job | undefined> {
+    try {
+      return await get(jobId);
+    } catch (error) {
+      if (error instanceof DiffusionError && HIDES_ONE.has(error.code)) return undefined;
+      throw error;
+    }
   }
 
   return {
@@ -178,15 +228,16 @@ export function jobRequests({
     watch,
     async list(page) {
       const { items, nextPageToken } = pageOf(page, await listJobs(store, known), NEWEST_FIRST);
-      return { jobs: await mapInBatches(items, ({ jobId }) => get(jobId)), nextPageToken };
+      const jobs = await mapInBatches(items, ({ jobId }) => listed(jobId));
+      return { jobs: jobs.filter((job) => job !== undefined), nextPageToken };
     },
   };
 }
 
 /** A log whose last event is the job's end, even where the saving of that event failed. */
-function endedLog(log: EventLog, { status }: Job): EventLog {
-  const { state, failureReason, message, attempt } = status;
-  if (!log.ended) log.append(attempt, { kind: 'state', state, message, failureReason });
+function endedLog(log: EventLog, { status, term }: StoredJob): EventLog {
+  const { state, failureReason, message } = status;
+  if (!log.ended) log.append(term, { kind: 'state', state, message, failureReason });
   return log;
 }
 
@@ -232,26 +283,11 @@ function requestIdViolations(requestId: string): FieldViolation[] {
   return [violation('requestId', 'up to 64 printable ASCII characters', requestId)];
 }
 
-function checkJobId(jobId: string): void {
-  if (!isJobId(jobId)) throw invalidArgument([violation('jobId', 'the id of a job', jobId)]);
-}
-
-/** What is plainly wrong is said at once; what is in the folder, the engine process finds. */
-async function checkFolder({ dataset: { source } }: TrainingRecipe): Promise<void> {
-  if (source.kind !== 'folder') return;
-  const found = await stat(source.path).catch(() => undefined);
-  if (found?.isDirectory() === true) return;
-  const refused = violation('recipe.dataset.source.path', "a folder on the trainer's machine", source.path);
-  throw new DiffusionError('NOT_FOUND', `${refused.field}: ${refused.description}`, {
-    reason: 'DATASET_NOT_FOUND',
-    violations: [refused],
-  });
-}
-
-function elsewhere({ record }: Job): DiffusionError {
-  return new DiffusionError('FAILED_PRECONDITION', 'another trainer runs the job', {
+function elsewhere({ lease }: StoredJob): DiffusionError {
+  const trainer = lease?.trainer ?? 'another trainer';
+  return new DiffusionError('FAILED_PRECONDITION', `trainer ${trainer} has the job; call that one`, {
     reason: 'JOB_ELSEWHERE',
-    metadata: { owner: record.owner },
+    metadata: { trainer },
   });
 }
 

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
 import { DiffusionError, type ChildExit, type Clock } from '../../shared/foundation/index.js';
-import { claimAttempt, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import { claimAttempt, waitOut, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';
@@ -29,10 +29,10 @@ export interface JobRunSettings {
 }
 
 /** Why a run is to end early: for good, or because the service stops. */
-export type Interruption = 'cancel' | 'suspend';
+type Interruption = 'cancel' | 'suspend' | 'abandon';
 
 type Outcome =
-  | Extract<FromEngine, { type: 'ended' | 'failed' }>
+  | Extract<FromEngine, { type: 'ended' | 'failed' | 'fenced' }>
   | { readonly type: 'lost'; readonly exit: ChildExit; readonly ready: boolean };
 
 const LONGEST_WAIT_MS = 30_000;
@@ -56,10 +56,17 @@ export class JobRun {
   }
 
   /** Lets the engine commit and end, within the grace. A cancellation stands above a suspension. */
-  interrupt(by: Interruption): void {
-    if (this.#interruption !== 'cancel') this.#interruption = by;
+  interrupt(by: 'cancel' | 'suspend'): void {
+    if (this.#interruption === undefined || this.#interruption === 'suspend') this.#interruption = by;
     this.#interrupted.abort();
     if (this.#engine !== undefined) this.#endWithinGrace(this.#engine);
+  }
+
+  /** Another trainer has the job: the engine, which can't commit any more, is ended at once. */
+  abandon(): void {
+    this.#interruption = 'abandon';
+    this.#interrupted.abort();
+    this.#engine?.kill();
   }
 
   async #run(): Promise<void> {
@@ -73,46 +80,55 @@ export class JobRun {
       const committedBefore = job.status.committedStep;
       job.begin(attempt);
       const outcome = await this.#attempt(attempt);
-      if (outcome.type !== 'lost') {
+      if (outcome.type === 'ended' || outcome.type === 'failed') {
         this.#end(outcome);
         return;
       }
-      if (this.#leave()) return;
-      wasReady ||= outcome.ready;
+      // An attempt that was fenced off is another trainer's doing, which the lease tells, or of nobody who has the job.
+      if (outcome.type === 'fenced') await job.save();
+      if (this.#endAsAsked()) return;
+      const loss = outcome.type === 'lost' ? outcome : { exit: undefined, ready: true };
+      wasReady ||= loss.ready;
       lost = job.status.committedStep > committedBefore ? 1 : lost + 1;
-      const why = describeLoss(outcome.exit);
-      this.#settings.logger.warn({ job: job.id, attempt, lost, stderr: outcome.exit.stderrTail }, why);
+      const why = loss.exit === undefined ? 'the attempt was fenced off' : describeLoss(loss.exit);
+      this.#settings.logger.warn({ job: job.id, attempt, lost, stderr: loss.exit?.stderrTail }, why);
       if (lost > restartLimit) {
-        job.change(
-          'FAILED',
-          `${why}; ${lost} times without a new checkpoint`,
-          reasonOfLoss(outcome.exit, wasReady),
-        );
+        const reason = loss.exit === undefined ? 'INTERNAL' : reasonOfLoss(loss.exit, wasReady);
+        job.change('FAILED', `${why}; ${lost} times without a new checkpoint`, reason);
         return;
       }
       job.change('RETRYING', `${why}; another one goes on from step ${job.status.committedStep}`);
-      await this.#wait(restartDelayMs * 2 ** (lost - 1));
-      if (this.#leave()) return;
+      await this.#wait(Math.min(restartDelayMs * 2 ** (lost - 1), LONGEST_WAIT_MS));
+      if (this.#endAsAsked()) return;
     }
   }
 
-  /** The next attempt's number; undefined where the run has been left instead. */
+  /** The next attempt's number; undefined where the run has ended instead. */
   async #claim(): Promise<number | undefined> {
     const { store, clock, storeRetryLimitMs, restartDelayMs, logger } = this.#settings;
-    const beganMs = clock.monotonicMs();
-    for (let waitMs = restartDelayMs; ; waitMs = Math.min(2 * waitMs, LONGEST_WAIT_MS)) {
-      if (this.#leave()) return undefined;
-      try {
-        return await claimAttempt(store, this.job.id);
-      } catch (error) {
-        logger.warn({ job: this.job.id, err: error }, 'no attempt could be claimed');
-        if (clock.monotonicMs() - beganMs >= storeRetryLimitMs) {
-          this.job.change('FAILED', `the store does not answer: ${textOf(error)}`, 'STORAGE_UNAVAILABLE');
-          return undefined;
-        }
-      }
-      await this.#wait(waitMs);
+    const { signal } = this.#interrupted;
+    const patience = {
+      limitMs: storeRetryLimitMs,
+      clock,
+      firstDelayMs: restartDelayMs,
+      onOutage: (error: DiffusionError | undefined) => {
+        logger.warn({ job: this.job.id, err: error }, 'claiming an attempt');
+        this.#tellOfStore(error?.message);
+      },
+    };
+    try {
+      return await waitOut(patience, signal, () => claimAttempt(store, this.job.id, { signal }));
+    } catch (error) {
+      if (!this.#endAsAsked()) this.job.change('FAILED', textOf(error), 'STORAGE_UNAVAILABLE');
+      return undefined;
     }
+  }
+
+  /** @param problem Undefined where the store answers again. */
+  #tellOfStore(problem: string | undefined): void {
+    const { state } = this.job.status;
+    const message = problem === undefined ? 'the store answers again' : `waiting for the store: ${problem}`;
+    this.job.change(state, message);
   }
 
   async #attempt(attempt: number): Promise<Outcome> {
@@ -142,8 +158,13 @@ export class JobRun {
         case 'warning':
           logger.warn({ job: jobId, attempt }, message.message);
           break;
+        case 'store':
+          logger.warn({ job: jobId, attempt }, message.problem ?? 'the store answers again');
+          this.#tellOfStore(message.problem);
+          break;
         case 'ended':
         case 'failed':
+        case 'fenced':
           // All is committed, and native code takes its time to end by itself.
           last = message;
           engine.kill();
@@ -158,20 +179,16 @@ export class JobRun {
     return last ?? { type: 'lost', exit, ready };
   }
 
-  #end(outcome: Exclude<Outcome, { type: 'lost' }>): void {
+  #end(outcome: Extract<Outcome, { type: 'ended' | 'failed' }>): void {
     const { job } = this;
-    if (outcome.type === 'failed') {
-      if (outcome.reason === 'ATTEMPT_FENCED') job.abandon();
-      job.change('FAILED', outcome.message, outcome.reason);
-    } else if (outcome.how === 'finished') {
+    if (outcome.type === 'failed') job.change('FAILED', outcome.message, outcome.reason);
+    else if (outcome.how === 'finished') {
       job.change('SUCCEEDED', `all ${job.record.recipe.training.steps} steps are done`);
-    } else {
-      this.#leave();
-    }
+    } else this.#endAsAsked();
   }
 
   /** Ends the run as its interruption wants it; false where there is none. */
-  #leave(): boolean {
+  #endAsAsked(): boolean {
     switch (this.#interruption) {
       case undefined:
         return false;
@@ -183,6 +200,8 @@ export class JobRun {
         return true;
       case 'suspend':
         this.job.change('RETRYING', 'the service stopped; the job goes on when it starts again');
+        return true;
+      case 'abandon':
         return true;
     }
   }

@@ -4,24 +4,37 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
-import { EventLog } from './event-log.js';
+import { markActive, unmarkActive } from './active-jobs-index.js';
+import type { EventLog } from './event-log.js';
 import { loadEventLog } from './event-segments.js';
-import { isEnded, type Job, type JobRecord, type JobStatus } from './job.js';
-import { firstStatus, listJobs, readJob } from './job-records.js';
+import { isEnded, type JobState } from './job.js';
+import { JobLease, type LeaseOptions } from './job-lease.js';
 import { JobRun, type JobRunSettings } from './job-run.js';
+import type { StoredJob } from './job-status.js';
 
 export interface SupervisorSettings extends JobRunSettings {
-  /** This trainer's id; it runs the jobs whose owner it is. */
-  readonly owner: string;
+  readonly trainer: LeaseOptions['trainer'];
+  /** A trainer that doesn't renew its hold on a job for so long loses it. */
+  readonly leaseMs: number;
   readonly concurrentJobs: number;
   /** Jobs that may wait for their turn. */
   readonly maxQueue: number;
+}
+
+/** What a job becomes when this trainer takes it. */
+export interface TakenAs {
+  readonly state: JobState;
+  readonly message: string;
+  /** Done between taking the job and starting it; where it fails, the job stands as it stood. */
+  readonly before?: () => Promise<void>;
 }
 
 /** Ended jobs that stay in memory, so that their watchers need no store. */
 const ENDED_KEPT = 64;
 const QUEUE_RETRY_AFTER_MS = 60_000;
 const SAVE_RETRY_MS = 5000;
+/** How long the last saves may take of a service that stops. */
+const STOP_SAVE_MS = 10_000;
 
 export class JobSupervisor {
   readonly #settings: SupervisorSettings;
@@ -30,9 +43,14 @@ export class JobSupervisor {
   readonly #runs = new Map<string, JobRun>();
   #reserved = 0;
   readonly #stopping = new AbortController();
+  readonly #renewing: NodeJS.Timeout;
 
   constructor(settings: SupervisorSettings) {
     this.#settings = settings;
+    // Three tries within a lease.
+    this.#renewing = setInterval(() => {
+      for (const job of this.held()) void job.save();
+    }, settings.leaseMs / 3).unref();
   }
 
   /** A job that waits, runs, or ended lately. */
@@ -40,23 +58,9 @@ export class JobSupervisor {
     return this.#jobs.get(jobId);
   }
 
-  /** Takes up what an earlier service of the same id left, in the order in which it was submitted. */
-  async recover(): Promise<void> {
-    const { store, owner, logger } = this.#settings;
-    const orders = await listJobs(store, new Map());
-    for (const { jobId } of orders.reverse()) {
-      try {
-        const { record, status } = await readJob(store, jobId);
-        if (record.owner !== owner || isEnded(status.state)) continue;
-        const active = this.#activate(record, status, await loadEventLog(store, jobId));
-        if (status.state !== 'PENDING') active.restore('RETRYING', 'the service was started again');
-        this.#enqueue(active);
-        logger.info({ job: jobId, step: status.committedStep }, 'job taken up again');
-      } catch (error) {
-        if (!(error instanceof DiffusionError) || error.code !== 'DATA_LOSS') throw error;
-        logger.error({ job: jobId, err: error }, 'job can not be taken up');
-      }
-    }
+  /** The jobs that this trainer has, ended ones left out. */
+  held(): ActiveJob[] {
+    return [...this.#jobs.values()].filter((job) => job.isHeld && !job.ended);
   }
 
   /**
@@ -66,7 +70,7 @@ export class JobSupervisor {
    */
   async withPlace<T>(work: () => Promise<T>): Promise<T> {
     const { maxQueue, concurrentJobs } = this.#settings;
-    if (this.#stopping.signal.aborted) throw unavailable('stopping');
+    this.#refuseStopping();
     if (this.#queue.length + this.#runs.size + this.#reserved >= maxQueue + concurrentJobs) {
       throw new DiffusionError('RESOURCE_EXHAUSTED', `the queue is full: ${maxQueue} jobs wait already`, {
         reason: 'QUEUE_FULL',
@@ -81,24 +85,33 @@ export class JobSupervisor {
     }
   }
 
-  /** Queues a job that was just created; one that is known already is left as it is. */
-  add(record: JobRecord): ActiveJob {
-    const known = this.#jobs.get(record.jobId);
-    if (known !== undefined) return known;
-    const active = this.#activate(record, firstStatus(record), new EventLog());
-    active.change('PENDING', active.status.message);
-    this.#enqueue(active);
-    return active;
-  }
-
-  /** Queues an ended job again, under a changed record. */
-  async resume({ record, status }: Job): Promise<ActiveJob> {
-    const log = this.#jobs.get(record.jobId)?.log ?? (await loadEventLog(this.#settings.store, record.jobId));
-    const active = this.#activate(record, status, log);
-    active.change('PENDING', 'resumed; waiting for its turn');
-    await active.save();
-    this.#enqueue(active);
-    return active;
+  /**
+   * Takes a job from where it stands in the store and queues it; one that is taken as ended is only ended.
+   *
+   * @returns undefined where it doesn't stand so any more, because another trainer or call was faster.
+   */
+  async take(stored: StoredJob, { state, message, before }: TakenAs): Promise<ActiveJob | undefined> {
+    const { store, clock, leaseMs, trainer } = this.#settings;
+    const { record, status } = stored;
+    const { jobId } = record;
+    // First, so that a job which is taken is found again wherever this trainer dies.
+    await markActive(store, jobId);
+    const updatedAt = new Date(clock.wallMs()).toISOString();
+    const next = { ...status, state, message, failureReason: undefined, updatedAt };
+    const lease = await JobLease.take({ store, clock, trainer, durationMs: leaseMs }, jobId, stored, next);
+    if (lease === undefined) return undefined;
+    try {
+      const log = await this.#logOf(stored);
+      await before?.();
+      this.#refuseStopping();
+      // Nothing is waited for from here on: a call finds the job in the queue, or not at all.
+      return this.#activate({ ...stored, status: next }, lease, log);
+    } catch (error) {
+      await lease.release(status).catch((failure: unknown) => {
+        this.#settings.logger.warn({ job: jobId, err: failure }, 'a job could not be given back');
+      });
+      throw error;
+    }
   }
 
   /** Ends a job as CANCELLED, after a last checkpoint; resolves when it has ended and that is saved. */
@@ -107,6 +120,7 @@ export class JobSupervisor {
     if (waiting >= 0) {
       this.#queue.splice(waiting, 1);
       active.change('CANCELLED', 'cancelled before it began');
+      void this.#finish(active);
     }
     const run = this.#runs.get(active.id);
     run?.interrupt('cancel');
@@ -114,17 +128,26 @@ export class JobSupervisor {
     await active.save();
   }
 
-  /** Lets running jobs commit and stop; they and the waiting ones go on with the next service. Watches end. */
+  /** Lets running jobs commit and stop, and leaves them and the waiting ones to any trainer. Watches end. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    clearInterval(this.#renewing);
     const runs = [...this.#runs.values()];
     for (const run of runs) run.interrupt('suspend');
     await Promise.all(runs.map((run) => run.done));
-    await Promise.all([...this.#jobs.values()].map((job) => job.save()));
+    const limit = AbortSignal.timeout(STOP_SAVE_MS);
+    const unsaved = [...this.#jobs.values()].filter((job) => !job.ended || !job.isSaved);
+    await Promise.all(unsaved.map((job) => job.release(limit)));
     for (const { log } of this.#jobs.values()) log.close(unavailable('stopping'));
   }
 
-  #activate(record: JobRecord, status: JobStatus, log: EventLog): ActiveJob {
+  /** The log of a job that this trainer had last is in memory still, with what was not saved. */
+  async #logOf({ record: { jobId }, term }: StoredJob): Promise<EventLog> {
+    const last = this.#jobs.get(jobId);
+    return last?.term === term ? last.log : loadEventLog(this.#settings.store, jobId);
+  }
+
+  #activate({ record, status }: StoredJob, lease: JobLease, log: EventLog): ActiveJob {
     const { store, clock, logger } = this.#settings;
     const active = new ActiveJob({
       store,
@@ -132,19 +155,38 @@ export class JobSupervisor {
       record,
       status,
       log,
+      lease,
       onSaveFailed: (job, error) => {
         logger.warn({ job, err: error }, 'the state of a job was not saved');
+      },
+      onLost: (job) => {
+        this.#abandon(job);
       },
     });
     // Deleted first, so that it comes last among those that ended.
     this.#jobs.delete(record.jobId);
     this.#jobs.set(record.jobId, active);
+    active.change(status.state, status.message);
+    if (isEnded(status.state)) void this.#finish(active);
+    else {
+      this.#queue.push(active);
+      this.#startNext();
+    }
     return active;
   }
 
-  #enqueue(active: ActiveJob): void {
-    this.#queue.push(active);
-    this.#startNext();
+  /** Another trainer has the job: its engine here is ended, and its watchers are sent there. */
+  #abandon(active: ActiveJob): void {
+    this.#settings.logger.warn({ job: active.id }, 'another trainer has taken the job');
+    const waiting = this.#queue.indexOf(active);
+    if (waiting >= 0) this.#queue.splice(waiting, 1);
+    if (this.#jobs.get(active.id) === active) this.#jobs.delete(active.id);
+    this.#runs.get(active.id)?.abandon();
+    active.log.close(
+      new DiffusionError('UNAVAILABLE', 'another trainer has taken the job; watch it there', {
+        reason: 'JOB_MOVED',
+      }),
+    );
   }
 
   #startNext(): void {
@@ -153,30 +195,43 @@ export class JobSupervisor {
     if (active === undefined) return;
     const run = new JobRun(active, this.#settings);
     this.#runs.set(active.id, run);
-    void run.done.then(() => this.#finish(active));
+    void run.done.then(async () => {
+      this.#runs.delete(active.id);
+      this.#startNext();
+      await this.#finish(active);
+    });
   }
 
+  /** Tells of a job's end, and saves it, however long the store is away. */
   async #finish(active: ActiveJob): Promise<void> {
-    this.#runs.delete(active.id);
+    const { store, logger } = this.#settings;
+    if (!active.isHeld) return;
     const { state, failureReason, step, message } = active.status;
-    this.#settings.logger.info({ job: active.id, state, reason: failureReason, step }, message);
-    this.#startNext();
+    logger.info({ job: active.id, state, reason: failureReason, step }, message);
     this.#forgetOldest();
     const { signal } = this.#stopping;
     while (!(await active.save()) && !signal.aborted) {
       await delay(SAVE_RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
     }
+    if (!active.ended || this.#jobs.get(active.id) !== active) return;
+    // Where this fails, whoever looks for jobs to take finds an ended one, and removes the mark.
+    await unmarkActive(store, active.id).catch(() => undefined);
   }
 
   #forgetOldest(): void {
     const ended = [...this.#jobs.values()].filter((job) => job.ended);
     for (const { id } of ended.slice(0, -ENDED_KEPT)) this.#jobs.delete(id);
   }
+
+  #refuseStopping(): void {
+    if (this.#stopping.signal.aborted) throw unavailable('stopping');
+  }
 }
 
 /** The answer of a service that doesn't take calls, or no longer goes on with a watch. */
-export function unavailable(phase: 'starting' | 'stopping'): DiffusionError {
-  return new DiffusionError('UNAVAILABLE', `the service is ${phase}; call again`, {
+export function unavailable(phase: 'starting' | 'stopping', why = ''): DiffusionError {
+  const text = why === '' ? `the service is ${phase}` : `the service is ${phase}: ${why}`;
+  return new DiffusionError('UNAVAILABLE', `${text}; call again`, {
     reason: `SERVICE_${phase.toUpperCase()}`,
     retryAfterMs: 2000,
   });

@@ -27,7 +27,7 @@ export const FAILURE_REASONS = [
   'DATASET_INVALID',
   'DATASET_CHANGED',
   'STORAGE_UNAVAILABLE',
-  'ATTEMPT_FENCED',
+  'CHECKPOINT_UNREADABLE',
   'WARM_START_LOST',
   'INTERNAL',
 ] as const satisfies readonly FailureReason[];
@@ -80,8 +80,6 @@ export interface JobRecord {
   readonly jobId: string;
   readonly model: string;
   readonly recipe: TrainingRecipe;
-  /** The trainer that runs it. */
-  readonly owner: string;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
 }

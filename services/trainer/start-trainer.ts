@@ -1,29 +1,42 @@
 /** Puts the trainer service together and starts it. */
 
+import { randomUUID } from 'node:crypto';
+
 import {
   startGrpcServer,
   trainerWire,
   type RunningService,
   type ServiceLog,
 } from '../../shared/contract/index.js';
-import { systemClock } from '../../shared/foundation/index.js';
-import { checkStore, storeFromSettings } from '../../shared/store/index.js';
+import { deferred, DiffusionError, systemClock, thisProcess } from '../../shared/foundation/index.js';
+import {
+  checkStore,
+  storeFromSettings,
+  waitOut,
+  type ObjectStore,
+  type Patience,
+} from '../../shared/store/index.js';
 import type { TrainerSettings } from './config.js';
 import { engineStarter } from './engine.js';
 import { trainerHandlers } from './handlers.js';
+import { LeaseWatch } from './job-lease.js';
+import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
 
+/** A store that is silent at the start is waited for in the background after this. */
+const FIRST_CHECK_MS = 10_000;
+
 /**
- * Takes up the jobs that an earlier trainer of the same id left, listens, and says SERVING.
+ * Listens, and says SERVING once the store can be written; then takes the jobs that no trainer has.
  *
- * @throws DiffusionError for a store that can't be used or an address that can't be listened on.
+ * @throws DiffusionError for a store that can't be used or an address that can't be listened on. A store that is away is
+ * waited for.
  */
 export async function startTrainer(settings: TrainerSettings, logger: ServiceLog): Promise<RunningService> {
   const clock = systemClock;
-  const { owner, datasetCacheFolder, memoryBytes, stallTimeoutMs } = settings;
+  const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
   const store = await storeFromSettings(settings.store);
-  await checkStore(store, 'write');
   const supervisor = new JobSupervisor({
     ...settings,
     store,
@@ -31,40 +44,108 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     cacheFolder: datasetCacheFolder,
     clock,
     logger,
+    trainer: { holder: randomUUID(), name, process: thisProcess() },
     startEngine: engineStarter({
       environment: settings.engineEnvironment,
       silenceTimeoutMs: settings.engineSilenceTimeoutMs,
       clock,
+      onUnknownMessage: (description) => {
+        logger.error({ message: description }, 'an engine process sent a message that is none of ours');
+      },
     }),
   });
+  const leases = new LeaseWatch(clock);
+  const recovery = jobRecovery({ store, supervisor, leases, leaseMs, logger });
+  const stopping = new AbortController();
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
+  let storeProblem = '';
+  const calls = {
+    stallTimeoutMs,
+    report: (error: unknown, id: string) => {
+      logger.error({ err: error, id }, 'internal error');
+    },
+  };
   const server = await startGrpcServer({
     address: settings.address,
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({
-      requests: jobRequests({ store, supervisor, clock, owner, memoryBytes }),
+      requests: jobRequests({ store, supervisor, leases, clock, memoryBytes }),
       datasetCacheFolder,
       checkServing: () => {
-        if (phase !== 'serving') throw unavailable(phase);
+        if (phase !== 'serving') throw unavailable(phase, storeProblem);
       },
-      stallTimeoutMs,
-      report: (error, id) => {
-        logger.error({ err: error, id }, 'internal error');
-      },
+      ...calls,
     }),
+    ...calls,
     reflection: settings.reflection,
   });
-  // Only now: a trainer that can't listen must not take jobs up.
-  await supervisor.recover();
-  phase = 'serving';
-  server.setServing(true);
+
+  const patience: Patience = {
+    limitMs: settings.storeRetryLimitMs,
+    clock,
+    isOutage: isAway,
+    onOutage: (error) => {
+      storeProblem = error?.message ?? '';
+      logger.warn({ err: error }, error === undefined ? 'the store answers' : 'waiting for the store');
+    },
+  };
+
+  async function serve(): Promise<void> {
+    await recovery.scan().catch((error: unknown) => {
+      logger.warn({ err: error }, 'jobs without a trainer could not be looked for');
+    });
+    if (stopping.signal.aborted) return;
+    phase = 'serving';
+    server.setServing(true);
+    void recovery.run(stopping.signal);
+  }
+
+  const failure = deferred<never>();
+  failure.promise.catch(() => undefined);
+  let starting = Promise.resolve();
+  try {
+    // Only now: a trainer that can't listen must not take jobs.
+    if (await isThere(store)) await serve();
+    else {
+      starting = waitOut(patience, stopping.signal, () =>
+        checkStore(store, 'write', { signal: stopping.signal }),
+      )
+        .then(serve)
+        .catch((error: unknown) => {
+          if (!stopping.signal.aborted) failure.reject(error);
+        });
+    }
+  } catch (error) {
+    await server.stop(() => supervisor.stop(), 0);
+    throw error;
+  }
   return {
     port: server.port,
+    failure: failure.promise,
     stop: async () => {
       phase = 'stopping';
+      stopping.abort();
+      await starting;
       await server.stop(() => supervisor.stop(), settings.graceMs);
       await store.close();
     },
   };
+}
+
+/** False where the store is away. @throws DiffusionError where it can't be used, and waiting would not help. */
+async function isThere(store: ObjectStore): Promise<boolean> {
+  try {
+    await checkStore(store, 'write', { signal: AbortSignal.timeout(FIRST_CHECK_MS) });
+    return true;
+  } catch (error) {
+    if (error instanceof DiffusionError && (isAway(error) || error.code === 'DEADLINE_EXCEEDED'))
+      return false;
+    throw error;
+  }
+}
+
+/** A certificate that isn't trusted is a setting that is wrong, as far as anybody can tell at the start. */
+function isAway({ code, reason }: DiffusionError): boolean {
+  return code === 'UNAVAILABLE' && reason !== 'STORE_TLS';
 }

@@ -2,7 +2,7 @@
 
 import { averageOf, averageRates, decodeManifest } from '../../shared/checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
-import { networkDifferences, parseRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { networkDifferences, recipeFormat, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {
   isNotFound,
   jobOfModel,
@@ -87,7 +87,7 @@ async function readSource(
   commit: CommittedCheckpoint,
   askedRate: number | undefined,
 ): Promise<Source> {
-  const manifest = decodeManifest(commit.manifest, parseRecipe);
+  const manifest = decodeManifest(commit.manifest, recipeFormat);
   const rates = averageRates(manifest);
   const emaRate = askedRate ?? Math.max(...rates);
   const violations = networkDifferences(recipe, manifest.recipe);

@@ -9,9 +9,10 @@ import {
   recipeToWire,
   type trainerWire,
 } from '../../shared/contract/index.js';
+import { invalidArgument, violation } from '../../shared/foundation/index.js';
 import { betasHash } from '../../shared/noise/index.js';
 import { recipeBetas, type TrainingRecipe } from '../../shared/recipe/index.js';
-import type { FollowedEvent, Position } from './event-log.js';
+import { START, type FollowedEvent, type Position } from './event-log.js';
 import type { FailureReason, GridImage, Job, JobEvent, StepMetrics } from './job.js';
 
 type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
@@ -38,8 +39,16 @@ export function resolvedRecipeToWire(recipe: TrainingRecipe): NonNullable<traine
   return recipeToWire(recipe, betasHash(recipeBetas(recipe)));
 }
 
-export function positionToWire({ attempt, number }: Position): trainerWire.EventPosition {
-  return { attempt, number: BigInt(number) };
+export function positionToWire({ term, number }: Position): string {
+  return `${term}.${number}`;
+}
+
+/** @throws DiffusionError INVALID_ARGUMENT for a text that `positionToWire` never gave. */
+export function positionFromWire(text: string): Position {
+  if (text === '') return START;
+  const [, term, number] = /^(\d{1,9})\.(\d{1,15})$/.exec(text) ?? [];
+  if (term !== undefined && number !== undefined) return { term: Number(term), number: Number(number) };
+  throw invalidArgument([violation('after', 'nothing, or the position of an event', text)]);
 }
 
 export function snapshotToWire(

@@ -6,8 +6,15 @@ import type { FieldViolation } from '../foundation/index.js';
 import { canonicalJson } from './canonical-json.js';
 import { parseStrictJson } from './strict-json.js';
 
-/** The version this build writes, and the newest that it reads. */
-export const manifestFormatVersion = 1;
+/** The recipe room's part in a manifest: all that this room knows of recipes. */
+export interface RecipeFormat<Recipe> {
+  /** The newest format version that this build reads. */
+  readonly newest: number;
+  /** The format version that a manifest with the recipe needs. */
+  versionOf(recipe: Recipe): number;
+  /** @throws DiffusionError FAILED_PRECONDITION for a recipe that this build can't honour. */
+  parse(stored: unknown): Recipe;
+}
 
 const MAX_DEPTH = 32;
 
@@ -85,35 +92,35 @@ export type Manifest<Recipe> = Readonly<Omit<z.infer<typeof bodySchema>, 'recipe
  *
  * @throws INTERNAL where a field is not what `decodeManifest` would accept.
  */
-export function encodeManifest(manifest: Manifest<object>): Uint8Array {
+export function encodeManifest<Recipe extends object>(
+  manifest: Manifest<Recipe>,
+  recipes: RecipeFormat<Recipe>,
+): Uint8Array {
+  const formatVersion = recipes.versionOf(manifest.recipe);
   const checked = bodySchema.safeParse(manifest, { error: wantedType });
   if (!checked.success)
     throw new DiffusionError('INTERNAL', messageOf(violationsOf(checked.error, manifest)));
-  return Buffer.from(canonicalJson({ ...checked.data, formatVersion: manifestFormatVersion }), 'utf8');
+  return Buffer.from(canonicalJson({ ...checked.data, formatVersion }), 'utf8');
 }
 
 /**
- * Reads a manifest; fields that this version does not know are left out.
+ * Reads a manifest; fields that this version does not know are left out, but for the recipe's.
  *
- * @param parseRecipe the recipe room's check of the opaque recipe; an INVALID_ARGUMENT of it becomes DATA_LOSS.
  * @throws DATA_LOSS (reason MANIFEST_INVALID) naming every bad field; FAILED_PRECONDITION (reason
- * MANIFEST_VERSION) for a format newer than this build's, naming both versions.
+ * MANIFEST_VERSION) for a format newer than this build's, naming both versions; as `recipes.parse`.
  */
-export function decodeManifest<Recipe>(
-  bytes: Uint8Array,
-  parseRecipe: (recipe: unknown) => Recipe,
-): Manifest<Recipe> {
+export function decodeManifest<Recipe>(bytes: Uint8Array, recipes: RecipeFormat<Recipe>): Manifest<Recipe> {
   const json = parseJson(bytes);
   const { formatVersion } = check(headSchema, json);
-  if (formatVersion > manifestFormatVersion) {
+  if (formatVersion > recipes.newest) {
     throw new DiffusionError(
       'FAILED_PRECONDITION',
-      `manifest, formatVersion: wanted at most ${manifestFormatVersion}; got ${formatVersion}, written by a newer build`,
+      `manifest, formatVersion: wanted at most ${recipes.newest}; got ${formatVersion}, written by a newer build`,
       { reason: 'MANIFEST_VERSION' },
     );
   }
   const body = check(bodySchema, json);
-  return { ...body, recipe: checkRecipe(body.recipe, parseRecipe) };
+  return { ...body, recipe: recipes.parse(body.recipe) };
 }
 
 function parseJson(bytes: Uint8Array): unknown {
@@ -131,17 +138,6 @@ function check<Schema extends z.ZodType>(schema: Schema, json: unknown): z.infer
   const checked = schema.safeParse(json, { error: wantedType });
   if (!checked.success) throw invalid(violationsOf(checked.error, json));
   return checked.data;
-}
-
-function checkRecipe<Recipe>(recipe: unknown, parseRecipe: (recipe: unknown) => Recipe): Recipe {
-  try {
-    return parseRecipe(recipe);
-  } catch (error) {
-    if (!(error instanceof DiffusionError) || error.code !== 'INVALID_ARGUMENT') throw error;
-    throw invalid(
-      error.violations.map(({ field, description }) => ({ field: `recipe.${field}`, description })),
-    );
-  }
 }
 
 function integerFrom(least: number, wanted: string): z.ZodNumber {

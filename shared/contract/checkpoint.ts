@@ -1,7 +1,7 @@
 /** A checkpoint's manifest -> what it promises, on the wire. */
 
-import { manifestFormatVersion, type Manifest } from '../checkpoint/index.js';
-import type { TrainingRecipe } from '../recipe/index.js';
+import type { Manifest } from '../checkpoint/index.js';
+import { recipeFormat, type TrainingRecipe } from '../recipe/index.js';
 import type { CheckpointContract } from './generated/diffusion/types/v1/checkpoint.js';
 import { recipeToWire } from './recipe.js';
 
@@ -12,7 +12,7 @@ export function checkpointToWire(
 ): CheckpointContract {
   const { engine, objects } = manifest;
   return {
-    formatVersion: manifestFormatVersion,
+    formatVersion: recipeFormat.versionOf(manifest.recipe),
     model: manifest.model,
     step: BigInt(manifest.step),
     jobId: manifest.job,

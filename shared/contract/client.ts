@@ -4,6 +4,7 @@ import {
   credentials,
   Metadata,
   type CallOptions,
+  type ChannelOptions,
   type Client,
   type ClientReadableStream,
   type ClientUnaryCall,
@@ -15,35 +16,54 @@ import { SamplerServiceClient } from './generated/diffusion/sampler/v1/sampler.j
 import { TrainerServiceClient } from './generated/diffusion/trainer/v1/trainer.js';
 import { fromServiceError } from './status.js';
 
-// The default window of 64 KiB halves the throughput of images; retries would buffer whole streams.
-const CHANNEL_OPTIONS = {
+const CHANNEL_OPTIONS: ChannelOptions = {
+  // The default window of 64 KiB halves the throughput of images; retries would buffer whole streams.
   'grpc-node.flow_control_window': 4 * 1024 * 1024,
   'grpc.max_receive_message_length': 4 * 1024 * 1024,
   'grpc.enable_retries': 0,
   'grpc.enable_channelz': 0,
+  // A machine that vanishes closes no connection: without pings a call waits for it for ever. Pings are sent during calls
+  // only. grpc-js's server takes any number of them; where another one objects, grpc-js doubles the time.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  // The default is two minutes, for which a server that is back would not be noticed.
+  'grpc.max_reconnect_backoff_ms': 5000,
 };
 
-/** @param address `host:port`. */
-export function connectTrainer(address: string): TrainerServiceClient {
-  return new TrainerServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+/** @param address `host:port`. @param options Take the place of ours. */
+export function connectTrainer(address: string, options: ChannelOptions = {}): TrainerServiceClient {
+  return new TrainerServiceClient(address, credentials.createInsecure(), { ...CHANNEL_OPTIONS, ...options });
 }
 
-/** @param address `host:port`. */
-export function connectSampler(address: string): SamplerServiceClient {
-  return new SamplerServiceClient(address, credentials.createInsecure(), CHANNEL_OPTIONS);
+/** @param address `host:port`. @param options Take the place of ours. */
+export function connectSampler(address: string, options: ChannelOptions = {}): SamplerServiceClient {
+  return new SamplerServiceClient(address, credentials.createInsecure(), { ...CHANNEL_OPTIONS, ...options });
 }
 
-/** Resolves when the server can be reached. @throws DiffusionError UNAVAILABLE after `timeoutMs`. */
-export async function whenReady(client: Client, timeoutMs: number): Promise<void> {
+/**
+ * Resolves when the server can be reached.
+ *
+ * @throws DiffusionError UNAVAILABLE after `timeoutMs`; the signal's reason.
+ */
+export async function whenReady(client: Client, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
   const { promise, resolve, reject } = deferred();
-  client.waitForReady(systemClock.wallMs() + timeoutMs, (error) => {
+  const onAbort = (): void => {
+    reject(signal?.reason);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  client.waitForReady(deadlineAfter(timeoutMs), (error) => {
     if (error === undefined) resolve();
     else {
       const target = client.getChannel().getTarget();
       reject(new DiffusionError('UNAVAILABLE', `no service answers at ${target}`, { cause: error }));
     }
   });
-  await promise;
+  try {
+    await promise;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
 }
 
 export interface CallLimits {
@@ -112,5 +132,13 @@ export async function* callStream<Request, Response>(
 }
 
 function callOptions({ timeoutMs }: CallLimits): Partial<CallOptions> {
-  return timeoutMs === undefined ? {} : { deadline: systemClock.wallMs() + timeoutMs };
+  return timeoutMs === undefined ? {} : { deadline: deadlineAfter(timeoutMs) };
+}
+
+// A timer of Node's that is set to more fires at once.
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** None where it is later than a timer can be set to, 24.8 days. */
+function deadlineAfter(timeoutMs: number): number {
+  return timeoutMs > LONGEST_TIMER_MS ? Infinity : systemClock.wallMs() + timeoutMs;
 }

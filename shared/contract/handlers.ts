@@ -1,13 +1,16 @@
 /** Plain async functions as grpc-js handlers: an error costs one call, a slow reader is waited for. */
 
+import { constants, type ServerHttp2Stream } from 'node:http2';
+
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
   ServerUnaryCall,
   ServerWritableStream,
+  ServiceError,
 } from '@grpc/grpc-js';
 
-import { deferred, DiffusionError, systemClock } from '../foundation/index.js';
+import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundation/index.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext {
@@ -31,14 +34,13 @@ export function unary<Request, Response>(
       refuseExpired(call);
       return handler(call.request, { signal: cancellation(call) });
     };
-    run().then(
-      (response) => {
+    run()
+      .then((response) => {
         callback(null, response);
-      },
-      (error: unknown) => {
-        callback(toServiceError(error, report));
-      },
-    );
+      })
+      .catch((error: unknown) => {
+        answerWithError(error, report, callback);
+      });
   };
 }
 
@@ -58,15 +60,34 @@ export function serverStream<Request, Response>(
         if (!call.write(message)) await drained(call, signal, stallTimeoutMs);
       }
     };
-    run().then(
-      () => {
+    run()
+      .then(() => {
         call.end();
-      },
-      (error: unknown) => {
-        call.emit('error', toServiceError(error, report));
-      },
-    );
+      })
+      .catch((error: unknown) => {
+        answerWithError(error, report, (status) => call.emit('error', status));
+        // A reader that takes nothing takes no status either: its stream is closed, which it sees as RESOURCE_EXHAUSTED.
+        if (isSlowReader(error)) closeStream(call);
+      });
   };
+}
+
+/** The last handler of a call: whatever goes wrong in telling the error costs the call, never the process. */
+function answerWithError(
+  error: unknown,
+  report: ReportInternalError,
+  answer: (status: ServiceError) => void,
+): void {
+  try {
+    answer(toServiceError(error, report));
+  } catch (failure) {
+    try {
+      answer(toServiceError(new DiffusionError('INTERNAL', 'internal error'), report));
+      report(failure, '');
+    } catch {
+      // The call is beyond answering; its client sees its deadline or the end of the stream.
+    }
+  }
 }
 
 type AnyCall<Request, Response> =
@@ -90,34 +111,28 @@ function cancellation<Request, Response>(call: AnyCall<Request, Response>): Abor
 /** Yields what `source` yields until `signal` aborts, even while `source` is waiting for something else. */
 async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
-  const abort = abortion(signal);
   try {
     for (;;) {
-      const next = await Promise.race([iterator.next(), abort.promise]);
+      const next = await unlessAborted(iterator.next(), signal);
       if (next.done === true) return;
       yield next.value;
     }
   } finally {
-    abort.forget();
     // Not awaited: a source that is busy ends when it looks at the signal.
     iterator.return?.().then(undefined, () => undefined);
   }
 }
 
-function abortion(signal: AbortSignal): { promise: Promise<never>; forget: () => void } {
-  const { promise, reject } = deferred<never>();
-  const onAbort = (): void => {
-    reject(signal.reason as Error);
-  };
-  if (signal.aborted) onAbort();
-  signal.addEventListener('abort', onAbort, { once: true });
-  promise.catch(() => undefined);
-  return {
-    promise,
-    forget: () => {
-      signal.removeEventListener('abort', onAbort);
-    },
-  };
+const SLOW_READER = 'SLOW_READER';
+
+function isSlowReader(error: unknown): boolean {
+  return error instanceof DiffusionError && error.reason === SLOW_READER;
+}
+
+/** Ends the stream without waiting for what the reader hasn't taken: grpc-js itself has no way to. */
+function closeStream(call: object): void {
+  const { stream } = (call as { readonly call?: { readonly stream?: ServerHttp2Stream } }).call ?? {};
+  stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */
@@ -130,7 +145,7 @@ async function drained<Request, Response>(
   const timer = setTimeout(() => {
     reject(
       new DiffusionError('RESOURCE_EXHAUSTED', `the reader took nothing for ${stallTimeoutMs} ms`, {
-        reason: 'SLOW_READER',
+        reason: SLOW_READER,
       }),
     );
   }, stallTimeoutMs);

@@ -4,19 +4,22 @@ import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
 import pino, { type Logger } from 'pino';
 
 import { DiffusionError } from '../foundation/index.js';
+import { logOutput } from './log-output.js';
 
 export type ServiceLog = Logger;
 
 export interface RunningService {
   /** The port that is listened on. */
   readonly port: number;
+  /** Rejects where the service finds out late that it can't go on. Never resolves. */
+  readonly failure?: Promise<never>;
   /** Resolves when the last stream has ended and the last child is gone. */
   stop(): Promise<void>;
 }
 
 /** A log of JSON lines on standard error. @param level As pino names them; "silent" for none. */
 export function serviceLog(service: string, level = 'info'): ServiceLog {
-  return pino({ name: service, level }, pino.destination({ dest: 2, sync: true }));
+  return pino({ name: service, level }, logOutput(service));
 }
 
 /**
@@ -51,6 +54,9 @@ export async function runService(
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   log.info({ port: service.port }, 'listening');
+  service.failure?.catch((error: unknown) => {
+    if (!stopping) exitWith(log, error);
+  });
 }
 
 async function started(
@@ -60,8 +66,12 @@ async function started(
   try {
     return await start(log);
   } catch (error) {
-    if (error instanceof DiffusionError) log.fatal({ reason: error.reason }, error.message);
-    else log.fatal({ err: error }, 'the service could not start');
-    return process.exit(1);
+    return exitWith(log, error);
   }
+}
+
+function exitWith(log: ServiceLog, error: unknown): never {
+  if (error instanceof DiffusionError) log.fatal({ reason: error.reason }, error.message);
+  else log.fatal({ err: error }, 'the service could not start');
+  return process.exit(1);
 }

@@ -11,9 +11,11 @@ import {
 import { ReflectionService } from '@grpc/reflection';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
-import { HealthImplementation } from 'grpc-health-check';
 
 import { deferred, DiffusionError } from '../foundation/index.js';
+import type { HandlerOptions } from './handlers.js';
+import { addHealth } from './health.js';
+import { acceptLongDeadlines } from './long-deadlines.js';
 
 const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
@@ -27,7 +29,7 @@ export interface GrpcServer {
   stop(end: () => Promise<void>, graceMs: number): Promise<void>;
 }
 
-export interface GrpcServerOptions {
+export interface GrpcServerOptions extends HandlerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
   readonly service: ServiceDefinition;
@@ -49,20 +51,18 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.enable_channelz': 0,
     'grpc.so_reuseport': 0,
   });
-  const health = new HealthImplementation({ '': 'NOT_SERVING', [options.serviceName]: 'NOT_SERVING' });
-  health.addToServer(server);
+  const health = addHealth(server, options.serviceName, options);
   if (options.reflection) reflectionService().addToServer(server);
   server.addService(options.service, options.implementation);
   const port = await bind(server, options.address);
-  const setServing = (serving: boolean): void => {
-    for (const name of ['', options.serviceName]) health.setStatus(name, serving ? 'SERVING' : 'NOT_SERVING');
-  };
+  acceptLongDeadlines(server);
   return {
     port,
-    setServing,
+    setServing: health.setServing,
     stop: async (end, graceMs) => {
-      setServing(false);
+      health.setServing(false);
       await end();
+      health.close();
       await closed(server, graceMs);
     },
   };

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto';
 
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 
-import { DiffusionError, type ErrorCode } from '../foundation/index.js';
+import { DiffusionError, shortened, type ErrorCode } from '../foundation/index.js';
 import { durationFromMs, msFromDuration } from './durations.js';
 import { BadRequest, ErrorInfo, RetryInfo } from './generated/google/rpc/error_details.js';
 import { Status } from './generated/google/rpc/status.js';
@@ -16,9 +16,14 @@ const TYPE_PREFIX = 'type.googleapis.com/google.rpc.';
 const KNOWN_CODES: ReadonlySet<string> = new Set(
   Object.keys(status).filter((name) => name !== 'OK' && name !== 'UNKNOWN'),
 );
-// Many clients accept no more than 8 KiB of headers.
-const MAX_VIOLATIONS = 20;
-const MAX_MESSAGE_CHARACTERS = 1500;
+// Many clients accept no more than 8 KiB of headers, in which the message travels twice: percent-encoded by itself, and
+// in base64 within the details.
+const MAX_ENCODED_MESSAGE = 1500;
+const MAX_DETAILS_BYTES = 3000;
+const MAX_REASON = 63;
+const MAX_FACTS = 8;
+const MAX_FACT = 100;
+const MAX_FIELD_TEXT = 300;
 
 /** Tells the operator of an error whose text the client isn't shown. */
 export type ReportInternalError = (error: unknown, id: string) => void;
@@ -29,27 +34,53 @@ export type ReportInternalError = (error: unknown, id: string) => void;
 export function toServiceError(thrown: unknown, report: ReportInternalError): ServiceError {
   const error = thrown instanceof DiffusionError ? thrown : internalError(thrown, report);
   const code = status[error.code];
-  const message = error.message.slice(0, MAX_MESSAGE_CHARACTERS);
-  const details = [
-    any(
-      'ErrorInfo',
-      ErrorInfo.encode({ reason: error.reason, domain: ERROR_DOMAIN, metadata: error.metadata }).finish(),
-    ),
-  ];
-  if (error.violations.length > 0) {
-    const fieldViolations = error.violations
-      .slice(0, MAX_VIOLATIONS)
-      .map(({ field, description }) => ({ field, description, reason: '', localizedMessage: undefined }));
-    details.push(any('BadRequest', BadRequest.encode({ fieldViolations }).finish()));
-  }
-  if (error.retryAfterMs !== undefined) {
-    details.push(
-      any('RetryInfo', RetryInfo.encode({ retryDelay: durationFromMs(error.retryAfterMs) }).finish()),
-    );
-  }
+  const message = sendable(error.message);
   const metadata = new Metadata();
-  metadata.set(DETAILS_KEY, Buffer.from(Status.encode({ code, message, details }).finish()));
+  const packed = Status.encode({ code, message, details: detailsOf(error) }).finish();
+  metadata.set(DETAILS_KEY, Buffer.from(packed));
   return Object.assign(new Error(message), { code, details: message, metadata });
+}
+
+/** The text, as much of it as fits a header when percent-encoded (a character may take twelve there). */
+function sendable(text: string): string {
+  let message = shortened(text, MAX_ENCODED_MESSAGE);
+  while (encodeURI(message).length > MAX_ENCODED_MESSAGE) {
+    message = shortened(message, Math.floor(0.8 * message.length));
+  }
+  return message;
+}
+
+type Detail = ReturnType<typeof any>;
+
+/** What a program can act on, the most telling first, as much as fits. */
+function detailsOf({ reason, metadata, violations, retryAfterMs }: DiffusionError): Detail[] {
+  const facts = Object.entries(metadata)
+    .slice(0, MAX_FACTS)
+    .map(([name, fact]) => [shortened(name, MAX_FACT), shortened(fact, MAX_FACT)] as const);
+  const info = {
+    reason: shortened(reason, MAX_REASON),
+    domain: ERROR_DOMAIN,
+    metadata: Object.fromEntries(facts),
+  };
+  const details = [any('ErrorInfo', ErrorInfo.encode(info).finish())];
+  if (retryAfterMs !== undefined) {
+    const retryDelay = durationFromMs(retryAfterMs);
+    details.push(any('RetryInfo', RetryInfo.encode({ retryDelay }).finish()));
+  }
+  if (violations.length === 0) return details;
+  let left = MAX_DETAILS_BYTES - details.reduce((sum, { value }) => sum + value.length, 0);
+  const fieldViolations = [];
+  for (const { field, description } of violations) {
+    const told = {
+      field: shortened(field, MAX_FIELD_TEXT),
+      description: shortened(description, MAX_FIELD_TEXT),
+    };
+    const violation = { ...told, reason: '', localizedMessage: undefined };
+    left -= BadRequest.encode({ fieldViolations: [violation] }).finish().length;
+    if (left < 0) break;
+    fieldViolations.push(violation);
+  }
+  return [...details, any('BadRequest', BadRequest.encode({ fieldViolations }).finish())];
 }
 
 function internalError(thrown: unknown, report: ReportInternalError): DiffusionError {

@@ -51,18 +51,37 @@ export class DiffusionError extends Error {
   }
 }
 
+/**
+ * The text, at most `limit` UTF-16 units long: what is too long ends in "...". A pair of surrogates stays whole, and a
+ * lone one becomes U+FFFD, so that the result can always be encoded (`encodeURI` throws for a lone surrogate).
+ */
+export function shortened(text: string, limit: number): string {
+  // Nothing past the limit is looked at: the text may be very long.
+  const isLong = text.length > limit;
+  const kept = isLong ? text.slice(0, Math.max(0, limit - 3)).replace(/[\ud800-\udbff]$/, '') : text;
+  return kept.replace(/\p{Surrogate}/gu, '\ufffd') + (isLong ? '...' : '');
+}
+
+const MAX_DESCRIPTION = 80;
+/** Longer lists are described by their length. */
+const MAX_LISTED = 40;
+
 /** Describes any value shortly enough for an error message, with control characters escaped. */
 export function describeValue(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   if (value === undefined) return 'nothing';
-  const text = JSON.stringify(value, (_key, inner: unknown) =>
+  if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
+  if (Array.isArray(value) && value.length > MAX_LISTED) return `a list of ${value.length} values`;
+  // As much of a text as can be shown, so that a long one is not copied.
+  const bounded = typeof value === 'string' ? shortened(value, 2 * MAX_DESCRIPTION) : value;
+  const text = JSON.stringify(bounded, (_key, inner: unknown) =>
     typeof inner === 'bigint' ? inner.toString() : inner,
   );
   const escaped = text.replace(
-    /[\u007f-\u009f\u200b-\u200f\u202a-\u202e\u2066-\u2069]/g,
+    /[\u007f-\u009f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return escaped.length <= 80 ? escaped : `${escaped.slice(0, 77)}...`;
+  return shortened(escaped, MAX_DESCRIPTION);
 }
 
 /** A violation in the form every message of the project has: what was wanted, and what came. */

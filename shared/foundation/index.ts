@@ -1,4 +1,5 @@
-export { DiffusionError, describeValue, invalidArgument, violation } from './errors.js';
+export { unlessAborted } from './abort.js';
+export { DiffusionError, describeValue, invalidArgument, shortened, violation } from './errors.js';
 export type { ErrorCode, ErrorDetails, FieldViolation } from './errors.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
@@ -11,6 +12,8 @@ export { siblingModule, startChild } from './child-process.js';
 export type { Child, ChildExit, ChildOptions } from './child-process.js';
 export { connectToParent } from './parent-port.js';
 export { runningTime } from './running-time.js';
+export { hasEnded, isRunningHere, processToken, thisProcess } from './process-identity.js';
+export type { ProcessIdentity } from './process-identity.js';
 export { processorIdentity } from './processor.js';
 export type { ParentPort } from './parent-port.js';
 export { cacheFolder, engineEnvironment, environmentReader } from './environment.js';

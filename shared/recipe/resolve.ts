@@ -10,7 +10,14 @@ import {
 import { parseFields } from './fields.js';
 import { networkViolations } from './network-fields.js';
 import { DEFAULTS, PRESETS, VARIANT_FIELDS } from './presets.js';
-import { PRESET_NAMES, recipeSchema, VARIANTS, type PartialRecipe, type TrainingRecipe } from './schema.js';
+import {
+  PRESET_NAMES,
+  recipeSchema,
+  storedRecipeSchema,
+  VARIANTS,
+  type PartialRecipe,
+  type TrainingRecipe,
+} from './schema.js';
 import { recipeBetas } from './parts.js';
 import { impliedVariant, variantViolations } from './variant-rules.js';
 
@@ -51,10 +58,9 @@ export function resolveRecipe(input: unknown, defaultName: string): TrainingReci
   return recipe;
 }
 
-/** A recipe as it was stored. @throws DiffusionError INVALID_ARGUMENT. */
-export function parseRecipe(stored: unknown): TrainingRecipe {
-  // Checkpoints from before a field was there lack it; its default is what they were trained with.
-  return parseFields(recipeSchema, merge(DEFAULTS, asRecord(stored, '')));
+/** Stored fields over the defaults: recipes from before a field was there were trained with its default. */
+export function withDefaults(stored: unknown): Record<string, unknown> {
+  return merge(DEFAULTS, asRecord(stored, ''));
 }
 
 /** Fields that a resumed job may change: none of them alters the model or what it was trained on. */
@@ -78,7 +84,8 @@ const RESUMABLE = new Set([
  * @throws DiffusionError INVALID_ARGUMENT for a bad value, FAILED_PRECONDITION for a field that may not change.
  */
 export function changeRecipe(current: TrainingRecipe, changes: PartialRecipe): TrainingRecipe {
-  const next = parseFields(recipeSchema, merge(current, changes as Record<string, unknown>));
+  // What another build stored beside the fields of this one stays.
+  const next = parseFields(storedRecipeSchema, merge(current, changes as Record<string, unknown>));
   const refused = differingFields(current, next).filter(({ field }) => !RESUMABLE.has(field));
   if (refused.length > 0) {
     throw new DiffusionError(

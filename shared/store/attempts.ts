@@ -35,7 +35,11 @@ export async function isLatestAttempt(
 }
 
 /** The newest attempt, or 0 where none was claimed. */
-async function latestAttempt(store: ObjectStore, job: string, options: CallOptions): Promise<number> {
+export async function latestAttempt(
+  store: ObjectStore,
+  job: string,
+  options: CallOptions = {},
+): Promise<number> {
   const prefix = jobKeys.attempts(job);
   let latest = 0;
   for await (const key of store.list(prefix, options))

@@ -1,4 +1,4 @@
-export { claimAttempt, isLatestAttempt } from './attempts.js';
+export { claimAttempt, isLatestAttempt, latestAttempt } from './attempts.js';
 export { checkStore } from './check-store.js';
 export { commitCheckpoint } from './commits.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
@@ -9,6 +9,8 @@ export type { MinioStoreSettings } from './minio-store.js';
 export { bindModel, jobOfModel, latestHint, listModels } from './models.js';
 export type { LatestHint } from './models.js';
 export type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
+export { patientStore, waitOut } from './patient-store.js';
+export type { Patience } from './patient-store.js';
 export { prune, removeAbandoned } from './prune.js';
 export type { Retention } from './prune.js';
 export { latestCommit, listCommits, newestGoodCommit, readCommit, readObject } from './read-commits.js';

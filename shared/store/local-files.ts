@@ -3,10 +3,12 @@
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isOwnerGone, ownerText } from './local-owner.js';
+import { isLeftBehind, ownerText } from './local-owner.js';
 import { codeOf } from './store-errors.js';
 
 const TEMP_LIMIT_MS = 24 * 60 * 60 * 1000;
+/** Between the random part of a temporary file's name and its owner. */
+const TEMP_SEPARATOR = '!';
 /** How often a folder may vanish under a writer because another process just emptied it. */
 const FOLDER_TRIES = 5;
 
@@ -44,7 +46,7 @@ export async function sweepTemp(temp: string): Promise<void> {
   for (const name of await readdir(temp)) {
     const path = join(temp, name);
     const changed = await stat(path).catch(ignoreMissing);
-    if (changed !== undefined && isOwnerGone(name, changed.mtimeMs, TEMP_LIMIT_MS))
+    if (changed !== undefined && isLeftBehind(ownerOfTemp(name), changed.mtimeMs, TEMP_LIMIT_MS))
       await rm(path, { force: true });
   }
 }
@@ -56,12 +58,16 @@ export async function makeFolder(folder: string): Promise<void> {
   for (let made = folder; made.length >= first.length; made = dirname(made)) await syncFolder(dirname(made));
 }
 
+function ownerOfTemp(name: string): string {
+  return name.slice(name.indexOf(TEMP_SEPARATOR) + 1);
+}
+
 async function viaTemp<T>(
   temp: string,
   bytes: Uint8Array,
   place: (written: string) => Promise<T>,
 ): Promise<T> {
-  const path = join(temp, `${ownerText}~${randomUUID()}`);
+  const path = join(temp, `${randomUUID()}${TEMP_SEPARATOR}${ownerText}`);
   try {
     const file = await open(path, 'wx');
     try {

@@ -5,10 +5,11 @@ import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { createFile } from './local-files.js';
+import { systemClock } from '../foundation/index.js';
 import { isOwnerGone, ownerText } from './local-owner.js';
 import { codeOf, throwIfAborted } from './store-errors.js';
 
-/** Far longer than anyone holds the lock; past it, a holder on another host counts as dead. */
+/** Far longer than anyone holds the lock: a holder on another machine that has been seen with it for so long is dead. */
 const HOLD_LIMIT_MS = 30_000;
 const FREE = '.free';
 
@@ -45,10 +46,13 @@ export async function withLock<T>(
 }
 
 async function acquire(folders: LockFolders, signal: AbortSignal | undefined): Promise<number> {
+  // By a clock that nobody sets, from when this waiter saw the ticket first.
+  let seen = { number: 0, sinceMs: 0 };
   for (;;) {
     throwIfAborted(signal);
     const highest = Math.max(0, ...(await ticketsOf(folders)).map(({ number }) => number));
-    if (!(await isFree(folders, highest))) {
+    if (highest !== seen.number) seen = { number: highest, sinceMs: systemClock.monotonicMs() };
+    if (!(await isFree(folders, highest, systemClock.monotonicMs() - seen.sinceMs))) {
       await setTimeout(randomInt(2, 10));
       continue;
     }
@@ -67,12 +71,11 @@ async function acquire(folders: LockFolders, signal: AbortSignal | undefined): P
   }
 }
 
-async function isFree(folders: LockFolders, number: number): Promise<boolean> {
+async function isFree(folders: LockFolders, number: number, seenForMs: number): Promise<boolean> {
   if (number === 0) return true;
   const path = ticketPath(folders, number);
   try {
-    const { mtimeMs } = await stat(path);
-    return isOwnerGone(await readFile(path, 'utf8'), mtimeMs, HOLD_LIMIT_MS);
+    return isOwnerGone(await readFile(path, 'utf8')) ?? seenForMs > HOLD_LIMIT_MS;
   } catch (error) {
     ignoreMissing(error);
     // Given back, or outrun by a higher one, which the next look finds.

@@ -1,32 +1,41 @@
 /** Which process made a file, and whether it may still be at work on it. */
 
-import { randomUUID } from 'node:crypto';
-import { hostname } from 'node:os';
-import { systemClock } from '../foundation/index.js';
+import {
+  hasEnded,
+  isRunningHere,
+  processToken,
+  systemClock,
+  thisProcess,
+  type ProcessIdentity,
+} from '../foundation/index.js';
 
-// Tells this process from an earlier one with the same number, as containers have it after a restart.
-const self = { host: encodeURIComponent(hostname()), process: process.pid, token: randomUUID() };
+const SEPARATOR = '~';
 
 /** A text, fit for a file name, that names this process. */
-export const ownerText = `${self.host}~${self.process}~${self.token}`;
+export const ownerText = ownerOf(thisProcess());
 
-/**
- * Whether the owner can be at work no more: it has ended, or, where that can't be seen from this host, what it left
- * has not changed for `limitMs`.
- */
-export function isOwnerGone(owner: string, changedAtMs: number, limitMs: number): boolean {
-  const [host, number, token] = owner.split('~');
-  if (systemClock.wallMs() - changedAtMs > limitMs) return true;
-  if (host !== self.host) return false;
-  return Number(number) === self.process ? token !== self.token : !isRunning(Number(number));
+function ownerOf(identity: ProcessIdentity | undefined): string {
+  if (identity === undefined) return processToken;
+  const { boot, namespace, pid, startedAt } = identity;
+  return [boot, encodeURIComponent(namespace), pid, startedAt].join(SEPARATOR);
 }
 
-function isRunning(process_: number): boolean {
-  if (!Number.isSafeInteger(process_) || process_ <= 0) return false;
-  try {
-    return process.kill(process_, 0);
-  } catch (error) {
-    // EPERM: it runs, under another user.
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
-  }
+/** What the text says of its owner; undefined for a text that says nothing that this system could look up. */
+function identityOf(owner: string): ProcessIdentity | undefined {
+  const [boot, namespace, pid, startedAt] = owner.split(SEPARATOR);
+  if (boot === undefined || namespace === undefined || startedAt === undefined) return undefined;
+  return { boot, namespace: decodeURIComponent(namespace), pid: Number(pid), startedAt };
+}
+
+/** Whether the owner of what it wrote can be at work on it no more; undefined where that can't be seen from here. */
+export function isOwnerGone(owner: string): boolean | undefined {
+  const identity = identityOf(owner);
+  if (identity === undefined) return undefined;
+  if (hasEnded(identity)) return true;
+  return isRunningHere(identity) ? false : undefined;
+}
+
+/** Whether a file of an owner is so old that it counts as left behind; only where nothing better is known. */
+export function isLeftBehind(owner: string, changedAtMs: number, limitMs: number): boolean {
+  return isOwnerGone(owner) ?? systemClock.wallMs() - changedAtMs > limitMs;
 }

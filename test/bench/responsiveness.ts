@@ -54,7 +54,7 @@ export const responsiveness: Bench = async (say) => {
     });
     const jobId = job?.jobId ?? '';
     say('preparing images and the engine');
-    for await (const { event } of callStream(client, client.watchTrainingJob, { jobId, after: undefined })) {
+    for await (const { event } of callStream(client, client.watchTrainingJob, { jobId, after: '' })) {
       if (event?.$case === 'stepMetrics' && event.value.step >= 3n) break;
     }
     say('health checks of a trainer at work');

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 import fc from 'fast-check';
-import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
 import { canonicalJson, decodeManifest, emaObject, encodeManifest } from '../../shared/checkpoint/index.js';
 import type { Manifest } from '../../shared/checkpoint/index.js';
 
@@ -31,8 +31,8 @@ const manifest: Manifest<object> = {
   recipe: { zeta: 1, alpha: { gamma: 0.1 } },
 };
 
-const bytes = encodeManifest(manifest);
-const asIs = (recipe: unknown): unknown => recipe;
+const asIs = { newest: 3, versionOf: () => 1, parse: (recipe: unknown): object => recipe as object };
+const bytes = encodeManifest(manifest, asIs);
 
 /** The encoded manifest with part of its text replaced, which must be there. */
 function edited(from: string, to: string): Uint8Array {
@@ -48,14 +48,17 @@ test('decode(encode(x)) = x', (t) => {
 test('of what was imported neither data set nor engine need be known', (t) => {
   const rest: Manifest<object> = { ...manifest, datasetManifestSha256: undefined, engine: undefined };
   const imported = { file: 'ema_0.9999_460000.pt', sha256: hash };
-  const decoded = decodeManifest(encodeManifest({ ...rest, imported }), asIs);
+  const decoded = decodeManifest(encodeManifest({ ...rest, imported }, asIs), asIs);
   t.like(decoded, { imported, engine: undefined, datasetManifestSha256: undefined, step: 200 });
-  t.throws(() => encodeManifest(rest), { code: 'INTERNAL', message: /datasetManifestSha256.*or imported/ });
+  t.throws(() => encodeManifest(rest, asIs), {
+    code: 'INTERNAL',
+    message: /datasetManifestSha256.*or imported/,
+  });
 });
 
 test('equal manifests are equal bytes in whatever order their keys stand', (t) => {
   const reversed = Object.fromEntries(Object.entries(manifest).reverse()) as unknown as Manifest<object>;
-  t.deepEqual(encodeManifest(reversed), bytes);
+  t.deepEqual(encodeManifest(reversed, asIs), bytes);
   t.is(canonicalJson({ b: [1, { d: undefined, c: null }], a: 'x' }), '{"a":"x","b":[1,{"c":null}]}');
 });
 
@@ -63,12 +66,16 @@ test('fields of a newer minor version are passed over', (t) => {
   t.deepEqual(decodeManifest(edited('{"attempt"', '{"added":{"x":1},"attempt"'), asIs), manifest);
 });
 
-test('a newer format is FAILED_PRECONDITION and names both versions', (t) => {
-  const future = Buffer.from('{"formatVersion":7,"everything":"else"}');
-  t.throws(() => decodeManifest(future, asIs), {
+test('a manifest has the version that its recipe needs, and a newer one than this build reads is refused by both', (t) => {
+  const needing = encodeManifest(manifest, { ...asIs, versionOf: () => 3 });
+  t.like(JSON.parse(Buffer.from(needing).toString()), { formatVersion: 3 });
+  t.deepEqual(decodeManifest(needing, asIs), manifest);
+  t.throws(() => decodeManifest(needing, { ...asIs, newest: 2 }), {
     code: 'FAILED_PRECONDITION',
-    message: /at most 1; got 7/,
+    message: /at most 2; got 3/,
   });
+  const future = Buffer.from('{"formatVersion":7,"everything":"else"}');
+  t.throws(() => decodeManifest(future, asIs), { code: 'FAILED_PRECONDITION', message: /at most 3; got 7/ });
 });
 
 const faults: readonly [string, Uint8Array, RegExp][] = [
@@ -118,19 +125,19 @@ test('__proto__ anywhere in a manifest reaches no prototype', (t) => {
   t.is(({} as Record<string, unknown>)['x'], undefined);
 });
 
-test('a recipe that the recipe room refuses is DATA_LOSS under recipe.<field>', (t) => {
-  const refuse = (): never => {
-    throw invalidArgument([violation('alpha.gamma', 'a number below 1', 3)]);
+test('a recipe that this build can not honour is no damage: the recipe room says why', (t) => {
+  const parse = (): never => {
+    throw new DiffusionError('FAILED_PRECONDITION', 'recipe.alpha.gamma: wanted a number below 1; got 3');
   };
-  t.throws(() => decodeManifest(bytes, refuse), {
-    code: 'DATA_LOSS',
-    message: /recipe.alpha.gamma: wanted .* got 3/,
+  t.throws(() => decodeManifest(bytes, { ...asIs, parse }), {
+    code: 'FAILED_PRECONDITION',
+    message: /alpha.gamma/,
   });
 });
 
 test('encoding refuses what decoding would refuse', (t) => {
-  t.throws(() => encodeManifest({ ...manifest, gamma: NaN }), { code: 'INTERNAL', message: /gamma/ });
-  t.throws(() => encodeManifest({ ...manifest, recipe: { lr: Infinity } }), {
+  t.throws(() => encodeManifest({ ...manifest, gamma: NaN }, asIs), { code: 'INTERNAL', message: /gamma/ });
+  t.throws(() => encodeManifest({ ...manifest, recipe: { lr: Infinity } }, asIs), {
     code: 'INTERNAL',
     message: /Infinity/,
   });

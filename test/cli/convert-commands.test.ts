@@ -14,7 +14,7 @@ import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import { loadWeights } from '../../services/sampler/engine-process/load-weights.js';
 import { modelCatalogue } from '../../services/sampler/model-catalogue.js';
 import { readWarmStart, settleWarmStart } from '../../services/trainer/warm-start.js';
-import { readJob } from '../../services/trainer/job-records.js';
+import { readJob } from '../../services/trainer/job-status.js';
 import { tensorsOf, TINY } from '../sampler-service/tiny-model.js';
 import { run, type Ran } from './sinks.js';
 

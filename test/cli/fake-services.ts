@@ -1,5 +1,7 @@
 /** Services that answer from a script, on real sockets. */
 
+import { setTimeout } from 'node:timers/promises';
+
 import type { ExecutionContext } from 'ava';
 
 import {
@@ -32,8 +34,8 @@ export const JOB = trainerWire.TrainingJob.fromPartial({
 
 export type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
 
-/** The events of one watch; an error instead of the terminal one where the trainer goes away. */
-export type Watch = readonly (WatchEvent | DiffusionError | 'hang')[];
+/** The events of one watch; an error instead of the terminal one where the trainer goes away; `wait`: a quiet second. */
+export type Watch = readonly (WatchEvent | DiffusionError | 'hang' | 'wait')[];
 
 export interface FakeTrainer {
   readonly address: string;
@@ -47,7 +49,7 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
   const created: trainerWire.CreateTrainingJobRequest[] = [];
   const watched: trainerWire.WatchTrainingJobRequest[] = [];
   const cancelled: string[] = [];
-  let number = 0n;
+  let number = 0;
   async function* watch(
     request: trainerWire.WatchTrainingJobRequest,
     { signal }: CallContext,
@@ -55,11 +57,12 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
     watched.push(request);
     for (const event of watches[watched.length - 1] ?? []) {
       if (event instanceof DiffusionError) throw event;
-      if (event === 'hang')
+      if (event === 'wait') await setTimeout(1000);
+      else if (event === 'hang')
         await new Promise((resolve) => {
           signal.addEventListener('abort', resolve);
         });
-      else yield { position: { attempt: 1, number: ++number }, event };
+      else yield { position: `1.${++number}`, event };
     }
   }
   const { JobState } = trainerWire;
@@ -200,6 +203,8 @@ async function listen(
     serviceName,
     implementation,
     reflection: false,
+    report: () => undefined,
+    stallTimeoutMs: 60_000,
   });
   server.setServing(true);
   t.teardown(() => server.stop(() => Promise.resolve(), 0));

@@ -100,7 +100,7 @@ test('watch --json prints an event a line and nothing else', async (t) => {
     .split('\n')
     .map((line) => JSON.parse(line) as object);
   t.is(events.length, 3);
-  t.like(events[0], { event: 'snapshot', position: { attempt: 1, number: '1' }, job: { jobId: 'job-1' } });
+  t.like(events[0], { event: 'snapshot', position: '1.1', job: { jobId: 'job-1' } });
   t.like(events[1], { event: 'stepMetrics', step: '1', loss: 0.5 });
   t.like(events[2], { event: 'terminal', state: 'JOB_STATE_SUCCEEDED' });
 });
@@ -116,7 +116,7 @@ test('watch goes on from the last position when the trainer comes back', async (
   t.regex(out, /the trainer is away; waiting for it to come back/);
   t.deepEqual(
     watched.map(({ after }) => after),
-    [undefined, { attempt: 1, number: 2n }],
+    ['', '1.2'],
   );
 });
 

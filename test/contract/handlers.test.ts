@@ -25,7 +25,7 @@ const options = {
   stallTimeoutMs: 60_000,
 };
 const empty = { job: undefined };
-const message: WatchResponse = { position: undefined, event: undefined };
+const message: WatchResponse = { position: '', event: undefined };
 
 /** A server whose method does what the job id says, and its client. */
 async function serve(implementation: Implementation) {
@@ -72,7 +72,7 @@ test.after.always(close);
 
 async function read(jobId: string): Promise<WatchResponse[]> {
   const messages: WatchResponse[] = [];
-  for await (const next of callStream(client, client.watchTrainingJob, { jobId, after: undefined }))
+  for await (const next of callStream(client, client.watchTrainingJob, { jobId, after: '' }))
     messages.push(next);
   return messages;
 }
@@ -116,7 +116,7 @@ test('a client that leaves ends the stream it was reading, even while that waits
   });
   for await (const next of callStream(leaving, leaving.watchTrainingJob, {
     jobId: 'any',
-    after: undefined,
+    after: '',
   })) {
     t.deepEqual(next, message);
     break;

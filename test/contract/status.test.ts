@@ -1,7 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import test from 'ava';
+import fc from 'fast-check';
 
 import { fromServiceError, toServiceError } from '../../shared/contract/index.js';
+import { anyText } from '../foundation/texts.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 
 test('an error comes through the wire with its fields, reason, facts and delay', (t) => {
@@ -38,4 +40,19 @@ test('a thousand violations still fit a header', (t) => {
   const wire = toServiceError(invalidArgument(violations), () => undefined);
   const bytes = wire.message.length + (wire.metadata.get('grpc-status-details-bin')[0]?.length ?? 0);
   t.true(bytes < 8000, String(bytes));
+});
+
+test('no text keeps an error from being sent, nor makes its headers longer than clients take', (t) => {
+  fc.assert(
+    fc.property(anyText(5000), fc.array(anyText(500), { maxLength: 40 }), (text, fields) => {
+      const violations = fields.map((field) => ({ field, description: text }));
+      const metadata = Object.fromEntries(fields.map((field) => [field, text]));
+      const error = new DiffusionError('NOT_FOUND', text, { reason: text, violations, metadata });
+      const wire = toServiceError(error, () => undefined);
+      const details = wire.metadata.get('grpc-status-details-bin')[0] as Buffer;
+      const headers = encodeURI(wire.details).length + details.toString('base64').length;
+      t.true(headers < 8000, String(headers));
+      t.is(fromServiceError(wire).code, 'NOT_FOUND');
+    }),
+  );
 });

@@ -7,6 +7,7 @@ import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { callUnary, samplingWire, type samplerWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError, type ErrorCode } from '../../shared/foundation/index.js';
 import { bindModel } from '../../shared/store/index.js';
+import { enginePids } from '../sampler-service/engine-pids.js';
 import {
   generate,
   generated,
@@ -217,17 +218,6 @@ test.serial('work beyond what is under way is refused with a delay', async (t) =
   t.truthy(error.retryAfterMs);
   await first.return(undefined);
 });
-
-/** The engine processes of the service, which runs in this process. */
-async function enginePids(): Promise<number[]> {
-  const children = await readFile(`/proc/${process.pid}/task/${process.pid}/children`, 'utf8');
-  const pids: number[] = [];
-  for (const pid of children.split(' ').filter((text) => text !== '')) {
-    if ((await readFile(`/proc/${pid}/cmdline`, 'utf8')).includes('engine-process/main'))
-      pids.push(Number(pid));
-  }
-  return pids;
-}
 
 const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip;
 

@@ -219,7 +219,7 @@ test.serial('a job that waits can be watched and cancelled', async (t) => {
 
 test.serial('a watcher that leaves costs nothing but itself', async (t) => {
   const { jobId } = await create(client, recipe({ name: 'left' }));
-  for await (const { event } of callStream(client, client.watchTrainingJob, { jobId, after: undefined })) {
+  for await (const { event } of callStream(client, client.watchTrainingJob, { jobId, after: '' })) {
     if (event?.$case === 'stateChanged') break;
   }
   t.is((await get(client, jobId)).state, JobState.JOB_STATE_PENDING);

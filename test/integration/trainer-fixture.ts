@@ -28,7 +28,7 @@ import {
   type StoreSettings,
 } from '../../shared/store/index.js';
 import { decodeManifest } from '../../shared/checkpoint/index.js';
-import { parseRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
+import { recipeFormat, type PartialRecipe } from '../../shared/recipe/index.js';
 import { readSettings, type TrainerSettings } from '../../services/trainer/config.js';
 import { startTrainer } from '../../services/trainer/start-trainer.js';
 
@@ -113,7 +113,7 @@ export function settingsFor(
     address: '127.0.0.1:0',
     store,
     datasetCacheFolder: folders.cache,
-    owner: 'test-trainer',
+    name: 'test-trainer',
     restartDelayMs: 10,
     ...over,
   };
@@ -212,7 +212,7 @@ export async function watch(
   client: Client,
   jobId: string,
   onEvent: (event: Event, message: Message) => void = () => undefined,
-  after?: trainerWire.EventPosition,
+  after = '',
 ): Promise<Message[]> {
   const messages: Message[] = [];
   for await (const message of callStream(client, client.watchTrainingJob, { jobId, after })) {
@@ -253,7 +253,7 @@ export async function checkpointDigests(
 /** The manifest of a checkpoint, after every object of it has been read against its hash. */
 export async function manifestOf(store: ObjectStore, jobId: string, step: number) {
   const commit = await readCommit(store, jobId, step);
-  const manifest = decodeManifest(commit.manifest, parseRecipe);
+  const manifest = decodeManifest(commit.manifest, recipeFormat);
   for (const object of manifest.objects) await readObject(store, commit, object);
   return manifest;
 }

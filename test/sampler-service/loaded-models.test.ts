@@ -1,44 +1,65 @@
+import { setImmediate } from 'node:timers/promises';
+
 import test from 'ava';
 
 import type { WeightsSource } from '../../services/sampler/engine-process/messages.js';
 import type { LoadedModel } from '../../services/sampler/loaded-model.js';
-import { loadedModels } from '../../services/sampler/loaded-models.js';
-import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { loadedModels, type Lease, type Wanted } from '../../services/sampler/loaded-models.js';
+import { deferred, DiffusionError, type Deferred } from '../../shared/foundation/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
 
 const recipe = resolveRecipe({}, 'tiny');
-const signal = new AbortController().signal;
 
-function source(step: number): WeightsSource {
+/** Weights of a model of their own, where no model is named. */
+function source(step: number, model = `model-${step}`): WeightsSource {
   return {
-    commit: { job: 'a-job', step, attempt: 1 },
+    commit: { job: `job-of-${model}`, model, step, attempt: 1 },
     object: { name: 'weights.safetensors', size: 1, sha256: 'a'.repeat(64) },
     recipe,
     precision: 'float32',
   };
 }
 
-/** A loader that writes down what it loads and closes, by step. */
+/** A loader that writes down what it loads and closes, by step. Steps from 100 on load when the test lets them. */
 function fixture(capacity: number, fail: (step: number) => Error | undefined = () => undefined) {
   const loaded: number[] = [];
   const closed: number[] = [];
+  const loading = new Map<number, Deferred<void>>();
   let nowMs = 0;
-  const load = ({ commit: { step } }: WeightsSource): Promise<LoadedModel> => {
+  const load = async ({ commit: { step } }: WeightsSource, ending: AbortSignal): Promise<LoadedModel> => {
     loaded.push(step);
     const error = fail(step);
-    if (error !== undefined) return Promise.reject(error);
+    if (error !== undefined) throw error;
+    if (step >= 100) {
+      const finished = deferred();
+      loading.set(step, finished);
+      const onAbort = (): void => {
+        closed.push(step);
+        finished.reject(ending.reason);
+      };
+      ending.addEventListener('abort', onAbort);
+      await finished.promise;
+      ending.removeEventListener('abort', onAbort);
+    }
     const close = (): Promise<void> => {
       closed.push(step);
       return Promise.resolve();
     };
-    return Promise.resolve({ predict: () => Promise.resolve(Float32Array.of(step)), close });
+    return { predict: () => Promise.resolve(Float32Array.of(step)), close };
   };
   const clock = { wallMs: () => 0, monotonicMs: () => nowMs };
   const models = loadedModels({ capacity, load, clock });
+  const acquire = (step: number, wanted: Wanted = 'exact', model?: string): Promise<Lease> =>
+    models.acquire(source(step, model), wanted, new AbortController().signal);
   return {
     models,
+    acquire,
     loaded,
     closed,
+    finish: (step: number, error?: Error) => {
+      if (error === undefined) loading.get(step)?.resolve();
+      else loading.get(step)?.reject(error);
+    },
     pass: (ms: number) => {
       nowMs += ms;
     },
@@ -46,94 +67,191 @@ function fixture(capacity: number, fail: (step: number) => Error | undefined = (
 }
 
 test('fifty calls that want the same weights load them once', async (t) => {
-  const { models, loaded } = fixture(1);
-  await Promise.all(
-    Array.from({ length: 50 }, () => models.acquire(source(1), new AbortController().signal)),
-  );
+  const { acquire, loaded } = fixture(1);
+  await Promise.all(Array.from({ length: 50 }, () => acquire(1)));
   t.deepEqual(loaded, [1]);
 });
 
 test('the model that was unused longest makes room', async (t) => {
-  const { models, loaded, closed } = fixture(2);
-  for (const step of [1, 2, 1, 3]) (await models.acquire(source(step), signal)).release();
+  const { acquire, loaded, closed } = fixture(2);
+  for (const step of [1, 2, 1, 3]) (await acquire(step)).release();
   t.deepEqual(loaded, [1, 2, 3]);
   t.deepEqual(closed, [2]);
 });
 
 test('a model in use is never closed: where all are, a further one is refused with a delay', async (t) => {
-  const { models, closed } = fixture(2);
-  const first = await models.acquire(source(1), signal);
-  await models.acquire(source(2), signal);
-  const error = await t.throwsAsync(models.acquire(source(3), signal), { instanceOf: DiffusionError });
+  const { acquire, closed } = fixture(2);
+  const first = await acquire(1);
+  await acquire(2);
+  const error = await t.throwsAsync(acquire(3), { instanceOf: DiffusionError });
   t.is(error.code, 'RESOURCE_EXHAUSTED');
   t.is(error.reason, 'MODELS_PINNED');
   t.truthy(error.retryAfterMs);
   t.deepEqual(closed, []);
   first.release();
-  await models.acquire(source(3), signal);
+  await acquire(3);
   t.deepEqual(closed, [1]);
 });
 
 test('releasing a lease twice releases it once', async (t) => {
-  const { models } = fixture(1);
-  const lease = await models.acquire(source(1), signal);
-  await models.acquire(source(1), signal);
+  const { acquire } = fixture(1);
+  const lease = await acquire(1);
+  await acquire(1);
   lease.release();
   lease.release();
-  await t.throwsAsync(models.acquire(source(2), signal), { message: /in use/ });
+  await t.throwsAsync(acquire(2), { message: /in use/ });
 });
 
 test('a load that fails is tried again by the next call', async (t) => {
   let failing = true;
-  const { models, loaded } = fixture(1, () =>
+  const { acquire, loaded } = fixture(1, () =>
     failing ? new DiffusionError('UNAVAILABLE', 'no store') : undefined,
   );
-  await t.throwsAsync(models.acquire(source(1), signal), { message: 'no store' });
+  await t.throwsAsync(acquire(1), { message: 'no store' });
   failing = false;
-  await models.acquire(source(1), signal);
+  await acquire(1);
   t.deepEqual(loaded, [1, 1]);
 });
 
-test('damaged weights are read once a minute, not on every call', async (t) => {
-  const { models, loaded, pass } = fixture(1, () => new DiffusionError('DATA_LOSS', 'a flipped bit'));
-  const ask = () => t.throwsAsync(models.acquire(source(1), signal), { message: 'a flipped bit' });
+test('a load that fails leaves what was loaded before where it is', async (t) => {
+  const { acquire, loaded, closed, finish } = fixture(1);
+  (await acquire(1)).release();
+  const second = acquire(100);
+  await setImmediate();
+  finish(100, new DiffusionError('DATA_LOSS', 'a flipped bit'));
+  await t.throwsAsync(second, { message: 'a flipped bit' });
+  await acquire(1);
+  t.deepEqual(loaded, [1, 100]);
+  t.deepEqual(closed, []);
+});
+
+test('damaged weights are read again after a minute, then two, and so on up to an hour', async (t) => {
+  const { acquire, loaded, pass } = fixture(1, () => new DiffusionError('DATA_LOSS', 'a flipped bit'));
+  const ask = () => t.throwsAsync(acquire(1), { message: 'a flipped bit' });
   await ask();
-  pass(59_000);
-  await ask();
-  t.is(loaded.length, 1);
-  pass(2000);
-  await ask();
-  t.is(loaded.length, 2);
+  for (const [reads, minutes] of [1, 2, 4, 8, 16, 32, 60, 60, 60].entries()) {
+    pass(minutes * 60_000 - 1);
+    await ask();
+    t.is(loaded.length, reads + 1);
+    pass(1);
+    await ask();
+    t.is(loaded.length, reads + 2);
+  }
+});
+
+test('damage that was mended is forgotten', async (t) => {
+  const damage = [true, true, false, true, true];
+  const { acquire, loaded, pass } = fixture(1, (step) =>
+    step === 1 && damage.shift() === true ? new DiffusionError('DATA_LOSS', 'a flipped bit') : undefined,
+  );
+  await t.throwsAsync(acquire(1));
+  pass(60_000);
+  await t.throwsAsync(acquire(1));
+  pass(120_000);
+  for (const step of [1, 2]) (await acquire(step)).release();
+  await t.throwsAsync(acquire(1));
+  pass(60_000);
+  await t.throwsAsync(acquire(1));
+  t.deepEqual(loaded, [1, 1, 1, 2, 1, 1]);
 });
 
 test('a caller that goes away while a model loads leaves the others waiting, and pins nothing', async (t) => {
-  const loading = deferred<LoadedModel>();
-  const closed: string[] = [];
-  const models = loadedModels({
-    capacity: 1,
-    load: () => loading.promise,
-    clock: { wallMs: () => 0, monotonicMs: () => 0 },
-  });
+  const { acquire, models, closed, finish } = fixture(1);
   const gone = new AbortController();
-  const first = models.acquire(source(1), gone.signal);
-  const second = models.acquire(source(1), signal);
+  const first = models.acquire(source(100), 'exact', gone.signal);
+  const second = acquire(100);
   gone.abort(new DiffusionError('CANCELLED', 'gone'));
   await t.throwsAsync(first, { message: 'gone' });
-  loading.resolve({
-    predict: () => Promise.resolve(Float32Array.of(0)),
-    close: () => {
-      closed.push('closed');
-      return Promise.resolve();
-    },
-  });
+  finish(100);
   (await second).release();
-  await models.acquire(source(2), signal);
-  t.deepEqual(closed, ['closed']);
+  await acquire(2);
+  t.deepEqual(closed, [100]);
 });
 
-test('closing ends every engine', async (t) => {
-  const { models, closed } = fixture(3);
-  for (const step of [1, 2, 3]) await models.acquire(source(step), signal);
+async function abandon(models: ReturnType<typeof fixture>['models'], step: number): Promise<void> {
+  const gone = new AbortController();
+  const waiting = models.acquire(source(step), 'exact', gone.signal).catch(() => undefined);
+  await setImmediate();
+  gone.abort(new DiffusionError('CANCELLED', 'gone'));
+  await waiting;
+}
+
+test('a load that nobody waits for any more goes on while there is room, and serves the next call', async (t) => {
+  const { models, acquire, loaded, closed, finish } = fixture(2);
+  await acquire(1);
+  await abandon(models, 100);
+  finish(100);
+  await acquire(100);
+  t.deepEqual(loaded, [1, 100]);
+  t.deepEqual(closed, []);
+});
+
+test('a load that nobody waits for is the first to end where another needs the room', async (t) => {
+  const { models, acquire, closed } = fixture(2);
+  (await acquire(1)).release();
+  await abandon(models, 100);
+  await acquire(2);
+  t.deepEqual(closed, [100]);
+});
+
+test('a load in the extra place ends as soon as nobody waits for it', async (t) => {
+  const { models, acquire, loaded, closed } = fixture(1);
+  (await acquire(1)).release();
+  await abandon(models, 100);
+  t.deepEqual(closed, [100]);
+  await acquire(1);
+  t.deepEqual(loaded, [1, 100]);
+});
+
+test('a second load waits for the extra place, and is refused where it stays taken', async (t) => {
+  const { acquire, loaded, finish } = fixture(2);
+  for (const step of [1, 2]) (await acquire(step)).release();
+  const [third, fourth] = [acquire(100), acquire(101)];
+  await setImmediate();
+  t.deepEqual(loaded, [1, 2, 100]);
+  await acquire(1);
+  await acquire(2);
+  finish(100);
+  await third;
+  await t.throwsAsync(fourth, { message: /in use/ });
+});
+
+test('a newer version is loaded beside an older one that is in use, and replaces it', async (t) => {
+  const { acquire, models, closed } = fixture(1);
+  const old = await acquire(1, 'newest', 'tiny');
+  await t.throwsAsync(acquire(2, 'exact', 'tiny'), { message: /in use/ });
+  (await acquire(2, 'newest', 'tiny')).release();
+  t.deepEqual(models.versions('tiny'), [2, 1]);
+  t.deepEqual(closed, []);
+  old.release();
+  await setImmediate();
+  t.deepEqual(models.versions('tiny'), [2]);
+  t.deepEqual(closed, [1]);
+});
+
+test('where older versions hold the extra place, too, the newest is refused and those loaded can be had', async (t) => {
+  const { acquire, loaded } = fixture(1);
+  const first = await acquire(1, 'newest', 'tiny');
+  await acquire(2, 'newest', 'tiny');
+  await t.throwsAsync(acquire(3, 'newest', 'tiny'), { message: /in use/ });
+  (await acquire(2, 'loaded', 'tiny')).release();
+  await t.throwsAsync(acquire(3, 'loaded', 'tiny'), { message: /in use/ });
+  first.release();
+  await setImmediate();
+  await acquire(3, 'newest', 'tiny');
+  t.deepEqual(loaded, [1, 2, 3]);
+});
+
+test('closing ends every engine, also those that load, and no other is started', async (t) => {
+  const { acquire, models, closed } = fixture(3);
+  for (const step of [1, 2]) await acquire(step);
+  const third = t.throwsAsync(acquire(100), { message: /stopping/ });
+  await setImmediate();
   await models.close();
-  t.deepEqual(closed, [1, 2, 3]);
+  t.deepEqual(
+    closed.toSorted((a, b) => a - b),
+    [1, 2, 100],
+  );
+  await third;
+  await t.throwsAsync(acquire(4), { message: /stopping/ });
 });

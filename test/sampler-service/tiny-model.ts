@@ -13,6 +13,7 @@ import { initialParameters, parameterSpecs } from '../../shared/model/index.js';
 import { betasHash } from '../../shared/noise/index.js';
 import {
   recipeBetas,
+  recipeFormat,
   resolveRecipe,
   unetConfig,
   type PartialRecipe,
@@ -88,10 +89,10 @@ export async function commitTiny(
         engine: { name: 'eager', version: '4.22.0', build: '2.21.0', platform: 'test', threads: 1 },
         recipe,
       };
-      if (alter === undefined) return encodeManifest(manifest);
+      if (alter === undefined) return encodeManifest(manifest, recipeFormat);
       return Buffer.from(
         JSON.stringify({
-          ...(JSON.parse(Buffer.from(encodeManifest(manifest)).toString()) as object),
+          ...(JSON.parse(Buffer.from(encodeManifest(manifest, recipeFormat)).toString()) as object),
           ...alter(manifest),
         }),
       );

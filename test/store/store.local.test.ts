@@ -2,9 +2,10 @@
 
 import { spawnSync } from 'node:child_process';
 import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promises';
-import { hostname, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { thisProcess, type ProcessIdentity } from '../../shared/foundation/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { localFault } from '../../shared/store/local-store.js';
 import { commitContract } from './commits.contract.js';
@@ -29,11 +30,28 @@ storeContract(test, open);
 commitContract(test, open);
 retentionContract(test, open);
 
-/** The name that a process which has ended would have left. */
-function deadOwner(): string {
-  const { pid } = spawnSync(process.execPath, ['--version']);
-  return `${encodeURIComponent(hostname())}~${pid}~token`;
+/** What a process leaves behind as its name. */
+async function ownerText(over: Partial<ProcessIdentity> = {}): Promise<string> {
+  const here = thisProcess();
+  if (here === undefined) throw new Error('this system tells nothing of its processes');
+  const { boot, namespace, pid, startedAt } = {
+    ...here,
+    pid: process.ppid,
+    startedAt: await startOfParent(),
+    ...over,
+  };
+  return [boot, encodeURIComponent(namespace), pid, startedAt].join('~');
 }
+
+async function startOfParent(): Promise<string> {
+  const stat = await readFile(`/proc/${process.ppid}/stat`, 'utf8');
+  return stat.split(') ').at(-1)?.split(' ')[19] ?? '';
+}
+
+const deadOwner = (): Promise<string> => {
+  const { pid } = spawnSync(process.execPath, ['--version']);
+  return ownerText({ pid });
+};
 
 test('no temporary file stays behind, whether a put wins, loses or fails', async (t) => {
   const folder = await newFolder();
@@ -48,20 +66,22 @@ test('opening removes the temporary files of dead writers and leaves those of li
   const folder = await newFolder();
   await openLocalStore({ folder });
   const temp = join(folder, '.store', 'temp');
-  const living = `${encodeURIComponent(hostname())}~${process.ppid}~token~1`;
-  const elsewhere = 'another-host~1~token~1';
-  const longAgo = 'another-host~1~token~2';
-  for (const name of [`${deadOwner()}~1`, living, elsewhere, longAgo])
+  const living = `1!${await ownerText()}`;
+  const reused = `2!${await ownerText({ startedAt: '1' })}`;
+  const inContainer = `3!${await ownerText({ namespace: 'pid:[1]', pid: 999_999 })}`;
+  const elsewhere = `4!${await ownerText({ boot: 'another-machine' })}`;
+  const longAgo = `5!${await ownerText({ boot: 'another-machine' })}`;
+  for (const name of [`6!${await deadOwner()}`, living, reused, inContainer, elsewhere, longAgo])
     await writeFile(join(temp, name), 'half');
   await utimes(join(temp, longAgo), 1, 1);
   await openLocalStore({ folder });
-  t.deepEqual((await readdir(temp)).sort(), [elsewhere, living].sort());
+  t.deepEqual((await readdir(temp)).sort(), [elsewhere, inContainer, living].sort());
 });
 
 test('a lock that a dead process left is taken over', async (t) => {
   const folder = await newFolder();
   const store = await openLocalStore({ folder });
-  await writeFile(join(folder, '.store', 'lock', '7'), deadOwner());
+  await writeFile(join(folder, '.store', 'lock', '7'), await deadOwner());
   const { etag } = await store.put('a', Buffer.from('1'));
   await store.put('a', Buffer.from('2'), { ifMatch: etag });
   t.is(await readFile(join(folder, 'a'), 'utf8'), '2');
@@ -71,14 +91,18 @@ test('a lock that a dead process left is taken over', async (t) => {
 test('a lock that a living process holds is waited for until the signal ends the wait', async (t) => {
   const folder = await newFolder();
   const store = await openLocalStore({ folder });
-  const owner = `${encodeURIComponent(hostname())}~${process.ppid}~token`;
-  await writeFile(join(folder, '.store', 'lock', '7'), owner);
   const { etag } = await store.put('a', Buffer.from('1'));
-  const signal = AbortSignal.timeout(30);
-  await t.throwsAsync(store.put('a', Buffer.from('2'), { ifMatch: etag, signal }), {
-    code: 'DEADLINE_EXCEEDED',
-  });
-  t.is(await readFile(join(folder, 'a'), 'utf8'), '1');
+  // A process of another container may well live under a number that nobody has here, whatever a file's time says.
+  for (const owner of [await ownerText(), await ownerText({ namespace: 'pid:[1]', pid: 999_999 })]) {
+    const ticket = join(folder, '.store', 'lock', '7');
+    await writeFile(ticket, owner);
+    await utimes(ticket, 1, 1);
+    const signal = AbortSignal.timeout(30);
+    await t.throwsAsync(store.put('a', Buffer.from('2'), { ifMatch: etag, signal }), {
+      code: 'DEADLINE_EXCEEDED',
+    });
+    t.is(await readFile(join(folder, 'a'), 'utf8'), '1');
+  }
 });
 
 test('a writer killed in the middle of a put leaves the object as it was', async (t) => {

@@ -39,23 +39,23 @@ async function readAll(log: EventLog, after: Position = START): Promise<Followed
 }
 
 const numbers = (entries: readonly FollowedEvent[]): string[] =>
-  entries.map(({ position }) => `${position.attempt}/${position.number}`);
+  entries.map(({ position }) => `${position.term}/${position.number}`);
 
-test('numbers begin anew with each attempt and positions grow', async (t) => {
+test('numbers begin anew with each term and positions grow', async (t) => {
   const log = new EventLog();
   log.append(1, running);
   log.append(1, metrics(1));
   log.append(2, running);
   log.append(2, ended);
   t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2', '2/1']);
-  t.deepEqual(log.last, { attempt: 2, number: 2 });
+  t.deepEqual(log.last, { term: 2, number: 2 });
 });
 
 test('a reader that comes back after a position gets neither a gap nor a repeat', async (t) => {
   const log = new EventLog();
   for (let step = 1; step <= 5; step++) log.append(1, metrics(step));
   log.append(1, ended);
-  t.deepEqual(numbers(await readAll(log, { attempt: 1, number: 2 })), ['1/3', '1/4', '1/5']);
+  t.deepEqual(numbers(await readAll(log, { term: 1, number: 2 })), ['1/3', '1/4', '1/5']);
   t.deepEqual(await readAll(log, log.last), []);
 });
 
@@ -140,7 +140,7 @@ test('what is saved is not saved again, and a log goes on from what was saved', 
   log.append(1, metrics(1));
   const first = log.unsaved;
   log.append(1, metrics(2));
-  log.saved({ attempt: 1, number: 1 });
+  log.saved({ term: 1, number: 1 });
   t.deepEqual(
     log.unsaved.map(({ position }) => position.number),
     [2],

@@ -14,9 +14,9 @@ test.after.always(() => rm(root, { recursive: true, force: true }));
 
 const limits = { maxEvents: 20, maxImages: 2, maxLag: 2 };
 
-function checkpoints(attempt: number, ...numbers: readonly number[]): LoggedEvent[] {
+function checkpoints(term: number, ...numbers: readonly number[]): LoggedEvent[] {
   return numbers.map((number) => ({
-    position: { attempt, number },
+    position: { term, number },
     event: { kind: 'checkpoint', step: number, sizeBytes: 1 },
   }));
 }
@@ -32,7 +32,7 @@ async function read(jobId: string): Promise<LoggedEvent[]> {
 
 test('events come back as they were saved, pictures included, in the order of attempts and numbers', async (t) => {
   const image = { png: Buffer.from([1, 2, 255]), width: 1, height: 1, channels: 3 };
-  const grid: LoggedEvent = { position: { attempt: 2, number: 1 }, event: { kind: 'grid', step: 9, image } };
+  const grid: LoggedEvent = { position: { term: 2, number: 1 }, event: { kind: 'grid', step: 9, image } };
   await saveSegment(store, 'all', [grid]);
   await saveSegment(store, 'all', checkpoints(1, 1, 2));
   t.deepEqual(await read('all'), [...checkpoints(1, 1, 2), grid]);
@@ -44,7 +44,7 @@ test('of a long history the newest segments are loaded, and the log says what is
   );
   for (const segment of segments) await saveSegment(store, 'long', segment);
   t.deepEqual(await read('long'), segments.slice(2).flat());
-  t.deepEqual((await loadEventLog(store, 'long', limits)).truncatedUpTo, { attempt: 1, number: 20 });
+  t.deepEqual((await loadEventLog(store, 'long', limits)).truncatedUpTo, { term: 1, number: 20 });
 });
 
 test('a job without events has an empty log', async (t) => {

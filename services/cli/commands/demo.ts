@@ -73,7 +73,7 @@ async function trainAndSample(
 ): Promise<Trained> {
   const { lost } = services;
   try {
-    const trained = await withTrainer(services.trainerAddress, (client) =>
+    const trained = await withTrainer(services.trainerAddress, context.signal, (client) =>
       trainByTheClock(client, plan, { ...context, lost }),
     );
     await drawLoss(plan, trained.job.jobId);
@@ -81,7 +81,7 @@ async function trainAndSample(
       folder: join(plan.outputFolder, 'samples'),
       gridPath: join(plan.outputFolder, 'samples.png'),
     };
-    await withSampler(services.samplerAddress, (client) =>
+    await withSampler(services.samplerAddress, context.signal, (client) =>
       generateImages(client, generateRequest(plan, count, sampleSteps), files, context),
     );
     return trained;

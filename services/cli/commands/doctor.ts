@@ -38,22 +38,26 @@ export const doctor = command({
   notes: [
     "Exit code 1 where something that is needed is not in order. A service that doesn't run is needed where its address is\ngiven.",
   ],
-  run: async ({ options: { trainer, sampler, store } }, { terminal, settings, clock }) => {
+  run: async ({ options: { trainer, sampler, store } }, { terminal, settings, clock, signal }) => {
     const environment =
       store === undefined ? settings.environment : { ...settings.environment, [STORE]: store };
     const localFolder = store === undefined || store.includes('://') ? DEFAULT_STORE_FOLDER : store;
     // One after the other, so that each line is there as soon as it is known.
     const checks: (() => Promise<Finding[]>)[] = [
       () => Promise.resolve([checkNode(process.versions.node)]),
-      () => checkNativeLibrary(environment, clock),
-      async () => [await checkStoreOf(environment, DEFAULT_STORE_FOLDER), await checkDisk(localFolder)],
+      () => checkNativeLibrary(environment, clock, signal),
       async () => [
-        await checkService('trainer', trainer ?? DEFAULT_TRAINER, trainer !== undefined, clock),
-        await checkService('sampler', sampler ?? DEFAULT_SAMPLER, sampler !== undefined, clock),
+        await checkStoreOf(environment, DEFAULT_STORE_FOLDER, signal),
+        await checkDisk(localFolder),
+      ],
+      async () => [
+        await checkService('trainer', trainer ?? DEFAULT_TRAINER, trainer !== undefined, clock, signal),
+        await checkService('sampler', sampler ?? DEFAULT_SAMPLER, sampler !== undefined, clock, signal),
       ],
     ];
     const findings: Finding[] = [];
     for (const check of checks) {
+      signal.throwIfAborted();
       for (const finding of await check()) {
         findings.push(finding);
         terminal.emit(finding);

@@ -43,8 +43,8 @@ export const exportModel = command({
     const { step } = weights.manifest;
     const path = options.output ?? (format === 'safetensors' ? `${model}.safetensors` : model);
     const bytes = await (format === 'safetensors'
-      ? writeSafetensors(path, weights)
-      : writeSavedModel(path, weights, batchSize));
+      ? writeSafetensors(path, weights, signal)
+      : writeSavedModel(path, weights, batchSize, signal));
     terminal.emit({ model, step, emaRate: weights.emaRate, format, path, bytes });
     const average = weights.emaRate === 0 ? 'bare weights' : `average ${weights.emaRate}`;
     terminal.print(`${model}, step ${step}, ${average}: ${formatBytes(bytes)} in ${path}`);

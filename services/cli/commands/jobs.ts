@@ -20,7 +20,7 @@ const list = command({
     { arguments: '--json', does: 'one JSON object a job' },
   ],
   run: ({ options: { address } }, { terminal, signal }) =>
-    withTrainer(address, async (client) => {
+    withTrainer(address, signal, async (client) => {
       const jobs = await allPages(async (pageToken) => {
         const request = { pageSize: 0, pageToken };
         const page = await callUnary(client, client.listTrainingJobs, request, { signal });
@@ -52,7 +52,7 @@ const show = command({
     { arguments: 'JOB --json', does: 'everything, with the recipe as resolved' },
   ],
   run: ({ options: { address }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, async (client) => {
+    withTrainer(address, context.signal, async (client) => {
       const { job } = await callUnary(client, client.getTrainingJob, { jobId }, { signal: context.signal });
       return showJob(given(job), context);
     }),
@@ -65,7 +65,7 @@ const cancel = command({
   options: { address: trainerAddress },
   examples: [{ arguments: 'JOB', does: 'end a job, keeping what it learned' }],
   run: ({ options: { address }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, async (client) => {
+    withTrainer(address, context.signal, async (client) => {
       const { job } = await callUnary(
         client,
         client.cancelTrainingJob,
@@ -90,7 +90,7 @@ const resume = command({
   ],
   notes: ['`train --resume JOB` does the same and follows the job.'],
   run: ({ options: { address, steps }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, async (client) => {
+    withTrainer(address, context.signal, async (client) => {
       const recipe = steps === undefined ? undefined : recipeToWire({ training: { steps } });
       const request = { jobId, recipe };
       const { job } = await callUnary(client, client.resumeTrainingJob, request, { signal: context.signal });

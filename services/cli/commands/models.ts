@@ -17,7 +17,7 @@ const list = command({
     { arguments: '--json', does: 'one JSON object a model' },
   ],
   run: ({ options: { address } }, { terminal, signal }) =>
-    withSampler(address, async (client) => {
+    withSampler(address, signal, async (client) => {
       const found = await allPages(async (pageToken) => {
         const page = await callUnary(client, client.listModels, { pageSize: 0, pageToken }, { signal });
         return { items: page.models, nextPageToken: page.nextPageToken };
@@ -45,7 +45,7 @@ const show = command({
   options: { address: samplerAddress },
   examples: [{ arguments: 'MODEL', does: 'gamma, schedule, EMA rates, versions' }],
   run: ({ options: { address }, positionals: [name = ''] }, { terminal, signal }) =>
-    withSampler(address, async (client) => {
+    withSampler(address, signal, async (client) => {
       const model = given((await callUnary(client, client.getModel, { model: name }, { signal })).model);
       terminal.emit(samplerWire.Model.toJSON(model) as object);
       for (const line of describeModel(model)) terminal.print(line);

@@ -94,7 +94,7 @@ export const sample = command({
     const request = values.resume ? await resumingRequest(model, values) : await requestOf(model, values);
     const { output: folder } = values;
     const gridPath = values.grid ?? join(folder, 'grid.png');
-    return withSampler(values.address, async (client) => {
+    return withSampler(values.address, context.signal, async (client) => {
       const { terminal, signal } = context;
       const onEnd = ({ images, completed }: Generated): void => {
         if (completed === undefined && images > 0)

@@ -43,7 +43,7 @@ export const train = command({
       throw new UsageError('--resume and --validate-only exclude each other', 'ip-diffusion train');
     }
     const recipe = resume === undefined ? await recipeFromOptions(values) : recipeToWire(fromFlags(values));
-    return withTrainer(address, async (client) => {
+    return withTrainer(address, context.signal, async (client) => {
       if (validateOnly) return validate(client, recipe, context);
       const job =
         resume === undefined

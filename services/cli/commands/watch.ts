@@ -21,7 +21,7 @@ export const watch = command({
   ],
   notes: ['Exit code: 0 where the job succeeded, 1 where it failed or was cancelled.'],
   run: async ({ options: { address, csv, output }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, async (client) =>
+    withTrainer(address, context.signal, async (client) =>
       exitCodeOf(await followJob(client, jobId, { csvPath: csv, gridFolder: output }, context)),
     ),
 });

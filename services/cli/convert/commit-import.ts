@@ -16,7 +16,12 @@ import {
 } from '../../../shared/checkpoint/index.js';
 import { DiffusionError, type Clock } from '../../../shared/foundation/index.js';
 import { betasHash } from '../../../shared/noise/index.js';
-import { changeRecipe, parseRecipe, recipeBetas, type TrainingRecipe } from '../../../shared/recipe/index.js';
+import {
+  changeRecipe,
+  recipeFormat,
+  recipeBetas,
+  type TrainingRecipe,
+} from '../../../shared/recipe/index.js';
 import {
   bindModel,
   claimAttempt,
@@ -107,7 +112,7 @@ async function isCommitted(
   const { found } = await newestGoodCommit(
     store,
     job,
-    ({ manifest }) => Promise.resolve(decodeManifest(manifest, parseRecipe)),
+    ({ manifest }) => Promise.resolve(decodeManifest(manifest, recipeFormat)),
     { signal },
   );
   if (found !== undefined) checkRecipe(found.value.recipe, recipe);
@@ -130,7 +135,7 @@ async function manifestOf(
   signal: AbortSignal,
 ): Promise<Manifest<TrainingRecipe> | undefined> {
   try {
-    return decodeManifest((await readCommit(store, job, step, { signal })).manifest, parseRecipe);
+    return decodeManifest((await readCommit(store, job, step, { signal })).manifest, recipeFormat);
   } catch (error) {
     if (error instanceof DiffusionError && ['NOT_FOUND', 'DATA_LOSS'].includes(error.code)) return undefined;
     throw error;
@@ -162,21 +167,24 @@ function manifestBytes(
 ): Uint8Array {
   const { noiseSchedule, inputPerturbation } = recipe;
   const { name, timesteps, betas } = noiseSchedule;
-  return encodeManifest({
-    ...committed,
-    objects: [...committed.objects],
-    model: recipe.name,
-    step,
-    parent: null,
-    schedule: {
-      ...{ name, timesteps, betasSha256: betasHash(recipeBetas(recipe)) },
-      ...(betas !== undefined && { betas }),
+  return encodeManifest(
+    {
+      ...committed,
+      objects: [...committed.objects],
+      model: recipe.name,
+      step,
+      parent: null,
+      schedule: {
+        ...{ name, timesteps, betasSha256: betasHash(recipeBetas(recipe)) },
+        ...(betas !== undefined && { betas }),
+      },
+      gamma: inputPerturbation.gamma,
+      // What was done elsewhere isn't known, beside the step.
+      counters: { step, samplesSeen: 0, epoch: 0, position: 0 },
+      emaRates: emaRate === undefined ? [] : [emaRate],
+      imported: source,
+      recipe,
     },
-    gamma: inputPerturbation.gamma,
-    // What was done elsewhere isn't known, beside the step.
-    counters: { step, samplesSeen: 0, epoch: 0, position: 0 },
-    emaRates: emaRate === undefined ? [] : [emaRate],
-    imported: source,
-    recipe,
-  });
+    recipeFormat,
+  );
 }

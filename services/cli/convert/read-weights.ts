@@ -11,7 +11,7 @@ import {
 } from '../../../shared/checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../../shared/foundation/index.js';
 import { parameterSpecs } from '../../../shared/model/index.js';
-import { parseRecipe, unetConfig, type TrainingRecipe } from '../../../shared/recipe/index.js';
+import { recipeFormat, unetConfig, type TrainingRecipe } from '../../../shared/recipe/index.js';
 import {
   jobOfModel,
   newestGoodCommit,
@@ -61,7 +61,7 @@ async function readCheckpoint(
   wantedRate: number | undefined,
   signal: AbortSignal,
 ): Promise<Weights> {
-  const manifest = decodeManifest(checkpoint.manifest, parseRecipe);
+  const manifest = decodeManifest(checkpoint.manifest, recipeFormat);
   const rates = averageRates(manifest);
   const emaRate = wantedRate ?? Math.max(...rates);
   if (!rates.includes(emaRate))

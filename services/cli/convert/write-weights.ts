@@ -10,7 +10,7 @@ import { unetConfig } from '../../../shared/recipe/index.js';
 import type { Weights } from './read-weights.js';
 
 /** Writes a state_dict with the contract in its metadata. @returns the bytes written. */
-export async function writeSafetensors(path: string, weights: Weights): Promise<number> {
+export async function writeSafetensors(path: string, weights: Weights, signal: AbortSignal): Promise<number> {
   const { recipe } = weights.manifest;
   const specs = parameterSpecs(unetConfig(recipe));
   const { bytes, tensors } = allocateSafetensors(
@@ -18,7 +18,7 @@ export async function writeSafetensors(path: string, weights: Weights): Promise<
     { format: 'pt', ...contractOf(weights) },
   );
   for (const [name, { data }] of tensors) (data as Float32Array).set(valuesOf(weights, name));
-  return writeWhole(path, [bytes]);
+  return writeWhole(path, [bytes], signal);
 }
 
 /**
@@ -28,7 +28,12 @@ export async function writeSafetensors(path: string, weights: Weights): Promise<
  * @returns the bytes written.
  * @throws DiffusionError RESOURCE_EXHAUSTED beyond the 2 GiB that such a file may have.
  */
-export async function writeSavedModel(folder: string, weights: Weights, batchSize: number): Promise<number> {
+export async function writeSavedModel(
+  folder: string,
+  weights: Weights,
+  batchSize: number,
+  signal: AbortSignal,
+): Promise<number> {
   // TensorFlow's side is needed here alone, and takes a while to load.
   const { savedModel } = await import('../../../shared/engine/index.js');
   const config = unetConfig(weights.manifest.recipe);
@@ -43,8 +48,9 @@ export async function writeSavedModel(folder: string, weights: Weights, batchSiz
     const values = valuesOf(weights, name);
     return spec === undefined ? values : toEngineLayout(spec, values);
   });
-  await writeWhole(join(folder, 'contract.json'), [Buffer.from(`${canonicalJson(contractOf(weights))}\n`)]);
-  return writeWhole(join(folder, 'saved_model.pb'), pieces);
+  const contract = Buffer.from(`${canonicalJson(contractOf(weights))}\n`);
+  await writeWhole(join(folder, 'contract.json'), [contract], signal);
+  return writeWhole(join(folder, 'saved_model.pb'), pieces, signal);
 }
 
 /** What a user of the weights must know, as texts. */
@@ -70,15 +76,15 @@ function valuesOf({ values }: Weights, name: string): Float32Array {
 /**
  * Leaves the whole file or none: it is written beside, then renamed.
  *
- * @throws DiffusionError FAILED_PRECONDITION where it can't be written.
+ * @throws DiffusionError FAILED_PRECONDITION where it can't be written; the signal's reason.
  */
-async function writeWhole(path: string, pieces: readonly Uint8Array[]): Promise<number> {
+async function writeWhole(path: string, pieces: readonly Uint8Array[], signal: AbortSignal): Promise<number> {
   const unfinished = `${path}.unfinished`;
   try {
     await mkdir(dirname(path), { recursive: true });
     const file = await open(unfinished, 'w');
     try {
-      for (const piece of pieces) await file.writeFile(piece);
+      for (const piece of pieces) await file.writeFile(piece, { signal });
       await file.sync();
     } finally {
       await file.close();
@@ -86,6 +92,7 @@ async function writeWhole(path: string, pieces: readonly Uint8Array[]): Promise<
     await rename(unfinished, path);
   } catch (cause) {
     await rm(unfinished, { force: true }).catch(() => undefined);
+    signal.throwIfAborted();
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DiffusionError('FAILED_PRECONDITION', `${path} can't be written: ${reason}`, { cause });
   }

@@ -37,8 +37,6 @@ export async function startDemoServices(
     [SERVICE_VARIABLES.datasetCache]: cacheFolder(folder),
     [SERVICE_VARIABLES.trainerAddress]: FREE_PORT,
     [SERVICE_VARIABLES.samplerAddress]: FREE_PORT,
-    // A machine may change its name between runs.
-    [SERVICE_VARIABLES.trainerId]: 'demo',
   };
   const lost = new AbortController();
   const names: readonly ServiceName[] = ['trainer', 'sampler'];

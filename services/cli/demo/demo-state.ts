@@ -3,7 +3,6 @@
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-import type { trainerWire } from '../../../shared/contract/index.js';
 import { cacheFolder, storeFolder } from './demo-services.js';
 import type { DemoPlan } from './demo-plan.js';
 
@@ -11,8 +10,8 @@ export interface DemoState {
   readonly jobId: string;
   /** For how long the job has trained. */
   readonly trainedMs: number;
-  /** The last event seen: its attempt and number. */
-  readonly position?: readonly [attempt: number, number: string];
+  /** Of the last event seen. */
+  readonly position?: string;
 }
 
 export async function readState(plan: DemoPlan): Promise<DemoState | undefined> {
@@ -29,10 +28,6 @@ export async function writeState(plan: DemoPlan, state: DemoState): Promise<void
   await mkdir(dirname(path), { recursive: true });
   await writeFile(`${path}.new`, JSON.stringify(state));
   await rename(`${path}.new`, path);
-}
-
-export function positionOf({ position }: DemoState): trainerWire.EventPosition | undefined {
-  return position && { attempt: position[0], number: BigInt(position[1]) };
 }
 
 /** Removes what earlier demos left in their folder, and nothing else. */

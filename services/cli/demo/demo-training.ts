@@ -12,7 +12,7 @@ import { formatCount, formatDuration } from '../format.js';
 import type { ProgressState } from '../progress.js';
 import { createJob, endJob, findJob, isEnded, resumeJob } from './demo-job.js';
 import type { DemoPlan } from './demo-plan.js';
-import { positionOf, readState, writeState, type DemoState } from './demo-state.js';
+import { readState, writeState, type DemoState } from './demo-state.js';
 
 export interface Trained {
   readonly job: trainerWire.TrainingJob;
@@ -84,9 +84,8 @@ async function follow(
     state = { ...state, trainedMs: trainedMs() };
     return writeState(plan, state);
   };
-  const onEvent = async (event: JobEvent, position: trainerWire.EventPosition | undefined): Promise<void> => {
-    if (position !== undefined)
-      state = { ...state, position: [position.attempt, position.number.toString()] };
+  const onEvent = async (event: JobEvent, position: string): Promise<void> => {
+    state = { ...state, position };
     // The time after the last checkpoint doesn't count where a run is lost: its updates are done again.
     if (event.$case === 'checkpointCommitted') await save();
     if (event.$case !== 'stepMetrics') return;
@@ -103,7 +102,7 @@ async function follow(
       {
         csvPath: metricsPath(plan),
         gridFolder: gridFolder(plan),
-        after: positionOf(before),
+        after: before.position,
         describe: (metrics) => describe(metrics, trainedMs(), plan),
         tells: isWorthALine,
         onEvent,

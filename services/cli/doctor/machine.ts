@@ -46,12 +46,17 @@ export async function checkDisk(folder: string): Promise<Finding> {
       };
 }
 
-/** Tries the store that the environment names as a service would. */
-export async function checkStoreOf(environment: Environment, defaultFolder: string): Promise<Finding> {
+/** Tries the store that the environment names as a service would. @throws the signal's reason. */
+export async function checkStoreOf(
+  environment: Environment,
+  defaultFolder: string,
+  signal: AbortSignal,
+): Promise<Finding> {
   try {
     const settings = storeSettings(environment, defaultFolder);
-    return (await checkUnmadeFolder(settings)) ?? (await tryStore(settings));
+    return (await checkUnmadeFolder(settings)) ?? (await tryStore(settings, signal));
   } catch (error) {
+    signal.throwIfAborted();
     const text = error instanceof DiffusionError ? error.message : String(error);
     return {
       name: 'store',
@@ -62,12 +67,21 @@ export async function checkStoreOf(environment: Environment, defaultFolder: stri
   }
 }
 
-async function tryStore(settings: StoreSettings): Promise<Finding> {
+async function tryStore(settings: StoreSettings, signal: AbortSignal): Promise<Finding> {
   const store = await storeFromSettings(settings);
+  // Not AbortSignal.any over AbortSignal.timeout: Node 20 may collect such a timeout before it fires.
+  const limit = new AbortController();
+  const end = (): void => {
+    limit.abort();
+  };
+  const timer = setTimeout(end, STORE_TIMEOUT_MS);
+  signal.addEventListener('abort', end, { once: true });
   try {
-    await checkStore(store, 'write', { signal: AbortSignal.timeout(STORE_TIMEOUT_MS) });
+    await checkStore(store, 'write', { signal: limit.signal });
     return { name: 'store', state: 'ok', text: store.description };
   } finally {
+    clearTimeout(timer);
+    signal.removeEventListener('abort', end);
     await store.close();
   }
 }

@@ -13,9 +13,16 @@ export type EngineFound = { readonly build: EngineBuild } | { readonly problem: 
 const SILENCE_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 10_000;
 
-/** Loads the library in a child process; where that fails, looks for what the set-up needs. */
-export async function checkNativeLibrary(environment: Environment, clock: Clock): Promise<Finding[]> {
-  const found = await loadInChild(environment, clock);
+/**
+ * Loads the library in a child process; where that fails, looks for what the set-up needs.
+ * @throws the signal's reason.
+ */
+export async function checkNativeLibrary(
+  environment: Environment,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<Finding[]> {
+  const found = await loadInChild(environment, clock, signal);
   if ('build' in found) {
     const { tensorflow, platform, threads } = found.build;
     return [
@@ -25,13 +32,14 @@ export async function checkNativeLibrary(environment: Environment, clock: Clock)
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
-    await checkCompiler(environment),
+    await checkCompiler(environment, signal),
     await checkCommand(
       'pip',
       'python3',
       ['-m', 'pip', '--version'],
       environment,
       'install Python 3 with pip',
+      signal,
     ),
   ];
 }
@@ -45,7 +53,11 @@ export function kernelsFinding({ withoutKernels }: Pick<EngineBuild, 'withoutKer
   return remedy === undefined ? { name, state: 'absent', text } : { name, state: 'wrong', text, remedy };
 }
 
-async function loadInChild(environment: Environment, clock: Clock): Promise<EngineFound> {
+async function loadInChild(
+  environment: Environment,
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<EngineFound> {
   const { promise, resolve } = deferred<EngineFound>();
   const child = startChild<never, EngineFound>({
     module: siblingModule(import.meta.url, '../native-library-process'),
@@ -54,19 +66,22 @@ async function loadInChild(environment: Environment, clock: Clock): Promise<Engi
     silenceTimeoutMs: SILENCE_TIMEOUT_MS,
     clock,
   });
-  void child.exited.then(({ code, signal, unresponsive, stderrTail }) => {
-    const end = unresponsive ?? signal ?? `exit code ${String(code)}`;
+  void child.exited.then(({ code, signal: killedBy, unresponsive, stderrTail }) => {
+    const end = unresponsive ?? killedBy ?? `exit code ${String(code)}`;
     resolve({
       problem: `loading it ended the process (${end}) ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trim(),
     });
   });
+  signal.addEventListener('abort', child.kill, { once: true });
   const found = await promise;
+  signal.removeEventListener('abort', child.kill);
   child.kill();
   await child.exited;
+  signal.throwIfAborted();
   return found;
 }
 
-function checkCompiler(environment: Environment): Promise<Finding> {
+function checkCompiler(environment: Environment, signal: AbortSignal): Promise<Finding> {
   const compiler = environment['CXX'];
   return checkCommand(
     'C++ compiler',
@@ -74,6 +89,7 @@ function checkCompiler(environment: Environment): Promise<Finding> {
     ['--version'],
     environment,
     'install g++ or clang++',
+    signal,
   );
 }
 
@@ -83,14 +99,17 @@ async function checkCommand(
   args: readonly string[],
   environment: Environment,
   remedy: string,
+  signal: AbortSignal,
 ): Promise<Finding> {
   try {
     const { stdout } = await promisify(execFile)(file, args, {
       env: environment,
       timeout: COMMAND_TIMEOUT_MS,
+      signal,
     });
     return { name, state: 'ok', text: stdout.split('\n', 1)[0] ?? file };
   } catch {
+    signal.throwIfAborted();
     return { name, state: 'wrong', text: `${[file, ...args].join(' ')} does not run`, remedy };
   }
 }

@@ -14,26 +14,35 @@ interface HealthClient {
     request: { service: string },
     options: { deadline: number },
     callback: (error: ServiceError | null, response?: { status: string | number }) => void,
-  ): void;
+  ): { cancel(): void };
   close(): void;
 }
 
 const ANSWER_WITHIN_MS = 2000;
 
-/** @param needed Whether somebody named the address; a service at the default one may well not run. */
+/**
+ * @param needed Whether somebody named the address; a service at the default one may well not run.
+ * @throws the signal's reason.
+ */
 export async function checkService(
   name: ServiceName,
   at: string,
   needed: boolean,
   clock: Clock,
+  signal: AbortSignal,
 ): Promise<Finding> {
   const Client = makeGenericClientConstructor(healthService, 'Health');
   const client = new Client(at, credentials.createInsecure()) as unknown as HealthClient;
   const { promise, resolve, reject } = deferred<string>();
-  client.check({ service: '' }, { deadline: clock.wallMs() + ANSWER_WITHIN_MS }, (error, response) => {
+  const deadline = clock.wallMs() + ANSWER_WITHIN_MS;
+  const call = client.check({ service: '' }, { deadline }, (error, response) => {
     if (error === null) resolve(String(response?.status));
     else reject(error);
   });
+  const cancel = (): void => {
+    call.cancel();
+  };
+  signal.addEventListener('abort', cancel, { once: true });
   try {
     const status = await promise;
     return status === 'SERVING'
@@ -45,6 +54,7 @@ export async function checkService(
           remedy: "wait for it to be ready, or see the service's log",
         };
   } catch (error) {
+    signal.throwIfAborted();
     const { code, message } = fromServiceError(error);
     if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') {
       return {
@@ -61,6 +71,7 @@ export async function checkService(
       remedy: 'something else listens there; use another address',
     };
   } finally {
+    signal.removeEventListener('abort', cancel);
     client.close();
   }
 }

@@ -1,13 +1,17 @@
 /** What the sampler service and its engine process say to each other. */
 
+import { inspect } from 'node:util';
+
+import * as z from 'zod';
+
 import type { ManifestObject } from '../../../shared/checkpoint/index.js';
-import { DiffusionError, type ErrorCode } from '../../../shared/foundation/index.js';
+import { DiffusionError, shortened, type ErrorCode } from '../../../shared/foundation/index.js';
 import type { Precision, TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { CommittedCheckpoint, StoreSettings } from '../../../shared/store/index.js';
 
 /** One set of weights: an object of a committed checkpoint, and the recipe that says what network it is for. */
 export interface WeightsSource {
-  readonly commit: Pick<CommittedCheckpoint, 'job' | 'step' | 'attempt'>;
+  readonly commit: Pick<CommittedCheckpoint, 'job' | 'model' | 'step' | 'attempt'>;
   readonly object: ManifestObject;
   readonly recipe: TrainingRecipe;
   /** In which the network is computed. */
@@ -37,7 +41,7 @@ export interface PredictMessage {
 export type ToEngine = LoadMessage | PredictMessage;
 
 export type FromEngine =
-  /** `batchSizes`: those of the message's that passes may have. */
+  /** Sent once. `batchSizes`: those of the message's that passes may have. */
   | { readonly kind: 'loaded'; readonly batchSizes: readonly number[] }
   /** `output` is [size, H, W, outChannels]. */
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
@@ -48,19 +52,82 @@ export type FromEngine =
 export interface EngineFault {
   readonly code: ErrorCode;
   readonly reason: string;
+  /** For clients. */
   readonly message: string;
   readonly metadata: Readonly<Record<string, string>>;
+  /** For the service's log alone. */
+  readonly detail: string;
 }
 
+const MAX_CHARACTERS = 4000;
+const MAX_DETAIL_CHARACTERS = 16_000;
+
+const CODES = {
+  CANCELLED: 'CANCELLED',
+  INVALID_ARGUMENT: 'INVALID_ARGUMENT',
+  DEADLINE_EXCEEDED: 'DEADLINE_EXCEEDED',
+  NOT_FOUND: 'NOT_FOUND',
+  ALREADY_EXISTS: 'ALREADY_EXISTS',
+  PERMISSION_DENIED: 'PERMISSION_DENIED',
+  RESOURCE_EXHAUSTED: 'RESOURCE_EXHAUSTED',
+  FAILED_PRECONDITION: 'FAILED_PRECONDITION',
+  ABORTED: 'ABORTED',
+  OUT_OF_RANGE: 'OUT_OF_RANGE',
+  UNIMPLEMENTED: 'UNIMPLEMENTED',
+  INTERNAL: 'INTERNAL',
+  UNAVAILABLE: 'UNAVAILABLE',
+  DATA_LOSS: 'DATA_LOSS',
+} as const satisfies { [Code in ErrorCode]: Code };
+
+const id = z.int().nonnegative();
+// The sender cuts by characters, each of which has at most two of what `max` counts.
+const text = z.string().max(2 * MAX_CHARACTERS);
+
+const fromEngine = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('loaded'), batchSizes: z.array(z.int().positive()).min(1) }),
+  z.object({ kind: z.literal('predicted'), id, output: z.instanceof(Float32Array) }),
+  z.object({
+    kind: z.literal('failed'),
+    id: id.exactOptional(),
+    error: z.object({
+      code: z.enum(CODES),
+      reason: text,
+      message: text,
+      metadata: z.record(text, text),
+      detail: z.string().max(2 * MAX_DETAIL_CHARACTERS),
+    }),
+  }),
+]);
+
+/** A message as it came out of the process, or undefined where it is none of ours. */
+export function parseFromEngine(message: unknown): FromEngine | undefined {
+  const parsed = fromEngine.safeParse(message);
+  return parsed.success ? parsed.data : undefined;
+}
+
+/** What an engine says of a thrown value. The text of an unexpected one is for the log only: it may hold anything. */
 export function faultOf(error: unknown): EngineFault {
-  if (error instanceof DiffusionError) {
+  const detail = shortened(inspect(error), MAX_DETAIL_CHARACTERS);
+  if (error instanceof DiffusionError && error.code !== 'INTERNAL') {
     const { code, reason, message, metadata } = error;
-    return { code, reason, message, metadata };
+    const facts = Object.entries(metadata).map(([name, value]) => [short(name), short(value)]);
+    return {
+      code,
+      reason: short(reason),
+      message: short(message),
+      metadata: Object.fromEntries(facts) as EngineFault['metadata'],
+      detail,
+    };
   }
-  const message = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return { code: 'INTERNAL', reason: 'ENGINE_FAILED', message, metadata: {} };
+  const message = "the engine failed; the service's log has the cause";
+  return { code: 'INTERNAL', reason: 'ENGINE_FAILED', message, metadata: {}, detail };
 }
 
-export function errorOf({ code, reason, message, metadata }: EngineFault): DiffusionError {
-  return new DiffusionError(code, message, { reason, metadata });
+/** Its cause is what the log is to show. */
+export function errorOf({ code, reason, message, metadata, detail }: EngineFault): DiffusionError {
+  return new DiffusionError(code, message, { reason, metadata, cause: detail });
+}
+
+function short(text: string): string {
+  return shortened(text, MAX_CHARACTERS);
 }

@@ -1,9 +1,5 @@
-/** Commits checkpoints one at a time while training goes on, and again where the store has a bad moment. */
+/** Commits checkpoints one at a time while training goes on. */
 
-import { randomInt } from 'node:crypto';
-import { setTimeout } from 'node:timers/promises';
-
-import { DiffusionError, type Clock } from '../../../shared/foundation/index.js';
 import {
   commitCheckpoint,
   prune,
@@ -14,13 +10,12 @@ import {
 import type { CheckpointObject } from './training-state.js';
 
 export interface CheckpointWriterOptions {
+  /** One that waits out outages. */
   readonly store: ObjectStore;
   readonly jobId: string;
   readonly model: string;
   readonly attempt: number;
   readonly retention: Omit<Retention, 'committed'>;
-  readonly retryLimitMs: number;
-  readonly clock: Clock;
   readonly onCommitted: (step: number, sizeBytes: number) => void;
   readonly onWarning: (message: string) => void;
 }
@@ -37,16 +32,12 @@ export interface CheckpointWriter {
   /**
    * Waits for what was submitted.
    *
-   * @throws DiffusionError ATTEMPT_FENCED where another attempt has taken over, STORAGE_UNAVAILABLE where the store
-   * took nothing for the limit.
+   * @throws DiffusionError ABORTED (reason ATTEMPT_FENCED) where another attempt has taken over; what the store throws.
    */
   settled(): Promise<void>;
   /** Whether a commit has failed for good; `settled` says how. */
   readonly failed: boolean;
 }
-
-const FIRST_RETRY_MS = 500;
-const LONGEST_RETRY_MS = 30_000;
 
 export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWriter {
   let current = Promise.resolve();
@@ -70,41 +61,12 @@ async function commit(
   { step, objects, manifest }: PendingCheckpoint,
 ): Promise<void> {
   const { store, jobId, model, attempt, retention } = options;
-  // Made once: a commit that is repeated must be the same, creation time included.
-  let made: Uint8Array | undefined;
-  const once = (committed: readonly CommittedObject[]): Uint8Array => (made ??= manifest(committed));
-  const { bytes } = await persevering(options, () =>
-    commitCheckpoint(store, { job: jobId, model, step, attempt, objects, manifest: once }),
-  );
+  const { bytes } = await commitCheckpoint(store, { job: jobId, model, step, attempt, objects, manifest });
   options.onCommitted(step, bytes);
   try {
     await prune(store, jobId, { ...retention, committed: step });
   } catch (error) {
     options.onWarning(`old checkpoints were not removed: ${textOf(error)}`);
-  }
-}
-
-async function persevering<T>(options: CheckpointWriterOptions, work: () => Promise<T>): Promise<T> {
-  const { clock, retryLimitMs, onWarning } = options;
-  const beganMs = clock.monotonicMs();
-  for (let delayMs = FIRST_RETRY_MS; ; delayMs = Math.min(2 * delayMs, LONGEST_RETRY_MS)) {
-    try {
-      return await work();
-    } catch (error) {
-      if (error instanceof DiffusionError && error.code === 'ABORTED') throw error;
-      if (clock.monotonicMs() - beganMs >= retryLimitMs) {
-        throw new DiffusionError(
-          'UNAVAILABLE',
-          `the store took no checkpoint for ${retryLimitMs} ms: ${textOf(error)}`,
-          {
-            reason: 'STORAGE_UNAVAILABLE',
-            cause: error,
-          },
-        );
-      }
-      onWarning(`the store took no checkpoint, another try follows: ${textOf(error)}`);
-    }
-    await setTimeout(randomInt(delayMs / 2, delayMs));
   }
 }
 

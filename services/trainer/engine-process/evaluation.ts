@@ -31,11 +31,14 @@ interface Rows {
  * Measures what the mean type predicts, on inputs without perturbation; beside epsilon no other noise is a target, so
  * DDPM-y is measured against epsilon too. Image i of n is seen at timestep (i + 1/2) T / n, with noise that depends on i
  * alone, unmirrored and without dropout. So one data set gives all runs the same inputs, and nothing of a run changes.
+ *
+ * @throws the signal's reason, between two passes.
  */
 export async function evaluate(
   recipe: TrainingRecipe,
   loaded: LoadedModule,
   heldOut: Dataset,
+  signal: AbortSignal,
 ): Promise<Errors> {
   const tables = diffusionTables(recipeBetas(recipe));
   const { imageSize, channels } = recipe.dataset;
@@ -48,6 +51,7 @@ export async function evaluate(
     const { inputs, target } = await rowsOf(recipe, tables, heldOut, start, size);
     values += target.length;
     for (const [i, source] of sources.entries()) {
+      signal.throwIfAborted();
       const { modelOutput = new Float32Array() } = await loaded.run(predictionName(source, size), inputs);
       const outChannels = modelOutput.length / (size * imageSize ** 2);
       sums[i] = at(sums, i) + squaredError(modelOutput, outChannels, target, channels);

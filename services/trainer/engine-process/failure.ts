@@ -14,15 +14,15 @@ const REASONS: Readonly<Record<string, FailureReason>> = {
   DATASET_INVALID: 'DATASET_INVALID',
   DATASET_CHANGED: 'DATASET_CHANGED',
   STORAGE_UNAVAILABLE: 'STORAGE_UNAVAILABLE',
-  ATTEMPT_FENCED: 'ATTEMPT_FENCED',
+  CHECKPOINT_UNREADABLE: 'CHECKPOINT_UNREADABLE',
+  MANIFEST_VERSION: 'CHECKPOINT_UNREADABLE',
+  RECIPE_UNSUPPORTED: 'CHECKPOINT_UNREADABLE',
   WARM_START_LOST: 'WARM_START_LOST',
 };
 
-const MAX_MESSAGE = 1000;
-
 /** The reason that a thrown value stands for; INTERNAL where it was not foreseen. */
 export function failureOf(thrown: unknown): { readonly reason: FailureReason; readonly message: string } {
-  const message = (thrown instanceof Error ? thrown.message : String(thrown)).slice(0, MAX_MESSAGE);
+  const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (!(thrown instanceof DiffusionError)) return { reason: 'INTERNAL', message };
   // Nothing but the store is unavailable to an engine process.
   const reason =

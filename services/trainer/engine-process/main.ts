@@ -8,9 +8,15 @@ import {
   type ParentPort,
 } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
-import { removeAbandoned, storeFromSettings } from '../../../shared/store/index.js';
+import {
+  patientStore,
+  removeAbandoned,
+  storeFromSettings,
+  waitOut,
+  type Patience,
+} from '../../../shared/store/index.js';
 import { failureOf } from './failure.js';
-import type { FromEngine, StartTraining, ToEngine } from './messages.js';
+import { bounded, type FromEngine, type StartTraining, type ToEngine } from './messages.js';
 import { inexactness, openRun, type Run } from './open-run.js';
 import { train } from './training-loop.js';
 
@@ -19,16 +25,9 @@ const stop = new AbortController();
 const port: ParentPort<FromEngine> = connectToParent<ToEngine, FromEngine>((message) => {
   switch (message.type) {
     case 'start':
-      work(message).then(
-        (last) => {
-          port.send(last);
-        },
-        (error: unknown) => {
-          const stopped =
-            stop.signal.aborted && error instanceof DiffusionError && error.code === 'CANCELLED';
-          port.send(stopped ? { type: 'ended', how: 'stopped' } : { type: 'failed', ...failureOf(error) });
-        },
-      );
+      work(message).then(send, (error: unknown) => {
+        send(endOf(error));
+      });
       break;
     case 'stop':
       stop.abort();
@@ -36,20 +35,40 @@ const port: ParentPort<FromEngine> = connectToParent<ToEngine, FromEngine>((mess
   }
 }, overdueRun);
 
+function send(message: FromEngine): void {
+  port.send(bounded(message));
+}
+
+function endOf(error: unknown): FromEngine {
+  if (error instanceof DiffusionError) {
+    if (stop.signal.aborted && error.code === 'CANCELLED') return { type: 'ended', how: 'stopped' };
+    if (error.reason === 'ATTEMPT_FENCED') return { type: 'fenced', message: error.message };
+  }
+  return { type: 'failed', ...failureOf(error) };
+}
+
 async function work(start: StartTraining): Promise<FromEngine> {
-  const store = await storeFromSettings(start.store);
+  const patience: Patience = {
+    limitMs: start.storeRetryLimitMs,
+    clock: systemClock,
+    onOutage: (error) => {
+      send({ type: 'store', problem: error?.message });
+    },
+  };
+  const opened = await waitOut(patience, stop.signal, () => storeFromSettings(start.store));
+  const store = patientStore(opened, patience);
   const run = await openRun(start, store, stop.signal);
-  port.send({
+  send({
     type: 'ready',
     step: run.counters.step,
     sizeBytes: run.resumed?.sizeBytes ?? 0,
     message: readyMessage(run),
   });
   const onWarning = (message: string): void => {
-    port.send({ type: 'warning', message });
+    send({ type: 'warning', message });
   };
   await removeAbandoned(store, start.jobId, start.attempt).catch((error: unknown) => {
-    onWarning(`leavings of earlier attempts were not removed: ${String(error)}`);
+    onWarning(`what earlier attempts left in the store was not removed: ${String(error)}`);
   });
   const how = await train({
     start,
@@ -58,7 +77,7 @@ async function work(start: StartTraining): Promise<FromEngine> {
     clock: systemClock,
     stop: stop.signal,
     onEvent: (event) => {
-      port.send({ type: 'event', event });
+      send({ type: 'event', event });
     },
     onWarning,
   });
@@ -68,13 +87,11 @@ async function work(start: StartTraining): Promise<FromEngine> {
 function readyMessage(run: Run): string {
   const { counters, resumed, damaged, build, recipe } = run;
   const images = imagesOf(run);
-  const passedOver = damaged
-    .map(({ step, error }) => `; passed over step ${step}: ${error.message}`)
-    .join('');
+  const skipped = damaged.map(({ step, error }) => `; step ${step} was skipped: ${error.message}`).join('');
   const slower = slownessOf(build);
-  if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${passedOver}${slower}`;
+  if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${skipped}${slower}`;
   const inexact = inexactness(resumed, build);
-  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${passedOver}${slower}`;
+  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${skipped}${slower}`;
 }
 
 function slownessOf({ withoutKernels }: Run['build']): string {

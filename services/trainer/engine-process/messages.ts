@@ -2,6 +2,7 @@
 
 import * as z from 'zod';
 
+import { shortened } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { StoreSettings } from '../../../shared/store/index.js';
 import {
@@ -33,15 +34,20 @@ export type FromEngine =
   /** Training begins or goes on, after the updates of a committed checkpoint (0 for none). */
   | { readonly type: 'ready'; readonly step: number; readonly sizeBytes: number; readonly message: string }
   | { readonly type: 'event'; readonly event: EngineEvent }
+  /** The store is away, or answers again. */
+  | { readonly type: 'store'; readonly problem?: string | undefined }
   /** For the log alone. */
   | { readonly type: 'warning'; readonly message: string }
   /** The last message: all steps are done, or training stopped as asked; either way all is committed. */
   | { readonly type: 'ended'; readonly how: 'finished' | 'stopped' }
+  /** The last message: a later attempt was claimed, so that this one can commit nothing any more. */
+  | { readonly type: 'fenced'; readonly message: string }
   /** The last message: going on, or trying again, would be of no use. */
   | { readonly type: 'failed'; readonly reason: FailureReason; readonly message: string };
 
 const count = z.int().nonnegative();
-const text = z.string().max(4000);
+const MAX_TEXT = 4000;
+const text = z.string().max(MAX_TEXT);
 
 /** A grid travels in one gRPC message. */
 export const MAX_GRID_BYTES = 1024 * 1024;
@@ -63,10 +69,19 @@ const event = z.discriminatedUnion('kind', [
 const fromEngine = z.discriminatedUnion('type', [
   z.object({ type: z.literal('ready'), step: count, sizeBytes: count, message: text }),
   z.object({ type: z.literal('event'), event }),
+  z.object({ type: z.literal('store'), problem: text.optional() }),
   z.object({ type: z.literal('warning'), message: text }),
+  z.object({ type: z.literal('fenced'), message: text }),
   z.object({ type: z.literal('ended'), how: z.enum(['finished', 'stopped']) }),
   z.object({ type: z.literal('failed'), reason: z.enum(FAILURE_REASONS), message: text }),
 ]);
+
+/** The message with texts of a length that the service takes. */
+export function bounded(message: FromEngine): FromEngine {
+  if ('message' in message) return { ...message, message: shortened(message.message, MAX_TEXT) };
+  if (message.type !== 'store' || message.problem === undefined) return message;
+  return { ...message, problem: shortened(message.problem, MAX_TEXT) };
+}
 
 /** A message as it came out of the process, or undefined where it is none of ours. */
 export function parseFromEngine(message: unknown): FromEngine | undefined {

@@ -10,7 +10,7 @@ import {
   datasetConfig,
   lossObjective,
   microbatches,
-  parseRecipe,
+  recipeFormat,
   recipeBetas,
   unetConfig,
   type TrainingRecipe,
@@ -105,6 +105,7 @@ export async function openRun(
     { signal },
   );
   const resumed = found?.value;
+  if (resumed === undefined && damaged.length > 0) throw unreadable(damaged);
   if (resumed === undefined) await initialise(tensors, await firstParameters(recipe, store, architecture));
   else await restore(tensors, resumed.decoded);
   const counters =
@@ -122,6 +123,13 @@ export async function openRun(
     resumed: withoutTensors(resumed),
     damaged,
   };
+}
+
+/** Training doesn't begin anew where it had come further: nobody asked for that. */
+function unreadable(damaged: readonly DamagedCheckpoint[]): DiffusionError {
+  const [newest] = damaged;
+  const text = `none of the job's ${damaged.length} checkpoints can be read; the newest, of step ${newest?.step ?? 0}: ${newest?.error.message ?? ''}`;
+  return new DiffusionError('DATA_LOSS', text, { reason: 'CHECKPOINT_UNREADABLE', cause: newest?.error });
 }
 
 /** What makes a resumed run differ from an uninterrupted one in its last bits; undefined where nothing does. */
@@ -177,7 +185,7 @@ async function loadCheckpoint(
   tensors: RunTensors,
   dataset: Dataset,
 ): Promise<Loaded> {
-  const manifest = decodeManifest(checkpoint.manifest, parseRecipe);
+  const manifest = decodeManifest(checkpoint.manifest, recipeFormat);
   if (manifest.imported !== undefined) {
     throw new DiffusionError(
       'FAILED_PRECONDITION',

@@ -23,9 +23,13 @@ const WANTED_SIDE_PIXELS = 256;
 /**
  * Draws the grid with the run's seed, so that successive grids show the same images as they get better.
  *
- * @throws DiffusionError INTERNAL where the network's output isn't finite.
+ * @throws DiffusionError INTERNAL where the network's output isn't finite; the signal's reason, between two steps.
  */
-export async function sampleGrid(recipe: TrainingRecipe, loaded: LoadedModule): Promise<GridImage> {
+export async function sampleGrid(
+  recipe: TrainingRecipe,
+  loaded: LoadedModule,
+  signal: AbortSignal,
+): Promise<GridImage> {
   const { dataset, objective, architecture, ema, training } = recipe;
   const { imageSize, channels } = dataset;
   const betas = recipeBetas(recipe);
@@ -41,7 +45,7 @@ export async function sampleGrid(recipe: TrainingRecipe, loaded: LoadedModule): 
   const images = await Promise.all(
     Array.from({ length: count }, (_, index) => {
       const label = architecture.numClasses > 0 && { y: index % architecture.numClasses };
-      return drain(solver({ plan, predict, noise: imageNoise(seed, index, length), ...label }));
+      return drain(solver({ plan, predict, noise: imageNoise(seed, index, length), signal, ...label }));
     }),
   );
   const columns = gridColumns(imageSize);

@@ -3,7 +3,7 @@
 import { encodeManifest } from '../../../shared/checkpoint/index.js';
 import { betasHash } from '../../../shared/noise/index.js';
 import type { Clock } from '../../../shared/foundation/index.js';
-import { recipeBetas } from '../../../shared/recipe/index.js';
+import { recipeBetas, recipeFormat } from '../../../shared/recipe/index.js';
 import type { CommittedObject, ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, StepMetrics } from '../job.js';
 import { checkpointWriter } from './checkpoint-writer.js';
@@ -41,8 +41,6 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     model: start.model,
     attempt: start.attempt,
     retention: { keepLast: training.keepLast, keepEvery: training.keepEverySteps },
-    retryLimitMs: start.storeRetryLimitMs,
-    clock,
     onCommitted: (step, sizeBytes) => {
       onEvent({ kind: 'checkpoint', step, sizeBytes });
     },
@@ -113,26 +111,27 @@ function metricsOf(
 
 /** Tells what comes of `work`, or why nothing does: training doesn't end over what is only looked at. */
 async function tell(
-  { onEvent, onWarning }: TrainingLoop,
+  { onEvent, onWarning, stop }: TrainingLoop,
   what: string,
   work: () => Promise<EngineEvent>,
 ): Promise<void> {
   try {
     onEvent(await work());
   } catch (error) {
-    onWarning(`no ${what}: ${error instanceof Error ? error.message : String(error)}`);
+    // Asked to stop, there is no time for it: what was trained has to be committed.
+    if (!stop.aborted) onWarning(`no ${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }
 
-async function gridEvent({ start, run }: TrainingLoop, step: number): Promise<EngineEvent> {
-  const image = await sampleGrid(start.recipe, run.loaded);
+async function gridEvent({ start, run, stop }: TrainingLoop, step: number): Promise<EngineEvent> {
+  const image = await sampleGrid(start.recipe, run.loaded, stop);
   const { length } = image.png;
   if (length > MAX_GRID_BYTES) throw new Error(`wanted at most ${MAX_GRID_BYTES} bytes; got ${length}`);
   return { kind: 'grid', step, image };
 }
 
-async function evaluationEvent({ start, run }: TrainingLoop, step: number): Promise<EngineEvent> {
-  const errors = await evaluate(start.recipe, run.loaded, run.heldOut);
+async function evaluationEvent({ start, run, stop }: TrainingLoop, step: number): Promise<EngineEvent> {
+  const errors = await evaluate(start.recipe, run.loaded, run.heldOut, stop);
   const { mse, emaMse } = errors;
   if (!Number.isFinite(mse + emaMse)) throw new Error(`wanted finite errors; got ${mse} and ${emaMse}`);
   return { kind: 'evaluation', evaluation: { step, ...errors, images: run.heldOut.length } };
@@ -146,25 +145,28 @@ function manifestBytes(
 ): Uint8Array {
   const { recipe } = start;
   const { noiseSchedule, inputPerturbation, ema } = recipe;
-  return encodeManifest({
-    job: start.jobId,
-    model: start.model,
-    step,
-    attempt: start.attempt,
-    createdAt: new Date(clock.wallMs()).toISOString(),
-    parent,
-    objects: [...objects],
-    schedule: {
-      name: noiseSchedule.name,
-      timesteps: noiseSchedule.timesteps,
-      betasSha256: betasHash(recipeBetas(recipe)),
-      ...(noiseSchedule.betas !== undefined && { betas: noiseSchedule.betas }),
+  return encodeManifest(
+    {
+      job: start.jobId,
+      model: start.model,
+      step,
+      attempt: start.attempt,
+      createdAt: new Date(clock.wallMs()).toISOString(),
+      parent,
+      objects: [...objects],
+      schedule: {
+        name: noiseSchedule.name,
+        timesteps: noiseSchedule.timesteps,
+        betasSha256: betasHash(recipeBetas(recipe)),
+        ...(noiseSchedule.betas !== undefined && { betas: noiseSchedule.betas }),
+      },
+      gamma: inputPerturbation.gamma,
+      counters: { step, samplesSeen, epoch: position.epoch, position: position.offset },
+      datasetManifestSha256: run.dataset.manifest.sha256,
+      emaRates: ema.rates,
+      engine: manifestEngine(run.build),
+      recipe,
     },
-    gamma: inputPerturbation.gamma,
-    counters: { step, samplesSeen, epoch: position.epoch, position: position.offset },
-    datasetManifestSha256: run.dataset.manifest.sha256,
-    emaRates: ema.rates,
-    engine: manifestEngine(run.build),
-    recipe,
-  });
+    recipeFormat,
+  );
 }

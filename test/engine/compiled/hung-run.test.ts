@@ -1,37 +1,12 @@
 /** That a native run which never ends is noticed, by the process itself and by those who wait for it. */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-
 import test from 'ava';
-import pino from 'pino';
 
 import { engineLost } from '../../../services/sampler/prediction-engine.js';
-import type { StartEngine } from '../../../services/trainer/engine.js';
-import { createRecord } from '../../../services/trainer/job-records.js';
-import { START } from '../../../services/trainer/event-log.js';
-import { JobSupervisor } from '../../../services/trainer/job-supervisor.js';
 import { runWatch } from '../../../shared/engine/compiled/run-watch.js';
-import { deferred, siblingModule, startChild, systemClock } from '../../../shared/foundation/index.js';
-import type { Child } from '../../../shared/foundation/index.js';
-import { resolveRecipe } from '../../../shared/recipe/index.js';
-import { openLocalStore } from '../../../shared/store/index.js';
-import { engines, finished, plays, ready } from '../../trainer/fake-engine.js';
+import { deferred } from '../../../shared/foundation/index.js';
+import { startHung } from './hung-child.js';
 
 const OVERDUE = /^its run of a wait has taken [\d.]+ s of 0\.3 s at the most$/;
-
-function startHung(): Child<object> {
-  const child: Child<object> = startChild<object, object>({
-    module: siblingModule(import.meta.url, './hung-run-process'),
-    environment: process.env,
-    onMessage: () => undefined,
-    // Heartbeats come all the time.
-    silenceTimeoutMs: 600_000,
-    clock: systemClock,
-  });
-  child.send({ type: 'begin' });
-  return child;
-}
 
 test('a child whose native run never ends is killed, and its exit says which run', async (t) => {
   const exit = await startHung().exited;
@@ -40,46 +15,6 @@ test('a child whose native run never ends is killed, and its exit says which run
   const error = engineLost(exit);
   t.like(error, { code: 'UNAVAILABLE', reason: 'ENGINE_LOST' });
   t.regex(error.message, /^the engine process hung and was killed: its run of a wait /);
-});
-
-test('a job whose engine hangs is tried again, and comes to its end', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'hung-run-'));
-  const store = await openLocalStore({ folder });
-  const { startEngine: startNext, starts } = engines(plays(ready, finished));
-  let hung: Child<object> | undefined;
-  const startEngine: StartEngine = (start, onMessage) => {
-    if (hung !== undefined) return startNext(start, onMessage);
-    const child = (hung = startHung());
-    setImmediate(onMessage, ready);
-    return { pid: child.pid, stop: () => undefined, kill: child.kill, exited: child.exited };
-  };
-  const supervisor = new JobSupervisor({
-    ...{
-      store,
-      storeSettings: { kind: 'local', folder },
-      cacheFolder: folder,
-      startEngine,
-      clock: systemClock,
-    },
-    ...{ logger: pino({ level: 'silent' }), restartLimit: 3, restartDelayMs: 1, stopGraceMs: 60_000 },
-    ...{ storeRetryLimitMs: 0, owner: 'me', concurrentJobs: 1, maxQueue: 4 },
-  });
-  const recipe = resolveRecipe({ name: 'hung' }, 'hung');
-  const createdAt = '2020-01-01T00:00:00.000Z';
-  const record = { jobId: 'hung-1', model: 'hung', recipe, owner: 'me', createdAt };
-  const job = supervisor.add(await createRecord(store, record));
-  const texts: string[] = [];
-  for await (const { event } of job.log.follow(START, new AbortController().signal))
-    texts.push(JSON.stringify(event));
-  t.is(job.status.state, 'SUCCEEDED');
-  t.is(starts.length, 1);
-  t.true(
-    texts.some(
-      (text) => text.includes('RETRYING') && text.includes('hung and was killed: its run of a wait'),
-    ),
-  );
-  await supervisor.stop();
-  await rm(folder, { recursive: true });
 });
 
 /** A watch with a clock that a test sets. */

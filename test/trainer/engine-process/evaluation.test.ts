@@ -90,7 +90,7 @@ async function errorsOf(
   answer: (xT: Float32Array, t: number, row: number, name: string) => Float32Array,
 ): Promise<Errors & { calls: Call[] }> {
   const { loaded, calls } = network(recipe, answer);
-  return { ...(await evaluate(recipe, loaded, heldOut)), calls };
+  return { ...(await evaluate(recipe, loaded, heldOut, new AbortController().signal)), calls };
 }
 
 test('a network that finds the noise has no error, one that answers 0 has that of the noise', async (t) => {

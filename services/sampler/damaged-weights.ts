@@ -1,0 +1,50 @@
+/** Weights that were found damaged, so that they are not read again on every call. */
+
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import type { WeightsSource } from './engine-process/messages.js';
+
+export interface DamagedWeights {
+  /** @throws the DiffusionError that was remembered of these weights, while it holds. */
+  refuse(source: WeightsSource): void;
+  /** Remembers DATA_LOSS, and nothing else. */
+  remember(source: WeightsSource, error: unknown): void;
+  forget(source: WeightsSource): void;
+}
+
+// A committed object never changes, so damage stays; but somebody may put the right bytes back, and what failed may
+// have been the disk or the network on the way.
+const FIRST_CHECK_AFTER_MS = 60_000;
+const LAST_CHECK_AFTER_MS = 60 * 60_000;
+
+interface Damage {
+  readonly error: DiffusionError;
+  readonly checkAfterMs: number;
+  readonly untilMs: number;
+}
+
+/** After each further failure the time until the next check doubles, up to an hour. */
+export function damagedWeights(clock: Clock): DamagedWeights {
+  const found = new Map<string, Damage>();
+  return {
+    refuse: (source) => {
+      const known = found.get(objectKey(source));
+      if (known !== undefined && clock.monotonicMs() < known.untilMs) throw known.error;
+    },
+    remember: (source, error) => {
+      if (!(error instanceof DiffusionError) || error.code !== 'DATA_LOSS') return;
+      const key = objectKey(source);
+      const before = found.get(key);
+      const checkAfterMs =
+        before === undefined ? FIRST_CHECK_AFTER_MS : Math.min(2 * before.checkAfterMs, LAST_CHECK_AFTER_MS);
+      found.set(key, { error, checkAfterMs, untilMs: clock.monotonicMs() + checkAfterMs });
+    },
+    forget: (source) => {
+      found.delete(objectKey(source));
+    },
+  };
+}
+
+/** Objects of a committed attempt never change, so their place tells them apart. */
+export function objectKey({ commit: { job, step, attempt }, object }: WeightsSource): string {
+  return [job, step, attempt, object.name].join('/');
+}

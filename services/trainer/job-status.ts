@@ -1,0 +1,158 @@
+/**
+ * Where a job stands and which trainer has it, in the store: one object, changed by compare-and-swap alone. So a trainer
+ * that has lost a job without knowing it can't write over what the next one has written.
+ */
+
+import * as z from 'zod';
+
+import { canonicalJson } from '../../shared/checkpoint/index.js';
+import type { ProcessIdentity } from '../../shared/foundation/index.js';
+import {
+  isNotFound,
+  latestAttempt,
+  listCommits,
+  type CallOptions,
+  type ObjectStore,
+} from '../../shared/store/index.js';
+import { newestTerm } from './event-segments.js';
+import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
+import { readRecord } from './job-records.js';
+
+const MAX_BYTES = 64 * 1024;
+
+const count = z.int().nonnegative();
+
+const processSchema = z.object({
+  boot: z.string(),
+  namespace: z.string(),
+  pid: count,
+  startedAt: z.string(),
+}) satisfies z.ZodType<ProcessIdentity>;
+
+const leaseSchema = z.object({
+  /** Of the trainer process that has the job; no other process ever has this id. */
+  holder: z.string(),
+  /** That trainer's name, for people. */
+  trainer: z.string(),
+  /** A lease that nobody has renewed for so long belongs to nobody any more. */
+  durationMs: z.int().positive(),
+  /** Makes each renewal another object. */
+  renewals: count,
+  process: processSchema.exactOptional(),
+});
+
+export type Lease = Readonly<z.infer<typeof leaseSchema>>;
+
+/** Before there were terms, attempts numbered the events. */
+const storedSchema = z
+  .object({ ...jobStatusSchema.shape, term: count.optional(), lease: leaseSchema.optional() })
+  .transform(({ term, lease, ...status }) => ({
+    status: status as JobStatus,
+    term: term ?? status.attempt,
+    lease,
+  }));
+
+export interface StoredStatus {
+  readonly status: JobStatus;
+  /** How many trainers have had the job, one after the other; the same trainer twice counts twice. */
+  readonly term: number;
+  /** Undefined where no trainer has the job. */
+  readonly lease: Lease | undefined;
+  /** Undefined where nothing is stored. */
+  readonly etag: string | undefined;
+}
+
+/** What stands under a job's key; `content` is undefined where it is damaged. */
+export interface FoundStatus {
+  readonly content: Omit<StoredStatus, 'etag'> | undefined;
+  readonly etag: string;
+}
+
+export const statusKey = (jobId: string): string => `jobs/${jobId}/status.json`;
+
+export function statusBytes(status: JobStatus, term: number, lease: Lease | undefined): Uint8Array {
+  return Buffer.from(canonicalJson({ ...status, term, ...(lease !== undefined && { lease }) }), 'utf8');
+}
+
+/** Undefined where nothing is stored. */
+export async function findStatus(
+  store: ObjectStore,
+  jobId: string,
+  { signal }: CallOptions = {},
+): Promise<FoundStatus | undefined> {
+  const stored = await store
+    .get(statusKey(jobId), { signal, maxBytes: MAX_BYTES })
+    .catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+      return undefined;
+    });
+  return stored && { content: parsed(stored.bytes), etag: stored.etag };
+}
+
+/** Where a job stands; where that was damaged, what its checkpoints and events say. */
+export async function readStatus(
+  store: ObjectStore,
+  record: JobRecord,
+  options: CallOptions = {},
+): Promise<StoredStatus> {
+  const found = await findStatus(store, record.jobId, options);
+  if (found === undefined) return { status: firstStatus(record), term: 0, lease: undefined, etag: undefined };
+  if (found.content !== undefined) return { ...found.content, etag: found.etag };
+  return { ...(await statusFromTraces(store, record)), lease: undefined, etag: found.etag };
+}
+
+/** Where a job stands before anything has happened to it. */
+export function firstStatus({ createdAt }: JobRecord): JobStatus {
+  return {
+    state: 'PENDING',
+    message: 'waiting for its turn',
+    step: 0,
+    committedStep: 0,
+    attempt: 0,
+    updatedAt: createdAt,
+  };
+}
+
+async function statusFromTraces(
+  store: ObjectStore,
+  record: JobRecord,
+): Promise<Pick<StoredStatus, 'status' | 'term'>> {
+  const { jobId, createdAt } = record;
+  const step = (await listCommits(store, jobId)).at(-1) ?? 0;
+  return {
+    status: {
+      state: 'FAILED',
+      failureReason: 'INTERNAL',
+      message: `${statusKey(jobId)} is damaged; resume the job to go on after step ${step}`,
+      step,
+      committedStep: step,
+      attempt: await latestAttempt(store, jobId),
+      updatedAt: createdAt,
+    },
+    term: await newestTerm(store, jobId),
+  };
+}
+
+function parsed(bytes: Uint8Array): FoundStatus['content'] {
+  try {
+    const result = storedSchema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')));
+    return result.success ? result.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** A job as it stands in the store. */
+export interface StoredJob extends Job, Omit<StoredStatus, 'status'> {
+  readonly recordEtag: string;
+}
+
+/** @throws as `readRecord`. */
+export async function readJob(
+  store: ObjectStore,
+  jobId: string,
+  options: CallOptions = {},
+): Promise<StoredJob> {
+  const { record, etag: recordEtag } = await readRecord(store, jobId, options);
+  return { record, recordEtag, ...(await readStatus(store, record, options)) };
+}

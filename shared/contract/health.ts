@@ -1,0 +1,77 @@
+/**
+ * The standard health service (grpc.health.v1). Why not grpc-health-check's own handlers: they answer with the name that
+ * was asked for, which grpc-js can't send where it is no valid text, and keep each name that anybody watches.
+ */
+
+import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { service } from 'grpc-health-check';
+
+import { deferred, DiffusionError, unlessAborted } from '../foundation/index.js';
+import { serverStream, unary, type CallContext, type HandlerOptions } from './handlers.js';
+
+export interface Health {
+  /** Of the service and of the whole process. */
+  setServing(serving: boolean): void;
+  /** Ends watches, which would keep a server from stopping. */
+  close(): void;
+}
+
+interface HealthRequest {
+  readonly service: string;
+}
+
+interface HealthResponse {
+  readonly status: 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
+}
+
+/** Adds the health of one service, and of the process under the empty name; NOT_SERVING at first. */
+export function addHealth(server: Server, serviceName: string, options: HandlerOptions): Health {
+  const names = ['', serviceName];
+  const closed = new AbortController();
+  let serving = false;
+  let changed = deferred();
+
+  const statusOf = (name: string): HealthResponse['status'] => {
+    if (!names.includes(name)) return 'SERVICE_UNKNOWN';
+    return serving ? 'SERVING' : 'NOT_SERVING';
+  };
+
+  function check({ service: name }: HealthRequest): HealthResponse {
+    const status = statusOf(name);
+    if (status !== 'SERVICE_UNKNOWN') return { status };
+    throw new DiffusionError('NOT_FOUND', `there is no such service; this server has ${serviceName}`);
+  }
+
+  async function* watch(
+    { service: name }: HealthRequest,
+    { signal }: CallContext,
+  ): AsyncGenerator<HealthResponse> {
+    const either = AbortSignal.any([signal, closed.signal]);
+    for (;;) {
+      const next = changed.promise;
+      yield { status: statusOf(name) };
+      await unlessAborted(next, either);
+    }
+  }
+
+  const implementation: UntypedServiceImplementation = {
+    check: unary(check, options),
+    watch: serverStream(watch, options),
+    list: unary(
+      () => ({ statuses: Object.fromEntries(names.map((name) => [name, { status: statusOf(name) }])) }),
+      options,
+    ),
+  };
+  server.addService(service, implementation);
+  return {
+    setServing: (now) => {
+      serving = now;
+      const { resolve } = changed;
+      changed = deferred();
+      resolve();
+    },
+    close: () => {
+      closed.abort(new DiffusionError('UNAVAILABLE', 'the service is stopping'));
+    },
+  };
+}

@@ -1,0 +1,138 @@
+/** A store that waits out another one's outages. */
+
+import { randomInt } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
+import { DiffusionError, type Clock } from '../foundation/index.js';
+import type { ObjectStore } from './object-store.js';
+import { isLostCondition, isNotFound, throwIfAborted } from './store-errors.js';
+
+export interface Patience {
+  /** A call that has waited for so long ends. */
+  readonly limitMs: number;
+  readonly clock: Clock;
+  /** The wait before the second try; it doubles up to half a minute. Default: 500. */
+  readonly firstDelayMs?: number;
+  /** Which errors may pass; default: those of a store that is away, full, or refuses credentials. */
+  readonly isOutage?: (error: DiffusionError) => boolean;
+  /** Called with an error when calls begin to wait, and with undefined when none waits any more. */
+  readonly onOutage: (error: DiffusionError | undefined) => void;
+}
+
+/** Runs work, and again while it fails by an outage; `again` says whether it was tried before. */
+type Persevere = <T>(signal: AbortSignal | undefined, work: (again: boolean) => Promise<T>) => Promise<T>;
+
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 30_000;
+const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION']);
+
+/**
+ * What `work` gives once it doesn't fail by an outage any more.
+ *
+ * @throws DiffusionError UNAVAILABLE (reason STORAGE_UNAVAILABLE) past the limit; the signal's reason; whatever else
+ * `work` throws.
+ */
+export function waitOut<T>(
+  patience: Patience,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  return perseverance(patience)(signal, work);
+}
+
+function perseverance(patience: Patience): Persevere {
+  const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = patience;
+  const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = patience;
+  let waitingCalls = 0;
+
+  async function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const beganMs = clock.monotonicMs();
+    for (let delayMs = firstDelayMs; ; delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
+      const waitMs = randomInt(Math.ceil(delayMs / 2), delayMs + 1);
+      await setTimeout(waitMs, undefined, { signal }).catch(() => undefined);
+      throwIfAborted(signal);
+      try {
+        return await work();
+      } catch (error) {
+        if (!(error instanceof DiffusionError) || !isOutage(error)) throw error;
+        if (clock.monotonicMs() - beganMs >= limitMs) throw exhausted(limitMs, error);
+      }
+    }
+  }
+
+  return async (signal, work) => {
+    try {
+      return await work(false);
+    } catch (error) {
+      if (!(error instanceof DiffusionError) || !isOutage(error)) throw error;
+      waitingCalls += 1;
+      if (waitingCalls === 1) onOutage(error);
+    }
+    try {
+      return await repeated(signal, () => work(true));
+    } finally {
+      waitingCalls -= 1;
+      if (waitingCalls === 0) onOutage(undefined);
+    }
+  };
+}
+
+/**
+ * The same store, whose calls are repeated while it is away, full, or refuses credentials: whatever passes, or a person
+ * can mend while training goes on.
+ *
+ * A call throws UNAVAILABLE (reason STORAGE_UNAVAILABLE) once it has waited for the limit.
+ */
+export function patientStore(store: ObjectStore, patience: Patience): ObjectStore {
+  const persevering = perseverance(patience);
+  return {
+    description: store.description,
+    get: (key, options = {}) => persevering(options.signal, () => store.get(key, options)),
+    head: (key, options = {}) => persevering(options.signal, () => store.head(key, options)),
+    put: (key, bytes, options = {}) =>
+      persevering(options.signal, async (again) => {
+        try {
+          return await store.put(key, bytes, options);
+        } catch (error) {
+          if (!again || !isLostCondition(error)) throw error;
+          // An earlier try may have been carried out although it failed: then this one lost to ourselves.
+          const { signal } = options;
+          const standing = await persevering(signal, () => store.get(key, { signal })).catch(ignoreMissing);
+          if (standing === undefined || Buffer.compare(standing.bytes, bytes) !== 0) throw error;
+          return { etag: standing.etag };
+        }
+      }),
+    async *list(prefix, options = {}) {
+      // A listing that breaks off begins anew, behind the last key that was given.
+      let last = '';
+      let keys = store.list(prefix, options)[Symbol.asyncIterator]();
+      for (;;) {
+        const next = await persevering(options.signal, async (again) => {
+          if (again) keys = store.list(prefix, options)[Symbol.asyncIterator]();
+          for (;;) {
+            const found = await keys.next();
+            if (found.done === true || isBehind(found.value, last)) return found;
+          }
+        });
+        if (next.done === true) return;
+        last = next.value;
+        yield next.value;
+      }
+    },
+    remove: (keys, options = {}) => persevering(options.signal, () => store.remove(keys, options)),
+    close: () => store.close(),
+  };
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!isNotFound(error)) throw error;
+}
+
+/** In the order of their bytes; keys are ASCII. */
+function isBehind(key: string, last: string): boolean {
+  return last === '' || key > last;
+}
+
+function exhausted(limitMs: number, cause: DiffusionError): DiffusionError {
+  const text = `the store has not answered for ${Math.round(limitMs / 1000)} s: ${cause.message}`;
+  return new DiffusionError('UNAVAILABLE', text, { reason: 'STORAGE_UNAVAILABLE', cause });
+}

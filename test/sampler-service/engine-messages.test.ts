@@ -1,0 +1,56 @@
+import test from 'ava';
+import fc from 'fast-check';
+
+import { errorOf, faultOf, parseFromEngine } from '../../services/sampler/engine-process/messages.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+
+test('whatever arrives is a message or undefined, and nothing is thrown', (t) => {
+  fc.assert(
+    fc.property(fc.anything({ withTypedArray: true, withNullPrototype: true }), (message) => {
+      parseFromEngine(message);
+    }),
+  );
+  t.is(parseFromEngine({ kind: 'predicted', id: 1, output: [1, 2] }), undefined);
+  t.is(parseFromEngine({ kind: 'predicted', id: -1, output: new Float32Array(1) }), undefined);
+  t.is(parseFromEngine({ kind: 'loaded', batchSizes: [] }), undefined);
+  t.is(parseFromEngine({ kind: 'loaded', batchSizes: [1.5] }), undefined);
+});
+
+test('what an engine says of any thrown value is a message, and survives a round trip', (t) => {
+  const text = fc.string({ unit: 'binary', maxLength: 12_000, size: 'max' });
+  const thrown = fc.oneof(
+    fc.anything(),
+    text.map((message) => new Error(message)),
+    fc
+      .tuple(text, text, text)
+      .map(
+        ([message, reason, fact]) => new DiffusionError('DATA_LOSS', message, { reason, metadata: { fact } }),
+      ),
+  );
+  fc.assert(
+    fc.property(thrown, (error) => {
+      const message = { kind: 'failed' as const, error: faultOf(error) };
+      t.deepEqual(parseFromEngine(structuredClone(message)), message);
+    }),
+    { numRuns: 20 },
+  );
+});
+
+test('a long text is cut between characters', (t) => {
+  const { message } = faultOf(new DiffusionError('DATA_LOSS', 'a' + '😀'.repeat(5000)));
+  t.true(message.length <= 4000);
+  t.true(message.endsWith('😀...'));
+});
+
+test('clients get no text of an unexpected error; the log gets all of it', (t) => {
+  for (const thrown of [
+    new TypeError('a secret path'),
+    new DiffusionError('INTERNAL', 'a secret path', { reason: 'ENGINE_FAILED' }),
+  ]) {
+    const { code, reason, message, cause } = errorOf(faultOf(thrown));
+    t.is(code, 'INTERNAL');
+    t.is(reason, 'ENGINE_FAILED');
+    t.is(message, "the engine failed; the service's log has the cause");
+    t.regex(String(cause), /a secret path\n +at /);
+  }
+});

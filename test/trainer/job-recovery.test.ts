@@ -1,0 +1,409 @@
+/** What becomes of jobs whose trainer is gone, paused, or only believed to be. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import test from 'ava';
+import pino from 'pino';
+
+import { deferred, DiffusionError, systemClock, type Clock } from '../../shared/foundation/index.js';
+import { resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
+import { jobOfModel, openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import { listMarked, unmarkActive } from '../../services/trainer/active-jobs-index.js';
+import type { StartEngine } from '../../services/trainer/engine.js';
+import { START } from '../../services/trainer/event-log.js';
+import type { Job, JobRecord } from '../../services/trainer/job.js';
+import { LeaseWatch } from '../../services/trainer/job-lease.js';
+import { createRecord } from '../../services/trainer/job-records.js';
+import { jobRecovery } from '../../services/trainer/job-recovery.js';
+import { jobRequests } from '../../services/trainer/job-requests.js';
+import { readJob } from '../../services/trainer/job-status.js';
+import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
+import { commit, engines, finished, plays, ready, stopped } from './fake-engine.js';
+
+const never = new AbortController().signal;
+const LEASE_MS = 60_000;
+const root = await mkdtemp(join(tmpdir(), 'recovery-test-'));
+const supervisors: JobSupervisor[] = [];
+test.after.always(async () => {
+  await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
+  await rm(root, { recursive: true, force: true });
+});
+
+const openStore = async (): Promise<ObjectStore> =>
+  openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
+
+/** Time of a trainer's own, that passes when it is told to. */
+function trainerClock(): Clock & { pass(ms: number): void } {
+  let passedMs = 0;
+  return {
+    wallMs: systemClock.wallMs,
+    monotonicMs: () => passedMs,
+    pass: (ms) => {
+      passedMs += ms;
+    },
+  };
+}
+
+/** A trainer of its own over a store; all have the same name. */
+function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4) {
+  const clock = trainerClock();
+  const logger = pino({ level: 'silent' });
+  const supervisor = new JobSupervisor({
+    store,
+    storeSettings: { kind: 'local', folder: 'unused' },
+    cacheFolder: 'unused',
+    startEngine,
+    clock,
+    logger,
+    restartLimit: 3,
+    restartDelayMs: 1,
+    stopGraceMs: 60_000,
+    storeRetryLimitMs: 0,
+    trainer: { holder: `trainer ${supervisors.length}`, name: 'trainer', process: undefined },
+    leaseMs: LEASE_MS,
+    concurrentJobs: 1,
+    maxQueue,
+  });
+  supervisors.push(supervisor);
+  const leases = new LeaseWatch(clock);
+  const requests = jobRequests({ store, supervisor, leases, clock, memoryBytes: 1e12 });
+  const recovery = jobRecovery({ store, supervisor, leases, leaseMs: LEASE_MS, logger });
+  /** A scan, time for others to renew their leases, and another scan. */
+  const scanPastLease = async (): Promise<void> => {
+    await recovery.scan();
+    clock.pass(LEASE_MS + 1);
+    await recovery.scan();
+  };
+  return { clock, supervisor, requests, recovery, scanPastLease };
+}
+
+type Trainer = ReturnType<typeof trainer>;
+
+/** An engine that is ready and then works on until it is asked to stop. */
+function working() {
+  const begun = deferred();
+  const killed = deferred();
+  const made = engines((engine) => {
+    engine.send(ready);
+    engine.send(commit(2));
+    begun.resolve();
+    return {
+      onStop: () => {
+        engine.send(commit(5));
+        engine.send(stopped);
+      },
+    };
+  });
+  const startEngine: StartEngine = (start, onMessage) => {
+    const engine = made.startEngine(start, onMessage);
+    void engine.exited.then(() => {
+      killed.resolve();
+    });
+    return engine;
+  };
+  return { startEngine, begun: begun.promise, ended: killed.promise };
+}
+
+const recipe = (name: string): PartialRecipe => ({ name });
+
+/** Reads a job's end from where it is followed. */
+async function end({ supervisor }: Trainer, { record }: Job): Promise<string> {
+  const active = supervisor.find(record.jobId);
+  if (active === undefined) return 'unknown';
+  for await (const _ of active.log.follow(START, never));
+  return active.status.state;
+}
+
+/** Waits for something that comes by itself. */
+async function until(met: () => Promise<boolean>): Promise<void> {
+  while (!(await met())) await new Promise((resume) => setTimeout(resume, 5));
+}
+
+async function codeOf(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+    return 'OK';
+  } catch (error) {
+    return (error as DiffusionError).reason;
+  }
+}
+
+test('a trainer that lives keeps its job, and says so to others by name', async (t) => {
+  const store = await openStore();
+  const { startEngine, begun } = working();
+  const [a, b] = [trainer(store, startEngine), trainer(store, engines(plays(finished)).startEngine)];
+  const { record } = await a.requests.create(recipe('lives'), '');
+  await begun;
+  for (let scan = 0; scan < 4; scan++) {
+    await a.supervisor.find(record.jobId)?.save();
+    b.clock.pass(LEASE_MS - 1);
+    await b.recovery.scan();
+  }
+  t.is(b.supervisor.find(record.jobId), undefined);
+  t.is(await codeOf(b.requests.cancel(record.jobId)), 'JOB_ELSEWHERE');
+  t.is(await codeOf(b.requests.watch(record.jobId)), 'JOB_ELSEWHERE');
+  t.is(await codeOf(b.requests.resume(record.jobId, {})), 'JOB_ACTIVE');
+  t.is((await b.requests.get(record.jobId)).status.state, 'RUNNING');
+});
+
+test('a trainer that does not renew loses its job, writes nothing more, and sends its watchers away', async (t) => {
+  const store = await openStore();
+  const first = working();
+  const [a, b] = [
+    trainer(store, first.startEngine),
+    trainer(store, engines(plays(ready, finished)).startEngine),
+  ];
+  const job = await a.requests.create(recipe('paused'), '');
+  const { jobId } = job.record;
+  await first.begun;
+  const active = a.supervisor.find(jobId);
+  await active?.save();
+  const seen = active?.log.last ?? START;
+  const watcher = active?.log.follow(seen, never);
+  // Now a is paused: b's clock alone goes on.
+  await b.scanPastLease();
+  t.is(await end(b, job), 'SUCCEEDED');
+  await b.supervisor.find(jobId)?.save();
+  // a goes on as if nothing had been.
+  a.clock.pass(LEASE_MS + 1);
+  t.is((await a.requests.get(jobId)).status.state, 'SUCCEEDED', 'not what a remembers');
+  active?.apply({ kind: 'checkpoint', step: 3, sizeBytes: 1 });
+  await active?.save();
+  await first.ended;
+  t.is(a.supervisor.find(jobId), undefined);
+  t.like((await readJob(store, jobId)).status, { state: 'SUCCEEDED' });
+  await t.throwsAsync(
+    async () => {
+      for await (const _ of watcher ?? []);
+    },
+    { instanceOf: DiffusionError, code: 'UNAVAILABLE', message: /another trainer has taken the job/ },
+  );
+  const { log } = await b.requests.watch(jobId);
+  t.is(log.last.term, 2);
+  t.is(seen.term, 1);
+});
+
+test("a job that ended here and was resumed elsewhere is the other trainer's", async (t) => {
+  const store = await openStore();
+  const second = working();
+  const [a, b] = [
+    trainer(store, engines(plays(ready, finished)).startEngine),
+    trainer(store, second.startEngine),
+  ];
+  const job = await a.requests.create(recipe('moved'), '');
+  const { jobId } = job.record;
+  await end(a, job);
+  await a.supervisor.find(jobId)?.save();
+  await b.requests.resume(jobId, { training: { steps: 2000 } });
+  await second.begun;
+  await b.supervisor.find(jobId)?.save();
+  t.is((await a.requests.get(jobId)).status.state, 'RUNNING');
+  t.is((await a.requests.get(jobId)).record.recipe.training.steps, 2000);
+  t.is(await codeOf(a.requests.resume(jobId, {})), 'JOB_ACTIVE');
+  t.is(await codeOf(a.requests.cancel(jobId)), 'JOB_ELSEWHERE');
+  t.is((await b.requests.cancel(jobId)).status.state, 'CANCELLED');
+});
+
+test('a job that nobody has can be cancelled anywhere, and resumed', async (t) => {
+  const store = await openStore();
+  const first = working();
+  const [a, b] = [
+    trainer(store, first.startEngine),
+    trainer(store, engines(plays(ready, finished)).startEngine),
+  ];
+  const { record } = await a.requests.create(recipe('stranded'), '');
+  await first.begun;
+  await a.supervisor.find(record.jobId)?.save();
+  t.is(await codeOf(b.requests.cancel(record.jobId)), 'JOB_ELSEWHERE');
+  b.clock.pass(LEASE_MS + 1);
+  const cancelled = await b.requests.cancel(record.jobId);
+  t.like(cancelled.status, { state: 'CANCELLED', committedStep: 2 });
+  t.is(await end(b, await b.requests.resume(record.jobId, {})), 'SUCCEEDED');
+  await until(async () => (await listMarked(store)).length === 0);
+  t.pass();
+});
+
+test('recovered jobs queue in the order in which they were made, as far as there is room', async (t) => {
+  const store = await openStore();
+  const first = working();
+  const a = trainer(store, first.startEngine);
+  for (const name of ['one', 'two', 'three']) await a.requests.create(recipe(name), '');
+  await first.begun;
+  await a.supervisor.stop();
+  const second = working();
+  const b = trainer(store, second.startEngine, 1);
+  await b.recovery.scan();
+  t.deepEqual(
+    b.supervisor.held().map(({ record }) => record.model),
+    ['one', 'two'],
+  );
+  const third = working();
+  const c = trainer(store, third.startEngine);
+  await c.recovery.scan();
+  t.deepEqual(
+    c.supervisor.held().map(({ record }) => record.model),
+    ['three'],
+  );
+});
+
+test('a job whose images are on another machine is left to a trainer there', async (t) => {
+  const store = await openStore();
+  const folder = await mkdtemp(join(root, 'images-'));
+  const first = working();
+  const a = trainer(store, first.startEngine);
+  const source = { kind: 'folder' as const, path: folder, classFolders: false };
+  const { record } = await a.requests.create({ name: 'local-images', dataset: { source } }, '');
+  await first.begun;
+  await a.supervisor.stop();
+  await rm(folder, { recursive: true });
+  const b = trainer(store, engines(plays(ready, finished)).startEngine);
+  await b.scanPastLease();
+  t.is(b.supervisor.find(record.jobId), undefined);
+  t.is((await readJob(store, record.jobId)).status.state, 'RETRYING');
+});
+
+test("what a creation left behind that broke off is removed, and its model's name is free", async (t) => {
+  const store = await openStore();
+  const record: JobRecord = {
+    jobId: 'broken-off-1',
+    model: 'broken-off',
+    recipe: resolveRecipe({}, 'broken-off'),
+    createdAt: '2020-01-01T00:00:00.000Z',
+  };
+  for (const failing of ['active/', 'models/']) {
+    const broken: ObjectStore = {
+      ...store,
+      put: (key, ...rest) =>
+        key.startsWith(failing) ? Promise.reject(new Error('killed')) : store.put(key, ...rest),
+    };
+    await t.throwsAsync(createRecord(broken, record), { message: 'killed' });
+    t.is(await jobOfModel(store, 'broken-off'), undefined);
+  }
+  t.deepEqual(await listMarked(store), ['broken-off-1']);
+  const { startEngine } = engines(plays(ready, finished));
+  const a = trainer(store, startEngine);
+  await a.recovery.scan();
+  t.deepEqual(await listMarked(store), ['broken-off-1'], 'it may be under way still');
+  a.clock.pass(LEASE_MS + 1);
+  await a.recovery.scan();
+  t.deepEqual(await listMarked(store), []);
+  await t.throwsAsync(readJob(store, 'broken-off-1'), { code: 'NOT_FOUND' });
+  t.is(await end(a, await a.requests.create(recipe('broken-off'), '')), 'SUCCEEDED');
+});
+
+test('a request that is repeated ends the creation that broke off, anywhere', async (t) => {
+  const store = await openStore();
+  const { startEngine } = engines(plays(ready, finished));
+  const failing = { prefix: 'jobs/' };
+  const broken: ObjectStore = {
+    ...store,
+    put: (key, ...rest) =>
+      key.startsWith(failing.prefix) ? Promise.reject(new Error('killed')) : store.put(key, ...rest),
+  };
+  const a = trainer(broken, startEngine);
+  const ids = new Set<string>();
+  for (const prefix of ['jobs/', 'active/', 'models/']) {
+    failing.prefix = prefix;
+    await t.throwsAsync(a.requests.create(recipe('repeated'), 'the-request'), { message: 'killed' });
+  }
+  const b = trainer(store, startEngine);
+  const job = await b.requests.create(recipe('repeated'), 'the-request');
+  ids.add(job.record.jobId);
+  t.is(await end(b, job), 'SUCCEEDED');
+  ids.add((await b.requests.create(recipe('repeated'), 'the-request')).record.jobId);
+  failing.prefix = 'nothing';
+  ids.add((await a.requests.create(recipe('repeated'), 'the-request')).record.jobId);
+  t.is(ids.size, 1);
+});
+
+test('a name that is taken leaves nothing of the job that wanted it', async (t) => {
+  const store = await openStore();
+  const a = trainer(store, working().startEngine);
+  await a.requests.create(recipe('taken'), '');
+  const before = await listMarked(store);
+  t.is(await codeOf(a.requests.create(recipe('taken'), '')), 'MODEL_TAKEN');
+  t.deepEqual(await listMarked(store), before);
+});
+
+test('a mark that was lost is set again by the trainer that has the job', async (t) => {
+  const store = await openStore();
+  const a = trainer(store, working().startEngine);
+  const { record } = await a.requests.create(recipe('unmarked'), '');
+  await unmarkActive(store, record.jobId);
+  await a.recovery.scan();
+  t.deepEqual(await listMarked(store), [record.jobId]);
+});
+
+test('the mark of a job that ended is removed, once its end can not be under way any more', async (t) => {
+  const store = await openStore();
+  const a = trainer(store, engines(plays(ready, finished)).startEngine);
+  const job = await a.requests.create(recipe('ended'), '');
+  await end(a, job);
+  await a.supervisor.stop();
+  await store.put(`active/${job.record.jobId}.json`, Buffer.from('{}'));
+  const b = trainer(store, engines(plays(ready, finished)).startEngine);
+  await b.scanPastLease();
+  t.deepEqual(await listMarked(store), []);
+  t.is(b.supervisor.find(job.record.jobId), undefined);
+});
+
+test('one job whose status is damaged is listed as it can be told, beside the others, and goes on when it is resumed', async (t) => {
+  const store = await openStore();
+  const a = trainer(store, engines(plays(ready, finished)).startEngine);
+  for (const name of ['whole', 'damaged']) {
+    const job = await a.requests.create(recipe(name), '');
+    await end(a, job);
+    await a.supervisor.find(job.record.jobId)?.save();
+    if (name === 'damaged') await store.put(`jobs/${job.record.jobId}/status.json`, Buffer.from('{"state"'));
+  }
+  const b = trainer(store, engines(plays(ready, finished)).startEngine);
+  const { jobs } = await b.requests.list({ pageSize: 0, pageToken: '' });
+  t.deepEqual(
+    jobs.map(({ record, status }) => [record.model, status.state]),
+    [
+      ['damaged', 'FAILED'],
+      ['whole', 'SUCCEEDED'],
+    ],
+  );
+  const damaged = jobs[0]?.record.jobId ?? '';
+  t.is(await end(b, await b.requests.resume(damaged, {})), 'SUCCEEDED');
+});
+
+test('a cancel that comes while a job is being resumed is not lost', async (t) => {
+  const store = await openStore();
+  const writing = deferred();
+  const go = deferred();
+  let hold = false;
+  const slow: ObjectStore = {
+    ...store,
+    put: async (key, ...rest) => {
+      if (hold && key.endsWith('/job.json')) {
+        writing.resolve();
+        await go.promise;
+      }
+      return store.put(key, ...rest);
+    },
+  };
+  const { startEngine } = engines(plays(ready, finished), (engine) => {
+    engine.send(ready);
+    return {
+      onStop: () => {
+        engine.send(stopped);
+      },
+    };
+  });
+  const a = trainer(slow, startEngine);
+  const job = await a.requests.create(recipe('resumed'), '');
+  await end(a, job);
+  hold = true;
+  const resuming = a.requests.resume(job.record.jobId, {});
+  await writing.promise;
+  // Nobody can tell yet what becomes of the job.
+  t.is(await codeOf(a.requests.resume(job.record.jobId, {})), 'JOB_ACTIVE');
+  go.resolve();
+  await resuming;
+  t.is((await a.requests.cancel(job.record.jobId)).status.state, 'CANCELLED');
+  t.is((await readJob(store, job.record.jobId)).status.state, 'CANCELLED');
+});
