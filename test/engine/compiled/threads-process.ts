@@ -67,11 +67,14 @@ const sumGraph = (): OutputsOfGraph =>
 
 await createCompiledEngine();
 const { convolutions, norms, attentions } = presetLayers();
-const layers = [...some(convolutions), ...WIDEST].flatMap(sizesOf);
-const graphs = (['float32', 'bfloat16'] as const).flatMap((precision) => [
-  ...layers.map((size) => () => kernelsGraph(size, precision)),
-  ...some(attentions).map((layer) => () => attentionGraph(layer, precision)),
-]);
+const layers = some(convolutions).flatMap(sizesOf);
+const graphs = [
+  ...WIDEST.flatMap(sizesOf).map((size) => () => kernelsGraph(size, 'float32')),
+  ...(['float32', 'bfloat16'] as const).flatMap((precision) => [
+    ...layers.map((size) => () => kernelsGraph(size, precision)),
+    ...some(attentions).map((layer) => () => attentionGraph(layer, precision)),
+  ]),
+];
 for (const graphOf of [...graphs, ...some(norms).map((layer) => () => normGraph(layer)), sumGraph]) {
   const { graph, outputs } = graphOf();
   const session = openSession();
