@@ -32,11 +32,18 @@ const tsx = [process.execPath, '--import=tsx'];
 const ava = bin('ava/entrypoints/cli.mjs');
 const buf = bin('@bufbuild/buf/bin/buf');
 
-/** What `--then` runs, in turn, and the options that its set-up takes. */
+/** What `--then` runs, in turn, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
   test: { setup: ['--skip-build', '--test-tools'], run: (args) => [[...ava, ...args]] },
   'test:golden': { setup: ['--skip-build'], run: (args) => [[...ava, 'test/golden/**/*.test.ts', ...args]] },
+  'test:kernels': {
+    setup: ['--skip-build'],
+    environment: { IP_DIFFUSION_TEST_KERNELS: 'all' },
+    // A layer may take a minute on two cores.
+    run: (args) => [[...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads}.test.ts', ...args]],
+  },
+  'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
   interop: { setup: ['--skip-build'], run: () => [[...tsx, 'test/interop/main.ts']] },
   check: {
@@ -88,6 +95,8 @@ async function main(args) {
   const command = name === undefined ? { setup: [], run: () => [] } : COMMANDS[name];
   if (command === undefined)
     return fail(`unknown command ${name}`, `use one of ${Object.keys(COMMANDS).join(', ')}`);
+
+  Object.assign(process.env, command.environment);
 
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 19)) {

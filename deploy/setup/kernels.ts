@@ -6,7 +6,7 @@ import { processorIdentity } from '../../shared/foundation/index.js';
 import { installFile } from './addon.js';
 import { compiledLibrary } from './compile.js';
 import type { SetupContext } from './context.js';
-import { filesUnder } from './digests.js';
+import { filesUnder, keyOf } from './digests.js';
 import type { NativeLibrary } from './native-library.js';
 import { SetupProblem } from './problem.js';
 import { writeWhole } from './stamp.js';
@@ -29,20 +29,23 @@ const FLAGS: readonly string[] = [
 export async function provideKernels(context: SetupContext, library: NativeLibrary): Promise<void> {
   const processor = processorIdentity();
   const description = join(context.root, FOLDER, 'native-kernels.json');
+  const sources = (await filesUnder(join(context.root, SOURCES)))
+    .filter((file) => /\.(?:cc|h)$/.test(file))
+    .map((file) => `${SOURCES}/${file}`);
+  // By which two builds are told apart whose results differ in their last bits.
+  const revision = (await keyOf(context.root, sources, FLAGS)).slice(0, 8);
   try {
     const compiled = await compiledLibrary(context, library, {
       name: 'native-kernels',
       output: OUTPUT,
       announcement: "compiling the engine's kernels for this processor (about 10 s)",
-      sources: (await filesUnder(join(context.root, SOURCES)))
-        .filter((file) => /\.(?:cc|h)$/.test(file))
-        .map((file) => `${SOURCES}/${file}`),
+      sources,
       includes: [],
       flags: FLAGS,
       key: [processor],
     });
     await installFile(compiled, join(context.root, FOLDER, OUTPUT));
-    await writeWhole(description, JSON.stringify({ file: OUTPUT, processor }));
+    await writeWhole(description, JSON.stringify({ file: OUTPUT, processor, revision }));
   } catch (error) {
     if (!(error instanceof SetupProblem)) throw error;
     // Those of an earlier version may take other inputs.

@@ -165,13 +165,14 @@ export async function startPredictionEngine(
   return { predict, close };
 }
 
-function engineLost(
+export function engineLost(
   { code, signal, unresponsive, stderrTail }: ChildExit,
-  strange: string | undefined,
+  strange?: string,
 ): DiffusionError {
-  const how = unresponsive
-    ? 'fell silent and was killed'
-    : `ended with ${signal ?? `exit code ${code ?? 'none'}`}`;
+  const how =
+    unresponsive !== undefined
+      ? `hung and was killed: ${unresponsive}`
+      : `ended with ${signal ?? `exit code ${code ?? 'none'}`}`;
   return new DiffusionError('UNAVAILABLE', `the engine process ${how}`, {
     reason: ENGINE_LOST,
     retryAfterMs: RETRY_AFTER_MS,

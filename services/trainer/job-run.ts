@@ -222,7 +222,7 @@ export class JobRun {
 }
 
 function describeLoss({ code, signal, unresponsive }: ChildExit): string {
-  if (unresponsive) return 'the engine process fell silent and was killed';
+  if (unresponsive !== undefined) return `the engine process hung and was killed: ${unresponsive}`;
   if (signal !== null) return `the engine process was killed by ${signal}`;
   return `the engine process ended with code ${code ?? 'unknown'}`;
 }

@@ -1,5 +1,5 @@
 export * as tf from '@tensorflow/tfjs-core';
-export { createCompiledEngine } from './compiled/index.js';
+export { createCompiledEngine, overdueRun } from './compiled/index.js';
 export { createEagerEngine } from './eager-engine.js';
 export { gradientsWithin, stopGradient, valueAndGradients, valueAndGradientsWithin } from './gradients.js';
 export type { LossAndGradients } from './gradients.js';
@@ -17,6 +17,7 @@ export type {
   Tensors,
   TensorSpec,
   VariableSpec,
+  WithoutKernels,
 } from './module.js';
 export {
   after,

@@ -83,6 +83,16 @@ export interface EngineBuild {
   readonly tensorflow: string;
   readonly platform: string;
   readonly threads: number;
+  /** Where the compiled engine goes without kernels of its own, which is slower. */
+  readonly withoutKernels?: WithoutKernels;
+}
+
+/** Why an engine has no kernels of its own. */
+export interface WithoutKernels {
+  /** In words that follow "without the engine's own kernels: ". */
+  readonly reason: string;
+  /** What to do to have them; none where they are not wanted. */
+  readonly remedy?: string;
 }
 
 export interface Engine {

@@ -1,20 +1,30 @@
-/** A child process that is spoken to in structured messages, and is killed when it falls silent. */
+/** A child process that is spoken to in structured messages, and is killed when it hangs. */
 
 import { fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Clock } from './clock.js';
+import { runningTime } from './running-time.js';
 
 const STDERR_TAIL_CHARACTERS = 4000;
-/** Children send one this often while their event loop is free. */
+/** Children send a heartbeat this often while their event loop is free. */
 export const HEARTBEAT_EVERY_MS = 1000;
+/** A heartbeat that comes later than this was held up by one of the two processes being stopped. */
+export const LATEST_HEARTBEAT_MS = 1.5 * HEARTBEAT_EVERY_MS;
+
+/** What a child sends while its event loop is free. */
+export interface Heartbeat {
+  readonly heartbeat: true;
+  /** What of its work doesn't come to an end, in a sentence. */
+  readonly overdue?: string;
+}
 
 export interface ChildExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
-  /** Whether it was killed because nothing was heard of it for too long. */
-  readonly unresponsive: boolean;
+  /** Where it was killed because it hung: what hung, in a sentence without an end. */
+  readonly unresponsive: string | undefined;
   /** The end of what it wrote to its standard error. */
   readonly stderrTail: string;
 }
@@ -35,7 +45,7 @@ export interface ChildOptions<FromChild> {
   /** The child's whole environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly onMessage: (message: FromChild) => void;
-  /** A child of which nothing is heard for this long is killed. */
+  /** A child of which nothing is heard for this long is killed, as is one that says that its work is overdue. */
   readonly silenceTimeoutMs: number;
   readonly clock: Clock;
 }
@@ -51,19 +61,23 @@ export function startChild<ToChild extends object, FromChild>(
     env: options.environment,
   });
   let stderrTail = '';
-  let unresponsive = false;
-  let heardMs = clock.monotonicMs();
+  let unresponsive: string | undefined;
+  const now = runningTime(clock, LATEST_HEARTBEAT_MS);
+  let heardMs = now();
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     stderrTail = (stderrTail + text).slice(-STDERR_TAIL_CHARACTERS);
   });
+  function giveUp(why: string): void {
+    unresponsive ??= why;
+    child.kill('SIGKILL');
+  }
   child.on('message', (message) => {
-    heardMs = clock.monotonicMs();
-    if (message !== HEARTBEAT) options.onMessage(message as FromChild);
+    heardMs = now();
+    if (!isHeartbeat(message)) options.onMessage(message as FromChild);
+    else if (message.overdue !== undefined) giveUp(message.overdue);
   });
   const watchdog = setInterval(() => {
-    if (clock.monotonicMs() - heardMs < silenceTimeoutMs) return;
-    unresponsive = true;
-    child.kill('SIGKILL');
+    if (now() - heardMs >= silenceTimeoutMs) giveUp(`it sent no heartbeat for ${silenceTimeoutMs / 1000} s`);
   }, HEARTBEAT_EVERY_MS);
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
@@ -89,7 +103,9 @@ export function startChild<ToChild extends object, FromChild>(
   };
 }
 
-export const HEARTBEAT = 'heartbeat';
+function isHeartbeat(message: unknown): message is Heartbeat {
+  return typeof message === 'object' && message !== null && 'heartbeat' in message;
+}
 
 /** The module beside the calling one, compiled or not. @param name Without extension: './main'. */
 export function siblingModule(importMetaUrl: string, name: string): URL {

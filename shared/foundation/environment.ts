@@ -46,8 +46,14 @@ export function environmentReader(env: Environment): EnvironmentReader {
   };
 }
 
-const ENGINE_VARIABLES =
-  /^(PATH|HOME|TMPDIR|LANG|LD_LIBRARY_PATH|CUDA_VISIBLE_DEVICES|(TF|OMP|MALLOC|NVIDIA)_\w+)$/;
+/** The system's, those that tune what computes, and certificates, without which a store of one's own is no store. */
+const ENGINE_VARIABLES = new RegExp(
+  `^(${[
+    ...['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH', 'LD_PRELOAD', 'GLIBC_TUNABLES'],
+    ...['IP_DIFFUSION_NATIVE_KERNELS', '(TF|XLA|OMP|KMP|ONEDNN|DNNL|MALLOC|CUDA|NVIDIA)_\\w+'],
+    ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
+  ].join('|')})$`,
+);
 const FOUR_GIB = String(4 * 1024 ** 3);
 
 /** The environment of an engine process: what tunes it, and none of the store's keys. */

@@ -11,6 +11,7 @@ export type { Deferred } from './deferred.js';
 export { siblingModule, startChild } from './child-process.js';
 export type { Child, ChildExit, ChildOptions } from './child-process.js';
 export { connectToParent } from './parent-port.js';
+export { runningTime } from './running-time.js';
 export { hasEnded, isRunningHere, processToken, thisProcess } from './process-identity.js';
 export type { ProcessIdentity } from './process-identity.js';
 export { processorIdentity } from './processor.js';

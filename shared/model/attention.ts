@@ -25,19 +25,32 @@ export function attentionBlock(
   const { name, channels, heads } = layer;
   const [images = 1, height = 1, width = 1] = x.shape;
   const pixels = height * width;
-  const headChannels = channels / heads;
 
   const gain = tf.reshape(parameter(parameters, `${name}.norm.weight`), [1, channels]);
   const offset = tf.reshape(parameter(parameters, `${name}.norm.bias`), [1, channels]);
   const normalised = tf.reshape(groupNorm(x, gain, offset), [images * pixels, channels]);
   const qkv = linear(parameters, `${name}.qkv`, normalised);
-  const lanes = nativeLanes();
-  const attended =
-    lanes !== undefined && pixels % lanes === 0 && headChannels % lanes === 0
-      ? attendNatively(tf.reshape(qkv, [images, pixels, 3 * channels]), { heads, partsFirst: newOrder })
-      : attendByHeads(qkv, [images, pixels, heads, headChannels], newOrder);
-  const projected = linear(parameters, `${name}.proj_out`, tf.reshape(attended, [images * pixels, channels]));
+  const mixed = attended(qkv, { images, pixels, channels, heads, newOrder });
+  const projected = linear(parameters, `${name}.proj_out`, tf.reshape(mixed, [images * pixels, channels]));
   return tf.add(x, tf.reshape(projected, x.shape));
+}
+
+export interface Heads {
+  readonly images: number;
+  readonly pixels: number;
+  readonly channels: number;
+  readonly heads: number;
+  /** As of `attentionBlock`. */
+  readonly newOrder: boolean;
+}
+
+/** Every pixel's mean of all pixels' values, weighted head by head: [N * pixels, 3 C] -> N * pixels * C values. */
+export function attended(qkv: tf.Tensor, { images, pixels, channels, heads, newOrder }: Heads): tf.Tensor {
+  const lanes = nativeLanes();
+  const headChannels = channels / heads;
+  return lanes !== undefined && pixels % lanes === 0 && headChannels % lanes === 0
+    ? attendNatively(tf.reshape(qkv, [images, pixels, 3 * channels]), { heads, partsFirst: newOrder })
+    : attendByHeads(qkv, [images, pixels, heads, headChannels], newOrder);
 }
 
 /** By the engine's own kernel, which has no gradient of its gradient. */

@@ -64,9 +64,17 @@ export function unet(
   const checkpointedBlock = (layer: ResBlockLayer, h: tf.Tensor): tf.Tensor => {
     const own = Object.entries(parameters).filter(([name]) => name.startsWith(`${layer.name}.`));
     return recomputed(
-      (inputs) =>
-        resBlock(layer, config, inputs, inputs['h'] as tf.Tensor, inputs['embedding'] as tf.Tensor, dropout),
+      (inputs, { keys }) =>
+        resBlock(
+          layer,
+          config,
+          inputs,
+          inputs['h'] as tf.Tensor,
+          inputs['embedding'] as tf.Tensor,
+          keys && { keys },
+        ),
       { h, embedding, ...Object.fromEntries(own) },
+      dropout && { keys: dropout.keys },
     );
   };
   const applyAll = (layers: readonly Layer[], h: tf.Tensor): tf.Tensor =>

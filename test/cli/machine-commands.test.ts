@@ -72,6 +72,7 @@ test('doctor tells what is in order, what is wrong and how to mend it', async (t
     [
       ['Node', 'ok'],
       ['TensorFlow', 'ok'],
+      ['kernels', 'ok'],
       ['store', 'ok'],
       ['disk', 'ok'],
       ['trainer', 'ok'],

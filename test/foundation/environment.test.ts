@@ -29,6 +29,15 @@ test('every variable that is wrong is named at once', (t) => {
   );
 });
 
+test('an engine process gets every variable that tunes it', (t) => {
+  const tuning = {
+    ...{ IP_DIFFUSION_NATIVE_KERNELS: 'off', XLA_FLAGS: '--xla', GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' },
+    ...{ LD_PRELOAD: 'jemalloc.so', ONEDNN_VERBOSE: '1', OMP_NUM_THREADS: '2', CUDA_CACHE_PATH: '/tmp' },
+    ...{ NODE_EXTRA_CA_CERTS: 'ours.pem', SSL_CERT_FILE: 'ours.pem' },
+  };
+  t.like(engineEnvironment(tuning), tuning);
+});
+
 test('an engine process gets what tunes it, and no keys', (t) => {
   const engine = engineEnvironment({
     PATH: '/bin',

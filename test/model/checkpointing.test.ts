@@ -2,8 +2,11 @@
 import test from 'ava';
 
 import { lossAndGradients } from '../../services/trainer/engine-process/training-step.js';
+import { functionGraph } from '../../shared/engine/compiled/function-graph.js';
+import { parseRef } from '../../shared/engine/compiled/graph.js';
+import { passed } from '../../shared/engine/compiled/passes.js';
 import { createCompiledEngine, createEagerEngine, tf } from '../../shared/engine/index.js';
-import type { EngineModule } from '../../shared/engine/index.js';
+import type { EngineModule, ModuleFunction } from '../../shared/engine/index.js';
 import {
   dropoutLayerCount,
   initialParameters,
@@ -64,6 +67,23 @@ function module(gradientCheckpointing: boolean): EngineModule {
     },
   };
 }
+
+test('checkpointing keeps no mask of dropout: each is drawn again where its block is', async (t) => {
+  await createCompiledEngine();
+  const counts = [false, true].map((checkpointing) => {
+    const { functions, variables } = module(checkpointing);
+    const { graph, inputs, outputs } = functionGraph(
+      'gradients',
+      functions['gradients'] as ModuleFunction,
+      variables,
+    );
+    const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
+    const nodes = [...passed(graph, new Set(ends)).values()];
+    return nodes.filter(({ op }) => op === 'StatelessRandomUniform').length;
+  });
+  const layers = dropoutLayerCount(NETWORK);
+  t.deepEqual(counts, [layers, 2 * layers]);
+});
 
 for (const create of [createEagerEngine, createCompiledEngine]) {
   test(`checkpointing changes no bit of the loss, and of its gradients the rounding: ${create.name}`, async (t) => {

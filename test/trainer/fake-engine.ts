@@ -37,7 +37,7 @@ export function engines(...scripts: readonly Script[]): {
   const startEngine: StartEngine = (start, onMessage) => {
     const { promise: exited, resolve } = deferred<ChildExit>();
     const exit: FakeEngine['exit'] = (how = killed) => {
-      resolve({ code: null, signal: null, unresponsive: false, stderrTail: '', ...how });
+      resolve({ code: null, signal: null, unresponsive: undefined, stderrTail: '', ...how });
     };
     starts.push(start);
     const script = scripts[Math.min(starts.length, scripts.length) - 1];

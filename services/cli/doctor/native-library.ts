@@ -25,7 +25,10 @@ export async function checkNativeLibrary(
   const found = await loadInChild(environment, clock, signal);
   if ('build' in found) {
     const { tensorflow, platform, threads } = found.build;
-    return [{ name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` }];
+    return [
+      { name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` },
+      kernelsFinding(found.build),
+    ];
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
@@ -41,6 +44,15 @@ export async function checkNativeLibrary(
   ];
 }
 
+/** Whether the engine has its own kernels, without which it takes 1.7 times as long. */
+export function kernelsFinding({ withoutKernels }: Pick<EngineBuild, 'withoutKernels'>): Finding {
+  const name = 'kernels';
+  if (withoutKernels === undefined) return { name, state: 'ok', text: "the engine's own are in use" };
+  const { reason, remedy } = withoutKernels;
+  const text = `without the engine's own kernels, so slower: ${reason}`;
+  return remedy === undefined ? { name, state: 'absent', text } : { name, state: 'wrong', text, remedy };
+}
+
 async function loadInChild(
   environment: Environment,
   clock: Clock,
@@ -54,8 +66,8 @@ async function loadInChild(
     silenceTimeoutMs: SILENCE_TIMEOUT_MS,
     clock,
   });
-  void child.exited.then(({ code, signal: killedBy, stderrTail }) => {
-    const end = killedBy === null ? `exit code ${String(code)}` : killedBy;
+  void child.exited.then(({ code, signal: killedBy, unresponsive, stderrTail }) => {
+    const end = unresponsive ?? killedBy ?? `exit code ${String(code)}`;
     resolve({
       problem: `loading it ended the process (${end}) ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trim(),
     });

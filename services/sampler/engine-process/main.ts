@@ -1,6 +1,6 @@
 /** The engine process of one set of weights: loads them, then answers forward passes until its parent is gone. */
 
-import { createCompiledEngine, type LoadedModule } from '../../../shared/engine/index.js';
+import { createCompiledEngine, overdueRun, type LoadedModule } from '../../../shared/engine/index.js';
 import { at, connectToParent } from '../../../shared/foundation/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
@@ -39,7 +39,7 @@ const parent = connectToParent<ToEngine, FromEngine>((message) => {
       );
     }
   }
-});
+}, overdueRun);
 
 interface Ready {
   readonly loaded: LoadedModule;

@@ -1,5 +1,6 @@
 /** The engine process of one training job: told once to start, perhaps to stop, and ended by the service. */
 
+import { overdueRun } from '../../../shared/engine/index.js';
 import {
   connectToParent,
   DiffusionError,
@@ -32,7 +33,7 @@ const port: ParentPort<FromEngine> = connectToParent<ToEngine, FromEngine>((mess
       stop.abort();
       break;
   }
-});
+}, overdueRun);
 
 function send(message: FromEngine): void {
   port.send(bounded(message));
@@ -87,9 +88,17 @@ function readyMessage(run: Run): string {
   const { counters, resumed, damaged, build, recipe } = run;
   const images = imagesOf(run);
   const skipped = damaged.map(({ step, error }) => `; step ${step} was skipped: ${error.message}`).join('');
-  if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${skipped}`;
+  const slower = slownessOf(build);
+  if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${skipped}${slower}`;
   const inexact = inexactness(resumed, build);
-  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${skipped}`;
+  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${skipped}${slower}`;
+}
+
+function slownessOf({ withoutKernels }: Run['build']): string {
+  if (withoutKernels === undefined) return '';
+  const { reason, remedy } = withoutKernels;
+  const mend = remedy === undefined ? '' : ` (to have them: ${remedy})`;
+  return `; without the engine's own kernels, so slower: ${reason}${mend}`;
 }
 
 function imagesOf({ dataset, heldOut, recipe }: Run): string {

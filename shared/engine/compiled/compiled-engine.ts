@@ -9,10 +9,14 @@ import { functionGraph } from './function-graph.js';
 import { parseRef } from './graph.js';
 import { derivedVariables } from './derived-variables.js';
 import type { DerivedVariables } from './derived-variables.js';
-import { nativeKernels } from './native-kernels.js';
+import { checkInPlace, variableUses } from './in-place.js';
+import { nativeKernels, withoutKernels } from './native-kernels.js';
 import type { NodeTime } from './profile.js';
 import { openSession } from './session.js';
 import type { PreparedRun, Session } from './session.js';
+import { processRuns } from './run-watch.js';
+import type { RunWatch } from './run-watch.js';
+import { flopsOf } from './work.js';
 import { variableGraph } from './variable-graph.js';
 import type { VariableAccess } from './variable-graph.js';
 
@@ -34,32 +38,47 @@ type Arrays = Readonly<Record<string, EngineArray>>;
 
 /**
  * Starts the engine that compiles. A function is traced and compiled by its first run.
+ * @param runs Follows the runs of its modules; `overdueRun` tells of the process's own alone.
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) when the native library is missing or can't be loaded.
  */
-export async function createCompiledEngine(): Promise<CompiledEngine> {
+export async function createCompiledEngine(runs: RunWatch = processRuns): Promise<CompiledEngine> {
   // The eager backend comes with it, and with that tfjs's table of gradients.
   const native = await loadNative();
+  const without = withoutKernels();
+  const platform = `${native.platform}, ${kernelsInWords()}`;
   return {
-    build: { name: 'compiled', ...native, platform: `${native.platform}, ${kernelsInWords()}` },
+    build: {
+      ...{ name: 'compiled', ...native, platform },
+      ...(without !== undefined && { withoutKernels: without }),
+    },
     batchInvariant: nativeKernels() !== undefined,
-    load: (module) => attempt('loading a module', () => loadModule(module)),
+    load: (module) => attempt('loading a module', () => loadModule(module, runs)),
   };
 }
 
 /** For manifests: results are the same to the bit where it is. */
 function kernelsInWords(): string {
   const kernels = nativeKernels();
-  return kernels === undefined ? 'no kernels' : `kernels of ${kernels.lanes} lanes`;
+  if (kernels === undefined) return 'no kernels';
+  const { lanes, tiles, pairs, revision } = kernels;
+  const products = tiles ? ' and tiles' : pairs ? ' and pairs' : '';
+  return `kernels ${revision} of ${lanes} lanes${products}`;
 }
 
-async function loadModule(module: EngineModule): Promise<CompiledModule> {
+/** Which run of this process takes far longer than it should, in a sentence; undefined where none does. */
+export function overdueRun(): string | undefined {
+  return processRuns.overdue();
+}
+
+async function loadModule(module: EngineModule, runs: RunWatch): Promise<CompiledModule> {
   const { graph, variables, zero, initialise } = variableGraph(module.variables);
   checkGraph(graph);
-  const session = openSession();
+  const session = openSession(runs);
   session.extend(graph);
   await session.prepare([zero], [], [initialise])([Float32Array.of(0)]);
 
   const derived = derivedVariables(session);
+  const uses = variableUses();
   const functions = new Map<string, CompiledFunction>();
   const readers = new Map<string, PreparedRun>();
   const writers = new Map<string, PreparedRun>();
@@ -95,7 +114,7 @@ async function loadModule(module: EngineModule): Promise<CompiledModule> {
   ): Promise<Record<string, Float32Array>> {
     const called = found(module.functions[name], 'function', name);
     checkInputs(called, arrays);
-    const compiled = remembered(functions, name, () => compile(session, derived, name, module));
+    const compiled = remembered(functions, name, () => compile(session, derived, uses, name, module));
     await derived.refresh();
     const given = compiled.inputs.map((input) => arrays[input] as EngineArray);
     const results = await compiled.run(given, times);
@@ -141,6 +160,7 @@ interface CompiledFunction {
 function compile(
   session: Session,
   derived: DerivedVariables,
+  uses: ReturnType<typeof variableUses>,
   name: string,
   module: EngineModule,
 ): CompiledFunction {
@@ -151,12 +171,16 @@ function compile(
   const kept = new Set([...ends, ...targets]);
   const hoist = finished(graph, kept, module, `${name}/derived/`);
   checkGraph(hoist.graph);
+  uses.add(checkInPlace(hoist.graph, kept));
   derived.provide(hoist);
   session.extend(hoist.graph);
   return {
     inputs: Object.keys(inputs),
     outputs: Object.keys(outputs),
-    run: session.prepare(Object.values(inputs), Object.values(outputs), targets),
+    run: session.prepare(Object.values(inputs), Object.values(outputs), targets, {
+      name,
+      flops: flopsOf(hoist.graph),
+    }),
   };
 }
 

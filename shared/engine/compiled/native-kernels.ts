@@ -8,8 +8,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
-import type { EnginePrecision } from '../module.js';
 import { processorIdentity } from '../../foundation/index.js';
+import type { EnginePrecision, WithoutKernels } from '../module.js';
 import type { Attributes } from './graph.js';
 import { tensorflowC } from './tensorflow-c.js';
 
@@ -20,24 +20,46 @@ export interface NativeKernels {
   readonly tiles: boolean;
   /** Whether it multiplies two pairs of bfloat16 faster than it does two floats, twice. */
   readonly pairs: boolean;
+  /** A digest of the sources: with others, results may differ in their last bits. */
+  readonly revision: string;
 }
 
 /** Set to `off`, a process goes without. */
 const SWITCH = 'IP_DIFFUSION_NATIVE_KERNELS';
 
+/** What set-up wrote beside the kernels. */
+interface Description {
+  readonly file: string;
+  readonly processor: string;
+  readonly revision: string;
+}
+
 // Kept, since koffi unloads a library that nobody refers to.
 let library: LibraryHandle | undefined;
-let registered: NativeKernels | undefined;
-let tried = false;
+let found: NativeKernels | WithoutKernels | undefined;
 
-/**
- * Registers the kernels, once a process; undefined where set-up built none for this processor, or they are switched
- * off.
- */
+/** Registers the kernels, once a process; undefined where there are none (`withoutKernels` says why). */
 export function nativeKernels(): NativeKernels | undefined {
-  if (!tried) registered = register();
-  tried = true;
-  return registered;
+  const kernels = lookedFor();
+  return 'lanes' in kernels ? kernels : undefined;
+}
+
+/** Why the process goes without the kernels; undefined where it has them. */
+export function withoutKernels(): WithoutKernels | undefined {
+  const kernels = lookedFor();
+  return 'lanes' in kernels ? undefined : kernels;
+}
+
+function lookedFor(): NativeKernels | WithoutKernels {
+  found ??= look();
+  return found;
+}
+
+function look(): NativeKernels | WithoutKernels {
+  if (env[SWITCH] === 'off') return { reason: `${SWITCH} is off`, remedy: `unset ${SWITCH}` };
+  if (usesGpu()) return { reason: 'they are for the processor alone, and a GPU computes' };
+  const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
+  return kernelsIn(join(dirname(manifest), 'deps', 'lib'));
 }
 
 // Kernels for a processor would have every image copied from the device and back.
@@ -48,24 +70,31 @@ function usesGpu(): boolean {
   return native?.binding?.isUsingGpuDevice() ?? false;
 }
 
-function register(): NativeKernels | undefined {
-  if (env[SWITCH] === 'off' || usesGpu()) return undefined;
-  const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
-  const folder = join(dirname(manifest), 'deps', 'lib');
+/** Registers the kernels that set-up put into a folder, or says why it can't. */
+export function kernelsIn(folder: string): NativeKernels | WithoutKernels {
   const description = join(folder, 'native-kernels.json');
-  if (!existsSync(description)) return undefined;
-  const { file, processor } = JSON.parse(readFileSync(description, 'utf8')) as {
-    readonly file: string;
-    readonly processor: string;
-  };
-  // They were compiled for one processor's instructions, and another may not have them.
-  if (processorIdentity() !== processor) return undefined;
+  if (!existsSync(description)) return { reason: 'set-up built none', remedy: 'npm run setup' };
+  try {
+    const { file, processor, revision } = JSON.parse(readFileSync(description, 'utf8')) as Description;
+    // They were compiled for one processor's instructions, and another may not have them.
+    if (processorIdentity() !== processor) {
+      return { reason: 'they were built for another processor', remedy: 'npm run setup, on this machine' };
+    }
+    return { ...registered(join(folder, file)), revision };
+  } catch (cause) {
+    const text = cause instanceof Error ? cause.message : String(cause);
+    return { reason: `they could not be loaded (${text.split('\n')[0] ?? ''})`, remedy: 'npm run setup' };
+  }
+}
+
+function registered(file: string): Omit<NativeKernels, 'revision'> {
   tensorflowC();
-  library = koffi.load(join(folder, file));
+  library = koffi.load(file);
   const lanes = library.func('int registerKernels()')() as number;
+  if (lanes === 0) throw new Error('TensorFlow refused them');
   const tiles = library.func('int usesTiles()')() !== 0;
   const pairs = library.func('int usesPairs()')() !== 0;
-  return lanes === 0 ? undefined : { lanes, tiles, pairs };
+  return { lanes, tiles, pairs };
 }
 
 /** The factors of a sum in a tile: `kTileDepth` of `native-kernels/tiles.h`. */

@@ -7,7 +7,9 @@ import { dataType, emitGraph } from './emit.js';
 import { parseRef } from './graph.js';
 import type { ConstantValues, Graph, Value } from './graph.js';
 import { tensorflowC } from './tensorflow-c.js';
-import type { Pointer, TensorFlowC } from './tensorflow-c.js';
+import type { Pointer, SessionRunArguments, TensorFlowC } from './tensorflow-c.js';
+import { processRuns } from './run-watch.js';
+import type { RunWatch, Work } from './run-watch.js';
 import { nodeTimes, startTracing, stopTracing } from './profile.js';
 import type { NodeTime } from './profile.js';
 
@@ -16,9 +18,14 @@ export interface Session {
   extend(graph: Graph): void;
   /**
    * What is to be run again and again: `inputs` are placeholders, `targets` are nodes that must run.
-   * One run at a time.
+   * One run at a time. @param work By which it is told that a run never ends.
    */
-  prepare(inputs: readonly Value[], outputs: readonly Value[], targets: readonly string[]): PreparedRun;
+  prepare(
+    inputs: readonly Value[],
+    outputs: readonly Value[],
+    targets: readonly string[],
+    work?: Work,
+  ): PreparedRun;
   /** Frees all; no run may be going on. */
   close(): void;
 }
@@ -37,8 +44,13 @@ export type PreparedRun = (
 const NONE = 0n;
 const RESOURCE_EXHAUSTED = 8;
 
-/** @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) when the native library can't be loaded. */
-export function openSession(): Session {
+const SMALL_WORK: Work = { name: 'a graph', flops: 0 };
+
+/**
+ * @param runs Follows all runs.
+ * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) when the native library can't be loaded.
+ */
+export function openSession(runs: RunWatch = processRuns): Session {
   const c = tensorflowC();
   const graph = c.TF_NewGraph();
   const session = newSession(c, graph);
@@ -77,7 +89,9 @@ export function openSession(): Session {
     inputs: readonly Value[],
     outputs: readonly Value[],
     targets: readonly string[],
+    work = SMALL_WORK,
   ): PreparedRun {
+    const followed = runs.follow(work);
     const [inputEnds, outputEnds] = [endpoints(inputs), endpoints(outputs)];
     const targetNodes = BigUint64Array.from(targets, operationOf);
     return async (arrays, profile) => {
@@ -87,27 +101,14 @@ export function openSession(): Session {
       const status = c.TF_NewStatus();
       try {
         for (const [i, value] of inputs.entries()) given[i] = toNative(c, value, arrays[i]);
-        await new Promise<void>((resolve, reject) => {
-          const counts = [given, taken, targetNodes].map(({ length }) => length) as [number, number, number];
-          c.TF_SessionRun.async(
-            ...([
-              session,
-              tracing?.options ?? NONE,
-              inputEnds,
-              given,
-              counts[0],
-              outputEnds,
-              taken,
-              counts[1],
-            ] as const),
-            ...([targetNodes, counts[2], tracing?.metadata ?? NONE, status] as const),
-            (error: Error | null) => {
-              if (error === null) resolve();
-              else reject(error);
-            },
-          );
+        await followed(async () => {
+          await runOffThread(c, [
+            ...[session, tracing?.options ?? NONE],
+            ...[inputEnds, given, given.length, outputEnds, taken, taken.length],
+            ...[targetNodes, targetNodes.length, tracing?.metadata ?? NONE, status],
+          ] as SessionRunArguments);
+          throwUnlessOk(c, status, 'running a graph');
         });
-        throwUnlessOk(c, status, 'running a graph');
         if (tracing) profile.push(...nodeTimes(c, tracing));
         return outputs.map((value, i) => toFloats(c, value, taken[i] ?? NONE));
       } finally {
@@ -134,6 +135,15 @@ export function openSession(): Session {
   return { extend, prepare, close };
 }
 
+function runOffThread(c: TensorFlowC, args: SessionRunArguments): Promise<void> {
+  return new Promise((resolve, reject) => {
+    c.TF_SessionRun.async(...args, (error) => {
+      if (error === null) resolve();
+      else reject(error);
+    });
+  });
+}
+
 function newSession(c: TensorFlowC, graph: Pointer): Pointer {
   const threads = availableParallelism();
   const config = ConfigProto.encode(
@@ -147,10 +157,11 @@ function newSession(c: TensorFlowC, graph: Pointer): Pointer {
   ).finish();
   const options = c.TF_NewSessionOptions();
   try {
-    return checked(c, 'opening a session', (status) => {
+    // Each with a status of its own: the second call's success would hide the first one's failure.
+    checked(c, 'setting up a session', (status) => {
       c.TF_SetConfig(options, config, config.length, status);
-      return c.TF_NewSession(graph, options, status);
     });
+    return checked(c, 'opening a session', (status) => c.TF_NewSession(graph, options, status));
   } finally {
     c.TF_DeleteSessionOptions(options);
   }

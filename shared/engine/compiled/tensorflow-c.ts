@@ -47,7 +47,7 @@ export interface TensorFlowC {
   memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
 }
 
-type SessionRunArguments = [
+export type SessionRunArguments = [
   session: Pointer,
   runOptions: Pointer,
   inputs: BigUint64Array,

@@ -18,7 +18,7 @@ constexpr int kJobs = 8;
 constexpr long kSumFloats = 2L << 20;
 // Gradients whose products take more are made product by product, and the tiles' transforms for all threads together.
 constexpr long kLargeFloats = 256 << 10;
-constexpr int kTogetherFloats = 3 << 20;
+constexpr long kTogetherFloats = 3L << 20;
 
 // Products of inputs and output gradients of some tiles at a time, for some of the output's channels: v
 // [frequencies][in / kLanes][words of tiles][kLanes] times m [frequencies][panels of channels, of words of tiles].
@@ -164,8 +164,7 @@ void gradientByTiles(const Conv3x3& conv, const float* x, const float* dy, float
 template <typename Numbers, typename Tile>
 void gradientByFrequencies(const Conv3x3& conv, const float* x, const float* dy, float* dFilter) {
   const long count = Tiling<Tile>(conv).count, size = 1L * conv.in * conv.out;
-  const int fitting = kTogetherFloats / (Tile::kFrequencies * (conv.in + conv.out)) / kRun * kRun;
-  const int held = static_cast<int>(std::min<long>(fitting, (count + kRun - 1) / kRun * kRun));
+  const int held = heldTiles(kTogetherFloats, 1L * Tile::kFrequencies * (conv.in + conv.out), kRun, count);
   float* u = scratch(2, Tile::kFrequencies * size);
   const Products<Numbers, Tile> products(conv, x, dy, 0, conv.out, held);
   for (long first = 0; first < count; first += held) {

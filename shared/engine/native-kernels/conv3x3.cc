@@ -11,11 +11,11 @@
 namespace {
 
 // What the transforms of the tiles that a thread takes through all stages at a time may fill: its cache.
-constexpr int kBlockFloats = 256 << 10;
+constexpr long kBlockFloats = 256L << 10;
 // Transformed filters that are larger are not read again by each thread for each of its lots.
 constexpr long kFilterFloats = 256 << 10;
 // What the transforms of the tiles that all threads take together may fill, and of how many tiles each takes some.
-constexpr int kTogetherFloats = 3 << 20;
+constexpr long kTogetherFloats = 3L << 20;
 constexpr int kLot = 2 * kRows;
 
 // kLanes x kLanes filters: of so many rows (a product's depth) and, in the lanes, columns.
@@ -124,10 +124,10 @@ class Stages {
 template <typename Numbers, typename Tile>
 void forwardByTiles(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
   const long count = Tiling<Tile>(conv).count;
-  const int fitting = std::clamp(kBlockFloats / (Tile::kFrequencies * (conv.in + conv.out)) / kRows * kRows, 2 * kRows, 12 * kRows);
+  const long fitting = std::clamp(kBlockFloats / (1L * Tile::kFrequencies * (conv.in + conv.out)) / kRows * kRows, 2L * kRows, 12L * kRows);
   // Few tiles are divided too, so that all threads have some. No result depends on it.
-  const int quarter = static_cast<int>((count / 4 + kRows - 1) / kRows) * kRows;
-  const int held = std::clamp(quarter, kRows, fitting);
+  const long quarter = (count / 4 + kRows - 1) / kRows * kRows;
+  const int held = static_cast<int>(std::clamp<long>(quarter, kRows, fitting));
   parallelFor(static_cast<int>((count + held - 1) / held), [&](int block) {
     const long first = 1L * block * held;
     const int tiles = static_cast<int>(std::min<long>(held, count - first));
@@ -143,8 +143,7 @@ void forwardByTiles(const Conv3x3& conv, const float* x, const float* u, const f
 template <typename Numbers, typename Tile>
 void forwardByFrequencies(const Conv3x3& conv, const float* x, const float* u, const float* bias, float* y) {
   const long count = Tiling<Tile>(conv).count;
-  const int fitting = kTogetherFloats / (Tile::kFrequencies * (conv.in + conv.out)) / kLot * kLot;
-  const int held = static_cast<int>(std::min<long>(fitting, (count + kLot - 1) / kLot * kLot));
+  const int held = heldTiles(kTogetherFloats, 1L * Tile::kFrequencies * (conv.in + conv.out), kLot, count);
   using All = Stages<Numbers, Tile>;
   const All stages(conv, x, u, bias, y, held, scratch(0, All::vFloats(conv, held)), scratch(1, All::mFloats(conv, held)));
   for (long first = 0; first < count; first += held) {

@@ -21,6 +21,7 @@ void convolveFilterGradient(const Conv3x3& conv, const float* x, const float* dy
 // What `convolve` makes of its filter before anything else, for those who convolve images of one size with one again and
 // again: u [frequencies][in][out], where they are pairs, of two along `in` to a word.
 int frequencies(const Conv3x3& conv);
+inline int wordsOfTransformed(const Conv3x3& conv) { return conv.in / (conv.factors == Factors::kPairs ? 2 : 1); }
 void transformFilter(const Conv3x3& conv, const float* filter, float* u);
 
 // `convolve` with a filter that was transformed before: the same y to the bit.

@@ -25,7 +25,13 @@ inline void store(float* to, Vec value) { *reinterpret_cast<UnalignedVec*>(to) =
 
 template <int from, int... I>
 inline Vec interleaved(Vec a, Vec b, std::integer_sequence<int, I...>) {
+  // GCC before 12 has a builtin of its own, which Clang lacks.
+#if defined(__clang__) || __GNUC__ >= 12
   return __builtin_shufflevector(a, b, (I % 2 * kLanes + from + I / 2)...);
+#else
+  typedef std::int32_t Lanes __attribute__((vector_size(sizeof(Vec))));
+  return __builtin_shuffle(a, b, Lanes{(I % 2 * kLanes + from + I / 2)...});
+#endif
 }
 
 // Rows become columns: log2(kLanes) rounds, each of which interleaves the rows of both halves.

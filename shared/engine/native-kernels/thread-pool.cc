@@ -3,7 +3,9 @@
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
+#include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -22,8 +24,11 @@ constexpr int kSpins = 2000;
 class Pool {
  public:
   explicit Pool(int helpers) {
-    for (int i = 0; i < helpers; i++) std::thread([this] { help(); }).detach();
-    helpers_ = helpers;
+    try {
+      for (; helpers_ < helpers; helpers_++) std::thread([this] { help(); }).detach();
+    } catch (const std::system_error&) {
+      // With fewer it takes longer, and gives the same.
+    }
   }
 
   void run(int count, const std::function<void(int)>& body) {
@@ -34,6 +39,7 @@ class Pool {
     }
     body_ = &body;
     count_ = count;
+    thrown_ = nullptr;
     next_.store(0);
     {
       std::lock_guard<std::mutex> lock(mutex_);
@@ -45,11 +51,18 @@ class Pool {
     // Whoever comes now finds nothing to do; those inside are waited for, since the body is the caller's.
     open_.store(false);
     while (inside_.load() != 0) PAUSE();
+    if (thrown_ != nullptr) std::rethrow_exception(thrown_);
   }
 
  private:
   void share() {
-    for (int i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*body_)(i);
+    try {
+      for (int i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*body_)(i);
+    } catch (...) {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (thrown_ == nullptr) thrown_ = std::current_exception();
+      next_.store(count_);
+    }
   }
 
   void help() {
@@ -76,6 +89,8 @@ class Pool {
   std::atomic<int> next_{0};
   int count_ = 0;
   const std::function<void(int)>* body_ = nullptr;
+  // By the first body that failed.
+  std::exception_ptr thrown_;
 };
 
 int threads() {

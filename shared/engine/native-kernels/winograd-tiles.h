@@ -1,6 +1,8 @@
 // Which tiles a convolution goes by, and which pixels they are of.
 #pragma once
 
+#include <algorithm>
+
 #include "conv3x3.h"
 #include "winograd.h"
 
@@ -13,6 +15,13 @@ auto withTile(const Conv3x3& conv, F f) {
   // Pairs are rounded after the transforms, and what that costs grows with the tile.
   const bool wide = conv.width >= kWide && conv.factors != Factors::kPairs;
   return withNumbers(conv.factors, [&](auto numbers) { return wide ? f(numbers, Tile<2, 4>{}) : f(numbers, Tile<2, 2>{}); });
+}
+
+// How many tiles are held at a time where each takes so many floats of `most`: whole lots, of which there are no more than
+// `count` tiles fill, and one at least. However many channels there are, work goes on.
+inline int heldTiles(long most, long floatsOfTile, int lot, long count) {
+  const long lots = std::min(most / floatsOfTile / lot, (count + lot - 1) / lot);
+  return static_cast<int>(std::max(lots, 1L)) * lot;
 }
 
 template <typename Tile>

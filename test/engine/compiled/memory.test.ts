@@ -7,10 +7,11 @@ import test from 'ava';
 
 const run = promisify(execFile);
 
-async function program(name: string): Promise<string> {
+async function program(name: string, environment: Record<string, string> = {}): Promise<string> {
   const path = fileURLToPath(new URL(name, import.meta.url));
   const { stdout } = await run(process.execPath, ['--expose-gc', '--import=tsx', path], {
     maxBuffer: 1 << 24,
+    env: { ...process.env, ...environment },
   });
   return stdout.trim();
 }
@@ -27,3 +28,18 @@ test('2,000 training steps hold memory flat', async (t) => {
 test('out of memory is an error of its own', async (t) => {
   t.is(await program('out-of-memory-process.ts'), 'RESOURCE_EXHAUSTED ENGINE_OOM');
 });
+
+// Only Linux has limits of address space that hold.
+(process.platform === 'linux' ? test : test.skip)(
+  'a kernel without memory to work in is out of memory, too',
+  async (t) => {
+    // One heap, and blocks of memory that are given back: so it is known how much each run takes.
+    const malloc = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: String(2 ** 20) };
+    t.deepEqual((await program('scratch-process.ts', malloc)).split('\n'), [
+      'NativeConv3x3: RESOURCE_EXHAUSTED ENGINE_OOM in a kernel',
+      'NativeAttention: RESOURCE_EXHAUSTED ENGINE_OOM in a kernel',
+      'NativeConv3x3: computed',
+      'NativeAttention: computed',
+    ]);
+  },
+);

@@ -69,8 +69,10 @@ function reduced(inputs: readonly Value[], keepDims: boolean): number[] {
     : shape.filter((_, axis) => !axes.includes(axis));
 }
 
+// Of axes of length 1, or of none, there is nothing to sum.
 const reduction: Operation = {
   types: { T: 0, Tidx: 1 },
+  sharesMemory: true,
   infer: (inputs, attributes) => [
     { dtype: input(inputs, 0).dtype, shape: reduced(inputs, boolAttribute(attributes, 'keep_dims')) },
   ],
@@ -92,11 +94,12 @@ const position: Operation = {
 };
 
 const UNARY =
-  'Abs Ceil Cos Cosh Elu Erf Exp Expm1 Floor Identity Log Log1p Neg OnesLike Reciprocal Relu Relu6 Round Rsqrt Sigmoid Sign Sin Sinh Softmax Softplus Sqrt Square Tan Tanh ZerosLike';
+  'Abs Ceil Cos Cosh Elu Erf Exp Expm1 Floor Log Log1p Neg OnesLike Reciprocal Relu Relu6 Round Rsqrt Sigmoid Sign Sin Sinh Softmax Softplus Sqrt Square Tan Tanh ZerosLike';
 const BINARY = 'AddV2 FloorDiv FloorMod Maximum Minimum Mul Pow RealDiv SquaredDifference Sub';
 
 export const elementwiseOperations: Operations = {
   ...named(UNARY.split(' '), unary),
+  Identity: { ...unary, sharesMemory: true },
   ...named(['IsFinite', 'IsInf', 'IsNan'], test),
   ...named(BINARY.split(' '), binary),
   ...named(['Equal', 'Greater', 'GreaterEqual', 'Less', 'LessEqual', 'NotEqual'], comparison),
@@ -107,6 +110,7 @@ export const elementwiseOperations: Operations = {
 
   AddN: {
     types: { T: 0 },
+    sharesMemory: true,
     count: { attribute: 'N', besides: 0 },
     infer: (inputs) => {
       const [first] = asFirst(inputs);
@@ -122,6 +126,7 @@ export const elementwiseOperations: Operations = {
   },
   Cast: {
     types: { SrcT: 0 },
+    sharesMemory: true,
     infer: (inputs, attributes) => [
       { dtype: dtypeAttribute(attributes, 'DstT'), shape: input(inputs, 0).shape },
     ],

@@ -9,6 +9,8 @@ export interface Operation {
   readonly count?: { readonly attribute: string; readonly besides: number };
   /** Reads or changes state, so that two equal nodes aren't one. */
   readonly stateful?: boolean;
+  /** A result may lie where an input does: TensorFlow doesn't copy what only has another name, shape or place. */
+  readonly sharesMemory?: boolean;
   /** Shapes and types of the outputs. @throws Error saying what was wanted, where the inputs don't fit. */
   infer(inputs: readonly Value[], attributes: Attributes): Output[];
 }

@@ -30,7 +30,7 @@ function replaced(shape: readonly number[], axis: number, ...lengths: readonly n
   return [...shape.slice(0, axis), ...lengths, ...shape.slice(axis + 1)];
 }
 
-export const shapeOperations: Operations = {
+const moves: Operations = {
   Reshape: {
     types: { T: 0, Tshape: 1 },
     infer: (inputs) => {
@@ -142,10 +142,6 @@ export const shapeOperations: Operations = {
     types: { T: 0, Tidx: 1 },
     infer: (inputs) => like(inputs, input(inputs, 0).shape),
   },
-  Fill: {
-    types: { T: 1, index_type: 0 },
-    infer: (inputs) => [{ dtype: input(inputs, 1).dtype, shape: integersOf(input(inputs, 0)) }],
-  },
   GatherV2: {
     types: { Tparams: 0, Tindices: 1, Taxis: 2 },
     infer: (inputs, attributes) => {
@@ -165,6 +161,16 @@ export const shapeOperations: Operations = {
       wantDtype(ids, 'int32');
       return like(inputs, [integerOf(input(inputs, 2)), ...x.shape.slice(ids.shape.length)]);
     },
+  },
+};
+
+export const shapeOperations: Operations = {
+  ...Object.fromEntries(
+    Object.entries(moves).map(([name, operation]) => [name, { ...operation, sharesMemory: true }]),
+  ),
+  Fill: {
+    types: { T: 1, index_type: 0 },
+    infer: (inputs) => [{ dtype: input(inputs, 1).dtype, shape: integersOf(input(inputs, 0)) }],
   },
   OneHot: {
     types: { TI: 0, T: 2 },

@@ -67,6 +67,7 @@ export const stateOperations: Operations = {
   // doesn't run.
   Switch: {
     types: { T: 0 },
+    sharesMemory: true,
     infer: (inputs) => {
       wantCount(inputs, 2);
       wantDtype(input(inputs, 1), 'bool');

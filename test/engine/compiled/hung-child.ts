@@ -1,0 +1,16 @@
+/** A child whose native run never ends. */
+import { siblingModule, startChild, systemClock } from '../../../shared/foundation/index.js';
+import type { Child } from '../../../shared/foundation/index.js';
+
+export function startHung(): Child<object> {
+  const child: Child<object> = startChild<object, object>({
+    module: siblingModule(import.meta.url, './hung-run-process'),
+    environment: process.env,
+    onMessage: () => undefined,
+    // Heartbeats come all the time.
+    silenceTimeoutMs: 600_000,
+    clock: systemClock,
+  });
+  child.send({ type: 'begin' });
+  return child;
+}

@@ -1,0 +1,23 @@
+/** That no result depends on how many threads share the work. */
+import { execFile } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+import test from 'ava';
+
+const PROGRAM = fileURLToPath(new URL('threads-process.ts', import.meta.url));
+
+async function hashesOn(threads: number): Promise<string[]> {
+  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', PROGRAM], {
+    env: { ...process.env, TF_NUM_INTRAOP_THREADS: String(threads) },
+  });
+  return stdout.trim().split('\n');
+}
+
+test("the kernels' results are the same bytes on 1, 2 and 7 threads", async (t) => {
+  // Seven threads wait for one another, and may have to share a processor.
+  t.timeout(1_800_000);
+  const alone = await hashesOn(1);
+  t.true(alone.length > 20);
+  for (const threads of [2, 7]) t.deepEqual(await hashesOn(threads), alone, `${threads} threads`);
+});

@@ -1,0 +1,79 @@
+/** That an engine without kernels of its own says why, and what to do. */
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+import test from 'ava';
+
+import { kernelsFinding } from '../../../services/cli/doctor/native-library.js';
+import { kernelsIn } from '../../../shared/engine/compiled/native-kernels.js';
+import { createCompiledEngine } from '../../../shared/engine/index.js';
+import { processorIdentity } from '../../../shared/foundation/index.js';
+
+const { build } = await createCompiledEngine();
+const folder = await mkdtemp(join(tmpdir(), 'kernels-'));
+test.after.always(() => rm(folder, { recursive: true }));
+
+const describe = (description: object | string): Promise<void> =>
+  writeFile(
+    join(folder, 'native-kernels.json'),
+    typeof description === 'string' ? description : JSON.stringify(description),
+  );
+
+test.serial('where set-up built none', (t) => {
+  t.deepEqual(kernelsIn(folder), { reason: 'set-up built none', remedy: 'npm run setup' });
+});
+
+test.serial('where they are for another processor', async (t) => {
+  await describe({ file: 'kernels.node', processor: 'another', revision: '1' });
+  const reason = 'they were built for another processor';
+  t.deepEqual(kernelsIn(folder), { reason, remedy: 'npm run setup, on this machine' });
+});
+
+test.serial('where their file is gone, or is no library, or nobody can read what they are', async (t) => {
+  await describe({ file: 'kernels.node', processor: processorIdentity(), revision: '1' });
+  const loading = () => {
+    const found = kernelsIn(folder);
+    t.like(found, { remedy: 'npm run setup' });
+    return 'reason' in found ? found.reason : '';
+  };
+  t.regex(loading(), /^they could not be loaded \(.+\)$/);
+  await writeFile(join(folder, 'kernels.node'), 'no library');
+  t.regex(loading(), /^they could not be loaded \(.+\)$/);
+  await describe('{');
+  t.regex(loading(), /^they could not be loaded \(.+\)$/);
+});
+
+test('the build says that they are switched off, and is another one than with them', async (t) => {
+  const program = `
+    const { createCompiledEngine } = await import('./shared/engine/index.ts');
+    console.log(JSON.stringify((await createCompiledEngine()).build));`;
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--import=tsx', '--input-type=module', '-e', program],
+    { env: { ...process.env, IP_DIFFUSION_NATIVE_KERNELS: 'off' } },
+  );
+  const off = JSON.parse(stdout) as typeof build;
+  const without = {
+    reason: 'IP_DIFFUSION_NATIVE_KERNELS is off',
+    remedy: 'unset IP_DIFFUSION_NATIVE_KERNELS',
+  };
+  t.deepEqual(off.withoutKernels, without);
+  t.regex(off.platform, /, no kernels$/);
+  t.deepEqual(kernelsFinding(off), {
+    ...{ name: 'kernels', state: 'wrong', remedy: without.remedy },
+    text: "without the engine's own kernels, so slower: IP_DIFFUSION_NATIVE_KERNELS is off",
+  });
+});
+
+test('the build names the kernels by all that results to the bit depend on', (t) => {
+  t.is(build.withoutKernels, undefined);
+  t.regex(build.platform, /, kernels [0-9a-f]{8} of (4|8|16) lanes( and (tiles|pairs))?$/);
+  t.is(kernelsFinding(build).state, 'ok');
+});
+
+test('the doctor has nothing to mend where none are wanted', (t) => {
+  t.is(kernelsFinding({ withoutKernels: { reason: 'a GPU computes' } }).state, 'absent');
+});

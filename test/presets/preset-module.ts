@@ -1,0 +1,31 @@
+/** What a preset trains, without its images. */
+import { trainingModule } from '../../services/trainer/engine-process/training-module.js';
+import type { EngineModule } from '../../shared/engine/index.js';
+import {
+  lossObjective,
+  microbatches,
+  recipeBetas,
+  resolveRecipe,
+  unetConfig,
+} from '../../shared/recipe/index.js';
+import type { PresetName, TrainingRecipe } from '../../shared/recipe/index.js';
+
+export function presetRecipe(
+  preset: PresetName,
+  training: Partial<TrainingRecipe['training']>,
+): TrainingRecipe {
+  const source = { kind: 'folder', path: 'unused' };
+  return resolveRecipe({ preset, dataset: { source }, training }, preset);
+}
+
+/** The module of a recipe's training run, which is never asked for predictions. */
+export function moduleOf(recipe: TrainingRecipe): EngineModule {
+  const { passes, batchSize } = microbatches(recipe);
+  const { precision, gradientCheckpointing } = recipe.training;
+  return trainingModule({
+    ...{ architecture: unetConfig(recipe), objective: lossObjective(recipe), betas: recipeBetas(recipe) },
+    ...{ l2Penalty: recipe.optimizer.l2Penalty, rescaleTimesteps: recipe.objective.rescaleTimesteps },
+    ...{ emaRates: recipe.ema.rates, optimizer: recipe.optimizer, precision, gradientCheckpointing },
+    ...{ batchSize, accumulationSteps: passes, predictBatchSizes: [] },
+  });
+}
