@@ -12,10 +12,18 @@ const TEMP_SEPARATOR = '!';
 /** How often a folder may vanish under a writer because another process just emptied it. */
 const FOLDER_TRIES = 5;
 
-/** Replaces whatever stands at `path`. */
-export async function replaceFile(temp: string, path: string, bytes: Uint8Array): Promise<void> {
+/** Replaces whatever stands at `path`. @param check Called right before; what it throws leaves all as it was. */
+export async function replaceFile(
+  temp: string,
+  path: string,
+  bytes: Uint8Array,
+  check: () => Promise<void> = () => Promise.resolve(),
+): Promise<void> {
   await viaTemp(temp, bytes, async (written) => {
-    await inFolder(path, () => rename(written, path));
+    await inFolder(path, async () => {
+      await check();
+      await rename(written, path);
+    });
   });
 }
 

@@ -9,7 +9,7 @@ import { systemClock } from '../foundation/index.js';
 import { isOwnerGone, ownerText } from './local-owner.js';
 import { codeOf, throwIfAborted } from './store-errors.js';
 
-/** Far longer than anyone holds the lock: a holder on another machine that has been seen with it for so long is dead. */
+/** Far longer than anyone holds the lock: a holder that has been seen with it for so long is dead, or stopped. */
 const HOLD_LIMIT_MS = 30_000;
 const FREE = '.free';
 
@@ -24,6 +24,9 @@ export interface LockFolders {
   readonly temp: string;
 }
 
+/** Whether the lock is still the holder's: one that was stopped for too long has lost it. */
+export type StillHeld = () => Promise<boolean>;
+
 /**
  * Runs `work` while no other holder of the same folder runs.
  *
@@ -31,28 +34,39 @@ export interface LockFolders {
  * create the next number once the highest is free or its owner gone. The highest is never deleted, so a process that
  * slept through others' turns finds another ticket not below its own and stands back. Giving it back is a rename,
  * because that works on a full disk.
+ *
+ * @param work Asks `stillHeld` right before it changes anything.
  */
 export async function withLock<T>(
   folders: LockFolders,
   signal: AbortSignal | undefined,
-  work: () => Promise<T>,
+  work: (stillHeld: StillHeld) => Promise<T>,
+  holdLimitMs = HOLD_LIMIT_MS,
 ): Promise<T> {
-  const path = ticketPath(folders, await acquire(folders, signal));
+  const number = await acquire(folders, signal, holdLimitMs);
+  const path = ticketPath(folders, number);
+  const stillHeld = async (): Promise<boolean> =>
+    (await ticketsOf(folders)).every((other) => other.number <= number);
   try {
-    return await work();
+    return await work(stillHeld);
   } finally {
     await rename(path, path + FREE).catch(ignoreMissing);
   }
 }
 
-async function acquire(folders: LockFolders, signal: AbortSignal | undefined): Promise<number> {
+async function acquire(
+  folders: LockFolders,
+  signal: AbortSignal | undefined,
+  holdLimitMs: number,
+): Promise<number> {
   // By a clock that nobody sets, from when this waiter saw the ticket first.
   let seen = { number: 0, sinceMs: 0 };
   for (;;) {
     throwIfAborted(signal);
     const highest = Math.max(0, ...(await ticketsOf(folders)).map(({ number }) => number));
     if (highest !== seen.number) seen = { number: highest, sinceMs: systemClock.monotonicMs() };
-    if (!(await isFree(folders, highest, systemClock.monotonicMs() - seen.sinceMs))) {
+    const isLost = systemClock.monotonicMs() - seen.sinceMs > holdLimitMs;
+    if (!(await isFree(folders, highest, isLost))) {
       await setTimeout(randomInt(2, 10));
       continue;
     }
@@ -71,11 +85,11 @@ async function acquire(folders: LockFolders, signal: AbortSignal | undefined): P
   }
 }
 
-async function isFree(folders: LockFolders, number: number, seenForMs: number): Promise<boolean> {
-  if (number === 0) return true;
+async function isFree(folders: LockFolders, number: number, isLost: boolean): Promise<boolean> {
+  if (number === 0 || isLost) return true;
   const path = ticketPath(folders, number);
   try {
-    return isOwnerGone(await readFile(path, 'utf8')) ?? seenForMs > HOLD_LIMIT_MS;
+    return isOwnerGone(await readFile(path, 'utf8')) ?? false;
   } catch (error) {
     ignoreMissing(error);
     // Given back, or outrun by a higher one, which the next look finds.

@@ -7,7 +7,7 @@ import { DiffusionError } from '../foundation/index.js';
 import { sha256Of } from './digest.js';
 import { checkKey, checkPrefix, isSegment } from './keys.js';
 import { createFile, makeFolder, removeFile, replaceFile, sweepTemp } from './local-files.js';
-import { withLock } from './local-lock.js';
+import { withLock, type StillHeld } from './local-lock.js';
 import type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
 import {
   codeOf,
@@ -78,13 +78,21 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     throw storeError(description, keyText('read', key), notFound);
   }
 
-  async function replaceMatching(key: string, bytes: Uint8Array, etag: string): Promise<boolean> {
+  async function replaceMatching(
+    key: string,
+    bytes: Uint8Array,
+    etag: string,
+    stillHeld: StillHeld,
+  ): Promise<boolean> {
     const standing = await read(key, Infinity).catch((error: unknown) => {
       if (error instanceof DiffusionError && error.code === 'NOT_FOUND') return undefined;
       throw error;
     });
     if (standing?.etag !== etag) return false;
-    await replaceFile(temp, join(folder, key), bytes);
+    await replaceFile(temp, join(folder, key), bytes, async () => {
+      // Stopped for so long that another writer took the lock: what was compared may not stand any more.
+      if (!(await stillHeld())) throw new Error('the lock was lost while this process was stopped');
+    });
     return true;
   }
 
@@ -95,7 +103,9 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
   ): Promise<boolean> {
     if (ifNoneMatch === true) return createFile(temp, join(folder, key), bytes);
     if (ifMatch !== undefined) {
-      return withLock({ tickets, temp }, signal, () => replaceMatching(key, bytes, ifMatch));
+      return withLock({ tickets, temp }, signal, (stillHeld) =>
+        replaceMatching(key, bytes, ifMatch, stillHeld),
+      );
     }
     await replaceFile(temp, join(folder, key), bytes);
     return true;

@@ -5,8 +5,9 @@ import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { thisProcess, type ProcessIdentity } from '../../shared/foundation/index.js';
+import { deferred, thisProcess, type ProcessIdentity } from '../../shared/foundation/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
+import { withLock } from '../../shared/store/local-lock.js';
 import { localFault } from '../../shared/store/local-store.js';
 import { commitContract } from './commits.contract.js';
 import { retentionContract } from './retention.contract.js';
@@ -103,6 +104,25 @@ test('a lock that a living process holds is waited for until the signal ends the
     });
     t.is(await readFile(join(folder, 'a'), 'utf8'), '1');
   }
+});
+
+test('a holder that is stopped for too long loses the lock, and finds out before it changes anything', async (t) => {
+  const folder = await newFolder();
+  await openLocalStore({ folder });
+  const folders = { tickets: join(folder, '.store', 'lock'), temp: join(folder, '.store', 'temp') };
+  const stopped = deferred();
+  const holding = deferred();
+  const first = withLock(folders, undefined, async (stillHeld) => {
+    const before = await stillHeld();
+    holding.resolve();
+    await stopped.promise;
+    return [before, await stillHeld()];
+  });
+  await holding.promise;
+  const second = withLock(folders, undefined, (stillHeld) => stillHeld(), 20);
+  t.true(await second);
+  stopped.resolve();
+  t.deepEqual(await first, [true, false]);
 });
 
 test('a writer killed in the middle of a put leaves the object as it was', async (t) => {
