@@ -39,6 +39,8 @@ export interface EngineContext {
   readonly clock: Clock;
   /** Called with whatever fails, for the log; the error's cause is not for clients. */
   readonly report: (error: DiffusionError) => void;
+  /** Called with the reason where the engine goes without its own kernels. */
+  readonly warn: (reason: string) => void;
 }
 
 export interface PredictionEngine {
@@ -68,7 +70,7 @@ export async function startPredictionEngine(
   source: WeightsSource,
   store: StoreSettings,
   { module, environment, batchSizes, silenceTimeoutMs }: EngineSettings,
-  { signal, clock, report }: EngineContext,
+  { signal, clock, report, warn }: EngineContext,
 ): Promise<PredictionEngine> {
   signal.throwIfAborted();
   const { imageSize, outChannels } = unetConfig(source.recipe);
@@ -96,6 +98,7 @@ export async function startPredictionEngine(
         const { batchSizes: sizes } = message;
         if (!isLoading || String(sizes) !== String(batchSizes.slice(-sizes.length))) return false;
         isLoading = false;
+        if (message.withoutKernels !== undefined) warn(message.withoutKernels);
         loading.resolve(sizes);
         return true;
       }

@@ -45,9 +45,13 @@ export async function startSampler(
       const { reason, message, cause } = error;
       log.error({ ...fields, reason, cause }, `engine: ${message}`);
     };
+    const warn = (reason: string): void => {
+      log.warn({ ...fields, reason }, 'the engine goes without its own kernels, and is slower');
+    };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
-      start: () => startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report }),
+      start: () =>
+        startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report, warn }),
       maxRows: at(settings.engine.batchSizes, settings.engine.batchSizes.length - 1),
     });
     log.info({ ...fields, ms: Math.round(clock.monotonicMs() - startedMs) }, 'model loaded');

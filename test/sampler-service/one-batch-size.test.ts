@@ -1,27 +1,37 @@
 /** Without the engine's own kernels a row's bytes may depend on how many are beside it: so there is one number of them. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import test from 'ava';
 
-import { generate, generated, startFixture } from './sampler-fixture.js';
+import { connectSampler, samplingWire } from '../../shared/contract/index.js';
+import { openLocalStore } from '../../shared/store/index.js';
+import { spawnService } from '../faults/spawn-service.js';
+import { generate, generated } from './sampler-fixture.js';
 import { commitTiny } from './tiny-model.js';
-import { readSettings } from '../../services/sampler/config.js';
-import { samplingWire } from '../../shared/contract/index.js';
 
-test('without kernels an image is the same alone and among others', async (t) => {
-  const { engine } = readSettings(process.env);
-  const environment = { ...engine.environment, IP_DIFFUSION_NATIVE_KERNELS: 'off' };
-  const fixture = await startFixture((store) => commitTiny(store, { step: 1 }), {
-    engine: { ...engine, environment },
+test('switched off in the environment, the kernels are off, which the log says, and an image is the same alone and among others', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'one-batch-size-'));
+  await commitTiny(await openLocalStore({ folder }), { step: 1 });
+  const { child, address, log, exited } = await spawnService('sampler', {
+    IP_DIFFUSION_STORE: folder,
+    IP_DIFFUSION_NATIVE_KERNELS: 'off',
   });
+  const client = connectSampler(address);
   const settings = samplingWire.SamplerSettings.create({ timesteps: { $case: 'steps', value: 3 } });
   const draw = (count: number) =>
     generated(
-      generate(fixture.client, {
-        count,
-        settings,
-        format: samplingWire.ImageFormat.IMAGE_FORMAT_RAW_FLOAT32,
-      }),
+      generate(client, { count, settings, format: samplingWire.ImageFormat.IMAGE_FORMAT_RAW_FLOAT32 }),
     );
   const alone = await draw(1);
   for (const count of [2, 5, 11]) t.deepEqual((await draw(count)).images.get(0n), alone.images.get(0n));
-  await fixture.close();
+  t.true(
+    log.some((line) => /without its own kernels/.test(line)),
+    log.join('\n'),
+  );
+  client.close();
+  child.kill('SIGTERM');
+  t.is(await exited, 0);
+  await rm(folder, { recursive: true });
 });

@@ -23,7 +23,7 @@ const start = (step: number, { signal = new AbortController().signal, reported =
     },
     { kind: 'local', folder: 'none' },
     fakeEngine(),
-    { signal, clock: systemClock, report: (error) => reported.push(error.cause) },
+    { signal, clock: systemClock, report: (error) => reported.push(error.cause), warn: () => undefined },
   );
 
 test('an engine that answers as promised answers each row', async (t) => {

@@ -1,6 +1,11 @@
 /** The engine process of one set of weights: loads them, then answers forward passes until its parent is gone. */
 
-import { createCompiledEngine, overdueRun, type LoadedModule } from '../../../shared/engine/index.js';
+import {
+  createCompiledEngine,
+  overdueRun,
+  type EngineBuild,
+  type LoadedModule,
+} from '../../../shared/engine/index.js';
 import { at, connectToParent } from '../../../shared/foundation/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
@@ -19,8 +24,12 @@ const parent = connectToParent<ToEngine, FromEngine>((message) => {
     case 'load':
       loading = load(message);
       loading.then(
-        ({ batchSizes }) => {
-          parent.send({ kind: 'loaded', batchSizes });
+        ({ batchSizes, withoutKernels }) => {
+          parent.send({
+            kind: 'loaded',
+            batchSizes,
+            ...(withoutKernels !== undefined && { withoutKernels: withoutKernels.reason }),
+          });
         },
         (error: unknown) => {
           parent.send({ kind: 'failed', error: faultOf(error) });
@@ -45,6 +54,7 @@ interface Ready {
   readonly loaded: LoadedModule;
   readonly hasClasses: boolean;
   readonly batchSizes: readonly number[];
+  readonly withoutKernels: EngineBuild['withoutKernels'];
 }
 
 let loading: Promise<Ready> | undefined;
@@ -61,7 +71,8 @@ async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<
   // a pass that is asked for meanwhile waits for one of them at most.
   await warmUp(loaded, config, at(batchSizes, 0));
   void warmUpAll(loaded, config, batchSizes.slice(1));
-  return { loaded, hasClasses: config.numClasses !== undefined, batchSizes };
+  const { withoutKernels } = engine.build;
+  return { loaded, hasClasses: config.numClasses !== undefined, batchSizes, withoutKernels };
 }
 
 async function warmUpAll(loaded: LoadedModule, config: UNetConfig, sizes: readonly number[]): Promise<void> {

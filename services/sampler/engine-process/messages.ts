@@ -42,7 +42,12 @@ export type ToEngine = LoadMessage | PredictMessage;
 
 export type FromEngine =
   /** Sent once. `batchSizes`: those of the message's that passes may have. */
-  | { readonly kind: 'loaded'; readonly batchSizes: readonly number[] }
+  | {
+      readonly kind: 'loaded';
+      readonly batchSizes: readonly number[];
+      /** Why the engine goes without its own kernels, where it does. */
+      readonly withoutKernels?: string;
+    }
   /** `output` is [size, H, W, outChannels]. */
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
   /** Without an id it was the loading that failed. */
@@ -84,7 +89,11 @@ const id = z.int().nonnegative();
 const text = z.string().max(2 * MAX_CHARACTERS);
 
 const fromEngine = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('loaded'), batchSizes: z.array(z.int().positive()).min(1) }),
+  z.object({
+    kind: z.literal('loaded'),
+    batchSizes: z.array(z.int().positive()).min(1),
+    withoutKernels: z.string().max(MAX_CHARACTERS).exactOptional(),
+  }),
   z.object({ kind: z.literal('predicted'), id, output: z.instanceof(Float32Array) }),
   z.object({
     kind: z.literal('failed'),
