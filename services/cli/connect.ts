@@ -1,12 +1,7 @@
 /** Connections to the two services, with a remedy where nothing answers. */
 
-import {
-  connectSampler,
-  connectTrainer,
-  whenReady,
-  type samplerWire,
-  type trainerWire,
-} from '../../shared/contract/index.js';
+import { connectSampler, connectTrainer, whenReady } from '../../shared/rpc/index.js';
+import { type samplerWire, type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { DEFAULT_SAMPLER, DEFAULT_TRAINER, SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
 import { address, option } from './options.js';

@@ -2,7 +2,8 @@
 
 import { join } from 'node:path';
 
-import { callStream, msFromDuration, samplerWire } from '../../shared/contract/index.js';
+import { callStream } from '../../shared/rpc/index.js';
+import { msFromDuration, samplerWire } from '../../shared/contract/index.js';
 import type { Context } from './command.js';
 import type { SamplerClient } from './connect.js';
 import { leftFacts } from './describe-job.js';

@@ -1,7 +1,7 @@
 /** The doctor's look at TensorFlow, in a process of its own: a library that doesn't suit the machine may end it. */
 
 import { createCompiledEngine } from '../../shared/engine/index.js';
-import { connectToParent } from '../../shared/foundation/index.js';
+import { connectToParent } from '../../shared/processes/index.js';
 import type { EngineFound } from './doctor/native-library.js';
 
 const port = connectToParent<never, EngineFound>(() => undefined);

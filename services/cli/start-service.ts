@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
-import { deferred, siblingModule } from '../../shared/foundation/index.js';
+import { deferred } from '../../shared/foundation/index.js';
+import { siblingModule } from '../../shared/processes/index.js';
 import type { Environment } from './config.js';
 
 export type ServiceName = 'trainer' | 'sampler';

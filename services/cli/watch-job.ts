@@ -2,7 +2,8 @@
 
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { callStream, whenReady, type trainerWire } from '../../shared/contract/index.js';
+import { callStream, whenReady } from '../../shared/rpc/index.js';
+import { type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { TrainerClient } from './connect.js';
 

@@ -1,11 +1,7 @@
 /** The sampler's settings; the only place of this service that reads the environment. */
 
-import {
-  engineEnvironment,
-  environmentReader,
-  siblingModule,
-  type Environment,
-} from '../../shared/foundation/index.js';
+import { engineEnvironment, environmentReader, type Environment } from '../../shared/foundation/index.js';
+import { siblingModule } from '../../shared/processes/index.js';
 import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
 import type { EngineSettings } from './prediction-engine.js';
 

@@ -6,13 +6,10 @@ import {
   pageOf,
   precisions,
   samplerSettingsToWire,
-  serverStream,
-  unary,
-  type CallContext,
-  type HandlerOptions,
   type Paging,
   type samplerWire,
 } from '../../shared/contract/index.js';
+import { serverStream, unary, type CallContext, type HandlerOptions } from '../../shared/rpc/index.js';
 import { DiffusionError, invalidArgument, type Clock } from '../../shared/foundation/index.js';
 import { NAME_PATTERN } from '../../shared/recipe/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';

@@ -1,6 +1,6 @@
 /** The sampler service's process. */
 
-import { runService } from '../../shared/contract/index.js';
+import { runService } from '../../shared/rpc/index.js';
 import { readSettings } from './config.js';
 import { startSampler } from './start-sampler.js';
 

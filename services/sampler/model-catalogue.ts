@@ -13,8 +13,8 @@ import {
   readCommit,
   type CommittedCheckpoint,
   type DamagedCheckpoint,
-  type ObjectStore,
-} from '../../shared/store/index.js';
+} from '../../shared/models/index.js';
+import { type ObjectStore } from '../../shared/store/index.js';
 
 /** A committed checkpoint whose manifest and recipe have been read and checked. */
 export interface Checkpoint {

@@ -2,14 +2,8 @@
 
 import { inspect } from 'node:util';
 
-import {
-  deferred,
-  DiffusionError,
-  startChild,
-  type ChildExit,
-  type Clock,
-  type Deferred,
-} from '../../shared/foundation/index.js';
+import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
+import { startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 import type { StoreSettings } from '../../shared/store/index.js';

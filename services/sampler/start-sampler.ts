@@ -2,12 +2,8 @@
 
 import { setTimeout } from 'node:timers/promises';
 
-import {
-  samplerWire,
-  startGrpcServer,
-  type RunningService,
-  type ServiceLog,
-} from '../../shared/contract/index.js';
+import { samplerWire } from '../../shared/contract/index.js';
+import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
 import { at, DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';

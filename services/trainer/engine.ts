@@ -1,13 +1,7 @@
 /** Starts engine processes. */
 
-import {
-  describeValue,
-  siblingModule,
-  startChild,
-  type Child,
-  type ChildExit,
-  type Clock,
-} from '../../shared/foundation/index.js';
+import { describeValue, type Clock } from '../../shared/foundation/index.js';
+import { siblingModule, startChild, type Child, type ChildExit } from '../../shared/processes/index.js';
 import {
   parseFromEngine,
   type FromEngine,

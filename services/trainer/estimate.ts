@@ -7,7 +7,7 @@ import type { DatasetManifest } from '../../shared/dataset/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { parameterCount, parameterSpecs } from '../../shared/model/index.js';
 import { microbatches, unetConfig, type TrainingRecipe } from '../../shared/recipe/index.js';
-import { GRID_STEPS, gridImages } from './engine-process/grid-size.js';
+import { GRID_STEPS, gridImages } from '../../shared/training/index.js';
 import { networkCost } from './network-cost.js';
 
 const FLOAT_BYTES = 4;

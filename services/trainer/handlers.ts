@@ -1,13 +1,7 @@
 /** TrainerService's methods. */
 
-import {
-  recipeFromWire,
-  serverStream,
-  unary,
-  type CallContext,
-  type HandlerOptions,
-  type trainerWire,
-} from '../../shared/contract/index.js';
+import { recipeFromWire, type trainerWire } from '../../shared/contract/index.js';
+import { serverStream, unary, type CallContext, type HandlerOptions } from '../../shared/rpc/index.js';
 import { scanDataset } from '../../shared/dataset/index.js';
 import { datasetConfig } from '../../shared/recipe/index.js';
 import { estimate } from './estimate.js';

@@ -4,7 +4,8 @@
  * change.
  */
 
-import { DiffusionError, hasEnded, type Clock, type ProcessIdentity } from '../../shared/foundation/index.js';
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import { hasEnded, type ProcessIdentity } from '../../shared/processes/index.js';
 import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
 import { isEnded, type JobStatus } from './job.js';
 import { findStatus, statusBytes, statusKey, type Lease, type StoredStatus } from './job-status.js';

@@ -7,15 +7,8 @@ import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js
 import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
-import {
-  bindModel,
-  isLostCondition,
-  isNotFound,
-  jobOfModel,
-  listModels,
-  type CallOptions,
-  type ObjectStore,
-} from '../../shared/store/index.js';
+import { bindModel, jobOfModel, listModels } from '../../shared/models/index.js';
+import { isLostCondition, isNotFound, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
 

@@ -3,8 +3,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
-import { DiffusionError, type ChildExit, type Clock } from '../../shared/foundation/index.js';
-import { claimAttempt, waitOut, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import { type ChildExit } from '../../shared/processes/index.js';
+import { claimAttempt } from '../../shared/models/index.js';
+import { waitOut, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';

@@ -6,14 +6,9 @@
 import * as z from 'zod';
 
 import { canonicalJson } from '../../shared/checkpoint/index.js';
-import type { ProcessIdentity } from '../../shared/foundation/index.js';
-import {
-  isNotFound,
-  latestAttempt,
-  listCommits,
-  type CallOptions,
-  type ObjectStore,
-} from '../../shared/store/index.js';
+import type { ProcessIdentity } from '../../shared/processes/index.js';
+import { isNotFound, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
+import { latestAttempt, listCommits } from '../../shared/models/index.js';
 import { newestTerm } from './event-segments.js';
 import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
 import { readRecord } from './job-records.js';

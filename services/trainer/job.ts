@@ -4,6 +4,7 @@ import * as z from 'zod';
 
 import type { jobFailureReasons, jobStates } from '../../shared/contract/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
+import type { GridImage } from '../../shared/training/index.js';
 
 export type JobState = Parameters<typeof jobStates.write>[0];
 export type FailureReason = Parameters<typeof jobFailureReasons.write>[0];
@@ -87,13 +88,6 @@ export interface JobRecord {
 export interface Job {
   readonly record: JobRecord;
   readonly status: JobStatus;
-}
-
-export interface GridImage {
-  readonly png: Uint8Array;
-  readonly width: number;
-  readonly height: number;
-  readonly channels: number;
 }
 
 export interface StateChange {

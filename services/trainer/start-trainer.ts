@@ -2,13 +2,10 @@
 
 import { randomUUID } from 'node:crypto';
 
-import {
-  startGrpcServer,
-  trainerWire,
-  type RunningService,
-  type ServiceLog,
-} from '../../shared/contract/index.js';
-import { deferred, DiffusionError, systemClock, thisProcess } from '../../shared/foundation/index.js';
+import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
+import { trainerWire } from '../../shared/contract/index.js';
+import { deferred, DiffusionError, systemClock } from '../../shared/foundation/index.js';
+import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
   storeFromSettings,

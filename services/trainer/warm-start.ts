@@ -3,15 +3,14 @@
 import { averageOf, averageRates, decodeManifest } from '../../shared/checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import { networkDifferences, recipeFormat, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { isNotFound, type ObjectStore } from '../../shared/store/index.js';
 import {
-  isNotFound,
   jobOfModel,
   newestGoodCommit,
   readCommit,
   readObject,
   type CommittedCheckpoint,
-  type ObjectStore,
-} from '../../shared/store/index.js';
+} from '../../shared/models/index.js';
 
 type WarmStart = NonNullable<TrainingRecipe['warmStart']>;
 

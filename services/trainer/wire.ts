@@ -13,7 +13,8 @@ import { invalidArgument, violation } from '../../shared/foundation/index.js';
 import { betasHash } from '../../shared/noise/index.js';
 import { recipeBetas, type TrainingRecipe } from '../../shared/recipe/index.js';
 import { START, type FollowedEvent, type Position } from './event-log.js';
-import type { FailureReason, GridImage, Job, JobEvent, StepMetrics } from './job.js';
+import type { GridImage } from '../../shared/training/index.js';
+import type { FailureReason, Job, JobEvent, StepMetrics } from './job.js';
 
 type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
 

@@ -1,5 +1,6 @@
 /** An endless, shuffled stream of batches that can be taken up again anywhere. */
-import { at, deriveKey, invalidArgument, permutation, randomStream, violation } from '../foundation/index.js';
+import { at, invalidArgument, violation } from '../foundation/index.js';
+import { deriveKey, permutation, randomStream } from '../random/index.js';
 import type { ImageShape } from '../images/index.js';
 import type { Dataset } from './dataset.js';
 

@@ -1,5 +1,6 @@
 /** Keeps some images of a data set apart, so that a run can be measured on what it never trains on. */
-import { at, deriveKey, permutation } from '../foundation/index.js';
+import { at } from '../foundation/index.js';
+import { deriveKey, permutation } from '../random/index.js';
 import type { Dataset } from './dataset.js';
 
 /** A small data set is there to be trained on. */

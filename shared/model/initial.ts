@@ -1,5 +1,5 @@
 /** The parameters of a network that has seen nothing yet. */
-import { deriveKey, gaussian, randomStream } from '../foundation/index.js';
+import { deriveKey, gaussian, randomStream } from '../random/index.js';
 import type { UNetConfig } from './config.js';
 import { parameterSpecs } from './parameters.js';
 import type { ParameterSpec } from './parameters.js';

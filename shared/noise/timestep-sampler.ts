@@ -1,12 +1,6 @@
 /** Which timesteps a training batch visits, and the loss weights that keep the objective unbiased. */
-import {
-  at,
-  deriveKey,
-  DiffusionError,
-  invalidArgument,
-  randomStream,
-  violation,
-} from '../foundation/index.js';
+import { at, DiffusionError, invalidArgument, violation } from '../foundation/index.js';
+import { deriveKey, randomStream } from '../random/index.js';
 
 export type TimestepSamplerName = 'uniform' | 'loss-second-moment';
 

@@ -1,5 +1,6 @@
 /** Sampling noise that depends on nothing but the seed, the image's index and the position in its trajectory. */
-import { at, deriveKey, gaussian, invalidArgument, violation } from '../foundation/index.js';
+import { at, invalidArgument, violation } from '../foundation/index.js';
+import { deriveKey, gaussian } from '../random/index.js';
 import { weightedSum } from '../noise/index.js';
 import type { NoiseSource } from './solver.js';
 

@@ -4,10 +4,10 @@ import {
   hasEnded,
   isRunningHere,
   processToken,
-  systemClock,
   thisProcess,
   type ProcessIdentity,
-} from '../foundation/index.js';
+} from '../processes/index.js';
+import { systemClock } from '../foundation/index.js';
 
 const SEPARATOR = '~';
 

@@ -10,7 +10,7 @@ import type { EngineArray, EngineModule, LoadedModule } from '../../shared/engin
 import { dropoutLayerCount, parameterCount, type UNetConfig } from '../../shared/model/index.js';
 import { makeBetas } from '../../shared/noise/index.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import { trainingModule, updateInputs } from '../../services/trainer/engine-process/training-module.js';
+import { trainingModule, updateInputs } from '../../shared/training/training-module.js';
 
 interface Task {
   readonly work: 'train' | 'predict';

@@ -8,13 +8,8 @@ import { startService } from '../../services/cli/start-service.js';
 import { packRows, splitRows } from '../../services/sampler/batch.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
-import {
-  callStream,
-  connectSampler,
-  imageFormats,
-  samplerSettingsToWire,
-  samplerWire,
-} from '../../shared/contract/index.js';
+import { callStream, connectSampler } from '../../shared/rpc/index.js';
+import { imageFormats, samplerSettingsToWire, samplerWire } from '../../shared/contract/index.js';
 import { createCompiledEngine, type LoadedModule } from '../../shared/engine/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { parameterSpecs, toEngineLayout } from '../../shared/model/index.js';

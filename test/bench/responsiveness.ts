@@ -9,7 +9,8 @@ import { credentials, makeGenericClientConstructor, type ServiceError } from '@g
 import { service as healthService } from 'grpc-health-check';
 
 import { startService } from '../../services/cli/start-service.js';
-import { callStream, callUnary, connectTrainer, recipeToWire } from '../../shared/contract/index.js';
+import { callStream, callUnary, connectTrainer } from '../../shared/rpc/index.js';
+import { recipeToWire } from '../../shared/contract/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { quantile, rounded, type Bench } from './table.js';
 

@@ -9,12 +9,9 @@ import {
   imageFormats,
   samplerWire,
   samplingWire,
-  serverStream,
-  startGrpcServer,
   trainerWire,
-  unary,
-  type CallContext,
 } from '../../shared/contract/index.js';
+import { serverStream, startGrpcServer, unary, type CallContext } from '../../shared/rpc/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encodeImage } from '../../shared/images/index.js';
 

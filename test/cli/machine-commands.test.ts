@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { connectSampler, whenReady } from '../../shared/contract/index.js';
+import { connectSampler, whenReady } from '../../shared/rpc/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { checkNode } from '../../services/cli/doctor/machine.js';
 import { fakeTrainer } from './fake-services.js';

@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 
 import { watchJob } from '../../services/cli/watch-job.js';
-import { connectTrainer, trainerWire } from '../../shared/contract/index.js';
+import { connectTrainer } from '../../shared/rpc/index.js';
+import { trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { vanishingPeer } from '../contract/vanishing-peer.js';
+import { vanishingPeer } from '../rpc/vanishing-peer.js';
 import { fakeTrainer, JOB, type WatchEvent } from './fake-services.js';
 import { run } from './sinks.js';
 

@@ -1,19 +1,16 @@
 /** The fields of every method's request, from the descriptors, and requests with any bytes in one of them. */
 
-import { readFileSync } from 'node:fs';
-
 import {
   createFileRegistry,
-  fromBinary,
   ScalarType,
   type DescField,
   type DescMessage,
   type DescMethod,
 } from '@bufbuild/protobuf';
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire';
-import { FileDescriptorSetSchema } from '@bufbuild/protobuf/wkt';
 
-const DESCRIPTORS = new URL('../../shared/contract/generated/descriptors.binpb', import.meta.url);
+import { descriptors } from '../../shared/contract/index.js';
+
 const MAX_DEPTH = 6;
 
 /** A field that holds text or bytes: the numbers of the fields that lead to it, and its path in words. */
@@ -32,7 +29,7 @@ export interface Method {
 
 /** All methods of a service. */
 export function methodsOf(service: string): Method[] {
-  const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(DESCRIPTORS)));
+  const registry = createFileRegistry(descriptors());
   const found = registry.getService(service);
   if (found === undefined) throw new Error(`there is no service ${service}`);
   return found.methods.map(({ name, methodKind, input }) => ({

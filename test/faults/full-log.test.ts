@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { callUnary, connectTrainer, whenReady } from '../../shared/contract/index.js';
+import { callUnary, connectTrainer, whenReady } from '../../shared/rpc/index.js';
 import { freePort } from '../minio-server.js';
 import { checkpointDigests, create, makeFolders, tinyRecipe, watch } from '../integration/trainer-fixture.js';
 import { spawnService } from './spawn-service.js';

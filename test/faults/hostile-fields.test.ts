@@ -9,13 +9,8 @@ import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import test from 'ava';
 import fc from 'fast-check';
 
-import {
-  connectTrainer,
-  callUnary,
-  recipeToWire,
-  samplerWire,
-  trainerWire,
-} from '../../shared/contract/index.js';
+import { connectTrainer, callUnary } from '../../shared/rpc/index.js';
+import { recipeToWire, samplerWire, trainerWire } from '../../shared/contract/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { anyText } from '../foundation/texts.js';

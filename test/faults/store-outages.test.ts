@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from 'ava';
 
-import { callUnary, connectTrainer } from '../../shared/contract/index.js';
+import { callUnary, connectTrainer } from '../../shared/rpc/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
 import {

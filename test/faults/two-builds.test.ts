@@ -4,9 +4,10 @@ import { join } from 'node:path';
 
 import test, { type ExecutionContext } from 'ava';
 
-import { callUnary, connectSampler, connectTrainer } from '../../shared/contract/index.js';
+import { callUnary, connectSampler, connectTrainer } from '../../shared/rpc/index.js';
 import type { DiffusionError } from '../../shared/foundation/index.js';
-import { storeFromSettings, readCommit } from '../../shared/store/index.js';
+import { storeFromSettings } from '../../shared/store/index.js';
+import { readCommit } from '../../shared/models/index.js';
 import {
   checkpointDigests,
   create,

@@ -2,7 +2,7 @@
 
 import test, { type ExecutionContext } from 'ava';
 
-import { connectTrainer, callUnary } from '../../shared/contract/index.js';
+import { connectTrainer, callUnary } from '../../shared/rpc/index.js';
 import { deferred, type DiffusionError } from '../../shared/foundation/index.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
 import {

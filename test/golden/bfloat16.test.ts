@@ -5,22 +5,12 @@
 import test from 'ava';
 
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import type { TrainingStepConfig } from '../../services/trainer/engine-process/training-step.js';
+import type { TrainingStepConfig } from '../../shared/training/training-step.js';
 import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
 import { bfloat16 } from './engines.js';
 import { goldenNames } from './golden.js';
 import { lossesOf } from './losses.js';
-import {
-  betasOf,
-  difference,
-  engineParameters,
-  GoldenTensors,
-  largest,
-  norm,
-  objectiveOf,
-  unetConfigOf,
-  withModule,
-} from './reference.js';
+import { betasOf, difference, engineParameters, GoldenTensors, largest, norm, objectiveOf, unetConfigOf, withModule } from './reference.js';
 
 /** Of the output's largest magnitude. */
 const OUTPUT_TOLERANCE = 0.05;

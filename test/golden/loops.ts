@@ -4,22 +4,8 @@ import { predictionModule } from '../../services/sampler/engine-process/predicti
 import type { Engine } from '../../shared/engine/index.js';
 import { at } from '../../shared/foundation/index.js';
 import { samplerPlan } from '../../shared/sampler/index.js';
-import type {
-  Predict,
-  SamplerName,
-  SamplerPlan,
-  SamplerSettings,
-  SamplerStep,
-} from '../../shared/sampler/index.js';
-import {
-  betasOf,
-  difference,
-  engineParameters,
-  isVarianceType,
-  largest,
-  unetConfigOf,
-  withModule,
-} from './reference.js';
+import type { Predict, SamplerName, SamplerPlan, SamplerSettings, SamplerStep } from '../../shared/sampler/index.js';
+import { betasOf, difference, engineParameters, isVarianceType, largest, unetConfigOf, withModule } from './reference.js';
 import type { GoldenTensors } from './reference.js';
 
 const TOLERANCE = 3e-3;

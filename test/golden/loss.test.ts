@@ -1,19 +1,12 @@
 /** The training losses and their gradients in every parameter against the reference's. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import type { TrainingStepConfig } from '../../services/trainer/engine-process/training-step.js';
+import type { TrainingStepConfig } from '../../shared/training/training-step.js';
 import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
 import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import { lossesOf } from './losses.js';
-import {
-  betasOf,
-  difference,
-  GoldenTensors,
-  norm,
-  objectiveOf,
-  unetConfigOf,
-} from './reference.js';
+import { betasOf, difference, GoldenTensors, norm, objectiveOf, unetConfigOf } from './reference.js';
 
 const TOLERANCE = 1e-5;
 /** The discretised likelihood at t = 0 cancels in float32. */

@@ -1,6 +1,6 @@
 /** A golden file's losses and gradients, computed by an engine of ours. */
-import { lossAndGradients, WEIGHTS } from '../../services/trainer/engine-process/training-step.js';
-import type { NoisyBatch, TrainingStepConfig } from '../../services/trainer/engine-process/training-step.js';
+import { lossAndGradients, WEIGHTS } from '../../shared/training/training-step.js';
+import type { NoisyBatch, TrainingStepConfig } from '../../shared/training/training-step.js';
 import type { Engine, EngineModule, TensorSpec } from '../../shared/engine/index.js';
 import { parameterSpecs } from '../../shared/model/index.js';
 import { engineParameters, withModule, type GoldenTensors } from './reference.js';

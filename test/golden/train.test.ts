@@ -1,22 +1,14 @@
 /** Three steps of training against the reference's: losses, weights and moving averages. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { trainingModule, updateInputs } from '../../services/trainer/engine-process/training-module.js';
-import type { TrainingModuleConfig } from '../../services/trainer/engine-process/training-module.js';
-import { emaPrefix, trainOn, WEIGHTS } from '../../services/trainer/engine-process/training-step.js';
-import type { NoisyBatch, UpdateRates } from '../../services/trainer/engine-process/training-step.js';
+import { trainingModule, updateInputs } from '../../shared/training/training-module.js';
+import type { TrainingModuleConfig } from '../../shared/training/training-module.js';
+import { emaPrefix, trainOn, WEIGHTS } from '../../shared/training/training-step.js';
+import type { NoisyBatch, UpdateRates } from '../../shared/training/training-step.js';
 import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
 import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
-import {
-  betasOf,
-  engineParameters,
-  GoldenTensors,
-  objectiveOf,
-  storedParameters,
-  unetConfigOf,
-  withModule,
-} from './reference.js';
+import { betasOf, engineParameters, GoldenTensors, objectiveOf, storedParameters, unetConfigOf, withModule } from './reference.js';
 
 const LOSS_TOLERANCE = 1e-3;
 /** Of the largest change that training made to a value. */

@@ -2,7 +2,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import sharp from 'sharp';
-import { encodeImage, imageGrid, lineChart, toFloat32, toUint8 } from '../../shared/images/index.js';
+import { encodeImage, imageGrid, toFloat32, toUint8 } from '../../shared/images/index.js';
+import { lineChart } from '../../shared/charts/index.js';
 import type { Channels } from '../../shared/images/index.js';
 
 async function decoded(bytes: Uint8Array) {

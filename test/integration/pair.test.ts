@@ -5,7 +5,8 @@ import test from 'ava';
 
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
-import { connectSampler, samplingWire, serviceLog } from '../../shared/contract/index.js';
+import { connectSampler, serviceLog } from '../../shared/rpc/index.js';
+import { samplingWire } from '../../shared/contract/index.js';
 import { decodeImage } from '../../shared/images/index.js';
 import { storeSettings } from '../../shared/store/index.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import test from 'ava';
 
 import { GO_MISSING, testTool } from '../../deploy/setup/test-tools.js';
-import { serviceLog, type RunningService } from '../../shared/contract/index.js';
+import { serviceLog, type RunningService } from '../../shared/rpc/index.js';
 import { readSettings as samplerSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
 import { readSettings as trainerSettings } from '../../services/trainer/config.js';

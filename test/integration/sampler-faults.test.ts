@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 
-import { callUnary, samplingWire, type samplerWire } from '../../shared/contract/index.js';
+import { callUnary } from '../../shared/rpc/index.js';
+import { samplingWire, type samplerWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError, type ErrorCode } from '../../shared/foundation/index.js';
-import { bindModel } from '../../shared/store/index.js';
+import { bindModel } from '../../shared/models/index.js';
 import { enginePids } from '../sampler-service/engine-pids.js';
 import {
   generate,

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 
 import anyTest, { type TestFn } from 'ava';
 
-import { callUnary, recipeWire, samplerWire, samplingWire } from '../../shared/contract/index.js';
+import { callUnary } from '../../shared/rpc/index.js';
+import { recipeWire, samplerWire, samplingWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { decodeImage, toUint8 } from '../../shared/images/index.js';
 import { betasHash } from '../../shared/noise/index.js';

@@ -2,7 +2,8 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { callStream, callUnary, recipeToWire } from '../../shared/contract/index.js';
+import { callStream, callUnary } from '../../shared/rpc/index.js';
+import { recipeToWire } from '../../shared/contract/index.js';
 import type { DiffusionError } from '../../shared/foundation/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
 import {

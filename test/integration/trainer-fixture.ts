@@ -10,23 +10,13 @@ import { fileURLToPath } from 'node:url';
 
 import pino from 'pino';
 
-import {
-  callStream,
-  callUnary,
-  connectTrainer,
-  recipeToWire,
-  trainerWire,
-} from '../../shared/contract/index.js';
-import { deferred, deriveKey, randomStream } from '../../shared/foundation/index.js';
+import { callStream, callUnary, connectTrainer } from '../../shared/rpc/index.js';
+import { recipeToWire, trainerWire } from '../../shared/contract/index.js';
+import { deferred } from '../../shared/foundation/index.js';
+import { deriveKey, randomStream } from '../../shared/random/index.js';
 import { encodeImage } from '../../shared/images/index.js';
-import {
-  listCommits,
-  readCommit,
-  readObject,
-  storeFromSettings,
-  type ObjectStore,
-  type StoreSettings,
-} from '../../shared/store/index.js';
+import { listCommits, readCommit, readObject } from '../../shared/models/index.js';
+import { storeFromSettings, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
 import { decodeManifest } from '../../shared/checkpoint/index.js';
 import { recipeFormat, type PartialRecipe } from '../../shared/recipe/index.js';
 import { readSettings, type TrainerSettings } from '../../services/trainer/config.js';

@@ -5,8 +5,10 @@ import test from 'ava';
 
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
-import { connectSampler, samplingWire, serviceLog } from '../../shared/contract/index.js';
-import { listCommits, storeFromSettings, storeSettings } from '../../shared/store/index.js';
+import { connectSampler, serviceLog } from '../../shared/rpc/index.js';
+import { samplingWire } from '../../shared/contract/index.js';
+import { listCommits } from '../../shared/models/index.js';
+import { storeFromSettings, storeSettings } from '../../shared/store/index.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';
 import {
   create,

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { callUnary, recipeToWire } from '../../shared/contract/index.js';
+import { callUnary } from '../../shared/rpc/index.js';
+import { recipeToWire } from '../../shared/contract/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
 import {
   checkpointDigests,

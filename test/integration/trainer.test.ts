@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { callUnary } from '../../shared/contract/index.js';
+import { callUnary } from '../../shared/rpc/index.js';
 import {
   checkpointDigests,
   create,

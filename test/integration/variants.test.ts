@@ -5,7 +5,8 @@ import test from 'ava';
 
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
-import { connectSampler, recipeFromWire, samplingWire, serviceLog } from '../../shared/contract/index.js';
+import { connectSampler, serviceLog } from '../../shared/rpc/index.js';
+import { recipeFromWire, samplingWire } from '../../shared/contract/index.js';
 import { VARIANTS, type PartialRecipe, type Variant } from '../../shared/recipe/index.js';
 import { storeSettings } from '../../shared/store/index.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';

@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 import { decodeSafetensors, encodeSafetensors } from '../../shared/checkpoint/index.js';
 import type { TensorData } from '../../shared/checkpoint/index.js';
 import { createCompiledEngine } from '../../shared/engine/index.js';
-import { deriveKey, gaussian } from '../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { parameterSpecs, predictFunction, toEngineLayout } from '../../shared/model/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
 import type { PartialRecipe, TrainingRecipe } from '../../shared/recipe/index.js';

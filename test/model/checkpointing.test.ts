@@ -1,7 +1,7 @@
 /** That gradient checkpointing changes no result. */
 import test from 'ava';
 
-import { lossAndGradients } from '../../services/trainer/engine-process/training-step.js';
+import { lossAndGradients } from '../../shared/training/training-step.js';
 import { functionGraph } from '../../shared/engine/compiled/function-graph.js';
 import { parseRef } from '../../shared/engine/compiled/graph.js';
 import { passed } from '../../shared/engine/compiled/passes.js';

@@ -1,6 +1,6 @@
 /** Small networks for the tests of model, loss and training. */
 import { tf } from '../../shared/engine/index.js';
-import { deriveKey, gaussian } from '../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { initialParameters, parameterSpecs, toEngineLayout } from '../../shared/model/index.js';
 import type { UNetConfig } from '../../shared/model/index.js';
 

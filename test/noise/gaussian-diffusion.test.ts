@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { deriveKey, gaussian } from '../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../shared/random/index.js';
 import {
   diffusionTables,
   makeBetas,

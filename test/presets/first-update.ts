@@ -1,7 +1,7 @@
 /** The first update of a preset's training, as a job's engine process makes it, on pixels that are made up. */
 import { initialise } from '../../services/trainer/engine-process/training-state.js';
-import { update } from '../../services/trainer/engine-process/update.js';
-import type { UpdateFigures } from '../../services/trainer/engine-process/update.js';
+import { update } from '../../shared/training/update.js';
+import type { UpdateFigures } from '../../shared/training/update.js';
 import type { BatchSource } from '../../shared/dataset/index.js';
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import type { EnginePrecision } from '../../shared/engine/index.js';

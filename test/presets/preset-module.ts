@@ -1,5 +1,5 @@
 /** What a preset trains, without its images. */
-import { trainingModule } from '../../services/trainer/engine-process/training-module.js';
+import { trainingModule } from '../../shared/training/training-module.js';
 import type { EngineModule } from '../../shared/engine/index.js';
 import {
   lossObjective,

@@ -1,7 +1,7 @@
 /** An engine without a network, whose behaviour is the step of the checkpoint that it is to load. */
 
 import type { FromEngine, LoadMessage, ToEngine } from '../../services/sampler/engine-process/messages.js';
-import { connectToParent } from '../../shared/foundation/index.js';
+import { connectToParent } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
 import { BEHAVIOURS } from './fake-engine.js';
 

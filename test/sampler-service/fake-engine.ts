@@ -2,7 +2,7 @@
 
 import { readSettings } from '../../services/sampler/config.js';
 import type { EngineSettings } from '../../services/sampler/prediction-engine.js';
-import { siblingModule } from '../../shared/foundation/index.js';
+import { siblingModule } from '../../shared/processes/index.js';
 
 /** Steps of checkpoints at which a fake engine doesn't do what it is asked for; at all others it does. */
 export const BEHAVIOURS = {

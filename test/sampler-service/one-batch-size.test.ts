@@ -5,7 +5,8 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { connectSampler, samplingWire } from '../../shared/contract/index.js';
+import { connectSampler } from '../../shared/rpc/index.js';
+import { samplingWire } from '../../shared/contract/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { spawnService } from '../faults/spawn-service.js';
 import { generate, generated } from './sampler-fixture.js';

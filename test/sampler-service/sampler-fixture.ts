@@ -9,12 +9,11 @@ import { startSampler } from '../../services/sampler/start-sampler.js';
 import {
   callStream,
   connectSampler,
-  ImageAssembly,
-  samplerWire,
   serviceLog,
   type CallLimits,
   type RunningService,
-} from '../../shared/contract/index.js';
+} from '../../shared/rpc/index.js';
+import { ImageAssembly, samplerWire } from '../../shared/contract/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 
 export interface SamplerFixture {

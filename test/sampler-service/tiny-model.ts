@@ -8,7 +8,7 @@ import {
   type Manifest,
   type TensorData,
 } from '../../shared/checkpoint/index.js';
-import { deriveKey, gaussian } from '../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { initialParameters, parameterSpecs } from '../../shared/model/index.js';
 import { betasHash } from '../../shared/noise/index.js';
 import {
@@ -24,8 +24,8 @@ import {
   claimAttempt,
   commitCheckpoint,
   type CommittedObject,
-  type ObjectStore,
-} from '../../shared/store/index.js';
+} from '../../shared/models/index.js';
+import { type ObjectStore } from '../../shared/store/index.js';
 
 export const TINY: PartialRecipe = {
   name: 'tiny',

@@ -4,7 +4,8 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
-import { at, deriveKey, gaussian } from '../../shared/foundation/index.js';
+import { at } from '../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { diffusionTables, perturbNoise, qSample } from '../../shared/noise/index.js';
 import { drain, DRAWING_SAMPLERS, samplerPlan, solver } from '../../shared/sampler/index.js';
 import type { NetworkRow, Predict } from '../../shared/sampler/index.js';

@@ -1,5 +1,6 @@
 /** Data whose best network is known: every pixel normal with the same mean and deviation. */
-import { at, deriveKey, gaussian } from '../../shared/foundation/index.js';
+import { at } from '../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../shared/random/index.js';
 import {
   diffusionTables,
   makeBetas,

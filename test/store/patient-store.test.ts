@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
-import { claimAttempt, openLocalStore, patientStore, type ObjectStore } from '../../shared/store/index.js';
-import { commitContract } from './commits.contract.js';
-import { retentionContract } from './retention.contract.js';
+import { claimAttempt } from '../../shared/models/index.js';
+import { openLocalStore, patientStore, type ObjectStore } from '../../shared/store/index.js';
+import { commitContract } from '../models/commits.contract.js';
+import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
 
 const root = await mkdtemp(join(tmpdir(), 'patient-'));

@@ -5,12 +5,13 @@ import { mkdtemp, readFile, readdir, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { deferred, thisProcess, type ProcessIdentity } from '../../shared/foundation/index.js';
+import { deferred } from '../../shared/foundation/index.js';
+import { thisProcess, type ProcessIdentity } from '../../shared/processes/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { withLock } from '../../shared/store/local-lock.js';
 import { localFault } from '../../shared/store/local-store.js';
-import { commitContract } from './commits.contract.js';
-import { retentionContract } from './retention.contract.js';
+import { commitContract } from '../models/commits.contract.js';
+import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
 
 const folders: string[] = [];

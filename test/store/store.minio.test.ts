@@ -11,8 +11,8 @@ import { DiffusionError } from '../../shared/foundation/index.js';
 import { checkStore, openMinioStore } from '../../shared/store/index.js';
 import type { MinioStoreSettings, ObjectStore } from '../../shared/store/index.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
-import { commitContract } from './commits.contract.js';
-import { retentionContract } from './retention.contract.js';
+import { commitContract } from '../models/commits.contract.js';
+import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
 
 const server = await startMinio();

@@ -4,7 +4,7 @@ import type { DatasetManifest } from '../../shared/dataset/index.js';
 import { resolveRecipe, unetConfig, type PartialRecipe } from '../../shared/recipe/index.js';
 import { checkMemory, estimate, leastMemoryBytes } from '../../services/trainer/estimate.js';
 import { networkCost } from '../../services/trainer/network-cost.js';
-import { rateMeter } from '../../services/trainer/engine-process/rate-meter.js';
+import { rateMeter } from '../../shared/training/rate-meter.js';
 
 // 7,994,182 parameters; 116.7 GFLOP forward at batch 32 as counted by a profiler, attention and dense layers included.
 const measured = resolveRecipe(

@@ -1,6 +1,7 @@
 /** Engine processes that play a script, and the messages that they send. */
 
-import { deferred, type ChildExit } from '../../shared/foundation/index.js';
+import { deferred } from '../../shared/foundation/index.js';
+import { type ChildExit } from '../../shared/processes/index.js';
 import type { FromEngine, StartTraining } from '../../services/trainer/engine-process/messages.js';
 import type { StartEngine } from '../../services/trainer/engine.js';
 

@@ -12,7 +12,7 @@ import { createRecord } from '../../services/trainer/job-records.js';
 import { readJob } from '../../services/trainer/job-status.js';
 import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
 import { systemClock } from '../../shared/foundation/index.js';
-import type { Child } from '../../shared/foundation/index.js';
+import type { Child } from '../../shared/processes/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { startHung } from '../engine/compiled/hung-child.js';

@@ -7,7 +7,8 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { thisProcess, type Clock } from '../../shared/foundation/index.js';
+import { thisProcess } from '../../shared/processes/index.js';
+import { type Clock } from '../../shared/foundation/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import { JobLease, LeaseWatch, type LeaseOptions } from '../../services/trainer/job-lease.js';

@@ -9,7 +9,8 @@ import pino from 'pino';
 
 import { deferred, DiffusionError, systemClock, type Clock } from '../../shared/foundation/index.js';
 import { resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
-import { jobOfModel, openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import { jobOfModel } from '../../shared/models/index.js';
+import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import { listMarked, unmarkActive } from '../../services/trainer/active-jobs-index.js';
 import type { StartEngine } from '../../services/trainer/engine.js';
 import { START } from '../../services/trainer/event-log.js';

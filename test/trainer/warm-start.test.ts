@@ -10,7 +10,7 @@ import { resolveRecipe, type PartialRecipe, type TrainingRecipe } from '../../sh
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import { readWarmStart, settleWarmStart } from '../../services/trainer/warm-start.js';
 import { commitTiny, tensorsOf, TINY } from '../sampler-service/tiny-model.js';
-import { damage, flipLastBit, keysOf } from '../store/commit-fixtures.js';
+import { damage, flipLastBit, keysOf } from '../models/commit-fixtures.js';
 
 const SMALL: PartialRecipe = {
   ...TINY,

@@ -2,7 +2,7 @@
 
 import { basename } from 'node:path';
 
-import { openTensorFile, type TensorFile } from '../../../shared/checkpoint/index.js';
+import { openTensorFile, type TensorFile } from '../../../shared/interchange/index.js';
 import {
   PRESET_NAMES,
   resolveRecipe,

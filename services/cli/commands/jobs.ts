@@ -1,6 +1,7 @@
 /** `jobs`: lists, shows, cancels and resumes jobs. */
 
-import { callUnary, recipeToWire, trainerWire } from '../../../shared/contract/index.js';
+import { callUnary } from '../../../shared/rpc/index.js';
+import { recipeToWire, trainerWire } from '../../../shared/contract/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
 import { trainerAddress, withTrainer } from '../connect.js';
 import { describeJob, stateOf, stepsOf, timeOf } from '../describe-job.js';

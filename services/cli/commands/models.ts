@@ -1,6 +1,7 @@
 /** `models`: what can be sampled from. */
 
-import { callUnary, samplerWire } from '../../../shared/contract/index.js';
+import { callUnary } from '../../../shared/rpc/index.js';
+import { samplerWire } from '../../../shared/contract/index.js';
 import { command, type Group } from '../command.js';
 import { samplerAddress, withSampler } from '../connect.js';
 import { recipeFacts, timeOf } from '../describe-job.js';

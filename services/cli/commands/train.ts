@@ -3,7 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 
-import { callUnary, recipeToWire, trainerWire, type recipeWire } from '../../../shared/contract/index.js';
+import { callUnary } from '../../../shared/rpc/index.js';
+import { recipeToWire, trainerWire, type recipeWire } from '../../../shared/contract/index.js';
 import { command, type Context, type ExitCode } from '../command.js';
 import { trainerAddress, withTrainer, type TrainerClient } from '../connect.js';
 import { describeEstimate, describeJob } from '../describe-job.js';

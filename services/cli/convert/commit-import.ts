@@ -12,8 +12,8 @@ import {
   importJobPrefix,
   weightsObject,
   type Manifest,
-  type TensorFile,
 } from '../../../shared/checkpoint/index.js';
+import { type TensorFile } from '../../../shared/interchange/index.js';
 import { DiffusionError, type Clock } from '../../../shared/foundation/index.js';
 import { betasHash } from '../../../shared/noise/index.js';
 import {
@@ -29,8 +29,8 @@ import {
   newestGoodCommit,
   readCommit,
   type CommittedObject,
-  type ObjectStore,
-} from '../../../shared/store/index.js';
+} from '../../../shared/models/index.js';
+import { type ObjectStore } from '../../../shared/store/index.js';
 import { matchNetwork } from './match-network.js';
 
 export interface Import {

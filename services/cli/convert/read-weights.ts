@@ -18,8 +18,8 @@ import {
   readCommit,
   readObject,
   type CommittedCheckpoint,
-  type ObjectStore,
-} from '../../../shared/store/index.js';
+} from '../../../shared/models/index.js';
+import { type ObjectStore } from '../../../shared/store/index.js';
 
 export interface Weights {
   readonly manifest: Manifest<TrainingRecipe>;

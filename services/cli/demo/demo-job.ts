@@ -2,7 +2,8 @@
 
 import { randomUUID } from 'node:crypto';
 
-import { callUnary, recipeFromWire, recipeToWire, trainerWire } from '../../../shared/contract/index.js';
+import { callUnary } from '../../../shared/rpc/index.js';
+import { recipeFromWire, recipeToWire, trainerWire } from '../../../shared/contract/index.js';
 import { describeValue, DiffusionError } from '../../../shared/foundation/index.js';
 import type { TrainerClient } from '../connect.js';
 import { given } from '../given.js';

@@ -4,8 +4,8 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { openDataset } from '../../../shared/dataset/index.js';
-import { deriveKey, permutation } from '../../../shared/foundation/index.js';
-import { lineChart } from '../../../shared/images/index.js';
+import { deriveKey, permutation } from '../../../shared/random/index.js';
+import { lineChart } from '../../../shared/charts/index.js';
 import type { Context } from '../command.js';
 import { formatCount } from '../format.js';
 import { gridOf } from '../image-files.js';

@@ -4,7 +4,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 import type { EngineBuild } from '../../../shared/engine/index.js';
-import { deferred, siblingModule, startChild, type Clock } from '../../../shared/foundation/index.js';
+import { deferred, type Clock } from '../../../shared/foundation/index.js';
+import { siblingModule, startChild } from '../../../shared/processes/index.js';
 import type { Environment } from '../config.js';
 import type { Finding } from './finding.js';
 

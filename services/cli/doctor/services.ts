@@ -3,7 +3,7 @@
 import { credentials, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
-import { fromServiceError } from '../../../shared/contract/index.js';
+import { fromServiceError } from '../../../shared/rpc/index.js';
 import { deferred, type Clock } from '../../../shared/foundation/index.js';
 import { startRemedy } from '../connect.js';
 import type { ServiceName } from '../start-service.js';

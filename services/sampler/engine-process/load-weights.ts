@@ -9,7 +9,8 @@ import {
 import { DiffusionError } from '../../../shared/foundation/index.js';
 import { parameterSpecs, toEngineLayout } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
-import { readObject, storeFromSettings, type StoreSettings } from '../../../shared/store/index.js';
+import { readObject } from '../../../shared/models/index.js';
+import { storeFromSettings, type StoreSettings } from '../../../shared/store/index.js';
 import type { WeightsSource } from './messages.js';
 
 /**

@@ -6,7 +6,8 @@ import {
   type EngineBuild,
   type LoadedModule,
 } from '../../../shared/engine/index.js';
-import { at, connectToParent } from '../../../shared/foundation/index.js';
+import { at } from '../../../shared/foundation/index.js';
+import { connectToParent } from '../../../shared/processes/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
 import { loadWeights } from './load-weights.js';

@@ -7,7 +7,8 @@ import * as z from 'zod';
 import type { ManifestObject } from '../../../shared/checkpoint/index.js';
 import { DiffusionError, shortened, type ErrorCode } from '../../../shared/foundation/index.js';
 import type { Precision, TrainingRecipe } from '../../../shared/recipe/index.js';
-import type { CommittedCheckpoint, StoreSettings } from '../../../shared/store/index.js';
+import type { CommittedCheckpoint } from '../../../shared/models/index.js';
+import type { StoreSettings } from '../../../shared/store/index.js';
 
 /** One set of weights: an object of a committed checkpoint, and the recipe that says what network it is for. */
 export interface WeightsSource {

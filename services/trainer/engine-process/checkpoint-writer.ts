@@ -4,9 +4,9 @@ import {
   commitCheckpoint,
   prune,
   type CommittedObject,
-  type ObjectStore,
   type Retention,
-} from '../../../shared/store/index.js';
+} from '../../../shared/models/index.js';
+import { type ObjectStore } from '../../../shared/store/index.js';
 import type { CheckpointObject } from './training-state.js';
 
 export interface CheckpointWriterOptions {

@@ -1,20 +1,11 @@
 /** The engine process of one training job: told once to start, perhaps to stop, and ended by the service. */
 
 import { overdueRun } from '../../../shared/engine/index.js';
-import {
-  connectToParent,
-  DiffusionError,
-  systemClock,
-  type ParentPort,
-} from '../../../shared/foundation/index.js';
+import { connectToParent, type ParentPort } from '../../../shared/processes/index.js';
+import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
-import {
-  patientStore,
-  removeAbandoned,
-  storeFromSettings,
-  waitOut,
-  type Patience,
-} from '../../../shared/store/index.js';
+import { patientStore, storeFromSettings, waitOut, type Patience } from '../../../shared/store/index.js';
+import { removeAbandoned } from '../../../shared/models/index.js';
 import { failureOf } from './failure.js';
 import { bounded, type FromEngine, type StartTraining, type ToEngine } from './messages.js';
 import { inexactness, openRun, type Run } from './open-run.js';

@@ -20,12 +20,12 @@ import {
   readObject,
   type CommittedCheckpoint,
   type DamagedCheckpoint,
-  type ObjectStore,
-} from '../../../shared/store/index.js';
+} from '../../../shared/models/index.js';
+import { type ObjectStore } from '../../../shared/store/index.js';
 import { readWarmStart } from '../warm-start.js';
 import type { StartTraining } from './messages.js';
-import { gridImages } from './grid-size.js';
-import { trainingModule } from './training-module.js';
+import { gridImages } from '../../../shared/training/index.js';
+import { trainingModule } from '../../../shared/training/index.js';
 import {
   decodeObjects,
   decodeParameters,
@@ -35,7 +35,7 @@ import {
   type Counters,
   type RunTensors,
 } from './training-state.js';
-import type { Updater } from './update.js';
+import type { Updater } from '../../../shared/training/index.js';
 
 export interface Run extends RunTensors, Updater {
   readonly build: EngineBuild;

@@ -4,16 +4,17 @@ import { encodeManifest } from '../../../shared/checkpoint/index.js';
 import { betasHash } from '../../../shared/noise/index.js';
 import type { Clock } from '../../../shared/foundation/index.js';
 import { recipeBetas, recipeFormat } from '../../../shared/recipe/index.js';
-import type { CommittedObject, ObjectStore } from '../../../shared/store/index.js';
+import type { CommittedObject } from '../../../shared/models/index.js';
+import type { ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, StepMetrics } from '../job.js';
 import { checkpointWriter } from './checkpoint-writer.js';
-import { evaluate } from './evaluation.js';
+import { evaluate } from '../../../shared/training/index.js';
 import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
-import { rateMeter } from './rate-meter.js';
-import { sampleGrid } from './sample-grid.js';
+import { rateMeter } from '../../../shared/training/index.js';
+import { sampleGrid } from '../../../shared/training/index.js';
 import { snapshot, type Counters } from './training-state.js';
-import { update, type UpdateFigures } from './update.js';
+import { update, type UpdateFigures } from '../../../shared/training/index.js';
 
 export interface TrainingLoop {
   readonly start: StartTraining;

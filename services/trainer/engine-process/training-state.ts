@@ -22,7 +22,7 @@ import {
   type UNetConfig,
 } from '../../../shared/model/index.js';
 import type { TimestepSampler } from '../../../shared/noise/index.js';
-import { ADAM_M, ADAM_V, emaPrefix, WEIGHTS } from './training-step.js';
+import { ADAM_M, ADAM_V, emaPrefix, WEIGHTS } from '../../../shared/training/index.js';
 
 /** Where a run stands; its tensors are in the engine. */
 export interface Counters {

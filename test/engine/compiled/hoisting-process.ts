@@ -8,7 +8,7 @@ import { functionGraph } from '../../../shared/engine/compiled/function-graph.js
 import { parseRef } from '../../../shared/engine/compiled/graph.js';
 import { createCompiledEngine } from '../../../shared/engine/index.js';
 import type { EngineModule } from '../../../shared/engine/index.js';
-import { deriveKey, gaussian } from '../../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../../shared/random/index.js';
 import { openModuleSession } from './module-session.js';
 import { NETWORK, parameters } from './training.js';
 

@@ -1,6 +1,7 @@
 /** A child whose native run never ends. */
-import { siblingModule, startChild, systemClock } from '../../../shared/foundation/index.js';
-import type { Child } from '../../../shared/foundation/index.js';
+import { siblingModule, startChild } from '../../../shared/processes/index.js';
+import { systemClock } from '../../../shared/foundation/index.js';
+import type { Child } from '../../../shared/processes/index.js';
 
 export function startHung(): Child<object> {
   const child: Child<object> = startChild<object, object>({

@@ -8,7 +8,7 @@ import type { Operations } from '../../../shared/engine/compiled/operations/oper
 import { runWatch } from '../../../shared/engine/compiled/run-watch.js';
 import { openSession } from '../../../shared/engine/compiled/session.js';
 import { createCompiledEngine } from '../../../shared/engine/index.js';
-import { connectToParent } from '../../../shared/foundation/index.js';
+import { connectToParent } from '../../../shared/processes/index.js';
 
 const QUEUE: Operations = {
   FIFOQueueV2: { types: {}, infer: () => [{ dtype: 'resource', shape: [] }] },

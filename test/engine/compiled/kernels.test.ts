@@ -5,7 +5,7 @@ import { statelessNormal, statelessUniform, tf } from '../../../shared/engine/in
 import type { TensorSpec } from '../../../shared/engine/index.js';
 import { nativeKernelRules } from '../../../shared/engine/compiled/kernels/native.js';
 import { KERNEL_RULES } from '../../../shared/engine/compiled/kernels/index.js';
-import { deriveKey, gaussian } from '../../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../../shared/random/index.js';
 import { callOnBoth, relativeDifference } from './both.js';
 import type { Arrays } from './both.js';
 

@@ -2,7 +2,7 @@
 import test from 'ava';
 
 import { predictionModule } from '../../../services/sampler/engine-process/prediction-module.js';
-import { deriveKey, gaussian } from '../../../shared/foundation/index.js';
+import { deriveKey, gaussian } from '../../../shared/random/index.js';
 import { compiled } from './both.js';
 import { parameters, PLAIN } from './training.js';
 

@@ -2,8 +2,8 @@
 import test from 'ava';
 
 import { predictionModule } from '../../../services/sampler/engine-process/prediction-module.js';
-import { trainingModule } from '../../../services/trainer/engine-process/training-module.js';
-import { deriveKey, gaussian, randomStream } from '../../../shared/foundation/index.js';
+import { trainingModule } from '../../../shared/training/training-module.js';
+import { deriveKey, gaussian, randomStream } from '../../../shared/random/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { onBoth, relativeDifference } from './both.js';
 import { BATCH, NETWORK, PLAIN, parameters, trained, training } from './training.js';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 
 import test from 'ava';
 
-import { trainingModule } from '../../../services/trainer/engine-process/training-module.js';
+import { trainingModule } from '../../../shared/training/training-module.js';
 import { withBfloat16 } from '../../../shared/engine/compiled/bfloat16.js';
 import { checkGraph } from '../../../shared/engine/compiled/check.js';
 import { functionGraph } from '../../../shared/engine/compiled/function-graph.js';

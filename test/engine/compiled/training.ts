@@ -1,8 +1,8 @@
 /** Small training runs, which any engine can be asked to make. */
-import { trainingModule, updateInputs } from '../../../services/trainer/engine-process/training-module.js';
-import type { TrainingModuleConfig } from '../../../services/trainer/engine-process/training-module.js';
+import { trainingModule, updateInputs } from '../../../shared/training/training-module.js';
+import type { TrainingModuleConfig } from '../../../shared/training/training-module.js';
 import type { LoadedModule } from '../../../shared/engine/index.js';
-import { deriveKey, gaussian, seedPair } from '../../../shared/foundation/index.js';
+import { deriveKey, gaussian, seedPair } from '../../../shared/random/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../../shared/model/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { makeBetas } from '../../../shared/noise/index.js';

@@ -6,7 +6,8 @@ import test from 'ava';
 
 import { systemClock } from '../../../shared/foundation/index.js';
 import { resolveRecipe } from '../../../shared/recipe/index.js';
-import { claimAttempt, commitCheckpoint, listCommits, openLocalStore } from '../../../shared/store/index.js';
+import { claimAttempt, commitCheckpoint, listCommits } from '../../../shared/models/index.js';
+import { openLocalStore } from '../../../shared/store/index.js';
 import type { EngineEvent } from '../../../services/trainer/job.js';
 import { openRun, type Run } from '../../../services/trainer/engine-process/open-run.js';
 import type { StartTraining } from '../../../services/trainer/engine-process/messages.js';

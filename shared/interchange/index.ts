@@ -1,0 +1,2 @@
+export { openTensorFile } from './tensor-file.js';
+export type { TensorFile } from './tensor-file.js';

@@ -1,0 +1,123 @@
+/** A network's weights in a file from elsewhere, by name, whichever of the formats it has. */
+
+import { DiffusionError, describeValue } from '../foundation/index.js';
+import { openSafetensors } from '../checkpoint/index.js';
+import { readFloats } from '../checkpoint/index.js';
+import type { ByteSource, StoredTensor } from '../checkpoint/index.js';
+import { isTorchTensor, openTorchFile } from './torch-file.js';
+import type { TorchTensor } from './torch-file.js';
+import type { PickleValue } from './pickle.js';
+import { checkEntry } from './zip.js';
+import type { ZipEntry } from './zip.js';
+
+export interface TensorFile {
+  readonly format: 'PyTorch' | 'safetensors';
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** What stood around the tensors and was taken off, such as the prefix "module.". */
+  readonly unwrapped: readonly string[];
+  /**
+   * Reads a tensor as float32, row-major, into an array of as many elements as its shape has.
+   *
+   * @throws DATA_LOSS where the bytes aren't those that were saved, or are integers.
+   */
+  read(name: string, into: Float32Array): Promise<void>;
+}
+
+/** Keys under which training programs save a state_dict among other things. */
+const WRAPPERS = ['state_dict', 'model_state_dict', 'model'] as const;
+/** Of every name, where the network was saved within DistributedDataParallel. */
+const PARALLEL_PREFIX = 'module.';
+
+const ZIP_MAGIC = [0x50, 0x4b, 0x03, 0x04];
+/** The pickled number that opens a file of PyTorch before 1.6. */
+const LEGACY_MAGIC = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20];
+
+/**
+ * Opens a PyTorch file that holds a state_dict, alone or under one of the usual keys, or a safetensors file.
+ *
+ * @throws DATA_LOSS where the file is damaged or holds something else; FAILED_PRECONDITION (reason TORCH_FILE_LEGACY)
+ * for a file of PyTorch before 1.6.
+ */
+export async function openTensorFile(source: ByteSource): Promise<TensorFile> {
+  const start = new Uint8Array(Math.min(LEGACY_MAGIC.length, source.size));
+  await source.read(start, 0);
+  const startsWith = (magic: readonly number[]) => magic.every((byte, i) => start[i] === byte);
+  if (startsWith(LEGACY_MAGIC)) throw legacy();
+  if (startsWith(ZIP_MAGIC)) return torchFile(source);
+  // Eight bytes of length, then JSON.
+  if (start[8] === 0x7b) return named('safetensors', await openSafetensors(source), [], source);
+  throw invalid('a file of torch.save or a safetensors file', 'something else');
+}
+
+async function torchFile(source: ByteSource): Promise<TensorFile> {
+  const { tensors, wrapper } = stateDictOf(await openTorchFile(source));
+  const file = named('PyTorch', tensors, wrapper === undefined ? [] : [`the key ${wrapper}`], source);
+  // Tensors may share an entry; its checksum is taken once.
+  const checked = new Map<ZipEntry, Promise<void>>();
+  return {
+    ...file,
+    read: async (name, into) => {
+      const { entry } = tensorNamed(file.tensors as ReadonlyMap<string, TorchTensor>, name);
+      const check = checked.get(entry) ?? checkEntry(source, entry);
+      checked.set(entry, check);
+      await check;
+      await file.read(name, into);
+    },
+  };
+}
+
+function named(
+  format: TensorFile['format'],
+  stored: ReadonlyMap<string, StoredTensor>,
+  wrappers: readonly string[],
+  source: ByteSource,
+): TensorFile {
+  const names = [...stored.keys()];
+  const parallel = names.length > 0 && names.every((name) => name.startsWith(PARALLEL_PREFIX));
+  const tensors = parallel
+    ? new Map(Array.from(stored, ([name, tensor]) => [name.slice(PARALLEL_PREFIX.length), tensor]))
+    : stored;
+  return {
+    format,
+    tensors,
+    unwrapped: parallel ? [...wrappers, `the prefix ${PARALLEL_PREFIX}`] : wrappers,
+    read: (name, into) => readFloats(source, tensorNamed(tensors, name), into),
+  };
+}
+
+function stateDictOf(saved: PickleValue): {
+  readonly tensors: Map<string, TorchTensor>;
+  readonly wrapper: string | undefined;
+} {
+  if (!(saved instanceof Map)) throw invalid('a state_dict', 'something else');
+  const wrapper = WRAPPERS.find((key) => saved.get(key) instanceof Map);
+  const dictionary = (wrapper === undefined ? saved : saved.get(wrapper)) as Map<PickleValue, PickleValue>;
+  const tensors = new Map<string, TorchTensor>();
+  for (const [name, value] of dictionary) {
+    if (typeof name !== 'string' || !isTorchTensor(value)) {
+      throw invalid('a state_dict of tensors alone', `another value under ${describeValue(name)}`);
+    }
+    tensors.set(name, value);
+  }
+  return { tensors, wrapper };
+}
+
+function tensorNamed<T extends StoredTensor>(tensors: ReadonlyMap<string, T>, name: string): T {
+  const tensor = tensors.get(name);
+  if (tensor === undefined) throw invalid(`a tensor ${describeValue(name)}`, 'none');
+  return tensor;
+}
+
+function legacy(): DiffusionError {
+  const text = 'the file has the format of PyTorch before 1.6; wanted the one since then, a zip archive';
+  const remedy =
+    'with PyTorch: torch.save(torch.load("OLD.pt", map_location="cpu", weights_only=True), "NEW.pt")';
+  return new DiffusionError('FAILED_PRECONDITION', text, {
+    reason: 'TORCH_FILE_LEGACY',
+    metadata: { remedy },
+  });
+}
+
+function invalid(wanted: string, got: string): DiffusionError {
+  return new DiffusionError('DATA_LOSS', `wanted ${wanted}; got ${got}`, { reason: 'TENSOR_FILE_INVALID' });
+}

@@ -1,0 +1,68 @@
+/** The commit protocol, writing side: objects, manifest, marker, hint, in this order. */
+
+import { sha256Of } from '../store/index.js';
+import { isLatestAttempt } from './attempts.js';
+import { jobKeys } from './keys.js';
+import { MANIFEST, fenced, publishMarker } from './markers.js';
+import { advanceLatest } from './models.js';
+import type { CallOptions, ObjectStore } from '../store/index.js';
+
+/** One object of a checkpoint as its manifest lists it; `size` in bytes. */
+export interface CommittedObject {
+  readonly name: string;
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** What has just been done; until `marker`, readers see the checkpoint before. */
+export type CommitStage = 'begin' | 'object' | 'manifest' | 'fence' | 'marker' | 'latest';
+
+export interface Commit extends CallOptions {
+  readonly job: string;
+  readonly model: string;
+  readonly step: number;
+  /** As `claimAttempt` gave it. */
+  readonly attempt: number;
+  readonly objects: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  /** Makes the manifest once the sizes and hashes are known. */
+  readonly manifest: (objects: readonly CommittedObject[]) => Uint8Array;
+  /** Called after each stage, and after each object; an error that it throws ends the commit there. */
+  readonly onStage?: (stage: CommitStage) => void | Promise<void>;
+}
+
+/**
+ * Commits a checkpoint. Repeating a commit that failed half-way, by the same attempt with the same bytes, completes it.
+ *
+ * @returns the bytes written, manifest included.
+ * @throws ABORTED: reason ATTEMPT_FENCED where a later attempt exists, COMMIT_CONFLICT where this attempt has
+ * committed the step with other bytes; whatever the store throws.
+ */
+export async function commitCheckpoint(
+  store: ObjectStore,
+  { job, model, step, attempt, objects, manifest, onStage = () => undefined, signal }: Commit,
+): Promise<{ readonly step: number; readonly bytes: number }> {
+  const folder = jobKeys.checkpoint(job, step, attempt);
+  await onStage('begin');
+  const committed: CommittedObject[] = [];
+  for (const { name, bytes } of objects) {
+    await store.put(folder + name, bytes, { signal });
+    committed.push({ name, size: bytes.length, sha256: await sha256Of(bytes) });
+    await onStage('object');
+  }
+  const manifestBytes = manifest(committed);
+  await store.put(folder + MANIFEST, manifestBytes, { signal });
+  await onStage('manifest');
+  // A slow zombie is turned away here; one that passes at the last moment loses to the later attempt's marker.
+  if (!(await isLatestAttempt(store, job, attempt, { signal }))) throw fenced({ job, step, attempt });
+  await onStage('fence');
+  const { length: size } = manifestBytes;
+  await publishMarker(
+    store,
+    { job, model, step, attempt, size, sha256: await sha256Of(manifestBytes) },
+    { signal },
+  );
+  await onStage('marker');
+  await advanceLatest(store, model, { job, attempt, step }, { signal });
+  await onStage('latest');
+  return { step, bytes: committed.reduce((sum, object) => sum + object.size, size) };
+}

@@ -1,0 +1,9 @@
+export { claimAttempt, isLatestAttempt, latestAttempt } from './attempts.js';
+export { commitCheckpoint } from './commits.js';
+export type { Commit, CommitStage, CommittedObject } from './commits.js';
+export { bindModel, jobOfModel, latestHint, listModels } from './models.js';
+export type { LatestHint } from './models.js';
+export { prune, removeAbandoned } from './prune.js';
+export type { Retention } from './prune.js';
+export { latestCommit, listCommits, newestGoodCommit, readCommit, readObject } from './read-commits.js';
+export type { CommittedCheckpoint, DamagedCheckpoint } from './read-commits.js';

@@ -1,0 +1,120 @@
+/** Models: the names under which samplers find what jobs commit. */
+
+import { z } from 'zod';
+import { DiffusionError, describeValue } from '../foundation/index.js';
+import { findJson, jsonBytes } from './json-object.js';
+import type { StoredJson } from './json-object.js';
+import { modelKeys } from './keys.js';
+import type { CallOptions, ObjectStore } from '../store/index.js';
+import { isLostCondition } from '../store/index.js';
+
+const jobSchema = z.object({ job: z.string() });
+const latestSchema = z.object({
+  job: z.string(),
+  attempt: z.number().int().positive(),
+  step: z.number().int().nonnegative(),
+});
+
+/** Where a model's newest checkpoint is; a hint that may be behind, never ahead of a commit. */
+export type LatestHint = Readonly<z.infer<typeof latestSchema>>;
+
+/**
+ * Gives a model's name to a job, for good; repeating it for the same job changes nothing.
+ *
+ * @throws ALREADY_EXISTS (reason MODEL_TAKEN) where another job holds the name.
+ */
+export async function bindModel(
+  store: ObjectStore,
+  model: string,
+  job: string,
+  options: CallOptions = {},
+): Promise<void> {
+  try {
+    await store.put(modelKeys.job(model), jsonBytes({ job }), { ...options, ifNoneMatch: true });
+  } catch (error) {
+    if (!isLostCondition(error)) throw error;
+    const holder = await jobOfModel(store, model, options);
+    if (holder === job) return;
+    const text = `model ${describeValue(model)}: wanted a name that no other job holds; got one of job ${holder ?? 'unknown'}`;
+    throw new DiffusionError('ALREADY_EXISTS', text, { reason: 'MODEL_TAKEN' });
+  }
+}
+
+/** The job that commits under a model's name, or undefined where no job does. */
+export async function jobOfModel(
+  store: ObjectStore,
+  model: string,
+  options: CallOptions = {},
+): Promise<string | undefined> {
+  return (await findJson(store, modelKeys.job(model), jobSchema, options))?.value.job;
+}
+
+/** The names of all models, sorted. */
+export async function listModels(store: ObjectStore, options: CallOptions = {}): Promise<string[]> {
+  const models: string[] = [];
+  for await (const key of store.list(modelKeys.all, options)) {
+    const match = /^models\/([^/]+)\/job\.json$/.exec(key);
+    if (match?.[1] !== undefined) models.push(match[1]);
+  }
+  return models;
+}
+
+/** The hint at a model's newest checkpoint, or undefined where there is none that can be read; cheap enough to poll. */
+export async function latestHint(
+  store: ObjectStore,
+  model: string,
+  options: CallOptions = {},
+): Promise<LatestHint | undefined> {
+  const hint = await readHint(store, model, options);
+  return hint === 'damaged' ? undefined : hint?.value;
+}
+
+/**
+ * Moves the hint forward to a committed step; never back within an attempt, nor to an earlier attempt. A later attempt
+ * may move it to a lower step, because it fell back behind a damaged checkpoint.
+ */
+export async function advanceLatest(
+  store: ObjectStore,
+  model: string,
+  hint: LatestHint,
+  options: CallOptions = {},
+): Promise<void> {
+  const key = modelKeys.latest(model);
+  for (;;) {
+    const standing = await readHint(store, model, options);
+    if (standing === 'damaged') {
+      await store.remove([key], options);
+      continue;
+    }
+    if (standing !== undefined && isAtLeast(standing.value, hint)) return;
+    const condition = standing === undefined ? { ifNoneMatch: true as const } : { ifMatch: standing.etag };
+    try {
+      await store.put(key, jsonBytes({ job: hint.job, attempt: hint.attempt, step: hint.step }), {
+        ...options,
+        ...condition,
+      });
+      return;
+    } catch (error) {
+      if (!isLostCondition(error)) throw error;
+    }
+  }
+}
+
+function isAtLeast(standing: LatestHint, hint: LatestHint): boolean {
+  if (standing.job !== hint.job) return false;
+  return standing.attempt === hint.attempt ? standing.step >= hint.step : standing.attempt > hint.attempt;
+}
+
+/** A hint is not worth failing for: the commits say the same. */
+async function readHint(
+  store: ObjectStore,
+  model: string,
+  options: CallOptions,
+): Promise<StoredJson<LatestHint> | 'damaged' | undefined> {
+  try {
+    return await findJson(store, modelKeys.latest(model), latestSchema, options);
+  } catch (error) {
+    if (error instanceof DiffusionError && error.code === 'DATA_LOSS') return 'damaged';
+    throw error;
+  }
+}

@@ -1,0 +1,144 @@
+/** Calls as promises and async iterables, errors as DiffusionError. */
+
+import {
+  credentials,
+  Metadata,
+  type CallOptions,
+  type ChannelOptions,
+  type Client,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ServiceError,
+} from '@grpc/grpc-js';
+
+import { deferred, DiffusionError, systemClock } from '../foundation/index.js';
+import { SamplerServiceClient } from '../contract/generated/diffusion/sampler/v1/sampler.js';
+import { TrainerServiceClient } from '../contract/generated/diffusion/trainer/v1/trainer.js';
+import { fromServiceError } from './status.js';
+
+const CHANNEL_OPTIONS: ChannelOptions = {
+  // The default window of 64 KiB halves the throughput of images; retries would buffer whole streams.
+  'grpc-node.flow_control_window': 4 * 1024 * 1024,
+  'grpc.max_receive_message_length': 4 * 1024 * 1024,
+  'grpc.enable_retries': 0,
+  'grpc.enable_channelz': 0,
+  // A machine that vanishes closes no connection: without pings a call waits for it for ever. Pings are sent during calls
+  // only. grpc-js's server takes any number of them; where another one objects, grpc-js doubles the time.
+  'grpc.keepalive_time_ms': 30_000,
+  'grpc.keepalive_timeout_ms': 20_000,
+  // The default is two minutes, for which a server that is back would not be noticed.
+  'grpc.max_reconnect_backoff_ms': 5000,
+};
+
+/** @param address `host:port`. @param options Take the place of ours. */
+export function connectTrainer(address: string, options: ChannelOptions = {}): TrainerServiceClient {
+  return new TrainerServiceClient(address, credentials.createInsecure(), { ...CHANNEL_OPTIONS, ...options });
+}
+
+/** @param address `host:port`. @param options Take the place of ours. */
+export function connectSampler(address: string, options: ChannelOptions = {}): SamplerServiceClient {
+  return new SamplerServiceClient(address, credentials.createInsecure(), { ...CHANNEL_OPTIONS, ...options });
+}
+
+/**
+ * Resolves when the server can be reached.
+ *
+ * @throws DiffusionError UNAVAILABLE after `timeoutMs`; the signal's reason.
+ */
+export async function whenReady(client: Client, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  signal?.throwIfAborted();
+  const { promise, resolve, reject } = deferred();
+  const onAbort = (): void => {
+    reject(signal?.reason);
+  };
+  signal?.addEventListener('abort', onAbort, { once: true });
+  client.waitForReady(deadlineAfter(timeoutMs), (error) => {
+    if (error === undefined) resolve();
+    else {
+      const target = client.getChannel().getTarget();
+      reject(new DiffusionError('UNAVAILABLE', `no service answers at ${target}`, { cause: error }));
+    }
+  });
+  try {
+    await promise;
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
+  }
+}
+
+export interface CallLimits {
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+type UnaryMethod<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, response: Response) => void,
+) => ClientUnaryCall;
+
+type StreamMethod<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+) => ClientReadableStream<Response>;
+
+/** Makes one unary call. @throws DiffusionError as the server sent it. */
+export async function callUnary<Request, Response>(
+  client: Client,
+  method: UnaryMethod<Request, Response>,
+  request: Request,
+  limits: CallLimits = {},
+): Promise<Response> {
+  limits.signal?.throwIfAborted();
+  const { promise, resolve, reject } = deferred<Response>();
+  const call = method.call(client, request, new Metadata(), callOptions(limits), (error, response) => {
+    if (error === null) resolve(response);
+    else reject(fromServiceError(error));
+  });
+  const cancel = (): void => {
+    call.cancel();
+  };
+  limits.signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    return await promise;
+  } finally {
+    limits.signal?.removeEventListener('abort', cancel);
+  }
+}
+
+/** The messages of a server stream; leaving the loop early cancels the call. @throws DiffusionError. */
+export async function* callStream<Request, Response>(
+  client: Client,
+  method: StreamMethod<Request, Response>,
+  request: Request,
+  limits: CallLimits = {},
+): AsyncGenerator<Response> {
+  limits.signal?.throwIfAborted();
+  const call = method.call(client, request, new Metadata(), callOptions(limits));
+  const cancel = (): void => {
+    call.cancel();
+  };
+  limits.signal?.addEventListener('abort', cancel, { once: true });
+  try {
+    for await (const message of call) yield message as Response;
+  } catch (error) {
+    throw fromServiceError(error);
+  } finally {
+    limits.signal?.removeEventListener('abort', cancel);
+    call.cancel();
+  }
+}
+
+function callOptions({ timeoutMs }: CallLimits): Partial<CallOptions> {
+  return timeoutMs === undefined ? {} : { deadline: deadlineAfter(timeoutMs) };
+}
+
+// A timer of Node's that is set to more fires at once.
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+/** None where it is later than a timer can be set to, 24.8 days. */
+function deadlineAfter(timeoutMs: number): number {
+  return timeoutMs > LONGEST_TIMER_MS ? Infinity : systemClock.wallMs() + timeoutMs;
+}

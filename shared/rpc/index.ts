@@ -1,0 +1,10 @@
+export { callStream, callUnary, connectSampler, connectTrainer, whenReady } from './client.js';
+export type { CallLimits } from './client.js';
+export { serverStream, unary } from './handlers.js';
+export type { CallContext, HandlerOptions } from './handlers.js';
+export { runService, serviceLog } from './run-service.js';
+export type { RunningService, ServiceLog } from './run-service.js';
+export { startGrpcServer } from './server.js';
+export type { GrpcServer, GrpcServerOptions } from './server.js';
+export { fromServiceError, toServiceError } from './status.js';
+export type { ReportInternalError } from './status.js';

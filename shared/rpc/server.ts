@@ -1,0 +1,108 @@
+/** A gRPC server with health, reflection and limits; the services add what they do. */
+
+import {
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
+import { toBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+
+import { descriptors } from '../contract/index.js';
+import { deferred, DiffusionError } from '../foundation/index.js';
+import type { HandlerOptions } from './handlers.js';
+import { addHealth } from './health.js';
+import { acceptLongDeadlines } from './long-deadlines.js';
+
+const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
+const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
+
+export interface GrpcServer {
+  /** The port that is listened on. */
+  readonly port: number;
+  /** Sets the health of the service and of the whole process. */
+  setServing(serving: boolean): void;
+  /** Says NOT_SERVING, calls `end` to let streams end themselves, and closes what is left after the grace. */
+  stop(end: () => Promise<void>, graceMs: number): Promise<void>;
+}
+
+export interface GrpcServerOptions extends HandlerOptions {
+  /** `host:port`; port 0 takes a free one. */
+  readonly address: string;
+  readonly service: ServiceDefinition;
+  /** The service's full name, for health. */
+  readonly serviceName: string;
+  readonly implementation: UntypedServiceImplementation;
+  readonly reflection: boolean;
+  /** A larger request is refused with RESOURCE_EXHAUSTED; default 1 MiB. */
+  readonly maxRequestBytes?: number;
+}
+
+/** @throws DiffusionError UNAVAILABLE where the address can't be listened on. */
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const server = new Server({
+    'grpc.max_receive_message_length': options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
+    'grpc.max_send_message_length': MAX_RESPONSE_BYTES,
+    'grpc.keepalive_time_ms': 60_000,
+    'grpc.keepalive_timeout_ms': 20_000,
+    'grpc.enable_channelz': 0,
+    'grpc.so_reuseport': 0,
+  });
+  const health = addHealth(server, options.serviceName, options);
+  if (options.reflection) reflectionService().addToServer(server);
+  server.addService(options.service, options.implementation);
+  const port = await bind(server, options.address);
+  acceptLongDeadlines(server);
+  return {
+    port,
+    setServing: health.setServing,
+    stop: async (end, graceMs) => {
+      health.setServing(false);
+      await end();
+      health.close();
+      await closed(server, graceMs);
+    },
+  };
+}
+
+// `tryShutdown` alone waits for ever on a stream that doesn't end.
+async function closed(server: Server, graceMs: number): Promise<void> {
+  const { promise, resolve } = deferred();
+  const timer = setTimeout(() => {
+    server.forceShutdown();
+    resolve();
+  }, graceMs);
+  server.tryShutdown(() => {
+    resolve();
+  });
+  await promise;
+  clearTimeout(timer);
+}
+
+async function bind(server: Server, address: string): Promise<number> {
+  const { promise, resolve, reject } = deferred<number>();
+  server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+    if (error === null) resolve(port);
+    else {
+      reject(
+        new DiffusionError('UNAVAILABLE', `cannot listen on ${address}: ${error.message}`, {
+          reason: 'ADDRESS_UNAVAILABLE',
+          cause: error,
+        }),
+      );
+    }
+  });
+  return promise;
+}
+
+/** Raw descriptors: the ones that proto-loader makes lose well-known types and maps. */
+function reflectionService(): ReflectionService {
+  const fileDescriptorProtos = descriptors().file.map((file) =>
+    Buffer.from(toBinary(FileDescriptorProtoSchema, file)),
+  );
+  return new ReflectionService({
+    all: { format: 'Protocol Buffer 3 DescriptorProto', type: {}, fileDescriptorProtos },
+  });
+}

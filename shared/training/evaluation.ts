@@ -1,0 +1,120 @@
+/** The error on images that are never trained on: comparable between variants, as training losses are not. */
+
+import type { Dataset } from '../dataset/index.js';
+import type { EngineArray, LoadedModule } from '../engine/index.js';
+import { at } from '../foundation/index.js';
+import { deriveKey, gaussian } from '../random/index.js';
+import { toFloat32 } from '../images/index.js';
+import { diffusionTables, posteriorMean, qSample, type DiffusionTables } from '../noise/index.js';
+import { recipeBetas, type TrainingRecipe } from '../recipe/index.js';
+import { gridImages } from './grid-size.js';
+import { predictionName } from './training-module.js';
+
+/** Mean squared errors, of the weights and of the average with the largest rate. */
+export interface Errors {
+  readonly mse: number;
+  readonly emaMse: number;
+}
+
+/** Rows of the network's input, and what it should find in them. */
+interface Rows {
+  readonly inputs: Readonly<Record<string, EngineArray>>;
+  /** [rows, H, W, C] flattened; the inputs may have further rows, which don't count. */
+  readonly target: Float32Array;
+}
+
+/**
+ * Measures what the mean type predicts, on inputs without perturbation; beside epsilon no other noise is a target, so
+ * DDPM-y is measured against epsilon too. Image i of n is seen at timestep (i + 1/2) T / n, with noise that depends on i
+ * alone, unmirrored and without dropout. So one data set gives all runs the same inputs, and nothing of a run changes.
+ *
+ * @throws the signal's reason, between two passes.
+ */
+export async function evaluate(
+  recipe: TrainingRecipe,
+  loaded: LoadedModule,
+  heldOut: Dataset,
+  signal: AbortSignal,
+): Promise<Errors> {
+  const tables = diffusionTables(recipeBetas(recipe));
+  const { imageSize, channels } = recipe.dataset;
+  // As many images at once as in a sample grid, so that both share the engine's graphs.
+  const size = gridImages(imageSize);
+  const sources = ['weights', { emaRate: Math.max(...recipe.ema.rates) }] as const;
+  const sums = [0, 0];
+  let values = 0;
+  for (let start = 0; start < heldOut.length; start += size) {
+    const { inputs, target } = await rowsOf(recipe, tables, heldOut, start, size);
+    values += target.length;
+    for (const [i, source] of sources.entries()) {
+      signal.throwIfAborted();
+      const { modelOutput = new Float32Array() } = await loaded.run(predictionName(source, size), inputs);
+      const outChannels = modelOutput.length / (size * imageSize ** 2);
+      sums[i] = at(sums, i) + squaredError(modelOutput, outChannels, target, channels);
+    }
+  }
+  return { mse: at(sums, 0) / values, emaMse: at(sums, 1) / values };
+}
+
+async function rowsOf(
+  recipe: TrainingRecipe,
+  tables: DiffusionTables,
+  heldOut: Dataset,
+  start: number,
+  size: number,
+): Promise<Rows> {
+  const { dataset, objective, architecture } = recipe;
+  const rows = Array.from({ length: Math.min(size, heldOut.length - start) }, (_, row) => start + row);
+  const length = dataset.imageSize ** 2 * dataset.channels;
+  const pixels = await heldOut.read(rows);
+  const xT = new Float32Array(size * length);
+  const t = new Float32Array(size);
+  const target = new Float32Array(rows.length * length);
+  rows.forEach((index, row) => {
+    const xStart = toFloat32(pixels.subarray(row * length, (row + 1) * length));
+    const timestep = Math.floor(((index + 0.5) * tables.timesteps) / heldOut.length);
+    const epsilon = gaussian(deriveKey(0n, 'evaluation noise'), [index], length);
+    const noisy = qSample(tables, xStart, timestep, epsilon);
+    xT.set(noisy, row * length);
+    t[row] = objective.rescaleTimesteps ? (timestep * 1000) / tables.timesteps : timestep;
+    target.set(targetOf(objective, tables, { xStart, noisy, epsilon, timestep }), row * length);
+  });
+  const { labels } = heldOut;
+  const y = Int32Array.from({ length: size }, (_, row) => labels?.[start + row] ?? 0);
+  return { inputs: { xT, t, ...(architecture.numClasses > 0 && { y }) }, target };
+}
+
+interface NoisyImage {
+  readonly xStart: Float32Array;
+  readonly noisy: Float32Array;
+  readonly epsilon: Float32Array;
+  readonly timestep: number;
+}
+
+function targetOf(
+  { meanType }: TrainingRecipe['objective'],
+  tables: DiffusionTables,
+  { xStart, noisy, epsilon, timestep }: NoisyImage,
+): Float32Array {
+  switch (meanType) {
+    case 'epsilon':
+      return epsilon;
+    case 'x_start':
+      return xStart;
+    case 'previous_x':
+      return posteriorMean(tables, xStart, noisy, timestep);
+  }
+}
+
+/** Over the first channels of each pixel; those of a learned variance follow. */
+function squaredError(
+  output: Float32Array,
+  outChannels: number,
+  target: Float32Array,
+  channels: number,
+): number {
+  return target.reduce((sum, wanted, i) => {
+    const channel = i % channels;
+    return sum + (at(output, ((i - channel) / channels) * outChannels + channel) - wanted) ** 2;
+  }, 0);
+}

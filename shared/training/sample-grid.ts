@@ -1,0 +1,110 @@
+/** A few images drawn from the largest average while training goes on: what the network can do by now. */
+
+import type { LoadedModule } from '../engine/index.js';
+import { deferred, type Deferred } from '../foundation/index.js';
+import { imageGrid, toUint8 } from '../images/index.js';
+import { recipeBetas, type TrainingRecipe } from '../recipe/index.js';
+import {
+  drain,
+  imageNoise,
+  samplerPlan,
+  solver,
+  UNCONDITIONAL,
+  type NetworkRow,
+  type Predict,
+} from '../sampler/index.js';
+import { GRID_STEPS, gridColumns, gridImages } from './grid-size.js';
+import { predictionName } from './training-module.js';
+
+/** Small images are enlarged to about this. */
+const WANTED_SIDE_PIXELS = 256;
+
+/**
+ * Draws the grid with the run's seed, so that successive grids show the same images as they get better.
+ *
+ * @throws DiffusionError INTERNAL where the network's output isn't finite; the signal's reason, between two steps.
+ */
+export async function sampleGrid(
+  recipe: TrainingRecipe,
+  loaded: LoadedModule,
+  signal: AbortSignal,
+): Promise<GridImage> {
+  const { dataset, objective, architecture, ema, training } = recipe;
+  const { imageSize, channels } = dataset;
+  const betas = recipeBetas(recipe);
+  const { meanType, varianceType, rescaleTimesteps } = objective;
+  const plan = samplerPlan(
+    { sampler: 'ancestral', steps: Math.min(GRID_STEPS, betas.length) },
+    { betas, meanType, varianceType, rescaleTimesteps, channels },
+  );
+  const count = gridImages(imageSize);
+  const predict = inStep(loaded, predictionName({ emaRate: Math.max(...ema.rates) }, count), count);
+  const seed = BigInt(training.seed);
+  const length = imageSize * imageSize * channels;
+  const images = await Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const label = architecture.numClasses > 0 && { y: index % architecture.numClasses };
+      return drain(solver({ plan, predict, noise: imageNoise(seed, index, length), signal, ...label }));
+    }),
+  );
+  const columns = gridColumns(imageSize);
+  const scale = Math.max(1, Math.floor(WANTED_SIDE_PIXELS / (columns * imageSize)));
+  const png = await imageGrid(images.map(toUint8), { size: imageSize, channels, columns, scale, gap: 0 });
+  const side = columns * imageSize * scale;
+  return { png, width: side, height: side, channels };
+}
+
+/** A PNG. */
+export interface GridImage {
+  readonly png: Uint8Array;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+}
+
+interface Waiting {
+  readonly row: NetworkRow;
+  readonly answer: Deferred<Float32Array>;
+}
+
+/** The network over `count` images that all take the same steps: it runs when the last of them has asked. */
+function inStep(loaded: LoadedModule, name: string, count: number): Predict {
+  let waiting: Waiting[] = [];
+  async function run(batch: readonly Waiting[]): Promise<void> {
+    try {
+      const rows = batch.map(({ row }) => row);
+      const output = await loaded.run(name, {
+        xT: concatenated(rows.map(({ xT }) => xT)),
+        t: Float32Array.from(rows, ({ t }) => t),
+        ...(rows[0]?.y !== UNCONDITIONAL && { y: Int32Array.from(rows, ({ y }) => y) }),
+      });
+      const values = output['modelOutput'] ?? new Float32Array();
+      const size = values.length / batch.length;
+      batch.forEach(({ answer }, i) => {
+        answer.resolve(values.slice(i * size, (i + 1) * size));
+      });
+    } catch (error) {
+      for (const { answer } of batch) answer.reject(error);
+    }
+  }
+  return (row) => {
+    const answer = deferred<Float32Array>();
+    waiting.push({ row, answer });
+    if (waiting.length === count) {
+      const batch = waiting;
+      waiting = [];
+      void run(batch);
+    }
+    return answer.promise;
+  };
+}
+
+function concatenated(parts: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
+  let position = 0;
+  for (const part of parts) {
+    all.set(part, position);
+    position += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,229 @@
+/** One training step in tensors, with its noise as an argument: loss, gradients, update. */
+import { nativeLanes, tf, valueAndGradients } from '../engine/index.js';
+import type { AdamUpdates, FunctionResult, Tensors } from '../engine/index.js';
+import { trainingLosses } from '../loss/index.js';
+import type { Objective } from '../loss/index.js';
+import { parametersOf, unet } from '../model/index.js';
+import type { Dropout, UNetConfig } from '../model/index.js';
+import { diffusionTables } from '../noise/index.js';
+import { adamScales, adamW, allFinite, globalNorm, updateEma } from '../optimizer/index.js';
+import type { AdamWConfig } from '../optimizer/index.js';
+
+export interface TrainingStepConfig {
+  readonly architecture: UNetConfig;
+  readonly objective: Objective;
+  /** Of the process trained on, one for each timestep. */
+  readonly betas: Float64Array;
+  /** L2 penalty in the loss, times the squared norm of all parameters. */
+  readonly l2Penalty?: number;
+  /** Whether the network is told t * 1000 / T instead of t. */
+  readonly rescaleTimesteps: boolean;
+  readonly emaRates: readonly number[];
+  readonly optimizer: AdamWConfig;
+  /** Keep less for the backward pass, and compute it again there. */
+  readonly gradientCheckpointing?: boolean;
+}
+
+/** Images with everything that is drawn for them. */
+export interface NoisyBatch {
+  /** [N, H, W, C] in [-1, 1]. */
+  readonly xStart: tf.Tensor;
+  /** [N] int32. */
+  readonly t: tf.Tensor;
+  /** What each example's loss counts, [N]. */
+  readonly lossWeights: tf.Tensor;
+  /** [N, H, W, C], standard normal. */
+  readonly epsilon: tf.Tensor;
+  /** [N, H, W, C], standard normal. */
+  readonly xi: tf.Tensor;
+  /** The perturbation's strength in each row, [N]. */
+  readonly gamma: tf.Tensor;
+  /** [N, H, W, C], random signs, where there is a gradient penalty. */
+  readonly signs?: tf.Tensor | undefined;
+  /** [N] int32. */
+  readonly y?: tf.Tensor | undefined;
+  readonly dropout?: Dropout | undefined;
+}
+
+/** What an update takes from the host, as scalar tensors; `emaWeights` is [number of rates]. */
+export interface UpdateRates {
+  readonly learningRate: tf.Tensor;
+  readonly weightDecay: tf.Tensor;
+  readonly biasCorrection1: tf.Tensor;
+  readonly biasCorrection2: tf.Tensor;
+  readonly emaWeights: tf.Tensor;
+}
+
+/** What a variable holds of a parameter: the first part of the variable's name. */
+export const WEIGHTS = 'weights/';
+export const ADAM_M = 'adam_m/';
+export const ADAM_V = 'adam_v/';
+/** The mean gradient so far, while an update's microbatches come in. */
+export const GRADIENT = 'grad/';
+export const emaPrefix = (rate: number): string => `ema_${rate}/`;
+
+/**
+ * The weighted mean of the batch's losses and its gradient in every parameter.
+ * Outputs: `loss` (weighted), `mse`, `vb` and `gradientPenalty` (means), `losses` [N] (unweighted),
+ * `inputNoiseVariance`.
+ */
+export function lossAndGradients(config: TrainingStepConfig, variables: Tensors, batch: NoisyBatch) {
+  const { architecture, objective, betas, rescaleTimesteps, gradientCheckpointing } = config;
+  const tables = diffusionTables(betas);
+  const timestepScale = rescaleTimesteps ? 1000 / tables.timesteps : 1;
+  const { lossWeights, dropout, ...noisy } = batch;
+  return valueAndGradients(
+    (parameters) => {
+      const { mse, vb, gradientPenalty, loss, inputNoiseVariance } = trainingLosses({
+        ...noisy,
+        tables,
+        objective,
+        network: (xT, t, y) => {
+          const told = tf.mul(tf.cast(t, 'float32'), timestepScale);
+          return unet(architecture, parameters, xT, told, {
+            y,
+            dropout,
+            checkpointing: gradientCheckpointing,
+          });
+        },
+      });
+      return {
+        loss: tf.mean(tf.mul(loss, lossWeights)),
+        mse: tf.mean(mse),
+        ...(vb !== undefined && { vb: tf.mean(vb) }),
+        ...(gradientPenalty !== undefined && { gradientPenalty: tf.mean(gradientPenalty) }),
+        losses: loss,
+        inputNoiseVariance,
+      };
+    },
+    parametersOf(architecture, variables, WEIGHTS),
+  );
+}
+
+/**
+ * AdamW and EMA over all parameters; when a gradient or one of `mustBeFinite` isn't finite, nothing changes.
+ * Outputs: `gradNorm`, `paramNorm` (before the update), `finite` (1 or 0).
+ */
+export function applyUpdate(
+  config: TrainingStepConfig,
+  variables: Tensors,
+  lossGradients: Tensors,
+  rates: UpdateRates,
+  mustBeFinite: readonly tf.Tensor[] = [],
+): FunctionResult & { readonly updates: Tensors } {
+  const parameters = parametersOf(config.architecture, variables, WEIGHTS);
+  const gradients = penalised(lossGradients, parameters, config.l2Penalty ?? 0);
+  const gradNorm = globalNorm(gradients);
+  const finite = allFinite([gradNorm, ...mustBeFinite]);
+  const outputs = { gradNorm, paramNorm: globalNorm(parameters), finite };
+  return nativeLanes() === undefined
+    ? { outputs, updates: composedUpdates(config, variables, gradients, rates), commit: finite }
+    : { outputs, updates: {}, adam: adamUpdates(config, gradients, rates), commit: finite };
+}
+
+/** The gradients of loss + penalty * |theta|^2, once an update however many passes made it. */
+function penalised(gradients: Tensors, parameters: Tensors, penalty: number): Tensors {
+  if (penalty === 0) return gradients;
+  return Object.fromEntries(
+    Object.entries(gradients).map(([name, gradient]) => [
+      name,
+      tf.add(gradient, tf.mul(parameters[name] as tf.Tensor, 2 * penalty)),
+    ]),
+  );
+}
+
+/** All variables' new values, from tfjs's ops. */
+function composedUpdates(
+  config: TrainingStepConfig,
+  variables: Tensors,
+  gradients: Tensors,
+  rates: UpdateRates,
+): Record<string, tf.Tensor> {
+  const parameters = parametersOf(config.architecture, variables, WEIGHTS);
+  const update = adamW(rates, config.optimizer);
+  const emaWeights = tf.unstack(rates.emaWeights);
+  const updates: Record<string, tf.Tensor> = {};
+  for (const [name, parameter] of Object.entries(parameters)) {
+    const m = variables[`${ADAM_M}${name}`] as tf.Tensor;
+    const v = variables[`${ADAM_V}${name}`] as tf.Tensor;
+    const next = update({ parameter, m, v }, gradients[name] as tf.Tensor);
+    updates[`${WEIGHTS}${name}`] = next.parameter;
+    updates[`${ADAM_M}${name}`] = next.m;
+    updates[`${ADAM_V}${name}`] = next.v;
+    config.emaRates.forEach((rate, i) => {
+      const average = `${emaPrefix(rate)}${name}`;
+      updates[average] = updateEma(
+        variables[average] as tf.Tensor,
+        next.parameter,
+        emaWeights[i] as tf.Tensor,
+      );
+    });
+  }
+  return updates;
+}
+
+/** The same, for the engine's own kernel. */
+function adamUpdates(
+  { optimizer: { beta1, beta2, epsilon }, emaRates }: TrainingStepConfig,
+  gradients: Tensors,
+  rates: UpdateRates,
+): AdamUpdates {
+  return {
+    ...{ beta1, beta2, epsilon },
+    rates: tf.concat([tf.stack(adamScales(rates)), rates.emaWeights]),
+    of: Object.entries(gradients).map(([name, gradient]) => ({
+      parameter: `${WEIGHTS}${name}`,
+      m: `${ADAM_M}${name}`,
+      v: `${ADAM_V}${name}`,
+      averages: emaRates.map((rate) => `${emaPrefix(rate)}${name}`),
+      gradient,
+    })),
+  };
+}
+
+/** A whole update from one batch. */
+export function trainOn(
+  config: TrainingStepConfig,
+  variables: Tensors,
+  batch: NoisyBatch,
+  rates: UpdateRates,
+): FunctionResult {
+  const { values, gradients } = lossAndGradients(config, variables, batch);
+  const result = applyUpdate(config, variables, gradients, rates, [values.loss]);
+  return { ...result, outputs: { ...values, ...result.outputs } };
+}
+
+/**
+ * Adds one of several microbatches to the gradient of the update to come, unless its loss isn't finite.
+ * Outputs as of `lossAndGradients`, and `finite`.
+ */
+export function accumulateOn(
+  config: TrainingStepConfig,
+  variables: Tensors,
+  batch: NoisyBatch,
+  microbatches: number,
+): FunctionResult {
+  const { values, gradients } = lossAndGradients(config, variables, batch);
+  const updates: Record<string, tf.Tensor> = {};
+  for (const [name, gradient] of Object.entries(gradients)) {
+    const sum = variables[`${GRADIENT}${name}`] as tf.Tensor;
+    // Why: the reference adds the microbatches up, so that its gradient grows with their number.
+    updates[`${GRADIENT}${name}`] = tf.add(sum, tf.div(gradient, microbatches));
+  }
+  const finite = allFinite([values.loss]);
+  return { outputs: { ...values, finite }, updates, commit: finite };
+}
+
+/** The update from what `accumulateOn` has gathered, which starts again from zero. Outputs as of `applyUpdate`. */
+export function applyAccumulated(
+  config: TrainingStepConfig,
+  variables: Tensors,
+  rates: UpdateRates,
+): FunctionResult {
+  const gradients = parametersOf(config.architecture, variables, GRADIENT);
+  const { updates, ...result } = applyUpdate(config, variables, gradients, rates);
+  const emptied = Object.entries(gradients).map(
+    ([name, sum]) => [`${GRADIENT}${name}`, tf.zerosLike(sum)] as const,
+  );
+  return { ...result, updates: { ...updates, ...Object.fromEntries(emptied) } };
+}

@@ -1,0 +1,188 @@
+/** One optimizer update: draws, passes through the network, and what is told of it. */
+
+import type { Batch, BatchSource, DataPosition } from '../dataset/index.js';
+import type { EngineArray, LoadedModule } from '../engine/index.js';
+import { deriveKey, randomStream, seedPair } from '../random/index.js';
+import { DiffusionError } from '../foundation/index.js';
+import { dropoutLayerCount, type UNetConfig } from '../model/index.js';
+import { gammaOf, type TimestepDraw, type TimestepSampler } from '../noise/index.js';
+import { learningRateAt } from '../optimizer/index.js';
+import { boundWeight } from '../loss/index.js';
+import { gammaConfig, lossObjective, microbatches, type TrainingRecipe } from '../recipe/index.js';
+import { updateInputs, type UpdateSettings } from './training-module.js';
+
+export interface Updater {
+  readonly recipe: TrainingRecipe;
+  readonly architecture: UNetConfig;
+  readonly loaded: LoadedModule;
+  readonly timestepSampler: TimestepSampler;
+  /** Of `microbatches(recipe).batchSize` images each. */
+  readonly data: BatchSource;
+}
+
+/** Means over the update's images. */
+export interface UpdateFigures {
+  readonly loss: number;
+  readonly mse: number;
+  readonly vb?: number;
+  /** Before lambda. */
+  readonly gradientPenalty?: number;
+  readonly gradNorm: number;
+  readonly paramNorm: number;
+  readonly learningRate: number;
+  /** Of the input perturbation. */
+  readonly gamma: number;
+  readonly inputNoiseVariance: number;
+}
+
+export interface Update {
+  readonly figures: UpdateFigures;
+  /** Where the data goes on. */
+  readonly position: DataPosition;
+}
+
+type Outputs = Readonly<Record<string, Float32Array>>;
+
+/**
+ * Makes the update that follows `step` others. All that is drawn is a function of (seed, step) and, for the
+ * timesteps, of the losses before.
+ *
+ * @throws DiffusionError DIVERGED where a loss or gradient isn't finite; the run is then of no further use.
+ */
+export async function update(updater: Updater, step: number): Promise<Update> {
+  const { recipe, loaded, timestepSampler, data } = updater;
+  const { passes, batchSize } = microbatches(recipe);
+  const draw = timestepSampler.draw(step, passes * batchSize);
+  const rates = updateInputs(updateSettings(recipe), step);
+  const outputs: Outputs[] = [];
+  const gammas: number[] = [];
+  let applied: Outputs = {};
+  let position: DataPosition = { epoch: 0, offset: 0 };
+  for (let pass = 0; pass < passes; pass++) {
+    const batch = await data.next();
+    position = batch.position;
+    const inputs = passInputs(updater, step, pass, batch, slice(draw, pass, batchSize));
+    gammas.push(...inputs.gamma);
+    const output = await loaded.run(...(passes === 1 ? trainStep(inputs, rates) : accumulate(inputs)));
+    refuseNonFinite(output, step);
+    outputs.push(output);
+    applied = output;
+  }
+  if (passes > 1) {
+    applied = await loaded.run('applyGradients', rates);
+    refuseNonFinite(applied, step);
+  }
+  timestepSampler.update(draw.t, concatenatedLosses(outputs, batchSize));
+  return { figures: figuresOf(recipe, step, outputs, applied, gammas), position };
+}
+
+type EngineCall = Parameters<LoadedModule['run']>;
+
+const trainStep = (inputs: EngineCall[1], rates: EngineCall[1]): EngineCall => [
+  'trainStep',
+  { ...inputs, ...rates },
+];
+const accumulate = (inputs: EngineCall[1]): EngineCall => ['accumulate', inputs];
+
+function passInputs(
+  { recipe, architecture }: Updater,
+  step: number,
+  pass: number,
+  { pixels, labels }: Batch,
+  { t, weights }: TimestepDraw,
+): Record<string, EngineArray> & { readonly gamma: Float32Array } {
+  const seed = BigInt(recipe.training.seed);
+  const key = (purpose: string, ...position: number[]): [number, number] =>
+    seedPair(seed, purpose, step, pass, ...position);
+  const { dropout, numClasses } = architecture;
+  const penalised = lossObjective(recipe).gradientPenalty !== undefined;
+  return {
+    pixels,
+    t,
+    lossWeights: weights,
+    gamma: gammaOf(gammaConfig(recipe), { step, t, uniform: gammaDraw(seed, step) }),
+    noiseKey: Int32Array.from(key('training noise')),
+    xiKey: Int32Array.from(key('input perturbation')),
+    ...(penalised && { signsKey: Int32Array.from(key('gradient penalty')) }),
+    ...(dropout > 0 && {
+      dropoutKeys: Int32Array.from(
+        Array.from({ length: dropoutLayerCount(architecture) }, (_, layer) => key('dropout', layer)).flat(),
+      ),
+    }),
+    ...(numClasses !== undefined &&
+      labels !== undefined && { y: withoutDropped(recipe, step, pass * labels.length, labels) }),
+  };
+}
+
+/** Labels of the update's images from `first` on, with -1 for a share of them, whatever the size of a pass. */
+function withoutDropped(
+  { training: { seed, labelDropout } }: TrainingRecipe,
+  step: number,
+  first: number,
+  labels: Int32Array,
+): Int32Array {
+  if (labelDropout === 0) return labels;
+  const dropped = deriveKey(BigInt(seed), 'label dropout');
+  return labels.map((label, i) =>
+    randomStream(dropped, [step, first + i]).uniform() < labelDropout ? -1 : label,
+  );
+}
+
+/** What the random schedule of gamma draws for an update. */
+function gammaDraw(seed: bigint, step: number): number {
+  return randomStream(deriveKey(seed, 'gamma'), [step]).uniform();
+}
+
+function updateSettings({ optimizer, ema }: TrainingRecipe): UpdateSettings {
+  return { ...optimizer, emaRates: ema.rates, emaWarmUp: ema.warmUp };
+}
+
+function slice({ t, weights }: TimestepDraw, pass: number, size: number): TimestepDraw {
+  const [start, end] = [pass * size, (pass + 1) * size];
+  return { t: t.slice(start, end), weights: weights.slice(start, end) };
+}
+
+function refuseNonFinite(output: Outputs, step: number): void {
+  if (scalar(output, 'finite') === 1) return;
+  const loss =
+    output['loss'] === undefined ? 'a gradient' : `loss ${String(scalar(output, 'loss'))} or its gradient`;
+  throw new DiffusionError('FAILED_PRECONDITION', `update ${step + 1}: ${loss} is not finite`, {
+    reason: 'DIVERGED',
+  });
+}
+
+function concatenatedLosses(outputs: readonly Outputs[], batchSize: number): Float32Array {
+  const losses = new Float32Array(outputs.length * batchSize);
+  outputs.forEach((output, pass) => {
+    losses.set(output['losses'] ?? [], pass * batchSize);
+  });
+  return losses;
+}
+
+function figuresOf(
+  recipe: TrainingRecipe,
+  step: number,
+  outputs: readonly Outputs[],
+  applied: Outputs,
+  gammas: readonly number[],
+): UpdateFigures {
+  const mean = (name: string): number =>
+    outputs.reduce((sum, output) => sum + scalar(output, name), 0) / outputs.length;
+  // As it enters the loss it may be scaled; told is the bound itself.
+  const boundScale = 1 / boundWeight(lossObjective(recipe), recipe.noiseSchedule.timesteps);
+  return {
+    loss: mean('loss'),
+    mse: mean('mse'),
+    ...(outputs[0]?.['vb'] !== undefined && { vb: mean('vb') * boundScale }),
+    ...(outputs[0]?.['gradientPenalty'] !== undefined && { gradientPenalty: mean('gradientPenalty') }),
+    gradNorm: scalar(applied, 'gradNorm'),
+    paramNorm: scalar(applied, 'paramNorm'),
+    learningRate: learningRateAt(recipe.optimizer, step),
+    gamma: gammas.reduce((sum, gamma) => sum + gamma, 0) / gammas.length,
+    inputNoiseVariance: mean('inputNoiseVariance'),
+  };
+}
+
+function scalar(outputs: Outputs, name: string): number {
+  return outputs[name]?.[0] ?? Number.NaN;
+}

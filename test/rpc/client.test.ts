@@ -1,0 +1,77 @@
+import test from 'ava';
+
+import { callStream, callUnary, connectTrainer, whenReady } from '../../shared/rpc/index.js';
+import { trainerWire } from '../../shared/contract/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
+import { fakeTrainer, JOB } from '../cli/fake-services.js';
+import { vanishingPeer } from './vanishing-peer.js';
+
+const snapshot = { $case: 'snapshot' as const, value: { job: JOB, historyTruncated: false } };
+const ended = { $case: 'terminal' as const, value: JOB };
+const watch = (client: trainerWire.TrainerServiceClient) =>
+  callStream(client, client.watchTrainingJob, { jobId: 'job-1', after: '' });
+
+test('a call whose peer vanishes ends with UNAVAILABLE', async (t) => {
+  const { address } = await fakeTrainer(t, [[snapshot, 'hang']]);
+  const peer = await vanishingPeer(t, address);
+  const client = connectTrainer(peer.address, {
+    'grpc.keepalive_time_ms': 200,
+    'grpc.keepalive_timeout_ms': 2000,
+  });
+  const events = watch(client);
+  await events.next();
+  peer.vanish();
+  const error = await t.throwsAsync(events.next(), { instanceOf: DiffusionError });
+  t.is(error.code, 'UNAVAILABLE');
+  client.close();
+});
+
+test('a quiet call outlives any number of pings', async (t) => {
+  const { address } = await fakeTrainer(t, [[snapshot, 'wait', ended]]);
+  const client = connectTrainer(address, {
+    'grpc.keepalive_time_ms': 10,
+    'grpc.keepalive_timeout_ms': 20_000,
+  });
+  const cases: (string | undefined)[] = [];
+  for await (const { event } of watch(client)) cases.push(event?.$case);
+  t.deepEqual(cases, ['snapshot', 'terminal']);
+  client.close();
+});
+
+test('whoever waits for a server can stop waiting', async (t) => {
+  const { address } = await fakeTrainer(t);
+  const peer = await vanishingPeer(t, address);
+  peer.vanish();
+  const client = connectTrainer(peer.address);
+  const stop = new AbortController();
+  const waiting = whenReady(client, 2 ** 40, stop.signal);
+  await peer.missed();
+  stop.abort(new DiffusionError('CANCELLED', 'no longer'));
+  await t.throwsAsync(waiting, { message: 'no longer' });
+  await t.throwsAsync(whenReady(client, 2 ** 40, stop.signal), { message: 'no longer' });
+  client.close();
+});
+
+test('a server that is not there is UNAVAILABLE after the time that was given', async (t) => {
+  const { address } = await fakeTrainer(t);
+  const peer = await vanishingPeer(t, address);
+  peer.vanish();
+  const client = connectTrainer(peer.address);
+  const error = await t.throwsAsync(whenReady(client, 50), { instanceOf: DiffusionError });
+  t.is(error.code, 'UNAVAILABLE');
+  client.close();
+});
+
+for (const timeoutMs of [2 ** 31 - 1, 2 ** 31, 2 ** 40, 1e15, Infinity]) {
+  test(`a call may take ${timeoutMs} ms`, async (t) => {
+    const { address } = await fakeTrainer(t, [[snapshot, 'wait', ended]]);
+    const client = connectTrainer(address);
+    await whenReady(client, timeoutMs);
+    const { job } = await callUnary(client, client.getTrainingJob, { jobId: 'job-1' }, { timeoutMs });
+    t.is(job?.jobId, 'job-1');
+    const request = { jobId: 'job-1', after: '' };
+    for await (const { event } of callStream(client, client.watchTrainingJob, request, { timeoutMs }))
+      t.truthy(event);
+    client.close();
+  });
+}

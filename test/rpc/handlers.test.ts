@@ -1,0 +1,138 @@
+import { once } from 'node:events';
+
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import test from 'ava';
+
+import { callStream, callUnary, connectTrainer, serverStream, unary } from '../../shared/rpc/index.js';
+import { trainerWire } from '../../shared/contract/index.js';
+import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+
+type Implementation = Pick<trainerWire.TrainerServiceServer, 'getTrainingJob' | 'watchTrainingJob'>;
+type WatchRequest = trainerWire.WatchTrainingJobRequest;
+type WatchResponse = trainerWire.WatchTrainingJobResponse;
+
+const reports: { error: unknown; id: string }[] = [];
+const options = {
+  report: (error: unknown, id: string) => {
+    reports.push({ error, id });
+  },
+  stallTimeoutMs: 60_000,
+};
+const empty = { job: undefined };
+const message: WatchResponse = { position: '', event: undefined };
+
+/** A server whose method does what the job id says, and its client. */
+async function serve(implementation: Implementation) {
+  const server = new Server();
+  const { getTrainingJob, watchTrainingJob } = trainerWire.TrainerServiceService;
+  server.addService({ getTrainingJob, watchTrainingJob }, { ...implementation });
+  const { promise, resolve, reject } = deferred<number>();
+  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
+    if (error === null) resolve(port);
+    else reject(error);
+  });
+  const client = connectTrainer(`127.0.0.1:${await promise}`);
+  return {
+    client,
+    close: () => {
+      client.close();
+      server.forceShutdown();
+    },
+  };
+}
+
+function failing(jobId: string): never {
+  throw jobId === 'known'
+    ? new DiffusionError('NOT_FOUND', 'no such job', { reason: 'JOB_NOT_FOUND' })
+    : new Error('a secret');
+}
+
+const { client, close } = await serve({
+  getTrainingJob: unary(({ jobId }: trainerWire.GetTrainingJobRequest) => {
+    if (jobId === 'fine') return empty;
+    if (jobId === 'sync') failing(jobId);
+    return Promise.resolve().then(() => failing(jobId));
+  }, options),
+  watchTrainingJob: serverStream(({ jobId }: WatchRequest) => {
+    if (jobId === 'sync') failing(jobId);
+    return (async function* () {
+      yield message;
+      await Promise.resolve();
+      failing(jobId);
+    })();
+  }, options),
+});
+test.after.always(close);
+
+async function read(jobId: string): Promise<WatchResponse[]> {
+  const messages: WatchResponse[] = [];
+  for await (const next of callStream(client, client.watchTrainingJob, { jobId, after: '' }))
+    messages.push(next);
+  return messages;
+}
+
+const get = (jobId: string) => callUnary(client, client.getTrainingJob, { jobId });
+
+for (const jobId of ['sync', 'async']) {
+  for (const [kind, call] of [
+    ['unary', get],
+    ['stream', read],
+  ] as const) {
+    test(`a ${kind} handler that throws (${jobId}) costs one call, and its text stays in the log`, async (t) => {
+      const error = await t.throwsAsync(call(jobId), { instanceOf: DiffusionError });
+      t.is(error.code, 'INTERNAL');
+      t.notRegex(error.message, /secret/);
+      const report = reports.find(({ id }) => id === error.metadata['id']);
+      t.is((report?.error as Error).message, 'a secret');
+      t.deepEqual(await get('fine'), empty);
+    });
+  }
+}
+
+test('an error of ours reaches the client with its code and reason', async (t) => {
+  const expected = { instanceOf: DiffusionError, code: 'NOT_FOUND', message: 'no such job' };
+  t.is((await t.throwsAsync(get('known'), expected)).reason, 'JOB_NOT_FOUND');
+  t.is((await t.throwsAsync(read('known'), expected)).reason, 'JOB_NOT_FOUND');
+});
+
+test('a client that leaves ends the stream it was reading, even while that waits', async (t) => {
+  const ended = deferred();
+  const { client: leaving, close: closeServer } = await serve({
+    getTrainingJob: unary(() => empty, options),
+    watchTrainingJob: serverStream(async function* (_: WatchRequest, { signal }) {
+      try {
+        yield message;
+        await once(signal, 'abort');
+      } finally {
+        ended.resolve();
+      }
+    }, options),
+  });
+  for await (const next of callStream(leaving, leaving.watchTrainingJob, {
+    jobId: 'any',
+    after: '',
+  })) {
+    t.deepEqual(next, message);
+    break;
+  }
+  await ended.promise;
+  closeServer();
+});
+
+test('a client that cancels a call is told to the handler', async (t) => {
+  const controller = new AbortController();
+  const reason = deferred<unknown>();
+  const { client: leaving, close: closeServer } = await serve({
+    getTrainingJob: unary(async (_: trainerWire.GetTrainingJobRequest, { signal }) => {
+      controller.abort();
+      await once(signal, 'abort');
+      reason.resolve(signal.reason);
+      return empty;
+    }, options),
+    watchTrainingJob: serverStream<WatchRequest, WatchResponse>(() => failing('known'), options),
+  });
+  const call = callUnary(leaving, leaving.getTrainingJob, { jobId: 'any' }, { signal: controller.signal });
+  await t.throwsAsync(call, { instanceOf: DiffusionError });
+  t.like(await reason.promise, { code: 'CANCELLED' });
+  closeServer();
+});
