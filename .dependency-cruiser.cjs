@@ -1,7 +1,10 @@
 // Which room may import which, with the reason beside each rule. A room imports only rooms above it in this list.
 const ROOMS = [
   ['foundation', 'Everything rests on it, so it rests on nothing of ours.'],
-  ['random', 'A draw is a function of seed, purpose and position: whoever draws says these and nothing else.'],
+  [
+    'random',
+    'A draw is a function of seed, purpose and position: whoever draws says these and nothing else.',
+  ],
   ['processes', 'Starts and watches any child process; what it computes is its own matter.'],
   ['images', 'Turns bytes into pixels; where they come from is the data set’s matter.'],
   ['charts', 'Draws figures; what they measure is their maker’s matter.'],
@@ -17,7 +20,10 @@ const ROOMS = [
   ['training', 'Trains a network; where its state is kept, and who watches, is not its business.'],
   ['checkpoint', 'Turns state into bytes and knows no disk.'],
   ['interchange', 'Reads files from elsewhere as data; what becomes of them is for their reader to say.'],
-  ['models', 'Keeps checkpoints by name and version in a store; who trains or serves them is not its business.'],
+  [
+    'models',
+    'Keeps checkpoints by name and version in a store; who trains or serves them is not its business.',
+  ],
   ['contract', 'The wire form of the rooms’ types: the rooms must not know that there is a wire.'],
   ['rpc', 'Runs servers and calls them; the contract’s types pass through it.'],
 ];

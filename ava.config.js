@@ -2,6 +2,7 @@
 export default {
   files: ['test/**/*.test.ts'],
   extensions: { ts: 'module' },
+  require: ['./test/setup/refused-fields.ts'],
   nodeArguments: ['--import=tsx'],
   workerThreads: false,
   // TensorFlow's notes on the processor are not news.

@@ -44,6 +44,7 @@ const COMMANDS = {
     run: (args) => [[...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads}.test.ts', ...args]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
+  docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
   interop: { setup: ['--skip-build'], run: () => [[...tsx, 'test/interop/main.ts']] },
   check: {

@@ -50,7 +50,7 @@ async function withClient<Client extends TrainerClient | SamplerClient, T>(
   try {
     await whenReady(client, REACHABLE_WITHIN_MS, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
-      throw new DiffusionError('UNAVAILABLE', `no ${service} answers at ${at}`, {
+      throw new DiffusionError('SERVICE_UNREACHABLE', `no ${service} answers at ${at}`, {
         cause,
         metadata: { remedy: startRemedy(service) },
       });

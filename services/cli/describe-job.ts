@@ -1,7 +1,7 @@
 /** Jobs, recipes and estimates as people read them. */
 
 import {
-  jobFailureReasons,
+  errorReasons,
   jobStates,
   msFromDuration,
   recipeFromWire,
@@ -13,7 +13,7 @@ import { formatBytes, formatCount, formatDuration, formatNumber, table } from '.
 type Job = trainerWire.TrainingJob;
 
 export function stateOf({ state, failureReason }: Pick<Job, 'state' | 'failureReason'>): string {
-  const reason = jobFailureReasons.read(failureReason);
+  const reason = errorReasons.read(failureReason);
   return [jobStates.read(state) ?? 'UNKNOWN', ...(reason === undefined ? [] : [`(${reason})`])].join(' ');
 }
 

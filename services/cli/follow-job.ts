@@ -60,7 +60,7 @@ export async function followJob(
     progress.end();
     await csv?.close();
   }
-  throw new DiffusionError('UNAVAILABLE', 'the watch ended before the job did');
+  throw new DiffusionError('SERVICE_UNREACHABLE', 'the watch ended before the job did');
 }
 
 /** The exit code that an ended job means. */

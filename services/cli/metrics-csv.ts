@@ -90,7 +90,7 @@ async function prepare(path: string, jobId: string): Promise<bigint> {
     return 0n;
   }
   if (header !== HEADER) {
-    throw new DiffusionError('FAILED_PRECONDITION', `${path} is not a file of metrics; it is left as it is`, {
+    throw new DiffusionError('FILE_NOT_USABLE', `${path} is not a file of metrics; it is left as it is`, {
       metadata: { remedy: 'name another file with --csv' },
     });
   }

@@ -50,5 +50,5 @@ async function filesAt(path: string): Promise<string[]> {
 
 function unreadable(path: string, cause: unknown): DiffusionError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  return new DiffusionError('NOT_FOUND', `${path} can't be read: ${why}`, { cause });
+  return new DiffusionError('FILE_NOT_FOUND', `${path} can't be read: ${why}`, { cause });
 }

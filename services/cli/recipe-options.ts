@@ -105,7 +105,7 @@ export function fromFlags(values: Partial<RecipeValues>): PartialRecipe {
 async function readRecipeFile(path: string): Promise<PartialRecipe> {
   const content = await readFile(path, 'utf8').catch((cause: unknown) => {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DiffusionError('NOT_FOUND', `the recipe can't be read: ${reason}`, { cause });
+    throw new DiffusionError('FILE_NOT_FOUND', `the recipe can't be read: ${reason}`, { cause });
   });
   try {
     const recipe: unknown = JSON.parse(content);

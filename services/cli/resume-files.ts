@@ -24,7 +24,7 @@ export async function readTokens(folder: string): Promise<Buffer[]> {
   const names = await readdir(folder).catch(() => []);
   const tokens = names.filter((name) => name.endsWith(EXTENSION)).sort();
   if (tokens.length > 0) return Promise.all(tokens.map((name) => readFile(join(folder, name))));
-  throw new DiffusionError('NOT_FOUND', `wanted ${EXTENSION} files in ${folder}; got none`, {
+  throw new DiffusionError('FILE_NOT_FOUND', `wanted ${EXTENSION} files in ${folder}; got none`, {
     metadata: { remedy: 'they are kept by --resume-every N, until their images are done' },
   });
 }

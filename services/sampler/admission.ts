@@ -13,11 +13,11 @@ export function admission(maxEvaluations: number): Admit {
   return (evaluations) => {
     if (evaluations > maxEvaluations) {
       const text = `wanted at most ${maxEvaluations} network evaluations (count times steps); got ${evaluations}`;
-      throw new DiffusionError('RESOURCE_EXHAUSTED', text, { reason: 'TOO_MANY_EVALUATIONS' });
+      throw new DiffusionError('TOO_MANY_EVALUATIONS', text);
     }
     if (underWay + evaluations > maxEvaluations) {
       const text = `${underWay} of ${maxEvaluations} network evaluations are under way; ${evaluations} more don't fit`;
-      throw new DiffusionError('RESOURCE_EXHAUSTED', text, { reason: 'BUSY', retryAfterMs: RETRY_AFTER_MS });
+      throw new DiffusionError('BUSY', text, { retryAfterMs: RETRY_AFTER_MS });
     }
     underWay += evaluations;
     return () => {

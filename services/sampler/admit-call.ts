@@ -24,7 +24,7 @@ export interface AdmitCallOptions {
 const NOT_LOADED: ReadonlySet<string> = new Set([
   'MODELS_PINNED',
   'ENGINE_LOST',
-  'ENGINE_OOM',
+  'ENGINE_OUT_OF_MEMORY',
   'ENGINE_FAILED',
 ]);
 

@@ -6,7 +6,7 @@ import {
   samplerSettingsFromWire,
   samplerWire,
 } from '../../shared/contract/index.js';
-import { invalidArgument, violation, type FieldViolation } from '../../shared/foundation/index.js';
+import { invalidArgument, unmet, violation, type FieldViolation } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, PRECISIONS, type Precision } from '../../shared/recipe/index.js';
 import { SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
 import { readResumeToken, type ResumePoint } from './resume-token.js';
@@ -69,12 +69,12 @@ function readResumed(wire: samplerWire.GenerateRequest, maxImages: number): Gene
   const telling = { previewEverySteps, trajectoryEverySteps, resumeTokenEverySteps };
   const alone = samplerWire.GenerateRequest.create({ resumeTokens, ...telling });
   if (!sameMessage(wire, alone)) {
-    throw invalidArgument([violation('resumeTokens', 'no other fields beside them', 'some')]);
+    throw invalidArgument([violation('resume_tokens', 'no other fields beside them', 'some')]);
   }
-  const resumed = resumeTokens.map((token, i) => readResumeToken(token, `resumeTokens[${i}]`));
+  const resumed = resumeTokens.map((token, i) => readResumeToken(token, `resume_tokens[${i}]`));
   const [first] = resumed as [ResumePoint, ...ResumePoint[]];
   const found = resumed.flatMap(({ request, weightsSha256, index }, i) => {
-    const field = `resumeTokens[${i}]`;
+    const field = `resume_tokens[${i}]`;
     if (resumed.findIndex((other) => other.index === index) < i)
       return [violation(field, 'one token an image', `another of image ${index}`)];
     return weightsSha256 === first.weightsSha256 && sameMessage(request, first.request)
@@ -91,10 +91,6 @@ function sameMessage(a: samplerWire.GenerateRequest, b: samplerWire.GenerateRequ
 }
 
 function readFresh(wire: samplerWire.GenerateRequest, maxImages: number, resumed = false): GenerateRequest {
-  const found: FieldViolation[] = modelNameViolations('model', wire.model);
-  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
-    if (!met) found.push(violation(field, wanted, got));
-  };
   const { count, emaRate, classes, interpolation, inpainting } = wire;
   const settings = samplerSettingsFromWire(wire.settings);
   const { sampler, spacing = 'even' } = settings;
@@ -103,65 +99,73 @@ function readFresh(wire: samplerWire.GenerateRequest, maxImages: number, resumed
   const start = startOf(wire.start);
   const starts = start?.kind === 'image' ? start.images.length : (start?.latents.length ?? 0);
   const lastFirstIndex = BigInt(INDICES - count);
-  demand(
-    emaRate === undefined || (emaRate >= 0 && emaRate < 1),
-    'emaRate',
-    'a rate from 0 up to but not 1',
-    emaRate,
-  );
-  demand(count >= 1 && count <= maxImages, 'count', `an integer from 1 to ${maxImages}`, count);
-  demand(
-    wire.firstIndex <= lastFirstIndex,
-    'firstIndex',
-    `an integer from 0 to ${lastFirstIndex.toString()}`,
-    wire.firstIndex,
-  );
-  demand(SAMPLERS.includes(sampler), 'settings.sampler', `one of ${SAMPLERS.join(', ')}`, sampler);
-  demand(SPACINGS.includes(spacing), 'settings.spacing', `one of ${SPACINGS.join(', ')}`, spacing);
-  demand(PRECISIONS.includes(precision), 'settings.precision', `one of ${PRECISIONS.join(', ')}`, precision);
-  demand(OUTPUT_FORMATS.includes(format), 'format', `one of ${OUTPUT_FORMATS.join(', ')}`, format);
-  demand(
-    [0, 1, count].includes(classes.length),
-    'classes',
-    `no classes, one, or ${count}`,
-    `${classes.length} classes`,
-  );
-  demand(
-    resumed || start === undefined || starts === 1 || starts === count,
-    `start.${start?.kind === 'latent' ? 'latents' : 'images'}`,
-    `one, or ${count}`,
-    `${starts}`,
-  );
-  demand(
-    start?.kind !== 'latent' || (wire.start?.images.length === 0 && wire.start.skippedSteps === 0),
-    'start.latents',
-    'none beside images or skippedSteps',
-    `${starts} latents`,
-  );
-  demand(interpolation === undefined || count > 1, 'count', 'at least 2 images between two seeds', count);
-  demand(
-    interpolation === undefined || start?.kind !== 'latent',
-    'interpolation',
-    'none with start.latents, which leave nothing to a seed',
-    'an interpolation',
-  );
-  demand(
-    inpainting === undefined || start?.kind !== 'latent',
-    'inpainting',
-    'none with start.latents: what is kept needs noise of its own',
-    'a mask',
-  );
-  if (sampler === 'ddim_encode') {
-    demand(resumed || start?.kind === 'image', 'start.images', 'the images to encode', start?.kind);
+  const found = unmet((demand) => {
     demand(
-      start?.kind !== 'image' || start.skippedSteps === 0,
-      'start.skippedSteps',
-      '0 with the ddim_encode sampler',
-      wire.start?.skippedSteps,
+      emaRate === undefined || (emaRate >= 0 && emaRate < 1),
+      'ema_rate',
+      'a rate from 0 up to but not 1',
+      emaRate,
     );
-    demand(format === 'raw_float32', 'format', 'raw_float32 with the ddim_encode sampler', format);
-    demand(inpainting === undefined, 'inpainting', 'none with the ddim_encode sampler', 'a mask');
-  }
+    demand(count >= 1 && count <= maxImages, 'count', `an integer from 1 to ${maxImages}`, count);
+    demand(
+      wire.firstIndex <= lastFirstIndex,
+      'first_index',
+      `an integer from 0 to ${lastFirstIndex.toString()}`,
+      wire.firstIndex,
+    );
+    demand(SAMPLERS.includes(sampler), 'settings.sampler', `one of ${SAMPLERS.join(', ')}`, sampler);
+    demand(SPACINGS.includes(spacing), 'settings.spacing', `one of ${SPACINGS.join(', ')}`, spacing);
+    demand(
+      PRECISIONS.includes(precision),
+      'settings.precision',
+      `one of ${PRECISIONS.join(', ')}`,
+      precision,
+    );
+    demand(OUTPUT_FORMATS.includes(format), 'format', `one of ${OUTPUT_FORMATS.join(', ')}`, format);
+    demand(
+      [0, 1, count].includes(classes.length),
+      'classes',
+      `no classes, one, or ${count}`,
+      `${classes.length} classes`,
+    );
+    demand(
+      resumed || start === undefined || starts === 1 || starts === count,
+      `start.${start?.kind === 'latent' ? 'latents' : 'images'}`,
+      `one, or ${count}`,
+      `${starts}`,
+    );
+    demand(
+      start?.kind !== 'latent' || (wire.start?.images.length === 0 && wire.start.skippedSteps === 0),
+      'start.latents',
+      'none beside images or skipped_steps',
+      `${starts} latents`,
+    );
+    demand(interpolation === undefined || count > 1, 'count', 'at least 2 images between two seeds', count);
+    demand(
+      interpolation === undefined || start?.kind !== 'latent',
+      'interpolation',
+      'none with start.latents, which leave nothing to a seed',
+      'an interpolation',
+    );
+    demand(
+      inpainting === undefined || start?.kind !== 'latent',
+      'inpainting',
+      'none with start.latents: what is kept needs noise of its own',
+      'a mask',
+    );
+    if (sampler === 'ddim_encode') {
+      demand(resumed || start?.kind === 'image', 'start.images', 'the images to encode', start?.kind);
+      demand(
+        start?.kind !== 'image' || start.skippedSteps === 0,
+        'start.skipped_steps',
+        '0 with the ddim_encode sampler',
+        wire.start?.skippedSteps,
+      );
+      demand(format === 'raw_float32', 'format', 'raw_float32 with the ddim_encode sampler', format);
+      demand(inpainting === undefined, 'inpainting', 'none with the ddim_encode sampler', 'a mask');
+    }
+  });
+  found.unshift(...modelNameViolations('model', wire.model));
   if (found.length > 0) throw invalidArgument(found);
   const { previewEverySteps, trajectoryEverySteps, resumeTokenEverySteps } = wire;
   return {

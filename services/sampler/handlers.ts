@@ -77,9 +77,7 @@ export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.Sa
   async function readModel(name: string, signal: AbortSignal): Promise<samplerWire.Model> {
     const versions = await catalogue.versions(name, signal);
     if (versions.length === 0) {
-      throw new DiffusionError('NOT_FOUND', `model ${name} has no committed checkpoint`, {
-        reason: 'MODEL_NOT_READY',
-      });
+      throw new DiffusionError('MODEL_NOT_FOUND', `model ${name} has no committed checkpoint`);
     }
     const latest = await catalogue.newestGood(
       name,

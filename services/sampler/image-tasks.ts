@@ -1,6 +1,6 @@
 /** What makes each image of a call the image that it is: its noise, and what it is made from. */
 
-import { at, DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
+import { at, DiffusionError, invalidArgument, isInvalid, violation } from '../../shared/foundation/index.js';
 import { decodeImage, toFloat32, type ImageShape } from '../../shared/images/index.js';
 import {
   imageNoise,
@@ -87,7 +87,10 @@ async function pixelsOf(bytes: Uint8Array, shape: ImageShape, field: string): Pr
     return (await decodeImage(bytes, { imageSize: shape.width, channels: shape.channels })).pixels;
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
-    throw invalidArgument([{ field, description: error.message }], error.reason);
+    throw invalidArgument(
+      [{ field, description: error.message }],
+      isInvalid(error.reason) ? error.reason : 'INVALID_FIELD',
+    );
   }
 }
 

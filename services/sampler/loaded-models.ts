@@ -233,8 +233,7 @@ function isOlder({ commit: a }: WeightsSource, { commit: b }: WeightsSource): bo
 }
 
 function pinned(capacity: number): DiffusionError {
-  return new DiffusionError('RESOURCE_EXHAUSTED', `all ${capacity} places for models are in use`, {
-    reason: 'MODELS_PINNED',
+  return new DiffusionError('MODELS_PINNED', `all ${capacity} places for models are in use`, {
     retryAfterMs: RETRY_AFTER_MS,
   });
 }

@@ -53,8 +53,7 @@ export function modelCatalogue(
   async function jobOf(model: string, signal: AbortSignal): Promise<string> {
     const job = await jobOfModel(store, model, { signal });
     if (job !== undefined) return job;
-    throw new DiffusionError('NOT_FOUND', `there is no model ${model}`, {
-      reason: 'MODEL_NOT_FOUND',
+    throw new DiffusionError('MODEL_NOT_FOUND', `there is no model ${model}`, {
       metadata: { model },
     });
   }
@@ -69,10 +68,13 @@ export function modelCatalogue(
       const job = await jobOf(model, signal);
       // Asked of the list, since a version may be no key that the store could hold.
       if (!(await listCommits(store, job, { signal })).includes(version)) {
-        throw new DiffusionError('NOT_FOUND', `model ${model} has no committed version ${version}`, {
-          reason: 'CHECKPOINT_NOT_FOUND',
-          metadata: { model },
-        });
+        throw new DiffusionError(
+          'CHECKPOINT_NOT_FOUND',
+          `model ${model} has no committed version ${version}`,
+          {
+            metadata: { model },
+          },
+        );
       }
       return readManifest(model, await readCommit(store, job, version, { signal }));
     },
@@ -99,16 +101,13 @@ function readManifest(model: string, commit: CommittedCheckpoint): Checkpoint {
   ) {
     const wanted = [model, job, step, attempt].join(', ');
     const got = [manifest.model, manifest.job, manifest.step, manifest.attempt].join(', ');
-    throw new DiffusionError('DATA_LOSS', `manifest: wanted the one of ${wanted}; got that of ${got}`, {
-      reason: 'MANIFEST_INVALID',
-    });
+    throw new DiffusionError('MANIFEST_INVALID', `manifest: wanted the one of ${wanted}; got that of ${got}`);
   }
   return { commit, manifest, manifestSha256: createHash('sha256').update(commit.manifest).digest('hex') };
 }
 
 function notReady(model: string): DiffusionError {
-  return new DiffusionError('FAILED_PRECONDITION', `model ${model} has no committed checkpoint yet`, {
-    reason: 'MODEL_NOT_READY',
+  return new DiffusionError('MODEL_NOT_READY', `model ${model} has no committed checkpoint yet`, {
     metadata: { model },
   });
 }

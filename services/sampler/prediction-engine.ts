@@ -170,8 +170,7 @@ export function engineLost(
     unresponsive !== undefined
       ? `hung and was killed: ${unresponsive}`
       : `ended with ${signal ?? `exit code ${code ?? 'none'}`}`;
-  return new DiffusionError('UNAVAILABLE', `the engine process ${how}`, {
-    reason: ENGINE_LOST,
+  return new DiffusionError(ENGINE_LOST, `the engine process ${how}`, {
     retryAfterMs: RETRY_AFTER_MS,
     // Not for clients: only the service's log shows causes.
     cause: strange ?? stderrTail,

@@ -6,6 +6,7 @@ import {
   invalidArgument,
   violation,
   type FieldViolation,
+  within,
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
 import { recipeBetas, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
@@ -122,16 +123,12 @@ function planOrViolations({ settings }: GenerateRequest, recipe: TrainingRecipe)
     ];
   } catch (error) {
     if (!(error instanceof DiffusionError) || error.code !== 'INVALID_ARGUMENT') throw error;
-    const inSettings = error.violations.map(({ field, description }) => ({
-      field: `settings.${field}`,
-      description,
-    }));
-    return [undefined, inSettings];
+    return [undefined, within('settings', error.violations)];
   }
 }
 
 function emaRateViolations(rate: number, rates: readonly number[]): FieldViolation[] {
-  return rates.includes(rate) ? [] : [violation('emaRate', `one of ${rates.join(', ')}`, rate)];
+  return rates.includes(rate) ? [] : [violation('ema_rate', `one of ${rates.join(', ')}`, rate)];
 }
 
 function classViolations(classes: readonly number[], numClasses: number): FieldViolation[] {
@@ -149,7 +146,7 @@ function guidanceViolations({ settings }: GenerateRequest, recipe: TrainingRecip
   const { guidanceScale = 1 } = settings;
   if (guidanceScale === 1 || recipe.training.labelDropout > 0) return [];
   const why = recipe.architecture.numClasses === 0 ? 'has no classes' : 'was trained without label dropout';
-  return [violation('settings.guidanceScale', `1 or nothing, as the model ${why}`, guidanceScale)];
+  return [violation('settings.guidance_scale', `1 or nothing, as the model ${why}`, guidanceScale)];
 }
 
 function stepViolations(
@@ -159,12 +156,12 @@ function stepViolations(
 ): FieldViolation[] {
   const found: FieldViolation[] = [];
   if (start?.kind === 'image' && start.skippedSteps >= steps) {
-    found.push(violation('start.skippedSteps', `an integer from 0 to ${steps - 1}`, start.skippedSteps));
+    found.push(violation('start.skipped_steps', `an integer from 0 to ${steps - 1}`, start.skippedSteps));
   }
   const values = width * height * channels;
   if (telling.resumeTokenEverySteps > 0 && values > MAX_RESUMABLE_VALUES) {
     const wanted = `0 for images of more than ${MAX_RESUMABLE_VALUES} values`;
-    found.push(violation('resumeTokenEverySteps', wanted, telling.resumeTokenEverySteps));
+    found.push(violation('resume_token_every_steps', wanted, telling.resumeTokenEverySteps));
   }
   for (const [i, { index, state }] of (resumed ?? []).entries()) {
     const fits =
@@ -173,7 +170,7 @@ function stepViolations(
       index >= firstIndex &&
       index < firstIndex + count &&
       [state.x, ...state.history].every((of) => of.length === values && of.every(Number.isFinite));
-    if (!fits) found.push(violation(`resumeTokens[${i}]`, 'the state of an image of its call', 'another'));
+    if (!fits) found.push(violation(`resume_tokens[${i}]`, 'the state of an image of its call', 'another'));
   }
   return found;
 }
@@ -181,7 +178,7 @@ function stepViolations(
 function refuseStale(resumed: readonly ResumePoint[] | undefined, { sha256 }: ManifestObject): void {
   if (resumed === undefined || resumed.every(({ weightsSha256 }) => weightsSha256 === sha256)) return;
   const text = `wanted the weights that began the images, ${resumed[0]?.weightsSha256 ?? ''}; got ${sha256}`;
-  throw new DiffusionError('FAILED_PRECONDITION', text, { reason: 'RESUME_TOKEN_STALE' });
+  throw new DiffusionError('RESUME_TOKEN_STALE', text);
 }
 
 function resumedTasks(

@@ -1,18 +1,10 @@
 /** A job that this trainer has: where it stands, what happens to it, and the saving of both. */
 
-import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
-import {
-  isEnded,
-  type EngineEvent,
-  type FailureReason,
-  type Job,
-  type JobRecord,
-  type JobState,
-  type JobStatus,
-} from './job.js';
+import { isEnded, type EngineEvent, type Job, type JobRecord, type JobState, type JobStatus } from './job.js';
 import { LEASE_LOST, type JobLease } from './job-lease.js';
 
 export interface ActiveJobOptions {
@@ -106,7 +98,7 @@ export class ActiveJob {
     if (event.kind === 'checkpoint') void this.save();
   }
 
-  change(state: JobState, message: string, failureReason?: FailureReason): void {
+  change(state: JobState, message: string, failureReason?: WireReason): void {
     if (!this.#isHeld) return;
     this.#update({ state, message, failureReason });
     this.log.append(this.term, { kind: 'state', state, message, failureReason });

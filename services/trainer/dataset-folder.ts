@@ -17,9 +17,8 @@ export async function checkReachable(recipe: TrainingRecipe): Promise<void> {
   if (await isReachable(recipe)) return;
   const { source } = recipe.dataset;
   const path = source.kind === 'folder' ? source.path : '';
-  const refused = violation('recipe.dataset.source.path', "a folder on the trainer's machine", path);
-  throw new DiffusionError('NOT_FOUND', `${refused.field}: ${refused.description}`, {
-    reason: 'DATASET_NOT_FOUND',
+  const refused = violation('recipe.dataset.folder.path', "a folder on the trainer's machine", path);
+  throw new DiffusionError('DATASET_NOT_FOUND', `${refused.field}: ${refused.description}`, {
     violations: [refused],
   });
 }

@@ -45,9 +45,8 @@ export function checkMemory(recipe: TrainingRecipe, memoryBytes: number): void {
   const needed = leastMemoryBytes(recipe);
   if (needed <= memoryBytes) return;
   throw new DiffusionError(
-    'RESOURCE_EXHAUSTED',
+    'MEMORY_BUDGET',
     `the network's ${parameterCount(unetConfig(recipe))} parameters need ${needed} bytes of memory to train; got ${memoryBytes}`,
-    { reason: 'MEMORY_BUDGET' },
   );
 }
 

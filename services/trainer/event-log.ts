@@ -141,13 +141,7 @@ export class EventLog {
 
   #take(cursor: Cursor): FollowedEvent | undefined {
     if (cursor.next <= this.#lastLost) {
-      throw new DiffusionError(
-        'RESOURCE_EXHAUSTED',
-        'the reader is too far behind; watch again for what is kept',
-        {
-          reason: 'SLOW_READER',
-        },
-      );
+      throw new DiffusionError('SLOW_READER', 'the reader is too far behind; watch again for what is kept');
     }
     if (cursor.next < this.#first) {
       cursor.dropped += this.#first - cursor.next;

@@ -120,7 +120,7 @@ export class JobLease {
       (lease === undefined || lease.holder === trainer.holder)
     )
       return standing.etag;
-    throw new DiffusionError('ABORTED', 'another trainer has taken the job', { reason: LEASE_LOST });
+    throw new DiffusionError(LEASE_LOST, 'another trainer has taken the job');
   }
 }
 

@@ -66,8 +66,7 @@ export async function findClaimed(
   const claim = await findJson(store, requestKey(requestId), claimSchema);
   if (claim === undefined) return undefined;
   if (claim.value.bodySha256 === bodySha256) return recordOf(claim.value.record);
-  throw new DiffusionError('ALREADY_EXISTS', 'the request_id came before, with another recipe', {
-    reason: 'REQUEST_ID_REUSED',
+  throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id came before, with another recipe', {
     violations: [
       {
         field: 'request_id',
@@ -186,7 +185,7 @@ export async function readRecord(
   const imported = jobId.startsWith(importJobPrefix)
     ? ': an imported model has no training to go on with; start a new job from it with warmStart'
     : '';
-  throw new DiffusionError('NOT_FOUND', `there is no such job${imported}`, { reason: 'JOB_NOT_FOUND' });
+  throw new DiffusionError('JOB_NOT_FOUND', `there is no such job${imported}`);
 }
 
 function versioned(record: JobRecord): object {
@@ -196,9 +195,8 @@ function versioned(record: JobRecord): object {
 function recordOf({ recipe, formatVersion, ...rest }: z.infer<typeof recordSchema>): JobRecord {
   if (formatVersion > recipeFormat.newest) {
     throw new DiffusionError(
-      'FAILED_PRECONDITION',
+      'RECIPE_UNSUPPORTED',
       `job ${rest.jobId}: wanted a recipe of format version ${recipeFormat.newest} at most; got ${formatVersion}, written by a newer build`,
-      { reason: 'RECIPE_UNSUPPORTED' },
     );
   }
   return { ...rest, recipe: recipeFormat.parse(recipe) };
@@ -218,9 +216,7 @@ async function findJson<Schema extends z.ZodType>(
   try {
     return { value: schema.parse(JSON.parse(Buffer.from(stored.bytes).toString('utf8'))), etag: stored.etag };
   } catch {
-    throw new DiffusionError('DATA_LOSS', `${key}: wanted a job's own JSON; got something else`, {
-      reason: 'OBJECT_INVALID',
-    });
+    throw new DiffusionError('OBJECT_INVALID', `${key}: wanted a job's own JSON; got something else`);
   }
 }
 

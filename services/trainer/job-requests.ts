@@ -10,6 +10,7 @@ import {
   violation,
   type Clock,
   type FieldViolation,
+  within,
 } from '../../shared/foundation/index.js';
 import {
   changeRecipe,
@@ -143,7 +144,7 @@ export function jobRequests({
   async function locate(
     jobId: string,
   ): Promise<{ active: ActiveJob; stored?: undefined } | { active?: undefined; stored: StoredJob }> {
-    if (!isJobId(jobId)) throw invalidArgument([violation('jobId', 'the id of a job', jobId)]);
+    if (!isJobId(jobId)) throw invalidArgument([violation('job_id', 'the id of a job', jobId)]);
     const active = supervisor.find(jobId);
     if (active?.isCertain === true) return { active };
     const stored = await readJob(store, jobId).catch((error: unknown) => {
@@ -253,8 +254,7 @@ function changedRecipe(
     `at least ${committedStep}, the steps done`,
     recipe.training.steps,
   );
-  throw new DiffusionError('FAILED_PRECONDITION', `${refused.field}: ${refused.description}`, {
-    reason: 'RECIPE_DIFFERS',
+  throw new DiffusionError('RECIPE_DIFFERS', `${refused.field}: ${refused.description}`, {
     violations: [refused],
   });
 }
@@ -267,11 +267,9 @@ function namedInRequest(check: () => TrainingRecipe, others: readonly FieldViola
     recipe = check();
   } catch (error) {
     if (!(error instanceof DiffusionError) || error.violations.length === 0) throw error;
-    found.push(
-      ...error.violations.map(({ field, description }) => ({ field: `recipe.${field}`, description })),
-    );
+    found.push(...within('recipe', error.violations));
     if (error.code !== 'INVALID_ARGUMENT') {
-      throw new DiffusionError(error.code, error.message, { reason: error.reason, violations: found });
+      throw DiffusionError.received(error.code, error.reason, error.message, { violations: found });
     }
   }
   if (recipe === undefined || found.length > 0) throw invalidArgument(found);
@@ -280,19 +278,16 @@ function namedInRequest(check: () => TrainingRecipe, others: readonly FieldViola
 
 function requestIdViolations(requestId: string): FieldViolation[] {
   if (/^[\x20-\x7e]{0,64}$/.test(requestId)) return [];
-  return [violation('requestId', 'up to 64 printable ASCII characters', requestId)];
+  return [violation('request_id', 'up to 64 printable ASCII characters', requestId)];
 }
 
 function elsewhere({ lease }: StoredJob): DiffusionError {
   const trainer = lease?.trainer ?? 'another trainer';
-  return new DiffusionError('FAILED_PRECONDITION', `trainer ${trainer} has the job; call that one`, {
-    reason: 'JOB_ELSEWHERE',
+  return new DiffusionError('JOB_ELSEWHERE', `trainer ${trainer} has the job; call that one`, {
     metadata: { trainer },
   });
 }
 
 function stillActive(state: string): DiffusionError {
-  return new DiffusionError('FAILED_PRECONDITION', `wanted a job that has ended; got one that is ${state}`, {
-    reason: 'JOB_ACTIVE',
-  });
+  return new DiffusionError('JOB_ACTIVE', `wanted a job that has ended; got one that is ${state}`);
 }

@@ -3,14 +3,13 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
-import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import { type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
 import { waitOut, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';
-import type { FailureReason } from './job.js';
 
 export interface JobRunSettings {
   readonly store: ObjectStore;
@@ -121,7 +120,7 @@ export class JobRun {
     try {
       return await waitOut(patience, signal, () => claimAttempt(store, this.job.id, { signal }));
     } catch (error) {
-      if (!this.#endAsAsked()) this.job.change('FAILED', textOf(error), 'STORAGE_UNAVAILABLE');
+      if (!this.#endAsAsked()) this.job.change('FAILED', textOf(error), 'STORE_UNAVAILABLE');
       return undefined;
     }
   }
@@ -229,7 +228,7 @@ function describeLoss({ code, signal, unresponsive }: ChildExit): string {
   return `the engine process ended with code ${code ?? 'unknown'}`;
 }
 
-function reasonOfLoss({ stderrTail, code }: ChildExit, wasReady: boolean): FailureReason {
+function reasonOfLoss({ stderrTail, code }: ChildExit, wasReady: boolean): WireReason {
   if (code === 137 || /out of memory|bad_alloc/i.test(stderrTail)) return 'ENGINE_OUT_OF_MEMORY';
   return wasReady ? 'ENGINE_CRASH_LOOP' : 'ENGINE_START';
 }

@@ -72,8 +72,7 @@ export class JobSupervisor {
     const { maxQueue, concurrentJobs } = this.#settings;
     this.#refuseStopping();
     if (this.#queue.length + this.#runs.size + this.#reserved >= maxQueue + concurrentJobs) {
-      throw new DiffusionError('RESOURCE_EXHAUSTED', `the queue is full: ${maxQueue} jobs wait already`, {
-        reason: 'QUEUE_FULL',
+      throw new DiffusionError('QUEUE_FULL', `the queue is full: ${maxQueue} jobs wait already`, {
         retryAfterMs: QUEUE_RETRY_AFTER_MS,
       });
     }
@@ -182,11 +181,7 @@ export class JobSupervisor {
     if (waiting >= 0) this.#queue.splice(waiting, 1);
     if (this.#jobs.get(active.id) === active) this.#jobs.delete(active.id);
     this.#runs.get(active.id)?.abandon();
-    active.log.close(
-      new DiffusionError('UNAVAILABLE', 'another trainer has taken the job; watch it there', {
-        reason: 'JOB_MOVED',
-      }),
-    );
+    active.log.close(new DiffusionError('JOB_MOVED', 'another trainer has taken the job; watch it there'));
   }
 
   #startNext(): void {
@@ -231,8 +226,11 @@ export class JobSupervisor {
 /** The answer of a service that doesn't take calls, or no longer goes on with a watch. */
 export function unavailable(phase: 'starting' | 'stopping', why = ''): DiffusionError {
   const text = why === '' ? `the service is ${phase}` : `the service is ${phase}: ${why}`;
-  return new DiffusionError('UNAVAILABLE', `${text}; call again`, {
-    reason: `SERVICE_${phase.toUpperCase()}`,
-    retryAfterMs: 2000,
-  });
+  return new DiffusionError(
+    phase === 'starting' ? 'SERVICE_STARTING' : 'SERVICE_STOPPING',
+    `${text}; call again`,
+    {
+      retryAfterMs: 2000,
+    },
+  );
 }

@@ -2,12 +2,12 @@
 
 import * as z from 'zod';
 
-import type { jobFailureReasons, jobStates } from '../../shared/contract/index.js';
+import type { jobStates } from '../../shared/contract/index.js';
+import { WIRE_REASONS, type WireReason } from '../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
 import type { GridImage } from '../../shared/training/index.js';
 
 export type JobState = Parameters<typeof jobStates.write>[0];
-export type FailureReason = Parameters<typeof jobFailureReasons.write>[0];
 
 const STATES = [
   'PENDING',
@@ -18,20 +18,8 @@ const STATES = [
   'CANCELLED',
 ] as const satisfies readonly JobState[];
 
-export const FAILURE_REASONS = [
-  'DIVERGED',
-  'ENGINE_CRASH_LOOP',
-  'ENGINE_START',
-  'ENGINE_OUT_OF_MEMORY',
-  'DATASET_NOT_FOUND',
-  'DATASET_EMPTY',
-  'DATASET_INVALID',
-  'DATASET_CHANGED',
-  'STORAGE_UNAVAILABLE',
-  'CHECKPOINT_UNREADABLE',
-  'WARM_START_LOST',
-  'INTERNAL',
-] as const satisfies readonly FailureReason[];
+/** Why a job failed. */
+export const failureReasonSchema = z.enum(Object.keys(WIRE_REASONS) as WireReason[]);
 
 const count = z.int().nonnegative();
 
@@ -61,7 +49,7 @@ export type StepMetrics = Readonly<z.infer<typeof stepMetricsSchema>>;
 /** Where a job stands. */
 export const jobStatusSchema = z.object({
   state: z.enum(STATES),
-  failureReason: z.enum(FAILURE_REASONS).optional(),
+  failureReason: failureReasonSchema.catch('INTERNAL').optional(),
   /** One sentence on the state, for people. */
   message: z.string(),
   /** Updates done, by the last metrics. */
@@ -93,7 +81,7 @@ export interface Job {
 export interface StateChange {
   readonly kind: 'state';
   readonly state: JobState;
-  readonly failureReason?: FailureReason | undefined;
+  readonly failureReason?: WireReason | undefined;
   readonly message: string;
 }
 

@@ -1,7 +1,7 @@
 /** Weights from another model's checkpoint: settled when a job is created, read when its run begins. */
 
 import { averageOf, averageRates, decodeManifest } from '../../shared/checkpoint/index.js';
-import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
+import { DiffusionError, invalidArgument, violation, within } from '../../shared/foundation/index.js';
 import { networkDifferences, recipeFormat, type TrainingRecipe } from '../../shared/recipe/index.js';
 import { isNotFound, type ObjectStore } from '../../shared/store/index.js';
 import {
@@ -54,7 +54,7 @@ export async function readWarmStart<T>(
     if (!(error instanceof DiffusionError) || !['NOT_FOUND', 'DATA_LOSS'].includes(error.code)) throw error;
     const { model, version } = warmStart;
     const message = `wanted the weights of model ${model}, version ${version ?? 'newest'}, to start from; ${error.message}`;
-    throw new DiffusionError(error.code, message, { reason: 'WARM_START_LOST', cause: error });
+    throw new DiffusionError('WARM_START_LOST', message, { cause: error });
   }
 }
 
@@ -91,9 +91,9 @@ async function readSource(
   const emaRate = askedRate ?? Math.max(...rates);
   const violations = networkDifferences(recipe, manifest.recipe);
   if (!rates.includes(emaRate))
-    violations.push(violation('warmStart.emaRate', `one of ${rates.join(', ')}`, emaRate));
+    violations.push(violation('warm_start.ema_rate', `one of ${rates.join(', ')}`, emaRate));
   if (violations.length > 0) {
-    const inRequest = violations.map(({ field, description }) => ({ field: `recipe.${field}`, description }));
+    const inRequest = within('recipe', violations);
     throw invalidArgument(inRequest, 'RECIPE_INVALID');
   }
   const bytes = await readObject(store, commit, averageOf(manifest, emaRate));
@@ -101,9 +101,8 @@ async function readSource(
 }
 
 function notFound(field: string, wanted: string, got: unknown): DiffusionError {
-  const refused = violation(`recipe.warmStart.${field}`, wanted, got);
-  return new DiffusionError('NOT_FOUND', `${refused.field}: ${refused.description}`, {
-    reason: 'WARM_START_NOT_FOUND',
+  const refused = violation(`recipe.warm_start.${field}`, wanted, got);
+  return new DiffusionError('WARM_START_NOT_FOUND', `${refused.field}: ${refused.description}`, {
     violations: [refused],
   });
 }

@@ -2,19 +2,20 @@
 
 import {
   durationFromMs,
+  errorReasons,
   imageChunks,
   imageFormats,
-  jobFailureReasons,
   jobStates,
   recipeToWire,
+  type errorsWire,
   type trainerWire,
 } from '../../shared/contract/index.js';
-import { invalidArgument, violation } from '../../shared/foundation/index.js';
+import { invalidArgument, violation, type WireReason } from '../../shared/foundation/index.js';
 import { betasHash } from '../../shared/noise/index.js';
 import { recipeBetas, type TrainingRecipe } from '../../shared/recipe/index.js';
 import { START, type FollowedEvent, type Position } from './event-log.js';
 import type { GridImage } from '../../shared/training/index.js';
-import type { FailureReason, Job, JobEvent, StepMetrics } from './job.js';
+import type { Job, JobEvent, StepMetrics } from './job.js';
 
 type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
 
@@ -120,6 +121,6 @@ function gridToWire({ png, ...shape }: GridImage): trainerWire.SampleGrid['image
   return chunk;
 }
 
-function reasonToWire(reason: FailureReason | undefined): trainerWire.JobFailureReason {
-  return reason === undefined ? 0 : jobFailureReasons.write(reason);
+function reasonToWire(reason: WireReason | undefined): errorsWire.ErrorReason {
+  return reason === undefined ? 0 : errorReasons.write(reason);
 }

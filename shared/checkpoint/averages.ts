@@ -18,5 +18,5 @@ export function averageOf({ objects }: Manifest<unknown>, rate: number): Manifes
   const object = objects.find((candidate) => candidate.name === name);
   if (object !== undefined) return object;
   const text = `manifest: wanted an object ${name}; got none`;
-  throw new DiffusionError('DATA_LOSS', text, { reason: 'MANIFEST_INVALID' });
+  throw new DiffusionError('MANIFEST_INVALID', text);
 }

@@ -56,8 +56,8 @@ function shapeText(shape: readonly number[] | undefined): string {
   return shape === undefined ? 'none' : `[${shape.join(', ')}]`;
 }
 
-function refuse(faults: readonly string[], reason: string): void {
+function refuse(faults: readonly string[], reason: 'TENSORS_MISMATCH' | 'NOT_FINITE'): void {
   if (faults.length === 0) return;
   const more = faults.length > SHOWN ? `; and ${faults.length - SHOWN} more` : '';
-  throw new DiffusionError('DATA_LOSS', faults.slice(0, SHOWN).join('; ') + more, { reason });
+  throw new DiffusionError(reason, faults.slice(0, SHOWN).join('; ') + more);
 }

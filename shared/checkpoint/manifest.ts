@@ -114,9 +114,8 @@ export function decodeManifest<Recipe>(bytes: Uint8Array, recipes: RecipeFormat<
   const { formatVersion } = check(headSchema, json);
   if (formatVersion > recipes.newest) {
     throw new DiffusionError(
-      'FAILED_PRECONDITION',
+      'MANIFEST_VERSION',
       `manifest, formatVersion: wanted at most ${recipes.newest}; got ${formatVersion}, written by a newer build`,
-      { reason: 'MANIFEST_VERSION' },
     );
   }
   const body = check(bodySchema, json);
@@ -168,5 +167,5 @@ function messageOf(violations: readonly FieldViolation[]): string {
 }
 
 function invalid(violations: readonly FieldViolation[]): DiffusionError {
-  return new DiffusionError('DATA_LOSS', messageOf(violations), { reason: 'MANIFEST_INVALID', violations });
+  return new DiffusionError('MANIFEST_INVALID', messageOf(violations));
 }

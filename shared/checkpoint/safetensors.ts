@@ -275,10 +275,7 @@ function jsonObject(entries: readonly (readonly [string, string])[]): string {
 
 function fault(where: string, wanted: string, got: unknown): DiffusionError {
   return new DiffusionError(
-    'DATA_LOSS',
+    'SAFETENSORS_INVALID',
     `safetensors, ${where}: wanted ${wanted}; got ${describeValue(got)}`,
-    {
-      reason: 'SAFETENSORS_INVALID',
-    },
   );
 }

@@ -69,9 +69,7 @@ function toFloats({ dtype, data }: TensorData): Float32Array | Float64Array {
     case 'I32':
     case 'I64':
     case 'U8':
-      throw new DiffusionError('DATA_LOSS', `a tensor: wanted floating-point numbers; got ${dtype}`, {
-        reason: 'TENSORS_MISMATCH',
-      });
+      throw new DiffusionError('TENSORS_MISMATCH', `a tensor: wanted floating-point numbers; got ${dtype}`);
   }
 }
 

@@ -1,5 +1,6 @@
 /** Closed sets of words <-> the numbers that stand for them on the wire. */
 
+import { WIRE_REASONS, type WireReason } from '../foundation/index.js';
 import {
   LearningRateSchedule,
   LossType,
@@ -16,7 +17,8 @@ import {
   PerturbationTarget,
 } from './generated/diffusion/types/v1/noise.js';
 import { ImageFormat, Sampler, TimestepSpacing } from './generated/diffusion/types/v1/sampling.js';
-import { JobFailureReason, JobState } from './generated/diffusion/trainer/v1/trainer.js';
+import { JobState } from './generated/diffusion/trainer/v1/trainer.js';
+import { ErrorReason } from './generated/diffusion/types/v1/errors.js';
 
 export interface EnumCodec<Word extends string, Wire extends number> {
   /**
@@ -140,17 +142,9 @@ export const jobStates = codec({
   CANCELLED: JobState.JOB_STATE_CANCELLED,
 });
 
-export const jobFailureReasons = codec({
-  DIVERGED: JobFailureReason.JOB_FAILURE_REASON_DIVERGED,
-  ENGINE_CRASH_LOOP: JobFailureReason.JOB_FAILURE_REASON_ENGINE_CRASH_LOOP,
-  ENGINE_START: JobFailureReason.JOB_FAILURE_REASON_ENGINE_START,
-  ENGINE_OUT_OF_MEMORY: JobFailureReason.JOB_FAILURE_REASON_ENGINE_OUT_OF_MEMORY,
-  DATASET_NOT_FOUND: JobFailureReason.JOB_FAILURE_REASON_DATASET_NOT_FOUND,
-  DATASET_EMPTY: JobFailureReason.JOB_FAILURE_REASON_DATASET_EMPTY,
-  DATASET_INVALID: JobFailureReason.JOB_FAILURE_REASON_DATASET_INVALID,
-  DATASET_CHANGED: JobFailureReason.JOB_FAILURE_REASON_DATASET_CHANGED,
-  STORAGE_UNAVAILABLE: JobFailureReason.JOB_FAILURE_REASON_STORAGE_UNAVAILABLE,
-  CHECKPOINT_UNREADABLE: JobFailureReason.JOB_FAILURE_REASON_CHECKPOINT_UNREADABLE,
-  INTERNAL: JobFailureReason.JOB_FAILURE_REASON_INTERNAL,
-  WARM_START_LOST: JobFailureReason.JOB_FAILURE_REASON_WARM_START_LOST,
-});
+/** A reason in google.rpc.ErrorInfo is the same name as text. */
+export const errorReasons = codec(
+  Object.fromEntries(
+    Object.keys(WIRE_REASONS).map((name) => [name, ErrorReason[`ERROR_REASON_${name as WireReason}`]]),
+  ) as { [Name in WireReason]: (typeof ErrorReason)[`ERROR_REASON_${Name}`] },
+);

@@ -43,7 +43,7 @@ export class ImageAssembly {
   add(chunk: ImageChunk): Buffer | undefined {
     if (chunk.offsetBytes !== BigInt(this.#received)) {
       throw new DiffusionError(
-        'DATA_LOSS',
+        'TRANSFER_DAMAGED',
         `wanted the image's bytes from ${this.#received}; got ${chunk.offsetBytes}`,
       );
     }
@@ -53,7 +53,10 @@ export class ImageAssembly {
     const bytes = Buffer.concat(this.#pieces);
     const digest = createHash('sha256').update(bytes).digest('hex');
     if (digest !== chunk.sha256) {
-      throw new DiffusionError('DATA_LOSS', `wanted an image with sha256 ${chunk.sha256}; got ${digest}`);
+      throw new DiffusionError(
+        'TRANSFER_DAMAGED',
+        `wanted an image with sha256 ${chunk.sha256}; got ${digest}`,
+      );
     }
     return bytes;
   }

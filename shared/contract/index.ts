@@ -1,12 +1,13 @@
 export * as samplerWire from './generated/diffusion/sampler/v1/sampler.js';
 export * as trainerWire from './generated/diffusion/trainer/v1/trainer.js';
 export * as checkpointWire from './generated/diffusion/types/v1/checkpoint.js';
+export * as errorsWire from './generated/diffusion/types/v1/errors.js';
 export * as recipeWire from './generated/diffusion/types/v1/recipe.js';
 export * as samplingWire from './generated/diffusion/types/v1/sampling.js';
 export { checkpointToWire } from './checkpoint.js';
 export { descriptors } from './descriptors.js';
 export { durationFromMs, msFromDuration } from './durations.js';
-export { imageFormats, jobFailureReasons, jobStates, precisions } from './enums.js';
+export { imageFormats, errorReasons, jobStates, precisions } from './enums.js';
 export type { EnumCodec } from './enums.js';
 export { ImageAssembly, imageChunks } from './image-chunks.js';
 export type { EncodedImage } from './image-chunks.js';

@@ -38,9 +38,9 @@ export function pageOf<T>(
 ): Page<T> {
   const last = Buffer.from(pageToken, 'base64url').toString('utf8');
   const found: FieldViolation[] = [];
-  if (pageSize < 0) found.push(violation('pageSize', 'an integer from 0', pageSize));
+  if (pageSize < 0) found.push(violation('page_size', 'an integer from 0', pageSize));
   if (pageToken !== '' && !keyPattern.test(last)) {
-    found.push(violation('pageToken', 'nothing, or the token of a page', pageToken));
+    found.push(violation('page_token', 'nothing, or the token of a page', pageToken));
   }
   if (found.length > 0) throw invalidArgument(found);
   const isAfter = (item: T): boolean => (order === 'rising' ? keyOf(item) > last : keyOf(item) < last);

@@ -106,8 +106,7 @@ async function resolveLink(
 function notFound(folder: string, cause: unknown): DiffusionError {
   const why = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown';
   const message = `wanted a readable folder of images; got ${describeValue(folder)} (${why})`;
-  return new DiffusionError('NOT_FOUND', message, {
-    reason: 'DATASET_NOT_FOUND',
+  return new DiffusionError('DATASET_NOT_FOUND', message, {
     metadata: { path: folder },
     cause,
   });

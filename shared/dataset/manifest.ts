@@ -81,11 +81,11 @@ function checkUsable(count: number, skipped: readonly SkippedFiles[]): void {
   const found = total === 0 ? '' : `; skipped: ${reasons.join(', ')}`;
   if (count === 0) {
     const message = `wanted at least one PNG, JPEG or WebP image in the folder; got none${found}`;
-    throw new DiffusionError('FAILED_PRECONDITION', message, { reason: 'DATASET_EMPTY', metadata });
+    throw new DiffusionError('DATASET_EMPTY', message, { metadata });
   }
   if (total >= MIN_SKIPPED_TO_REFUSE && total > (count + total) * MAX_SKIPPED_SHARE) {
     const message = `wanted at most ${MAX_SKIPPED_SHARE * 100} % unusable files; got ${total} of ${count + total}${found}`;
-    throw new DiffusionError('FAILED_PRECONDITION', message, { reason: 'DATASET_INVALID', metadata });
+    throw new DiffusionError('DATASET_INVALID', message, { metadata });
   }
 }
 

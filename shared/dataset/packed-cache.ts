@@ -132,6 +132,5 @@ async function syncFolder(path: string): Promise<void> {
 function unusable(cacheFolder: string, cause: unknown): DiffusionError {
   const why = cause instanceof Error ? cause.message : String(cause);
   const message = `wanted a cache folder with room for the prepared images; got ${why}`;
-  const details = { reason: 'CACHE_UNUSABLE', metadata: { path: cacheFolder }, cause };
-  return new DiffusionError('FAILED_PRECONDITION', message, details);
+  return new DiffusionError('CACHE_UNUSABLE', message, { metadata: { path: cacheFolder }, cause });
 }

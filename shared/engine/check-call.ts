@@ -20,7 +20,7 @@ export function checkInputs({ inputs }: ModuleFunction, arrays: Readonly<Record<
   if (unknown.length + wrong.length > 0) throw invalidArgument([...unknown, ...wrong], 'ENGINE_INPUT');
 }
 
-/** @throws DiffusionError NOT_FOUND for an unknown variable, INVALID_ARGUMENT (VARIABLE_SIZE) for a wrong size. */
+/** @throws DiffusionError INVALID_ARGUMENT for an unknown variable, INVALID_ARGUMENT (VARIABLE_SIZE) for a wrong size. */
 export function checkAssigned(
   values: ReadonlyMap<string, Float32Array>,
   specOf: (name: string) => VariableSpec,
@@ -40,8 +40,8 @@ export function checkUpdated(names: readonly string[], variables: readonly Varia
   }
 }
 
-/** Looks up by name. @throws DiffusionError NOT_FOUND. */
+/** Looks up by name. @throws DiffusionError INVALID_ARGUMENT. */
 export function found<T>(value: T | undefined, kind: string, name: string): T {
-  if (value === undefined) throw new DiffusionError('NOT_FOUND', `the module has no ${kind} ${name}`);
+  if (value === undefined) throw new DiffusionError('ENGINE_INPUT', `the module has no ${kind} ${name}`);
   return value;
 }

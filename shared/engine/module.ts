@@ -101,14 +101,14 @@ export interface Engine {
 }
 
 export interface LoadedModule {
-  /** @throws DiffusionError NOT_FOUND for an unknown variable, INVALID_ARGUMENT for a wrong size. */
+  /** @throws DiffusionError INVALID_ARGUMENT for an unknown variable, INVALID_ARGUMENT for a wrong size. */
   assign(values: ReadonlyMap<string, Float32Array>): Promise<void>;
-  /** Copies of the named variables. @throws DiffusionError NOT_FOUND. */
+  /** Copies of the named variables. @throws DiffusionError INVALID_ARGUMENT. */
   read(names: readonly string[]): Promise<Map<string, Float32Array>>;
   /**
    * Runs a function and stores its updates; either all of them or, when it throws or withholds them, none.
-   * @throws DiffusionError NOT_FOUND for an unknown function, INVALID_ARGUMENT for inputs that don't fit,
-   * RESOURCE_EXHAUSTED (ENGINE_OOM) out of memory, INTERNAL (ENGINE_FAILED) for anything else.
+   * @throws DiffusionError INVALID_ARGUMENT for an unknown function, INVALID_ARGUMENT for inputs that don't fit,
+   * RESOURCE_EXHAUSTED (ENGINE_OUT_OF_MEMORY) out of memory, INTERNAL (ENGINE_FAILED) for anything else.
    */
   run(name: string, inputs: Readonly<Record<string, EngineArray>>): Promise<Record<string, Float32Array>>;
   /** Frees every variable; the module can't be used afterwards. */

@@ -39,9 +39,9 @@ export async function loadNative(): Promise<Omit<EngineBuild, 'name'>> {
   } catch (cause) {
     const text = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
     throw new DiffusionError(
-      'FAILED_PRECONDITION',
+      'ENGINE_START',
       `TensorFlow's native library did not load; run \`npm run setup\` to provide it (${text.trim()})`,
-      { reason: 'ENGINE_START', cause, metadata: { remedy: 'npm run setup' } },
+      { cause, metadata: { remedy: 'npm run setup' } },
     );
   }
   const known = new Set(tf.getKernelsForBackend(BACKEND).map(({ kernelName }) => kernelName));
@@ -92,12 +92,10 @@ export function engineError(cause: unknown, doing: string): DiffusionError {
   const outOfMemory =
     /\bOOM\b|out of memory|resource exhausted|bad_alloc|cannot allocate|allocation failed/i.test(text);
   return outOfMemory
-    ? new DiffusionError('RESOURCE_EXHAUSTED', `out of memory while ${doing}: ${text}`, {
-        reason: 'ENGINE_OOM',
+    ? new DiffusionError('ENGINE_OUT_OF_MEMORY', `out of memory while ${doing}: ${text}`, {
         cause,
       })
-    : new DiffusionError('INTERNAL', `the engine failed while ${doing}: ${text}`, {
-        reason: 'ENGINE_FAILED',
+    : new DiffusionError('ENGINE_FAILED', `the engine failed while ${doing}: ${text}`, {
         cause,
       });
 }

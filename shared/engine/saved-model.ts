@@ -23,7 +23,7 @@ const GRAPH_DEF = 0x12;
  * function's inputs and outputs under their own names. The native library isn't needed.
  *
  * @param values Gives a variable's value, asked for one by one.
- * @throws DiffusionError NOT_FOUND for an unknown function, INVALID_ARGUMENT for values of a wrong size,
+ * @throws DiffusionError INVALID_ARGUMENT for an unknown function, INVALID_ARGUMENT for values of a wrong size,
  * RESOURCE_EXHAUSTED (reason SAVED_MODEL_TOO_LARGE) beyond the 2 GiB that TensorFlow reads, UNIMPLEMENTED for a function that
  * has updates.
  * Source: tensorflow/core/protobuf/saved_model.proto, meta_graph.proto.
@@ -37,7 +37,7 @@ export function savedModel(
   // Kernels of the engine's own are no part of TensorFlow.
   const traced = composed(() => functionGraph(name, called, module.variables));
   if (traced.update !== undefined)
-    throw new DiffusionError('UNIMPLEMENTED', `${name} has updates, which a frozen graph can't hold`);
+    throw new DiffusionError('ENGINE_KERNEL', `${name} has updates, which a frozen graph can't hold`);
   const { inputs, outputs } = traced;
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const graph = passed(traced.graph, new Set(ends), [withoutIdle, withoutRepeats, withoutUnused]);
@@ -67,7 +67,7 @@ function constantNode({ name }: Node, { name: variable, shape }: VariableSpec, v
   const elements = sizeOf(shape);
   if (values.length !== elements) {
     const text = `variable ${variable}: wanted ${elements} values; got ${values.length}`;
-    throw new DiffusionError('INVALID_ARGUMENT', text);
+    throw new DiffusionError('SAVED_MODEL_INVALID', text);
   }
   const output = { dtype: 'float32', shape } as const;
   return {
@@ -93,7 +93,7 @@ function framed(
   const bytes = byteLengthOf(pieces);
   if (bytes <= MAX_BYTES) return pieces;
   const text = `a SavedModel: wanted at most ${MAX_BYTES} bytes, which is all that TensorFlow reads; got ${bytes}`;
-  throw new DiffusionError('RESOURCE_EXHAUSTED', text, { reason: 'SAVED_MODEL_TOO_LARGE' });
+  throw new DiffusionError('SAVED_MODEL_TOO_LARGE', text);
 }
 
 /** A field's tag, and its length as protobuf's varint. */

@@ -1,30 +1,17 @@
-/** The one error class of the project: a code from gRPC's closed set, and details a program can act on. */
+/** The one error class of the project: a reason from a closed set, with its code, and details a program can act on. */
 
-export type ErrorCode =
-  | 'CANCELLED'
-  | 'INVALID_ARGUMENT'
-  | 'DEADLINE_EXCEEDED'
-  | 'NOT_FOUND'
-  | 'ALREADY_EXISTS'
-  | 'PERMISSION_DENIED'
-  | 'RESOURCE_EXHAUSTED'
-  | 'FAILED_PRECONDITION'
-  | 'ABORTED'
-  | 'OUT_OF_RANGE'
-  | 'UNIMPLEMENTED'
-  | 'INTERNAL'
-  | 'UNAVAILABLE'
-  | 'DATA_LOSS';
+import { REASONS, isReason, type ErrorCode, type Reason } from './reasons.js';
 
-/** One field that was refused: its path, and a sentence that says what was wanted and what came. */
+/**
+ * One field that was refused: its path from the request, as the proto names it (`recipe.dataset.image_size`,
+ * `classes[3]`), and a sentence that says what was wanted and what came.
+ */
 export interface FieldViolation {
   readonly field: string;
   readonly description: string;
 }
 
 export interface ErrorDetails {
-  /** UPPER_SNAKE_CASE, at most 63 characters; names the cause more closely than the code does. */
-  readonly reason?: string;
   readonly violations?: readonly FieldViolation[];
   /** Facts about the failure, for `google.rpc.ErrorInfo.metadata`. */
   readonly metadata?: Readonly<Record<string, string>>;
@@ -35,19 +22,25 @@ export interface ErrorDetails {
 
 export class DiffusionError extends Error {
   readonly code: ErrorCode;
+  /** One of `REASONS`, or what another build's service sent. */
   readonly reason: string;
   readonly violations: readonly FieldViolation[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly retryAfterMs: number | undefined;
 
-  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+  constructor(reason: Reason, message: string, details: ErrorDetails = {}) {
     super(message, { cause: details.cause });
     this.name = 'DiffusionError';
-    this.code = code;
-    this.reason = details.reason ?? code;
+    this.code = REASONS[reason];
+    this.reason = reason;
     this.violations = details.violations ?? [];
     this.metadata = details.metadata ?? {};
     this.retryAfterMs = details.retryAfterMs;
+  }
+
+  /** An error as another service or another error gave it, whose reason this build may not know. */
+  static received(code: ErrorCode, reason: string, message: string, details: ErrorDetails): DiffusionError {
+    return Object.assign(new DiffusionError('ANSWER_UNKNOWN', message, details), { code, reason });
   }
 }
 
@@ -89,11 +82,42 @@ export function violation(field: string, wanted: string, got: unknown): FieldVio
   return { field, description: `wanted ${wanted}; got ${describeValue(got)}` };
 }
 
+/** A field's name in the contracts: `image_size` of `imageSize`. */
+export function protoName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+/** Adds a violation to a list where what was wanted isn't met. */
+export type Demand = (met: boolean, field: string, wanted: string, got: unknown) => void;
+
+/** The demands that a check makes and that aren't met, in its order. */
+export function unmet(check: (demand: Demand) => void): FieldViolation[] {
+  const found: FieldViolation[] = [];
+  check((met, field, wanted, got) => {
+    if (!met) found.push(violation(field, wanted, got));
+  });
+  return found;
+}
+
+/** The violations of a message, under the field of the message that holds it. */
+export function within(field: string, violations: readonly FieldViolation[]): FieldViolation[] {
+  return violations.map((inner) => ({ ...inner, field: `${field}.${inner.field}` }));
+}
+
+export type InvalidReason = {
+  [R in Reason]: (typeof REASONS)[R] extends 'INVALID_ARGUMENT' ? R : never;
+}[Reason];
+
+/** Whether a reason is one of INVALID_ARGUMENT. */
+export function isInvalid(reason: string): reason is InvalidReason {
+  return isReason(reason) && REASONS[reason] === 'INVALID_ARGUMENT';
+}
+
 /** An INVALID_ARGUMENT error over the given violations; its message lists them all. */
 export function invalidArgument(
   violations: readonly FieldViolation[],
-  reason = 'INVALID_FIELD',
+  reason: InvalidReason = 'INVALID_FIELD',
 ): DiffusionError {
   const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
-  return new DiffusionError('INVALID_ARGUMENT', text, { reason, violations });
+  return new DiffusionError(reason, text, { violations });
 }

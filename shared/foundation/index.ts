@@ -1,6 +1,18 @@
 export { unlessAborted } from './abort.js';
-export { DiffusionError, describeValue, invalidArgument, shortened, violation } from './errors.js';
-export type { ErrorCode, ErrorDetails, FieldViolation } from './errors.js';
+export {
+  DiffusionError,
+  describeValue,
+  invalidArgument,
+  isInvalid,
+  protoName,
+  shortened,
+  unmet,
+  violation,
+  within,
+} from './errors.js';
+export type { Demand, ErrorDetails, FieldViolation, InvalidReason } from './errors.js';
+export { isReason, isWireReason, REASONS, WIRE_REASONS } from './reasons.js';
+export type { ErrorCode, Reason, WireReason } from './reasons.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { at } from './at.js';

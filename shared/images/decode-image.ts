@@ -1,6 +1,6 @@
 /** Bytes of a PNG, JPEG or WebP file -> square uint8 pixels. */
 import type { Metadata, Sharp } from 'sharp';
-import { DiffusionError } from '../foundation/index.js';
+import { DiffusionError, type InvalidReason } from '../foundation/index.js';
 import type { Channels } from './pixel-format.js';
 import { sharp } from './sharp.js';
 
@@ -92,6 +92,6 @@ function fromSharp(error: unknown): DiffusionError {
   );
 }
 
-function refused(reason: string, message: string, cause?: unknown): DiffusionError {
-  return new DiffusionError('INVALID_ARGUMENT', message, { reason, cause });
+function refused(reason: InvalidReason, message: string, cause?: unknown): DiffusionError {
+  return new DiffusionError(reason, message, { cause });
 }

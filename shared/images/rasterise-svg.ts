@@ -73,5 +73,5 @@ function cancelled(): DiffusionError {
 }
 
 function failed(message: string): DiffusionError {
-  return new DiffusionError('INTERNAL', `rasterising failed: ${message}`, { reason: 'RASTERISE_FAILED' });
+  return new DiffusionError('RASTERISE_FAILED', `rasterising failed: ${message}`);
 }

@@ -200,7 +200,7 @@ class Unpickler {
     const shown = got instanceof PickleGlobal ? got.name : got;
     const scalar = typeof shown === 'object' ? 'a structure' : shown;
     const text = `pickle, offset ${this.#at}: wanted ${wanted}; got ${describeValue(scalar)}`;
-    return new DiffusionError('DATA_LOSS', text, { reason: 'PICKLE_INVALID' });
+    return new DiffusionError('PICKLE_INVALID', text);
   }
 
   #pushOf(opcode: number): (machine: Unpickler) => PickleValue {

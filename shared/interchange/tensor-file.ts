@@ -112,12 +112,11 @@ function legacy(): DiffusionError {
   const text = 'the file has the format of PyTorch before 1.6; wanted the one since then, a zip archive';
   const remedy =
     'with PyTorch: torch.save(torch.load("OLD.pt", map_location="cpu", weights_only=True), "NEW.pt")';
-  return new DiffusionError('FAILED_PRECONDITION', text, {
-    reason: 'TORCH_FILE_LEGACY',
+  return new DiffusionError('TORCH_FILE_LEGACY', text, {
     metadata: { remedy },
   });
 }
 
 function invalid(wanted: string, got: string): DiffusionError {
-  return new DiffusionError('DATA_LOSS', `wanted ${wanted}; got ${got}`, { reason: 'TENSOR_FILE_INVALID' });
+  return new DiffusionError('TENSOR_FILE_INVALID', `wanted ${wanted}; got ${got}`);
 }

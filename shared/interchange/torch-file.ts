@@ -168,5 +168,5 @@ function isCounts(value: PickleValue): value is number[] {
 
 function fault(wanted: string, got: unknown): DiffusionError {
   const text = `PyTorch file: wanted ${wanted}; got ${describeValue(got)}`;
-  return new DiffusionError('DATA_LOSS', text, { reason: 'TORCH_FILE_INVALID' });
+  return new DiffusionError('TORCH_FILE_INVALID', text);
 }

@@ -192,5 +192,5 @@ function nameOf({ buffer, byteOffset, byteLength }: DataView): string {
 
 function fault(where: string, wanted: string, got: unknown): DiffusionError {
   const text = `zip, ${where === 'file' || where === 'directory' ? where : describeValue(where)}: wanted ${wanted}; got ${describeValue(got)}`;
-  return new DiffusionError('DATA_LOSS', text, { reason: 'ZIP_INVALID' });
+  return new DiffusionError('ZIP_INVALID', text);
 }

@@ -1,6 +1,5 @@
 /** The U-Net's hyper-parameters, and which of them go together. */
-import { violation } from '../foundation/index.js';
-import type { FieldViolation } from '../foundation/index.js';
+import { unmet, violation, type Demand, type FieldViolation } from '../foundation/index.js';
 
 /** Source: forever208/DDPM-IP@1f767192 guided_diffusion/unet.py:383-441. */
 export interface UNetConfig {
@@ -46,11 +45,13 @@ const isCount = (value: number): boolean => Number.isSafeInteger(value) && value
 
 /** Every reason why no network can be built from the configuration; none when it can. */
 export function unetViolations(config: UNetConfig): FieldViolation[] {
-  const found: FieldViolation[] = [];
-  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
-    if (!met) found.push(violation(field, wanted, got));
-  };
+  const found = unmet((demand) => {
+    checkEach(config, demand);
+  });
+  return found.length > 0 ? found : structuralViolations(config);
+}
 
+function checkEach(config: UNetConfig, demand: Demand): void {
   for (const field of ['imageSize', 'inChannels', 'outChannels', 'modelChannels', 'numResBlocks'] as const) {
     demand(isCount(config[field]), field, 'a positive integer', config[field]);
   }
@@ -75,7 +76,6 @@ export function unetViolations(config: UNetConfig): FieldViolation[] {
     numHeadChannels,
   );
   demand(numHeadChannels !== -1 || isCount(numHeads), 'numHeads', 'a positive integer', numHeads);
-  return found.length > 0 ? found : structuralViolations(config);
 }
 
 function structuralViolations(config: UNetConfig): FieldViolation[] {
@@ -88,9 +88,9 @@ function structuralViolations(config: UNetConfig): FieldViolation[] {
     );
   }
   const resolutions = channelMult.map((_, level) => imageSize / 2 ** level);
-  const strangers = attentionResolutions.filter((resolution) => !resolutions.includes(resolution));
-  if (strangers.length > 0) {
-    found.push(violation('attentionResolutions', `heights of levels (${resolutions.join(', ')})`, strangers));
+  const unknown = attentionResolutions.filter((resolution) => !resolutions.includes(resolution));
+  if (unknown.length > 0) {
+    found.push(violation('attentionResolutions', `heights of levels (${resolutions.join(', ')})`, unknown));
   }
   if (modelChannels % 2 !== 0) found.push(violation('modelChannels', 'an even number', modelChannels));
 

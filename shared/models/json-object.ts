@@ -40,10 +40,9 @@ function parse<Schema extends z.ZodType>(key: string, bytes: Uint8Array, schema:
     return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
   } catch (error) {
     throw new DiffusionError(
-      'DATA_LOSS',
+      'OBJECT_INVALID',
       `${describeValue(key)} is damaged: wanted JSON with the fields of its kind`,
       {
-        reason: 'OBJECT_INVALID',
         cause: error,
       },
     );

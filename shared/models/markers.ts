@@ -38,11 +38,8 @@ export async function findMarker(
   if (marker === undefined || (marker.value.job === job && marker.value.step === step)) return marker;
   const got = `${marker.value.job}, ${marker.value.step}`;
   throw new DiffusionError(
-    'DATA_LOSS',
+    'OBJECT_INVALID',
     `${describeValue(key)}: wanted the marker of ${job}, ${step}; got ${got}`,
-    {
-      reason: 'OBJECT_INVALID',
-    },
   );
 }
 
@@ -92,7 +89,7 @@ async function findReplaceable(
     return store.get(jobKeys.commit(marker.job, marker.step), options);
   }
   const text = `job ${marker.job}, step ${marker.step}: attempt ${marker.attempt} has already committed another checkpoint`;
-  throw new DiffusionError('ABORTED', text, { reason: 'COMMIT_CONFLICT' });
+  throw new DiffusionError('COMMIT_CONFLICT', text);
 }
 
 /** The refusal of an attempt that a later one has replaced; a process that meets it must stop. */
@@ -101,9 +98,10 @@ export function fenced(
   later?: number,
 ): DiffusionError {
   const by = later === undefined ? 'a later attempt' : `attempt ${later}`;
-  return new DiffusionError('ABORTED', `job ${job}, step ${step}: attempt ${attempt} was replaced by ${by}`, {
-    reason: 'ATTEMPT_FENCED',
-  });
+  return new DiffusionError(
+    'ATTEMPT_FENCED',
+    `job ${job}, step ${step}: attempt ${attempt} was replaced by ${by}`,
+  );
 }
 
 async function wins(put: () => Promise<unknown>): Promise<boolean> {

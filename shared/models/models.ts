@@ -36,7 +36,7 @@ export async function bindModel(
     const holder = await jobOfModel(store, model, options);
     if (holder === job) return;
     const text = `model ${describeValue(model)}: wanted a name that no other job holds; got one of job ${holder ?? 'unknown'}`;
-    throw new DiffusionError('ALREADY_EXISTS', text, { reason: 'MODEL_TAKEN' });
+    throw new DiffusionError('MODEL_TAKEN', text);
   }
 }
 

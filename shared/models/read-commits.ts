@@ -153,13 +153,9 @@ async function newestGoodOf<T>(
 const NOT_COMMITTED = 'CHECKPOINT_NOT_FOUND';
 
 function noCheckpoint(job: string, step: number): DiffusionError {
-  return new DiffusionError('NOT_FOUND', `job ${job} has no checkpoint of step ${step}`, {
-    reason: NOT_COMMITTED,
-  });
+  return new DiffusionError(NOT_COMMITTED, `job ${job} has no checkpoint of step ${step}`);
 }
 
 function damaged(key: string, wanted: string, got: string): DiffusionError {
-  return new DiffusionError('DATA_LOSS', `${describeValue(key)}: wanted ${wanted}; got ${got}`, {
-    reason: 'OBJECT_DAMAGED',
-  });
+  return new DiffusionError('OBJECT_DAMAGED', `${describeValue(key)}: wanted ${wanted}; got ${got}`);
 }

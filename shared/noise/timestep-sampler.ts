@@ -159,9 +159,8 @@ function checkState({ history, counts }: TimestepSamplerState, timesteps: number
   if (!valid) {
     const wanted = `${timesteps} timesteps with at most ${HISTORY_PER_TERM} finite losses each`;
     throw new DiffusionError(
-      'DATA_LOSS',
+      'TIMESTEP_SAMPLER_STATE',
       `the timestep sampler's state: wanted ${wanted}; got ${counts.length} counts and ${history.length} losses`,
-      { reason: 'TIMESTEP_SAMPLER_STATE' },
     );
   }
 }

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 
-import { describeValue, invalidArgument, type FieldViolation } from '../foundation/index.js';
+import { describeValue, invalidArgument, protoName, type FieldViolation } from '../foundation/index.js';
 
 /** A field that must satisfy `accepts`; `wanted` completes the sentence "wanted ...". */
 function field<T>(wanted: string, accepts: (value: unknown) => boolean): z.ZodType<T> {
@@ -55,18 +55,35 @@ export const list = <T>(of: z.ZodType<T>, min: number, max: number): z.ZodType<T
 export function parseFields<T>(schema: z.ZodType<T>, value: unknown): T {
   const result = schema.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
-  throw invalidArgument(result.error.issues.flatMap(violationsOf), 'RECIPE_INVALID');
+  const violations = result.error.issues
+    .flatMap(violationsOf)
+    .map((found) => ({ ...found, field: ofSource(found.field, value) }));
+  throw invalidArgument(violations, 'RECIPE_INVALID');
 }
+
+/** The contracts keep a data set's source under a field of its kind's name. */
+function ofSource(field: string, value: unknown): string {
+  const { dataset } = value as { readonly dataset?: { readonly source?: { readonly kind?: unknown } } };
+  const kind = dataset?.source?.kind;
+  const source = typeof kind === 'string' && KINDS.has(kind) ? `dataset.${kind}` : 'dataset';
+  return field.replace(/^dataset\.source(\.kind)?\b/, source);
+}
+
+const KINDS: ReadonlySet<string> = new Set(['twemoji', 'folder']);
 
 function violationsOf(issue: z.core.$ZodIssue): FieldViolation[] {
   const path = issue.path.reduce<string>(
     (text, key) =>
-      typeof key === 'number' ? `${text}[${key}]` : text === '' ? String(key) : `${text}.${String(key)}`,
+      typeof key === 'number'
+        ? `${text}[${key}]`
+        : text === ''
+          ? protoName(String(key))
+          : `${text}.${protoName(String(key))}`,
     '',
   );
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
-      field: path === '' ? key : `${path}.${key}`,
+      field: path === '' ? protoName(key) : `${path}.${protoName(key)}`,
       description: 'wanted a field of a recipe; there is none of this name',
     }));
   }

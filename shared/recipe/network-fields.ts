@@ -1,13 +1,13 @@
 /** A recipe's network, field by field under the recipe's names: what no network can have, and what tells two apart. */
 
-import { describeValue, violation, type FieldViolation } from '../foundation/index.js';
+import { describeValue, protoName, violation, type FieldViolation } from '../foundation/index.js';
 import { unetViolations, type UNetConfig } from '../model/index.js';
 import { unetConfig } from './parts.js';
 import type { TrainingRecipe } from './schema.js';
 
 type Section = 'dataset' | 'objective' | 'architecture';
 
-/** Fields of a network that don't stand under `architecture`, or not under their own name. */
+/** Fields of a network that don't stand under `architecture`, or not under their own name: their place in a recipe. */
 const ELSEWHERE: Readonly<Record<string, readonly [Section, string]>> = {
   imageSize: ['dataset', 'imageSize'],
   inChannels: ['dataset', 'channels'],
@@ -18,11 +18,15 @@ function placeOf(field: string): readonly [Section, string] {
   return ELSEWHERE[field] ?? ['architecture', field];
 }
 
+function pathOf(field: string): string {
+  return placeOf(field).map(protoName).join('.');
+}
+
 /** The network's own check, under the recipe's names; one violation a field is enough. */
 export function networkViolations(recipe: TrainingRecipe): FieldViolation[] {
   const byField = new Map<string, FieldViolation>();
   for (const { field, description } of unetViolations(unetConfig(recipe))) {
-    const path = placeOf(field).join('.');
+    const path = pathOf(field);
     if (!byField.has(path)) byField.set(path, { field: path, description });
   }
   return [...byField.values()];
@@ -35,9 +39,7 @@ export function networkDifferences(recipe: TrainingRecipe, source: TrainingRecip
     if (JSON.stringify(ours[field]) === JSON.stringify(theirs[field])) return [];
     const [section, name] = placeOf(field);
     const [got, wanted] = [recipe, source].map((of) => (of[section] as Record<string, unknown>)[name]);
-    return [
-      violation(`${section}.${name}`, `${describeValue(wanted)}, as in the network of the weights`, got),
-    ];
+    return [violation(pathOf(field), `${describeValue(wanted)}, as in the network of the weights`, got)];
   });
 }
 

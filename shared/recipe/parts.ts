@@ -22,7 +22,7 @@ export function unetConfig({ architecture, dataset, objective }: TrainingRecipe)
 /** @throws INVALID_ARGUMENT for the recipe of an imported model, whose images nobody knows. */
 export function datasetConfig({ dataset: { source, imageSize, channels } }: TrainingRecipe): DatasetConfig {
   if (source.kind === 'unknown')
-    throw invalidArgument([violation('dataset.source', 'a source of images', source)], 'RECIPE_INVALID');
+    throw invalidArgument([violation('dataset', 'a source of images', source)], 'RECIPE_INVALID');
   return { source, imageSize, channels };
 }
 

@@ -6,6 +6,8 @@ import {
   invalidArgument,
   violation,
   type FieldViolation,
+  within,
+  protoName,
 } from '../foundation/index.js';
 import { parseFields } from './fields.js';
 import { networkViolations } from './network-fields.js';
@@ -66,16 +68,16 @@ export function withDefaults(stored: unknown): Record<string, unknown> {
 /** Fields that a resumed job may change: none of them alters the model or what it was trained on. */
 const RESUMABLE = new Set([
   'training.steps',
-  'training.checkpointEverySteps',
-  'training.keepLast',
-  'training.keepEverySteps',
-  'training.sampleEverySteps',
-  'training.logEverySteps',
-  'optimizer.learningRate',
-  'optimizer.annealSteps',
+  'training.checkpoint_every_steps',
+  'training.keep_last',
+  'training.keep_every_steps',
+  'training.sample_every_steps',
+  'training.log_every_steps',
+  'optimizer.learning_rate',
+  'optimizer.anneal_steps',
   'optimizer.schedule',
-  'optimizer.warmUpSteps',
-  'evaluation.everySteps',
+  'optimizer.warm_up_steps',
+  'evaluation.every_steps',
 ]);
 
 /**
@@ -89,9 +91,9 @@ export function changeRecipe(current: TrainingRecipe, changes: PartialRecipe): T
   const refused = differingFields(current, next).filter(({ field }) => !RESUMABLE.has(field));
   if (refused.length > 0) {
     throw new DiffusionError(
-      'FAILED_PRECONDITION',
+      'RECIPE_DIFFERS',
       `a resumed job keeps its recipe: ${refused.map(({ field, description }) => `${field}: ${description}`).join('; ')}`,
-      { reason: 'RECIPE_DIFFERS', violations: refused },
+      { violations: refused },
     );
   }
   return next;
@@ -101,7 +103,7 @@ function differingFields(current: object, next: object, path = ''): FieldViolati
   const keys = new Set([...Object.keys(current), ...Object.keys(next)]);
   return [...keys].flatMap((key) => {
     const [a, b] = [current, next].map((of) => (of as Record<string, unknown>)[key]);
-    const field = path === '' ? key : `${path}.${key}`;
+    const field = path === '' ? protoName(key) : `${path}.${protoName(key)}`;
     if (isPlainObject(a) && isPlainObject(b)) return differingFields(a, b, field);
     return JSON.stringify(a) === JSON.stringify(b)
       ? []
@@ -115,8 +117,8 @@ function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
   if (training.microbatchSize > 0 && training.batchSize % training.microbatchSize !== 0) {
     found.push(
       violation(
-        'training.microbatchSize',
-        `a divisor of batchSize ${training.batchSize}`,
+        'training.microbatch_size',
+        `a divisor of batch_size ${training.batchSize}`,
         training.microbatchSize,
       ),
     );
@@ -125,12 +127,16 @@ function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
   const mayHaveClasses = source.kind === 'unknown' || (source.kind === 'folder' && source.classFolders);
   if (architecture.numClasses > 0 && !mayHaveClasses) {
     found.push(
-      violation('architecture.numClasses', '0 without dataset.source.classFolders', architecture.numClasses),
+      violation(
+        'architecture.num_classes',
+        '0 without dataset.folder.class_folders',
+        architecture.numClasses,
+      ),
     );
   }
   if (training.labelDropout > 0 && architecture.numClasses === 0) {
     found.push(
-      violation('training.labelDropout', '0 without architecture.numClasses', training.labelDropout),
+      violation('training.label_dropout', '0 without architecture.num_classes', training.labelDropout),
     );
   }
   return [
@@ -146,17 +152,14 @@ function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
   if (name === 'custom' ? betas?.length !== timesteps : betas !== undefined) {
     const wanted =
       name === 'custom' ? `${timesteps} betas, one a timestep` : `no betas with the ${name} schedule`;
-    return [violation('noiseSchedule.betas', wanted, `${betas?.length ?? 0} betas`)];
+    return [violation('noise_schedule.betas', wanted, `${betas?.length ?? 0} betas`)];
   }
   try {
     recipeBetas(recipe);
     return [];
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
-    return error.violations.map(({ field, description }) => ({
-      field: `noiseSchedule.${field}`,
-      description,
-    }));
+    return within('noise_schedule', error.violations);
   }
 }
 

@@ -3,7 +3,7 @@
  * has its default, or the format version says that this build can't honour it.
  */
 
-import { DiffusionError, type FieldViolation } from '../foundation/index.js';
+import { DiffusionError, type FieldViolation, within } from '../foundation/index.js';
 import { parseFields } from './fields.js';
 import { withDefaults } from './resolve.js';
 import { storedRecipeSchema, type TrainingRecipe } from './schema.js';
@@ -41,17 +41,14 @@ export function parseRecipe(stored: unknown): TrainingRecipe {
     return parseFields(storedRecipeSchema, withDefaults(stored));
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
-    throw unsupported(
-      error.violations.map(({ field, description }) => ({ field: `recipe.${field}`, description })),
-    );
+    throw unsupported(within('recipe', error.violations));
   }
 }
 
 function unsupported(violations: readonly FieldViolation[]): DiffusionError {
   const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   return new DiffusionError(
-    'FAILED_PRECONDITION',
+    'RECIPE_UNSUPPORTED',
     `a recipe that was stored by another build holds what this one can not honour: ${text}`,
-    { reason: 'RECIPE_UNSUPPORTED', violations },
   );
 }

@@ -1,6 +1,6 @@
 /** What each system of the paper means, and which recipes contradict it. */
 
-import { violation, type FieldViolation } from '../foundation/index.js';
+import { unmet, violation, type Demand, type FieldViolation } from '../foundation/index.js';
 import { isLearned } from '../noise/index.js';
 import type { PartialRecipe, TrainingRecipe, Variant } from './schema.js';
 
@@ -11,88 +11,93 @@ import type { PartialRecipe, TrainingRecipe, Variant } from './schema.js';
  * none, the name stays that of the input.
  */
 export function variantViolations(recipe: TrainingRecipe): FieldViolation[] {
+  return [
+    ...unmet((demand) => {
+      checkVariant(recipe, demand);
+    }),
+    ...objectiveViolations(recipe),
+    ...penaltyViolations(recipe),
+  ];
+}
+
+function checkVariant(recipe: TrainingRecipe, unnamed: Demand): void {
   const { variant, inputPerturbation, objective, optimizer, gradientPenalty } = recipe;
   const { gamma, target } = inputPerturbation;
-  const found: FieldViolation[] = [];
-  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
-    if (!met) found.push(violation(field, `${wanted} for ${variant}`, got));
+  const demand: Demand = (met, field, wanted, got) => {
+    unnamed(met, field, `${wanted} for ${variant}`, got);
   };
   const perturbed = variant.endsWith('-IP') || variant === 'DDPM-y';
-  demand(perturbed === gamma > 0, 'inputPerturbation.gamma', perturbed ? 'more than 0' : '0', gamma);
+  demand(perturbed === gamma > 0, 'input_perturbation.gamma', perturbed ? 'more than 0' : '0', gamma);
   demand(
     (variant === 'DDPM-y') !== (target === 'epsilon'),
-    'inputPerturbation.target',
+    'input_perturbation.target',
     variant === 'DDPM-y' ? 'normalised or unnormalised' : 'epsilon',
     target,
   );
   if (variant.startsWith('ADM')) {
     demand(
       isLearned(objective.varianceType),
-      'objective.varianceType',
+      'objective.variance_type',
       'a learned variance',
       objective.varianceType,
     );
   }
   if (variant === 'ADM-GP') {
     const wanted = 'more than 0 (the paper leaves the value open)';
-    demand(gradientPenalty.lambda > 0, 'gradientPenalty.lambda', wanted, gradientPenalty.lambda);
+    demand(gradientPenalty.lambda > 0, 'gradient_penalty.lambda', wanted, gradientPenalty.lambda);
   } else if (!perturbed) {
-    demand(gradientPenalty.lambda === 0, 'gradientPenalty.lambda', '0', gradientPenalty.lambda);
+    demand(gradientPenalty.lambda === 0, 'gradient_penalty.lambda', '0', gradientPenalty.lambda);
   }
   if (variant === 'ADM-WD') {
     const { weightDecay, l2Penalty } = optimizer;
     demand(
       weightDecay > 0 || l2Penalty > 0,
-      'optimizer.weightDecay',
-      'more than 0 (decoupled), or optimizer.l2Penalty more than 0 (in the loss); the paper leaves the value open',
+      'optimizer.weight_decay',
+      'more than 0 (decoupled), or optimizer.l2_penalty more than 0 (in the loss); the paper leaves the value open',
       weightDecay,
     );
   }
-  return [...found, ...objectiveViolations(recipe), ...penaltyViolations(recipe)];
 }
 
 function objectiveViolations({ objective, inputPerturbation }: TrainingRecipe): FieldViolation[] {
   const { meanType } = objective;
   const { target } = inputPerturbation;
   if (meanType === 'epsilon' || target === 'epsilon') return [];
-  const wanted = `epsilon with objective.meanType ${meanType}, which doesn't predict noise`;
-  return [violation('inputPerturbation.target', wanted, target)];
+  const wanted = `epsilon with objective.mean_type ${meanType}, which doesn't predict noise`;
+  return [violation('input_perturbation.target', wanted, target)];
 }
 
 function penaltyViolations({ gradientPenalty, objective, training }: TrainingRecipe): FieldViolation[] {
   const { lambda, estimator } = gradientPenalty;
   if (lambda === 0) return [];
-  const found: FieldViolation[] = [];
-  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
-    if (!met) found.push(violation(field, wanted, got));
-  };
-  const { meanType } = objective;
-  demand(
-    meanType === 'epsilon',
-    'objective.meanType',
-    'epsilon with a gradientPenalty, which is on it',
-    meanType,
-  );
-  switch (estimator) {
-    case 'hutchinson':
-      // The second differentiation keeps what the first computed again.
-      demand(
-        !training.gradientCheckpointing,
-        'training.gradientCheckpointing',
-        'false with gradientPenalty.estimator hutchinson, where it would free nothing',
-        training.gradientCheckpointing,
-      );
-      break;
-    case 'finite_difference':
-      demand(
-        training.precision === 'float32',
-        'training.precision',
-        "float32 with gradientPenalty.estimator finite_difference, which drowns in bfloat16's rounding",
-        training.precision,
-      );
-      break;
-  }
-  return found;
+  return unmet((demand) => {
+    const { meanType } = objective;
+    demand(
+      meanType === 'epsilon',
+      'objective.mean_type',
+      'epsilon with a gradient_penalty, which is on it',
+      meanType,
+    );
+    switch (estimator) {
+      case 'hutchinson':
+        // The second differentiation keeps what the first computed again.
+        demand(
+          !training.gradientCheckpointing,
+          'training.gradient_checkpointing',
+          'false with gradient_penalty.estimator hutchinson, where it would free nothing',
+          training.gradientCheckpointing,
+        );
+        break;
+      case 'finite_difference':
+        demand(
+          training.precision === 'float32',
+          'training.precision',
+          "float32 with gradient_penalty.estimator finite_difference, whose differences are smaller than bfloat16's rounding errors",
+          training.precision,
+        );
+        break;
+    }
+  });
 }
 
 /** The variant that a recipe's fields amount to. Bad values pass: the schema names them. */

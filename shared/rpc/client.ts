@@ -56,7 +56,7 @@ export async function whenReady(client: Client, timeoutMs: number, signal?: Abor
     if (error === undefined) resolve();
     else {
       const target = client.getChannel().getTarget();
-      reject(new DiffusionError('UNAVAILABLE', `no service answers at ${target}`, { cause: error }));
+      reject(new DiffusionError('SERVICE_UNREACHABLE', `no service answers at ${target}`, { cause: error }));
     }
   });
   try {

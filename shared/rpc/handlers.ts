@@ -39,7 +39,7 @@ export function unary<Request, Response>(
         callback(null, response);
       })
       .catch((error: unknown) => {
-        answerWithError(error, report, callback);
+        answerWithError(error, call, report, callback);
       });
   };
 }
@@ -65,7 +65,7 @@ export function serverStream<Request, Response>(
         call.end();
       })
       .catch((error: unknown) => {
-        answerWithError(error, report, (status) => call.emit('error', status));
+        answerWithError(error, call, report, (status) => call.emit('error', status));
         // A reader that takes nothing takes no status either: its stream is closed, which it sees as RESOURCE_EXHAUSTED.
         if (isSlowReader(error)) closeStream(call);
       });
@@ -73,16 +73,17 @@ export function serverStream<Request, Response>(
 }
 
 /** The last handler of a call: whatever goes wrong in telling the error costs the call, never the process. */
-function answerWithError(
+function answerWithError<Request, Response>(
   error: unknown,
+  call: AnyCall<Request, Response>,
   report: ReportInternalError,
   answer: (status: ServiceError) => void,
 ): void {
   try {
-    answer(toServiceError(error, report));
+    answer(toServiceError(error, call.getPath(), report));
   } catch (failure) {
     try {
-      answer(toServiceError(new DiffusionError('INTERNAL', 'internal error'), report));
+      answer(toServiceError(new DiffusionError('INTERNAL', 'internal error'), call.getPath(), report));
       report(failure, '');
     } catch {
       // The call is beyond answering; its client sees its deadline or the end of the stream.
@@ -143,11 +144,7 @@ async function drained<Request, Response>(
 ): Promise<void> {
   const { promise, resolve, reject } = deferred();
   const timer = setTimeout(() => {
-    reject(
-      new DiffusionError('RESOURCE_EXHAUSTED', `the reader took nothing for ${stallTimeoutMs} ms`, {
-        reason: SLOW_READER,
-      }),
-    );
+    reject(new DiffusionError(SLOW_READER, `the reader took nothing for ${stallTimeoutMs} ms`));
   }, stallTimeoutMs);
   const onDrain = (): void => {
     resolve();

@@ -39,7 +39,7 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
   function check({ service: name }: HealthRequest): HealthResponse {
     const status = statusOf(name);
     if (status !== 'SERVICE_UNKNOWN') return { status };
-    throw new DiffusionError('NOT_FOUND', `there is no such service; this server has ${serviceName}`);
+    throw new DiffusionError('SERVICE_NOT_FOUND', `there is no such service; this server has ${serviceName}`);
   }
 
   async function* watch(
@@ -71,7 +71,7 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
       resolve();
     },
     close: () => {
-      closed.abort(new DiffusionError('UNAVAILABLE', 'the service is stopping'));
+      closed.abort(new DiffusionError('SERVICE_STOPPING', 'the service is stopping'));
     },
   };
 }

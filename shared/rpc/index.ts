@@ -7,4 +7,4 @@ export type { RunningService, ServiceLog } from './run-service.js';
 export { startGrpcServer } from './server.js';
 export type { GrpcServer, GrpcServerOptions } from './server.js';
 export { fromServiceError, toServiceError } from './status.js';
-export type { ReportInternalError } from './status.js';
+export type { CallError, ReportInternalError } from './status.js';

@@ -87,8 +87,7 @@ async function bind(server: Server, address: string): Promise<number> {
     if (error === null) resolve(port);
     else {
       reject(
-        new DiffusionError('UNAVAILABLE', `cannot listen on ${address}: ${error.message}`, {
-          reason: 'ADDRESS_UNAVAILABLE',
+        new DiffusionError('ADDRESS_UNAVAILABLE', `cannot listen on ${address}: ${error.message}`, {
           cause: error,
         }),
       );

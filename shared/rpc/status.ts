@@ -1,6 +1,7 @@
 /** DiffusionError <-> gRPC status, with google.rpc's details in `grpc-status-details-bin`. */
 
 import { randomUUID } from 'node:crypto';
+import { channel } from 'node:diagnostics_channel';
 
 import { Metadata, status, type ServiceError } from '@grpc/grpc-js';
 
@@ -10,7 +11,6 @@ import { BadRequest, ErrorInfo, RetryInfo } from '../contract/generated/google/r
 import { Status } from '../contract/generated/google/rpc/status.js';
 
 const DETAILS_KEY = 'grpc-status-details-bin';
-const ERROR_DOMAIN = 'ip-diffusion';
 const TYPE_PREFIX = 'type.googleapis.com/google.rpc.';
 // What may come from a server beside these is as unknown as UNKNOWN.
 const KNOWN_CODES: ReadonlySet<string> = new Set(
@@ -28,15 +28,32 @@ const MAX_FIELD_TEXT = 300;
 /** Tells the operator of an error whose text the client isn't shown. */
 export type ReportInternalError = (error: unknown, id: string) => void;
 
+/** An error that a client is answered. */
+export interface CallError {
+  /** `/package.Service/Method`. */
+  readonly method: string;
+  readonly error: DiffusionError;
+}
+
+/** Every error that a service of this process answers, as `CallError`. */
+const callErrors = channel('ip-diffusion.rpc.error');
+
 /**
  * What a client is answered for a thrown value. Anything but a DiffusionError is INTERNAL with an id and no text.
+ *
+ * @param method `/package.Service/Method`; the service's name is the error's domain.
  */
-export function toServiceError(thrown: unknown, report: ReportInternalError): ServiceError {
+export function toServiceError(thrown: unknown, method: string, report: ReportInternalError): ServiceError {
   const error = thrown instanceof DiffusionError ? thrown : internalError(thrown, report);
+  callErrors.publish({ method, error } satisfies CallError);
   const code = status[error.code];
   const message = sendable(error.message);
   const metadata = new Metadata();
-  const packed = Status.encode({ code, message, details: detailsOf(error) }).finish();
+  const packed = Status.encode({
+    code,
+    message,
+    details: detailsOf(error, method.split('/')[1] ?? ''),
+  }).finish();
   metadata.set(DETAILS_KEY, Buffer.from(packed));
   return Object.assign(new Error(message), { code, details: message, metadata });
 }
@@ -53,13 +70,13 @@ function sendable(text: string): string {
 type Detail = ReturnType<typeof any>;
 
 /** What a program can act on, the most telling first, as much as fits. */
-function detailsOf({ reason, metadata, violations, retryAfterMs }: DiffusionError): Detail[] {
+function detailsOf({ reason, metadata, violations, retryAfterMs }: DiffusionError, domain: string): Detail[] {
   const facts = Object.entries(metadata)
     .slice(0, MAX_FACTS)
     .map(([name, fact]) => [shortened(name, MAX_FACT), shortened(fact, MAX_FACT)] as const);
   const info = {
     reason: shortened(reason, MAX_REASON),
-    domain: ERROR_DOMAIN,
+    domain,
     metadata: Object.fromEntries(facts),
   };
   const details = [any('ErrorInfo', ErrorInfo.encode(info).finish())];
@@ -87,7 +104,6 @@ function internalError(thrown: unknown, report: ReportInternalError): DiffusionE
   const id = randomUUID();
   report(thrown, id);
   return new DiffusionError('INTERNAL', `internal error ${id}; the service's log has the cause`, {
-    reason: 'INTERNAL',
     metadata: { id },
   });
 }
@@ -100,17 +116,17 @@ function any(name: string, value: Uint8Array): { typeUrl: string; value: Buffer 
 export function fromServiceError(thrown: unknown): DiffusionError {
   if (thrown instanceof DiffusionError) return thrown;
   if (!isServiceError(thrown)) return new DiffusionError('INTERNAL', String(thrown), { cause: thrown });
-  const known = KNOWN_CODES.has(status[thrown.code]) ? (status[thrown.code] as ErrorCode) : 'INTERNAL';
+  const code = KNOWN_CODES.has(status[thrown.code]) ? (status[thrown.code] as ErrorCode) : 'INTERNAL';
   const packed = thrown.metadata.get(DETAILS_KEY)[0];
-  if (!Buffer.isBuffer(packed)) return new DiffusionError(known, thrown.details, { cause: thrown });
+  if (!Buffer.isBuffer(packed)) return DiffusionError.received(code, code, thrown.details, { cause: thrown });
   const { details } = Status.decode(packed);
   const find = (name: string): Buffer | undefined =>
     details.find(({ typeUrl }) => typeUrl === TYPE_PREFIX + name)?.value;
   const [info, bad, retry] = [find('ErrorInfo'), find('BadRequest'), find('RetryInfo')];
   const errorInfo = info && ErrorInfo.decode(info);
   const retryDelay = retry && RetryInfo.decode(retry).retryDelay;
-  return new DiffusionError(known, thrown.details, {
-    ...(errorInfo && { reason: errorInfo.reason, metadata: errorInfo.metadata }),
+  return DiffusionError.received(code, errorInfo?.reason ?? code, thrown.details, {
+    ...(errorInfo && { metadata: errorInfo.metadata }),
     ...(bad && { violations: BadRequest.decode(bad).fieldViolations }),
     ...(retryDelay && { retryAfterMs: msFromDuration(retryDelay) }),
     cause: thrown,

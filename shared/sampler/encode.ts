@@ -1,6 +1,5 @@
 /** DDIM encoding: the probability flow backwards, from an image to the x_T that it would be drawn from. */
-import { invalidArgument, violation } from '../foundation/index.js';
-import type { FieldViolation } from '../foundation/index.js';
+import { invalidArgument, unmet } from '../foundation/index.js';
 import { towards } from './ddim.js';
 import { evaluate } from './evaluation.js';
 import { checkOptions } from './options.js';
@@ -27,21 +26,15 @@ export async function* encode(options: SolverOptions): AsyncGenerator<SamplerSte
 }
 
 function encodedImage({ plan, start, inpaint }: SolverOptions): Float32Array {
-  const found: FieldViolation[] = [];
-  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
-    if (!met) found.push(violation(field, wanted, got));
-  };
-  demand(plan.eta === 0, 'eta', '0 or nothing to encode', plan.eta);
+  const image = start?.kind === 'image' && start.skippedSteps === 0 ? start.xStart : undefined;
   const { timeShift, varianceNormalisation } = plan.remedies;
-  demand(timeShift === undefined, 'timeShift', 'nothing to encode', timeShift);
-  demand(varianceNormalisation === undefined, 'varianceNormalisation', 'nothing to encode', true);
-  demand(inpaint === undefined, 'inpaint', 'nothing to encode', 'an image');
-  if (start?.kind !== 'image' || start.skippedSteps !== 0) {
-    throw invalidArgument([
-      ...found,
-      violation('start', 'an image and no skipped steps to encode', start?.kind),
-    ]);
-  }
-  if (found.length > 0) throw invalidArgument(found);
-  return start.xStart;
+  const found = unmet((demand) => {
+    demand(plan.eta === 0, 'eta', '0 or nothing to encode', plan.eta);
+    demand(timeShift === undefined, 'time_shift', 'nothing to encode', timeShift);
+    demand(varianceNormalisation === undefined, 'variance_normalisation', 'nothing to encode', true);
+    demand(inpaint === undefined, 'inpaint', 'nothing to encode', 'an image');
+    demand(image !== undefined, 'start', 'an image and no skipped steps to encode', start?.kind);
+  });
+  if (image === undefined || found.length > 0) throw invalidArgument(found);
+  return image;
 }

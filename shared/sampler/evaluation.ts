@@ -120,11 +120,11 @@ function checkOutput(plan: SamplerPlan, i: number, output: Float32Array, stateLe
   const wanted = plan.variance.type === 'fixed' ? stateLength : 2 * stateLength;
   if (output.length !== wanted) {
     const message = `the network's output at timestep ${t}: wanted ${wanted} values; got ${output.length}`;
-    throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_SHAPE' });
+    throw new DiffusionError('NETWORK_OUTPUT_SHAPE', message);
   }
   if (!allFinite(output)) {
     const message = `the network's output at timestep ${t}: wanted finite values; got infinity or NaN`;
-    throw new DiffusionError('INTERNAL', message, { reason: 'NETWORK_OUTPUT_NOT_FINITE' });
+    throw new DiffusionError('NETWORK_OUTPUT_NOT_FINITE', message);
   }
 }
 

@@ -1,6 +1,5 @@
 /** What a solver refuses before it begins. */
-import { invalidArgument, violation } from '../foundation/index.js';
-import type { FieldViolation } from '../foundation/index.js';
+import { invalidArgument, unmet } from '../foundation/index.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { SolverOptions } from './solver.js';
 
@@ -15,44 +14,42 @@ export function skippedSteps({ start }: SolverOptions): number {
  */
 export function checkOptions(options: SolverOptions, pastLength: (taken: number) => number): void {
   const { plan, y = UNCONDITIONAL, start, inpaint, resume } = options;
-  const found: FieldViolation[] = [];
-  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
-    if (!met) found.push(violation(field, wanted, got));
-  };
-  const guided = plan.remedies.guidanceScale;
-  demand(
-    guided === undefined || y !== UNCONDITIONAL,
-    'guidanceScale',
-    '1 or nothing without a class',
-    guided,
-  );
+  const found = unmet((demand) => {
+    const guided = plan.remedies.guidanceScale;
+    demand(
+      guided === undefined || y !== UNCONDITIONAL,
+      'guidance_scale',
+      '1 or nothing without a class',
+      guided,
+    );
 
-  const skipped = skippedSteps(options);
-  const mayBeSkipped = Number.isInteger(skipped) && skipped >= 0 && skipped < plan.steps;
-  demand(mayBeSkipped, 'start.skippedSteps', `an integer from 0 to ${plan.steps - 1}`, skipped);
-  if (resume !== undefined) {
-    const { stepsDone, history } = resume;
-    const mayBeDone = Number.isInteger(stepsDone) && stepsDone > skipped && stepsDone <= plan.steps;
-    demand(mayBeDone, 'resume.stepsDone', `an integer from ${skipped + 1} to ${plan.steps}`, stepsDone);
-    const wanted = pastLength(stepsDone - skipped);
-    demand(history.length === wanted, 'resume.history', `${wanted} arrays`, history.length);
-  }
-  const arrays: readonly (readonly [string, Float32Array | undefined])[] = [
-    ['start.xStart', start?.kind === 'image' ? start.xStart : undefined],
-    ['start.xT', start?.kind === 'latent' ? start.xT : undefined],
-    ['inpaint.image', inpaint?.image],
-    ['inpaint.mask', inpaint?.mask],
-    ['resume.x', resume?.x],
-    ...(resume?.history ?? []).map((array, i) => [`resume.history[${i}]`, array] as const),
-  ];
-  const length = arrays.find(([, array]) => array !== undefined)?.[1]?.length ?? 0;
-  for (const [field, array] of arrays) {
-    if (array === undefined) continue;
-    demand(array.length === length, field, `${length} values`, array.length);
-    const [least, most] = field === 'inpaint.mask' ? [0, 1] : [-Number.MAX_VALUE, Number.MAX_VALUE];
-    const strange = array.find((value) => !(value >= least && value <= most));
-    const wanted = field === 'inpaint.mask' ? 'values from 0 to 1' : 'finite values';
-    demand(strange === undefined, field, wanted, String(strange));
-  }
+    const skipped = skippedSteps(options);
+    const mayBeSkipped = Number.isInteger(skipped) && skipped >= 0 && skipped < plan.steps;
+    demand(mayBeSkipped, 'start.skipped_steps', `an integer from 0 to ${plan.steps - 1}`, skipped);
+    if (resume !== undefined) {
+      const { stepsDone, history } = resume;
+      const mayBeDone = Number.isInteger(stepsDone) && stepsDone > skipped && stepsDone <= plan.steps;
+      demand(mayBeDone, 'resume.steps_done', `an integer from ${skipped + 1} to ${plan.steps}`, stepsDone);
+      const wanted = pastLength(stepsDone - skipped);
+      demand(history.length === wanted, 'resume.history', `${wanted} arrays`, history.length);
+    }
+    const arrays: readonly (readonly [string, Float32Array | undefined])[] = [
+      ['start.x_start', start?.kind === 'image' ? start.xStart : undefined],
+      ['start.x_t', start?.kind === 'latent' ? start.xT : undefined],
+      ['inpaint.image', inpaint?.image],
+      ['inpaint.mask', inpaint?.mask],
+      ['resume.x', resume?.x],
+      ...(resume?.history ?? []).map((array, i) => [`resume.history[${i}]`, array] as const),
+    ];
+    const length = arrays.find(([, array]) => array !== undefined)?.[1]?.length ?? 0;
+    for (const [field, array] of arrays) {
+      if (array === undefined) continue;
+      demand(array.length === length, field, `${length} values`, array.length);
+      const [least, most] = field === 'inpaint.mask' ? [0, 1] : [-Number.MAX_VALUE, Number.MAX_VALUE];
+      const strange = array.find((value) => !(value >= least && value <= most));
+      const wanted = field === 'inpaint.mask' ? 'values from 0 to 1' : 'finite values';
+      demand(strange === undefined, field, wanted, String(strange));
+    }
+  });
   if (found.length > 0) throw invalidArgument(found);
 }

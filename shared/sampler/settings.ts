@@ -1,6 +1,5 @@
 /** What a caller may choose, and what is refused. */
-import { invalidArgument, violation } from '../foundation/index.js';
-import type { FieldViolation } from '../foundation/index.js';
+import { invalidArgument, unmet } from '../foundation/index.js';
 import type { TimestepSpacing } from './respacing.js';
 
 /** From noise to an image. */
@@ -61,10 +60,6 @@ export type Remedies = Pick<
  * @throws INVALID_ARGUMENT naming every refused field.
  */
 export function checkSettings(settings: SamplerSettings, steps: number, timesteps: number): Remedies {
-  const found: FieldViolation[] = [];
-  const demand = (met: boolean, field: string, wanted: string, got: unknown): void => {
-    if (!met) found.push(violation(field, wanted, got));
-  };
   const {
     sampler,
     eta = 0,
@@ -76,39 +71,41 @@ export function checkSettings(settings: SamplerSettings, steps: number, timestep
     scoreRescaling,
     guidanceScale,
   } = settings;
-  demand(SAMPLERS.includes(sampler), 'sampler', `one of ${SAMPLERS.join(', ')}`, sampler);
-  if (sampler === 'ddim') demand(eta >= 0 && eta <= 1, 'eta', 'a number from 0 to 1', eta);
-  else demand(eta === 0, 'eta', `0 or nothing with the ${sampler} sampler`, eta);
-  if (dynamicThreshold !== undefined) {
-    const wanted = clipDenoised ? 'a quantile over 0 and up to 1' : 'nothing where clipDenoised is false';
-    const met = clipDenoised && dynamicThreshold > 0 && dynamicThreshold <= 1;
-    demand(met, 'dynamicThreshold', wanted, dynamicThreshold);
-  }
-  if (epsilonScaling !== undefined) {
-    const { k, b } = epsilonScaling;
-    const inRange = (scale: number) => scale >= LEAST_SCALE && scale <= MOST_SCALE;
-    const range = `from ${LEAST_SCALE} to ${MOST_SCALE}`;
-    demand(inRange(b), 'epsilonScaling.b', `a number ${range}`, b);
-    const wanted = `a number with k i + b ${range} for i from 0 to ${steps - 1}`;
-    // Between both ends lies the rest; a bad b is not k's fault.
-    const met = Number.isFinite(k) && (!inRange(b) || inRange(k * (steps - 1) + b));
-    demand(met, 'epsilonScaling.k', wanted, k);
-  }
-  if (timeShift !== undefined) {
-    const inRange = (value: number) => Number.isInteger(value) && value >= 0 && value < timesteps;
-    const wanted = `an integer from 0 to ${timesteps - 1}`;
-    demand(inRange(timeShift.window), 'timeShift.window', wanted, timeShift.window);
-    demand(inRange(timeShift.cutoff), 'timeShift.cutoff', wanted, timeShift.cutoff);
-  }
-  if (scoreRescaling !== undefined) {
-    const { k, sigma } = scoreRescaling;
-    demand(k >= 0.01 && k <= 100, 'scoreRescaling.k', 'a number from 0.01 to 100', k);
-    demand(sigma >= 0.01 && sigma <= 100, 'scoreRescaling.sigma', 'a number from 0.01 to 100', sigma);
-  }
-  if (guidanceScale !== undefined) {
-    const met = guidanceScale >= 0 && guidanceScale <= MOST_GUIDANCE;
-    demand(met, 'guidanceScale', `a number from 0 to ${MOST_GUIDANCE}`, guidanceScale);
-  }
+  const found = unmet((demand) => {
+    demand(SAMPLERS.includes(sampler), 'sampler', `one of ${SAMPLERS.join(', ')}`, sampler);
+    if (sampler === 'ddim') demand(eta >= 0 && eta <= 1, 'eta', 'a number from 0 to 1', eta);
+    else demand(eta === 0, 'eta', `0 or nothing with the ${sampler} sampler`, eta);
+    if (dynamicThreshold !== undefined) {
+      const wanted = clipDenoised ? 'a quantile over 0 and up to 1' : 'nothing where clip_denoised is false';
+      const met = clipDenoised && dynamicThreshold > 0 && dynamicThreshold <= 1;
+      demand(met, 'dynamic_threshold', wanted, dynamicThreshold);
+    }
+    if (epsilonScaling !== undefined) {
+      const { k, b } = epsilonScaling;
+      const inRange = (scale: number) => scale >= LEAST_SCALE && scale <= MOST_SCALE;
+      const range = `from ${LEAST_SCALE} to ${MOST_SCALE}`;
+      demand(inRange(b), 'epsilon_scaling.b', `a number ${range}`, b);
+      const wanted = `a number with k i + b ${range} for i from 0 to ${steps - 1}`;
+      // Between both ends lies the rest; a bad b is not k's fault.
+      const met = Number.isFinite(k) && (!inRange(b) || inRange(k * (steps - 1) + b));
+      demand(met, 'epsilon_scaling.k', wanted, k);
+    }
+    if (timeShift !== undefined) {
+      const inRange = (value: number) => Number.isInteger(value) && value >= 0 && value < timesteps;
+      const wanted = `an integer from 0 to ${timesteps - 1}`;
+      demand(inRange(timeShift.window), 'time_shift.window', wanted, timeShift.window);
+      demand(inRange(timeShift.cutoff), 'time_shift.cutoff', wanted, timeShift.cutoff);
+    }
+    if (scoreRescaling !== undefined) {
+      const { k, sigma } = scoreRescaling;
+      demand(k >= 0.01 && k <= 100, 'score_rescaling.k', 'a number from 0.01 to 100', k);
+      demand(sigma >= 0.01 && sigma <= 100, 'score_rescaling.sigma', 'a number from 0.01 to 100', sigma);
+    }
+    if (guidanceScale !== undefined) {
+      const met = guidanceScale >= 0 && guidanceScale <= MOST_GUIDANCE;
+      demand(met, 'guidance_scale', `a number from 0 to ${MOST_GUIDANCE}`, guidanceScale);
+    }
+  });
   if (found.length > 0) throw invalidArgument(found);
   return {
     ...(dynamicThreshold !== undefined && { dynamicThreshold }),

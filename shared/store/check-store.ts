@@ -1,7 +1,7 @@
 /** The probe of a store at start-up and for the doctor. */
 
 import { randomUUID } from 'node:crypto';
-import { DiffusionError } from '../foundation/index.js';
+import { DiffusionError, type Reason } from '../foundation/index.js';
 import type { CallOptions, ObjectStore } from './object-store.js';
 import { isLostCondition, storeError } from './store-errors.js';
 
@@ -50,6 +50,6 @@ async function isRefused(store: ObjectStore, key: string, options: CallOptions):
   }
 }
 
-function probeError(store: ObjectStore, reason: string, text: string): DiffusionError {
-  return storeError(store.description, 'probe', { code: 'FAILED_PRECONDITION', reason, text });
+function probeError(store: ObjectStore, reason: Reason, text: string): DiffusionError {
+  return storeError(store.description, 'probe', { reason, text });
 }

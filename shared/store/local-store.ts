@@ -186,15 +186,15 @@ export function localFault(error: unknown): StoreFault {
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
-      return { code: 'RESOURCE_EXHAUSTED', reason: 'STORE_FULL', text };
+      return { reason: 'STORE_FULL', text };
     case 'EACCES':
     case 'EPERM':
     case 'ENOTDIR':
     case 'EISDIR':
     case 'EEXIST':
     case 'ENOTSUP':
-      return { code: 'FAILED_PRECONDITION', reason: 'STORE_NOT_USABLE', text };
+      return { reason: 'STORE_NOT_USABLE', text };
     default:
-      return { code: 'UNAVAILABLE', reason: 'STORE_UNAVAILABLE', text };
+      return { reason: 'STORE_UNAVAILABLE', text };
   }
 }

@@ -4,19 +4,16 @@ import { codeOf, lostCondition, notFound } from './store-errors.js';
 import type { StoreFault } from './store-errors.js';
 
 const unavailable = (text: string): StoreFault => ({
-  code: 'UNAVAILABLE',
   reason: 'STORE_UNAVAILABLE',
   text,
 });
 
 const full: StoreFault = {
-  code: 'RESOURCE_EXHAUSTED',
   reason: 'STORE_FULL',
   text: 'the server is out of space or quota',
 };
 
 const denied: StoreFault = {
-  code: 'FAILED_PRECONDITION',
   reason: 'STORE_ACCESS_DENIED',
   text: 'the server refuses these credentials; check the access key, the secret key and the policy',
 };
@@ -34,7 +31,6 @@ const byServerCode: ReadonlyMap<string, StoreFault> = new Map([
   [
     'NoSuchBucket',
     {
-      code: 'FAILED_PRECONDITION',
       reason: 'STORE_BUCKET_MISSING',
       text: 'the bucket does not exist; make it first',
     },
@@ -42,15 +38,11 @@ const byServerCode: ReadonlyMap<string, StoreFault> = new Map([
   [
     'RequestTimeTooSkewed',
     {
-      code: 'FAILED_PRECONDITION',
       reason: 'STORE_CLOCK_SKEW',
       text: "this machine's clock and the server's are too far apart; set the clocks",
     },
   ],
-  [
-    'AuthorizationHeaderMalformed',
-    { code: 'FAILED_PRECONDITION', reason: 'STORE_REGION', text: 'the server wants another region' },
-  ],
+  ['AuthorizationHeaderMalformed', { reason: 'STORE_REGION', text: 'the server wants another region' }],
 ]);
 
 /** Codes of OpenSSL and Node where the server's certificate, or its speaking TLS at all, is the trouble. */
@@ -66,14 +58,12 @@ export function minioFault(error: unknown): StoreFault {
   if (known !== undefined) return known;
   if (TLS_CODE.test(code)) {
     return {
-      code: 'UNAVAILABLE',
       reason: 'STORE_TLS',
       text: `no trusted TLS connection to the server (${code})`,
     };
   }
   if (REFUSED.test(code)) {
     return {
-      code: 'FAILED_PRECONDITION',
       reason: 'STORE_REFUSED',
       text: `the server refuses the request (${code})`,
     };

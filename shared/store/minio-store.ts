@@ -207,7 +207,6 @@ function openAgent({ useTLS, caFile }: MinioStoreSettings, description: string):
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     throw storeError(description, 'read the CA file', {
-      code: 'FAILED_PRECONDITION',
       reason: 'STORE_CA_FILE',
       text,
     });

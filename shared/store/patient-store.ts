@@ -28,7 +28,7 @@ const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED
 /**
  * What `work` gives once it doesn't fail by an outage any more.
  *
- * @throws DiffusionError UNAVAILABLE (reason STORAGE_UNAVAILABLE) past the limit; the signal's reason; whatever else
+ * @throws DiffusionError UNAVAILABLE (reason STORE_UNAVAILABLE) past the limit; the signal's reason; whatever else
  * `work` throws.
  */
 export function waitOut<T>(
@@ -80,7 +80,7 @@ function perseverance(patience: Patience): Persevere {
  * The same store, whose calls are repeated while it is away, full, or refuses credentials: whatever passes, or a person
  * can mend while training goes on.
  *
- * A call throws UNAVAILABLE (reason STORAGE_UNAVAILABLE) once it has waited for the limit.
+ * A call throws UNAVAILABLE (reason STORE_UNAVAILABLE) once it has waited for the limit.
  */
 export function patientStore(store: ObjectStore, patience: Patience): ObjectStore {
   const persevering = perseverance(patience);
@@ -134,5 +134,5 @@ function isBehind(key: string, last: string): boolean {
 
 function exhausted(limitMs: number, cause: DiffusionError): DiffusionError {
   const text = `the store has not answered for ${Math.round(limitMs / 1000)} s: ${cause.message}`;
-  return new DiffusionError('UNAVAILABLE', text, { reason: 'STORAGE_UNAVAILABLE', cause });
+  return new DiffusionError('STORE_UNAVAILABLE', text, { cause });
 }

@@ -1,38 +1,30 @@
 /** The errors of stores: what each cause becomes, and the questions that callers ask of an error. */
 
-import { DiffusionError, describeValue } from '../foundation/index.js';
-import type { ErrorCode } from '../foundation/index.js';
+import { DiffusionError, REASONS, describeValue, type Reason } from '../foundation/index.js';
 
 /** How long a caller should wait before it asks a store again that did not answer. */
 const RETRY_AFTER_MS = 2000;
 
 export interface StoreFault {
-  readonly code: ErrorCode;
-  readonly reason: string;
+  readonly reason: Reason;
   readonly text: string;
 }
 
 /** An error that says which store, which action on which key, and what is wrong; never a credential. */
-export function storeError(
-  store: string,
-  action: string,
-  { code, reason, text }: StoreFault,
-): DiffusionError {
-  const details = code === 'UNAVAILABLE' ? { reason, retryAfterMs: RETRY_AFTER_MS } : { reason };
-  return new DiffusionError(code, `${store}: ${action}: ${text}`, details);
+export function storeError(store: string, action: string, { reason, text }: StoreFault): DiffusionError {
+  const details = REASONS[reason] === 'UNAVAILABLE' ? { retryAfterMs: RETRY_AFTER_MS } : {};
+  return new DiffusionError(reason, `${store}: ${action}: ${text}`, details);
 }
 
-export const notFound: StoreFault = { code: 'NOT_FOUND', reason: 'OBJECT_NOT_FOUND', text: 'no such object' };
+export const notFound: StoreFault = { reason: 'OBJECT_NOT_FOUND', text: 'no such object' };
 
 export const lostCondition: StoreFault = {
-  code: 'ABORTED',
   reason: 'PRECONDITION_FAILED',
   text: 'another writer was first',
 };
 
 export function tooLarge(maxBytes: number, size: number): StoreFault {
   return {
-    code: 'DATA_LOSS',
     reason: 'OBJECT_TOO_LARGE',
     text: `wanted at most ${maxBytes} bytes; got ${size}`,
   };

@@ -146,9 +146,7 @@ function refuseNonFinite(output: Outputs, step: number): void {
   if (scalar(output, 'finite') === 1) return;
   const loss =
     output['loss'] === undefined ? 'a gradient' : `loss ${String(scalar(output, 'loss'))} or its gradient`;
-  throw new DiffusionError('FAILED_PRECONDITION', `update ${step + 1}: ${loss} is not finite`, {
-    reason: 'DIVERGED',
-  });
+  throw new DiffusionError('DIVERGED', `update ${step + 1}: ${loss} is not finite`);
 }
 
 function concatenatedLosses(outputs: readonly Outputs[], batchSize: number): Float32Array {

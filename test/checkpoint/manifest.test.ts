@@ -127,7 +127,7 @@ test('__proto__ anywhere in a manifest reaches no prototype', (t) => {
 
 test('a recipe that this build can not honour is no damage: the recipe room says why', (t) => {
   const parse = (): never => {
-    throw new DiffusionError('FAILED_PRECONDITION', 'recipe.alpha.gamma: wanted a number below 1; got 3');
+    throw new DiffusionError('RECIPE_UNSUPPORTED', 'recipe.alpha.gamma: wanted a number below 1; got 3');
   };
   t.throws(() => decodeManifest(bytes, { ...asIs, parse }), {
     code: 'FAILED_PRECONDITION',

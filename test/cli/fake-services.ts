@@ -85,7 +85,7 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
     }, OPTIONS),
     getTrainingJob: unary(({ jobId }) => {
       if (jobId === JOB.jobId) return { job: JOB };
-      throw new DiffusionError('NOT_FOUND', `there is no job ${jobId}`, { reason: 'JOB_NOT_FOUND' });
+      throw new DiffusionError('JOB_NOT_FOUND', `there is no job ${jobId}`);
     }, OPTIONS),
     listTrainingJobs: unary(
       ({ pageToken }) =>

@@ -106,7 +106,7 @@ test('watch --json prints an event a line and nothing else', async (t) => {
 });
 
 test('watch goes on from the last position when the trainer comes back', async (t) => {
-  const gone = new DiffusionError('UNAVAILABLE', 'the trainer stops');
+  const gone = new DiffusionError('SERVICE_STOPPING', 'the trainer stops');
   const { address, watched } = await fakeTrainer(t, [
     [snapshot, metrics(1), gone],
     [snapshot, succeeded],

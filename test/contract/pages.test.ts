@@ -37,9 +37,9 @@ test('50 names a page unless asked otherwise, and never more than 1000', (t) => 
 });
 
 for (const [field, request] of [
-  ['pageSize', { pageSize: -1, pageToken: '' }],
-  ['pageToken', { pageSize: 0, pageToken: 'no token' }],
-  ['pageToken', { pageSize: 0, pageToken: Buffer.from('../x').toString('base64url') }],
+  ['page_size', { pageSize: -1, pageToken: '' }],
+  ['page_token', { pageSize: 0, pageToken: 'no token' }],
+  ['page_token', { pageSize: 0, pageToken: Buffer.from('../x').toString('base64url') }],
 ] as const) {
   test(`${JSON.stringify(request)} is refused, naming ${field}`, (t) => {
     const error = t.throws(() => readPage(request, names), { instanceOf: DiffusionError });

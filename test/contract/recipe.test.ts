@@ -46,6 +46,6 @@ test('an enum value without a name is refused by the field it came in', (t) => {
 
 test('a NaN off the wire is refused by name', (t) => {
   t.throws(() => resolveRecipe(overTheWire(recipeToWire({ inputPerturbation: { gamma: NaN } })), 'model'), {
-    message: 'inputPerturbation.gamma: wanted a number from 0 to 1; got NaN',
+    message: 'input_perturbation.gamma: wanted a number from 0 to 1; got NaN',
   });
 });

@@ -148,9 +148,9 @@ test.serial('what does not fit is refused by name', async (t) => {
   const loaded = await engine.load(module);
   const refusal = async (attempt: Promise<unknown>): Promise<DiffusionError | undefined> =>
     t.throwsAsync(attempt, { instanceOf: DiffusionError });
-  t.is((await refusal(loaded.run('missing', {})))?.code, 'NOT_FOUND');
-  t.is((await refusal(loaded.read(['c'])))?.code, 'NOT_FOUND');
-  t.is((await refusal(loaded.assign(new Map([['c', new Float32Array(2)]]))))?.code, 'NOT_FOUND');
+  t.is((await refusal(loaded.run('missing', {})))?.code, 'INVALID_ARGUMENT');
+  t.is((await refusal(loaded.read(['c'])))?.code, 'INVALID_ARGUMENT');
+  t.is((await refusal(loaded.assign(new Map([['c', new Float32Array(2)]]))))?.code, 'INVALID_ARGUMENT');
   const wrongSize = await refusal(loaded.assign(new Map([['a', new Float32Array(3)]])));
   t.deepEqual(wrongSize?.violations, [{ field: 'a', description: 'wanted 2 values; got 3' }]);
   for (const x of [new Float32Array(3), new Int32Array(2)]) {
@@ -170,7 +170,7 @@ test.serial('a failure is typed, and leaves the variables and no tensor', async 
   for (const [name, code, reason] of [
     ['fail', 'INTERNAL', 'ENGINE_FAILED'],
     ['misshapen', 'INTERNAL', 'ENGINE_FAILED'],
-    ['exhaust', 'RESOURCE_EXHAUSTED', 'ENGINE_OOM'],
+    ['exhaust', 'RESOURCE_EXHAUSTED', 'ENGINE_OUT_OF_MEMORY'],
   ] as const) {
     const error = await t.throwsAsync(loaded.run(name, {}), { instanceOf: DiffusionError });
     t.deepEqual([error.code, error.reason], [code, reason]);

@@ -74,6 +74,6 @@ test('values of a wrong size, an unknown function and one with updates are refus
   const refusal = (name: string, values: Float32Array): string | undefined =>
     t.throws(() => savedModel(doubling, name, () => values), { instanceOf: DiffusionError }).code;
   t.is(refusal('scaled', new Float32Array(3)), 'INVALID_ARGUMENT');
-  t.is(refusal('nothing', new Float32Array(2)), 'NOT_FOUND');
+  t.is(refusal('nothing', new Float32Array(2)), 'INVALID_ARGUMENT');
   t.is(refusal('step', new Float32Array(2)), 'UNIMPLEMENTED');
 });

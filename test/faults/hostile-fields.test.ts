@@ -9,11 +9,12 @@ import { Client, credentials, status, type ServiceError } from '@grpc/grpc-js';
 import test from 'ava';
 import fc from 'fast-check';
 
-import { connectTrainer, callUnary } from '../../shared/rpc/index.js';
+import { connectTrainer, callUnary, fromServiceError } from '../../shared/rpc/index.js';
 import { recipeToWire, samplerWire, trainerWire } from '../../shared/contract/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { anyText } from '../foundation/texts.js';
+import { isFieldOf } from '../contract/field-path.js';
 import { commitTiny } from '../sampler-service/tiny-model.js';
 import { methodsOf, REFLECTION, withField, type FieldPath, type Method } from './field-paths.js';
 import { spawnService, type ServiceProcess } from './spawn-service.js';
@@ -103,6 +104,8 @@ const hostile: fc.Arbitrary<Uint8Array> = fc.oneof(
 interface Ended {
   readonly code: number;
   readonly details: string;
+  /** Fields that were refused. */
+  readonly refused: readonly string[];
 }
 
 /** Makes a call with raw bytes and reads it to its end, or to its first message where it would go on for ever. */
@@ -112,7 +115,11 @@ async function call(address: string, { path, kind }: Method, request: Uint8Array
   const options = { deadline: Date.now() + CALL_LIMIT_MS };
   const { promise, resolve } = deferred<Ended>();
   const onEnd = (error: ServiceError | null): void => {
-    resolve(error === null ? { code: 0, details: '' } : { code: error.code, details: error.details });
+    if (error === null) resolve({ code: 0, details: '', refused: [] });
+    else {
+      const refused = fromServiceError(error).violations.map(({ field }) => field);
+      resolve({ code: error.code, details: error.details, refused });
+    }
   };
   if (kind === 'unary') client.makeUnaryRequest(path, bytes, bytes, request, options, onEnd);
   else {
@@ -147,7 +154,7 @@ test.serial('an emoji at the place where an error text is cut ends one call, not
   const client = connectTrainer(address);
   for (let length = 60; length < 80; length++) {
     const jobId = `${'a'.repeat(length)}\u{1f600}aaaa`;
-    await t.throwsAsync(callUnary(client, client.getTrainingJob, { jobId }), { message: /jobId: wanted/ });
+    await t.throwsAsync(callUnary(client, client.getTrainingJob, { jobId }), { message: /job_id: wanted/ });
   }
   t.true(isRunning());
   client.close();
@@ -160,9 +167,10 @@ for (const [service, names] of Object.entries(SERVICES)) {
         const { address, isRunning } = services[service as keyof typeof SERVICES];
         await fc.assert(
           fc.asyncProperty(hostile, async (value) => {
-            const { code, details } = await call(address, method, bytesOf(method, field, value));
+            const { code, details, refused } = await call(address, method, bytesOf(method, field, value));
             t.not(code, status.DEADLINE_EXCEEDED, 'the call hung');
             t.not(code, status.UNAVAILABLE, details);
+            for (const name of refused) t.true(isFieldOf(method.path, name), name);
             t.true(isRunning());
           }),
           { numRuns: RUNS_A_FIELD },

@@ -89,7 +89,7 @@ async function failure(
 const refused: readonly [wanted: string, fields: Partial<samplerWire.GenerateRequest>][] = [
   ['model', { model: '../tiny' }],
   ['count', { count: 101 }],
-  ['emaRate', { emaRate: 0.5 }],
+  ['ema_rate', { emaRate: 0.5 }],
   ['settings.steps', steps(0)],
   ['settings.steps', steps(61)],
   ['settings.steps', steps(2 ** 32 - 1)],
@@ -280,7 +280,7 @@ onLinux('a service that stops ends its calls with UNAVAILABLE, and leaves no eng
   await fixture.service.stop();
   const error = await outcome;
   t.is(error.code, 'UNAVAILABLE');
-  t.is(error.reason, 'STOPPING');
+  t.is(error.reason, 'SERVICE_STOPPING');
   t.deepEqual(await enginePids(), others);
   await fixture.close();
 });

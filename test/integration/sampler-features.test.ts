@@ -149,7 +149,7 @@ test.serial('guidance goes with classes that were left out in training', async (
       draw(t.context.first, { ...asked, settings: settings(4, { guidanceScale: 2 }) }),
       { instanceOf: DiffusionError },
     );
-    t.is(error.violations[0]?.field, 'settings.guidanceScale');
+    t.is(error.violations[0]?.field, 'settings.guidance_scale');
   }
   const [one, two, three] = [
     await guided('guided', 1),

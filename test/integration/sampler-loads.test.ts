@@ -96,7 +96,7 @@ onLinux('a service that stops does not wait for a load', async (t) => {
   const failed = t.throwsAsync(call, { instanceOf: DiffusionError });
   while ((await enginePids()).length === 0) await setTimeout(5);
   await fixture.service.stop();
-  t.is((await failed).reason, 'STOPPING');
+  t.is((await failed).reason, 'SERVICE_STOPPING');
   t.deepEqual(await enginePids(), []);
 });
 

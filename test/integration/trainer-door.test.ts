@@ -64,32 +64,36 @@ const badRecipes: readonly (readonly [title: string, field: string, over: Partia
   ['preset that is none', 'recipe.preset', { preset: 'no-such' as 'demo-32' }],
   ['training of no steps', 'recipe.training.steps', { training: { steps: 0 } }],
   ['training without end', 'recipe.training.steps', { training: { steps: 2 ** 53 } }],
-  ['batch of none', 'recipe.training.batchSize', { training: { batchSize: 0 } }],
+  ['batch of none', 'recipe.training.batch_size', { training: { batchSize: 0 } }],
   [
     'microbatch that does not divide the batch',
-    'recipe.training.microbatchSize',
+    'recipe.training.microbatch_size',
     { training: { batchSize: 4, microbatchSize: 3 } },
   ],
   [
     'learning rate that is no number',
-    'recipe.optimizer.learningRate',
+    'recipe.optimizer.learning_rate',
     { optimizer: { learningRate: Number.NaN } },
   ],
-  ['negative learning rate', 'recipe.optimizer.learningRate', { optimizer: { learningRate: -1 } }],
-  ['learning rate of 1e30', 'recipe.optimizer.learningRate', { optimizer: { learningRate: 1e30 } }],
+  ['negative learning rate', 'recipe.optimizer.learning_rate', { optimizer: { learningRate: -1 } }],
+  ['learning rate of 1e30', 'recipe.optimizer.learning_rate', { optimizer: { learningRate: 1e30 } }],
   [
     'infinite gamma',
-    'recipe.inputPerturbation.gamma',
+    'recipe.input_perturbation.gamma',
     { inputPerturbation: { gamma: Number.POSITIVE_INFINITY } },
   ],
-  ['negative gamma', 'recipe.inputPerturbation.gamma', { inputPerturbation: { gamma: -0.1 } }],
-  ['schedule of no timesteps', 'recipe.noiseSchedule.timesteps', { noiseSchedule: { timesteps: 0 } }],
+  ['negative gamma', 'recipe.input_perturbation.gamma', { inputPerturbation: { gamma: -0.1 } }],
+  ['schedule of no timesteps', 'recipe.noise_schedule.timesteps', { noiseSchedule: { timesteps: 0 } }],
   [
     'schedule of 4e9 timesteps',
-    'recipe.noiseSchedule.timesteps',
+    'recipe.noise_schedule.timesteps',
     { noiseSchedule: { timesteps: 4_000_000_000 } },
   ],
-  ['image size of 7', 'recipe.dataset.imageSize', { dataset: { source: { kind: 'twemoji' }, imageSize: 7 } }],
+  [
+    'image size of 7',
+    'recipe.dataset.image_size',
+    { dataset: { source: { kind: 'twemoji' }, imageSize: 7 } },
+  ],
   ['dropout of 2', 'recipe.architecture.dropout', { architecture: { dropout: 2 } }],
   ['EMA rate of 2', 'recipe.ema.rates[0]', { ema: { rates: [2] } }],
 ];
@@ -108,7 +112,7 @@ test('an unknown wire value of an enum is refused by the name of its field', asy
   const request = { recipe: { ...wire, objective }, requestId: '', validateOnly: false };
   const { code, fields } = await refusal(callUnary(client, client.createTrainingJob, request));
   t.is(code, 'INVALID_ARGUMENT');
-  t.true(fields.includes('recipe.objective.lossType'));
+  t.true(fields.includes('recipe.objective.loss_type'));
 });
 
 test('a request id that is too long or not printable is refused', async (t) => {
@@ -116,7 +120,7 @@ test('a request id that is too long or not printable is refused', async (t) => {
     t.deepEqual(await refusal(create(client, recipe(), requestId)), {
       code: 'INVALID_ARGUMENT',
       reason: 'INVALID_FIELD',
-      fields: ['requestId'],
+      fields: ['request_id'],
     });
   }
 });
@@ -203,7 +207,7 @@ test.serial('a full queue refuses with a delay, and lists newest first, page by 
 
   t.deepEqual(
     (await refusal(callUnary(client, client.listTrainingJobs, { pageSize: -1, pageToken: 'x' }))).fields,
-    ['pageSize', 'pageToken'],
+    ['page_size', 'page_token'],
   );
   await cancelAll();
 });

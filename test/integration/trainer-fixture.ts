@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import pino from 'pino';
 
 import { callStream, callUnary, connectTrainer } from '../../shared/rpc/index.js';
-import { recipeToWire, trainerWire } from '../../shared/contract/index.js';
+import { errorsWire, recipeToWire, trainerWire } from '../../shared/contract/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { deriveKey, randomStream } from '../../shared/random/index.js';
 import { encodeImage } from '../../shared/images/index.js';
@@ -26,7 +26,8 @@ export type Client = ReturnType<typeof connectTrainer>;
 export type Job = trainerWire.TrainingJob;
 export type Message = trainerWire.WatchTrainingJobResponse;
 export type Event = NonNullable<Message['event']>;
-export const { JobState, JobFailureReason } = trainerWire;
+export const { JobState } = trainerWire;
+export const { ErrorReason } = errorsWire;
 
 export interface Folders {
   /** Of everything; removed at the end. */

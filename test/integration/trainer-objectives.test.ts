@@ -12,7 +12,7 @@ import { storeFromSettings, storeSettings } from '../../shared/store/index.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';
 import {
   create,
-  JobFailureReason,
+  ErrorReason,
   JobState,
   makeFolders,
   manifestOf,
@@ -94,7 +94,7 @@ test.serial('a job that diverges fails with that reason and keeps its last good 
   });
   const job = await train(client, recipe);
   t.is(job.state, JobState.JOB_STATE_FAILED);
-  t.is(job.failureReason, JobFailureReason.JOB_FAILURE_REASON_DIVERGED);
+  t.is(job.failureReason, ErrorReason.ERROR_REASON_DIVERGED);
   t.true(job.committedStep > 0n);
   const store = await storeFromSettings(settings);
   const commits = await listCommits(store, job.jobId);

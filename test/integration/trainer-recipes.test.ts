@@ -10,7 +10,7 @@ import type { PartialRecipe } from '../../shared/recipe/index.js';
 import {
   checkpointDigests,
   create,
-  JobFailureReason,
+  ErrorReason,
   JobState,
   makeFolders,
   openTrainer,
@@ -137,6 +137,6 @@ test.serial('a job whose weights are gone when its turn comes fails and says whi
   await callUnary(client, client.cancelTrainingJob, { jobId: running.jobId });
   const job = terminalOf(await watch(client, waiting.jobId));
   t.is(job.state, JobState.JOB_STATE_FAILED);
-  t.is(job.failureReason, JobFailureReason.JOB_FAILURE_REASON_WARM_START_LOST);
+  t.is(job.failureReason, ErrorReason.ERROR_REASON_WARM_START_LOST);
   t.regex(job.message, /weights of model evaluated, version 4/);
 });

@@ -8,7 +8,7 @@ import {
   checkpointDigests,
   create,
   get,
-  JobFailureReason,
+  ErrorReason,
   JobState,
   makeFolders,
   openTrainer,
@@ -139,7 +139,10 @@ test.serial('a finished job goes on with more steps as if it had been asked for 
   const created = await create(client, recipeNamed('extended', 4));
   t.is(terminalOf(await watch(client, created.jobId)).committedStep, 4n);
   const refused = await t.throwsAsync(resume(client, created.jobId, { noiseSchedule: { timesteps: 50 } }));
-  t.like(refused, { code: 'FAILED_PRECONDITION', violations: [{ field: 'recipe.noiseSchedule.timesteps' }] });
+  t.like(refused, {
+    code: 'FAILED_PRECONDITION',
+    violations: [{ field: 'recipe.noise_schedule.timesteps' }],
+  });
   const fewer = await t.throwsAsync(resume(client, created.jobId, { training: { steps: 3 } }));
   t.like(fewer, { code: 'FAILED_PRECONDITION', violations: [{ field: 'recipe.training.steps' }] });
 
@@ -175,7 +178,7 @@ test.serial('a data set without images ends the job with that reason', async (t)
   const empty = await mkdtemp(join(folders.root, 'empty-'));
   const job = await train(client, tinyRecipe(empty, { name: 'without-images' }));
   t.is(job.state, JobState.JOB_STATE_FAILED);
-  t.is(job.failureReason, JobFailureReason.JOB_FAILURE_REASON_DATASET_EMPTY);
+  t.is(job.failureReason, ErrorReason.ERROR_REASON_DATASET_EMPTY);
 });
 
 test.serial('a data set that changed is refused, with the checkpoint left as it is', async (t) => {
@@ -184,6 +187,6 @@ test.serial('a data set that changed is refused, with the checkpoint left as it 
   await resume(client, straightJob, { training: { steps: STEPS + 2 } });
   const job = terminalOf(await watch(client, straightJob));
   t.is(job.state, JobState.JOB_STATE_FAILED);
-  t.is(job.failureReason, JobFailureReason.JOB_FAILURE_REASON_DATASET_CHANGED);
+  t.is(job.failureReason, ErrorReason.ERROR_REASON_DATASET_CHANGED);
   t.is((await checkpointDigests(store, straightJob)).size, 4);
 });

@@ -89,7 +89,7 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
     const store = await open();
     await commitCheckpoint(store, checkpoint(100, await claimAttempt(store, job)));
     const refuse = (): Promise<never> =>
-      Promise.reject(new DiffusionError('FAILED_PRECONDITION', 'newer format'));
+      Promise.reject(new DiffusionError('MANIFEST_VERSION', 'newer format'));
     await t.throwsAsync(newestGoodCommit(store, job, refuse), { code: 'FAILED_PRECONDITION' });
   });
 

@@ -19,17 +19,17 @@ test('networks that differ are told apart field by field, under the names of the
       .map(({ field }) => field)
       .sort(),
     [
-      'architecture.attentionResolutions',
-      'architecture.modelChannels',
-      'architecture.numClasses',
-      'dataset.imageSize',
-      'objective.varianceType',
+      'architecture.attention_resolutions',
+      'architecture.model_channels',
+      'architecture.num_classes',
+      'dataset.image_size',
+      'objective.variance_type',
     ],
   );
   t.deepEqual(
-    networkDifferences(recipe, other).find(({ field }) => field === 'objective.varianceType'),
+    networkDifferences(recipe, other).find(({ field }) => field === 'objective.variance_type'),
     {
-      field: 'objective.varianceType',
+      field: 'objective.variance_type',
       description: 'wanted "fixed_large", as in the network of the weights; got "learned_range"',
     },
   );
@@ -65,13 +65,13 @@ test('a resumed job may raise its steps and change its learning rate', (t) => {
 test('a resumed job refuses what alters the model, and names it', (t) => {
   const recipe = resolveRecipe({}, 'model');
   for (const [changes, field] of [
-    [{ architecture: { modelChannels: 64 } }, 'architecture.modelChannels'],
-    [{ noiseSchedule: { timesteps: 500 } }, 'noiseSchedule.timesteps'],
-    [{ dataset: { imageSize: 64 } }, 'dataset.imageSize'],
-    [{ inputPerturbation: { gamma: 0.2 } }, 'inputPerturbation.gamma'],
-    [{ training: { batchSize: 8 } }, 'training.batchSize'],
+    [{ architecture: { modelChannels: 64 } }, 'architecture.model_channels'],
+    [{ noiseSchedule: { timesteps: 500 } }, 'noise_schedule.timesteps'],
+    [{ dataset: { imageSize: 64 } }, 'dataset.image_size'],
+    [{ inputPerturbation: { gamma: 0.2 } }, 'input_perturbation.gamma'],
+    [{ training: { batchSize: 8 } }, 'training.batch_size'],
     [{ evaluation: { images: 1 } }, 'evaluation.images'],
-    [{ warmStart: { model: 'other' } }, 'warmStart'],
+    [{ warmStart: { model: 'other' } }, 'warm_start'],
   ] as const) {
     const error = t.throws(() => changeRecipe(recipe, changes), { instanceOf: DiffusionError });
     t.is(error.code, 'FAILED_PRECONDITION');

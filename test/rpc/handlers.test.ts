@@ -42,9 +42,7 @@ async function serve(implementation: Implementation) {
 }
 
 function failing(jobId: string): never {
-  throw jobId === 'known'
-    ? new DiffusionError('NOT_FOUND', 'no such job', { reason: 'JOB_NOT_FOUND' })
-    : new Error('a secret');
+  throw jobId === 'known' ? new DiffusionError('JOB_NOT_FOUND', 'no such job') : new Error('a secret');
 }
 
 const { client, close } = await serve({

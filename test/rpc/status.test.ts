@@ -6,14 +6,15 @@ import { fromServiceError, toServiceError } from '../../shared/rpc/index.js';
 import { anyText } from '../foundation/texts.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 
+const METHOD = '/diffusion.trainer.v1.TrainerService/CreateTrainingJob';
+
 test('an error comes through the wire with its fields, reason, facts and delay', (t) => {
-  const sent = new DiffusionError('RESOURCE_EXHAUSTED', 'the queue is full', {
-    reason: 'QUEUE_FULL',
+  const sent = new DiffusionError('QUEUE_FULL', 'the queue is full', {
     violations: [violation('count', 'at most 10', 11)],
     metadata: { queue: '16' },
     retryAfterMs: 1500,
   });
-  const wire = toServiceError(sent, () => undefined);
+  const wire = toServiceError(sent, METHOD, () => undefined);
   t.is(wire.code, status.RESOURCE_EXHAUSTED);
   const received = fromServiceError(wire);
   t.is(received.code, sent.code);
@@ -27,7 +28,7 @@ test('an error comes through the wire with its fields, reason, facts and delay',
 test('anything that is no DiffusionError is INTERNAL with an id, and its text only reported', (t) => {
   const reported: unknown[] = [];
   const secret = new Error('password=hunter2');
-  const wire = toServiceError(secret, (...report) => reported.push(report));
+  const wire = toServiceError(secret, METHOD, (...report) => reported.push(report));
   t.is(wire.code, status.INTERNAL);
   t.notRegex(JSON.stringify([wire.message, wire.details, wire.metadata.toJSON()]), /hunter2/);
   t.deepEqual(reported, [[secret, fromServiceError(wire).metadata['id']]]);
@@ -37,7 +38,7 @@ test('a thousand violations still fit a header', (t) => {
   const violations = Array.from({ length: 1000 }, (_, index) =>
     violation(`field${index}`, 'less', 'x'.repeat(500)),
   );
-  const wire = toServiceError(invalidArgument(violations), () => undefined);
+  const wire = toServiceError(invalidArgument(violations), METHOD, () => undefined);
   const bytes = wire.message.length + (wire.metadata.get('grpc-status-details-bin')[0]?.length ?? 0);
   t.true(bytes < 8000, String(bytes));
 });
@@ -47,8 +48,8 @@ test('no text keeps an error from being sent, nor makes its headers longer than 
     fc.property(anyText(5000), fc.array(anyText(500), { maxLength: 40 }), (text, fields) => {
       const violations = fields.map((field) => ({ field, description: text }));
       const metadata = Object.fromEntries(fields.map((field) => [field, text]));
-      const error = new DiffusionError('NOT_FOUND', text, { reason: text, violations, metadata });
-      const wire = toServiceError(error, () => undefined);
+      const error = DiffusionError.received('NOT_FOUND', text, text, { violations, metadata });
+      const wire = toServiceError(error, METHOD, () => undefined);
       const details = wire.metadata.get('grpc-status-details-bin')[0] as Buffer;
       const headers = encodeURI(wire.details).length + details.toString('base64').length;
       t.true(headers < 8000, String(headers));

@@ -2,7 +2,7 @@ import test from 'ava';
 import fc from 'fast-check';
 
 import { errorOf, faultOf, parseFromEngine } from '../../services/sampler/engine-process/messages.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, REASONS, isReason } from '../../shared/foundation/index.js';
 
 test('whatever arrives is a message or undefined, and nothing is thrown', (t) => {
   fc.assert(
@@ -22,10 +22,8 @@ test('what an engine says of any thrown value is a message, and survives a round
     fc.anything(),
     text.map((message) => new Error(message)),
     fc
-      .tuple(text, text, text)
-      .map(
-        ([message, reason, fact]) => new DiffusionError('DATA_LOSS', message, { reason, metadata: { fact } }),
-      ),
+      .tuple(text, fc.constantFrom(...Object.keys(REASONS)).filter(isReason), text)
+      .map(([message, reason, fact]) => new DiffusionError(reason, message, { metadata: { fact } })),
   );
   fc.assert(
     fc.property(thrown, (error) => {
@@ -37,7 +35,7 @@ test('what an engine says of any thrown value is a message, and survives a round
 });
 
 test('a long text is cut between characters', (t) => {
-  const { message } = faultOf(new DiffusionError('DATA_LOSS', 'a' + '😀'.repeat(5000)));
+  const { message } = faultOf(new DiffusionError('OBJECT_DAMAGED', 'a' + '😀'.repeat(5000)));
   t.true(message.length <= 4000);
   t.true(message.endsWith('😀...'));
 });
@@ -45,7 +43,7 @@ test('a long text is cut between characters', (t) => {
 test('clients get no text of an unexpected error; the log gets all of it', (t) => {
   for (const thrown of [
     new TypeError('a secret path'),
-    new DiffusionError('INTERNAL', 'a secret path', { reason: 'ENGINE_FAILED' }),
+    new DiffusionError('ENGINE_FAILED', 'a secret path'),
   ]) {
     const { code, reason, message, cause } = errorOf(faultOf(thrown));
     t.is(code, 'INTERNAL');

@@ -27,7 +27,6 @@ function load({ source, batchSizes }: LoadMessage): void {
       say({
         kind: 'failed',
         error: {
-          code: 'DATA_LOSS',
           reason: 'OBJECT_DAMAGED',
           message: 'a flipped bit',
           metadata: {},

@@ -37,10 +37,10 @@ const refused: readonly [field: string, fields: Partial<samplerWire.GenerateRequ
   ['count', { count: 0 }],
   ['count', { count: MAX_IMAGES + 1 }],
   ['count', { count: 2 ** 32 - 1 }],
-  ['emaRate', { emaRate: Number.NaN }],
-  ['emaRate', { emaRate: -0.1 }],
-  ['emaRate', { emaRate: 1 }],
-  ['firstIndex', { firstIndex: 2n ** 32n - 3n }],
+  ['ema_rate', { emaRate: Number.NaN }],
+  ['ema_rate', { emaRate: -0.1 }],
+  ['ema_rate', { emaRate: 1 }],
+  ['first_index', { firstIndex: 2n ** 32n - 3n }],
   ['settings.sampler', { settings: settings({ sampler: 77 as samplingWire.Sampler }) }],
   ['format', { format: -1 }],
   ['format', { format: 77 as samplingWire.ImageFormat }],
@@ -55,19 +55,19 @@ const refused: readonly [field: string, fields: Partial<samplerWire.GenerateRequ
   ['inpainting', { start: start({ latents: [PICTURE] }), inpainting: { image: PICTURE, mask: PICTURE } }],
   ['start.images', { settings: ENCODE, format: RAW }],
   [
-    'start.skippedSteps',
+    'start.skipped_steps',
     { settings: ENCODE, format: RAW, start: start({ images: [PICTURE], skippedSteps: 1 }) },
   ],
   ['format', { settings: ENCODE, start: start({ images: [PICTURE] }) }],
-  ['resumeTokens', { resumeTokens: [TOKEN] }],
-  ['resumeTokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, Buffer.from('no token')] }],
-  ['resumeTokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, TOKEN] }],
+  ['resume_tokens', { resumeTokens: [TOKEN] }],
+  ['resume_tokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, Buffer.from('no token')] }],
+  ['resume_tokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, TOKEN] }],
   [
-    'resumeTokens[1]',
+    'resume_tokens[1]',
     { model: '', count: 0, resumeTokens: [TOKEN, token({ index: 1, weightsSha256: 'b' })] },
   ],
   [
-    'resumeTokens[1]',
+    'resume_tokens[1]',
     { model: '', count: 0, resumeTokens: [TOKEN, token({ index: 1, request: request({ seed: 1n }) })] },
   ],
 ];
@@ -98,7 +98,7 @@ test('all refused fields are named at once', (t) => {
   );
   t.deepEqual(
     error.violations.map(({ field }) => field),
-    ['model', 'emaRate', 'count'],
+    ['model', 'ema_rate', 'count'],
   );
 });
 

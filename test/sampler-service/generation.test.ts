@@ -234,12 +234,12 @@ test('an aborted call ends with the reason of its signal', async (t) => {
   const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), 4);
   const events = generateImages(series({ steps: 50 }), { ...context, signal: call.signal, predict });
   await events.next();
-  call.abort(new DiffusionError('UNAVAILABLE', 'the service is stopping'));
+  call.abort(new DiffusionError('ENGINE_LOST', 'the service is stopping'));
   await t.throwsAsync(collect(events), { message: 'the service is stopping' });
 });
 
 test('a network that fails ends the call with its error', async (t) => {
-  const predict: PredictRow = () => Promise.reject(new DiffusionError('UNAVAILABLE', 'no engine'));
+  const predict: PredictRow = () => Promise.reject(new DiffusionError('ENGINE_LOST', 'no engine'));
   await t.throwsAsync(collect(generateImages(series(), { ...context, predict })), { message: 'no engine' });
 });
 

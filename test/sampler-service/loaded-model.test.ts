@@ -5,8 +5,7 @@ import { ENGINE_LOST, type PredictionEngine } from '../../services/sampler/predi
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { UNCONDITIONAL } from '../../shared/sampler/index.js';
 
-const lost = (): DiffusionError =>
-  new DiffusionError('UNAVAILABLE', 'the engine process is gone', { reason: ENGINE_LOST });
+const lost = (): DiffusionError => new DiffusionError(ENGINE_LOST, 'the engine process is gone');
 const signal = new AbortController().signal;
 const row = { xT: Float32Array.of(0), t: 7, y: UNCONDITIONAL };
 
@@ -55,7 +54,7 @@ test('rows that lose two engines fail, and the next row finds a third', async (t
 
 test('any other failure is the rows’ own, and the engine stays', async (t) => {
   const fail = (): never => {
-    throw new DiffusionError('RESOURCE_EXHAUSTED', 'out of memory', { reason: 'ENGINE_OOM' });
+    throw new DiffusionError('ENGINE_OUT_OF_MEMORY', 'out of memory');
   };
   const { seen, options } = engines([fail, answer]);
   const model = await loadModel(options);
@@ -66,7 +65,7 @@ test('any other failure is the rows’ own, and the engine stays', async (t) => 
 
 test('a replacement that can’t start fails the rows, and the next row tries again', async (t) => {
   const { options } = engines([crash, crash, answer]);
-  const failures = [undefined, new DiffusionError('NOT_FOUND', 'removed meanwhile'), undefined];
+  const failures = [undefined, new DiffusionError('CHECKPOINT_NOT_FOUND', 'removed meanwhile'), undefined];
   const model = await loadModel({
     ...options,
     start: () => {

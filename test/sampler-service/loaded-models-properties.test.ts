@@ -166,11 +166,11 @@ function world(capacity: number) {
         engine('loading')?.finishLoad();
         return;
       case 'fail':
-        engine('loading')?.finishLoad(new DiffusionError('UNAVAILABLE', 'no store'));
+        engine('loading')?.finishLoad(new DiffusionError('ENGINE_LOST', 'no store'));
         return;
       case 'damage':
         nowMs += 60_000;
-        engine('loading')?.finishLoad(new DiffusionError('DATA_LOSS', 'a flipped bit'));
+        engine('loading')?.finishLoad(new DiffusionError('OBJECT_DAMAGED', 'a flipped bit'));
         return;
       case 'end':
         engine('ending')?.finishEnd();

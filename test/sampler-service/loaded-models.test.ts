@@ -105,7 +105,7 @@ test('releasing a lease twice releases it once', async (t) => {
 test('a load that fails is tried again by the next call', async (t) => {
   let failing = true;
   const { acquire, loaded } = fixture(1, () =>
-    failing ? new DiffusionError('UNAVAILABLE', 'no store') : undefined,
+    failing ? new DiffusionError('ENGINE_LOST', 'no store') : undefined,
   );
   await t.throwsAsync(acquire(1), { message: 'no store' });
   failing = false;
@@ -118,7 +118,7 @@ test('a load that fails leaves what was loaded before where it is', async (t) =>
   (await acquire(1)).release();
   const second = acquire(100);
   await setImmediate();
-  finish(100, new DiffusionError('DATA_LOSS', 'a flipped bit'));
+  finish(100, new DiffusionError('OBJECT_DAMAGED', 'a flipped bit'));
   await t.throwsAsync(second, { message: 'a flipped bit' });
   await acquire(1);
   t.deepEqual(loaded, [1, 100]);
@@ -126,7 +126,7 @@ test('a load that fails leaves what was loaded before where it is', async (t) =>
 });
 
 test('damaged weights are read again after a minute, then two, and so on up to an hour', async (t) => {
-  const { acquire, loaded, pass } = fixture(1, () => new DiffusionError('DATA_LOSS', 'a flipped bit'));
+  const { acquire, loaded, pass } = fixture(1, () => new DiffusionError('OBJECT_DAMAGED', 'a flipped bit'));
   const ask = () => t.throwsAsync(acquire(1), { message: 'a flipped bit' });
   await ask();
   for (const [reads, minutes] of [1, 2, 4, 8, 16, 32, 60, 60, 60].entries()) {
@@ -142,7 +142,7 @@ test('damaged weights are read again after a minute, then two, and so on up to a
 test('damage that was mended is forgotten', async (t) => {
   const damage = [true, true, false, true, true];
   const { acquire, loaded, pass } = fixture(1, (step) =>
-    step === 1 && damage.shift() === true ? new DiffusionError('DATA_LOSS', 'a flipped bit') : undefined,
+    step === 1 && damage.shift() === true ? new DiffusionError('OBJECT_DAMAGED', 'a flipped bit') : undefined,
   );
   await t.throwsAsync(acquire(1));
   pass(60_000);

@@ -160,7 +160,7 @@ test('guidance without a class is refused', async (t) => {
   const plan = samplerPlan({ sampler: 'ddim', steps: 2, guidanceScale: 2 }, contract);
   const steps = solver({ plan, predict, noise });
   const error = await t.throwsAsync(() => steps.next(), { instanceOf: DiffusionError });
-  t.is(error.violations[0]?.field, 'guidanceScale');
+  t.is(error.violations[0]?.field, 'guidance_scale');
 });
 
 test('variance normalisation shows the network pixels of variance 1 - alphasCumprod', async (t) => {
@@ -240,26 +240,26 @@ test('a shifted step stays between its neighbours, whatever the variance', async
 });
 
 const REFUSED: readonly (readonly [string, Omit<SamplerSettings, 'sampler'>])[] = [
-  ['dynamicThreshold', { dynamicThreshold: 0 }],
-  ['dynamicThreshold', { dynamicThreshold: 1.01 }],
-  ['dynamicThreshold', { dynamicThreshold: NaN }],
-  ['dynamicThreshold', { dynamicThreshold: 0.9, clipDenoised: false }],
-  ['epsilonScaling.b', { epsilonScaling: { k: 0, b: 0 } }],
-  ['epsilonScaling.b', { epsilonScaling: { k: 0, b: NaN } }],
-  ['epsilonScaling.b', { epsilonScaling: { k: 0, b: Infinity } }],
-  ['epsilonScaling.k', { epsilonScaling: { k: -0.5, b: 1 } }],
-  ['epsilonScaling.k', { epsilonScaling: { k: NaN, b: 1 } }],
-  ['timeShift.window', { timeShift: { window: -1, cutoff: 0 } }],
-  ['timeShift.window', { timeShift: { window: 1.5, cutoff: 0 } }],
-  ['timeShift.window', { timeShift: { window: 1000, cutoff: 0 } }],
-  ['timeShift.cutoff', { timeShift: { window: 4, cutoff: 1000 } }],
-  ['timeShift.cutoff', { timeShift: { window: 4, cutoff: NaN } }],
-  ['scoreRescaling.k', { scoreRescaling: { k: 0, sigma: 1 } }],
-  ['scoreRescaling.k', { scoreRescaling: { k: Infinity, sigma: 1 } }],
-  ['scoreRescaling.sigma', { scoreRescaling: { k: 1, sigma: NaN } }],
-  ['guidanceScale', { guidanceScale: -1 }],
-  ['guidanceScale', { guidanceScale: NaN }],
-  ['guidanceScale', { guidanceScale: 1e30 }],
+  ['dynamic_threshold', { dynamicThreshold: 0 }],
+  ['dynamic_threshold', { dynamicThreshold: 1.01 }],
+  ['dynamic_threshold', { dynamicThreshold: NaN }],
+  ['dynamic_threshold', { dynamicThreshold: 0.9, clipDenoised: false }],
+  ['epsilon_scaling.b', { epsilonScaling: { k: 0, b: 0 } }],
+  ['epsilon_scaling.b', { epsilonScaling: { k: 0, b: NaN } }],
+  ['epsilon_scaling.b', { epsilonScaling: { k: 0, b: Infinity } }],
+  ['epsilon_scaling.k', { epsilonScaling: { k: -0.5, b: 1 } }],
+  ['epsilon_scaling.k', { epsilonScaling: { k: NaN, b: 1 } }],
+  ['time_shift.window', { timeShift: { window: -1, cutoff: 0 } }],
+  ['time_shift.window', { timeShift: { window: 1.5, cutoff: 0 } }],
+  ['time_shift.window', { timeShift: { window: 1000, cutoff: 0 } }],
+  ['time_shift.cutoff', { timeShift: { window: 4, cutoff: 1000 } }],
+  ['time_shift.cutoff', { timeShift: { window: 4, cutoff: NaN } }],
+  ['score_rescaling.k', { scoreRescaling: { k: 0, sigma: 1 } }],
+  ['score_rescaling.k', { scoreRescaling: { k: Infinity, sigma: 1 } }],
+  ['score_rescaling.sigma', { scoreRescaling: { k: 1, sigma: NaN } }],
+  ['guidance_scale', { guidanceScale: -1 }],
+  ['guidance_scale', { guidanceScale: NaN }],
+  ['guidance_scale', { guidanceScale: 1e30 }],
 ];
 
 for (const [field, settings] of REFUSED) {
@@ -278,6 +278,7 @@ test('epsilon scaling is held to its range at every visited timestep', (t) => {
   const epsilonScaling = { k: -0.09, b: 1 };
   t.notThrows(() => samplerPlan({ sampler: 'ddim', steps: 10, epsilonScaling }, contract));
   t.throws(() => samplerPlan({ sampler: 'ddim', steps: 12, epsilonScaling }, contract), {
-    message: /^epsilonScaling.k: wanted a number with k i \+ b from 0.1 to 10 for i from 0 to 11; got -0.09$/,
+    message:
+      /^epsilon_scaling.k: wanted a number with k i \+ b from 0.1 to 10 for i from 0 to 11; got -0.09$/,
   });
 });

@@ -57,9 +57,9 @@ test('encoding goes on after any step, too', async (t) => {
 
 const good: SolverState = { stepsDone: 2, x: image, history: [image] };
 const REFUSED: readonly (readonly [string, SolverState])[] = [
-  ['resume.stepsDone', { ...good, stepsDone: 0 }],
-  ['resume.stepsDone', { ...good, stepsDone: 7 }],
-  ['resume.stepsDone', { ...good, stepsDone: 1.5 }],
+  ['resume.steps_done', { ...good, stepsDone: 0 }],
+  ['resume.steps_done', { ...good, stepsDone: 7 }],
+  ['resume.steps_done', { ...good, stepsDone: 1.5 }],
   ['resume.history', { ...good, history: [] }],
   ['resume.history', { ...good, history: [image, image] }],
   ['resume.history[0]', { ...good, history: [image.slice(1)] }],

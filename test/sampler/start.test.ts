@@ -118,11 +118,11 @@ test('noise between two images turns from the one to the other and stays as long
 });
 
 const REFUSED: readonly (readonly [string, Omit<SolverOptions, 'plan' | 'predict' | 'noise'>])[] = [
-  ['start.skippedSteps', { start: { kind: 'image', xStart: image, skippedSteps: 5 } }],
-  ['start.skippedSteps', { start: { kind: 'image', xStart: image, skippedSteps: -1 } }],
-  ['start.skippedSteps', { start: { kind: 'image', xStart: image, skippedSteps: 0.5 } }],
-  ['start.xStart', { start: { kind: 'image', xStart: image.map(() => NaN), skippedSteps: 0 } }],
-  ['start.xT', { start: { kind: 'latent', xT: image.map(() => Infinity) } }],
+  ['start.skipped_steps', { start: { kind: 'image', xStart: image, skippedSteps: 5 } }],
+  ['start.skipped_steps', { start: { kind: 'image', xStart: image, skippedSteps: -1 } }],
+  ['start.skipped_steps', { start: { kind: 'image', xStart: image, skippedSteps: 0.5 } }],
+  ['start.x_start', { start: { kind: 'image', xStart: image.map(() => NaN), skippedSteps: 0 } }],
+  ['start.x_t', { start: { kind: 'latent', xT: image.map(() => Infinity) } }],
   ['inpaint.mask', { inpaint: { image, mask: mask.map(() => 1.1) } }],
   ['inpaint.mask', { inpaint: { image, mask: mask.map(() => NaN) } }],
   ['inpaint.mask', { inpaint: { image, mask: mask.slice(1) } }],
@@ -148,7 +148,7 @@ test('encoding refuses what it would ignore, by name', async (t) => {
     ['eta', { plan: samplerPlan({ sampler: 'ddim', steps: 3, eta: 1 }, contract), start }],
     ['inpaint', { plan: ddim, start, inpaint: { image, mask } }],
     [
-      'timeShift',
+      'time_shift',
       {
         plan: samplerPlan({ sampler: 'ddim', steps: 3, timeShift: { window: 9, cutoff: 9 } }, contract),
         start,

@@ -16,7 +16,7 @@ import { storeContract } from './store.contract.js';
 const root = await mkdtemp(join(tmpdir(), 'patient-'));
 test.after.always(() => rm(root, { recursive: true, force: true }));
 
-const away = (): DiffusionError => new DiffusionError('UNAVAILABLE', 'the store is away');
+const away = (): DiffusionError => new DiffusionError('STORE_UNAVAILABLE', 'the store is away');
 const openLocal = async (): Promise<ObjectStore> =>
   openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
 
@@ -98,7 +98,7 @@ test('past the limit the error says for how long, and keeps its cause', async (t
     { ...patience, limitMs: 3_600_000, clock },
   );
   const error = await t.throwsAsync(store.get('a'), { instanceOf: DiffusionError, code: 'UNAVAILABLE' });
-  t.is(error.reason, 'STORAGE_UNAVAILABLE');
+  t.is(error.reason, 'STORE_UNAVAILABLE');
   t.regex(error.message, /has not answered for 3600 s: the store is away/);
 });
 

@@ -10,6 +10,7 @@ import { thisProcess, type ProcessIdentity } from '../../shared/processes/index.
 import { openLocalStore } from '../../shared/store/index.js';
 import { withLock } from '../../shared/store/local-lock.js';
 import { localFault } from '../../shared/store/local-store.js';
+import { storeError } from '../../shared/store/store-errors.js';
 import { commitContract } from '../models/commits.contract.js';
 import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
@@ -175,6 +176,8 @@ for (const [code, error, reason] of [
   ['EACCES', 'FAILED_PRECONDITION', 'STORE_NOT_USABLE'],
 ] as const) {
   test(`${code} becomes ${error}`, (t) => {
-    t.like(localFault(Object.assign(new Error('x'), { code })), { code: error, reason });
+    const fault = localFault(Object.assign(new Error('x'), { code }));
+    t.is(fault.reason, reason);
+    t.is(storeError('a store', 'put', fault).code, error);
   });
 }

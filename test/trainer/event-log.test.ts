@@ -154,7 +154,7 @@ test('what is saved is not saved again, and a log goes on from what was saved', 
 test('closing lets a reader finish what is there and then ends it with the error', async (t) => {
   const log = new EventLog();
   log.append(1, metrics(1));
-  log.close(new DiffusionError('UNAVAILABLE', 'the service stops'));
+  log.close(new DiffusionError('SERVICE_STOPPING', 'the service stops'));
   const reader = log.follow(START, never);
   t.like(await reader.next(), { value: { position: { number: 1 } } });
   await t.throwsAsync(reader.next(), { message: 'the service stops' });

@@ -302,6 +302,6 @@ test('where the store takes no claim for the limit, the job fails and the servic
   const { supervisor } = await supervise(startEngine, { store });
   const active = await add(store, supervisor);
   t.is((await states(active)).at(-1), 'FAILED');
-  t.is(active.status.failureReason, 'STORAGE_UNAVAILABLE');
+  t.is(active.status.failureReason, 'STORE_UNAVAILABLE');
   t.is(starts.length, 0);
 });

@@ -84,8 +84,8 @@ test('what is read are the bytes of that version and average', async (t) => {
 test('a model or a version that is not there is said by its field', async (t) => {
   const store = await storeWithTiny(t);
   for (const [warmStart, field] of [
-    [{ model: 'none' }, 'recipe.warmStart.model'],
-    [{ model: 'tiny', version: 4 }, 'recipe.warmStart.version'],
+    [{ model: 'none' }, 'recipe.warm_start.model'],
+    [{ model: 'tiny', version: 4 }, 'recipe.warm_start.version'],
   ] as const) {
     t.deepEqual(await refusal(settle(store, recipeFrom(warmStart))), [
       'NOT_FOUND',
@@ -108,10 +108,10 @@ test('a network that differs is refused with every field, beside an average that
   const [code, , fields] = await refusal(settle(store, other));
   t.is(code, 'INVALID_ARGUMENT');
   t.deepEqual(fields.sort(), [
-    'recipe.architecture.numResBlocks',
+    'recipe.architecture.num_res_blocks',
     'recipe.dataset.channels',
-    'recipe.objective.varianceType',
-    'recipe.warmStart.emaRate',
+    'recipe.objective.variance_type',
+    'recipe.warm_start.ema_rate',
   ]);
 });
 
@@ -132,7 +132,7 @@ test('weights that went or were damaged after they were settled are lost, with a
   const read = (): Promise<Uint8Array> =>
     readWarmStart(store, recipe, recipe.warmStart ?? { model: '' }, (bytes) => bytes);
   await damageVersion(store, 5, emaObject(0.99));
-  t.deepEqual(await refusal(read()), ['DATA_LOSS', 'WARM_START_LOST', []]);
+  t.deepEqual(await refusal(read()), ['FAILED_PRECONDITION', 'WARM_START_LOST', []]);
   await store.remove(await keysOf(store, 'jobs/job-of-tiny/commits/'));
-  t.deepEqual(await refusal(read()), ['NOT_FOUND', 'WARM_START_LOST', []]);
+  t.deepEqual(await refusal(read()), ['FAILED_PRECONDITION', 'WARM_START_LOST', []]);
 });

@@ -84,5 +84,5 @@ async function serveAll(
   stopAll();
   await Promise.all(services.map(({ exited }) => exited));
   if (signal.aborted) return 0;
-  throw new DiffusionError('UNAVAILABLE', `the ${first.name} ended (${first.description})`);
+  throw new DiffusionError('SERVICE_ENDED', `the ${first.name} ended (${first.description})`);
 }

@@ -121,9 +121,9 @@ async function isCommitted(
   const sameRates = standing.emaRates.join() === (emaRate === undefined ? '' : String(emaRate));
   if (standing.imported?.sha256 === source.sha256 && sameRates) return true;
   throw new DiffusionError(
-    'ALREADY_EXISTS',
+    'VERSION_TAKEN',
     `model ${recipe.name} has a version ${step} already, of ${standing.imported?.file ?? 'something else'}`,
-    { reason: 'VERSION_TAKEN', metadata: { remedy: 'choose another --name or --step' } },
+    { metadata: { remedy: 'choose another --name or --step' } },
   );
 }
 
@@ -148,8 +148,7 @@ function checkRecipe(standing: TrainingRecipe, recipe: TrainingRecipe): void {
     changeRecipe(standing, recipe);
   } catch (error) {
     if (!(error instanceof DiffusionError) || error.code !== 'FAILED_PRECONDITION') throw error;
-    throw new DiffusionError('FAILED_PRECONDITION', 'versions of a model share its recipe', {
-      reason: 'RECIPE_DIFFERS',
+    throw new DiffusionError('RECIPE_DIFFERS', 'versions of a model share its recipe', {
       violations: error.violations,
       metadata: { remedy: 'choose another --name' },
     });

@@ -51,5 +51,5 @@ export async function withFile<T>(path: string, use: (source: FileSource) => Pro
 
 function unreadable(path: string, cause: unknown): DiffusionError {
   const reason = cause instanceof Error ? cause.message : String(cause);
-  return new DiffusionError('NOT_FOUND', `${path} can't be read: ${reason}`, { cause });
+  return new DiffusionError('FILE_NOT_FOUND', `${path} can't be read: ${reason}`, { cause });
 }

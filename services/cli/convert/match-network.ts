@@ -26,9 +26,9 @@ export function matchNetwork(tensors: Tensors, recipe: TrainingRecipe): Paramete
   const differences = differencesOf(tensors, specs);
   if (differences.length === 0) return specs;
   throw new DiffusionError(
-    'FAILED_PRECONDITION',
+    'TENSORS_MISMATCH',
     `the file doesn't hold the network of the recipe: ${differences.join('; ')}`,
-    { reason: 'TENSORS_MISMATCH', metadata: { remedy: remedyOf(tensors, recipe) } },
+    { metadata: { remedy: remedyOf(tensors, recipe) } },
   );
 }
 

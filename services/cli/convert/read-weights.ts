@@ -74,11 +74,11 @@ async function readCheckpoint(
   const values = new Map<string, Float32Array>();
   for (const [parameter, { dtype, data }] of tensors) {
     if (dtype === 'F32') values.set(parameter, data);
-    else throw new DiffusionError('DATA_LOSS', `tensor ${parameter}: wanted F32; got ${dtype}`);
+    else throw new DiffusionError('CHECKPOINT_UNREADABLE', `tensor ${parameter}: wanted F32; got ${dtype}`);
   }
   return { manifest, emaRate, values };
 }
 
 function notFound(text: string): DiffusionError {
-  return new DiffusionError('NOT_FOUND', text, { reason: 'MODEL_NOT_FOUND' });
+  return new DiffusionError('MODEL_NOT_FOUND', text);
 }

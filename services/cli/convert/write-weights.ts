@@ -94,7 +94,7 @@ async function writeWhole(path: string, pieces: readonly Uint8Array[], signal: A
     await rm(unfinished, { force: true }).catch(() => undefined);
     signal.throwIfAborted();
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DiffusionError('FAILED_PRECONDITION', `${path} can't be written: ${reason}`, { cause });
+    throw new DiffusionError('FILE_NOT_USABLE', `${path} can't be written: ${reason}`, { cause });
   }
   return pieces.reduce((sum, { length }) => sum + length, 0);
 }

@@ -42,7 +42,7 @@ export async function findJob(
   );
   if (wanted === got) return job;
   const message = `${plan.model} learns from ${describeValue(got)}, not from ${describeValue(wanted)}`;
-  throw new DiffusionError('FAILED_PRECONDITION', message, {
+  throw new DiffusionError('TRAINING_FAILED', message, {
     metadata: { remedy: '--fresh removes what earlier demos made; or rename the folder of images' },
   });
 }

@@ -94,7 +94,7 @@ function startLogged(name: ServiceName, folder: string, environment: Environment
   const failed = service.exited.then(async ({ description }): Promise<never> => {
     log.end();
     await finished(log);
-    throw new DiffusionError('UNAVAILABLE', `the ${name} ended (${description}): ${lastLine}`, {
+    throw new DiffusionError('SERVICE_ENDED', `the ${name} ended (${description}): ${lastLine}`, {
       metadata: { remedy: `its log is ${logPath}` },
     });
   });

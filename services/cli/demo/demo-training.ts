@@ -111,7 +111,7 @@ async function follow(
     );
     await save();
     if (job.state !== trainerWire.JobState.JOB_STATE_FAILED) return { job, trainedMs: trainedMs() };
-    throw new DiffusionError('FAILED_PRECONDITION', `training failed: ${job.message}`, {
+    throw new DiffusionError('TRAINING_FAILED', `training failed: ${job.message}`, {
       metadata: { remedy: `${join(plan.dataFolder, 'trainer.log')} has more; --fresh begins anew` },
     });
   } catch (error) {

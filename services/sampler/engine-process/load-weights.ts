@@ -40,7 +40,5 @@ export async function loadWeights(
 function floatsOf(name: string, tensor: TensorData | undefined): Float32Array {
   if (tensor?.dtype === 'F32') return tensor.data;
   const got = tensor?.dtype ?? 'nothing';
-  throw new DiffusionError('DATA_LOSS', `tensor ${name}: wanted F32; got ${got}`, {
-    reason: 'TENSORS_MISMATCH',
-  });
+  throw new DiffusionError('TENSORS_MISMATCH', `tensor ${name}: wanted F32; got ${got}`);
 }

@@ -5,7 +5,13 @@ import { inspect } from 'node:util';
 import * as z from 'zod';
 
 import type { ManifestObject } from '../../../shared/checkpoint/index.js';
-import { DiffusionError, shortened, type ErrorCode } from '../../../shared/foundation/index.js';
+import {
+  DiffusionError,
+  WIRE_REASONS,
+  isWireReason,
+  shortened,
+  type WireReason,
+} from '../../../shared/foundation/index.js';
 import type { Precision, TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { CommittedCheckpoint } from '../../../shared/models/index.js';
 import type { StoreSettings } from '../../../shared/store/index.js';
@@ -56,8 +62,7 @@ export type FromEngine =
 
 /** A DiffusionError in a form that survives structured cloning. */
 export interface EngineFault {
-  readonly code: ErrorCode;
-  readonly reason: string;
+  readonly reason: WireReason;
   /** For clients. */
   readonly message: string;
   readonly metadata: Readonly<Record<string, string>>;
@@ -67,23 +72,6 @@ export interface EngineFault {
 
 const MAX_CHARACTERS = 4000;
 const MAX_DETAIL_CHARACTERS = 16_000;
-
-const CODES = {
-  CANCELLED: 'CANCELLED',
-  INVALID_ARGUMENT: 'INVALID_ARGUMENT',
-  DEADLINE_EXCEEDED: 'DEADLINE_EXCEEDED',
-  NOT_FOUND: 'NOT_FOUND',
-  ALREADY_EXISTS: 'ALREADY_EXISTS',
-  PERMISSION_DENIED: 'PERMISSION_DENIED',
-  RESOURCE_EXHAUSTED: 'RESOURCE_EXHAUSTED',
-  FAILED_PRECONDITION: 'FAILED_PRECONDITION',
-  ABORTED: 'ABORTED',
-  OUT_OF_RANGE: 'OUT_OF_RANGE',
-  UNIMPLEMENTED: 'UNIMPLEMENTED',
-  INTERNAL: 'INTERNAL',
-  UNAVAILABLE: 'UNAVAILABLE',
-  DATA_LOSS: 'DATA_LOSS',
-} as const satisfies { [Code in ErrorCode]: Code };
 
 const id = z.int().nonnegative();
 // The sender cuts by characters, each of which has at most two of what `max` counts.
@@ -100,8 +88,7 @@ const fromEngine = z.discriminatedUnion('kind', [
     kind: z.literal('failed'),
     id: id.exactOptional(),
     error: z.object({
-      code: z.enum(CODES),
-      reason: text,
+      reason: z.enum(Object.keys(WIRE_REASONS) as WireReason[]),
       message: text,
       metadata: z.record(text, text),
       detail: z.string().max(2 * MAX_DETAIL_CHARACTERS),
@@ -118,24 +105,23 @@ export function parseFromEngine(message: unknown): FromEngine | undefined {
 /** What an engine says of a thrown value. The text of an unexpected one is for the log only: it may hold anything. */
 export function faultOf(error: unknown): EngineFault {
   const detail = shortened(inspect(error), MAX_DETAIL_CHARACTERS);
-  if (error instanceof DiffusionError && error.code !== 'INTERNAL') {
-    const { code, reason, message, metadata } = error;
+  if (error instanceof DiffusionError && isWireReason(error.reason) && error.code !== 'INTERNAL') {
+    const { message, metadata } = error;
     const facts = Object.entries(metadata).map(([name, value]) => [short(name), short(value)]);
     return {
-      code,
-      reason: short(reason),
+      reason: error.reason,
       message: short(message),
       metadata: Object.fromEntries(facts) as EngineFault['metadata'],
       detail,
     };
   }
   const message = "the engine failed; the service's log has the cause";
-  return { code: 'INTERNAL', reason: 'ENGINE_FAILED', message, metadata: {}, detail };
+  return { reason: 'ENGINE_FAILED', message, metadata: {}, detail };
 }
 
 /** Its cause is what the log is to show. */
-export function errorOf({ code, reason, message, metadata, detail }: EngineFault): DiffusionError {
-  return new DiffusionError(code, message, { reason, metadata, cause: detail });
+export function errorOf({ reason, message, metadata, detail }: EngineFault): DiffusionError {
+  return new DiffusionError(reason, message, { metadata, cause: detail });
 }
 
 function short(text: string): string {

@@ -2,16 +2,10 @@
 
 import * as z from 'zod';
 
-import { shortened } from '../../../shared/foundation/index.js';
+import { shortened, type WireReason } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { StoreSettings } from '../../../shared/store/index.js';
-import {
-  evaluationSchema,
-  FAILURE_REASONS,
-  stepMetricsSchema,
-  type EngineEvent,
-  type FailureReason,
-} from '../job.js';
+import { evaluationSchema, failureReasonSchema, stepMetricsSchema, type EngineEvent } from '../job.js';
 
 export interface StartTraining {
   readonly type: 'start';
@@ -43,7 +37,7 @@ export type FromEngine =
   /** The last message: a later attempt was claimed, so that this one can commit nothing any more. */
   | { readonly type: 'fenced'; readonly message: string }
   /** The last message: going on, or trying again, would be of no use. */
-  | { readonly type: 'failed'; readonly reason: FailureReason; readonly message: string };
+  | { readonly type: 'failed'; readonly reason: WireReason; readonly message: string };
 
 const count = z.int().nonnegative();
 const MAX_TEXT = 4000;
@@ -73,7 +67,7 @@ const fromEngine = z.discriminatedUnion('type', [
   z.object({ type: z.literal('warning'), message: text }),
   z.object({ type: z.literal('fenced'), message: text }),
   z.object({ type: z.literal('ended'), how: z.enum(['finished', 'stopped']) }),
-  z.object({ type: z.literal('failed'), reason: z.enum(FAILURE_REASONS), message: text }),
+  z.object({ type: z.literal('failed'), reason: failureReasonSchema, message: text }),
 ]);
 
 /** The message with texts of a length that the service takes. */

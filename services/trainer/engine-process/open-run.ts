@@ -129,7 +129,7 @@ export async function openRun(
 function unreadable(damaged: readonly DamagedCheckpoint[]): DiffusionError {
   const [newest] = damaged;
   const text = `none of the job's ${damaged.length} checkpoints can be read; the newest, of step ${newest?.step ?? 0}: ${newest?.error.message ?? ''}`;
-  return new DiffusionError('DATA_LOSS', text, { reason: 'CHECKPOINT_UNREADABLE', cause: newest?.error });
+  return new DiffusionError('CHECKPOINT_UNREADABLE', text, { cause: newest?.error });
 }
 
 /** What makes a resumed run differ from an uninterrupted one in its last bits; undefined where nothing does. */
@@ -188,16 +188,14 @@ async function loadCheckpoint(
   const manifest = decodeManifest(checkpoint.manifest, recipeFormat);
   if (manifest.imported !== undefined) {
     throw new DiffusionError(
-      'FAILED_PRECONDITION',
+      'CHECKPOINT_IMPORTED',
       'an imported checkpoint has no training to go on with; start a new job from it with warmStart',
-      { reason: 'CHECKPOINT_IMPORTED' },
     );
   }
   if (manifest.datasetManifestSha256 !== dataset.manifest.sha256) {
     throw new DiffusionError(
-      'FAILED_PRECONDITION',
+      'DATASET_CHANGED',
       `wanted the data set with sha256 ${manifest.datasetManifestSha256 ?? 'unknown'}, as before; got ${dataset.manifest.sha256}`,
-      { reason: 'DATASET_CHANGED' },
     );
   }
   const objects = new Map<string, Uint8Array>();
@@ -211,8 +209,7 @@ function checkClasses({ architecture }: TrainingRecipe, { manifest }: Dataset): 
   const { numClasses } = architecture;
   if (numClasses === 0 || manifest.classNames.length === numClasses) return;
   throw new DiffusionError(
-    'FAILED_PRECONDITION',
+    'DATASET_INVALID',
     `wanted ${numClasses} class folders, as architecture.numClasses says; got ${manifest.classNames.length}`,
-    { reason: 'DATASET_INVALID' },
   );
 }

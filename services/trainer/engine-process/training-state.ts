@@ -174,5 +174,5 @@ function need<T>(value: T | undefined, name: string): T {
 }
 
 function missing(name: string): DiffusionError {
-  return new DiffusionError('DATA_LOSS', `wanted ${name}; got nothing`, { reason: 'CHECKPOINT_INCOMPLETE' });
+  return new DiffusionError('CHECKPOINT_INCOMPLETE', `wanted ${name}; got nothing`);
 }

@@ -131,7 +131,7 @@ async function loadModule(module: EngineModule, runs: RunWatch): Promise<Compile
   function during<T>(doing: string, action: () => T | Promise<T>): Promise<T> {
     return oneByOne(() =>
       attempt(doing, () => {
-        if (disposed) throw new DiffusionError('FAILED_PRECONDITION', 'the module was disposed of');
+        if (disposed) throw new DiffusionError('MODULE_DISPOSED', 'the module was disposed of');
         return action();
       }),
     );

@@ -34,7 +34,7 @@ export interface Session {
  * Takes an array for each input and gives one for each output, converted to float32.
  *
  * @param profile Where to put what each node took; a run so measured is slower.
- * @throws DiffusionError RESOURCE_EXHAUSTED (ENGINE_OOM), INTERNAL (ENGINE_FAILED).
+ * @throws DiffusionError RESOURCE_EXHAUSTED (ENGINE_OUT_OF_MEMORY), INTERNAL (ENGINE_FAILED).
  */
 export type PreparedRun = (
   arrays: readonly ConstantValues[],
@@ -206,9 +206,9 @@ function throwUnlessOk(c: TensorFlowC, status: Pointer, doing: string): void {
   const text = `${doing}: ${c.TF_Message(status)}`;
   throw code === RESOURCE_EXHAUSTED
     ? outOfMemory(text)
-    : new DiffusionError('INTERNAL', `the engine failed while ${text}`, { reason: 'ENGINE_FAILED' });
+    : new DiffusionError('ENGINE_FAILED', `the engine failed while ${text}`);
 }
 
 function outOfMemory(text: string): DiffusionError {
-  return new DiffusionError('RESOURCE_EXHAUSTED', `out of memory: ${text}`, { reason: 'ENGINE_OOM' });
+  return new DiffusionError('ENGINE_OUT_OF_MEMORY', `out of memory: ${text}`);
 }

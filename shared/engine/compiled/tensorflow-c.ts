@@ -131,9 +131,9 @@ function load(): TensorFlowC {
   } catch (cause) {
     const text = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
     throw new DiffusionError(
-      'FAILED_PRECONDITION',
+      'ENGINE_START',
       `TensorFlow's native library did not load; run \`npm run setup\` to provide it (${text.trim()})`,
-      { reason: 'ENGINE_START', cause, metadata: { remedy: 'npm run setup' } },
+      { cause, metadata: { remedy: 'npm run setup' } },
     );
   }
 }

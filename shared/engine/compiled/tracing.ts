@@ -154,8 +154,8 @@ function namingKernel(cause: unknown): unknown {
     cause instanceof Error ? /Kernel '(\w+)' not registered/.exec(cause.message)?.[1] : undefined;
   if (kernel === undefined) return cause;
   return new DiffusionError(
-    'UNIMPLEMENTED',
+    'ENGINE_KERNEL',
     `tfjs's kernel ${kernel} can't be traced; its rule belongs in shared/engine/compiled/kernels`,
-    { reason: 'ENGINE_KERNEL', cause, metadata: { kernel } },
+    { cause, metadata: { kernel } },
   );
 }

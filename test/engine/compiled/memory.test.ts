@@ -26,7 +26,7 @@ test('2,000 training steps hold memory flat', async (t) => {
 });
 
 test('out of memory is an error of its own', async (t) => {
-  t.is(await program('out-of-memory-process.ts'), 'RESOURCE_EXHAUSTED ENGINE_OOM');
+  t.is(await program('out-of-memory-process.ts'), 'RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY');
 });
 
 // Only Linux has limits of address space that hold.
@@ -36,8 +36,8 @@ test('out of memory is an error of its own', async (t) => {
     // One heap, and blocks of memory that are given back: so it is known how much each run takes.
     const malloc = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: String(2 ** 20) };
     t.deepEqual((await program('scratch-process.ts', malloc)).split('\n'), [
-      'NativeConv3x3: RESOURCE_EXHAUSTED ENGINE_OOM in a kernel',
-      'NativeAttention: RESOURCE_EXHAUSTED ENGINE_OOM in a kernel',
+      'NativeConv3x3: RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY in a kernel',
+      'NativeAttention: RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY in a kernel',
       'NativeConv3x3: computed',
       'NativeAttention: computed',
     ]);
