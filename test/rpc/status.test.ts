@@ -6,7 +6,7 @@ import { fromServiceError, toServiceError } from '../../shared/rpc/index.js';
 import { anyText } from '../foundation/texts.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 
-const METHOD = '/diffusion.trainer.v1.TrainerService/CreateTrainingJob';
+const METHOD = '/a.test.Service/Method';
 
 test('an error comes through the wire with its fields, reason, facts and delay', (t) => {
   const sent = new DiffusionError('QUEUE_FULL', 'the queue is full', {

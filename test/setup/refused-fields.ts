@@ -9,7 +9,7 @@ import type { CallError } from '../../shared/rpc/index.js';
 
 subscribe('ip-diffusion.rpc.error', (message) => {
   const { method, error } = message as CallError;
-  if (error.violations.length === 0) return;
+  if (error.violations.length === 0 || !method.startsWith('/diffusion.')) return;
   // Read only where something is refused: most files never need the descriptors.
   void import('../contract/field-path.js').then(({ isFieldOf }) => {
     for (const { field } of error.violations) {
