@@ -1,6 +1,7 @@
 // Which room may import which, with the reason beside each rule. A room imports only rooms above it in this list.
 const ROOMS = [
   ['foundation', 'Everything rests on it, so it rests on nothing of ours.'],
+  ['fields', 'Declares the fields of any message; what they mean is said where they are declared.'],
   [
     'random',
     'A draw is a function of seed, purpose and position: whoever draws says these and nothing else.',

@@ -8,6 +8,7 @@ import {
   type recipeWire,
   type trainerWire,
 } from '../../shared/contract/index.js';
+import type { PartialRecipe } from '../../shared/recipe/index.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, table } from './format.js';
 
 type Job = trainerWire.TrainingJob;
@@ -115,7 +116,7 @@ function weightsIn({
   model,
   version,
   emaRate,
-}: NonNullable<ReturnType<typeof recipeFromWire>['warmStart']>): string {
+}: NonNullable<PartialRecipe['warmStart']>): string {
   const average = emaRate === 0 ? 'its weights' : `its average of ${String(emaRate ?? 'the largest rate')}`;
   return `${model ?? '?'} at step ${String(version ?? 'newest')}, ${average}`;
 }

@@ -3,11 +3,11 @@
 import {
   imageChunks,
   imageFormats,
+  type OutputFormat,
   type samplerWire,
   type samplingWire,
 } from '../../shared/contract/index.js';
 import { encodeOutput } from './encode-output.js';
-import type { OutputFormat } from './generate-request.js';
 import type { News } from './outbox.js';
 import type { ImageSeries } from './resolve-generation.js';
 import { writeResumeToken } from './resume-token.js';

@@ -1,18 +1,17 @@
 /** The door: a request to generate images, checked field by field. */
 
 import {
+  OUTPUT_FORMATS,
   imageFormats,
   precisions,
   samplerSettingsFromWire,
   samplerWire,
+  type OutputFormat,
 } from '../../shared/contract/index.js';
 import { invalidArgument, unmet, violation, type FieldViolation } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, PRECISIONS, type Precision } from '../../shared/recipe/index.js';
 import { SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
 import { readResumeToken, type ResumePoint } from './resume-token.js';
-
-const OUTPUT_FORMATS = ['png', 'webp', 'raw_float32'] as const;
-export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 /** A request in which every field that stands alone is good; the rest depends on the checkpoint. */
 export interface GenerateRequest {

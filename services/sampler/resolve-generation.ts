@@ -1,6 +1,7 @@
 /** A good request and a checkpoint -> everything that a generation does, settled. */
 
 import { averageOf, averageRates, type ManifestObject } from '../../shared/checkpoint/index.js';
+import type { OutputFormat } from '../../shared/contract/index.js';
 import {
   DiffusionError,
   invalidArgument,
@@ -16,7 +17,7 @@ import {
   type SamplerPlan,
   type SamplerSettings,
 } from '../../shared/sampler/index.js';
-import type { GenerateRequest, OutputFormat, Telling } from './generate-request.js';
+import type { GenerateRequest, Telling } from './generate-request.js';
 import { imageTasks, type TaskAt } from './image-tasks.js';
 import type { Checkpoint } from './model-catalogue.js';
 import { MAX_RESUMABLE_VALUES, type Resumable, type ResumePoint } from './resume-token.js';

@@ -1,10 +1,11 @@
 /** A job that this trainer has: where it stands, what happens to it, and the saving of both. */
 
+import type { JobState } from '../../shared/contract/index.js';
 import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
-import { isEnded, type EngineEvent, type Job, type JobRecord, type JobState, type JobStatus } from './job.js';
+import { isEnded, type EngineEvent, type Job, type JobRecord, type JobStatus } from './job.js';
 import { LEASE_LOST, type JobLease } from './job-lease.js';
 
 export interface ActiveJobOptions {

@@ -261,18 +261,16 @@ function changedRecipe(
 
 /** Runs a check of the recipe, whose fields lie under `recipe` in a request. */
 function namedInRequest(check: () => TrainingRecipe, others: readonly FieldViolation[] = []): TrainingRecipe {
-  let recipe: TrainingRecipe | undefined;
-  const found = [...others];
+  let recipe: TrainingRecipe;
   try {
     recipe = check();
   } catch (error) {
     if (!(error instanceof DiffusionError) || error.violations.length === 0) throw error;
-    found.push(...within('recipe', error.violations));
-    if (error.code !== 'INVALID_ARGUMENT') {
-      throw DiffusionError.received(error.code, error.reason, error.message, { violations: found });
-    }
+    const found = [...others, ...within('recipe', error.violations)];
+    if (error.code === 'INVALID_ARGUMENT') throw invalidArgument(found);
+    throw DiffusionError.received(error.code, error.reason, error.message, { violations: found });
   }
-  if (recipe === undefined || found.length > 0) throw invalidArgument(found);
+  if (others.length > 0) throw invalidArgument(others);
   return recipe;
 }
 

@@ -2,12 +2,13 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
+import type { JobState } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { EventLog } from './event-log.js';
 import { loadEventLog } from './event-segments.js';
-import { isEnded, type JobState } from './job.js';
+import { isEnded } from './job.js';
 import { JobLease, type LeaseOptions } from './job-lease.js';
 import { JobRun, type JobRunSettings } from './job-run.js';
 import type { StoredJob } from './job-status.js';

@@ -2,21 +2,10 @@
 
 import * as z from 'zod';
 
-import type { jobStates } from '../../shared/contract/index.js';
+import { JOB_STATES, type JobState } from '../../shared/contract/index.js';
 import { WIRE_REASONS, type WireReason } from '../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
 import type { GridImage } from '../../shared/training/index.js';
-
-export type JobState = Parameters<typeof jobStates.write>[0];
-
-const STATES = [
-  'PENDING',
-  'RUNNING',
-  'RETRYING',
-  'SUCCEEDED',
-  'FAILED',
-  'CANCELLED',
-] as const satisfies readonly JobState[];
 
 /** Why a job failed. */
 export const failureReasonSchema = z.enum(Object.keys(WIRE_REASONS) as WireReason[]);
@@ -48,7 +37,7 @@ export type StepMetrics = Readonly<z.infer<typeof stepMetricsSchema>>;
 
 /** Where a job stands. */
 export const jobStatusSchema = z.object({
-  state: z.enum(STATES),
+  state: z.enum(JOB_STATES),
   failureReason: failureReasonSchema.catch('INTERNAL').optional(),
   /** One sentence on the state, for people. */
   message: z.string(),

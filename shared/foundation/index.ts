@@ -8,9 +8,12 @@ export {
   shortened,
   unmet,
   violation,
+  violationsText,
   within,
 } from './errors.js';
 export type { Demand, ErrorDetails, FieldViolation, InvalidReason } from './errors.js';
+export { bool, integer, isInteger, list, matching, oneOf, positive, real, uint64 } from './kinds.js';
+export type { Kind, ListKind, Parser, WordKind } from './kinds.js';
 export { isReason, isWireReason, REASONS, WIRE_REASONS } from './reasons.js';
 export type { ErrorCode, Reason, WireReason } from './reasons.js';
 export { systemClock } from './clock.js';

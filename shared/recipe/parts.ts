@@ -5,7 +5,7 @@ import type { DatasetConfig } from '../dataset/index.js';
 import type { UNetConfig } from '../model/index.js';
 import type { Objective } from '../loss/index.js';
 import { isLearned, makeBetas, type GammaConfig, type NoiseScheduleConfig } from '../noise/index.js';
-import type { TrainingRecipe } from './schema.js';
+import type { TrainingRecipe } from './table.js';
 
 export function unetConfig({ architecture, dataset, objective }: TrainingRecipe): UNetConfig {
   const { numClasses, numHeadChannels, ...switches } = architecture;

@@ -2,7 +2,8 @@
 
 import { unmet, violation, type Demand, type FieldViolation } from '../foundation/index.js';
 import { isLearned } from '../noise/index.js';
-import type { PartialRecipe, TrainingRecipe, Variant } from './schema.js';
+import type { Variant } from './limits.js';
+import type { PartialRecipe, TrainingRecipe } from './table.js';
 
 /**
  * Where a recipe's values aren't those of its variant. DDPM, DDPM-IP and DDPM-y name input and target alone, so that

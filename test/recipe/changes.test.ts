@@ -71,7 +71,7 @@ test('a resumed job refuses what alters the model, and names it', (t) => {
     [{ inputPerturbation: { gamma: 0.2 } }, 'input_perturbation.gamma'],
     [{ training: { batchSize: 8 } }, 'training.batch_size'],
     [{ evaluation: { images: 1 } }, 'evaluation.images'],
-    [{ warmStart: { model: 'other' } }, 'warm_start'],
+    [{ warmStart: { model: 'other' } }, 'warm_start.model'],
   ] as const) {
     const error = t.throws(() => changeRecipe(recipe, changes), { instanceOf: DiffusionError });
     t.is(error.code, 'FAILED_PRECONDITION');

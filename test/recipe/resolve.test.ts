@@ -184,6 +184,7 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['dropout 1', { architecture: { dropout: 1 } }, 'architecture.dropout'],
   ['an EMA rate of 1', { ema: { rates: [1] } }, 'ema.rates[0]'],
   ['no EMA rate', { ema: { rates: [] } }, 'ema.rates'],
+  ['an EMA rate twice', { ema: { rates: [0.9, 0.99, 0.9] } }, 'ema.rates'],
   ['classes without class folders', { architecture: { numClasses: 10 } }, 'architecture.num_classes'],
   [
     'ADM-IP without perturbation',
@@ -286,6 +287,38 @@ for (const [title, input, field] of REFUSED) {
     t.is(refusedFields(input)[0], field);
   });
 }
+
+for (const [section, field] of [
+  ['ema', 'rates'],
+  ['noiseSchedule', 'betas'],
+  ['architecture', 'channelMult'],
+  ['architecture', 'attentionResolutions'],
+] as const) {
+  test(`of a list of a million ${field} the length is refused, and no element is looked at`, (t) => {
+    const values = new Array<number>(1_000_000).fill(-1);
+    const looked = new Proxy(values, {
+      get(target, key, receiver): unknown {
+        if (key === '0') t.fail('an element was looked at');
+        return Reflect.get(target, key, receiver);
+      },
+    });
+    const error = t.throws(() => resolveRecipe({ [section]: { [field]: looked } }, 'model'), {
+      instanceOf: DiffusionError,
+      code: 'INVALID_ARGUMENT',
+    });
+    t.regex(error.message, /wanted a list of \d to \d+ values; got a list of 1000000 values$/);
+  });
+}
+
+test('of ten thousand refused values the message shows the first', (t) => {
+  const betas = new Array<number>(10_000).fill(2);
+  const error = t.throws(() => resolveRecipe({ noiseSchedule: { name: 'custom', betas } }, 'model'), {
+    instanceOf: DiffusionError,
+  });
+  t.is(error.violations.length, 10_000);
+  t.true(error.message.startsWith('noise_schedule.betas[0]: wanted a number above 0, at most 1; got 2; '));
+  t.true(error.message.endsWith('; and 9980 more'));
+});
 
 test('every refused field is named at once, with what was wanted and what came', (t) => {
   const error = t.throws(() => resolveRecipe({ training: { steps: -1, batchSize: 'many' } }, 'model'), {
