@@ -112,11 +112,7 @@ export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
   ];
 }
 
-function weightsIn({
-  model,
-  version,
-  emaRate,
-}: NonNullable<PartialRecipe['warmStart']>): string {
+function weightsIn({ model, version, emaRate }: NonNullable<PartialRecipe['warmStart']>): string {
   const average = emaRate === 0 ? 'its weights' : `its average of ${String(emaRate ?? 'the largest rate')}`;
   return `${model ?? '?'} at step ${String(version ?? 'newest')}, ${average}`;
 }

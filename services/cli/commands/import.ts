@@ -16,16 +16,17 @@ import { storeOption, withStore } from '../convert/open-store.js';
 import { formatBytes } from '../format.js';
 import { integer, oneOf, option, real, text, type Values } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
-import { partialRecipe, recipeOptions } from '../recipe-options.js';
+import { fieldOptions, partialRecipe, recipeOptions } from '../recipe-options.js';
 
+const USAGE = 'ip-diffusion import';
 const MAX_STEP = 1_000_000_000;
 
 const options = {
   preset: option(oneOf(PRESET_NAMES), 'the network and process that the file is of'),
   recipe: option(text('FILE.json'), 'a recipe file, where no preset says it'),
   name: option(text('MODEL'), "the model's name; the recipe's or the file's own where it is left out"),
-  variant: recipeOptions.variant,
-  gamma: recipeOptions.gamma,
+  ...fieldOptions(['variant', 'gamma']),
+  set: recipeOptions.set,
   emaRate: option(
     real(0.000001, 0.999999),
     "which average the weights are; the file's name says it otherwise",
@@ -58,10 +59,7 @@ export const importCheckpoint = command({
   run: async ({ options: values, positionals: [path = ''] }, context) => {
     const { terminal, settings, clock, signal } = context;
     if (values.preset === undefined && values.recipe === undefined)
-      throw new UsageError(
-        'wanted --preset or --recipe, which say what network it is',
-        'ip-diffusion import',
-      );
+      throw new UsageError('wanted --preset or --recipe, which say what network it is', USAGE);
     const said = saidByName(path);
     const { emaRate = said.emaRate, step = said.step ?? 0 } = values;
     const recipe = await recipeOf(values, emaRate, said.model);
@@ -128,11 +126,11 @@ function saidByName(path: string): Said {
 }
 
 async function recipeOf(
-  { preset, recipe, name, variant, gamma }: ImportValues,
+  values: ImportValues,
   emaRate: number | undefined,
   model: string,
 ): Promise<TrainingRecipe> {
-  const given = await partialRecipe({ preset, recipe, name, variant, gamma });
+  const given = await partialRecipe(values, USAGE);
   const { dataset, ema } = given;
   const known: PartialRecipe = {
     ...given,
