@@ -1,6 +1,6 @@
 /** Opens a data set: prepared once, then served from memory or from one file. */
 import { open } from 'node:fs/promises';
-import { at } from '../foundation/index.js';
+import { at, isInteger } from '../foundation/index.js';
 import type { ImageShape } from '../images/index.js';
 import type { DatasetConfig } from './dataset-config.js';
 import { folderSource } from './folder-source.js';
@@ -118,7 +118,7 @@ async function openPixels(pack: Pack, config: DatasetConfig, memoryBudgetBytes: 
     }
   };
   const checked = (index: number) => {
-    if (Number.isInteger(index) && index >= 0 && index < manifest.count) return index;
+    if (isInteger(index, 0, manifest.count - 1)) return index;
     throw new RangeError(`no image ${index} among ${manifest.count}`);
   };
 
