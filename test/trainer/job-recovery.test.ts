@@ -135,6 +135,8 @@ async function codeOf(call: Promise<unknown>): Promise<string> {
   }
 }
 
+const NO_CHANGES = { recipe: {}, paths: undefined };
+
 test('a trainer that lives keeps its job, and says so to others by name', async (t) => {
   const store = await openStore();
   const { startEngine, begun } = working();
@@ -149,7 +151,7 @@ test('a trainer that lives keeps its job, and says so to others by name', async 
   t.is(b.supervisor.find(record.jobId), undefined);
   t.is(await codeOf(b.requests.cancel(record.jobId)), 'JOB_ELSEWHERE');
   t.is(await codeOf(b.requests.watch(record.jobId)), 'JOB_ELSEWHERE');
-  t.is(await codeOf(b.requests.resume(record.jobId, {})), 'JOB_ACTIVE');
+  t.is(await codeOf(b.requests.resume(record.jobId, NO_CHANGES, '')), 'JOB_ACTIVE');
   t.is((await b.requests.get(record.jobId)).status.state, 'RUNNING');
 });
 
@@ -201,12 +203,12 @@ test("a job that ended here and was resumed elsewhere is the other trainer's", a
   const { jobId } = job.record;
   await end(a, job);
   await a.supervisor.find(jobId)?.save();
-  await b.requests.resume(jobId, { training: { steps: 2000 } });
+  await b.requests.resume(jobId, { recipe: { training: { steps: 2000 } }, paths: undefined }, '');
   await second.begun;
   await b.supervisor.find(jobId)?.save();
   t.is((await a.requests.get(jobId)).status.state, 'RUNNING');
   t.is((await a.requests.get(jobId)).record.recipe.training.steps, 2000);
-  t.is(await codeOf(a.requests.resume(jobId, {})), 'JOB_ACTIVE');
+  t.is(await codeOf(a.requests.resume(jobId, NO_CHANGES, '')), 'JOB_ACTIVE');
   t.is(await codeOf(a.requests.cancel(jobId)), 'JOB_ELSEWHERE');
   t.is((await b.requests.cancel(jobId)).status.state, 'CANCELLED');
 });
@@ -225,7 +227,7 @@ test('a job that nobody has can be cancelled anywhere, and resumed', async (t) =
   b.clock.pass(LEASE_MS + 1);
   const cancelled = await b.requests.cancel(record.jobId);
   t.like(cancelled.status, { state: 'CANCELLED', committedStep: 2 });
-  t.is(await end(b, await b.requests.resume(record.jobId, {})), 'SUCCEEDED');
+  t.is(await end(b, await b.requests.resume(record.jobId, NO_CHANGES, '')), 'SUCCEEDED');
   await until(async () => (await listMarked(store)).length === 0);
   t.pass();
 });
@@ -364,7 +366,11 @@ test('one job whose status is damaged is listed as it can be told, beside the ot
     if (name === 'damaged') await store.put(`jobs/${job.record.jobId}/status.json`, Buffer.from('{"state"'));
   }
   const b = trainer(store, engines(plays(ready, finished)).startEngine);
-  const { jobs } = await b.requests.list({ pageSize: 0, pageToken: '' });
+  const filter = { states: [], modelPrefix: '', createdFrom: undefined, createdBefore: undefined };
+  const { items: jobs } = await b.requests.list.page({ pageSize: 0, pageToken: '' }, filter, {
+    write: (job) => job,
+    encode: () => ({ finish: () => Buffer.alloc(0) }),
+  });
   t.deepEqual(
     jobs.map(({ record, status }) => [record.model, status.state]),
     [
@@ -373,7 +379,7 @@ test('one job whose status is damaged is listed as it can be told, beside the ot
     ],
   );
   const damaged = jobs[0]?.record.jobId ?? '';
-  t.is(await end(b, await b.requests.resume(damaged, {})), 'SUCCEEDED');
+  t.is(await end(b, await b.requests.resume(damaged, NO_CHANGES, '')), 'SUCCEEDED');
 });
 
 test('a cancel that comes while a job is being resumed is not lost', async (t) => {
@@ -403,10 +409,10 @@ test('a cancel that comes while a job is being resumed is not lost', async (t) =
   const job = await a.requests.create(recipe('resumed'), '');
   await end(a, job);
   hold = true;
-  const resuming = a.requests.resume(job.record.jobId, {});
+  const resuming = a.requests.resume(job.record.jobId, NO_CHANGES, '');
   await writing.promise;
   // Nobody can tell yet what becomes of the job.
-  t.is(await codeOf(a.requests.resume(job.record.jobId, {})), 'JOB_ACTIVE');
+  t.is(await codeOf(a.requests.resume(job.record.jobId, NO_CHANGES, '')), 'JOB_ACTIVE');
   go.resolve();
   await resuming;
   t.is((await a.requests.cancel(job.record.jobId)).status.state, 'CANCELLED');
