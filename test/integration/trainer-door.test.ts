@@ -5,7 +5,9 @@ import test from 'ava';
 import { callStream, callUnary } from '../../shared/rpc/index.js';
 import { recipeToWire, trainerWire } from '../../shared/contract/index.js';
 import type { DiffusionError } from '../../shared/foundation/index.js';
-import type { PartialRecipe } from '../../shared/recipe/index.js';
+import { resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
+import { openLocalStore } from '../../shared/store/index.js';
+import { createRecord } from '../../services/trainer/job-records.js';
 import {
   create,
   get,
@@ -212,6 +214,55 @@ test.serial('a full queue refuses with a delay, and lists newest first, page by 
 
   t.deepEqual((await refusal(list(client, { pageToken: 'x' }))).fields, ['page_token']);
   await cancelAll();
+});
+
+test.serial('lists have only the jobs that pass the filters', async (t) => {
+  const before = new Date();
+  await create(client, recipe({ name: 'filter-a' }));
+  const between = present((await create(client, recipe({ name: 'filter-b' }))).createTime);
+  await create(client, recipe({ name: 'other' }));
+  const names = async (fields: Partial<trainerWire.ListTrainingJobsRequest>): Promise<string[]> =>
+    (await list(client, { createdFrom: before, ...fields })).jobs.map(({ model }) => model);
+  t.deepEqual(await names({}), ['other', 'filter-b', 'filter-a']);
+  t.deepEqual(await names({ modelPrefix: 'filter-' }), ['filter-b', 'filter-a']);
+  t.deepEqual(await names({ createdFrom: between }), ['other', 'filter-b']);
+  t.deepEqual(await names({ createdBefore: between }), ['filter-a']);
+  await cancelAll();
+  const ended = [JobState.JOB_STATE_CANCELLED, JobState.JOB_STATE_FAILED];
+  t.deepEqual(await names({ states: ended, modelPrefix: 'filter-' }), ['filter-b', 'filter-a']);
+  t.deepEqual(await names({ states: [JobState.JOB_STATE_SUCCEEDED] }), []);
+  const strange = await refusal(list(client, { states: [77 as trainerWire.JobState] }));
+  t.deepEqual([strange.code, strange.fields], ['INVALID_ARGUMENT', ['states[0]']]);
+});
+
+test.serial('jobs with long lists of betas are listed whole, in pages that fit a message', async (t) => {
+  const settings = { kind: 'local', folder: join(folders.root, 'betas') } as const;
+  const store = await openLocalStore(settings);
+  const betas = Array.from({ length: 4000 }, (_, i) => 0.0001 + i * 1e-6);
+  for (let i = 0; i < 150; i++) {
+    const name = `betas-${String(i).padStart(3, '0')}`;
+    await createRecord(store, {
+      jobId: `${name}-1`,
+      model: name,
+      recipe: resolveRecipe(recipe({ name, noiseSchedule: { name: 'custom', betas } }), name),
+      createdAt: `2019-01-01T00:00:00.${String(i).padStart(3, '0')}Z`,
+    });
+  }
+  await store.close();
+  const many = await openTrainer(settingsFor(folders, settings, { concurrentJobs: 0, maxQueue: 1 }));
+  const found: string[] = [];
+  let pages = 0;
+  let pageToken = '';
+  do {
+    const page = await list(many.client, { pageSize: 1000, pageToken });
+    found.push(...page.jobs.map(({ model }) => model));
+    pageToken = page.nextPageToken;
+    pages += 1;
+  } while (pageToken !== '');
+  t.is(new Set(found).size, 150);
+  t.is(found.length, 150);
+  t.true(pages > 1);
+  await many.stop();
 });
 
 test.serial('a job that waits can be watched and cancelled', async (t) => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
+import { resolveRecipe } from '../../shared/recipe/index.js';
 import {
   checkpointDigests,
   create,
@@ -153,6 +154,37 @@ test.serial('a finished job goes on with more steps as if it had been asked for 
   t.like(active, { code: 'FAILED_PRECONDITION', reason: 'JOB_ACTIVE' });
   t.is(terminalOf(await watch(client, created.jobId)).state, JobState.JOB_STATE_SUCCEEDED);
   t.deepEqual(await checkpointDigests(store, created.jobId), await checkpointDigests(store, straightJob));
+});
+
+test.serial('a resumption takes the fields of its mask, and is done once for its request_id', async (t) => {
+  const { jobId } = await create(client, recipeNamed('masked', 2));
+  t.is(terminalOf(await watch(client, jobId)).state, JobState.JOB_STATE_SUCCEEDED);
+  const changes = { training: { steps: 4, checkpointEverySteps: 1 } };
+  const once = { updateMask: ['training.steps'], requestId: 'the-request' };
+  const [first, second] = [
+    await resume(client, jobId, changes, once),
+    await resume(client, jobId, changes, once),
+  ];
+  t.is(second.attempt, first.attempt);
+  const ended = terminalOf(await watch(client, jobId));
+  t.like(ended, { state: JobState.JOB_STATE_SUCCEEDED, checkpointStep: 4, attempt: 2 });
+  t.like(ended.recipe?.training, { steps: 4n, checkpointEverySteps: 2n });
+  t.deepEqual(await resume(client, jobId, changes, once), ended, 'also when it has ended');
+  const other = await t.throwsAsync(resume(client, jobId, { training: { steps: 5 } }, once));
+  t.like(other, { code: 'ALREADY_EXISTS', reason: 'REQUEST_ID_REUSED' });
+  for (const path of ['training', 'training.epochs', 'name.x', ''])
+    t.like(await t.throwsAsync(resume(client, jobId, changes, { updateMask: [path] })), {
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'update_mask.paths[0]' }],
+    });
+  // A masked field that is unset takes the preset's value.
+  const mask = ['training.steps', 'training.checkpoint_every_steps'];
+  const resumed = await resume(client, jobId, { training: { steps: 5 } }, { updateMask: mask });
+  t.like(resumed.recipe?.training, {
+    steps: 5n,
+    checkpointEverySteps: BigInt(resolveRecipe({}, 'preset').training.checkpointEverySteps),
+  });
+  t.is(terminalOf(await watch(client, jobId)).state, JobState.JOB_STATE_SUCCEEDED);
 });
 
 test.serial('cancelling commits what was trained, and cancelling again changes nothing', async (t) => {

@@ -1,141 +1,37 @@
 /** What becomes of jobs whose trainer is gone, paused, or only believed to be. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import test from 'ava';
-import pino from 'pino';
 
-import { deferred, DiffusionError, systemClock, type Clock } from '../../shared/foundation/index.js';
-import { resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
+import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { resolveRecipe } from '../../shared/recipe/index.js';
 import { jobOfModel } from '../../shared/models/index.js';
-import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
 import { listMarked, unmarkActive } from '../../services/trainer/active-jobs-index.js';
-import type { StartEngine } from '../../services/trainer/engine.js';
 import { START } from '../../services/trainer/event-log.js';
-import type { Job, JobRecord } from '../../services/trainer/job.js';
-import { LeaseWatch } from '../../services/trainer/job-lease.js';
+import type { JobRecord } from '../../services/trainer/job.js';
 import { createRecord } from '../../services/trainer/job-records.js';
-import { jobRecovery } from '../../services/trainer/job-recovery.js';
-import { jobRequests } from '../../services/trainer/job-requests.js';
 import { readJob } from '../../services/trainer/job-status.js';
-import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
-import { commit, engines, finished, plays, ready, stopped } from './fake-engine.js';
+import { engines, finished, plays, ready, stopped } from './fake-engine.js';
+import {
+  codeOf,
+  drained,
+  end,
+  LEASE_MS,
+  never,
+  NO_CHANGES,
+  openStore,
+  recipe,
+  removeAll,
+  root,
+  trainer,
+  until,
+  working,
+} from './trainers.js';
 
-const never = new AbortController().signal;
-const LEASE_MS = 60_000;
-const root = await mkdtemp(join(tmpdir(), 'recovery-test-'));
-const supervisors: JobSupervisor[] = [];
-test.after.always(async () => {
-  await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
-  await rm(root, { recursive: true, force: true });
-});
-
-const openStore = async (): Promise<ObjectStore> =>
-  openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
-
-/** Time of a trainer's own, that passes when it is told to. */
-function trainerClock(): Clock & { pass(ms: number): void } {
-  let passedMs = 0;
-  return {
-    wallMs: systemClock.wallMs,
-    monotonicMs: () => passedMs,
-    pass: (ms) => {
-      passedMs += ms;
-    },
-  };
-}
-
-/** A trainer of its own over a store; all have the same name. */
-function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4) {
-  const clock = trainerClock();
-  const logger = pino({ level: 'silent' });
-  const supervisor = new JobSupervisor({
-    store,
-    storeSettings: { kind: 'local', folder: 'unused' },
-    cacheFolder: 'unused',
-    startEngine,
-    clock,
-    logger,
-    restartLimit: 3,
-    restartDelayMs: 1,
-    stopGraceMs: 60_000,
-    storeRetryLimitMs: 0,
-    trainer: { holder: `trainer ${supervisors.length}`, name: 'trainer', process: undefined },
-    leaseMs: LEASE_MS,
-    concurrentJobs: 1,
-    maxQueue,
-  });
-  supervisors.push(supervisor);
-  const leases = new LeaseWatch(clock);
-  const requests = jobRequests({ store, supervisor, leases, clock, memoryBytes: 1e12 });
-  const recovery = jobRecovery({ store, supervisor, leases, leaseMs: LEASE_MS, logger });
-  /** A scan, time for others to renew their leases, and another scan. */
-  const scanPastLease = async (): Promise<void> => {
-    await recovery.scan();
-    clock.pass(LEASE_MS + 1);
-    await recovery.scan();
-  };
-  return { clock, supervisor, requests, recovery, scanPastLease };
-}
-
-type Trainer = ReturnType<typeof trainer>;
-
-/** An engine that is ready and then works on until it is asked to stop. */
-function working() {
-  const begun = deferred();
-  const killed = deferred();
-  const made = engines((engine) => {
-    engine.send(ready);
-    engine.send(commit(2));
-    begun.resolve();
-    return {
-      onStop: () => {
-        engine.send(commit(5));
-        engine.send(stopped);
-      },
-    };
-  });
-  const startEngine: StartEngine = (start, onMessage) => {
-    const engine = made.startEngine(start, onMessage);
-    void engine.exited.then(() => {
-      killed.resolve();
-    });
-    return engine;
-  };
-  return { startEngine, begun: begun.promise, ended: killed.promise };
-}
-
-const recipe = (name: string): PartialRecipe => ({ name });
-
-/** Reads a job's end from where it is followed. */
-async function end({ supervisor }: Trainer, { record }: Job): Promise<string> {
-  const active = supervisor.find(record.jobId);
-  if (active === undefined) return 'unknown';
-  await drained(active.log.follow(START, never));
-  return active.status.state;
-}
-
-async function drained(events: AsyncIterator<unknown>): Promise<void> {
-  while ((await events.next()).done !== true);
-}
-
-/** Waits for something that comes by itself. */
-async function until(met: () => Promise<boolean>): Promise<void> {
-  while (!(await met())) await new Promise((resume) => setTimeout(resume, 5));
-}
-
-async function codeOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-    return 'OK';
-  } catch (error) {
-    return (error as DiffusionError).reason;
-  }
-}
-
-const NO_CHANGES = { recipe: {}, paths: undefined };
+test.after.always(removeAll);
 
 test('a trainer that lives keeps its job, and says so to others by name', async (t) => {
   const store = await openStore();
