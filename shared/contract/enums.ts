@@ -7,6 +7,7 @@ import { Precision } from './generated/diffusion/types/v1/recipe.js';
 import { ImageFormat, Sampler, TimestepSpacing } from './generated/diffusion/types/v1/sampling.js';
 import { JobState as WireJobState } from './generated/diffusion/trainer/v1/trainer.js';
 import { ErrorReason } from './generated/diffusion/types/v1/errors.js';
+import { JOB_STATES } from './job-states.js';
 
 export interface EnumCodec<Word extends string, Wire extends number> {
   /**
@@ -56,8 +57,6 @@ export const OUTPUT_FORMATS = ['png', 'webp', 'raw_float32'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 export const imageFormats = enumCodec(ImageFormat, OUTPUT_FORMATS);
 
-export const JOB_STATES = ['PENDING', 'RUNNING', 'RETRYING', 'SUCCEEDED', 'FAILED', 'CANCELLED'] as const;
-export type JobState = (typeof JOB_STATES)[number];
 export const jobStates = enumCodec(WireJobState, JOB_STATES);
 
 /** A reason in google.rpc.ErrorInfo is the same name as text. */
