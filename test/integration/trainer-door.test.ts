@@ -250,6 +250,9 @@ test.serial('lists have only the jobs that pass the filters', async (t) => {
   t.deepEqual(await names({ states: [JobState.JOB_STATE_SUCCEEDED] }), []);
   const strange = await refusal(list(client, { states: [77 as trainerWire.JobState] }));
   t.deepEqual([strange.code, strange.fields], ['INVALID_ARGUMENT', ['states[0]']]);
+  const million = new Array<trainerWire.JobState>(1_000_000).fill(JobState.JOB_STATE_RUNNING);
+  const long = await refusal(list(client, { states: million }));
+  t.deepEqual([long.code, long.fields], ['INVALID_ARGUMENT', ['states']]);
 });
 
 test.serial('jobs with long lists of betas are listed whole, in pages that fit a message', async (t) => {
