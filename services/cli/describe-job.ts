@@ -105,10 +105,16 @@ export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
       'recipe',
       `${variant ?? '?'}, gamma ${String(inputPerturbation?.gamma ?? '?')}, preset ${preset ?? '?'}`,
     ],
-    ['schedule', `${noiseSchedule?.name ?? '?'}, T = ${String(noiseSchedule?.timesteps ?? '?')}`],
+    ['schedule', scheduleFact(noiseSchedule)],
     ['images', `${source} at ${size}x${size}, ${String(training?.batchSize ?? '?')} an update`],
     ...(warmStart === undefined ? [] : [['starts from', weightsIn(warmStart)]]),
   ];
+}
+
+function scheduleFact(schedule: ReturnType<typeof recipeFromWire>['noiseSchedule']): string {
+  const { name, timesteps, respacing = '' } = schedule ?? {};
+  const respaced = respacing === '' ? '' : `, respaced to ${respacing}`;
+  return `${name ?? '?'}, T = ${String(timesteps ?? '?')}${respaced}`;
 }
 
 function weightsIn({

@@ -9,7 +9,7 @@ import {
   within,
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
-import { recipeBetas, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { recipeProcess, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {
   remainingEvaluations,
   samplerPlan,
@@ -108,15 +108,13 @@ export async function resolveGeneration(
 type PlanOrViolations = [plan: SamplerPlan, none: []] | [none: undefined, violations: FieldViolation[]];
 
 function planOrViolations({ settings }: GenerateRequest, recipe: TrainingRecipe): PlanOrViolations {
-  const { meanType, varianceType, rescaleTimesteps } = recipe.objective;
-  const betas = recipeBetas(recipe);
+  const { meanType, varianceType } = recipe.objective;
   try {
     return [
       samplerPlan(settings, {
-        betas,
+        ...recipeProcess(recipe),
         meanType,
         varianceType,
-        rescaleTimesteps,
         channels: recipe.dataset.channels,
       }),
       [],

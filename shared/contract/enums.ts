@@ -1,6 +1,7 @@
 /** Closed sets of words <-> the numbers that stand for them on the wire. */
 
 import { WIRE_REASONS, type WireReason } from '../foundation/index.js';
+import { MEAN_TYPES, type MeanType as MeanTypeName } from '../noise/index.js';
 import {
   LearningRateSchedule,
   LossType,
@@ -74,11 +75,11 @@ export const learningRateSchedules = codec({
   cosine: LearningRateSchedule.LEARNING_RATE_SCHEDULE_COSINE,
 });
 
-export const meanTypes = codec({
-  epsilon: MeanType.MEAN_TYPE_EPSILON,
-  x_start: MeanType.MEAN_TYPE_X_START,
-  previous_x: MeanType.MEAN_TYPE_PREVIOUS_X,
-});
+export const meanTypes = codec(
+  Object.fromEntries(
+    MEAN_TYPES.map((name) => [name, MeanType[`MEAN_TYPE_${name.toUpperCase() as Uppercase<MeanTypeName>}`]]),
+  ) as { [Name in MeanTypeName]: (typeof MeanType)[`MEAN_TYPE_${Uppercase<Name>}`] },
+);
 
 export const varianceTypes = codec({
   fixed_small: VarianceType.VARIANCE_TYPE_FIXED_SMALL,

@@ -34,6 +34,7 @@ export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
       name: noiseScheduleNames.read(noiseSchedule.name),
       timesteps: noiseSchedule.timesteps,
       betas: unlessEmpty(noiseSchedule.betas),
+      respacing: noiseSchedule.respacing === '' ? undefined : noiseSchedule.respacing,
     },
     inputPerturbation: inputPerturbation && {
       gamma: inputPerturbation.gamma,
@@ -110,6 +111,7 @@ export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecip
       timesteps: noiseSchedule.timesteps,
       betas: noiseSchedule.betas ?? [],
       betasSha256,
+      respacing: noiseSchedule.respacing ?? '',
     },
     inputPerturbation: inputPerturbation && {
       gamma: inputPerturbation.gamma,

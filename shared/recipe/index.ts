@@ -1,4 +1,13 @@
-export { datasetConfig, gammaConfig, lossObjective, microbatches, recipeBetas, unetConfig } from './parts.js';
+export {
+  datasetConfig,
+  gammaConfig,
+  lossObjective,
+  microbatches,
+  recipeBetas,
+  recipeProcess,
+  trainedTimesteps,
+  unetConfig,
+} from './parts.js';
 export { networkDifferences } from './network-fields.js';
 export { changeRecipe, resolveRecipe } from './resolve.js';
 export { parseRecipe, recipeFormat } from './stored.js';

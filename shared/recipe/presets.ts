@@ -5,7 +5,7 @@ import type { PartialRecipe, PresetName, Variant } from './schema.js';
 /** What a recipe has where neither its preset nor its variant says otherwise: the reference's defaults. */
 export const DEFAULTS = {
   dataset: { channels: 3, randomFlip: true },
-  noiseSchedule: { name: 'cosine', timesteps: 1000 },
+  noiseSchedule: { name: 'cosine', timesteps: 1000, respacing: '' },
   inputPerturbation: { gamma: 0.1, schedule: 'constant', decaySteps: 0, target: 'epsilon' },
   objective: {
     meanType: 'epsilon',

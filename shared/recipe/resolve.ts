@@ -20,7 +20,7 @@ import {
   type PartialRecipe,
   type TrainingRecipe,
 } from './schema.js';
-import { recipeBetas } from './parts.js';
+import { recipeProcess } from './parts.js';
 import { impliedVariant, variantViolations } from './variant-rules.js';
 
 /**
@@ -155,7 +155,7 @@ function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
     return [violation('noise_schedule.betas', wanted, `${betas?.length ?? 0} betas`)];
   }
   try {
-    recipeBetas(recipe);
+    recipeProcess(recipe);
     return [];
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;

@@ -2,6 +2,7 @@
 
 import * as z from 'zod';
 
+import { MEAN_TYPES } from '../noise/index.js';
 import { flag, integer, list, oneOf, positive, real, text, uint64 } from './fields.js';
 
 export const VARIANTS = ['DDPM', 'DDPM-IP', 'DDPM-y', 'ADM', 'ADM-IP', 'ADM-GP', 'ADM-WD'] as const;
@@ -40,6 +41,10 @@ function recipeOf(section: Section) {
     name: oneOf(['linear', 'cosine', 'custom']),
     timesteps: integer(1, 10_000),
     betas: list(positive(1), 1, 10_000).optional(),
+    respacing: text(
+      'counts between commas, "ddim" and a count, or nothing',
+      /^(?:ddim\d{1,5}|[\d, ]{0,256})$/,
+    ),
   });
 
   const source = z.discriminatedUnion(
@@ -74,7 +79,7 @@ function recipeOf(section: Section) {
       target: oneOf(['epsilon', 'normalised', 'unnormalised']),
     }),
     objective: section({
-      meanType: oneOf(['epsilon', 'x_start', 'previous_x']),
+      meanType: oneOf(MEAN_TYPES),
       varianceType: oneOf(['fixed_small', 'fixed_large', 'learned_range', 'learned']),
       lossType: oneOf(['mse', 'rescaled_mse', 'kl', 'rescaled_kl']),
       timestepSampler: oneOf(['uniform', 'loss-second-moment']),
