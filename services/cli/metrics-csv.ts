@@ -17,7 +17,7 @@ const COLUMNS: readonly (readonly [name: string, cell: Cell])[] = [
   ['samples_seen', ({ samplesSeen }) => samplesSeen],
   ['loss', ({ loss }) => loss],
   ['mse', ({ mse }) => mse],
-  ['vb', ({ vb }) => vb],
+  ['vb', ({ vlb }) => vlb],
   ['gradient_penalty', ({ gradientPenalty }) => gradientPenalty],
   ['grad_norm', ({ gradNorm }) => gradNorm],
   ['param_norm', ({ paramNorm }) => paramNorm],
@@ -25,7 +25,7 @@ const COLUMNS: readonly (readonly [name: string, cell: Cell])[] = [
   ['gamma', ({ gamma }) => gamma],
   ['input_noise_variance', ({ inputNoiseVariance }) => inputNoiseVariance],
   ['images_per_second', ({ imagesPerSecond }) => imagesPerSecond],
-  ['eta_seconds', ({ eta }) => eta && msFromDuration(eta) / 1000],
+  ['eta_seconds', ({ remaining }) => remaining && msFromDuration(remaining) / 1000],
   ['evaluation_mse', (_, evaluation) => evaluation?.mse],
   ['evaluation_ema_mse', (_, evaluation) => evaluation?.emaMse],
 ];
@@ -76,7 +76,7 @@ export async function readMetricsCsv(path: string, jobId: string): Promise<Map<s
 }
 
 /** Leaves a file of whole rows and returns the job's last step in it. */
-async function prepare(path: string, jobId: string): Promise<bigint> {
+async function prepare(path: string, jobId: string): Promise<number> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
     throw error;
@@ -87,7 +87,7 @@ async function prepare(path: string, jobId: string): Promise<bigint> {
     const file = await open(path, 'w');
     await file.writeFile(`${HEADER}\n`);
     await file.close();
-    return 0n;
+    return 0;
   }
   if (header !== HEADER) {
     throw new DiffusionError('FILE_NOT_USABLE', `${path} is not a file of metrics; it is left as it is`, {
@@ -97,8 +97,8 @@ async function prepare(path: string, jobId: string): Promise<bigint> {
   if (whole.length < text.length) await truncate(path, Buffer.byteLength(whole));
   const steps = rows
     .filter((row) => row.startsWith(`${jobId},`))
-    .map((row) => BigInt(row.split(',')[1] ?? 0));
-  return steps.reduce((last, step) => (step > last ? step : last), 0n);
+    .map((row) => Number(row.split(',')[1] ?? 0));
+  return steps.reduce((last, step) => Math.max(last, step), 0);
 }
 
 function numberIn(cell: string | undefined): number {

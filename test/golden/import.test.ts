@@ -63,7 +63,7 @@ for (const { name, path, golden } of files) {
       t.like(JSON.parse(out), { step: STEP, emaRates: [EMA_RATE], committed: true });
 
       const store = await openLocalStore({ folder: storeFolder });
-      const wanted = { model: 'imported', version: STEP, emaRate: EMA_RATE };
+      const wanted = { model: 'imported', step: STEP, weights: EMA_RATE };
       const { values } = await readWeights(store, wanted, new AbortController().signal);
       await store.close();
       const weights = new Map(
