@@ -107,10 +107,16 @@ export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
       'recipe',
       `${variant ?? '?'}, gamma ${String(inputPerturbation?.gamma ?? '?')}, preset ${preset ?? '?'}`,
     ],
-    ['schedule', `${noiseSchedule?.name ?? '?'}, T = ${String(noiseSchedule?.timesteps ?? '?')}`],
+    ['schedule', scheduleFact(noiseSchedule)],
     ['images', `${source} at ${size}x${size}, ${String(training?.batchSize ?? '?')} in a batch`],
     ...(warmStart === undefined ? [] : [['starts from', weightsIn(warmStart)]]),
   ];
+}
+
+function scheduleFact(schedule: PartialRecipe['noiseSchedule']): string {
+  const { name, timesteps, respacing = '' } = schedule ?? {};
+  const respaced = respacing === '' ? '' : `, respaced to ${respacing}`;
+  return `${name ?? '?'}, T = ${String(timesteps ?? '?')}${respaced}`;
 }
 
 function weightsIn({ model, version, emaRate }: NonNullable<PartialRecipe['warmStart']>): string {

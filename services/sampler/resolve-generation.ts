@@ -11,7 +11,7 @@ import {
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
 import { chooseWeights, type Checkpoint, type ChosenWeights } from '../../shared/models/index.js';
-import { recipeBetas, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { recipeProcess, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {
   remainingEvaluations,
   samplerPlan,
@@ -114,15 +114,13 @@ export async function resolveGeneration(request: SampleRequest, checkpoint: Chec
 type PlanOrViolations = [plan: SamplerPlan, none: []] | [none: undefined, violations: FieldViolation[]];
 
 function planOrViolations({ settings }: SampleRequest, recipe: TrainingRecipe): PlanOrViolations {
-  const { meanType, varianceType, rescaleTimesteps } = recipe.objective;
-  const betas = recipeBetas(recipe);
+  const { meanType, varianceType } = recipe.objective;
   try {
     return [
       samplerPlan(settings, {
-        betas,
+        ...recipeProcess(recipe),
         meanType,
         varianceType,
-        rescaleTimesteps,
         channels: recipe.dataset.channels,
       }),
       [],

@@ -2,7 +2,7 @@
 
 import { DiffusionError, unmet, violation, within, type FieldViolation } from '../foundation/index.js';
 import { networkViolations } from './network-fields.js';
-import { recipeBetas } from './parts.js';
+import { recipeProcess } from './parts.js';
 import type { TrainingRecipe } from './table.js';
 import { variantViolations } from './variant-rules.js';
 
@@ -48,7 +48,7 @@ function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
     return [violation('noise_schedule.betas', wanted, `${betas?.length ?? 0} betas`)];
   }
   try {
-    recipeBetas(recipe);
+    recipeProcess(recipe);
     return [];
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;

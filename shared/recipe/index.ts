@@ -1,4 +1,13 @@
-export { datasetConfig, gammaConfig, lossObjective, microbatches, recipeBetas, unetConfig } from './parts.js';
+export {
+  datasetConfig,
+  gammaConfig,
+  lossObjective,
+  microbatches,
+  recipeBetas,
+  recipeProcess,
+  trainedTimesteps,
+  unetConfig,
+} from './parts.js';
 export { changeRecipe } from './changes.js';
 export { MAX_STEPS, NAME_PATTERN, PRECISIONS, PRESET_NAMES, VARIANTS } from './limits.js';
 export type { Precision, PresetName, Variant } from './limits.js';

@@ -64,7 +64,7 @@ function objectiveViolations({ objective, inputPerturbation }: TrainingRecipe): 
   const { meanType } = objective;
   const { target } = inputPerturbation;
   if (meanType === 'epsilon' || target === 'epsilon') return [];
-  const wanted = `epsilon with objective.mean_type ${meanType}, which doesn't predict noise`;
+  const wanted = `epsilon with objective.mean_type ${meanType}; normalised and unnormalised (DDPM-y) need mean_type epsilon`;
   return [violation('input_perturbation.target', wanted, target)];
 }
 

@@ -8,7 +8,13 @@ import { dropoutLayerCount, type UNetConfig } from '../model/index.js';
 import { gammaOf, type TimestepDraw, type TimestepSampler } from '../noise/index.js';
 import { learningRateAt } from '../optimizer/index.js';
 import { boundWeight } from '../loss/index.js';
-import { gammaConfig, lossObjective, microbatches, type TrainingRecipe } from '../recipe/index.js';
+import {
+  gammaConfig,
+  lossObjective,
+  microbatches,
+  trainedTimesteps,
+  type TrainingRecipe,
+} from '../recipe/index.js';
 import { updateInputs, type UpdateSettings } from './training-module.js';
 
 export interface Updater {
@@ -167,7 +173,7 @@ function figuresOf(
   const mean = (name: string): number =>
     outputs.reduce((sum, output) => sum + scalar(output, name), 0) / outputs.length;
   // As it enters the loss it may be scaled; told is the bound itself.
-  const boundScale = 1 / boundWeight(lossObjective(recipe), recipe.noiseSchedule.timesteps);
+  const boundScale = 1 / boundWeight(lossObjective(recipe), trainedTimesteps(recipe));
   return {
     loss: mean('loss'),
     mse: mean('mse'),

@@ -10,7 +10,7 @@ import {
   datasetConfig,
   lossObjective,
   microbatches,
-  recipeBetas,
+  recipeProcess,
   unetConfig,
   type TrainingRecipe,
 } from '../../../shared/recipe/index.js';
@@ -73,7 +73,8 @@ export async function openRun(
   const engine = await createCompiledEngine();
   const architecture = unetConfig(recipe);
   const { passes, batchSize } = microbatches(recipe);
-  const { ema, objective, optimizer, training, noiseSchedule } = recipe;
+  const { ema, objective, optimizer, training } = recipe;
+  const trained = recipeProcess(recipe);
   const seed = BigInt(training.seed);
   const emaRates = ema.rates;
   // For predictions, by sample grids and evaluations alike.
@@ -83,8 +84,7 @@ export async function openRun(
       architecture,
       objective: lossObjective(recipe),
       l2Penalty: optimizer.l2Penalty,
-      betas: recipeBetas(recipe),
-      rescaleTimesteps: objective.rescaleTimesteps,
+      ...trained,
       emaRates,
       optimizer,
       batchSize,
@@ -94,7 +94,7 @@ export async function openRun(
       predictBatchSizes: isAsked ? [gridImages(recipe.dataset.imageSize)] : [],
     }),
   );
-  const timestepSampler = makeTimestepSampler(objective.timestepSampler, noiseSchedule.timesteps, seed);
+  const timestepSampler = makeTimestepSampler(objective.timestepSampler, trained.betas.length, seed);
   const tensors: RunTensors = { architecture, emaRates, loaded, timestepSampler };
 
   const { found, damaged } = await newestGoodCommit(

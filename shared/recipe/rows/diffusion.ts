@@ -1,7 +1,8 @@
 /** Noise, the perturbation of the input, and what the network learns. */
 
 import { field, optional, section } from '../../fields/index.js';
-import { bool, integer, list, oneOf, positive, real } from '../../foundation/index.js';
+import { bool, integer, list, matching, oneOf, positive, real } from '../../foundation/index.js';
+import { MEAN_TYPES } from '../../noise/index.js';
 import { MAX_STEPS } from '../limits.js';
 
 export const noiseSchedule = section('the noise schedule: betas of T timesteps', {
@@ -12,6 +13,15 @@ export const noiseSchedule = section('the noise schedule: betas of T timesteps',
   betas: optional(
     list(positive(1), 1, 10_000),
     'explicit variances, none below the one before it; with custom',
+  ),
+  respacing: field(
+    matching(
+      /^(?:ddim\d{1,5}|[\d, ]{0,256})$/,
+      'counts between commas, "ddim" and a count, or nothing',
+      'GRAMMAR',
+    ),
+    'the part of the timesteps that is trained on, in the grammar of sampling: "250", "10,15,20" or "ddim50"',
+    { default: '' },
   ),
 });
 
@@ -38,7 +48,7 @@ export const inputPerturbation = section('the perturbation of the input in train
 });
 
 export const objective = section('what the network predicts, and its loss', {
-  meanType: field(oneOf(['epsilon', 'x_start', 'previous_x']), 'the prediction: epsilon, x_0 or x_{t-1}', {
+  meanType: field(oneOf(MEAN_TYPES), 'the prediction: epsilon, x_start (x_0), previous_x (x_{t-1}) or v', {
     default: 'epsilon',
   }),
   varianceType: field(
