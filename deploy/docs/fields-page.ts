@@ -54,7 +54,7 @@ function fieldRow(path: readonly string[], field: Field<unknown>, otherwise: str
   return row([
     code(path.join('.')) + (flag === undefined ? '' : `, ${code(`--${flag}`)}`),
     wantedOf(kind),
-    value === undefined ? otherwise : code(String(value)),
+    value === undefined ? otherwise : code(JSON.stringify(value).replace(/^"|"$|[[\]]/g, '')),
     mayChange ? 'yes' : '',
     help,
   ]);

@@ -26,8 +26,9 @@ export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
 
 /** @param betasSha256 Goes with the schedule where it is known; a client can compare it. */
 export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecipe {
+  const set: Partial<WireRecipe> = toWire(RECIPE, descriptor(), asObject(recipe));
   // Unset fields get what stands for them on the wire.
-  const wire = WireRecipe.fromPartial(toWire(RECIPE, descriptor(), asObject(recipe)) as Partial<WireRecipe>);
+  const wire = WireRecipe.fromPartial(set);
   if (wire.noiseSchedule !== undefined) wire.noiseSchedule.betasSha256 = betasSha256;
   return wire;
 }

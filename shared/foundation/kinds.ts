@@ -29,7 +29,9 @@ export interface ListKind<T> extends Kind<T[]> {
 }
 
 /** Whether a value is an integer that a number holds exactly, from `min` to `max`. */
-export function isInteger(value: unknown, min = 0, max = Number.MAX_SAFE_INTEGER): value is number {
+export function isInteger(value: number, min?: number, max?: number): boolean;
+export function isInteger(value: unknown, min?: number, max?: number): value is number;
+export function isInteger(value: unknown, min = 0, max = Number.MAX_SAFE_INTEGER): boolean {
   return Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max;
 }
 

@@ -49,7 +49,6 @@ function attemptText(attempt: number): string {
 }
 
 function digits(field: string, value: number, width: number): string {
-  if (isInteger(value, 0, 10 ** width - 1))
-    return String(value).padStart(width, '0');
+  if (isInteger(value, 0, 10 ** width - 1)) return String(value).padStart(width, '0');
   throw invalidArgument([violation(field, `a non-negative integer of at most ${width} digits`, value)]);
 }

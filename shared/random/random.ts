@@ -85,8 +85,7 @@ function uniformOf(high: number, low: number): number {
 // Counter word 0 counts blocks, so that a position owns 2^32 blocks and never runs into its neighbour.
 function positionWords(position: readonly number[]): [number, number, number] {
   const valid =
-    position.length <= MAX_POSITION_WORDS &&
-    position.every((word) => isInteger(word, 0, TWO_32 - 1));
+    position.length <= MAX_POSITION_WORDS && position.every((word) => isInteger(word, 0, TWO_32 - 1));
   if (!valid) {
     const wanted = `at most ${MAX_POSITION_WORDS} integers from 0 to ${TWO_32 - 1}`;
     throw invalidArgument([violation('position', wanted, position)]);

@@ -5,7 +5,7 @@ import { invalidArgument, violation, type Kind } from '../foundation/index.js';
 import { crossFieldViolations } from './cross-field.js';
 import { merge } from './merge.js';
 import { PRESETS, VARIANT_FIELDS } from './presets.js';
-import { DEFAULTS, RECIPE, type PartialRecipe, type TrainingRecipe } from './table.js';
+import { DEFAULTS, RECIPE, type TrainingRecipe } from './table.js';
 import { impliedVariant } from './variant-rules.js';
 
 const check = checkOf(RECIPE, 'refused', 'RECIPE_INVALID');

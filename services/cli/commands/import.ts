@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 
 import { openTensorFile, type TensorFile } from '../../../shared/interchange/index.js';
 import {
+  MAX_STEPS,
   PRESET_NAMES,
   resolveRecipe,
   type PartialRecipe,
@@ -19,7 +20,6 @@ import { UsageError } from '../parse-arguments.js';
 import { fieldOptions, partialRecipe, recipeOptions } from '../recipe-options.js';
 
 const USAGE = 'ip-diffusion import';
-const MAX_STEP = 1_000_000_000;
 
 const options = {
   preset: option(oneOf(PRESET_NAMES), 'the network and process that the file is of'),
@@ -32,7 +32,7 @@ const options = {
     "the weights are EMA weights of this rate; taken from the file's name when not given",
   ),
   step: option(
-    integer(0, MAX_STEP),
+    integer(0, MAX_STEPS),
     "optimizer steps that made the weights; taken from the file's name when not given",
   ),
   store: storeOption,
