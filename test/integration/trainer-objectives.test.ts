@@ -91,7 +91,7 @@ test.serial('a network of v on a respaced process trains, is evaluated, and is s
   const evaluations = messages.flatMap(({ event }) => (event?.$case === 'evaluation' ? [event.value] : []));
   t.deepEqual(
     evaluations.map(({ step }) => step),
-    [2n, 4n],
+    [2, 4],
   );
   for (const { mse } of evaluations) t.true(mse > 0 && Number.isFinite(mse));
   t.true(messages.some(({ event }) => event?.$case === 'sampleGrid'));
