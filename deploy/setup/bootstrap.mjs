@@ -99,12 +99,11 @@ async function main(args) {
 
   Object.assign(process.env, command.environment);
 
+  const { node } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines;
+  const [, neededMajor, neededMinor] = node.match(/^>=(\d+)\.(\d+) /).map(Number);
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 19)) {
-    return fail(
-      `Node 20.19 or newer is needed; this is ${process.version}`,
-      'see https://nodejs.org, or use nvm',
-    );
+  if (major < neededMajor || (major === neededMajor && minor < neededMinor)) {
+    return fail(`Node ${node} is needed; this is ${process.version}`, 'see https://nodejs.org, or use nvm');
   }
   return (
     (await installPackages()) ||

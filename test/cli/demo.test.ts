@@ -63,6 +63,8 @@ test('the demo ends cleanly on Ctrl-C, goes on where it was, and leaves its pict
 
   const first = startDemo(folder, [...flags, '--minutes', '60']);
   await first.says(/training .* step/);
+  // Of the 12, one is held out.
+  t.regex(first.output(), /^training on 11 images of 16x16 \(.*; 1 more is held out for evaluation\) for/m);
   first.child.kill('SIGINT');
   t.deepEqual(await first.exited, [130, null], first.output());
   t.regex(first.output(), /stopped; the same command goes on from here/);
