@@ -1,4 +1,4 @@
-const { existsSync } = require('node:fs');
+const { existsSync } = process.getBuiltinModule('node:fs');
 
 // Which room may import which, with the reason beside each rule. A room imports only rooms above it in this list.
 const ROOMS = [
