@@ -25,6 +25,7 @@ const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['learning_rate', ({ learningRate }) => learningRate],
   ['gamma', ({ gamma }) => gamma],
   ['input_noise_variance', ({ inputNoiseVariance }) => inputNoiseVariance],
+  ['timesteps_weighted', ({ timestepsWeighted }) => Number(timestepsWeighted)],
   ['images_per_second', ({ imagesPerSecond }) => imagesPerSecond],
   ['eta_seconds', ({ eta }) => eta && msFromDuration(eta) / 1000],
   ['evaluation_mse', (_, evaluation) => evaluation?.mse],

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { holdOut, openDataset } from '../../../shared/dataset/index.js';
 import { deriveKey, permutation } from '../../../shared/random/index.js';
-import { lineChart } from '../../../shared/charts/index.js';
+import { chartPng } from '../../../shared/charts/index.js';
 import { resolveRecipe } from '../../../shared/recipe/index.js';
 import type { Context } from '../command.js';
 import { formatCount } from '../format.js';
@@ -13,6 +13,7 @@ import { gridOf } from '../image-files.js';
 import { readMetricsCsv } from '../metrics-csv.js';
 import { cacheFolder } from './demo-services.js';
 import type { DemoPlan } from './demo-plan.js';
+import { lossChart } from './loss-chart.js';
 import { metricsPath } from './demo-training.js';
 
 export interface ImageCounts {
@@ -65,10 +66,6 @@ export async function drawTrainingImages(
 /** The losses of all updates so far. */
 export async function drawLoss(plan: DemoPlan, jobId: string): Promise<void> {
   const rows = await readMetricsCsv(metricsPath(plan), jobId);
-  const series = ['loss', 'mse'].map((name) => ({
-    name,
-    points: rows.map((row): [number, number] => [row.get('step') ?? NaN, row.get(name) ?? NaN]),
-  }));
-  const chart = await lineChart(series, { title: `Training ${plan.model}`, xLabel: 'step', logY: true });
+  const chart = await chartPng(lossChart(plan.model, rows));
   await writeFile(join(plan.outputFolder, 'loss.png'), chart);
 }

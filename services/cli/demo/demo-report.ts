@@ -29,7 +29,7 @@ export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs
   const pictures = [
     ['samples.png', 'what the model draws (one by one in samples/)'],
     ['training-images.png', 'some of the images that it learned from'],
-    ['loss.png', 'how the loss fell (the figures are in metrics.csv)'],
+    ['loss.png', 'how the error fell (the metrics are in metrics.csv)'],
     ...(grids.length === 0 ? [] : [['grids', 'what it drew on the way']]),
   ];
   return [
