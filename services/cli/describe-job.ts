@@ -8,6 +8,7 @@ import {
   type recipeWire,
   type trainerWire,
 } from '../../shared/contract/index.js';
+import { given } from './given.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, table } from './format.js';
 
 type Job = trainerWire.TrainingJob;
@@ -32,26 +33,28 @@ export function describeJob(job: Job): string[] {
     ['state', stateOf(job)],
     ...(job.message === '' ? [] : [['', job.message]]),
     ['steps', stepsOf(job)],
-    ['checkpoint', job.committedStep === 0n ? 'none yet' : `step ${formatCount(job.committedStep)}`],
-    ...(metrics === undefined ? [] : [['last figures', metricsFacts(metrics).slice(1).join(', ')]]),
+    ['checkpoint', job.checkpointStep === 0 ? 'none yet' : `step ${formatCount(job.checkpointStep)}`],
+    ...(metrics === undefined ? [] : [['last metrics', metricsFacts(metrics).slice(1).join(', ')]]),
     ...(recipe === undefined ? [] : recipeFacts(recipe)),
     ['attempts', String(job.attempt)],
     ['created', timeOf(job.createTime)],
+    ...(job.startTime === undefined ? [] : [['started', timeOf(job.startTime)]]),
+    ...(job.endTime === undefined ? [] : [['ended', timeOf(job.endTime)]]),
     ['updated', timeOf(job.updateTime)],
   ]);
 }
 
 /** The step, the loss, the rate and the time left; then what the loss is made of. */
 export function metricsFacts(metrics: trainerWire.StepMetrics): string[] {
-  const { step, totalSteps, eta } = metrics;
-  const leftMs = eta && msFromDuration(eta);
+  const { step, totalSteps, remaining } = metrics;
+  const leftMs = remaining && msFromDuration(remaining);
   return progressFacts(`${formatCount(step)}/${formatCount(totalSteps)}`, metrics, leftMs);
 }
 
 /** As `metricsFacts`, with the step and the time left in the caller's words. */
 export function progressFacts(
   step: string,
-  { loss, mse, vb, gradientPenalty, imagesPerSecond }: trainerWire.StepMetrics,
+  { loss, mse, vlb, gradientPenalty, imagesPerSecond }: trainerWire.StepMetrics,
   leftMs: number | undefined,
 ): string[] {
   return [
@@ -59,7 +62,7 @@ export function progressFacts(
     `loss ${formatNumber(loss)}`,
     ...(imagesPerSecond > 0 ? [`${formatNumber(imagesPerSecond)} images/s`] : []),
     ...leftFacts(leftMs),
-    ...(vb === undefined ? [] : [`mse ${formatNumber(mse)}`, `vb ${formatNumber(vb)}`]),
+    ...(vlb === undefined ? [] : [`mse ${formatNumber(mse)}`, `vlb ${formatNumber(vlb)}`]),
     ...(gradientPenalty === undefined ? [] : [`gradient penalty ${formatNumber(gradientPenalty)}`]),
   ];
 }
@@ -70,11 +73,9 @@ export function leftFacts(leftMs: number | undefined): string[] {
 }
 
 /** What --validate-only found out. */
-export function describeEstimate(
-  recipe: recipeWire.TrainingRecipe,
-  estimate: trainerWire.TrainingEstimate,
-): string[] {
+export function describeEstimate(estimate: trainerWire.TrainingEstimate): string[] {
   const { duration, dataset } = estimate;
+  const recipe = given(estimate.recipe);
   return table([
     ['model', recipe.name],
     ...recipeFacts(recipe),
@@ -106,7 +107,7 @@ export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
       `${variant ?? '?'}, gamma ${String(inputPerturbation?.gamma ?? '?')}, preset ${preset ?? '?'}`,
     ],
     ['schedule', `${noiseSchedule?.name ?? '?'}, T = ${String(noiseSchedule?.timesteps ?? '?')}`],
-    ['images', `${source} at ${size}x${size}, ${String(training?.batchSize ?? '?')} an update`],
+    ['images', `${source} at ${size}x${size}, ${String(training?.batchSize ?? '?')} in a batch`],
     ...(warmStart === undefined ? [] : [['starts from', weightsIn(warmStart)]]),
   ];
 }
@@ -116,8 +117,8 @@ function weightsIn({
   version,
   emaRate,
 }: NonNullable<ReturnType<typeof recipeFromWire>['warmStart']>): string {
-  const average = emaRate === 0 ? 'its weights' : `its average of ${String(emaRate ?? 'the largest rate')}`;
-  return `${model ?? '?'} at step ${String(version ?? 'newest')}, ${average}`;
+  const which = emaRate === 0 ? 'raw weights' : `EMA weights of ${String(emaRate ?? 'the largest rate')}`;
+  return `${model ?? '?'} at step ${String(version ?? 'newest')}, ${which}`;
 }
 
 function datasetFacts(found: trainerWire.DatasetReport): string[][] {

@@ -44,7 +44,7 @@ export async function followJob(
   const csv = csvPath === undefined ? undefined : await openMetricsCsv(csvPath, jobId);
   const progress = terminal.progress();
   const onLost = (): void => {
-    terminal.print('the trainer is away; waiting for it to come back');
+    terminal.print('lost the connection to the trainer; reconnecting');
   };
   try {
     for await (const { position, event } of watchJob(client, jobId, { after, signal, onLost })) {
@@ -111,7 +111,7 @@ async function take(
       return {
         json: asJson(trainerWire.Evaluation.toJSON(event.value)),
         lines: [
-          `step ${formatCount(step)}: unperturbed error on held-out images ${formatNumber(mse)}, of the average ${formatNumber(emaMse)}`,
+          `step ${formatCount(step)}: unperturbed MSE on held-out images ${formatNumber(mse)}, with EMA weights ${formatNumber(emaMse)}`,
         ],
       };
     }
@@ -146,7 +146,7 @@ async function saveGrid(
 
 function describeMetrics(metrics: trainerWire.StepMetrics): ProgressState {
   const { step, totalSteps } = metrics;
-  const share = totalSteps === 0n ? 0 : Number(step) / Number(totalSteps);
+  const share = totalSteps === 0 ? 0 : step / totalSteps;
   return { label: 'training', share, facts: metricsFacts(metrics) };
 }
 

@@ -1,9 +1,10 @@
-/** One Generate call, shown as it goes on, whose images end up in files. */
+/** A call of Generate or Encode, shown as it goes on, whose images end up in files. */
 
 import { join } from 'node:path';
 
+import { describeWeights } from '../../shared/checkpoint/index.js';
 import { callStream } from '../../shared/rpc/index.js';
-import { msFromDuration, samplerWire } from '../../shared/contract/index.js';
+import { msFromDuration, samplerWire, weightsFromWire } from '../../shared/contract/index.js';
 import type { Context } from './command.js';
 import type { SamplerClient } from './connect.js';
 import { leftFacts } from './describe-job.js';
@@ -20,15 +21,49 @@ export interface Generated {
   readonly completed: samplerWire.Completed | undefined;
 }
 
+type SamplingEvent = samplerWire.GenerateResponse['event'];
+
 /**
- * Draws images into files as they come. @param onEnd Told what there is, also where the call fails or is cancelled.
- * @throws DiffusionError as the sampler sent it, or DATA_LOSS for an image that came damaged.
+ * Samples images into files as they come. @param onEnd Called with what there is, also where the call fails or is
+ * cancelled. @throws DiffusionError as the sampler sent it, or DATA_LOSS for an image that came damaged.
  */
 export async function generateImages(
   client: SamplerClient,
   request: samplerWire.GenerateRequest,
   paths: ImagePaths,
-  { terminal, signal }: Pick<Context, 'terminal' | 'signal'>,
+  context: Pick<Context, 'terminal' | 'signal'>,
+  onEnd?: (generated: Generated) => void,
+): Promise<Generated> {
+  async function* events(): AsyncGenerator<SamplingEvent> {
+    const { signal } = context;
+    for await (const { event } of callStream(client, client.generate, request, { signal })) yield event;
+  }
+  return saveImages(events(), 'sampling', paths, context, onEnd);
+}
+
+/** As `generateImages`, for the x_T of images. */
+export async function encodeImages(
+  client: SamplerClient,
+  request: samplerWire.EncodeRequest,
+  paths: ImagePaths,
+  context: Pick<Context, 'terminal' | 'signal'>,
+  onEnd?: (generated: Generated) => void,
+): Promise<Generated> {
+  async function* events(): AsyncGenerator<SamplingEvent> {
+    const { signal } = context;
+    for await (const { event } of callStream(client, client.encode, request, { signal })) {
+      if (event?.$case !== 'latent') yield event;
+      else yield { $case: 'image', value: { ...samplerWire.GeneratedImage.create(), ...event.value } };
+    }
+  }
+  return saveImages(events(), 'encoding', paths, context, onEnd);
+}
+
+async function saveImages(
+  events: AsyncIterable<SamplingEvent>,
+  label: 'sampling' | 'encoding',
+  paths: ImagePaths,
+  { terminal }: Pick<Context, 'terminal'>,
   onEnd: (generated: Generated) => void = () => undefined,
 ): Promise<Generated> {
   let files: ImageFiles | undefined;
@@ -36,18 +71,18 @@ export async function generateImages(
   let generated: Generated;
   const progress = terminal.progress();
   try {
-    for await (const { event } of callStream(client, client.generate, request, { signal })) {
+    for await (const event of events) {
       switch (event?.$case) {
         case undefined:
           break;
         case 'accepted':
           terminal.emit({ event: 'accepted', ...(samplerWire.Accepted.toJSON(event.value) as object) });
-          terminal.print(describeAccepted(event.value));
+          terminal.print(`${label} ${describeAccepted(event.value)}`);
           files = await openImageFiles(paths, event.value);
           break;
         case 'progress':
           terminal.emit({ event: 'progress', ...(samplerWire.Progress.toJSON(event.value) as object) });
-          progress.update(describeProgress(event.value));
+          progress.update({ label, ...describeProgress(event.value) });
           break;
         case 'preview': {
           const { index, step } = event.value;
@@ -89,28 +124,27 @@ export async function generateImages(
 
 function describeAccepted({
   checkpoint,
-  emaRate,
+  weights,
   timesteps,
   count,
   width,
   height,
 }: samplerWire.Accepted): string {
-  const model = `${checkpoint?.model ?? '?'} at step ${formatCount(checkpoint?.step ?? 0n)}`;
-  const weights = emaRate === 0 ? 'without averaging' : `EMA rate ${emaRate}`;
-  return `drawing ${formatCount(count)} images of ${width}x${height} in ${timesteps.length} steps from ${model}, ${weights}`;
+  const model = `${checkpoint?.model ?? '?'} at step ${formatCount(checkpoint?.step ?? 0)}`;
+  const which = describeWeights(weightsFromWire(weights) ?? 'raw');
+  return `${formatCount(count)} images of ${width}x${height} in ${timesteps.length} steps from ${model}, ${which}`;
 }
 
-function describeProgress(progress: samplerWire.Progress): ProgressState {
-  const { stepsDone, stepsTotal, imagesDone, imagesTotal, elapsed, eta } = progress;
+function describeProgress(progress: samplerWire.Progress): Omit<ProgressState, 'label'> {
+  const { stepsDone, stepsTotal, imagesDone, imagesTotal, elapsed, remaining } = progress;
   const seconds = elapsed === undefined ? 0 : msFromDuration(elapsed) / 1000;
   return {
-    label: 'sampling',
     share: stepsTotal === 0n ? 0 : Number(stepsDone) / Number(stepsTotal),
     facts: [
       `${formatCount(imagesDone)}/${formatCount(imagesTotal)} images`,
       `${formatCount(stepsDone)}/${formatCount(stepsTotal)} steps`,
       ...(seconds > 0 ? [`${formatNumber(Number(stepsDone) / seconds)} steps/s`] : []),
-      ...leftFacts(eta && msFromDuration(eta)),
+      ...leftFacts(remaining && msFromDuration(remaining)),
     ],
   };
 }

@@ -8,19 +8,23 @@ import { ImageAssembly, imageFormats, samplerWire, type samplingWire } from '../
 import { decodeImage, imageGrid, type Channels } from '../../shared/images/index.js';
 import { given } from './given.js';
 import { RAW_EXTENSION } from './picture-files.js';
-import { forgetToken, saveToken } from './resume-files.js';
+import { removeRequest, removeToken, saveRequest, saveToken } from './resume-files.js';
 
 export interface ImagePaths {
   /** Takes the images and `provenance.json`. */
   readonly folder: string;
   /** Takes the picture of all images. */
-  readonly gridPath: string;
+  readonly gridPath?: string;
+  /** An image's file name without its extension; model, seed and index where it is undefined. */
+  readonly nameOf?: (index: number) => string;
+  /** Saved with the first token, so that the images can be resumed. */
+  readonly request?: samplerWire.NewImages | undefined;
 }
 
 export interface SavedImage {
   /** In the folder. */
   readonly file: string;
-  readonly index: bigint;
+  readonly index: number;
   readonly seed: bigint;
   readonly sha256: string;
 }
@@ -36,7 +40,7 @@ export interface ImageFiles {
   saveToken(token: samplerWire.ResumeToken): Promise<void>;
   /** An image once its last chunk has come. @throws DiffusionError DATA_LOSS where it is damaged. */
   saveImage(image: samplerWire.GeneratedImage): Promise<SavedImage | undefined>;
-  /** Writes what is told of all images that came, in the order of their indices; true where all are in a picture. */
+  /** Writes `provenance.json` on all images that came, in the order of their indices; true where a grid was written. */
   finish(completed: samplerWire.Completed | undefined): Promise<boolean>;
 }
 
@@ -45,14 +49,17 @@ const MAX_GRID_IMAGES = 256;
 const GRID_IMAGE_PIXELS = 96;
 
 export async function openImageFiles(
-  { folder, gridPath }: ImagePaths,
+  { folder, gridPath, request, ...paths }: ImagePaths,
   accepted: samplerWire.Accepted,
 ): Promise<ImageFiles> {
+  const series = seriesOf(accepted);
+  const nameOf = paths.nameOf ?? ((index) => `${series}-${String(index).padStart(6, '0')}`);
   await mkdir(folder, { recursive: true });
-  await mkdir(dirname(gridPath), { recursive: true });
+  if (gridPath !== undefined) await mkdir(dirname(gridPath), { recursive: true });
   const format = imageFormats.read(accepted.format) ?? 'png';
   const extension = format === 'raw_float32' ? RAW_EXTENSION : `.${format}`;
-  const stem = (index: bigint): string => join(folder, nameOf(accepted, index));
+  const stem = (index: number): string => join(folder, nameOf(index));
+  let requestSaved: Promise<void> | undefined;
   const saved: SavedImage[] = [];
   const parts = new Map<string, ImageAssembly>();
   const assemble = (key: string, chunk: samplingWire.ImageChunk | undefined): Buffer | undefined => {
@@ -75,24 +82,28 @@ export async function openImageFiles(
       const bytes = assemble(`trajectory ${index} ${step}`, chunk);
       return bytes && written(`${stem(index)}-step-${step}${RAW_EXTENSION}`, bytes);
     },
-    saveToken: ({ index, token }) => saveToken(stem(index), token),
+    saveToken: async ({ index, token }) => {
+      if (request !== undefined) await (requestSaved ??= saveRequest(join(folder, series), request));
+      await saveToken(stem(index), token);
+    },
     saveImage: async ({ index, seed, chunk }) => {
       const bytes = assemble(`image ${index}`, chunk);
       if (bytes === undefined) return undefined;
-      const file = `${nameOf(accepted, index)}${extension}`;
+      const file = `${nameOf(index)}${extension}`;
       await writeFile(join(folder, file), bytes);
       const image = { file, index, seed, sha256: createHash('sha256').update(bytes).digest('hex') };
-      await forgetToken(stem(index));
+      await removeToken(stem(index));
       saved.push(image);
       return image;
     },
     finish: async (completed) => {
+      if (completed !== undefined) await removeRequest(join(folder, series));
       if (saved.length === 0) return false;
       // They come as they are finished, which may be in any order.
-      const inOrder = saved.toSorted((a, b) => Number(a.index - b.index));
+      const inOrder = saved.toSorted((a, b) => a.index - b.index);
       await writeFile(join(folder, 'provenance.json'), provenance(accepted, inOrder, completed));
       // Raw values are numbers to go on with, not pictures.
-      if (format === 'raw_float32') return false;
+      if (format === 'raw_float32' || gridPath === undefined) return false;
       const { width } = accepted;
       const channels = accepted.channels === 1 ? 1 : 3;
       const pixels = inOrder.slice(0, MAX_GRID_IMAGES).map(async ({ file }) => {
@@ -117,11 +128,11 @@ export function gridOf(images: readonly Uint8Array[], size: number, channels: Ch
   return imageGrid(images, { size, channels, columns, scale, gap: 4 });
 }
 
-function nameOf({ checkpoint, seed }: samplerWire.Accepted, index: bigint): string {
-  return `${checkpoint?.model ?? 'image'}-${seed}-${index.toString().padStart(6, '0')}`;
+function seriesOf({ checkpoint, seed }: samplerWire.Accepted): string {
+  return `${checkpoint?.model ?? 'image'}-${seed}`;
 }
 
-/** All that is needed to draw the same images again. */
+/** All that is needed to sample the same images again. */
 function provenance(
   accepted: samplerWire.Accepted,
   images: readonly SavedImage[],
@@ -129,7 +140,7 @@ function provenance(
 ): string {
   const told = {
     accepted: samplerWire.Accepted.toJSON(accepted),
-    images: images.map((image) => ({ ...image, index: image.index.toString(), seed: image.seed.toString() })),
+    images: images.map((image) => ({ ...image, seed: image.seed.toString() })),
     ...(completed !== undefined && { completed: samplerWire.Completed.toJSON(completed) }),
   };
   return `${JSON.stringify(told, undefined, 2)}\n`;

@@ -18,7 +18,7 @@ const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['samples_seen', ({ samplesSeen }) => samplesSeen],
   ['loss', ({ loss }) => loss],
   ['mse', ({ mse }) => mse],
-  ['vb', ({ vb }) => vb],
+  ['vb', ({ vlb }) => vlb],
   ['gradient_penalty', ({ gradientPenalty }) => gradientPenalty],
   ['grad_norm', ({ gradNorm }) => gradNorm],
   ['param_norm', ({ paramNorm }) => paramNorm],
@@ -27,7 +27,7 @@ const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['input_noise_variance', ({ inputNoiseVariance }) => inputNoiseVariance],
   ['timesteps_weighted', ({ timestepsWeighted }) => Number(timestepsWeighted)],
   ['images_per_second', ({ imagesPerSecond }) => imagesPerSecond],
-  ['eta_seconds', ({ eta }) => eta && msFromDuration(eta) / 1000],
+  ['eta_seconds', ({ remaining }) => remaining && msFromDuration(remaining) / 1000],
   ['evaluation_mse', (_, evaluation) => evaluation?.mse],
   ['evaluation_ema_mse', (_, evaluation) => evaluation?.emaMse],
 ]);
@@ -100,7 +100,7 @@ interface Prepared {
   /** Of the file. */
   readonly columns: readonly string[];
   /** The job's last step in it; 0 where it has none. */
-  readonly lastStep: bigint;
+  readonly lastStep: number;
 }
 
 /** Leaves a file of whole rows that has every column. */
@@ -112,7 +112,7 @@ async function prepare(path: string, jobId: string): Promise<Prepared> {
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
   if (whole === '' && HEADER.join(',').startsWith(text)) {
     await replace(path, `${HEADER.join(',')}\n`);
-    return { columns: HEADER, lastStep: 0n };
+    return { columns: HEADER, lastStep: 0 };
   }
   const [header = '', ...rows] = whole.split('\n').slice(0, -1);
   const columns = header.split(',');
@@ -127,9 +127,11 @@ async function prepare(path: string, jobId: string): Promise<Prepared> {
     const widened = [[header, ...missing], ...rows.map((row) => [row, ...missing.map(() => '')])];
     await replace(path, widened.map((cells) => `${cells.join(',')}\n`).join(''));
   } else if (whole.length < text.length) await truncate(path, Buffer.byteLength(whole));
-  const lastStep = steps
-    .filter(({ id }) => id === jobId)
-    .reduce((last, { step }) => (BigInt(step) > last ? BigInt(step) : last), 0n);
+  // Not by Math.max over all: a long job has more rows than a call takes arguments.
+  const lastStep = steps.reduce(
+    (last, { id, step }) => (id === jobId ? Math.max(last, Number(step)) : last),
+    0,
+  );
   return { columns: [...columns, ...missing], lastStep };
 }
 

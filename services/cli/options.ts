@@ -1,5 +1,7 @@
 /** What a command's options may be: each kind reads its text and says what it wants. */
 
+import type { WeightsChoice } from '../../shared/checkpoint/index.js';
+
 /** A kind of value, read from the text of a flag or a variable. */
 export interface Kind<T> {
   /** Stands for the value in help. */
@@ -85,6 +87,39 @@ export function oneOf<const T extends string>(words: readonly T[]): Kind<T> {
     read: (value) => words.find((word) => word === value),
   };
 }
+
+/** One or more of the words. */
+export function listOf<const T extends string>(words: readonly T[], placeholder: string): Kind<T[]> {
+  return {
+    placeholder,
+    wanted: `one or more of ${words.join(', ')}, with commas between them`,
+    read: (value) => {
+      const parts = value.split(',').map((part) => words.find((word) => word === part.trim().toUpperCase()));
+      return parts.every((part) => part !== undefined) ? parts : undefined;
+    },
+  };
+}
+
+/** A date, or a date and time. */
+export const time: Kind<Date> = {
+  placeholder: 'TIME',
+  wanted: 'a date such as 2026-01-31, or a time such as 2026-01-31T12:00:00Z',
+  read: (value) => {
+    const date = new Date(/^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2})?)?$/.test(value) ? value : NaN);
+    return Number.isNaN(date.getTime()) ? undefined : date;
+  },
+};
+
+/** Which weights of a checkpoint. */
+export const weights: Kind<WeightsChoice> = {
+  placeholder: 'raw|RATE',
+  wanted: 'raw, or an EMA rate from 0 up to but not 1',
+  read: (value) => {
+    if (value === 'raw') return 'raw';
+    const rate = value.trim() === '' ? NaN : Number(value);
+    return rate >= 0 && rate < 1 ? rate : undefined;
+  },
+};
 
 export const address: Kind<string> = {
   placeholder: 'HOST:PORT',

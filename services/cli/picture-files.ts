@@ -1,29 +1,37 @@
-/** Files that images start from: pictures as they are, or x_T as the sampler gave it (`.f32`). */
+/** Files that images start from: pictures as they are, or x_T as `encode` gave it (`.f32`). */
 
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { extname, join } from 'node:path';
+import { basename, extname, join } from 'node:path';
 
-import { samplerWire } from '../../shared/contract/index.js';
-import { DiffusionError, invalidArgument } from '../../shared/foundation/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
 
 /** Raw float32 files end so. */
 export const RAW_EXTENSION = '.f32';
 const PICTURES = ['.png', '.jpg', '.jpeg', '.webp'];
 
+/** What images start from, one or more: pictures, or x_T. */
+export interface StartFiles {
+  readonly kind: 'pictures' | 'latents';
+  readonly names: readonly string[];
+  readonly contents: Buffer[];
+}
+
 /**
  * What a file, or the files of a folder in the order of their names, give images to start from.
  * @throws DiffusionError for what can't be read, holds no such file, or mixes pictures with x_T.
  */
-export async function readStart(path: string, skippedSteps: number): Promise<samplerWire.StartImages> {
+export async function readStart(path: string): Promise<StartFiles> {
   const paths = await filesAt(path);
   const latents = paths.filter((file) => extname(file) === RAW_EXTENSION);
   if (latents.length > 0 && latents.length < paths.length) {
-    const description = `wanted pictures or ${RAW_EXTENSION} files; got both`;
-    throw invalidArgument([{ field: path, description }]);
+    throw new DiffusionError(
+      'FILE_NOT_USABLE',
+      `wanted pictures or ${RAW_EXTENSION} files in ${path}; got both`,
+    );
   }
+  const names = paths.map((file) => basename(file));
   const contents = await Promise.all(paths.map(readPicture));
-  const which = latents.length > 0 ? { latents: contents } : { images: contents };
-  return { ...samplerWire.StartImages.create(which), skippedSteps };
+  return { kind: latents.length > 0 ? 'latents' : 'pictures', names, contents };
 }
 
 /** @throws DiffusionError NOT_FOUND. */
@@ -44,8 +52,10 @@ async function filesAt(path: string): Promise<string[]> {
   // The picture of all images isn't one of them.
   const own = names.filter((name) => name !== 'grid.png').sort();
   if (own.length > 0) return own.map((name) => join(path, name));
-  const description = `wanted a folder with ${PICTURES.join(', ')} or ${RAW_EXTENSION} files; got one without`;
-  throw invalidArgument([{ field: path, description }]);
+  throw new DiffusionError(
+    'FILE_NOT_USABLE',
+    `wanted ${PICTURES.join(', ')} or ${RAW_EXTENSION} files in ${path}; got a folder without any`,
+  );
 }
 
 function unreadable(path: string, cause: unknown): DiffusionError {

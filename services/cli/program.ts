@@ -4,6 +4,7 @@ import { systemClock, type Clock } from '../../shared/foundation/index.js';
 import type { Command, Context, Group, Leaf } from './command.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
+import { encode } from './commands/encode.js';
 import { exportModel } from './commands/export.js';
 import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
@@ -24,8 +25,8 @@ const PROGRAM = 'ip-diffusion';
 
 export const program: Group = {
   name: PROGRAM,
-  summary: 'trains diffusion models with input perturbation and draws images from them',
-  commands: [demo, serve, train, watch, jobs, models, sample, importCheckpoint, exportModel, doctor],
+  summary: 'trains diffusion models with input perturbation and samples images from them',
+  commands: [demo, serve, train, watch, jobs, models, sample, encode, importCheckpoint, exportModel, doctor],
 };
 
 export interface Surroundings {

@@ -1,19 +1,18 @@
-/** How images are drawn: the flags of a sampler's settings. */
+/** How images are sampled: the flags of a sampler's settings. */
 
 import { PRECISIONS } from '../../shared/recipe/index.js';
-import { SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
+import { DEFAULT_STEPS, SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
 import { flag, integer, numbers, oneOf, option, real, text, type Values } from './options.js';
 import { UsageError } from './parse-arguments.js';
 
-export const DEFAULT_STEPS = 50;
 export const MAX_STEPS = 10_000;
 
 export const samplerOptions = {
-  sampler: option(oneOf(SAMPLERS), 'how an image is drawn', { fallback: 'ancestral' }),
-  steps: option(integer(1, MAX_STEPS), `steps of each image; ${DEFAULT_STEPS} where it is left out`),
-  spacing: option(oneOf(SPACINGS), 'which timesteps so many steps are; even where it is left out'),
+  sampler: option(oneOf(SAMPLERS), 'how an image is sampled', { fallback: 'ancestral' }),
+  steps: option(integer(1, MAX_STEPS), `sampling steps of each image; ${DEFAULT_STEPS} when not given`),
+  spacing: option(oneOf(SPACINGS), 'how the steps are spread over the timesteps; even when not given'),
   respacing: option(text('GRAMMAR'), 'the steps in the reference\'s grammar: "80", "10,15,20" or "ddim50"'),
-  eta: option(real(0, 1), "DDIM's randomness; 0 where it is left out"),
+  eta: option(real(0, 1), "DDIM's randomness; 0 when not given"),
   precision: option(oneOf(PRECISIONS), 'what the network multiplies', { fallback: 'float32' }),
   noClip: flag("don't clip the predicted x_0 to [-1, 1]"),
   dynamicThreshold: option(real(0, 1), 'clip the predicted x_0 to this quantile, scaled back into [-1, 1]'),
@@ -40,7 +39,8 @@ export function samplerSettingsOf(values: SamplerValues, usage: string): Sampler
   const [rescalingK, sigma = 1] = values.scoreRescaling ?? [];
   return {
     sampler,
-    ...(respacing === undefined ? { steps: steps ?? DEFAULT_STEPS } : { respacing }),
+    ...(steps !== undefined && { steps }),
+    ...(respacing !== undefined && { respacing }),
     ...(spacing !== undefined && { spacing }),
     ...(eta !== undefined && { eta }),
     ...(values.noClip && { clipDenoised: false }),

@@ -1,11 +1,13 @@
-/** From a request to a loaded model that serves it. */
+/** From a request to loaded weights that serve it. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
+import { chooseWeights, type Checkpoint } from '../../shared/models/index.js';
 import type { Admit } from './admission.js';
-import type { GenerateRequest } from './generate-request.js';
+import type { EngineSource } from './engine-process/messages.js';
 import type { Lease, LoadedModels, Wanted } from './loaded-models.js';
-import type { Checkpoint, ModelCatalogue } from './model-catalogue.js';
+import type { ModelCatalogue } from './model-catalogue.js';
 import { resolveGeneration, type Generation } from './resolve-generation.js';
+import type { ModelRequest, SampleRequest } from './sample-request.js';
 
 export interface Admitted {
   readonly generation: Generation;
@@ -20,7 +22,7 @@ export interface AdmitCallOptions {
   readonly admit: Admit;
 }
 
-/** Why the newest version can't be had although there is nothing wrong with the request. */
+/** Why the newest checkpoint can't be had although there is nothing wrong with the request. */
 const NOT_LOADED: ReadonlySet<string> = new Set([
   'MODELS_PINNED',
   'ENGINE_LOST',
@@ -29,25 +31,23 @@ const NOT_LOADED: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * A request without a version is served by the newest good checkpoint, or, where that one can't be loaded now, by the
- * newest older one that is loaded.
+ * A request without a checkpoint's step is served by the newest good checkpoint, or, where that one can't be loaded now,
+ * by the newest older one that is loaded.
  *
  * @throws DiffusionError as the catalogue, `resolveGeneration`, `admit` and `acquire` throw it.
  */
 export async function admitCall(
-  request: GenerateRequest,
+  request: SampleRequest,
   { catalogue, models, admit }: AdmitCallOptions,
   signal: AbortSignal,
 ): Promise<Admitted> {
-  const { model, version } = request;
+  const { model, checkpointStep } = request;
 
   async function admitTo(checkpoint: Checkpoint, wanted: Wanted): Promise<Admitted> {
     const generation = await resolveGeneration(request, checkpoint);
     const leave = admit(generation.series.evaluations);
     try {
-      const { commit, manifest } = checkpoint;
-      const { weights: object, precision } = generation;
-      const source = { commit, object, recipe: manifest.recipe, precision };
+      const source = engineSource(checkpoint, generation, request);
       return { generation, lease: await models.acquire(source, wanted, signal), leave };
     } catch (error) {
       leave();
@@ -56,18 +56,19 @@ export async function admitCall(
   }
 
   async function admitToLoaded(): Promise<Admitted | undefined> {
-    for (const step of models.versions(model)) {
+    for (const step of models.steps(model)) {
       try {
         return await admitTo(await catalogue.checkpoint(model, step, signal), 'loaded');
       } catch (error) {
-        // It may have been removed, or ended, or be loaded with another average: the next one may do.
+        // It may have been removed, or ended, or be loaded with other weights: the next one may do.
         if (!(error instanceof DiffusionError) || signal.aborted) throw error;
       }
     }
     return undefined;
   }
 
-  if (version !== undefined) return admitTo(await catalogue.checkpoint(model, version, signal), 'exact');
+  if (checkpointStep !== undefined)
+    return admitTo(await catalogue.checkpoint(model, checkpointStep, signal), 'exact');
   try {
     return await catalogue.newestGood(model, (checkpoint) => admitTo(checkpoint, 'newest'), signal);
   } catch (error) {
@@ -76,4 +77,30 @@ export async function admitCall(
     if (admitted === undefined) throw error;
     return admitted;
   }
+}
+
+/**
+ * What `use` makes of the weights that a request means: those of its checkpoint, or of the newest good one.
+ *
+ * @throws DiffusionError as the catalogue and `use` throw it; INVALID_ARGUMENT naming `weights`.
+ */
+export async function withSource<T>(
+  request: ModelRequest,
+  catalogue: ModelCatalogue,
+  signal: AbortSignal,
+  use: (source: EngineSource) => Promise<T>,
+): Promise<T> {
+  const { model, checkpointStep, weights } = request;
+  const useOf = (checkpoint: Checkpoint): Promise<T> =>
+    use(engineSource(checkpoint, chooseWeights(checkpoint.manifest, weights, 'weights'), request));
+  if (checkpointStep === undefined) return catalogue.newestGood(model, useOf, signal);
+  return useOf(await catalogue.checkpoint(model, checkpointStep, signal));
+}
+
+function engineSource(
+  { commit, manifest }: Checkpoint,
+  { weights, object }: Pick<Generation, 'weights' | 'object'>,
+  { precision }: ModelRequest,
+): EngineSource {
+  return { commit, object, weights, recipe: manifest.recipe, precision };
 }

@@ -1,14 +1,14 @@
 /** Weights that were found damaged, so that they are not read again on every call. */
 
 import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
-import type { WeightsSource } from './engine-process/messages.js';
+import type { EngineSource } from './engine-process/messages.js';
 
 export interface DamagedWeights {
   /** @throws the DiffusionError that was remembered of these weights, while it holds. */
-  refuse(source: WeightsSource): void;
+  refuse(source: EngineSource): void;
   /** Remembers DATA_LOSS, and nothing else. */
-  remember(source: WeightsSource, error: unknown): void;
-  forget(source: WeightsSource): void;
+  remember(source: EngineSource, error: unknown): void;
+  forget(source: EngineSource): void;
 }
 
 // A committed object never changes, so damage stays; but somebody may put the right bytes back, and what failed may
@@ -45,6 +45,6 @@ export function damagedWeights(clock: Clock): DamagedWeights {
 }
 
 /** Objects of a committed attempt never change, so their place tells them apart. */
-export function objectKey({ commit: { job, step, attempt }, object }: WeightsSource): string {
+export function objectKey({ commit: { job, step, attempt }, object }: EngineSource): string {
   return [job, step, attempt, object.name].join('/');
 }

@@ -7,10 +7,10 @@ import {
   type samplingWire,
 } from '../../shared/contract/index.js';
 import { encodeOutput } from './encode-output.js';
-import type { OutputFormat } from './generate-request.js';
 import type { News } from './outbox.js';
 import type { ImageSeries } from './resolve-generation.js';
 import { writeResumeToken } from './resume-token.js';
+import type { OutputFormat } from './sample-request.js';
 
 export type GenerateEvent = NonNullable<samplerWire.GenerateResponse['event']>;
 
@@ -18,7 +18,7 @@ export async function* eventsOf(
   { seed, shape, format, resumable }: ImageSeries,
   news: News,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  const index = BigInt(news.index);
+  const { index } = news;
   switch (news.kind) {
     case 'image':
       for (const chunk of chunks(news.bytes, format)) yield { $case: 'image', value: { index, seed, chunk } };
@@ -37,7 +37,7 @@ export async function* eventsOf(
     }
     case 'token': {
       const { step, state } = news;
-      const token = writeResumeToken({ ...resumable, index: news.index, state });
+      const token = writeResumeToken({ ...resumable, index, state });
       yield { $case: 'resumeToken', value: { index, step, token } };
     }
   }

@@ -70,7 +70,7 @@ export async function* generateImages(
         imagesDone,
         imagesTotal: count,
         elapsed: durationFromMs(nowMs - calledMs),
-        eta: msPerStep === undefined ? undefined : durationFromMs(msPerStep * (stepsTotal - stepsDone)),
+        remaining: msPerStep === undefined ? undefined : durationFromMs(msPerStep * (stepsTotal - stepsDone)),
       },
     };
   }

@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 
 import { deferred } from '../../shared/foundation/index.js';
-import { solver, type SamplerStep } from '../../shared/sampler/index.js';
+import { encode, solver, type SamplerStep } from '../../shared/sampler/index.js';
 import { encodeOutput } from './encode-output.js';
 import { outbox, type News } from './outbox.js';
 import type { ImageSeries } from './resolve-generation.js';
@@ -37,7 +37,7 @@ export function imagePool(
   series: ImageSeries,
   { predict, window, signal, onStart }: ImagePoolOptions,
 ): ImagePool {
-  const { count, plan, shape, format, taskAt, telling } = series;
+  const { count, plan, shape, format, task, taskAt, reports } = series;
   const length = shape.width * shape.height * shape.channels;
   const stopping = new AbortController();
   const stopped = AbortSignal.any([signal, stopping.signal]);
@@ -55,7 +55,7 @@ export function imagePool(
 
   async function generateImage(offset: number): Promise<void> {
     const { index, options } = taskAt(offset);
-    const steps = solver({
+    const steps = (task === 'encode' ? encode : solver)({
       ...options,
       plan,
       predict: (row) => predict(row, { signal: stopped, onStart }),
@@ -81,9 +81,9 @@ export function imagePool(
   ): Promise<void> {
     const step = before + 1;
     const isDue = (every: number): boolean => every > 0 && step % every === 0 && step < plan.steps;
-    if (isDue(telling.previewEverySteps)) unread.put({ kind: 'preview', index, step, predXStart });
-    if (isDue(telling.resumeTokenEverySteps)) unread.put({ kind: 'token', index, step, state });
-    if (isDue(telling.trajectoryEverySteps) || (telling.trajectoryEverySteps > 0 && step === plan.steps)) {
+    if (isDue(reports.previewEverySteps)) unread.put({ kind: 'preview', index, step, predXStart });
+    if (isDue(reports.resumeTokenEverySteps)) unread.put({ kind: 'token', index, step, state });
+    if (isDue(reports.trajectoryEverySteps) || (reports.trajectoryEverySteps > 0 && step === plan.steps)) {
       unread.put({ kind: 'trajectory', index, step, sample });
       news.resolve();
       await unread.room();

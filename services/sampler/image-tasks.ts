@@ -8,7 +8,7 @@ import {
   type NoiseSource,
   type SolverOptions,
 } from '../../shared/sampler/index.js';
-import type { GenerateRequest, StartOf } from './generate-request.js';
+import { fieldOf, type SampleRequest, type StartOf } from './sample-request.js';
 
 /** One image, for a solver. */
 export interface ImageTask {
@@ -23,11 +23,12 @@ export type TaskAt = (offset: number) => ImageTask;
  * Decodes what the request brings.
  * @throws DiffusionError INVALID_ARGUMENT that names a picture that can't be decoded, or a latent of another size.
  */
-export async function imageTasks(request: GenerateRequest, shape: ImageShape): Promise<TaskAt> {
+export async function imageTasks(request: SampleRequest, shape: ImageShape): Promise<TaskAt> {
   const { seed, firstIndex, classes, toSeed, count } = request;
   const length = shape.width * shape.height * shape.channels;
-  const starts = await startsOf(request.start, shape);
-  const inpaint = await inpaintOf(request.inpainting, shape);
+  // The states of resumed images hold what they started from.
+  const starts = request.resumed === undefined ? await startsOf(request, shape) : [];
+  const inpaint = await inpaintOf(request, shape);
 
   function noiseAt(offset: number): NoiseSource {
     if (toSeed === undefined) return imageNoise(seed, firstIndex + offset, length);
@@ -52,9 +53,11 @@ export async function imageTasks(request: GenerateRequest, shape: ImageShape): P
 }
 
 async function startsOf(
-  start: StartOf | undefined,
+  request: SampleRequest,
   shape: ImageShape,
 ): Promise<NonNullable<SolverOptions['start']>[]> {
+  const { start } = request;
+  const nameOf = ({ field }: StartOf, i: number): string => fieldOf(request, `${field}[${i}]`);
   switch (start?.kind) {
     case undefined:
       return [];
@@ -62,22 +65,27 @@ async function startsOf(
       return Promise.all(
         start.images.map(async (bytes, i) => ({
           kind: 'image' as const,
-          xStart: toFloat32(await pixelsOf(bytes, shape, `start.images[${i}]`)),
+          xStart: toFloat32(await pixelsOf(bytes, shape, nameOf(start, i))),
           skippedSteps: start.skippedSteps,
         })),
       );
     case 'latent':
       return start.latents.map((bytes, i) => ({
         kind: 'latent' as const,
-        xT: floatsOf(bytes, shape, `start.latents[${i}]`),
+        xT: floatsOf(bytes, shape, nameOf(start, i)),
       }));
   }
 }
 
-async function inpaintOf(inpainting: GenerateRequest['inpainting'], shape: ImageShape) {
+async function inpaintOf(request: SampleRequest, shape: ImageShape) {
+  const { inpainting } = request;
   if (inpainting === undefined) return undefined;
-  const image = toFloat32(await pixelsOf(inpainting.image, shape, 'inpainting.image'));
-  const grey = await pixelsOf(inpainting.mask, { ...shape, channels: 1 }, 'inpainting.mask');
+  const image = toFloat32(await pixelsOf(inpainting.image, shape, fieldOf(request, 'inpainting.image')));
+  const grey = await pixelsOf(
+    inpainting.mask,
+    { ...shape, channels: 1 },
+    fieldOf(request, 'inpainting.mask'),
+  );
   const mask = image.map((_, i) => (at(grey, Math.floor(i / shape.channels)) >= 128 ? 1 : 0));
   return { image, mask };
 }

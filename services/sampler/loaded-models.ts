@@ -2,7 +2,7 @@
 
 import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
 import { damagedWeights, objectKey } from './damaged-weights.js';
-import type { WeightsSource } from './engine-process/messages.js';
+import type { EngineSource } from './engine-process/messages.js';
 import type { LoadedModel } from './loaded-model.js';
 import { stopping } from './running-calls.js';
 import type { PredictRow } from './step-batcher.js';
@@ -14,8 +14,8 @@ export interface Lease {
 }
 
 /**
- * `exact`: the caller asked for this version. `newest`: it asked for the model, whose newest version this is.
- * `loaded`: it takes this version where that costs no load.
+ * `exact`: the caller asked for this checkpoint. `newest`: it asked for the model, whose newest checkpoint this is.
+ * `loaded`: it takes this checkpoint where that costs no load.
  */
 export type Wanted = 'exact' | 'newest' | 'loaded';
 
@@ -26,23 +26,36 @@ export interface LoadedModels {
    * @throws DiffusionError RESOURCE_EXHAUSTED (reason MODELS_PINNED) where every place is in use, the signal's
    * reason, or why the weights can't be loaded.
    */
-  acquire(source: WeightsSource, wanted: Wanted, signal: AbortSignal): Promise<Lease>;
-  /** The versions of a model that are loaded or being loaded, newest first. */
-  versions(model: string): number[];
+  acquire(source: EngineSource, wanted: Wanted, signal: AbortSignal): Promise<Lease>;
+  /** The checkpoints of a model that are loaded or being loaded, newest first. */
+  steps(model: string): number[];
+  /** What is loaded of a model. */
+  list(model: string): Loaded[];
+  /** Whether both are the same weights in the same precision. */
+  isSame(a: EngineSource, b: EngineSource): boolean;
+  /** Unloads a model; weights in use go with their last lease. @returns what was loaded or being loaded. */
+  unload(model: string): Loaded[];
   /** Ends all engines and starts no other. */
   close(): Promise<void>;
+}
+
+/** Weights that are loaded. */
+export interface Loaded {
+  readonly source: EngineSource;
+  /** Leases, and calls that wait for one. */
+  readonly calls: number;
 }
 
 export interface LoadedModelsOptions {
   /** How many may stay loaded. One more engine may live while a model is being replaced. */
   readonly capacity: number;
   /** Where the signal aborts before it has loaded, it ends the engine and throws; the engine is gone when it throws. */
-  readonly load: (source: WeightsSource, signal: AbortSignal) => Promise<LoadedModel>;
+  readonly load: (source: EngineSource, signal: AbortSignal) => Promise<LoadedModel>;
   readonly clock: Clock;
 }
 
 interface Entry {
-  readonly source: WeightsSource;
+  readonly source: EngineSource;
   /** Once it is loaded. */
   model?: LoadedModel;
   /** Calls that wait for it; no promise of theirs outlives them. */
@@ -53,7 +66,7 @@ interface Entry {
   pins: number;
   /** A queued one has no engine. */
   state: 'queued' | 'loading' | 'loaded';
-  /** Whether it may be loaded beside an older version of its model that is in use. */
+  /** Whether it may be loaded beside an older checkpoint of its model that is in use. */
   mayReplace: boolean;
 }
 
@@ -68,11 +81,13 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
   const damaged = damagedWeights(clock);
   /** The one used last stands last; queued ones stand in the order in which they came. */
   const entries = new Map<string, Entry>();
+  /** Unloaded ones that are still in use; no call finds them any more. */
+  const retired = new Set<Entry>();
   /** One for each engine that is starting, serving or ending. */
   const engines = new Set<Promise<void>>();
   let closed = false;
 
-  async function acquire(source: WeightsSource, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
+  async function acquire(source: EngineSource, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
     if (closed) throw stopping();
     damaged.refuse(source);
@@ -86,6 +101,7 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     entry.mayReplace ||= wanted === 'newest';
     const release = once(() => {
       entry.pins -= 1;
+      endRetired(entry);
       settle();
     });
     const loaded = modelOf(entry, signal);
@@ -174,6 +190,15 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     if (entries.get(key) === entry) entries.delete(key);
   }
 
+  function endRetired(entry: Entry): void {
+    if (entry.pins === 0 && retired.delete(entry))
+      end(entry, new DiffusionError('CANCELLED', 'the model was unloaded'));
+  }
+
+  function ofModel(model: string): Entry[] {
+    return held().filter(({ source: { commit } }) => commit.model === model);
+  }
+
   function inState(state: Entry['state']): Entry[] {
     return [...entries.values()].filter((entry) => entry.state === state);
   }
@@ -184,19 +209,36 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
 
   return {
     acquire,
-    versions: (model) => {
-      const steps = held().flatMap(({ source: { commit } }) => (commit.model === model ? [commit.step] : []));
+    steps: (model) => {
+      const steps = ofModel(model).map(({ source }) => source.commit.step);
       return [...new Set(steps)].sort((a, b) => b - a);
+    },
+    list: (model) =>
+      ofModel(model)
+        .filter(({ state }) => state === 'loaded')
+        .map(loadedOf),
+    isSame: (a, b) => keyOf(a) === keyOf(b),
+    unload: (model) => {
+      const found = ofModel(model);
+      const unloaded = found.map(loadedOf);
+      for (const entry of found) {
+        retired.add(entry);
+        // The next call loads anew.
+        forget(entry);
+        endRetired(entry);
+      }
+      settle();
+      return unloaded;
     },
     close: async () => {
       closed = true;
-      for (const entry of entries.values()) end(entry, stopping());
+      for (const entry of [...entries.values(), ...retired]) end(entry, stopping());
       await Promise.all(engines);
     },
   };
 }
 
-function newEntry(source: WeightsSource): Entry {
+function newEntry(source: EngineSource): Entry {
   return {
     source,
     waiting: new Set(),
@@ -205,6 +247,10 @@ function newEntry(source: WeightsSource): Entry {
     state: 'queued',
     mayReplace: false,
   };
+}
+
+function loadedOf({ source, pins }: Entry): Loaded {
+  return { source, calls: pins };
 }
 
 /** @throws the signal's reason, or why the entry was refused. */
@@ -224,11 +270,11 @@ async function modelOf({ model, waiting }: Entry, signal: AbortSignal): Promise<
   }
 }
 
-function keyOf(source: WeightsSource): string {
+function keyOf(source: EngineSource): string {
   return `${objectKey(source)}/${source.precision}`;
 }
 
-function isOlder({ commit: a }: WeightsSource, { commit: b }: WeightsSource): boolean {
+function isOlder({ commit: a }: EngineSource, { commit: b }: EngineSource): boolean {
   return a.model === b.model && a.step < b.step;
 }
 

@@ -13,7 +13,7 @@ import {
   parseFromEngine,
   type FromEngine,
   type ToEngine,
-  type WeightsSource,
+  type EngineSource,
 } from './engine-process/messages.js';
 
 export interface EngineSettings {
@@ -61,7 +61,7 @@ interface Pass {
  * @throws what `loadWeights` throws; the signal's reason.
  */
 export async function startPredictionEngine(
-  source: WeightsSource,
+  source: EngineSource,
   store: StoreSettings,
   { module, environment, batchSizes, silenceTimeoutMs }: EngineSettings,
   { signal, clock, report, warn }: EngineContext,

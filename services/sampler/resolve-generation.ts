@@ -1,6 +1,6 @@
 /** A good request and a checkpoint -> everything that a generation does, settled. */
 
-import { averageOf, averageRates, type ManifestObject } from '../../shared/checkpoint/index.js';
+import type { ManifestObject, WeightsChoice } from '../../shared/checkpoint/index.js';
 import {
   DiffusionError,
   invalidArgument,
@@ -9,6 +9,7 @@ import {
   within,
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
+import { chooseWeights, type Checkpoint, type ChosenWeights } from '../../shared/models/index.js';
 import { recipeBetas, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {
   remainingEvaluations,
@@ -16,9 +17,8 @@ import {
   type SamplerPlan,
   type SamplerSettings,
 } from '../../shared/sampler/index.js';
-import type { GenerateRequest, OutputFormat, Telling } from './generate-request.js';
+import { refusal, type OutputFormat, type Reports, type SampleRequest } from './sample-request.js';
 import { imageTasks, type TaskAt } from './image-tasks.js';
-import type { Checkpoint } from './model-catalogue.js';
 import { MAX_RESUMABLE_VALUES, type Resumable, type ResumePoint } from './resume-token.js';
 
 /** The images of one call. */
@@ -26,10 +26,11 @@ export interface ImageSeries {
   readonly count: number;
   /** The first image's; where it isn't the last one's, images lie between both. */
   readonly seed: bigint;
+  readonly task: SampleRequest['task'];
   readonly plan: SamplerPlan;
   readonly shape: ImageShape;
   readonly format: OutputFormat;
-  readonly telling: Telling;
+  readonly reports: Reports;
   readonly taskAt: TaskAt;
   /** Steps to do, over all images. */
   readonly stepsTotal: number;
@@ -40,9 +41,9 @@ export interface ImageSeries {
 
 export interface Generation {
   readonly checkpoint: Checkpoint;
-  readonly emaRate: number;
-  /** The object with this average of the weights. */
-  readonly weights: ManifestObject;
+  readonly weights: WeightsChoice;
+  /** The object with these weights. */
+  readonly object: ManifestObject;
   /** As resolved, but for `respacing`, which stays as it was asked for. */
   readonly settings: SamplerSettings;
   readonly precision: Precision;
@@ -54,35 +55,33 @@ export interface Generation {
  * @throws DiffusionError INVALID_ARGUMENT that names every refused field, DATA_LOSS for a manifest without weights,
  * FAILED_PRECONDITION (reason RESUME_TOKEN_STALE) for images that other weights began.
  */
-export async function resolveGeneration(
-  request: GenerateRequest,
-  checkpoint: Checkpoint,
-): Promise<Generation> {
+export async function resolveGeneration(request: SampleRequest, checkpoint: Checkpoint): Promise<Generation> {
   const { manifest } = checkpoint;
   const { recipe } = manifest;
-  const { seed, firstIndex, format, precision, resumed, telling } = request;
-  const emaRates = averageRates(manifest);
-  const emaRate = request.emaRate ?? Math.max(...emaRates);
+  const { seed, firstIndex, format, precision, resumed, reports } = request;
+  const [chosen, weightsViolations] = weightsOrViolations(request, checkpoint);
   const [plan, planViolations] = planOrViolations(request, recipe);
   const { imageSize, channels } = recipe.dataset;
   const shape = { width: imageSize, height: imageSize, channels };
   const violations = [
-    ...emaRateViolations(emaRate, emaRates),
+    ...weightsViolations,
     ...planViolations,
     ...classViolations(request.classes, recipe.architecture.numClasses),
     ...guidanceViolations(request, recipe),
-    ...(plan === undefined ? [] : stepViolations(request, plan, shape)),
+    ...(plan === undefined ? [] : stepViolations(request, plan)),
   ];
-  if (plan === undefined || violations.length > 0) throw invalidArgument(violations);
-  const weights = averageOf(manifest, emaRate);
-  refuseStale(resumed, weights);
+  if (plan === undefined || chosen === undefined || violations.length > 0) throw refusal(request, violations);
+  const ofCall = callViolations(request, plan, shape);
+  if (ofCall.length > 0) throw invalidArgument(ofCall);
+  const { weights, object } = chosen;
+  refuseStale(resumed, object);
   const fresh = await imageTasks(request, shape);
   const { respacing, ...settings } = request.settings;
   const { sampler, eta, clipDenoised, steps } = plan;
   return {
     checkpoint,
-    emaRate,
     weights,
+    object,
     settings: {
       ...settings,
       ...{ sampler, eta, clipDenoised },
@@ -96,18 +95,24 @@ export async function resolveGeneration(
       plan,
       shape,
       format,
-      telling,
+      reports,
+      task: request.task,
       taskAt: resumed === undefined ? fresh : resumedTasks(fresh, resumed, request),
       stepsTotal: sumOf(stepsBehind(request), (behind) => steps - behind),
       evaluations: sumOf(stepsBehind(request), (behind) => remainingEvaluations(plan, behind)),
-      resumable: { request: pinned(request, checkpoint, emaRate), weightsSha256: weights.sha256 },
+      resumable: {
+        requestSha256: request.requestSha256,
+        checkpointStep: checkpoint.commit.step,
+        weights,
+        weightsSha256: object.sha256,
+      },
     },
   };
 }
 
 type PlanOrViolations = [plan: SamplerPlan, none: []] | [none: undefined, violations: FieldViolation[]];
 
-function planOrViolations({ settings }: GenerateRequest, recipe: TrainingRecipe): PlanOrViolations {
+function planOrViolations({ settings }: SampleRequest, recipe: TrainingRecipe): PlanOrViolations {
   const { meanType, varianceType, rescaleTimesteps } = recipe.objective;
   const betas = recipeBetas(recipe);
   try {
@@ -127,8 +132,16 @@ function planOrViolations({ settings }: GenerateRequest, recipe: TrainingRecipe)
   }
 }
 
-function emaRateViolations(rate: number, rates: readonly number[]): FieldViolation[] {
-  return rates.includes(rate) ? [] : [violation('ema_rate', `one of ${rates.join(', ')}`, rate)];
+type WeightsOrViolations =
+  [chosen: ChosenWeights, none: []] | [none: undefined, violations: readonly FieldViolation[]];
+
+function weightsOrViolations({ weights }: SampleRequest, { manifest }: Checkpoint): WeightsOrViolations {
+  try {
+    return [chooseWeights(manifest, weights, 'weights'), []];
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.code !== 'INVALID_ARGUMENT') throw error;
+    return [undefined, error.violations];
+  }
 }
 
 function classViolations(classes: readonly number[], numClasses: number): FieldViolation[] {
@@ -142,35 +155,39 @@ function classViolations(classes: readonly number[], numClasses: number): FieldV
 }
 
 /** A network that never went without classes has nothing to say without. */
-function guidanceViolations({ settings }: GenerateRequest, recipe: TrainingRecipe): FieldViolation[] {
+function guidanceViolations({ settings }: SampleRequest, recipe: TrainingRecipe): FieldViolation[] {
   const { guidanceScale = 1 } = settings;
   if (guidanceScale === 1 || recipe.training.labelDropout > 0) return [];
   const why = recipe.architecture.numClasses === 0 ? 'has no classes' : 'was trained without label dropout';
   return [violation('settings.guidance_scale', `1 or nothing, as the model ${why}`, guidanceScale)];
 }
 
-function stepViolations(
-  { start, telling, resumed, firstIndex, count }: GenerateRequest,
+function stepViolations({ start }: SampleRequest, { steps }: SamplerPlan): FieldViolation[] {
+  if (start?.kind !== 'image' || start.skippedSteps < steps) return [];
+  return [violation('start_images.skipped_steps', `an integer from 0 to ${steps - 1}`, start.skippedSteps)];
+}
+
+/** What is wrong with the call's message itself, beside the fields of its request. */
+function callViolations(
+  { reports, resumed, firstIndex, count }: SampleRequest,
   { steps }: SamplerPlan,
   { width, height, channels }: ImageShape,
 ): FieldViolation[] {
-  const found: FieldViolation[] = [];
-  if (start?.kind === 'image' && start.skippedSteps >= steps) {
-    found.push(violation('start.skipped_steps', `an integer from 0 to ${steps - 1}`, start.skippedSteps));
-  }
   const values = width * height * channels;
-  if (telling.resumeTokenEverySteps > 0 && values > MAX_RESUMABLE_VALUES) {
-    const wanted = `0 for images of more than ${MAX_RESUMABLE_VALUES} values`;
-    found.push(violation('resume_token_every_steps', wanted, telling.resumeTokenEverySteps));
-  }
-  for (const [i, { index, state }] of (resumed ?? []).entries()) {
+  const found = (resumed ?? []).flatMap(({ index, state }, i) => {
     const fits =
       state.stepsDone >= 1 &&
       state.stepsDone < steps &&
       index >= firstIndex &&
       index < firstIndex + count &&
       [state.x, ...state.history].every((of) => of.length === values && of.every(Number.isFinite));
-    if (!fits) found.push(violation(`resume_tokens[${i}]`, 'the state of an image of its call', 'another'));
+    return fits
+      ? []
+      : [violation(`resumed_images.tokens[${i}]`, 'the state of an image of its request', 'another')];
+  });
+  if (reports.resumeTokenEverySteps > 0 && values > MAX_RESUMABLE_VALUES) {
+    const wanted = `0 for images of more than ${MAX_RESUMABLE_VALUES} values`;
+    found.push(violation('resume_token_every_steps', wanted, reports.resumeTokenEverySteps));
   }
   return found;
 }
@@ -184,7 +201,7 @@ function refuseStale(resumed: readonly ResumePoint[] | undefined, { sha256 }: Ma
 function resumedTasks(
   fresh: TaskAt,
   resumed: readonly ResumePoint[],
-  { firstIndex, start }: GenerateRequest,
+  { firstIndex, start }: SampleRequest,
 ): TaskAt {
   return (place) => {
     const { index, state } = resumed[place] as ResumePoint;
@@ -196,15 +213,9 @@ function resumedTasks(
 }
 
 /** What each image of the call has behind it when it begins. */
-function stepsBehind({ count, start, resumed }: GenerateRequest): number[] {
+function stepsBehind({ count, start, resumed }: SampleRequest): number[] {
   if (resumed !== undefined) return resumed.map(({ state }) => state.stepsDone);
   return Array.from({ length: count }, () => (start?.kind === 'image' ? start.skippedSteps : 0));
-}
-
-/** The request as another call is to go on with: the same weights, and without the start, which the states hold. */
-function pinned({ wire }: GenerateRequest, { commit }: Checkpoint, emaRate: number): Resumable['request'] {
-  const start = wire.start && { ...wire.start, images: [], latents: [] };
-  return { ...wire, version: BigInt(commit.step), emaRate, start };
 }
 
 function sumOf(values: readonly number[], term: (value: number) => number): number {

@@ -1,16 +1,23 @@
-/** A token with which a call goes on with an image that another call began: the whole request, and the solver's state. */
+/** A token with which a call resumes an image that another call began: the solver's state, and what it belongs to. */
 
 import { createHash } from 'node:crypto';
 
-import { decodeSafetensors, encodeSafetensors, type TensorData } from '../../shared/checkpoint/index.js';
-import { samplerWire } from '../../shared/contract/index.js';
-import { DiffusionError, invalidArgument } from '../../shared/foundation/index.js';
+import {
+  decodeSafetensors,
+  encodeSafetensors,
+  type TensorData,
+  type WeightsChoice,
+} from '../../shared/checkpoint/index.js';
+import { invalidArgument, type DiffusionError } from '../../shared/foundation/index.js';
 import type { SolverState } from '../../shared/sampler/index.js';
 
 /** What all tokens of a call share. */
 export interface Resumable {
-  /** With version and average pinned, without what the state holds already. */
-  readonly request: samplerWire.GenerateRequest;
+  /** Of the request, without its start images, in hexadecimal. */
+  readonly requestSha256: string;
+  /** What the request's checkpoint and weights turned out to be. */
+  readonly checkpointStep: number;
+  readonly weights: WeightsChoice;
   /** Of the weights that drew the image so far, in hexadecimal. */
   readonly weightsSha256: string;
 }
@@ -23,22 +30,21 @@ export interface ResumePoint extends Resumable {
 /** Values of an image's state, at most: a token has to fit into a message of 4 MiB, whatever the solver remembers. */
 export const MAX_RESUMABLE_VALUES = 200_000;
 
-const FORMAT = 'ip-diffusion resume token 1';
-const REQUEST = 'request';
+const FORMAT = 'ip-diffusion resume token 2';
 const STATE = 'x';
 const DIGEST_BYTES = 32;
 
-/** SHA-256 of the rest, then safetensors: the request's bytes, x, and what the solver remembers of earlier steps. */
-export function writeResumeToken({ request, weightsSha256, index, state }: ResumePoint): Buffer {
-  const bytes = samplerWire.GenerateRequest.encode(request).finish();
+/** SHA-256 of the rest, then safetensors: x, and what the solver remembers of earlier steps. */
+export function writeResumeToken({ index, state, weights, checkpointStep, ...hashes }: ResumePoint): Buffer {
   const tensors = new Map<string, TensorData>([
-    [REQUEST, { dtype: 'U8', shape: [bytes.length], data: bytes }],
     [STATE, floats(state.x)],
     ...state.history.map((values, i) => [historyName(i), floats(values)] as const),
   ]);
   const content = encodeSafetensors(tensors, {
     format: FORMAT,
-    weightsSha256,
+    ...hashes,
+    checkpointStep: String(checkpointStep),
+    weights: String(weights),
     index: String(index),
     stepsDone: String(state.stepsDone),
   });
@@ -55,22 +61,15 @@ export function readResumeToken(token: Uint8Array, field: string): ResumePoint {
   const content = token.subarray(DIGEST_BYTES);
   if (!digestOf(content).equals(token.subarray(0, DIGEST_BYTES))) throw refused(field);
   const { tensors, metadata } = decoded(content, field);
-  const request = tensors.get(REQUEST);
-  const x = tensors.get(STATE);
-  const whole = ['index', 'stepsDone'].map((name) => Number(metadata.get(name)));
-  const [index, stepsDone] = whole;
-  const weightsSha256 = metadata.get('weightsSha256');
-  if (
-    metadata.get('format') !== FORMAT ||
-    request?.dtype !== 'U8' ||
-    x?.dtype !== 'F32' ||
-    weightsSha256 === undefined ||
-    index === undefined ||
-    stepsDone === undefined ||
-    !whole.every((value) => Number.isSafeInteger(value) && value >= 0)
-  ) {
+  const text = (name: string): string => metadata.get(name) ?? '';
+  const count = (name: string): number => {
+    const value = Number(metadata.get(name));
+    if (Number.isSafeInteger(value) && value >= 0) return value;
     throw refused(field);
-  }
+  };
+  const x = tensors.get(STATE);
+  const weights = text('weights') === 'raw' ? 'raw' : Number(metadata.get('weights'));
+  if (text('format') !== FORMAT || x?.dtype !== 'F32' || Number.isNaN(weights)) throw refused(field);
   const history: Float32Array[] = [];
   for (
     let next = tensors.get(historyName(0));
@@ -81,24 +80,18 @@ export function readResumeToken(token: Uint8Array, field: string): ResumePoint {
     history.push(next.data);
   }
   return {
-    request: requestOf(request.data, field),
-    weightsSha256,
-    index,
-    state: { stepsDone, x: x.data, history },
+    requestSha256: text('requestSha256'),
+    checkpointStep: count('checkpointStep'),
+    weights,
+    weightsSha256: text('weightsSha256'),
+    index: count('index'),
+    state: { stepsDone: count('stepsDone'), x: x.data, history },
   };
 }
 
 function decoded(content: Uint8Array, field: string): ReturnType<typeof decodeSafetensors> {
   try {
     return decodeSafetensors(content);
-  } catch (cause) {
-    throw refused(field, cause);
-  }
-}
-
-function requestOf(bytes: Uint8Array, field: string): samplerWire.GenerateRequest {
-  try {
-    return samplerWire.GenerateRequest.decode(bytes);
   } catch (cause) {
     throw refused(field, cause);
   }

@@ -8,7 +8,7 @@ import { at, DiffusionError, systemClock } from '../../shared/foundation/index.j
 import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
-import type { WeightsSource } from './engine-process/messages.js';
+import type { EngineSource } from './engine-process/messages.js';
 import { samplerHandlers } from './handlers.js';
 import { loadModel, type LoadedModel } from './loaded-model.js';
 import { loadedModels } from './loaded-models.js';
@@ -17,8 +17,8 @@ import { startPredictionEngine } from './prediction-engine.js';
 import { runningCalls } from './running-calls.js';
 
 const STORE_RETRY_MS = 2000;
-/** Pictures to start from and resume tokens come in one message. */
-const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+/** Pictures to start from and resume tokens come in one message: 32 of the largest tokens. */
+const MAX_REQUEST_BYTES = 128 * 1024 * 1024;
 
 /**
  * Listens, and says SERVING once the store can be listed.
@@ -34,7 +34,7 @@ export async function startSampler(
   const calls = runningCalls();
   const stopping = new AbortController();
 
-  async function load(source: WeightsSource, signal: AbortSignal): Promise<LoadedModel> {
+  async function load(source: EngineSource, signal: AbortSignal): Promise<LoadedModel> {
     const { commit, object } = source;
     const fields = { job: commit.job, step: commit.step, weights: object.name };
     const report = (error: DiffusionError): void => {
@@ -56,7 +56,7 @@ export async function startSampler(
 
   const models = loadedModels({ capacity: settings.maxLoadedModels, load, clock });
   const catalogue = modelCatalogue(store, (model, { step, error }) => {
-    log.warn({ model, step, reason: error.message }, 'damaged checkpoint passed over');
+    log.warn({ model, step, reason: error.message }, 'damaged checkpoint skipped');
   });
   const answering = {
     stallTimeoutMs: settings.stallTimeoutMs,

@@ -1,10 +1,11 @@
 /** A job that this trainer has: where it stands, what happens to it, and the saving of both. */
 
+import { isEnded, type JobState } from '../../shared/contract/index.js';
 import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
-import { isEnded, type EngineEvent, type Job, type JobRecord, type JobState, type JobStatus } from './job.js';
+import type { EngineEvent, Job, JobRecord, JobStatus } from './job.js';
 import { LEASE_LOST, type JobLease } from './job-lease.js';
 
 export interface ActiveJobOptions {
@@ -79,7 +80,7 @@ export class ActiveJob {
 
   /** A new engine process starts under this attempt. */
   begin(attempt: number): void {
-    this.#update({ attempt });
+    this.#update({ attempt, startedAt: this.#status.startedAt ?? this.#now() });
     this.change('RUNNING', 'the engine starts');
   }
 
@@ -100,8 +101,15 @@ export class ActiveJob {
 
   change(state: JobState, message: string, failureReason?: WireReason): void {
     if (!this.#isHeld) return;
-    this.#update({ state, message, failureReason });
-    this.log.append(this.term, { kind: 'state', state, message, failureReason });
+    // A job that is asked to end stays so, whatever happens until it has ended.
+    const next = this.#status.state === 'CANCELLING' && !isEnded(state) ? 'CANCELLING' : state;
+    this.#update({
+      state: next,
+      message,
+      failureReason,
+      ...(isEnded(next) && { endedAt: this.#now() }),
+    });
+    this.log.append(this.term, { kind: 'state', state: next, message, failureReason });
     void this.save();
   }
 
@@ -155,10 +163,10 @@ export class ActiveJob {
   }
 
   #update(change: Partial<JobStatus>): void {
-    this.#status = {
-      ...this.#status,
-      ...change,
-      updatedAt: new Date(this.#options.clock.wallMs()).toISOString(),
-    };
+    this.#status = { ...this.#status, ...change, updatedAt: this.#now() };
+  }
+
+  #now(): string {
+    return new Date(this.#options.clock.wallMs()).toISOString();
   }
 }

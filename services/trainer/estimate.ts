@@ -50,7 +50,10 @@ export function checkMemory(recipe: TrainingRecipe, memoryBytes: number): void {
   );
 }
 
-export function estimate(recipe: TrainingRecipe, dataset: DatasetManifest): trainerWire.TrainingEstimate {
+export function estimate(
+  recipe: TrainingRecipe,
+  dataset: DatasetManifest,
+): Omit<trainerWire.TrainingEstimate, 'recipe'> {
   const config = unetConfig(recipe);
   const { batchSize } = microbatches(recipe);
   const { imageSize, channels } = recipe.dataset;

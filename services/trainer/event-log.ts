@@ -1,7 +1,8 @@
 /** A job's numbered events: bounded in memory, followed by any number of readers at their own pace. */
 
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
-import { isEnded, type JobEvent } from './job.js';
+import { isEnded } from '../../shared/contract/index.js';
+import type { JobEvent } from './job.js';
 
 /** Positions grow and never repeat: first by the term of the trainer that has the job, then by number. */
 export interface Position {

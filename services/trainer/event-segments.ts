@@ -51,6 +51,12 @@ export async function loadEventLog(
   return new EventLog(events, truncatedUpTo, limits);
 }
 
+export async function removeEvents(store: ObjectStore, jobId: string): Promise<void> {
+  const keys: string[] = [];
+  for await (const key of store.list(folder(jobId))) keys.push(key);
+  await store.remove(keys);
+}
+
 /** The term of the newest events that were saved; 0 where there are none. */
 export async function newestTerm(store: ObjectStore, jobId: string): Promise<number> {
   let newest = 0;

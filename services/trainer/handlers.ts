@@ -1,14 +1,16 @@
 /** TrainerService's methods. */
 
-import { recipeFromWire, type trainerWire } from '../../shared/contract/index.js';
+import { recipeFromWire, trainerWire } from '../../shared/contract/index.js';
 import { serverStream, unary, type CallContext, type HandlerOptions } from '../../shared/rpc/index.js';
 import { scanDataset } from '../../shared/dataset/index.js';
 import { datasetConfig } from '../../shared/recipe/index.js';
+import type { Deletions } from './deletion.js';
 import { estimate } from './estimate.js';
 import { comparePositions } from './event-log.js';
 import type { JobRequests } from './job-requests.js';
 import {
   eventToWire,
+  jobFilterFromWire,
   jobToWire,
   positionFromWire,
   resolvedRecipeToWire,
@@ -18,13 +20,14 @@ import {
 
 export interface TrainerHandlersOptions extends HandlerOptions {
   readonly requests: JobRequests;
+  readonly deletions: Deletions;
   readonly datasetCacheFolder: string;
   /** @throws DiffusionError UNAVAILABLE while the service starts or stops. */
   readonly checkServing: () => void;
 }
 
 export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.TrainerServiceServer {
-  const { requests, datasetCacheFolder, checkServing } = options;
+  const { requests, deletions, datasetCacheFolder, checkServing } = options;
 
   async function createTrainingJob(
     { recipe, requestId, validateOnly }: trainerWire.CreateTrainingJobRequest,
@@ -36,8 +39,8 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
     const resolved = await requests.resolve(given, requestId);
     const dataset = await scanDataset(datasetConfig(resolved), { cacheFolder: datasetCacheFolder, signal });
     return {
-      job: { ...NO_JOB, recipe: resolvedRecipeToWire(resolved) },
-      estimate: estimate(resolved, dataset),
+      job: undefined,
+      estimate: { recipe: resolvedRecipeToWire(resolved), ...estimate(resolved, dataset) },
     };
   }
 
@@ -69,29 +72,35 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
       job: jobToWire(await requests.get(jobId)),
     })),
     listTrainingJobs: method(async (request: trainerWire.ListTrainingJobsRequest) => {
-      const { jobs, nextPageToken } = await requests.list(request);
-      return { jobs: jobs.map(jobToWire), nextPageToken };
+      const { items, nextPageToken } = await requests.list.page(request, jobFilterFromWire(request), {
+        write: jobToWire,
+        encode: trainerWire.TrainingJob.encode,
+      });
+      return { jobs: items, nextPageToken };
     }),
     cancelTrainingJob: method(async ({ jobId }: trainerWire.CancelTrainingJobRequest) => ({
       job: jobToWire(await requests.cancel(jobId)),
     })),
-    resumeTrainingJob: method(async ({ jobId, recipe }: trainerWire.ResumeTrainingJobRequest) => ({
-      job: jobToWire(await requests.resume(jobId, recipeFromWire(recipe))),
-    })),
+    resumeTrainingJob: method(
+      async ({ jobId, recipe, updateMask, requestId }: trainerWire.ResumeTrainingJobRequest) => ({
+        job: jobToWire(
+          await requests.resume(jobId, { recipe: recipeFromWire(recipe), paths: updateMask }, requestId),
+        ),
+      }),
+    ),
     watchTrainingJob: serverStream(watchTrainingJob, options),
+    deleteTrainingJob: method(async ({ jobId }: trainerWire.DeleteTrainingJobRequest) => {
+      await deletions.job(jobId);
+      return {};
+    }),
+    deleteModel: method(async ({ model }: trainerWire.DeleteModelRequest) => {
+      await deletions.model(model);
+      requests.list.forget(model);
+      return {};
+    }),
+    deleteCheckpoint: method(async ({ model, checkpointStep }: trainerWire.DeleteCheckpointRequest) => {
+      await deletions.checkpoint(model, checkpointStep);
+      return {};
+    }),
   };
 }
-
-const NO_JOB: Omit<trainerWire.TrainingJob, 'recipe'> = {
-  jobId: '',
-  model: '',
-  state: 0,
-  failureReason: 0,
-  message: '',
-  step: 0n,
-  committedStep: 0n,
-  attempt: 0,
-  latestMetrics: undefined,
-  createTime: undefined,
-  updateTime: undefined,
-};

@@ -4,10 +4,11 @@
  * change.
  */
 
+import { isEnded } from '../../shared/contract/index.js';
 import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import { hasEnded, type ProcessIdentity } from '../../shared/processes/index.js';
 import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
-import { isEnded, type JobStatus } from './job.js';
+import type { JobStatus } from './job.js';
 import { findStatus, statusBytes, statusKey, type Lease, type StoredStatus } from './job-status.js';
 
 /** A trainer process. */
@@ -57,7 +58,7 @@ export class JobLease {
     status: JobStatus,
   ): Promise<JobLease | undefined> {
     const beganMs = options.clock.monotonicMs();
-    const bytes = statusBytes(status, term + 1, leaseOf(options, 0));
+    const bytes = statusBytes(status, term + 1, { lease: leaseOf(options, 0) });
     const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
     try {
       const taken = await options.store.put(statusKey(jobId), bytes, condition);
@@ -95,7 +96,7 @@ export class JobLease {
 
   async #write(status: JobStatus, lease: Lease | undefined, signal: AbortSignal | undefined): Promise<void> {
     const { store, clock } = this.#options;
-    const bytes = statusBytes(status, this.term, lease);
+    const bytes = statusBytes(status, this.term, { lease });
     for (;;) {
       const beganMs = clock.monotonicMs();
       try {

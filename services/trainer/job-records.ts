@@ -1,6 +1,5 @@
 /** Jobs in the store: what they are, under which request they were made, and the list of all. */
 
-import { createHash } from 'node:crypto';
 import * as z from 'zod';
 
 import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js';
@@ -11,6 +10,7 @@ import { bindModel, jobOfModel, listModels } from '../../shared/models/index.js'
 import { isLostCondition, isNotFound, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
+import { sha256 } from './request-id.js';
 
 const MAX_JSON_BYTES = 1024 * 1024;
 const READ_AT_ONCE = 16;
@@ -23,6 +23,8 @@ const recordSchema = z.looseObject({
   model: z.string(),
   recipe: z.unknown(),
   createdAt: z.string(),
+  requestSha256: z.string().optional(),
+  resumed: z.object({ requestSha256: z.string(), bodySha256: z.string() }).optional(),
 });
 
 const claimSchema = z.object({ bodySha256: z.string(), record: recordSchema });
@@ -43,15 +45,12 @@ export interface StoredRecord {
 /** A job's place in the list of all: by time of creation, then by id. */
 export interface JobOrder {
   readonly jobId: string;
+  readonly model: string;
   readonly createdAt: string;
 }
 
 const recordKey = (jobId: string): string => `jobs/${jobId}/job.json`;
-const requestKey = (requestId: string): string => `requests/${sha256(requestId)}.json`;
-
-export function sha256(text: string): string {
-  return createHash('sha256').update(text).digest('hex');
-}
+const requestKey = (requestSha256: string): string => `requests/${requestSha256}.json`;
 
 /** Whether a text can be a job's id at all; only such ids become keys. */
 export function isJobId(text: string): boolean {
@@ -63,7 +62,7 @@ export async function findClaimed(
   store: ObjectStore,
   { requestId, bodySha256 }: RequestClaim,
 ): Promise<JobRecord | undefined> {
-  const claim = await findJson(store, requestKey(requestId), claimSchema);
+  const claim = await findJson(store, requestKey(sha256(requestId)), claimSchema);
   if (claim === undefined) return undefined;
   if (claim.value.bodySha256 === bodySha256) return recordOf(claim.value.record);
   throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id came before, with another recipe', {
@@ -90,7 +89,7 @@ export async function createRecord(
 ): Promise<JobRecord> {
   let winner = record;
   if (claim !== undefined) {
-    const created = await createJson(store, requestKey(claim.requestId), {
+    const created = await createJson(store, requestKey(sha256(claim.requestId)), {
       bodySha256: claim.bodySha256,
       record: versioned(record),
     });
@@ -118,6 +117,12 @@ export async function isBound(store: ObjectStore, { jobId, model }: JobRecord): 
 export async function removeUnbound(store: ObjectStore, jobId: string): Promise<void> {
   await store.remove([recordKey(jobId)]);
   await unmarkActive(store, jobId);
+}
+
+/** Removes a job's record, and what makes a repeated request find it. */
+export async function removeRecord(store: ObjectStore, { jobId, requestSha256 }: JobRecord): Promise<void> {
+  if (requestSha256 !== undefined) await store.remove([requestKey(requestSha256)]);
+  await store.remove([recordKey(jobId)]);
 }
 
 /** Changes a job's record, if it still is as it was read. @throws ABORTED where it isn't. */
@@ -164,7 +169,7 @@ async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | un
   try {
     const jobId = await jobOfModel(store, model);
     const stored = jobId === undefined ? undefined : await findJson(store, recordKey(jobId), recordSchema);
-    return stored && { jobId: stored.value.jobId, createdAt: stored.value.createdAt };
+    return stored && { jobId: stored.value.jobId, model, createdAt: stored.value.createdAt };
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'DATA_LOSS') return undefined;
     throw error;
@@ -183,7 +188,7 @@ export async function readRecord(
   const stored = isJobId(jobId) ? await findJson(store, recordKey(jobId), recordSchema, options) : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
   const imported = jobId.startsWith(importJobPrefix)
-    ? ': an imported model has no training to go on with; start a new job from it with warmStart'
+    ? ': an imported model has no training to go on with; start a new job from it with warm_start'
     : '';
   throw new DiffusionError('JOB_NOT_FOUND', `there is no such job${imported}`);
 }

@@ -4,11 +4,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Logger } from 'pino';
 
+import { isEnded } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
+import { finishDeletion } from './deletion.js';
 import { isReachable } from './dataset-folder.js';
-import { isEnded } from './job.js';
+import { cancelledAt } from './job.js';
 import type { LeaseWatch } from './job-lease.js';
 import { isBound, mapInBatches, removeUnbound } from './job-records.js';
 import { readJob, type StoredJob } from './job-status.js';
@@ -55,8 +57,12 @@ export function jobRecovery({ store, supervisor, leases, leaseMs, logger }: Reco
       return undefined;
     } catch (error) {
       if (!(error instanceof DiffusionError)) throw error;
-      if (error.code === 'NOT_FOUND') await tidy(jobId, 'missing', () => unmarkActive(store, jobId));
-      else if (error.code === 'DATA_LOSS' || error.code === 'FAILED_PRECONDITION')
+      if (error.code === 'NOT_FOUND') {
+        await tidy(jobId, 'missing', async () => {
+          await finishDeletion(store, jobId);
+          await unmarkActive(store, jobId);
+        });
+      } else if (error.code === 'DATA_LOSS' || error.code === 'FAILED_PRECONDITION')
         tell(jobId, `the job can not be recovered: ${error.message}`);
       else throw error;
       return undefined;
@@ -70,11 +76,15 @@ export function jobRecovery({ store, supervisor, leases, leaseMs, logger }: Reco
 
   async function recover(job: StoredJob): Promise<void> {
     const { jobId, recipe } = job.record;
+    const { state, committedStep } = job.status;
+    if (state === 'CANCELLING') {
+      await supervisor.take(job, { state: 'CANCELLED', message: cancelledAt(committedStep) });
+      return;
+    }
     if (!(await isReachable(recipe))) {
       tell(jobId, "the job is left to another trainer: its data set's folder is not on this machine");
       return;
     }
-    const { state, committedStep } = job.status;
     const waits = state === 'PENDING' || (state === 'RETRYING' && job.lease === undefined);
     const taken = await supervisor.withPlace(() =>
       supervisor.take(job, {

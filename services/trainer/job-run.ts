@@ -7,6 +7,7 @@ import { DiffusionError, type Clock, type WireReason } from '../../shared/founda
 import { type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
 import { waitOut, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import { cancelledAt } from './job.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';
@@ -194,10 +195,7 @@ export class JobRun {
       case undefined:
         return false;
       case 'cancel':
-        this.job.change(
-          'CANCELLED',
-          `cancelled; the last checkpoint is that of step ${this.job.status.committedStep}`,
-        );
+        this.job.change('CANCELLED', cancelledAt(this.job.status.committedStep));
         return true;
       case 'suspend':
         this.job.change('RETRYING', 'the service stopped; the job goes on when it starts again');

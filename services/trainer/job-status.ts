@@ -6,6 +6,7 @@
 import * as z from 'zod';
 
 import { canonicalJson } from '../../shared/checkpoint/index.js';
+import { DiffusionError } from '../../shared/foundation/index.js';
 import type { ProcessIdentity } from '../../shared/processes/index.js';
 import { isNotFound, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { latestAttempt, listCommits } from '../../shared/models/index.js';
@@ -14,6 +15,10 @@ import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job
 import { readRecord } from './job-records.js';
 
 const MAX_BYTES = 64 * 1024;
+
+/** What is being removed: the job alone, or its model with it. */
+const DELETIONS = ['job', 'model'] as const;
+export type Deletion = (typeof DELETIONS)[number];
 
 const count = z.int().nonnegative();
 
@@ -40,11 +45,17 @@ export type Lease = Readonly<z.infer<typeof leaseSchema>>;
 
 /** Before there were terms, attempts numbered the events. */
 const storedSchema = z
-  .object({ ...jobStatusSchema.shape, term: count.optional(), lease: leaseSchema.optional() })
-  .transform(({ term, lease, ...status }) => ({
+  .object({
+    ...jobStatusSchema.shape,
+    term: count.optional(),
+    lease: leaseSchema.optional(),
+    deleting: z.enum(DELETIONS).optional(),
+  })
+  .transform(({ term, lease, deleting, ...status }) => ({
     status,
     term: term ?? status.attempt,
     lease,
+    deleting,
   }));
 
 export interface StoredStatus {
@@ -53,6 +64,8 @@ export interface StoredStatus {
   readonly term: number;
   /** Undefined where no trainer has the job. */
   readonly lease: Lease | undefined;
+  /** Set once the job's removal has begun, which nothing takes back. */
+  readonly deleting?: Deletion | undefined;
   /** Undefined where nothing is stored. */
   readonly etag: string | undefined;
 }
@@ -65,8 +78,12 @@ export interface FoundStatus {
 
 export const statusKey = (jobId: string): string => `jobs/${jobId}/status.json`;
 
-export function statusBytes(status: JobStatus, term: number, lease: Lease | undefined): Uint8Array {
-  return Buffer.from(canonicalJson({ ...status, term, ...(lease !== undefined && { lease }) }), 'utf8');
+export function statusBytes(
+  status: JobStatus,
+  term: number,
+  more: { readonly lease?: Lease | undefined; readonly deleting?: Deletion },
+): Uint8Array {
+  return Buffer.from(canonicalJson({ ...status, term, ...more }), 'utf8');
 }
 
 /** Undefined where nothing is stored. */
@@ -142,12 +159,14 @@ export interface StoredJob extends Job, Omit<StoredStatus, 'status'> {
   readonly recordEtag: string;
 }
 
-/** @throws as `readRecord`. */
+/** @throws as `readRecord`; JOB_NOT_FOUND once its removal has begun. */
 export async function readJob(
   store: ObjectStore,
   jobId: string,
   options: CallOptions = {},
 ): Promise<StoredJob> {
   const { record, etag: recordEtag } = await readRecord(store, jobId, options);
-  return { record, recordEtag, ...(await readStatus(store, record, options)) };
+  const stored = await readStatus(store, record, options);
+  if (stored.deleting !== undefined) throw new DiffusionError('JOB_NOT_FOUND', 'the job is being deleted');
+  return { record, recordEtag, ...stored };
 }

@@ -2,12 +2,12 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 
+import { isEnded, type JobState } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { EventLog } from './event-log.js';
 import { loadEventLog } from './event-segments.js';
-import { isEnded, type JobState } from './job.js';
 import { JobLease, type LeaseOptions } from './job-lease.js';
 import { JobRun, type JobRunSettings } from './job-run.js';
 import type { StoredJob } from './job-status.js';
@@ -96,7 +96,8 @@ export class JobSupervisor {
     // First, so that a job which is taken is found again wherever this trainer dies.
     await markActive(store, jobId);
     const updatedAt = new Date(clock.wallMs()).toISOString();
-    const next = { ...status, state, message, failureReason: undefined, updatedAt };
+    const endedAt = isEnded(state) ? updatedAt : undefined;
+    const next = { ...status, state, message, failureReason: undefined, updatedAt, endedAt };
     const lease = await JobLease.take({ store, clock, trainer, durationMs: leaseMs }, jobId, stored, next);
     if (lease === undefined) return undefined;
     try {
@@ -113,18 +114,25 @@ export class JobSupervisor {
     }
   }
 
-  /** Ends a job as CANCELLED, after a last checkpoint; resolves when it has ended and that is saved. */
-  async cancel(active: ActiveJob): Promise<void> {
+  /** Asks a job to end as CANCELLED, a running one after a last checkpoint; one that waits has ended at once. */
+  cancel(active: ActiveJob): void {
     const waiting = this.#queue.indexOf(active);
     if (waiting >= 0) {
       this.#queue.splice(waiting, 1);
       active.change('CANCELLED', 'cancelled before it began');
       void this.#finish(active);
+    } else {
+      active.change('CANCELLING', 'asked to end; it commits a last checkpoint');
+      this.#runs.get(active.id)?.interrupt('cancel');
     }
-    const run = this.#runs.get(active.id);
-    run?.interrupt('cancel');
-    await run?.done;
-    await active.save();
+  }
+
+  /** Forgets an ended job that is about to be removed; its watchers get the error. */
+  forget(jobId: string, error: DiffusionError): void {
+    const job = this.#jobs.get(jobId);
+    if (job?.ended !== true) return;
+    this.#jobs.delete(jobId);
+    job.log.close(error);
   }
 
   /** Lets running jobs commit and stop, and leaves them and the waiting ones to any trainer. Watches end. */

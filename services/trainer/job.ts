@@ -2,35 +2,24 @@
 
 import * as z from 'zod';
 
-import type { jobStates } from '../../shared/contract/index.js';
+import { JOB_STATES, type JobState } from '../../shared/contract/index.js';
 import { WIRE_REASONS, type WireReason } from '../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
 import type { GridImage } from '../../shared/training/index.js';
-
-export type JobState = Parameters<typeof jobStates.write>[0];
-
-const STATES = [
-  'PENDING',
-  'RUNNING',
-  'RETRYING',
-  'SUCCEEDED',
-  'FAILED',
-  'CANCELLED',
-] as const satisfies readonly JobState[];
 
 /** Why a job failed. */
 export const failureReasonSchema = z.enum(Object.keys(WIRE_REASONS) as WireReason[]);
 
 const count = z.int().nonnegative();
 
-/** The figures of one update; means over its images. */
+/** The metrics of one optimizer step; means over its images. */
 export const stepMetricsSchema = z.object({
-  /** Updates done. */
+  /** Optimizer steps done. */
   step: count,
   totalSteps: count,
   loss: z.number(),
   mse: z.number(),
-  vb: z.number().exactOptional(),
+  vlb: z.number().exactOptional(),
   gradientPenalty: z.number().exactOptional(),
   gradNorm: z.number(),
   paramNorm: z.number(),
@@ -41,7 +30,7 @@ export const stepMetricsSchema = z.object({
   timestepsWeighted: z.boolean().default(false),
   imagesPerSecond: z.number(),
   /** Missing until a rate is known. */
-  etaMs: z.number().exactOptional(),
+  remainingMs: z.number().exactOptional(),
   samplesSeen: count,
   epoch: count,
 });
@@ -50,11 +39,11 @@ export type StepMetrics = Readonly<z.infer<typeof stepMetricsSchema>>;
 
 /** Where a job stands. */
 export const jobStatusSchema = z.object({
-  state: z.enum(STATES),
+  state: z.enum(JOB_STATES),
   failureReason: failureReasonSchema.catch('INTERNAL').optional(),
   /** One sentence on the state, for people. */
   message: z.string(),
-  /** Updates done, by the last metrics. */
+  /** Optimizer steps done, by the newest metrics. */
   step: count,
   committedStep: count,
   /** Engine processes started so far. */
@@ -62,6 +51,10 @@ export const jobStatusSchema = z.object({
   latestMetrics: stepMetricsSchema.exactOptional(),
   /** ISO 8601, UTC. */
   updatedAt: z.string(),
+  /** When it first ran. */
+  startedAt: z.string().exactOptional(),
+  /** When it ended; absent while it has not. */
+  endedAt: z.string().optional(),
 });
 
 export type JobStatus = Readonly<z.infer<typeof jobStatusSchema>>;
@@ -73,6 +66,18 @@ export interface JobRecord {
   readonly recipe: TrainingRecipe;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** Of the request_id that created the job. */
+  readonly requestSha256?: string | undefined;
+  /** Of the request that resumed it last. */
+  readonly resumed?: ResumeClaim | undefined;
+}
+
+/** What makes a repeated resumption the same one. */
+export interface ResumeClaim {
+  /** Of its request_id. */
+  readonly requestSha256: string;
+  /** Of what was asked. */
+  readonly bodySha256: string;
 }
 
 export interface Job {
@@ -85,6 +90,13 @@ export interface StateChange {
   readonly state: JobState;
   readonly failureReason?: WireReason | undefined;
   readonly message: string;
+}
+
+/** The message of a cancelled job. */
+export function cancelledAt(committedStep: number): string {
+  return committedStep === 0
+    ? 'cancelled before its first checkpoint'
+    : `cancelled; its newest checkpoint is that of step ${committedStep}`;
 }
 
 /** Mean squared errors on images that are never trained on, without perturbation. */
@@ -108,17 +120,3 @@ export type EngineEvent =
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation };
 
 export type JobEvent = EngineEvent | StateChange;
-
-/** Whether a job in this state is over until somebody resumes it. */
-export function isEnded(state: JobState): boolean {
-  switch (state) {
-    case 'PENDING':
-    case 'RUNNING':
-    case 'RETRYING':
-      return false;
-    case 'SUCCEEDED':
-    case 'FAILED':
-    case 'CANCELLED':
-      return true;
-  }
-}

@@ -14,6 +14,7 @@ import {
   type Patience,
 } from '../../shared/store/index.js';
 import type { TrainerSettings } from './config.js';
+import { deletions } from './deletion.js';
 import { engineStarter } from './engine.js';
 import { trainerHandlers } from './handlers.js';
 import { LeaseWatch } from './job-lease.js';
@@ -68,6 +69,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({
       requests: jobRequests({ store, supervisor, leases, clock, memoryBytes }),
+      deletions: deletions({ store, supervisor }),
       datasetCacheFolder,
       checkServing: () => {
         if (phase !== 'serving') throw unavailable(phase, storeProblem);

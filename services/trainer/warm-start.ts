@@ -1,108 +1,120 @@
 /** Weights from another model's checkpoint: settled when a job is created, read when its run begins. */
 
-import { averageOf, averageRates, decodeManifest } from '../../shared/checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation, within } from '../../shared/foundation/index.js';
-import { networkDifferences, recipeFormat, type TrainingRecipe } from '../../shared/recipe/index.js';
-import { isNotFound, type ObjectStore } from '../../shared/store/index.js';
 import {
-  jobOfModel,
-  newestGoodCommit,
-  readCommit,
+  chooseWeights,
+  newestCheckpoint,
+  readCheckpoint,
   readObject,
-  type CommittedCheckpoint,
+  readParameters,
+  type Checkpoint,
+  type ChosenWeights,
 } from '../../shared/models/index.js';
+import { networkDifferences, type TrainingRecipe } from '../../shared/recipe/index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
 
 type WarmStart = NonNullable<TrainingRecipe['warmStart']>;
 
-/** The weights that a warm start means, as they stand in the store. */
-interface Source {
-  readonly version: number;
-  readonly emaRate: number;
-  /** The object's bytes, checked against the manifest. Of the checkpoint nothing else is needed. */
-  readonly bytes: Uint8Array;
-}
-
 /**
- * The recipe with version and average of its warm start set, after a look at the weights themselves: a damaged newest
- * checkpoint is passed over where no version is asked for.
+ * The recipe with step and weights of its warm start set, after a look at the weights themselves: a damaged newest
+ * checkpoint is skipped where no step is asked for.
  *
- * @throws DiffusionError NOT_FOUND for a model or version that isn't there, INVALID_ARGUMENT naming each field in which
- * the networks differ or an average that isn't there, DATA_LOSS for damaged weights.
+ * @throws DiffusionError NOT_FOUND (reason WARM_START_NOT_FOUND) for a model or checkpoint that isn't there,
+ * INVALID_ARGUMENT naming each field in which the networks differ or weights that aren't there, DATA_LOSS for damaged
+ * weights.
  */
 export async function settleWarmStart(store: ObjectStore, recipe: TrainingRecipe): Promise<TrainingRecipe> {
   const { warmStart } = recipe;
   if (warmStart === undefined) return recipe;
-  const { version, emaRate } = await findSource(store, recipe, warmStart);
-  return { ...recipe, warmStart: { model: warmStart.model, version, emaRate } };
+  return withSource(store, recipe, warmStart, async ({ commit }, { weights, object }) => {
+    await readObject(store, commit, object);
+    return {
+      ...recipe,
+      warmStart: { model: warmStart.model, version: commit.step, emaRate: rateOf(weights) },
+    };
+  }).catch((error: unknown) => {
+    throw notFound(error, warmStart);
+  });
 }
 
 /**
- * What `decode` makes of the bytes of a settled warm start's weights.
+ * The parameters of a settled warm start, in PyTorch's layout.
  *
- * @throws DiffusionError with reason WARM_START_LOST where they went or were damaged since, or `decode` throws DATA_LOSS;
- * whatever else the store throws.
+ * @throws DiffusionError with reason WARM_START_LOST where they went or were damaged since; whatever else the store
+ * throws.
  */
-export async function readWarmStart<T>(
+export async function readWarmStart(
   store: ObjectStore,
   recipe: TrainingRecipe,
   warmStart: WarmStart,
-  decode: (bytes: Uint8Array) => T,
-): Promise<T> {
+): Promise<Map<string, Float32Array>> {
   try {
-    return decode((await findSource(store, recipe, warmStart)).bytes);
+    return await withSource(store, recipe, warmStart, ({ commit, manifest }, { object }) =>
+      readParameters(store, { commit, object, recipe: manifest.recipe }),
+    );
   } catch (error) {
     if (!(error instanceof DiffusionError) || !['NOT_FOUND', 'DATA_LOSS'].includes(error.code)) throw error;
     const { model, version } = warmStart;
-    const message = `wanted the weights of model ${model}, version ${version ?? 'newest'}, to start from; ${error.message}`;
+    const message = `wanted the weights of model ${model}, step ${version ?? 'newest'}, to start from; ${error.message}`;
     throw new DiffusionError('WARM_START_LOST', message, { cause: error });
   }
 }
 
-async function findSource(
+/** What `use` makes of the checkpoint that the warm start means, and of its weights. */
+async function withSource<T>(
   store: ObjectStore,
   recipe: TrainingRecipe,
   { model, version, emaRate }: WarmStart,
-): Promise<Source> {
-  const job = await jobOfModel(store, model);
-  if (job === undefined) throw notFound('model', "the name of a model in the trainer's store", model);
-  const read = (commit: CommittedCheckpoint): Promise<Source> => readSource(store, recipe, commit, emaRate);
-  if (version !== undefined) return read(await committed(store, job, version));
-  const { found, damaged } = await newestGoodCommit(store, job, read);
-  if (found !== undefined) return found.value;
-  throw damaged[0]?.error ?? notFound('model', 'a model with a committed checkpoint', model);
+  use: (checkpoint: Checkpoint, chosen: ChosenWeights) => Promise<T>,
+): Promise<T> {
+  const checked = (checkpoint: Checkpoint): Promise<T> => {
+    const differing = networkDifferences(recipe, checkpoint.manifest.recipe);
+    const chosen = chosenOrRefused(checkpoint, emaRate);
+    const violations = [...differing, ...('refused' in chosen ? chosen.refused : [])];
+    if ('refused' in chosen || violations.length > 0)
+      throw invalidArgument(within('recipe', violations), 'RECIPE_INVALID');
+    return use(checkpoint, chosen);
+  };
+  if (version === undefined) return newestCheckpoint(store, model, checked);
+  return checked(await readCheckpoint(store, model, version));
 }
 
-async function committed(store: ObjectStore, job: string, version: number): Promise<CommittedCheckpoint> {
+function chosenOrRefused(
+  { manifest }: Checkpoint,
+  emaRate: number | undefined,
+): ChosenWeights | { readonly refused: DiffusionError['violations'] } {
   try {
-    return await readCommit(store, job, version);
+    const asked = emaRate === undefined ? undefined : weightsOf(emaRate);
+    return chooseWeights(manifest, asked, 'warm_start.ema_rate');
   } catch (error) {
-    throw isNotFound(error) ? notFound('version', 'a committed version of the model', version) : error;
+    if (error instanceof DiffusionError && error.code === 'INVALID_ARGUMENT')
+      return { refused: error.violations };
+    throw error;
   }
 }
 
-async function readSource(
-  store: ObjectStore,
-  recipe: TrainingRecipe,
-  commit: CommittedCheckpoint,
-  askedRate: number | undefined,
-): Promise<Source> {
-  const manifest = decodeManifest(commit.manifest, recipeFormat);
-  const rates = averageRates(manifest);
-  const emaRate = askedRate ?? Math.max(...rates);
-  const violations = networkDifferences(recipe, manifest.recipe);
-  if (!rates.includes(emaRate))
-    violations.push(violation('warm_start.ema_rate', `one of ${rates.join(', ')}`, emaRate));
-  if (violations.length > 0) {
-    const inRequest = within('recipe', violations);
-    throw invalidArgument(inRequest, 'RECIPE_INVALID');
+/** In recipes rate 0 stands for the raw weights. */
+const weightsOf = (emaRate: number): ChosenWeights['weights'] => (emaRate === 0 ? 'raw' : emaRate);
+const rateOf = (weights: ChosenWeights['weights']): number => (weights === 'raw' ? 0 : weights);
+
+/** What is said of a model or checkpoint that isn't there, by the recipe's field; other errors as they are. */
+function notFound(error: unknown, { model, version }: WarmStart): unknown {
+  if (!(error instanceof DiffusionError)) return error;
+  switch (error.reason) {
+    case 'MODEL_NOT_FOUND':
+      return refused('model', "the name of a model in the trainer's store", model);
+    case 'MODEL_NOT_READY':
+      return refused('model', 'a model with a committed checkpoint', model);
+    case 'CHECKPOINT_NOT_FOUND':
+      return refused('version', 'the step of a committed checkpoint of the model', version);
+    default:
+      return error;
   }
-  const bytes = await readObject(store, commit, averageOf(manifest, emaRate));
-  return { version: commit.step, emaRate, bytes };
 }
 
-function notFound(field: string, wanted: string, got: unknown): DiffusionError {
-  const refused = violation(`recipe.warm_start.${field}`, wanted, got);
-  return new DiffusionError('WARM_START_NOT_FOUND', `${refused.field}: ${refused.description}`, {
-    violations: [refused],
+function refused(field: string, wanted: string, got: unknown): DiffusionError {
+  const found = violation(`recipe.warm_start.${field}`, wanted, got);
+  return new DiffusionError('WARM_START_NOT_FOUND', `${found.field}: ${found.description}`, {
+    violations: [found],
   });
 }

@@ -5,6 +5,8 @@ import {
   errorReasons,
   imageChunks,
   imageFormats,
+  isJobState,
+  JOB_STATES,
   jobStates,
   recipeToWire,
   type errorsWire,
@@ -14,6 +16,7 @@ import { invalidArgument, violation, type WireReason } from '../../shared/founda
 import { betasHash } from '../../shared/noise/index.js';
 import { recipeBetas, type TrainingRecipe } from '../../shared/recipe/index.js';
 import { START, type FollowedEvent, type Position } from './event-log.js';
+import type { JobFilter } from './job-list.js';
 import type { GridImage } from '../../shared/training/index.js';
 import type { Job, JobEvent, StepMetrics } from './job.js';
 
@@ -27,12 +30,14 @@ export function jobToWire({ record, status }: Job): trainerWire.TrainingJob {
     failureReason: reasonToWire(status.failureReason),
     message: status.message,
     recipe: resolvedRecipeToWire(record.recipe),
-    step: BigInt(status.step),
-    committedStep: BigInt(status.committedStep),
+    step: status.step,
+    checkpointStep: status.committedStep,
     attempt: status.attempt,
     latestMetrics: status.latestMetrics && metricsToWire(status.latestMetrics, 0),
     createTime: new Date(record.createdAt),
     updateTime: new Date(status.updatedAt),
+    startTime: timeOf(status.startedAt),
+    endTime: timeOf(status.endedAt),
   };
 }
 
@@ -81,16 +86,15 @@ function watchEvent(event: JobEvent, dropped: number): WatchEvent {
     case 'grid':
       return {
         $case: 'sampleGrid',
-        value: { step: BigInt(event.step), image: event.image && gridToWire(event.image) },
+        value: { step: event.step, image: event.image && gridToWire(event.image) },
       };
     case 'checkpoint':
       return {
         $case: 'checkpointCommitted',
-        value: { step: BigInt(event.step), sizeBytes: BigInt(event.sizeBytes) },
+        value: { step: event.step, sizeBytes: BigInt(event.sizeBytes) },
       };
     case 'evaluation': {
-      const { step, ...figures } = event.evaluation;
-      return { $case: 'evaluation', value: { step: BigInt(step), ...figures } };
+      return { $case: 'evaluation', value: event.evaluation };
     }
     case 'state': {
       const { state, failureReason, message } = event;
@@ -103,14 +107,12 @@ function watchEvent(event: JobEvent, dropped: number): WatchEvent {
 }
 
 function metricsToWire(metrics: StepMetrics, dropped: number): trainerWire.StepMetrics {
-  const { step, totalSteps, samplesSeen, epoch, etaMs, ...figures } = metrics;
+  const { samplesSeen, epoch, remainingMs, ...values } = metrics;
   return {
-    ...figures,
-    step: BigInt(step),
-    totalSteps: BigInt(totalSteps),
+    ...values,
     samplesSeen: BigInt(samplesSeen),
     epoch: BigInt(epoch),
-    eta: etaMs === undefined ? undefined : durationFromMs(etaMs),
+    remaining: remainingMs === undefined ? undefined : durationFromMs(remainingMs),
     dropped: BigInt(dropped),
   };
 }
@@ -119,6 +121,21 @@ function metricsToWire(metrics: StepMetrics, dropped: number): trainerWire.StepM
 function gridToWire({ png, ...shape }: GridImage): trainerWire.SampleGrid['image'] {
   const [chunk] = imageChunks({ ...shape, format: imageFormats.write('png'), bytes: png });
   return chunk;
+}
+
+/** @throws DiffusionError INVALID_ARGUMENT naming `states`, for one that is none. */
+export function jobFilterFromWire(request: trainerWire.ListTrainingJobsRequest): JobFilter {
+  const { modelPrefix, createdFrom, createdBefore } = request;
+  const states = request.states.map((state) => jobStates.read(state) ?? 'UNSPECIFIED');
+  const found = states.flatMap((state, i) =>
+    isJobState(state) ? [] : [violation(`states[${i}]`, `one of ${JOB_STATES.join(', ')}`, state)],
+  );
+  if (found.length > 0) throw invalidArgument(found);
+  return { states: states.filter(isJobState), modelPrefix, createdFrom, createdBefore };
+}
+
+function timeOf(time: string | undefined): Date | undefined {
+  return time === undefined ? undefined : new Date(time);
 }
 
 function reasonToWire(reason: WireReason | undefined): errorsWire.ErrorReason {

@@ -3,10 +3,12 @@ export type { AllocatedSafetensors, DecodedSafetensors, SafetensorsLimits } from
 export type { ByteSource, StoredTensor } from './stored-tensor.js';
 export type { ElementArrays, StoredDtype, TensorData } from './tensor-data.js';
 export { checkFinite, checkTensors } from './check-tensors.js';
+export { decodeFloats } from './float-tensors.js';
 export { canonicalJson } from './canonical-json.js';
 export { decodeManifest, encodeManifest } from './manifest.js';
 export type { Manifest, ManifestObject, RecipeFormat } from './manifest.js';
-export { averageOf, averageRates } from './averages.js';
+export { defaultWeights, describeWeights, objectOfWeights, weightsChoices } from './weights.js';
+export type { WeightsChoice } from './weights.js';
 export { emaObject, importJobPrefix, optimizerObject, stateObject, weightsObject } from './object-names.js';
 export { openSafetensors } from './safetensors.js';
 export { extentOf, readFloats } from './stored-tensor.js';

@@ -7,11 +7,6 @@ export const optimizerObject = 'optimizer.safetensors';
 /** The timestep sampler's history and whatever else of the run is a tensor. */
 export const stateObject = 'state.safetensors';
 
-/** The object that holds the weights, for rate 0, or their average of that rate. */
-export function averageObject(rate: number): string {
-  return rate === 0 ? weightsObject : emaObject(rate);
-}
-
 /** What the ids of jobs begin with that never ran: their checkpoints were imported. */
 export const importJobPrefix = 'import-';
 

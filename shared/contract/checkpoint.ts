@@ -14,7 +14,7 @@ export function checkpointToWire(
   return {
     formatVersion: recipeFormat.versionOf(manifest.recipe),
     model: manifest.model,
-    step: BigInt(manifest.step),
+    step: manifest.step,
     jobId: manifest.job,
     attempt: manifest.attempt,
     recipe: recipeToWire(manifest.recipe, manifest.schedule.betasSha256),

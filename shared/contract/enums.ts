@@ -117,7 +117,6 @@ export const samplers = codec({
   euler: Sampler.SAMPLER_EULER,
   heun: Sampler.SAMPLER_HEUN,
   unipc: Sampler.SAMPLER_UNIPC,
-  ddim_encode: Sampler.SAMPLER_DDIM_ENCODE,
 });
 
 export const timestepSpacings = codec({
@@ -140,6 +139,7 @@ export const jobStates = codec({
   SUCCEEDED: JobState.JOB_STATE_SUCCEEDED,
   FAILED: JobState.JOB_STATE_FAILED,
   CANCELLED: JobState.JOB_STATE_CANCELLED,
+  CANCELLING: JobState.JOB_STATE_CANCELLING,
 });
 
 /** A reason in google.rpc.ErrorInfo is the same name as text. */

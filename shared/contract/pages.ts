@@ -1,14 +1,14 @@
 /** Pages over a sorted list. */
 
-import { invalidArgument, violation, type FieldViolation } from '../foundation/index.js';
+import { invalidArgument, unmet } from '../foundation/index.js';
 
 export interface PageRequest {
   readonly pageSize: number;
   readonly pageToken: string;
 }
 
-export interface Page<T> {
-  readonly items: readonly T[];
+export interface Page<Message> {
+  readonly items: Message[];
   /** Empty on the last page. */
   readonly nextPageToken: string;
 }
@@ -21,35 +21,60 @@ export interface Paging<T> {
   readonly keyPattern: RegExp;
 }
 
+/** What stands on a page for an item. */
+export interface PageContent<T, Message> {
+  /** Undefined for an item that is left out. */
+  readonly read: (item: T) => Promise<Message | undefined>;
+  readonly encode: (message: Message) => { finish(): Uint8Array };
+}
+
 const DEFAULT_PAGE_SIZE = 50;
 const MAX_PAGE_SIZE = 1000;
+/** Well below the 4 MiB that clients take by default. */
+const MAX_PAGE_BYTES = 3 * 1024 * 1024;
+const READ_AT_ONCE = 16;
 
 /**
- * The page that a list request asks for. A token holds the key of the last item of the page before, so that items
- * which come and go between two calls shift nothing.
+ * The page that a list request asks for: as many messages as it wants, or as a response can hold, but one at least. A
+ * token holds the key of the last item that was looked at, so that items which come and go between two calls shift
+ * nothing.
  *
  * @param sorted All items, in the order of their keys.
- * @throws DiffusionError INVALID_ARGUMENT naming `pageSize` or `pageToken`.
+ * @throws DiffusionError INVALID_ARGUMENT naming `page_token`; what `read` throws.
  */
-export function pageOf<T>(
+export async function pageOf<T, Message>(
   { pageSize, pageToken }: PageRequest,
   sorted: readonly T[],
   { keyOf, order, keyPattern }: Paging<T>,
-): Page<T> {
-  const last = Buffer.from(pageToken, 'base64url').toString('utf8');
-  const found: FieldViolation[] = [];
-  if (pageSize < 0) found.push(violation('page_size', 'an integer from 0', pageSize));
-  if (pageToken !== '' && !keyPattern.test(last)) {
-    found.push(violation('page_token', 'nothing, or the token of a page', pageToken));
-  }
+  { read, encode }: PageContent<T, Message>,
+): Promise<Page<Message>> {
+  const after = Buffer.from(pageToken, 'base64url').toString('utf8');
+  const found = unmet((demand) => {
+    const met = pageToken === '' || keyPattern.test(after);
+    demand(met, 'page_token', 'nothing, or the token of a page', pageToken);
+  });
   if (found.length > 0) throw invalidArgument(found);
-  const isAfter = (item: T): boolean => (order === 'rising' ? keyOf(item) > last : keyOf(item) < last);
+  const isAfter = (item: T): boolean => (order === 'rising' ? keyOf(item) > after : keyOf(item) < after);
   const rest = pageToken === '' ? sorted : sorted.filter(isAfter);
   const size = pageSize === 0 ? DEFAULT_PAGE_SIZE : Math.min(pageSize, MAX_PAGE_SIZE);
-  const items = rest.slice(0, size);
-  const end = rest.length > size ? items.at(-1) : undefined;
-  return {
-    items,
-    nextPageToken: end === undefined ? '' : Buffer.from(keyOf(end), 'utf8').toString('base64url'),
-  };
+  const items: Message[] = [];
+  let bytes = 0;
+  let last: T | undefined;
+  for (let start = 0; start < rest.length; start += READ_AT_ONCE) {
+    const batch = rest.slice(start, start + READ_AT_ONCE);
+    const messages = await Promise.all(batch.map(read));
+    for (const [i, item] of batch.entries()) {
+      const message = messages[i];
+      bytes += message === undefined ? 0 : encode(message).finish().length;
+      const isFull = items.length === size || (bytes > MAX_PAGE_BYTES && items.length > 0);
+      if (isFull && last !== undefined) return { items, nextPageToken: tokenOf(keyOf(last)) };
+      if (message !== undefined) items.push(message);
+      last = item;
+    }
+  }
+  return { items, nextPageToken: '' };
+}
+
+function tokenOf(key: string): string {
+  return Buffer.from(key, 'utf8').toString('base64url');
 }

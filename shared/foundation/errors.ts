@@ -99,8 +99,9 @@ export function unmet(check: (demand: Demand) => void): FieldViolation[] {
   return found;
 }
 
-/** The violations of a message, under the field of the message that holds it. */
+/** The violations of a message, under the field that holds it; as they are where that is empty. */
 export function within(field: string, violations: readonly FieldViolation[]): FieldViolation[] {
+  if (field === '') return [...violations];
   return violations.map((inner) => ({ ...inner, field: `${field}.${inner.field}` }));
 }
 

@@ -3,7 +3,17 @@ export { commitCheckpoint } from './commits.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
 export { bindModel, jobOfModel, latestHint, listModels } from './models.js';
 export type { LatestHint } from './models.js';
+export { deleteCheckpoint, deleteModel } from './delete.js';
 export { prune, removeAbandoned } from './prune.js';
 export type { Retention } from './prune.js';
 export { latestCommit, listCommits, newestGoodCommit, readCommit, readObject } from './read-commits.js';
 export type { CommittedCheckpoint, DamagedCheckpoint } from './read-commits.js';
+export {
+  checkpointOf,
+  checkpointSteps,
+  chooseWeights,
+  newestCheckpoint,
+  readCheckpoint,
+  readParameters,
+} from './checkpoints.js';
+export type { Checkpoint, ChosenWeights, WeightsSource } from './checkpoints.js';

@@ -1,4 +1,4 @@
-/** Removal of what is no longer wanted: old checkpoints, and the leavings of attempts that never committed. */
+/** Removal of old checkpoints, and of objects that no commit ever named. */
 
 import { DiffusionError } from '../foundation/index.js';
 import { checkpointOfKey, jobKeys } from './keys.js';
@@ -32,15 +32,25 @@ export async function prune(
   const steps = (await listCommits(store, job, options)).filter((step) => step <= committed);
   const old = steps.slice(0, Math.max(0, steps.length - Math.max(1, keepLast)));
   const removed = old.filter((step) => keepEvery === 0 || step % keepEvery !== 0);
-  if (removed.length === 0) return [];
+  await removeCheckpoints(store, job, removed, options);
+  return removed;
+}
+
+/** Removes checkpoints of a job. */
+export async function removeCheckpoints(
+  store: ObjectStore,
+  job: string,
+  steps: readonly number[],
+  options: CallOptions,
+): Promise<void> {
+  if (steps.length === 0) return;
   // Markers first: from then on a reader finds no checkpoint, where the other order would show it one with holes.
   await store.remove(
-    removed.map((step) => jobKeys.commit(job, step)),
+    steps.map((step) => jobKeys.commit(job, step)),
     options,
   );
-  const gone = new Set(removed);
+  const gone = new Set(steps);
   await removeObjects(store, job, ({ step }) => gone.has(step), options);
-  return removed;
 }
 
 /**

@@ -1,6 +1,6 @@
-export { SPACINGS, spacedTimesteps, spaceTimesteps } from './respacing.js';
+export { DEFAULT_STEPS, SPACINGS, spacedTimesteps, spaceTimesteps } from './respacing.js';
 export type { TimestepSpacing } from './respacing.js';
-export { DRAWING_SAMPLERS, SAMPLERS } from './settings.js';
+export { SAMPLERS } from './settings.js';
 export type { Remedies, SamplerName, SamplerSettings } from './settings.js';
 export { remainingEvaluations, samplerPlan } from './plan.js';
 export type { DiffusionContract, MeanType, PlanVariance, SamplerPlan } from './plan.js';

@@ -16,11 +16,14 @@ export function spaceTimesteps(timesteps: number, respacing: string): number[] {
 }
 
 export const SPACINGS = ['even', 'trailing', 'leading', 'linspace'] as const;
+/** Steps where none are asked for. */
+export const DEFAULT_STEPS = 50;
+
 /** How a number of timesteps is spread over all T. */
 export type TimestepSpacing = (typeof SPACINGS)[number];
 
 /**
- * The timesteps that settings choose, ascending; all of them where neither `steps` nor `respacing` is given.
+ * The timesteps that settings choose, ascending; 50 where neither `steps` nor `respacing` is given.
  * @throws INVALID_ARGUMENT naming `steps`, `spacing` or `respacing`.
  */
 export function visitedTimesteps(
@@ -31,7 +34,8 @@ export function visitedTimesteps(
     respacing,
   }: { readonly steps?: number; readonly spacing?: TimestepSpacing; readonly respacing?: string },
 ): number[] {
-  if (respacing === undefined) return spacedTimesteps(timesteps, steps ?? timesteps, spacing ?? 'even');
+  if (respacing === undefined)
+    return spacedTimesteps(timesteps, steps ?? Math.min(DEFAULT_STEPS, timesteps), spacing ?? 'even');
   if (steps !== undefined) throw refused(respacing, 'either steps or respacing');
   if (spacing === undefined) return spaceTimesteps(timesteps, respacing);
   throw invalidArgument([violation('spacing', 'nothing beside respacing', spacing)]);

@@ -2,23 +2,12 @@
 import { invalidArgument, unmet } from '../foundation/index.js';
 import type { TimestepSpacing } from './respacing.js';
 
-/** From noise to an image. */
-export const DRAWING_SAMPLERS = [
-  'ancestral',
-  'ddim',
-  'dpmpp_2m',
-  'dpmpp_2m_sde',
-  'euler',
-  'heun',
-  'unipc',
-] as const;
-/** With DDIM backwards, from an image to its noise. */
-export const SAMPLERS = [...DRAWING_SAMPLERS, 'ddim_encode'] as const;
+export const SAMPLERS = ['ancestral', 'ddim', 'dpmpp_2m', 'dpmpp_2m_sde', 'euler', 'heun', 'unipc'] as const;
 export type SamplerName = (typeof SAMPLERS)[number];
 
 export interface SamplerSettings {
   readonly sampler: SamplerName;
-  /** How many timesteps, 1..T; all T where neither this nor `respacing` is given. */
+  /** How many timesteps, 1..T; 50 where neither this nor `respacing` is given, or T where T is less. */
   readonly steps?: number;
   /** How `steps` lie; default even. */
   readonly spacing?: TimestepSpacing;

@@ -2,7 +2,6 @@
 import { ancestral } from './ancestral.js';
 import { ddim } from './ddim.js';
 import { dpmpp2m, dpmpp2mSde } from './dpm-solver.js';
-import { encode } from './encode.js';
 import { heun } from './heun.js';
 import type { SamplerName } from './settings.js';
 import type { SamplerStep, Solver, SolverOptions } from './solver.js';
@@ -17,7 +16,6 @@ const SOLVERS: Readonly<Record<SamplerName, Solver>> = {
   euler: ddim,
   heun,
   unipc,
-  ddim_encode: encode,
 };
 
 /** The solver that the plan names, over one image. */

@@ -24,7 +24,7 @@ export interface Updater {
 export interface UpdateFigures {
   readonly loss: number;
   readonly mse: number;
-  readonly vb?: number;
+  readonly vlb?: number;
   /** Before lambda. */
   readonly gradientPenalty?: number;
   readonly gradNorm: number;
@@ -174,7 +174,7 @@ function figuresOf(
   return {
     loss: mean('loss'),
     mse: mean('mse'),
-    ...(outputs[0]?.['vb'] !== undefined && { vb: mean('vb') * boundScale }),
+    ...(outputs[0]?.['vb'] !== undefined && { vlb: mean('vb') * boundScale }),
     ...(outputs[0]?.['gradientPenalty'] !== undefined && { gradientPenalty: mean('gradientPenalty') }),
     gradNorm: scalar(applied, 'gradNorm'),
     paramNorm: scalar(applied, 'paramNorm'),

@@ -45,7 +45,7 @@ async function withStore<T>(folder: string, use: (store: ObjectStore) => Promise
 const refusal = ({ err }: Ran): { code: string; reason: string; message: string; hint?: string } =>
   (JSON.parse(err) as { error: ReturnType<typeof refusal> }).error;
 
-test('an imported model is one that the sampler lists and loads, by step and average of its file', async (t) => {
+test('an imported model is one that the sampler lists and loads, by the step and EMA rate of its file', async (t) => {
   const { store: folder, recipeFile, weights } = await elsewhere();
   const { exitCode, out, err } = await run(['import', weights, '--recipe', recipeFile, '--store', folder]);
   t.is(exitCode, 0, err);
@@ -53,7 +53,7 @@ test('an imported model is one that the sampler lists and loads, by step and ave
   await withStore(folder, async (store) => {
     const catalogue = modelCatalogue(store, () => undefined);
     t.deepEqual(await catalogue.names(signal), ['tiny']);
-    t.deepEqual(await catalogue.versions('tiny', signal), [7]);
+    t.deepEqual(await catalogue.steps('tiny', signal), [7]);
     const { commit, manifest, manifestSha256 } = await catalogue.checkpoint('tiny', 7, signal);
     t.deepEqual(manifest.emaRates, [0.99]);
     t.is(manifest.imported?.file, 'ema_0.99_000007.safetensors');
@@ -80,24 +80,25 @@ test('training starts from an imported model with exactly the weights of its fil
     const settled = await settleWarmStart(store, asked);
     const warmStart = { model: 'tiny', version: 7, emaRate: 0.99 };
     t.deepEqual(settled.warmStart, warmStart);
-    const { tensors } = await readWarmStart(store, settled, warmStart, (bytes) => decodeSafetensors(bytes));
-    t.deepEqual(tensors, decodeSafetensors(await readFile(weights)).tensors);
+    const { tensors } = decodeSafetensors(await readFile(weights));
+    for (const [name, values] of await readWarmStart(store, settled, warmStart))
+      t.deepEqual(values, tensors.get(name)?.data);
   });
 });
 
-test('the same import twice is done once; another step is another version', async (t) => {
+test('the same import twice is done once; another step is another checkpoint', async (t) => {
   const { store, recipeFile, weights } = await elsewhere();
   const words = ['import', weights, '--recipe', recipeFile, '--store', store, '--json'];
   t.like(JSON.parse((await run(words)).out), { model: 'tiny', step: 7, committed: true });
   t.like(JSON.parse((await run(words)).out), { model: 'tiny', step: 7, committed: false });
   t.like(JSON.parse((await run([...words, '--step', '9'])).out), { step: 9, committed: true });
   const versions = withStore(store, (opened) =>
-    modelCatalogue(opened, () => undefined).versions('tiny', signal),
+    modelCatalogue(opened, () => undefined).steps('tiny', signal),
   );
   t.deepEqual(await versions, [9, 7]);
 });
 
-test('a version is not replaced by another file, nor a model by another recipe', async (t) => {
+test('a checkpoint is not replaced by another file, nor a model by another recipe', async (t) => {
   const { store, recipeFile, weights } = await elsewhere();
   const words = ['--recipe', recipeFile, '--store', store, '--json'];
   t.is((await run(['import', weights, ...words])).exitCode, 0);
@@ -149,7 +150,7 @@ test('the trainer says why an imported model can not be resumed', async (t) => {
   const resuming = withStore(store, (opened) => readJob(opened, job));
   const error = await t.throwsAsync(resuming, { instanceOf: DiffusionError });
   t.is(error.code, 'NOT_FOUND');
-  t.regex(error.message, /imported model.*warmStart/);
+  t.regex(error.message, /imported model.*warm_start/);
 });
 
 test('safetensors leave with the values that came, and the contract beside them', async (t) => {
@@ -166,7 +167,7 @@ test('safetensors leave with the values that came, and the contract beside them'
     '--json',
   ]);
   t.is(exitCode, 0, err);
-  t.like(JSON.parse(out), { model: 'tiny', step: 7, emaRate: 0.99, path: output });
+  t.like(JSON.parse(out), { model: 'tiny', step: 7, weights: 0.99, path: output });
   const { tensors, metadata } = decodeSafetensors(await readFile(output));
   t.deepEqual(
     new Map([...tensors].sort()),
@@ -178,14 +179,14 @@ test('safetensors leave with the values that came, and the contract beside them'
   t.deepEqual(await readdir(join(folder, 'out')), ['tiny.safetensors']);
 });
 
-test('a SavedModel leaves as a folder; an average or a version that is not there is refused', async (t) => {
+test('a SavedModel leaves as a folder; weights or a checkpoint that are not there is refused', async (t) => {
   const { folder, store, recipeFile, weights } = await elsewhere();
   await run(['import', weights, '--recipe', recipeFile, '--store', store]);
   const output = join(folder, 'saved');
   const words = ['export', 'tiny', '--store', store, '--output', output, '--format', 'saved-model', '--json'];
   t.is((await run(words)).exitCode, 0);
   t.deepEqual(await readdir(output), ['contract.json', 'saved_model.pb']);
-  t.is(refusal(await run([...words, '--ema-rate', '0.5'])).code, 'INVALID_ARGUMENT');
-  t.is(refusal(await run([...words, '--version', '8'])).code, 'NOT_FOUND');
+  t.is(refusal(await run([...words, '--weights', '0.5'])).code, 'INVALID_ARGUMENT');
+  t.is(refusal(await run([...words, '--checkpoint', '8'])).code, 'NOT_FOUND');
   t.is(refusal(await run(['export', 'other', '--store', store, '--json'])).code, 'NOT_FOUND');
 });

@@ -76,7 +76,7 @@ test('the demo ends cleanly on Ctrl-C, goes on where it was, and leaves its pict
   // Less than what is trained already and a second: the model is as good as finished.
   const second = startDemo(folder, [...flags, '--minutes', String(Math.max(0.1, state.trainedMs / 48_000))]);
   t.deepEqual(await second.exited, [0, null], second.output());
-  t.regex(second.output(), /going on with demo-photos-16 at step [1-9]|has been trained for/);
+  t.regex(second.output(), /resuming demo-photos-16 at step [1-9]|has been trained for/);
   t.regex(second.output(), /done in .*\n {2}demo-output\/samples\.png +what the model draws/);
   for (const file of [
     'samples.png',

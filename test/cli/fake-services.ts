@@ -5,11 +5,13 @@ import { setTimeout } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 
 import {
+  checkpointWire,
   imageChunks,
   imageFormats,
   samplerWire,
   samplingWire,
   trainerWire,
+  weightsToWire,
 } from '../../shared/contract/index.js';
 import { serverStream, startGrpcServer, unary, type CallContext } from '../../shared/rpc/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
@@ -38,14 +40,21 @@ export interface FakeTrainer {
   readonly address: string;
   readonly created: trainerWire.CreateTrainingJobRequest[];
   readonly watched: trainerWire.WatchTrainingJobRequest[];
+  readonly listed: trainerWire.ListTrainingJobsRequest[];
+  readonly resumed: trainerWire.ResumeTrainingJobRequest[];
   readonly cancelled: string[];
+  /** Jobs, models, and checkpoints as `model step`. */
+  readonly deleted: string[];
 }
 
 /** A trainer with one job; each watch takes the next of the scripts, and numbers its events from 1 on. */
 export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[] = []): Promise<FakeTrainer> {
   const created: trainerWire.CreateTrainingJobRequest[] = [];
   const watched: trainerWire.WatchTrainingJobRequest[] = [];
+  const listed: trainerWire.ListTrainingJobsRequest[] = [];
+  const resumed: trainerWire.ResumeTrainingJobRequest[] = [];
   const cancelled: string[] = [];
+  const deleted: string[] = [];
   let number = 0;
   async function* watch(
     request: trainerWire.WatchTrainingJobRequest,
@@ -80,25 +89,40 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
         memoryBytes: 2_000_000_000n,
         checkpointBytes: 16_000n,
         dataset,
+        recipe: JOB.recipe,
       };
-      return trainerWire.CreateTrainingJobResponse.fromPartial({ job: JOB, estimate });
+      return trainerWire.CreateTrainingJobResponse.fromPartial({ estimate });
     }, OPTIONS),
     getTrainingJob: unary(({ jobId }) => {
       if (jobId === JOB.jobId) return { job: JOB };
       throw new DiffusionError('JOB_NOT_FOUND', `there is no job ${jobId}`);
     }, OPTIONS),
-    listTrainingJobs: unary(
-      ({ pageToken }) =>
-        pageToken === ''
-          ? { jobs: [JOB], nextPageToken: 'two' }
-          : { jobs: [{ ...JOB, jobId: 'job-0', state: JobState.JOB_STATE_FAILED }], nextPageToken: '' },
-      OPTIONS,
-    ),
+    listTrainingJobs: unary((request) => {
+      listed.push(request);
+      return request.pageToken === ''
+        ? { jobs: [JOB], nextPageToken: 'two' }
+        : { jobs: [{ ...JOB, jobId: 'job-0', state: JobState.JOB_STATE_FAILED }], nextPageToken: '' };
+    }, OPTIONS),
     cancelTrainingJob: unary(({ jobId }) => {
       cancelled.push(jobId);
-      return { job: { ...JOB, state: JobState.JOB_STATE_CANCELLED } };
+      return { job: { ...JOB, state: JobState.JOB_STATE_CANCELLING } };
     }, OPTIONS),
-    resumeTrainingJob: unary(() => ({ job: JOB }), OPTIONS),
+    resumeTrainingJob: unary((request) => {
+      resumed.push(request);
+      return { job: JOB };
+    }, OPTIONS),
+    deleteTrainingJob: unary(({ jobId }) => {
+      deleted.push(jobId);
+      return {};
+    }, OPTIONS),
+    deleteModel: unary(({ model }) => {
+      deleted.push(model);
+      return {};
+    }, OPTIONS),
+    deleteCheckpoint: unary(({ model, checkpointStep }) => {
+      deleted.push(`${model} ${checkpointStep}`);
+      return {};
+    }, OPTIONS),
     watchTrainingJob: serverStream(watch, OPTIONS),
   };
   const address = await listen(
@@ -107,24 +131,29 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
     'diffusion.trainer.v1.TrainerService',
     implementation,
   );
-  return { address, created, watched, cancelled };
+  return { address, created, watched, listed, resumed, cancelled, deleted };
 }
 
 export interface FakeSampler {
   readonly address: string;
   readonly requests: samplerWire.GenerateRequest[];
+  readonly encoded: samplerWire.EncodeRequest[];
+  readonly loaded: samplerWire.LoadModelRequest[];
 }
 
 /** A sampler whose 8x8 images of one colour each come last index first; with `hangs` index 0 never comes. */
 export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): Promise<FakeSampler> {
   const requests: samplerWire.GenerateRequest[] = [];
+  const encoded: samplerWire.EncodeRequest[] = [];
+  const loaded: samplerWire.LoadModelRequest[] = [];
   async function* generate(
     request: samplerWire.GenerateRequest,
     { signal }: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse> {
     requests.push(request);
-    const { count, seed, firstIndex, model, format } = request;
-    const accepted = { checkpoint: { model, step: 5n }, emaRate: 0.9999, count, seed, firstIndex, format };
+    const { count, seed, firstIndex, model, format } = newImagesIn(request);
+    const checkpoint = { model, step: 5 };
+    const accepted = { checkpoint, weights: weightsToWire(0.9999), count, seed, firstIndex, format };
     const shape = { width: 8, height: 8, channels: 3, timesteps: [9, 4, 0] };
     yield {
       event: { $case: 'accepted', value: samplerWire.Accepted.fromPartial({ ...accepted, ...shape }) },
@@ -137,7 +166,7 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
     };
     yield { event: { $case: 'progress', value: samplerWire.Progress.fromPartial(progress) } };
     for (let n = 0; n < count && request.resumeTokenEverySteps > 0; n++) {
-      const token = { index: firstIndex + BigInt(n), step: 1, token: Buffer.from('token') };
+      const token = { index: firstIndex + n, step: 1, token: Buffer.from('token') };
       yield { event: { $case: 'resumeToken', value: token } };
     }
     for (let n = count - 1; n >= 0; n--) {
@@ -147,7 +176,7 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
         });
       const chunks = await imageOf(n, format);
       for (const chunk of chunks) {
-        yield { event: { $case: 'image', value: { index: firstIndex + BigInt(n), seed, chunk } } };
+        yield { event: { $case: 'image', value: { index: firstIndex + n, seed, chunk } } };
       }
     }
     yield {
@@ -157,10 +186,43 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
       },
     };
   }
+  async function* encode(
+    request: samplerWire.EncodeRequest,
+  ): AsyncGenerator<samplerWire.EncodeResponse, void, undefined> {
+    encoded.push(request);
+    const count = request.images.length;
+    const format = samplingWire.ImageFormat.IMAGE_FORMAT_RAW_FLOAT32;
+    const accepted = { checkpoint: { model: request.model, step: 5 }, count, format };
+    yield { event: { $case: 'accepted', value: samplerWire.Accepted.fromPartial(accepted) } };
+    for (const index of request.images.keys())
+      for (const chunk of await imageOf(index, format))
+        yield { event: { $case: 'latent', value: { index, chunk } } };
+    yield {
+      event: { $case: 'completed', value: samplerWire.Completed.fromPartial({ images: count }) },
+    };
+  }
+  const LOADED = samplerWire.LoadedModel.fromPartial({
+    model: 'tiny',
+    checkpointStep: 5,
+    weights: { kind: { $case: 'raw', value: {} } },
+    calls: 2,
+  });
   const implementation: samplerWire.SamplerServiceServer = {
     listModels: unary(() => ({ models: [MODEL], nextPageToken: '' }), OPTIONS),
     getModel: unary(() => ({ model: MODEL }), OPTIONS),
+    listCheckpoints: unary(
+      () => ({ checkpoints: [contractAt(5), contractAt(3)], nextPageToken: '' }),
+      OPTIONS,
+    ),
+    getCheckpoint: unary(({ checkpointStep = 5 }) => ({ checkpoint: contractAt(checkpointStep) }), OPTIONS),
+    loadModel: unary((request) => {
+      loaded.push(request);
+      return { loaded: LOADED };
+    }, OPTIONS),
+    unloadModel: unary(() => ({ unloaded: [LOADED] }), OPTIONS),
+    modelReady: unary(() => ({ ready: true, loaded: [LOADED] }), OPTIONS),
     generate: serverStream(generate, OPTIONS),
+    encode: serverStream(encode, OPTIONS),
   };
   const address = await listen(
     t,
@@ -168,14 +230,27 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
     'diffusion.sampler.v1.SamplerService',
     implementation,
   );
-  return { address, requests };
+  return { address, requests, encoded, loaded };
 }
 
 const MODEL = samplerWire.Model.fromPartial({
   name: 'tiny',
-  latest: { model: 'tiny', step: 5n, emaRates: [0.999, 0.9999], jobId: 'job-1', recipe: JOB.recipe },
-  versions: [5n, 3n],
+  latest: contractAt(5),
+  checkpointSteps: [5, 3],
 });
+
+function contractAt(step: number): checkpointWire.CheckpointContract {
+  const of = { model: 'tiny', step, emaRates: [0.999, 0.9999], jobId: 'job-1', recipe: JOB.recipe };
+  return checkpointWire.CheckpointContract.fromPartial(of);
+}
+
+/** The new images of a request, or those that it resumes. */
+export function newImagesIn(request: samplerWire.GenerateRequest | undefined): samplerWire.NewImages {
+  const images = request?.images;
+  const wanted = images?.$case === 'resumedImages' ? images.value.request : images?.value;
+  if (wanted === undefined) throw new Error('no images are asked for');
+  return wanted;
+}
 
 async function imageOf(n: number, format: samplingWire.ImageFormat): Promise<samplingWire.ImageChunk[]> {
   const [width, height, channels] = [8, 8, 3] as const;

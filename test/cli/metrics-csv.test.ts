@@ -13,10 +13,10 @@ async function freshPath(): Promise<string> {
 
 function metrics(step: number, loss = 1 / step): trainerWire.StepMetrics {
   return trainerWire.StepMetrics.fromPartial({
-    step: BigInt(step),
-    totalSteps: 9n,
+    step,
+    totalSteps: 9,
     loss,
-    eta: { seconds: 2n, nanos: 5e8 },
+    remaining: { seconds: 2n, nanos: 5e8 },
   });
 }
 
@@ -60,7 +60,7 @@ test('an evaluation stands in the row that follows it, once', async (t) => {
   for (let watch = 0; watch < 2; watch++) {
     const csv = await openMetricsCsv(path, 'j');
     await csv.append(metrics(1));
-    csv.evaluated({ step: 2n, mse: 0.5, emaMse: 0.25, images: 4 });
+    csv.evaluated({ step: 2, mse: 0.5, emaMse: 0.25, images: 4 });
     await csv.append(metrics(2));
     await csv.append(metrics(3));
     await csv.close();

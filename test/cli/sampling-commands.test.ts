@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { decodeImage } from '../../shared/images/index.js';
-import { fakeSampler } from './fake-services.js';
+import { weightsToWire } from '../../shared/contract/index.js';
+import { fakeSampler, newImagesIn } from './fake-services.js';
 import { run } from './sinks.js';
 
 const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cli-'));
@@ -15,7 +16,7 @@ interface Provenance {
   readonly accepted: { readonly checkpoint: { readonly model: string } };
   readonly images: {
     readonly file: string;
-    readonly index: string;
+    readonly index: number;
     readonly seed: string;
     readonly sha256: string;
   }[];
@@ -41,10 +42,7 @@ test('sample saves each image, a grid of them, and where they came from', async 
   );
   for (const [n, { file, index, seed, sha256 }] of images.entries()) {
     const bytes = await readFile(join(output, file));
-    t.deepEqual(
-      [index, seed, sha256],
-      [String(10 + n), '7', createHash('sha256').update(bytes).digest('hex')],
-    );
+    t.deepEqual([index, seed, sha256], [10 + n, '7', createHash('sha256').update(bytes).digest('hex')]);
     t.is((await decodeImage(bytes, { imageSize: 8, channels: 3 })).pixels[0], n);
   }
   // Two columns of 8 pixels enlarged twelvefold, with gaps of 4: the second image stands to the right of the first.
@@ -53,32 +51,43 @@ test('sample saves each image, a grid of them, and where they came from', async 
     [10, 110].map((x) => grid.pixels[(10 * 204 + x) * 3]),
     [0, 1],
   );
-  t.regex(out, /^drawing 3 images of 8x8 in 3 steps from tiny at step 5, EMA rate 0.9999\n/);
+  t.regex(out, /^sampling 3 images of 8x8 in 3 steps from tiny at step 5, EMA weights of rate 0.9999\n/);
 });
 
-test('the request has every setting, and 50 ancestral steps where nothing is said', async (t) => {
+test('the request has every setting, and nothing that was not said', async (t) => {
   const { address, requests } = await fakeSampler(t);
   const output = await freshFolder();
   const ask = (...flags: string[]) =>
     run(['sample', 'tiny', '--count', '1', '--output', output, '--address', address, ...flags]);
   await ask();
-  await ask('--sampler', 'ddim', '--respacing', 'ddim5', '--eta', '0.5', '--version', '3', '--ema-rate', '0');
+  await ask(
+    '--sampler',
+    'ddim',
+    '--respacing',
+    'ddim5',
+    '--eta',
+    '0.5',
+    '--checkpoint',
+    '3',
+    '--weights',
+    'raw',
+  );
   await ask('--format', 'webp', '--preview-every', '2', '--classes', '1', '--steps', '4');
-  t.like(requests[0], {
-    settings: { sampler: 1, timesteps: { $case: 'steps', value: 50 }, eta: undefined },
-    version: undefined,
-    emaRate: undefined,
+  t.like(newImagesIn(requests[0]), {
+    settings: { sampler: 1, timesteps: undefined, eta: undefined },
+    checkpointStep: undefined,
+    weights: undefined,
     format: 1,
   });
-  t.like(requests[1], {
+  t.like(newImagesIn(requests[1]), {
     settings: { sampler: 2, timesteps: { $case: 'respacing', value: 'ddim5' }, eta: 0.5 },
-    version: 3n,
-    emaRate: 0,
+    checkpointStep: 3,
+    weights: weightsToWire('raw'),
   });
-  t.like(requests[2], {
+  t.is(requests[2]?.previewEverySteps, 2);
+  t.like(newImagesIn(requests[2]), {
     settings: { timesteps: { value: 4 } },
     format: 2,
-    previewEverySteps: 2,
     classes: [1],
   });
 });
@@ -122,19 +131,36 @@ test('an interrupted sample keeps and lists the images that came', async (t) => 
   const { images } = await provenanceIn(output);
   t.deepEqual(
     images.map(({ index }) => index),
-    ['1', '2'],
+    [1, 2],
   );
 });
 
 test('models lists and shows what can be sampled from', async (t) => {
   const { address } = await fakeSampler(t);
   const list = await run(['models', '--address', address]);
-  t.regex(list.out, /^MODEL +STEP +VERSIONS +EMA RATES +COMMITTED\ntiny +5 +5, 3 +0.999, 0.9999/);
+  t.regex(list.out, /^MODEL +NEWEST +CHECKPOINTS +EMA RATES +COMMITTED\ntiny +5 +5, 3 +0.999, 0.9999/);
   const show = await run(['models', 'show', 'tiny', '--address', address]);
-  t.regex(show.out, /^model +tiny\nnewest +step 5\nversions +5, 3\nEMA rates +0.999, 0.9999\n/);
+  t.regex(show.out, /^model +tiny\ncheckpoint +step 5\nof +5, 3\nEMA rates +0.999, 0.9999\n/);
   t.like(JSON.parse((await run(['models', 'show', 'tiny', '--json', '--address', address])).out), {
     name: 'tiny',
   });
+});
+
+test("a model's checkpoints are listed, shown, loaded and unloaded", async (t) => {
+  const { address, loaded } = await fakeSampler(t);
+  const models = async (...words: string[]): Promise<string> => {
+    const { exitCode, out, err } = await run(['models', ...words, '--address', address]);
+    t.is(exitCode, 0, err);
+    return out;
+  };
+  t.regex(await models('checkpoints', 'tiny'), /^CHECKPOINT +EMA RATES +SIZE +COMMITTED\n5 .*\n3 /);
+  t.regex(await models('show', 'tiny', '--checkpoint', '3'), /^model +tiny\ncheckpoint +step 3\n/);
+  t.is(
+    await models('load', 'tiny', '--weights', 'raw'),
+    'loaded tiny, step 5, raw weights, used by 2 calls\n',
+  );
+  t.like(loaded[0], { model: 'tiny', checkpointStep: undefined, weights: weightsToWire('raw') });
+  t.is(await models('unload', 'tiny'), 'unloaded tiny, step 5, raw weights, used by 2 calls\n');
 });
 
 async function until(path: string): Promise<void> {

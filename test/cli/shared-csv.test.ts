@@ -18,7 +18,7 @@ const MAIN = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url
 const snapshot: WatchEvent = { $case: 'snapshot', value: { job: JOB, historyTruncated: false } };
 const step = (n: number): WatchEvent => ({
   $case: 'stepMetrics',
-  value: trainerWire.StepMetrics.fromPartial({ step: BigInt(n), totalSteps: 3n }),
+  value: trainerWire.StepMetrics.fromPartial({ step: n, totalSteps: 3 }),
 });
 const ended: WatchEvent = {
   $case: 'terminal',

@@ -21,7 +21,7 @@ const succeeded = terminal(JobState.JOB_STATE_SUCCEEDED, 'all steps are done');
 const grid: WatchEvent = {
   $case: 'sampleGrid',
   value: {
-    step: 2n,
+    step: 2,
     image: [
       ...imageChunks({
         format: samplingWire.ImageFormat.IMAGE_FORMAT_PNG,
@@ -35,13 +35,13 @@ const grid: WatchEvent = {
 };
 const evaluation: WatchEvent = {
   $case: 'evaluation',
-  value: { step: 2n, mse: 0.5, emaMse: 0.25, images: 4 },
+  value: { step: 2, mse: 0.5, emaMse: 0.25, images: 4 },
 };
 const metrics = (step: number): WatchEvent => ({
   $case: 'stepMetrics',
   value: trainerWire.StepMetrics.fromPartial({
-    step: BigInt(step),
-    totalSteps: 3n,
+    step,
+    totalSteps: 3,
     loss: 0.5,
     imagesPerSecond: 12,
   }),
@@ -81,7 +81,7 @@ test('train sends the recipe, follows the job, and keeps its metrics and grids',
       'job job-1 of model tiny: RUNNING',
       'training 33 % · step 1/3 · loss 0.5 · 12 images/s',
       `step 2: samples in ${gridFile}`,
-      'step 2: unperturbed error on held-out images 0.5, of the average 0.25',
+      'step 2: unperturbed MSE on held-out images 0.5, with EMA weights 0.25',
       'SUCCEEDED: all steps are done',
       'training 100 % · step 3/3 · loss 0.5 · 12 images/s',
       `metrics in ${csv}`,
@@ -101,7 +101,7 @@ test('watch --json prints an event a line and nothing else', async (t) => {
     .map((line) => JSON.parse(line) as object);
   t.is(events.length, 3);
   t.like(events[0], { event: 'snapshot', position: '1.1', job: { jobId: 'job-1' } });
-  t.like(events[1], { event: 'stepMetrics', step: '1', loss: 0.5 });
+  t.like(events[1], { event: 'stepMetrics', step: 1, loss: 0.5 });
   t.like(events[2], { event: 'terminal', state: 'JOB_STATE_SUCCEEDED' });
 });
 
@@ -113,7 +113,7 @@ test('watch goes on from the last position when the trainer comes back', async (
   ]);
   const { exitCode, out } = await run(['watch', 'job-1', '--address', address]);
   t.is(exitCode, 0);
-  t.regex(out, /the trainer is away; waiting for it to come back/);
+  t.regex(out, /lost the connection to the trainer; reconnecting/);
   t.deepEqual(
     watched.map(({ after }) => after),
     ['', '1.2'],
@@ -161,7 +161,7 @@ test('train --validate-only shows the estimate and what is in the data set', asy
   t.is(exitCode, 0);
   t.true(created[0]?.validateOnly);
   t.regex(out, /network +1,000 parameters\nmemory +2\.0 GB at most\ncheckpoint +16 kB\n/);
-  t.regex(out, /starts from +base at step 400, its average of 0\.99\n/);
+  t.regex(out, /starts from +base at step 400, EMA weights of 0\.99\n/);
   t.regex(out, /data set +12 images, 8x8 to 64x64\n/);
 });
 
@@ -180,17 +180,62 @@ test('jobs lists every page, as a table and as JSON lines', async (t) => {
 });
 
 test('jobs show, cancel and resume answer with the job', async (t) => {
-  const { address, cancelled } = await fakeTrainer(t);
+  const { address, cancelled, resumed } = await fakeTrainer(t);
   for (const words of [
     ['show', 'job-1'],
-    ['cancel', 'job-1'],
+    ['cancel', 'job-1', '--detach'],
     ['resume', 'job-1', '--steps', '9'],
   ]) {
     const { exitCode, out } = await run(['jobs', ...words, '--address', address]);
     t.is(exitCode, 0);
-    t.regex(out, /^job +job-1\nmodel +tiny\nstate +(RUNNING|CANCELLED)\n/);
+    t.regex(out, /^job +job-1\nmodel +tiny\nstate +(RUNNING|CANCELLING)\n/);
   }
   t.deepEqual(cancelled, ['job-1']);
+  t.like(resumed[0], { jobId: 'job-1', recipe: { training: { steps: 9n } }, updateMask: undefined });
+  t.regex(resumed[0]?.requestId ?? '', /^[0-9a-f-]{36}$/);
+});
+
+test('jobs cancel waits until the job has ended', async (t) => {
+  const { address, watched } = await fakeTrainer(t, [
+    [snapshot, metrics(1), terminal(JobState.JOB_STATE_CANCELLED, 'cancelled at step 1')],
+  ]);
+  const { exitCode, out } = await run(['jobs', 'cancel', 'job-1', '--address', address]);
+  t.is(exitCode, 0);
+  t.regex(out, /^cancelling: .*\njob +job-1\nmodel +tiny\nstate +CANCELLED\n +cancelled at step 1\n/);
+  t.is(watched.length, 1);
+});
+
+test('jobs list asks for states, models and times', async (t) => {
+  const { address, listed } = await fakeTrainer(t);
+  const flags = ['--state', 'failed,RUNNING', '--model', 'ti', '--since', '2026-01-31'];
+  await run(['jobs', ...flags, '--before', '2026-02-01T12:00:00Z', '--address', address]);
+  t.is(listed.length, 2);
+  for (const request of listed)
+    t.like(request, {
+      states: [JobState.JOB_STATE_FAILED, JobState.JOB_STATE_RUNNING],
+      modelPrefix: 'ti',
+      createdFrom: new Date('2026-01-31T00:00:00Z'),
+      createdBefore: new Date('2026-02-01T12:00:00Z'),
+    });
+  const { exitCode, err } = await run(['jobs', '--state', 'gone', '--address', address]);
+  t.is(exitCode, 2);
+  t.regex(err, /--state: wanted one or more of PENDING, .*; got "gone"/);
+  t.regex((await run(['jobs', '--since', 'today'])).err, /--since: wanted a date such as .*; got "today"/);
+});
+
+test('jobs delete and models delete remove what they name, and models delete nothing unasked', async (t) => {
+  const { address, deleted } = await fakeTrainer(t);
+  for (const words of [
+    ['jobs', 'delete', 'job-1'],
+    ['models', 'delete', 'tiny', '--checkpoint', '0'],
+    ['models', 'delete', 'tiny', '--all'],
+  ])
+    t.is((await run([...words, '--address', address])).exitCode, 0);
+  t.deepEqual(deleted, ['job-1', 'tiny 0', 'tiny']);
+  const { exitCode, err } = await run(['models', 'delete', 'tiny', '--address', address]);
+  t.is(exitCode, 2);
+  t.regex(err, /wanted --checkpoint STEP or --all/);
+  t.is(deleted.length, 3);
 });
 
 test("a call's error is one line, with --debug its stack follows", async (t) => {

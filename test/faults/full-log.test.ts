@@ -39,7 +39,7 @@ test('a trainer whose log disk is full trains, answers, and commits when it is s
   });
   await t.throwsAsync(
     watch(client, jobId, (event) => {
-      if (event.$case === 'stepMetrics' && event.value.step === 3n) child.kill('SIGTERM');
+      if (event.$case === 'stepMetrics' && event.value.step === 3) child.kill('SIGTERM');
     }),
     { message: /stopping/ },
   );

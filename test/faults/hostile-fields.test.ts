@@ -56,10 +56,11 @@ const BASES: Readonly<Record<string, Uint8Array>> = {
     validateOnly: false,
   }).finish(),
   Generate: samplerWire.GenerateRequest.encode(
-    samplerWire.GenerateRequest.create({
-      model: 'tiny',
-      count: 1,
-      settings: { timesteps: { $case: 'steps', value: 1 } },
+    samplerWire.GenerateRequest.fromPartial({
+      images: {
+        $case: 'newImages',
+        value: { model: 'tiny', count: 1, settings: { timesteps: { $case: 'steps', value: 1 } } },
+      },
     }),
   ).finish(),
 };

@@ -11,6 +11,7 @@ import {
   get,
   JobState,
   makeFolders,
+  resume,
   terminalOf,
   tinyRecipe,
   train,
@@ -101,7 +102,7 @@ async function shareJobs(t: ExecutionContext, store: TestStore): Promise<void> {
   // The first has a job, and lives: whatever the clocks say, the second leaves it alone.
   const { jobId } = await create(first.client, recipe('shared'));
   const isCommitted = async (client: Client, step: number): Promise<boolean> =>
-    (await get(client, jobId)).committedStep >= BigInt(step);
+    (await get(client, jobId)).checkpointStep >= step;
   await until(() => isCommitted(first.client, EVERY));
   for (let jump = 0; jump < 3; jump++) {
     first.child.kill('SIGUSR2');
@@ -110,10 +111,7 @@ async function shareJobs(t: ExecutionContext, store: TestStore): Promise<void> {
     t.is((await get(first.client, jobId)).attempt, 1);
   }
   t.is(await reasonOf(callUnary(second.client, second.client.cancelTrainingJob, { jobId })), 'JOB_ELSEWHERE');
-  t.is(
-    await reasonOf(callUnary(second.client, second.client.resumeTrainingJob, { jobId, recipe: undefined })),
-    'JOB_ACTIVE',
-  );
+  t.is(await reasonOf(resume(second.client, jobId, {})), 'JOB_ACTIVE');
 
   // Paused past its lease, it loses the job, and finds that out when it goes on.
   const seenFirst = deferred();

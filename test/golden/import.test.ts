@@ -38,7 +38,7 @@ testWithFile('a checkpoint of the reference imports, and gives its output', asyn
     t.like(JSON.parse(out), { step: 3, emaRates: [0.9999], committed: true });
 
     const store = await openLocalStore({ folder: storeFolder });
-    const wanted = { model: 'adm', version: 3, emaRate: 0.9999 };
+    const wanted = { model: 'adm', step: 3, weights: 0.9999 };
     const { values } = await readWeights(store, wanted, new AbortController().signal);
     await store.close();
     const weights = new Map(

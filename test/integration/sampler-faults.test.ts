@@ -5,7 +5,7 @@ import { Client, credentials } from '@grpc/grpc-js';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
-import { samplingWire, type samplerWire } from '../../shared/contract/index.js';
+import { samplerWire, samplingWire, weightsToWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError, type ErrorCode } from '../../shared/foundation/index.js';
 import { bindModel } from '../../shared/models/index.js';
 import { enginePids } from '../sampler-service/engine-pids.js';
@@ -13,6 +13,7 @@ import {
   generate,
   generated,
   startFixture,
+  type Asked,
   type SamplerFixture,
 } from '../sampler-service/sampler-fixture.js';
 import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
@@ -68,28 +69,22 @@ async function flipBit(file: string): Promise<void> {
   await writeFile(file, bytes);
 }
 
-const steps = (
-  value: number,
-  fields: Partial<samplingWire.SamplerSettings> = {},
-): Partial<samplerWire.GenerateRequest> => ({
+const steps = (value: number, fields: Partial<samplingWire.SamplerSettings> = {}): Asked => ({
   settings: { ...samplingWire.SamplerSettings.create(), timesteps: { $case: 'steps', value }, ...fields },
 });
 
-const respaced = (value: string): Partial<samplerWire.GenerateRequest> => ({
+const respaced = (value: string): Asked => ({
   settings: { ...samplingWire.SamplerSettings.create(), timesteps: { $case: 'respacing', value } },
 });
 
-async function failure(
-  t: ExecutionContext<SamplerFixture>,
-  fields: Partial<samplerWire.GenerateRequest>,
-): Promise<DiffusionError> {
+async function failure(t: ExecutionContext<SamplerFixture>, fields: Asked): Promise<DiffusionError> {
   return t.throwsAsync(generated(generate(t.context.client, fields)), { instanceOf: DiffusionError });
 }
 
-const refused: readonly [wanted: string, fields: Partial<samplerWire.GenerateRequest>][] = [
+const refused: readonly [wanted: string, fields: Asked][] = [
   ['model', { model: '../tiny' }],
   ['count', { count: 101 }],
-  ['ema_rate', { emaRate: 0.5 }],
+  ['weights', { weights: weightsToWire(0.5) }],
   ['settings.steps', steps(0)],
   ['settings.steps', steps(61)],
   ['settings.steps', steps(2 ** 32 - 1)],
@@ -102,7 +97,7 @@ const refused: readonly [wanted: string, fields: Partial<samplerWire.GenerateReq
   ['settings.respacing', respaced('ddim50')],
   ['settings.respacing', respaced('ddim')],
   ['settings.eta', steps(2, { eta: 0.5 })],
-  ...[Number.NaN, Infinity, -0.1, 1.1].map((eta): [string, Partial<samplerWire.GenerateRequest>] => [
+  ...[Number.NaN, Infinity, -0.1, 1.1].map((eta): [string, Asked] => [
     'settings.eta',
     steps(2, { eta, sampler: samplingWire.Sampler.SAMPLER_DDIM }),
   ]),
@@ -118,21 +113,16 @@ for (const [field, fields] of refused) {
     t.is(error.code, 'INVALID_ARGUMENT');
     t.deepEqual(
       error.violations.map((violation) => violation.field),
-      [field],
+      [`new_images.${field}`],
     );
     t.regex(error.message, /wanted .*; got /);
   });
 }
 
-const failing: readonly [
-  what: string,
-  code: ErrorCode,
-  reason: string,
-  fields: Partial<samplerWire.GenerateRequest>,
-][] = [
+const failing: readonly [what: string, code: ErrorCode, reason: string, fields: Asked][] = [
   ['an unknown model', 'NOT_FOUND', 'MODEL_NOT_FOUND', { model: 'nobody' }],
-  ['an unknown version', 'NOT_FOUND', 'CHECKPOINT_NOT_FOUND', { version: 150n }],
-  ['a version beyond all steps', 'NOT_FOUND', 'CHECKPOINT_NOT_FOUND', { version: 2n ** 64n - 1n }],
+  ['an unknown checkpoint', 'NOT_FOUND', 'CHECKPOINT_NOT_FOUND', { checkpointStep: 150 }],
+  ['a step beyond all steps', 'NOT_FOUND', 'CHECKPOINT_NOT_FOUND', { checkpointStep: 2 ** 32 - 1 }],
   ['a model without a checkpoint', 'FAILED_PRECONDITION', 'MODEL_NOT_READY', { model: 'unborn' }],
   [
     'more work than the service takes',
@@ -141,13 +131,13 @@ const failing: readonly [
     { count: 100, ...steps(51) },
   ],
   [
-    'a damaged manifest by its version',
+    'a damaged manifest by its step',
     'DATA_LOSS',
     'MANIFEST_INVALID',
-    { model: 'bad-manifest', version: 200n },
+    { model: 'bad-manifest', checkpointStep: 200 },
   ],
   ['a manifest of a newer format', 'FAILED_PRECONDITION', 'MANIFEST_VERSION', { model: 'from-the-future' }],
-  ['damaged weights by their version', 'DATA_LOSS', 'OBJECT_DAMAGED', { model: 'flipped', version: 200n }],
+  ['damaged weights by their step', 'DATA_LOSS', 'OBJECT_DAMAGED', { model: 'flipped', checkpointStep: 200 }],
   ['weights of another network', 'DATA_LOSS', 'TENSORS_MISMATCH', { model: 'other-network' }],
 ];
 
@@ -165,21 +155,21 @@ test.serial('a newer format is refused naming both versions', async (t) => {
 
 test.serial('the newest good checkpoint serves where the newest is damaged', async (t) => {
   const { accepted } = await generated(generate(t.context.client, { model: 'flipped', ...steps(1) }));
-  t.is(accepted.checkpoint?.step, 100n);
+  t.is(accepted.checkpoint?.step, 100);
 });
 
 test.serial(
   'damaged and newer models stay on the list, and those without a checkpoint are not on it',
   async (t) => {
     const { client } = t.context;
-    const { models } = await callUnary(client, client.listModels, { pageSize: 0, pageToken: '' });
+    const { models } = await callUnary(client, client.listModels, samplerWire.ListModelsRequest.create({}));
     const listed = models.map(({ name, latest }) => [name, latest?.step]);
     t.deepEqual(listed, [
-      ['bad-manifest', 100n],
-      ['flipped', 200n],
+      ['bad-manifest', 100],
+      ['flipped', 200],
       ['from-the-future', undefined],
-      ['other-network', 100n],
-      ['tiny', 100n],
+      ['other-network', 100],
+      ['tiny', 100],
     ]);
   },
 );

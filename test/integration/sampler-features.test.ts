@@ -1,14 +1,23 @@
 /** What a request can ask for besides noise alone: other solvers, remedies, starts, masks, walks, resuming. */
 import anyTest, { type TestFn } from 'ava';
 
-import { recipeWire, samplerWire, samplingWire } from '../../shared/contract/index.js';
+import {
+  ImageAssembly,
+  recipeWire,
+  samplerWire,
+  samplingWire,
+  withoutStartImages,
+} from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encodeImage, toFloat32 } from '../../shared/images/index.js';
-import { DRAWING_SAMPLERS, imageNoise, SPACINGS } from '../../shared/sampler/index.js';
+import { SAMPLERS, imageNoise, SPACINGS } from '../../shared/sampler/index.js';
+import { callStream } from '../../shared/rpc/index.js';
 import {
   generate,
   generated,
+  generateRequest,
   startFixture,
+  type Asked,
   type Generated,
   type SamplerFixture,
 } from '../sampler-service/sampler-fixture.js';
@@ -46,8 +55,6 @@ test.after.always(async ({ context: { first, replica } }) => {
   await replica.close();
 });
 
-type Asked = Partial<samplerWire.GenerateRequest>;
-
 function settings(
   steps: number,
   fields: Partial<samplingWire.SamplerSettings> = {},
@@ -60,10 +67,31 @@ function settings(
   };
 }
 
-const start = (fields: Partial<samplerWire.StartImages>): samplerWire.StartImages => ({
-  ...samplerWire.StartImages.create(),
-  ...fields,
+type Start = samplerWire.NewImages['start'];
+
+const fromImages = (images: Buffer[], skippedSteps = 0): Start => ({
+  $case: 'startImages',
+  value: { images, skippedSteps },
 });
+
+const fromLatents = (latents: Buffer[]): Start => ({ $case: 'startLatents', value: { latents } });
+
+const encode = ({ client }: SamplerFixture, fields: Partial<samplerWire.EncodeRequest>) => {
+  const request = { ...samplerWire.EncodeRequest.create({ model: 'tiny' }), ...fields };
+  return callStream(client, client.encode, request);
+};
+
+/** A call that goes on with images of the request. */
+function resumed(
+  { client }: SamplerFixture,
+  request: Asked,
+  tokens: Buffer[],
+): AsyncGenerator<samplerWire.GenerateResponse> {
+  const { images, ...reports } = generateRequest(request);
+  if (images?.$case !== 'newImages') throw new Error('no new images');
+  const value = { request: { ...images.value, start: withoutStartImages(images.value).start }, tokens };
+  return callStream(client, client.generate, { ...reports, images: { $case: 'resumedImages', value } });
+}
 
 const draw = ({ client }: SamplerFixture, fields: Asked): Promise<Generated> =>
   generated(generate(client, { seed: 3n, format: RAW, ...fields }));
@@ -85,7 +113,7 @@ const picture = async (values: Uint8Array = pixels): Promise<Buffer> =>
 test.serial('every sampler and every spacing draws an image of its own, the same each time', async (t) => {
   const seen = new Set<string>();
   const asked = [
-    ...DRAWING_SAMPLERS.map((name) => ({
+    ...SAMPLERS.map((name) => ({
       sampler: Sampler[`SAMPLER_${name.toUpperCase()}` as keyof typeof Sampler],
     })),
     ...SPACINGS.map((name) => ({
@@ -105,7 +133,7 @@ test.serial('every sampler and every spacing draws an image of its own, the same
         .every(Number.isFinite),
       JSON.stringify(fields),
     );
-    seen.add(images.get(0n)?.toString('hex') ?? '');
+    seen.add(images.get(0)?.toString('hex') ?? '');
   }
   // Euler's method is DDIM's; of the spacings linspace is even here, and even is the one of no spacing.
   t.is(seen.size, asked.length - 3);
@@ -149,7 +177,7 @@ test.serial('guidance goes with classes that were left out in training', async (
       draw(t.context.first, { ...asked, settings: settings(4, { guidanceScale: 2 }) }),
       { instanceOf: DiffusionError },
     );
-    t.is(error.violations[0]?.field, 'settings.guidance_scale');
+    t.is(error.violations[0]?.field, 'new_images.settings.guidance_scale');
   }
   const [one, two, three] = [
     await guided('guided', 1),
@@ -166,11 +194,11 @@ test.serial('an image to image call stays the nearer to the image, the more step
   for (const skippedSteps of [0, 20, 29]) {
     const { accepted, progress, images } = await draw(t.context.first, {
       settings: settings(30),
-      start: start({ images: [await picture()], skippedSteps }),
+      start: fromImages([await picture()], skippedSteps),
     });
     t.is(accepted.timesteps.length, 30);
     t.is(progress.at(-1)?.stepsTotal, BigInt(30 - skippedSteps));
-    distances.push(distance(valuesOf(images.get(0n)), wanted));
+    distances.push(distance(valuesOf(images.get(0)), wanted));
   }
   t.deepEqual(
     distances,
@@ -181,12 +209,21 @@ test.serial('an image to image call stays the nearer to the image, the more step
 
 test.serial('encoding gives an x_T of its own for each image, and DDIM draws from given ones', async (t) => {
   const other = pixels.toReversed();
-  const { images } = await draw(t.context.first, {
-    count: 2,
-    settings: settings(20, { sampler: Sampler.SAMPLER_DDIM_ENCODE }),
-    start: start({ images: [await picture(), await picture(other)] }),
-  });
-  const [one, two] = [...images.values()].map(valuesOf);
+  const kinds = new Set<string>();
+  const latents: Buffer[] = [];
+  for await (const { event } of encode(t.context.first, {
+    images: [await picture(), await picture(other)],
+    settings: settings(60, { sampler: Sampler.SAMPLER_UNSPECIFIED }),
+  })) {
+    kinds.add(event?.$case ?? '');
+    if (event?.$case === 'accepted')
+      t.like(event.value, { count: 2, settings: { sampler: Sampler.SAMPLER_DDIM }, format: RAW });
+    const whole =
+      event?.$case === 'latent' ? event.value.chunk && new ImageAssembly().add(event.value.chunk) : undefined;
+    if (event?.$case === 'latent' && whole !== undefined) latents[event.value.index] = whole;
+  }
+  t.deepEqual([...kinds], ['accepted', 'progress', 'latent', 'completed']);
+  const [one, two] = latents.map(valuesOf);
   t.true(one?.every(Number.isFinite));
   t.true(distance(one, two) > 1);
 
@@ -194,9 +231,9 @@ test.serial('encoding gives an x_T of its own for each image, and DDIM draws fro
   const noise = imageNoise(3n, 4, VALUES)(0);
   const latent = Buffer.alloc(4 * VALUES);
   noise.forEach((value, i) => latent.writeFloatLE(value, 4 * i));
-  const given = await draw(t.context.first, { settings: ddim, start: start({ latents: [latent] }) });
-  const drawn = await draw(t.context.first, { settings: ddim, firstIndex: 4n });
-  t.deepEqual(given.images.get(0n), drawn.images.get(4n));
+  const given = await draw(t.context.first, { settings: ddim, start: fromLatents([latent]) });
+  const drawn = await draw(t.context.first, { settings: ddim, firstIndex: 4 });
+  t.deepEqual(given.images.get(0), drawn.images.get(4));
 });
 
 test.serial('inpainting keeps exactly what is not masked', async (t) => {
@@ -206,7 +243,7 @@ test.serial('inpainting keeps exactly what is not masked', async (t) => {
     inpainting: { image: await picture(), mask: await picture(mask) },
   });
   const wanted = toFloat32(pixels);
-  const drawn = valuesOf(images.get(0n));
+  const drawn = valuesOf(images.get(0));
   t.deepEqual(drawn.slice(VALUES / 2), wanted.slice(VALUES / 2));
   t.true(distance(drawn.slice(0, VALUES / 2), wanted.slice(0, VALUES / 2)) > 1);
 });
@@ -216,43 +253,45 @@ test.serial('a walk between seeds begins at the one and ends at the other', asyn
   const walk = await draw(t.context.first, {
     settings: ddim,
     count: 5,
-    firstIndex: 2n,
+    firstIndex: 2,
     interpolation: { toSeed: 9n },
   });
-  t.deepEqual([...walk.images.keys()], [2n, 3n, 4n, 5n, 6n]);
-  const one = await draw(t.context.first, { settings: ddim, firstIndex: 2n });
-  const other = await draw(t.context.first, { settings: ddim, firstIndex: 2n, seed: 9n });
-  t.deepEqual(walk.images.get(2n), one.images.get(2n));
-  t.deepEqual(walk.images.get(6n), other.images.get(2n));
+  t.deepEqual([...walk.images.keys()], [2, 3, 4, 5, 6]);
+  const one = await draw(t.context.first, { settings: ddim, firstIndex: 2 });
+  const other = await draw(t.context.first, { settings: ddim, firstIndex: 2, seed: 9n });
+  t.deepEqual(walk.images.get(2), one.images.get(2));
+  t.deepEqual(walk.images.get(6), other.images.get(2));
 });
 
 for (const sampler of [Sampler.SAMPLER_ANCESTRAL, Sampler.SAMPLER_DPMPP_2M_SDE, Sampler.SAMPLER_UNIPC]) {
   test.serial(`another replica goes on with images to the byte: sampler ${sampler}`, async (t) => {
     const asked: Asked = {
       count: 3,
-      firstIndex: 5n,
+      firstIndex: 5,
       format: ImageFormat.IMAGE_FORMAT_PNG,
       settings: settings(12, { sampler, timeShift: { window: 6, cutoff: 1 } }),
-      start: start({ images: [await picture()], skippedSteps: 2 }),
+      start: fromImages([await picture()], 2),
       inpainting: {
         image: await picture(),
         mask: await picture(new Uint8Array(VALUES).fill(255, 0, 100)),
       },
     };
     const whole = await draw(t.context.first, asked);
-    const tokens = new Map<bigint, Buffer>();
+    const tokens = new Map<number, Buffer>();
     const call = generate(t.context.first.client, { seed: 3n, ...asked, resumeTokenEverySteps: 1 });
     for await (const { event } of call) {
       if (event?.$case === 'resumeToken') tokens.set(event.value.index, event.value.token);
       if (tokens.size === 3) break;
     }
     t.is(tokens.size, 3);
-    const resumed = await generated(
-      generate(t.context.replica.client, { model: '', count: 0, resumeTokens: [...tokens.values()] }),
+    for (const token of tokens.values()) t.true(token.length < 4 * 4 * VALUES + 2000, 'it has no picture');
+    const request = { seed: 3n, ...asked };
+    const { images, completed, progress } = await generated(
+      resumed(t.context.replica, request, [...tokens.values()]),
     );
-    t.deepEqual(resumed.images, whole.images);
-    t.is(resumed.completed.images, 3);
-    t.true(Number(resumed.progress.at(-1)?.stepsTotal) < 3 * 10);
+    t.deepEqual(images, whole.images);
+    t.is(completed.images, 3);
+    t.true(Number(progress.at(-1)?.stepsTotal) < 3 * 10);
   });
 }
 
@@ -267,7 +306,7 @@ test.serial('tokens of weights that are no more are refused', async (t) => {
   }
   const other = await startFixture((store) => commitTiny(store, { step: 1, seed: 99n }));
   const error = await t.throwsAsync(
-    generated(generate(other.client, { model: '', count: 0, resumeTokens: [token ?? Buffer.of()] })),
+    generated(resumed(other, { settings: settings(12) }, [token ?? Buffer.of()])),
     { instanceOf: DiffusionError },
   );
   t.is(error.reason, 'RESUME_TOKEN_STALE');
@@ -276,14 +315,14 @@ test.serial('tokens of weights that are no more are refused', async (t) => {
 
 test.serial('a picture that is none is refused by its field', async (t) => {
   const error = await t.throwsAsync(
-    draw(t.context.first, { settings: settings(3), start: start({ images: [Buffer.from('<html>')] }) }),
+    draw(t.context.first, { settings: settings(3), start: fromImages([Buffer.from('<html>')]) }),
     { instanceOf: DiffusionError },
   );
   t.is(error.code, 'INVALID_ARGUMENT');
-  t.is(error.violations[0]?.field, 'start.images[0]');
+  t.is(error.violations[0]?.field, 'new_images.start_images.images[0]');
   const latent = await t.throwsAsync(
-    draw(t.context.first, { settings: settings(3), start: start({ latents: [Buffer.alloc(12)] }) }),
+    draw(t.context.first, { settings: settings(3), start: fromLatents([Buffer.alloc(12)]) }),
     { instanceOf: DiffusionError },
   );
-  t.is(latent.violations[0]?.field, 'start.latents[0]');
+  t.is(latent.violations[0]?.field, 'new_images.start_latents.latents[0]');
 });

@@ -1,17 +1,22 @@
 import { createHash } from 'node:crypto';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import anyTest, { type TestFn } from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
-import { recipeWire, samplerWire, samplingWire } from '../../shared/contract/index.js';
+import { recipeWire, samplingWire, weightsToWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { decodeImage, toUint8 } from '../../shared/images/index.js';
 import { betasHash } from '../../shared/noise/index.js';
 import { recipeBetas, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { run } from '../cli/sinks.js';
 import {
   generate,
   generated,
   startFixture,
+  type Asked,
   type Generated,
   type SamplerFixture,
 } from '../sampler-service/sampler-fixture.js';
@@ -55,7 +60,7 @@ const respaced = (value: string, fields: Settings = {}): samplingWire.SamplerSet
   settings({ timesteps: { $case: 'respacing', value }, ...fields });
 
 function hashes({ images }: Generated): Record<string, string> {
-  const sorted = [...images].sort(([a], [b]) => Number(a - b));
+  const sorted = [...images].sort(([a], [b]) => a - b);
   return Object.fromEntries(
     sorted.map(([index, bytes]) => [String(index), createHash('sha256').update(bytes).digest('hex')]),
   );
@@ -66,7 +71,15 @@ test.serial('what is accepted is every setting as resolved, and the checkpointâ€
   const { accepted, completed, order, images, progress } = await generated(
     generate(client, { count: 2, settings: steps(3) }),
   );
-  t.like(accepted, { emaRate: 0.99, count: 2, seed: 0n, firstIndex: 0n, width: 8, height: 8, channels: 3 });
+  t.like(accepted, {
+    weights: weightsToWire(0.99),
+    count: 2,
+    seed: 0n,
+    firstIndex: 0,
+    width: 8,
+    height: 8,
+    channels: 3,
+  });
   t.is(accepted.format, ImageFormat.IMAGE_FORMAT_PNG);
   t.deepEqual(
     accepted.settings,
@@ -83,7 +96,7 @@ test.serial('what is accepted is every setting as resolved, and the checkpointâ€
   t.like(checkpoint, {
     formatVersion: 1,
     model: 'tiny',
-    step: 200n,
+    step: 200,
     jobId: 'job-of-tiny',
     samplesSeen: 800n,
     emaRates: [0.9, 0.99],
@@ -99,12 +112,16 @@ test.serial('what is accepted is every setting as resolved, and the checkpointâ€
   t.is(progress.at(-1)?.stepsDone, 6n);
 });
 
-test.serial('without settings an image walks all timesteps', async (t) => {
-  const { accepted } = await generated(generate(t.context.client, { count: 1 }));
-  t.deepEqual(
-    accepted.timesteps,
-    Array.from({ length: 60 }, (_, i) => 59 - i),
-  );
+test.serial('without settings an image takes 50 steps, as it does through the command line', async (t) => {
+  const { client, service } = t.context;
+  const { accepted, images } = await generated(generate(client, { count: 1, seed: 4n }));
+  t.is(accepted.timesteps.length, 50);
+  const output = await mkdtemp(join(tmpdir(), 'sampler-test-'));
+  const words = ['sample', 'tiny', '--count', '1', '--seed', '4', '--output', output];
+  const { exitCode, err } = await run([...words, '--address', `127.0.0.1:${service.port}`]);
+  t.is(exitCode, 0, err);
+  t.deepEqual(await readFile(join(output, 'tiny-4-000000.png')), images.get(0));
+  await rm(output, { recursive: true });
 });
 
 for (const [name, asked, timesteps] of [
@@ -125,11 +142,10 @@ test.serial(
   'an imageâ€™s bytes are the same alone, in a batch, and beside calls with other settings',
   async (t) => {
     const { client } = t.context;
-    const run = (fields: Partial<samplerWire.GenerateRequest>) =>
-      generated(generate(client, { seed: 5n, settings: steps(6), ...fields }));
+    const run = (fields: Asked) => generated(generate(client, { seed: 5n, settings: steps(6), ...fields }));
     const together = hashes(await run({ count: 7 }));
     t.is(new Set(Object.values(together)).size, 7);
-    t.like(together, hashes(await run({ count: 1, firstIndex: 4n })));
+    t.like(together, hashes(await run({ count: 1, firstIndex: 4 })));
     const [again] = await Promise.all([
       run({ count: 7 }),
       run({ count: 3, settings: steps(11), seed: 6n }),
@@ -152,21 +168,21 @@ test.serial('seeds are exact up to 2^64 - 1', async (t) => {
   t.is(new Set(runs.map((run) => hashes(run)['0'])).size, seeds.length);
 });
 
-test.serial('version, average of the weights, sampler and eta each change the image', async (t) => {
+test.serial('checkpoint, weights, sampler and eta each change the image', async (t) => {
   const { client } = t.context;
-  const variations: Partial<samplerWire.GenerateRequest>[] = [
+  const variations: Asked[] = [
     {},
-    { version: 100n },
-    { emaRate: 0 },
-    { emaRate: 0.9 },
+    { checkpointStep: 100 },
+    { weights: weightsToWire('raw') },
+    { weights: weightsToWire(0.9) },
     { settings: steps(3, { sampler: Sampler.SAMPLER_DDIM }) },
     { settings: steps(3, { sampler: Sampler.SAMPLER_DDIM, eta: 1 }) },
   ];
   const seen = new Set<string | undefined>();
   for (const fields of variations) {
     const run = await generated(generate(client, { settings: steps(3), ...fields }));
-    t.is(run.accepted.checkpoint?.step, fields.version ?? 200n);
-    t.is(run.accepted.emaRate, fields.emaRate ?? 0.99);
+    t.is(run.accepted.checkpoint?.step, fields.checkpointStep ?? 200);
+    t.deepEqual(run.accepted.weights, fields.weights ?? weightsToWire(0.99));
     seen.add(hashes(run)['0']);
   }
   t.is(seen.size, variations.length);
@@ -177,7 +193,7 @@ test.serial('PNG, WebP and raw float32 are the same image', async (t) => {
   const run = async (format: samplingWire.ImageFormat): Promise<Buffer> => {
     const { images, accepted } = await generated(generate(client, { format, settings: steps(4) }));
     t.is(accepted.format, format);
-    return images.get(0n) ?? Buffer.alloc(0);
+    return images.get(0) ?? Buffer.alloc(0);
   };
   const raw = await run(ImageFormat.IMAGE_FORMAT_RAW_FLOAT32);
   t.is(raw.length, 8 * 8 * 3 * 4);
@@ -236,20 +252,25 @@ test.serial(
   },
 );
 
-test.serial('models are listed with their newest contract and their versions, newest first', async (t) => {
+test.serial('models are listed with their newest contract and the steps of all, newest first', async (t) => {
   const { client } = t.context;
   const { models, nextPageToken } = await callUnary(client, client.listModels, {
     pageSize: 1,
     pageToken: '',
+    namePrefix: '',
   });
   t.deepEqual(
     models.map(({ name }) => name),
     ['classes'],
   );
-  const second = await callUnary(client, client.listModels, { pageSize: 1, pageToken: nextPageToken });
+  const second = await callUnary(client, client.listModels, {
+    pageSize: 1,
+    pageToken: nextPageToken,
+    namePrefix: '',
+  });
   t.is(second.nextPageToken, '');
   const { model } = await callUnary(client, client.getModel, { model: 'tiny' });
   t.deepEqual(second.models, [model]);
-  t.deepEqual(model?.versions, [200n, 100n]);
-  t.is(model?.latest?.step, 200n);
+  t.deepEqual(model?.checkpointSteps, [200, 100]);
+  t.is(model?.latest?.step, 200);
 });

@@ -4,7 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 
 import test, { type ExecutionContext } from 'ava';
 
-import { samplingWire, type samplerWire } from '../../shared/contract/index.js';
+import { samplingWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { enginePids } from '../sampler-service/engine-pids.js';
 import { BEHAVIOURS, fakeEngine } from '../sampler-service/fake-engine.js';
@@ -12,6 +12,7 @@ import {
   generate,
   generated,
   startFixture,
+  type Asked,
   type SamplerFixture,
 } from '../sampler-service/sampler-fixture.js';
 import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
@@ -40,20 +41,14 @@ async function withModels(
   return fixture;
 }
 
-/** The version that serves a call, which is then read to its end. */
-async function servedBy(
-  { client }: SamplerFixture,
-  fields: Partial<samplerWire.GenerateRequest>,
-): Promise<bigint | undefined> {
+/** The checkpoint that serves a call, which is then read to its end. */
+async function servedBy({ client }: SamplerFixture, fields: Asked): Promise<number | undefined> {
   const { accepted } = await generated(generate(client, { settings, ...fields }));
   return accepted.checkpoint?.step;
 }
 
 /** A call that is served by an engine that never answers, so that it holds its model. */
-async function holding(
-  { client }: SamplerFixture,
-  fields: Partial<samplerWire.GenerateRequest>,
-): Promise<() => Promise<void>> {
+async function holding({ client }: SamplerFixture, fields: Asked): Promise<() => Promise<void>> {
   const stream = generate(client, { settings, ...fields });
   await stream.next();
   return async () => {
@@ -84,7 +79,7 @@ onLinux('calls that are cancelled while their models load leave no more engines 
     gone.abort();
     await t.throwsAsync(call, { instanceOf: DiffusionError });
   }
-  t.is(await servedBy(fixture, { model: 'good' }), 1n);
+  t.is(await servedBy(fixture, { model: 'good' }), 1);
   await look();
   t.is(seen.size, names.length + 1);
   t.true(most <= 2, `${most} engines at once`);
@@ -104,11 +99,11 @@ test.serial('a newer checkpoint serves although an older one is in use in the on
   const fixture = await withModels(t, { tiny: [BEHAVIOURS.neverAnswers] }, 1);
   const end = await holding(fixture, { model: 'tiny' });
   await commitTiny(fixture.store, { step: 1000, recipe: called('tiny') });
-  t.is(await servedBy(fixture, { model: 'tiny' }), 1000n);
+  t.is(await servedBy(fixture, { model: 'tiny' }), 1000);
   // The extra place is taken now: what is loaded serves.
   await commitTiny(fixture.store, { step: 2000, recipe: called('tiny') });
-  t.is(await servedBy(fixture, { model: 'tiny' }), 1000n);
-  const error = await t.throwsAsync(servedBy(fixture, { model: 'tiny', version: 2000n }), {
+  t.is(await servedBy(fixture, { model: 'tiny' }), 1000);
+  const error = await t.throwsAsync(servedBy(fixture, { model: 'tiny', checkpointStep: 2000 }), {
     instanceOf: DiffusionError,
   });
   t.is(error.code, 'RESOURCE_EXHAUSTED');
@@ -116,16 +111,16 @@ test.serial('a newer checkpoint serves although an older one is in use in the on
   t.truthy(error.retryAfterMs);
   await end();
   // The service hears of the end a moment later.
-  while ((await servedBy(fixture, { model: 'tiny' })) !== 2000n);
+  while ((await servedBy(fixture, { model: 'tiny' })) !== 2000);
 });
 
 onLinux('a damaged newest checkpoint does not end the good one that serves', async (t) => {
   const fixture = await withModels(t, { tiny: [1] }, 1);
-  t.is(await servedBy(fixture, { model: 'tiny' }), 1n);
+  t.is(await servedBy(fixture, { model: 'tiny' }), 1);
   const serving = await enginePids();
   t.is(serving.length, 1);
   await commitTiny(fixture.store, { step: BEHAVIOURS.isDamaged, recipe: called('tiny') });
-  t.is(await servedBy(fixture, { model: 'tiny' }), 1n);
+  t.is(await servedBy(fixture, { model: 'tiny' }), 1);
   t.deepEqual(await enginePids(), serving);
 });
 
@@ -142,7 +137,7 @@ for (const [what, behaviour] of [
       });
       t.is(error.code, 'UNAVAILABLE');
       t.is(error.reason, 'ENGINE_LOST');
-      t.is(await servedBy(fixture, { model: 'good' }), 1n);
+      t.is(await servedBy(fixture, { model: 'good' }), 1);
     },
   );
 }

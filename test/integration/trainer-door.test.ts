@@ -3,13 +3,16 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { callStream, callUnary } from '../../shared/rpc/index.js';
-import { recipeToWire } from '../../shared/contract/index.js';
+import { recipeToWire, trainerWire } from '../../shared/contract/index.js';
 import type { DiffusionError } from '../../shared/foundation/index.js';
-import type { PartialRecipe } from '../../shared/recipe/index.js';
+import { resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
+import { openLocalStore } from '../../shared/store/index.js';
+import { createRecord } from '../../services/trainer/job-records.js';
 import {
   create,
   get,
   JobState,
+  list,
   makeFolders,
   openTrainer,
   present,
@@ -52,7 +55,7 @@ async function refusal(
 }
 
 async function cancelAll(): Promise<void> {
-  const { jobs } = await callUnary(client, client.listTrainingJobs, { pageSize: 0, pageToken: '' });
+  const { jobs } = await list(client);
   for (const { jobId } of jobs) await callUnary(client, client.cancelTrainingJob, { jobId });
 }
 
@@ -152,7 +155,11 @@ test('unknown jobs are not found and malformed ids are refused, in every method'
     t.is((await refusal(get(client, jobId))).code, code);
     t.is((await refusal(callUnary(client, client.cancelTrainingJob, { jobId }))).code, code);
     t.is(
-      (await refusal(callUnary(client, client.resumeTrainingJob, { jobId, recipe: undefined }))).code,
+      (
+        await refusal(
+          callUnary(client, client.resumeTrainingJob, trainerWire.ResumeTrainingJobRequest.create({ jobId })),
+        )
+      ).code,
       code,
     );
     t.is((await refusal(watch(client, jobId))).code, code);
@@ -166,13 +173,13 @@ test('validating answers with the resolved recipe, an estimate and what is in th
     validateOnly: true,
   };
   const { job, estimate } = await callUnary(client, client.createTrainingJob, request);
-  t.is(job?.jobId, '');
-  t.is(job?.recipe?.training?.steps, 4n);
-  t.is(job?.recipe?.variant, 5);
+  t.is(job, undefined);
+  t.is(estimate?.recipe?.training?.steps, 4n);
+  t.is(estimate?.recipe?.variant, 5);
   t.true((estimate?.parameterCount ?? 0n) > 50_000n);
   t.true((estimate?.memoryBytes ?? 0n) > (estimate?.checkpointBytes ?? 0n));
   t.like(estimate?.dataset, { imageCount: 12n, minWidth: 16, maxHeight: 16 });
-  const { jobs } = await callUnary(client, client.listTrainingJobs, { pageSize: 1000, pageToken: '' });
+  const { jobs } = await list(client, { pageSize: 1000 });
   t.false(jobs.some(({ model }) => model === 'only-validated'));
 });
 
@@ -181,7 +188,7 @@ test.serial('a hundred parallel requests of one id make one job', async (t) => {
   const jobs = await Promise.all(Array.from({ length: 100 }, () => create(client, named, 'the-request')));
   const again = await create(client, named, 'the-request');
   t.deepEqual([...new Set(jobs.map(({ jobId }) => jobId))], [again.jobId]);
-  const { jobs: all } = await callUnary(client, client.listTrainingJobs, { pageSize: 0, pageToken: '' });
+  const { jobs: all } = await list(client);
   t.is(all.filter(({ model }) => model === 'once').length, 1);
   const other = await refusal(create(client, recipe({ name: 'other' }), 'the-request'));
   t.deepEqual([other.code, other.reason], ['ALREADY_EXISTS', 'REQUEST_ID_REUSED']);
@@ -198,18 +205,64 @@ test.serial('a full queue refuses with a delay, and lists newest first, page by 
   const names: string[] = [];
   let pageToken = '';
   do {
-    const page = await callUnary(client, client.listTrainingJobs, { pageSize: 2, pageToken });
+    const page = await list(client, { pageSize: 2, pageToken });
     t.true(page.jobs.length <= 2);
     names.push(...page.jobs.map(({ model }) => model));
     pageToken = page.nextPageToken;
   } while (pageToken !== '');
   t.deepEqual(names.slice(0, QUEUE), ['queued-4', 'queued-3', 'queued-2', 'queued-1', 'queued-0']);
 
-  t.deepEqual(
-    (await refusal(callUnary(client, client.listTrainingJobs, { pageSize: -1, pageToken: 'x' }))).fields,
-    ['page_size', 'page_token'],
-  );
+  t.deepEqual((await refusal(list(client, { pageToken: 'x' }))).fields, ['page_token']);
   await cancelAll();
+});
+
+test.serial('lists have only the jobs that pass the filters', async (t) => {
+  const before = new Date();
+  await create(client, recipe({ name: 'filter-a' }));
+  const between = present((await create(client, recipe({ name: 'filter-b' }))).createTime);
+  await create(client, recipe({ name: 'other' }));
+  const names = async (fields: Partial<trainerWire.ListTrainingJobsRequest>): Promise<string[]> =>
+    (await list(client, { createdFrom: before, ...fields })).jobs.map(({ model }) => model);
+  t.deepEqual(await names({}), ['other', 'filter-b', 'filter-a']);
+  t.deepEqual(await names({ modelPrefix: 'filter-' }), ['filter-b', 'filter-a']);
+  t.deepEqual(await names({ createdFrom: between }), ['other', 'filter-b']);
+  t.deepEqual(await names({ createdBefore: between }), ['filter-a']);
+  await cancelAll();
+  const ended = [JobState.JOB_STATE_CANCELLED, JobState.JOB_STATE_FAILED];
+  t.deepEqual(await names({ states: ended, modelPrefix: 'filter-' }), ['filter-b', 'filter-a']);
+  t.deepEqual(await names({ states: [JobState.JOB_STATE_SUCCEEDED] }), []);
+  const strange = await refusal(list(client, { states: [77 as trainerWire.JobState] }));
+  t.deepEqual([strange.code, strange.fields], ['INVALID_ARGUMENT', ['states[0]']]);
+});
+
+test.serial('jobs with long lists of betas are listed whole, in pages that fit a message', async (t) => {
+  const settings = { kind: 'local', folder: join(folders.root, 'betas') } as const;
+  const store = await openLocalStore(settings);
+  const betas = Array.from({ length: 4000 }, (_, i) => 0.0001 + i * 1e-6);
+  for (let i = 0; i < 150; i++) {
+    const name = `betas-${String(i).padStart(3, '0')}`;
+    await createRecord(store, {
+      jobId: `${name}-1`,
+      model: name,
+      recipe: resolveRecipe(recipe({ name, noiseSchedule: { name: 'custom', betas } }), name),
+      createdAt: `2019-01-01T00:00:00.${String(i).padStart(3, '0')}Z`,
+    });
+  }
+  await store.close();
+  const many = await openTrainer(settingsFor(folders, settings, { concurrentJobs: 0, maxQueue: 1 }));
+  const found: string[] = [];
+  let pages = 0;
+  let pageToken = '';
+  do {
+    const page = await list(many.client, { pageSize: 1000, pageToken });
+    found.push(...page.jobs.map(({ model }) => model));
+    pageToken = page.nextPageToken;
+    pages += 1;
+  } while (pageToken !== '');
+  t.is(new Set(found).size, 150);
+  t.is(found.length, 150);
+  t.true(pages > 1);
+  await many.stop();
 });
 
 test.serial('a job that waits can be watched and cancelled', async (t) => {

@@ -192,10 +192,23 @@ export async function get(client: Client, jobId: string): Promise<Job> {
   return present((await callUnary(client, client.getTrainingJob, { jobId })).job);
 }
 
-export async function resume(client: Client, jobId: string, changes: PartialRecipe): Promise<Job> {
-  return present(
-    (await callUnary(client, client.resumeTrainingJob, { jobId, recipe: recipeToWire(changes) })).job,
-  );
+export async function resume(
+  client: Client,
+  jobId: string,
+  changes: PartialRecipe,
+  options: { readonly updateMask?: string[]; readonly requestId?: string } = {},
+): Promise<Job> {
+  const request = { jobId, recipe: recipeToWire(changes), updateMask: undefined, requestId: '', ...options };
+  return present((await callUnary(client, client.resumeTrainingJob, request)).job);
+}
+
+/** A page of jobs. */
+export function list(
+  client: Client,
+  fields: Partial<trainerWire.ListTrainingJobsRequest> = {},
+): Promise<trainerWire.ListTrainingJobsResponse> {
+  const request = { ...trainerWire.ListTrainingJobsRequest.create(), ...fields };
+  return callUnary(client, client.listTrainingJobs, request);
 }
 
 /** All messages of a watch until it ends. @param onEvent May act on what happens. */

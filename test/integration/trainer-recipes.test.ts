@@ -65,8 +65,8 @@ test.serial(
     t.deepEqual(
       evaluations.map(({ step, images }) => [step, images]),
       [
-        [3n, 2],
-        [4n, 2],
+        [3, 2],
+        [4, 2],
       ],
     );
     for (const { mse, emaMse } of evaluations) t.true(mse > 0.1 && mse < 3 && emaMse > 0.1 && emaMse < 3);
@@ -111,12 +111,12 @@ test.serial(
     });
     const request = { recipe: recipeToWire(asked), requestId: '', validateOnly: true };
     const validated = await callUnary(client, client.createTrainingJob, request);
-    t.deepEqual(validated.job?.recipe?.warmStart, settled);
+    t.deepEqual(validated.estimate?.recipe?.warmStart, settled);
 
     const { jobId } = await create(client, asked);
     const messages = await watch(client, jobId);
     t.deepEqual(terminalOf(messages).recipe?.warmStart, settled);
-    t.true(saidIn(messages, 'weights of model unevaluated, version 4'));
+    t.true(saidIn(messages, 'weights of model unevaluated, step 4'));
     const wanted = (await checkpointDigests(store, unevaluatedJob)).get(4)?.['ema_0.99.safetensors'];
     t.is(typeof wanted, 'string');
     const objects = (await checkpointDigests(store, jobId)).get(2);
@@ -138,5 +138,5 @@ test.serial('a job whose weights are gone when its turn comes fails and says whi
   const job = terminalOf(await watch(client, waiting.jobId));
   t.is(job.state, JobState.JOB_STATE_FAILED);
   t.is(job.failureReason, ErrorReason.ERROR_REASON_WARM_START_LOST);
-  t.regex(job.message, /weights of model evaluated, version 4/);
+  t.regex(job.message, /weights of model evaluated, step 4/);
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
+import { resolveRecipe } from '../../shared/recipe/index.js';
 import {
   checkpointDigests,
   create,
@@ -19,6 +20,7 @@ import {
   train,
   watch,
   type Event,
+  type Job,
   type Message,
 } from './trainer-fixture.js';
 
@@ -40,11 +42,11 @@ const recipeNamed = (name: string, steps: number, sampleEverySteps = 0) =>
   tinyRecipe(folders.images, { name, training: { steps, sampleEverySteps } });
 
 function isCommit(event: Event, step: number): boolean {
-  return event.$case === 'checkpointCommitted' && event.value.step === BigInt(step);
+  return event.$case === 'checkpointCommitted' && event.value.step === step;
 }
 
 function stepsTold(messages: readonly Message[]): number[] {
-  return messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [Number(event.value.step)] : []));
+  return messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [event.value.step] : []));
 }
 
 function timesInState(messages: readonly Message[], state: number): number {
@@ -58,13 +60,13 @@ test.serial('a job is told from its first step to its end, and ends with its las
   const job = terminalOf(messages);
   t.is(job.message, `all ${STEPS} steps are done`);
   t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
-  t.is(job.committedStep, BigInt(STEPS));
+  t.is(job.checkpointStep, STEPS);
   t.is(job.recipe?.noiseSchedule?.betasSha256.length, 64);
   t.deepEqual(stepsTold(messages), [1, 2, 3, 4, 5, 6, 7, 8]);
   const commits = messages.flatMap(({ event }) =>
     event?.$case === 'checkpointCommitted' ? [event.value.step] : [],
   );
-  t.deepEqual(commits, [2n, 4n, 6n, 8n]);
+  t.deepEqual(commits, [2, 4, 6, 8]);
   const size = messages.flatMap(({ event }) =>
     event?.$case === 'checkpointCommitted' ? [Number(event.value.sizeBytes)] : [],
   )[0];
@@ -84,13 +86,13 @@ test.serial('a job is told from its first step to its end, and ends with its las
 test.serial('metrics are finite, count on, and know no rate before there is one', async (t) => {
   const messages = await watch(client, straightJob);
   const metrics = messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [event.value] : []));
-  t.is(metrics[0]?.eta, undefined);
+  t.is(metrics[0]?.remaining, undefined);
   t.is(metrics[0]?.imagesPerSecond, 0);
   t.true((metrics[1]?.imagesPerSecond ?? 0) > 0);
   t.is(metrics.at(-1)?.samplesSeen, BigInt(STEPS * 4));
   t.is(metrics.at(-1)?.epoch, 2n);
-  for (const { loss, mse, vb, gradNorm, paramNorm, inputNoiseVariance } of metrics) {
-    for (const figure of [loss, mse, vb, gradNorm, paramNorm, inputNoiseVariance])
+  for (const { loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance } of metrics) {
+    for (const figure of [loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance])
       t.true(Number.isFinite(figure));
   }
 });
@@ -137,7 +139,7 @@ test.serial(
 
 test.serial('a finished job goes on with more steps as if it had been asked for them at first', async (t) => {
   const created = await create(client, recipeNamed('extended', 4));
-  t.is(terminalOf(await watch(client, created.jobId)).committedStep, 4n);
+  t.is(terminalOf(await watch(client, created.jobId)).checkpointStep, 4);
   const refused = await t.throwsAsync(resume(client, created.jobId, { noiseSchedule: { timesteps: 50 } }));
   t.like(refused, {
     code: 'FAILED_PRECONDITION',
@@ -154,9 +156,40 @@ test.serial('a finished job goes on with more steps as if it had been asked for 
   t.deepEqual(await checkpointDigests(store, created.jobId), await checkpointDigests(store, straightJob));
 });
 
+test.serial('a resumption takes the fields of its mask, and is done once for its request_id', async (t) => {
+  const { jobId } = await create(client, recipeNamed('masked', 2));
+  t.is(terminalOf(await watch(client, jobId)).state, JobState.JOB_STATE_SUCCEEDED);
+  const changes = { training: { steps: 4, checkpointEverySteps: 1 } };
+  const once = { updateMask: ['training.steps'], requestId: 'the-request' };
+  const [first, second] = [
+    await resume(client, jobId, changes, once),
+    await resume(client, jobId, changes, once),
+  ];
+  t.is(second.attempt, first.attempt);
+  const ended = terminalOf(await watch(client, jobId));
+  t.like(ended, { state: JobState.JOB_STATE_SUCCEEDED, checkpointStep: 4, attempt: 2 });
+  t.like(ended.recipe?.training, { steps: 4n, checkpointEverySteps: 2n });
+  t.deepEqual(await resume(client, jobId, changes, once), ended, 'also when it has ended');
+  const other = await t.throwsAsync(resume(client, jobId, { training: { steps: 5 } }, once));
+  t.like(other, { code: 'ALREADY_EXISTS', reason: 'REQUEST_ID_REUSED' });
+  for (const path of ['training', 'training.epochs', 'name.x', ''])
+    t.like(await t.throwsAsync(resume(client, jobId, changes, { updateMask: [path] })), {
+      code: 'INVALID_ARGUMENT',
+      violations: [{ field: 'update_mask.paths[0]' }],
+    });
+  // A masked field that is unset takes the preset's value.
+  const mask = ['training.steps', 'training.checkpoint_every_steps'];
+  const resumed = await resume(client, jobId, { training: { steps: 5 } }, { updateMask: mask });
+  t.like(resumed.recipe?.training, {
+    steps: 5n,
+    checkpointEverySteps: BigInt(resolveRecipe({}, 'preset').training.checkpointEverySteps),
+  });
+  t.is(terminalOf(await watch(client, jobId)).state, JobState.JOB_STATE_SUCCEEDED);
+});
+
 test.serial('cancelling commits what was trained, and cancelling again changes nothing', async (t) => {
   const created = await create(client, recipeNamed('cancelled', 100_000));
-  let answer: Promise<unknown> | undefined;
+  let answer: Promise<Job | undefined> | undefined;
   const messages = await watch(client, created.jobId, (event) => {
     if (event.$case === 'stepMetrics' && answer === undefined) {
       answer = new Promise((resolve, reject) => {
@@ -169,9 +202,12 @@ test.serial('cancelling commits what was trained, and cancelling again changes n
   });
   const job = terminalOf(messages);
   t.is(job.state, JobState.JOB_STATE_CANCELLED);
-  t.true(job.step > 0n);
-  t.is(job.committedStep, job.step);
-  t.deepEqual(await answer, job);
+  t.true(job.step > 0);
+  t.is(job.checkpointStep, job.step);
+  t.is((await answer)?.state, JobState.JOB_STATE_CANCELLING);
+  t.is(timesInState(messages, JobState.JOB_STATE_CANCELLING), 1);
+  const again = await callUnary(client, client.cancelTrainingJob, { jobId: created.jobId });
+  t.deepEqual(again.job, job);
 });
 
 test.serial('a data set without images ends the job with that reason', async (t) => {

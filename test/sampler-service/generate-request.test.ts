@@ -1,15 +1,16 @@
 import test from 'ava';
 
+import { readEncodeRequest } from '../../services/sampler/encode-request.js';
 import { readGenerateRequest } from '../../services/sampler/generate-request.js';
 import { writeResumeToken, type ResumePoint } from '../../services/sampler/resume-token.js';
-import { samplerWire, samplingWire } from '../../shared/contract/index.js';
+import { samplerWire, samplingWire, weightsToWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
+import { generateRequest, newImages, type Asked } from './sampler-fixture.js';
 
 const MAX_IMAGES = 100;
+const COUNT = 4;
 
-function request(fields: Partial<samplerWire.GenerateRequest>): samplerWire.GenerateRequest {
-  return { ...samplerWire.GenerateRequest.create({ model: 'tiny', count: 4 }), ...fields };
-}
+const read = (fields: Asked) => readGenerateRequest(generateRequest({ count: COUNT, ...fields }), MAX_IMAGES);
 
 const settings = (fields: Partial<samplingWire.SamplerSettings>) => ({
   ...samplingWire.SamplerSettings.create(),
@@ -17,135 +18,196 @@ const settings = (fields: Partial<samplingWire.SamplerSettings>) => ({
 });
 
 const PICTURE = Buffer.of(1);
-const start = (fields: Partial<samplerWire.StartImages>): samplerWire.StartImages => ({
-  ...samplerWire.StartImages.create(),
-  ...fields,
+
+const images = (pictures: Buffer[], skippedSteps = 0): Asked => ({
+  start: { $case: 'startImages', value: { images: pictures, skippedSteps } },
 });
-const ENCODE = settings({ sampler: samplingWire.Sampler.SAMPLER_DDIM_ENCODE });
-const RAW = samplingWire.ImageFormat.IMAGE_FORMAT_RAW_FLOAT32;
 
-function token(fields: Partial<ResumePoint> = {}): Buffer {
-  const state = { stepsDone: 1, x: Float32Array.of(1), history: [] };
-  return writeResumeToken({ request: request({}), weightsSha256: 'a', index: 0, state, ...fields });
-}
-const TOKEN = token();
+const latents = (values: Buffer[]): Asked => ({
+  start: { $case: 'startLatents', value: { latents: values } },
+});
 
-const refused: readonly [field: string, fields: Partial<samplerWire.GenerateRequest>][] = [
+const refused: readonly [field: string, fields: Asked][] = [
   ...['', 'Tiny', '../x', 'a/b', 'a\n', '\u202e', '-a', 'a'.repeat(64)].map(
     (model): [string, { model: string }] => ['model', { model }],
   ),
   ['count', { count: 0 }],
   ['count', { count: MAX_IMAGES + 1 }],
   ['count', { count: 2 ** 32 - 1 }],
-  ['ema_rate', { emaRate: Number.NaN }],
-  ['ema_rate', { emaRate: -0.1 }],
-  ['ema_rate', { emaRate: 1 }],
-  ['first_index', { firstIndex: 2n ** 32n - 3n }],
+  ['weights.ema_rate', { weights: weightsToWire(Number.NaN) }],
+  ['weights.ema_rate', { weights: weightsToWire(-0.1) }],
+  ['weights.ema_rate', { weights: weightsToWire(1) }],
+  ['first_index', { firstIndex: 2 ** 32 - 3 }],
   ['settings.sampler', { settings: settings({ sampler: 77 as samplingWire.Sampler }) }],
   ['format', { format: -1 }],
   ['format', { format: 77 as samplingWire.ImageFormat }],
   ['classes', { classes: [1, 2] }],
   ['settings.spacing', { settings: settings({ spacing: 77 as samplingWire.TimestepSpacing }) }],
-  ['start.images', { start: start({}) }],
-  ['start.images', { start: start({ images: [PICTURE, PICTURE] }) }],
-  ['start.latents', { start: start({ latents: [PICTURE, PICTURE, PICTURE] }) }],
-  ['start.latents', { start: start({ latents: [PICTURE], skippedSteps: 1 }) }],
+  ['start_images.images', images([])],
+  ['start_images.images', images([PICTURE, PICTURE])],
+  ['start_latents.latents', latents([PICTURE, PICTURE, PICTURE])],
   ['count', { count: 1, interpolation: { toSeed: 1n } }],
-  ['interpolation', { start: start({ latents: [PICTURE] }), interpolation: { toSeed: 1n } }],
-  ['inpainting', { start: start({ latents: [PICTURE] }), inpainting: { image: PICTURE, mask: PICTURE } }],
-  ['start.images', { settings: ENCODE, format: RAW }],
-  [
-    'start.skipped_steps',
-    { settings: ENCODE, format: RAW, start: start({ images: [PICTURE], skippedSteps: 1 }) },
-  ],
-  ['format', { settings: ENCODE, start: start({ images: [PICTURE] }) }],
-  ['resume_tokens', { resumeTokens: [TOKEN] }],
-  ['resume_tokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, Buffer.from('no token')] }],
-  ['resume_tokens[1]', { model: '', count: 0, resumeTokens: [TOKEN, TOKEN] }],
-  [
-    'resume_tokens[1]',
-    { model: '', count: 0, resumeTokens: [TOKEN, token({ index: 1, weightsSha256: 'b' })] },
-  ],
-  [
-    'resume_tokens[1]',
-    { model: '', count: 0, resumeTokens: [TOKEN, token({ index: 1, request: request({ seed: 1n }) })] },
-  ],
+  ['interpolation', { ...latents([PICTURE]), interpolation: { toSeed: 1n } }],
+  ['inpainting', { ...latents([PICTURE]), inpainting: { image: PICTURE, mask: PICTURE } }],
 ];
 
 for (const [field, fields] of refused) {
-  const shown = JSON.stringify(fields, (_key, value: unknown) =>
-    typeof value === 'bigint' ? value.toString() : value,
-  );
-  test(`${shown} is refused, naming ${field}`, (t) => {
-    const error = t.throws(() => readGenerateRequest(request(fields), MAX_IMAGES), {
-      instanceOf: DiffusionError,
-    });
-    t.is(error.code, 'INVALID_ARGUMENT');
-    t.deepEqual(
-      error.violations.map((violation) => violation.field),
-      [field],
-    );
-    t.regex(error.message, /wanted .*; got /);
+  test(`${shown(fields)} is refused, naming ${field}`, (t) => {
+    const error = t.throws(() => read(fields), { instanceOf: DiffusionError });
+    refuses(error, `new_images.${field}`);
   });
 }
 
-test('all refused fields are named at once', (t) => {
-  const error = t.throws(
-    () => readGenerateRequest(request({ model: '', count: 0, emaRate: 2 }), MAX_IMAGES),
-    {
-      instanceOf: DiffusionError,
-    },
-  );
+test('a request of neither new nor resumed images is refused', (t) => {
+  const nothing = samplerWire.GenerateRequest.create({});
+  const error = t.throws(() => readGenerateRequest(nothing, MAX_IMAGES), { instanceOf: DiffusionError });
   t.deepEqual(
     error.violations.map(({ field }) => field),
-    ['model', 'ema_rate', 'count'],
+    ['new_images'],
+  );
+});
+
+test('all refused fields are named at once', (t) => {
+  const error = t.throws(() => read({ model: '', count: 0, weights: weightsToWire(2) }), {
+    instanceOf: DiffusionError,
+  });
+  t.deepEqual(
+    error.violations.map(({ field }) => field),
+    ['new_images.model', 'new_images.weights.ema_rate', 'new_images.count'],
   );
 });
 
 test('unset fields take the stated defaults', (t) => {
-  const wire = request({});
-  t.deepEqual(readGenerateRequest(wire, MAX_IMAGES), {
+  const { requestSha256, ...rest } = read({});
+  t.regex(requestSha256, /^[0-9a-f]{64}$/);
+  t.deepEqual(rest, {
+    task: 'generate',
+    within: 'new_images',
     model: 'tiny',
-    version: undefined,
-    emaRate: undefined,
-    count: 4,
+    checkpointStep: undefined,
+    weights: undefined,
+    count: COUNT,
     seed: 0n,
     firstIndex: 0,
     settings: { sampler: 'ancestral' },
     format: 'png',
     precision: 'float32',
-    telling: { previewEverySteps: 0, trajectoryEverySteps: 0, resumeTokenEverySteps: 0 },
+    reports: { previewEverySteps: 0, trajectoryEverySteps: 0, resumeTokenEverySteps: 0 },
     classes: [],
     start: undefined,
     inpainting: undefined,
     toSeed: undefined,
-    wire,
   });
 });
 
 test('steps of 0 stay 0, to be refused, and are not taken for unset', (t) => {
-  const read = readGenerateRequest(
-    request({ settings: settings({ timesteps: { $case: 'steps', value: 0 } }) }),
-    MAX_IMAGES,
-  );
-  t.is(read.settings.steps, 0);
+  t.is(read({ settings: settings({ timesteps: { $case: 'steps', value: 0 } }) }).settings.steps, 0);
 });
 
 test('the largest seed and the last indices are good', (t) => {
-  const read = readGenerateRequest(request({ seed: 2n ** 64n - 1n, firstIndex: 2n ** 32n - 4n }), MAX_IMAGES);
-  t.is(read.seed, 2n ** 64n - 1n);
-  t.is(read.firstIndex, 2 ** 32 - 4);
+  const { seed, firstIndex } = read({ seed: 2n ** 64n - 1n, firstIndex: 2 ** 32 - COUNT });
+  t.is(seed, 2n ** 64n - 1n);
+  t.is(firstIndex, 2 ** 32 - COUNT);
 });
 
-test('tokens of one call are its request, with only the images that they are for', (t) => {
-  const resumeTokens = [token({ index: 3 }), token({ index: 1 })];
-  const read = readGenerateRequest(
-    request({ model: '', count: 0, resumeTokens, previewEverySteps: 2 }),
+const { requestSha256 } = read({});
+
+function token(fields: Partial<ResumePoint> = {}): Buffer {
+  const state = { stepsDone: 1, x: Float32Array.of(1), history: [] };
+  const of = { requestSha256, checkpointStep: 5, weights: 'raw', weightsSha256: 'a' } as const;
+  return writeResumeToken({ ...of, index: 0, state, ...fields });
+}
+
+const resume = (request: Partial<samplerWire.NewImages>, tokens: Buffer[]) =>
+  readGenerateRequest(
+    {
+      ...generateRequest({ previewEverySteps: 2 }),
+      images: {
+        $case: 'resumedImages',
+        value: { request: newImages({ count: COUNT, ...request }), tokens },
+      },
+    },
     MAX_IMAGES,
   );
-  t.like(read, { model: 'tiny', count: 4, telling: { previewEverySteps: 2 } });
+
+test('tokens of one call are its request, with only the images that they are for', (t) => {
+  const resumed = resume({}, [token({ index: 3 }), token({ index: 1 })]);
+  t.like(resumed, { model: 'tiny', count: COUNT, checkpointStep: 5, weights: 'raw' });
+  t.is(resumed.reports.previewEverySteps, 2);
   t.deepEqual(
-    read.resumed?.map(({ index }) => index),
+    resumed.resumed?.map(({ index }) => index),
     [3, 1],
   );
 });
+
+test('a request is the same with and without its start images', (t) => {
+  const asked = { ...images([PICTURE], 1), count: COUNT };
+  const bound = token({ requestSha256: read(asked).requestSha256 });
+  t.is(resume({ ...images([], 1) }, [bound]).resumed?.length, 1);
+});
+
+for (const [what, field, request, tokens] of [
+  ['no token', 'tokens', {}, []],
+  ['bytes that are no token', 'tokens[1]', {}, [token(), Buffer.from('no token')]],
+  ['two tokens of one image', 'tokens[1]', {}, [token(), token()]],
+  ['tokens of two sets of weights', 'tokens[1]', {}, [token(), token({ index: 1, weightsSha256: 'b' })]],
+  ['a token of another request', 'tokens[0]', { seed: 1n }, [token()]],
+  ['a request that is refused', 'request.count', { count: 0 }, [token()]],
+] as const) {
+  test(`${what} resumes nothing`, (t) => {
+    const error = t.throws(() => resume(request, [...tokens]), { instanceOf: DiffusionError });
+    t.is(error.code, 'INVALID_ARGUMENT');
+    t.deepEqual(
+      error.violations.map((violation) => violation.field),
+      [`resumed_images.${field}`],
+    );
+  });
+}
+
+const readEncode = (fields: Partial<samplerWire.EncodeRequest>) =>
+  readEncodeRequest(
+    { ...samplerWire.EncodeRequest.create({ model: 'tiny', images: [PICTURE] }), ...fields },
+    MAX_IMAGES,
+  );
+
+test('images to encode are asked of DDIM, as raw values', (t) => {
+  t.like(readEncode({ images: [PICTURE, PICTURE] }), {
+    task: 'encode',
+    count: 2,
+    format: 'raw_float32',
+    settings: { sampler: 'ddim' },
+  });
+});
+
+for (const [field, fields] of [
+  ['model', { model: '' }],
+  ['images', { images: [] }],
+  ['images', { images: Array.from({ length: MAX_IMAGES + 1 }, () => PICTURE) }],
+  ['classes', { classes: [1, 2] }],
+  ['weights.ema_rate', { weights: weightsToWire(1) }],
+  ['settings.sampler', { settings: settings({ sampler: samplingWire.Sampler.SAMPLER_EULER }) }],
+  ['settings.eta', { settings: settings({ eta: 0.5 }) }],
+  ['settings.time_shift', { settings: settings({ timeShift: { window: 30, cutoff: 300 } }) }],
+  ['settings.variance_normalisation', { settings: settings({ varianceNormalisation: true }) }],
+] as [string, Partial<samplerWire.EncodeRequest>][]) {
+  test(`${field} of ${shown(fields)} is refused for encoding`, (t) => {
+    refuses(
+      t.throws(() => readEncode(fields), { instanceOf: DiffusionError }),
+      field,
+    );
+  });
+}
+
+function refuses(error: DiffusionError, field: string): void {
+  const { code, message, violations } = error;
+  const named = violations.map((violation) => violation.field);
+  if (code === 'INVALID_ARGUMENT' && named.join() === field && /wanted .*; got /.test(message)) return;
+  throw new Error(`${code} of ${named.join()} instead of ${field}: ${message}`);
+}
+
+function shown(fields: object): string {
+  const text = JSON.stringify(fields, (_key, value: unknown) =>
+    typeof value === 'bigint' || Number.isNaN(value) ? String(value) : value,
+  );
+  return text.length > 300 ? `${text.slice(0, 300)}...` : text;
+}

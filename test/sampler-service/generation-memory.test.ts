@@ -11,7 +11,6 @@ import { generateImages } from '../../services/sampler/generation.js';
 import type { ImageSeries } from '../../services/sampler/resolve-generation.js';
 import { runningCalls } from '../../services/sampler/running-calls.js';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
-import { samplerWire } from '../../shared/contract/index.js';
 import { makeBetas } from '../../shared/noise/index.js';
 import { imageNoise, samplerPlan } from '../../shared/sampler/index.js';
 
@@ -25,6 +24,7 @@ const STEPS = 3;
 const SIDE = 16;
 
 const series: ImageSeries = {
+  task: 'generate',
   count: COUNT,
   seed: 7n,
   plan: samplerPlan(
@@ -39,13 +39,10 @@ const series: ImageSeries = {
   ),
   shape: { width: SIDE, height: SIDE, channels: 1 },
   format: 'raw_float32',
-  telling: { previewEverySteps: 1, trajectoryEverySteps: 1, resumeTokenEverySteps: 1 },
+  reports: { previewEverySteps: 1, trajectoryEverySteps: 1, resumeTokenEverySteps: 1 },
   stepsTotal: COUNT * STEPS,
   evaluations: COUNT * STEPS,
-  resumable: {
-    request: samplerWire.GenerateRequest.create({ model: 'tiny', count: COUNT }),
-    weightsSha256: 'abc',
-  },
+  resumable: { requestSha256: 'def', checkpointStep: 5, weights: 'raw', weightsSha256: 'abc' },
   taskAt: (index) => ({ index, options: { noise: imageNoise(7n, index, SIDE ** 2) } }),
 };
 

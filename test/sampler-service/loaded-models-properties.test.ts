@@ -5,7 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
 import fc from 'fast-check';
 
-import type { WeightsSource } from '../../services/sampler/engine-process/messages.js';
+import type { EngineSource } from '../../services/sampler/engine-process/messages.js';
 import type { LoadedModel } from '../../services/sampler/loaded-model.js';
 import { loadedModels, type Lease, type Wanted } from '../../services/sampler/loaded-models.js';
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
@@ -73,7 +73,7 @@ function world(capacity: number) {
   let nowMs = 0;
   const models = loadedModels({ capacity, load, clock: { wallMs: () => 0, monotonicMs: () => nowMs } });
 
-  async function load({ commit }: WeightsSource, ending: AbortSignal): Promise<LoadedModel> {
+  async function load({ commit }: EngineSource, ending: AbortSignal): Promise<LoadedModel> {
     const [loading, end] = [deferred(), deferred()];
     const predict = (): Promise<Float32Array> => Promise.resolve(new Float32Array(0));
     const engine: Engine = {
@@ -117,11 +117,12 @@ function world(capacity: number) {
 
   function call(model: string, step: number, wanted: Wanted): void {
     const controller = new AbortController();
-    const source: WeightsSource = {
+    const source: EngineSource = {
       commit: { job: `job-of-${model}`, model, step, attempt: 1 },
       object: { name: 'weights.safetensors', size: 1, sha256: 'a'.repeat(64) },
       recipe,
       precision: 'float32',
+      weights: 'raw',
     };
     const made: Call = {
       key: `${model}/${step}`,

@@ -2,7 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import test from 'ava';
 
-import type { WeightsSource } from '../../services/sampler/engine-process/messages.js';
+import type { EngineSource } from '../../services/sampler/engine-process/messages.js';
 import type { LoadedModel } from '../../services/sampler/loaded-model.js';
 import { loadedModels, type Lease, type Wanted } from '../../services/sampler/loaded-models.js';
 import { deferred, DiffusionError, type Deferred } from '../../shared/foundation/index.js';
@@ -11,12 +11,13 @@ import { resolveRecipe } from '../../shared/recipe/index.js';
 const recipe = resolveRecipe({}, 'tiny');
 
 /** Weights of a model of their own, where no model is named. */
-function source(step: number, model = `model-${step}`): WeightsSource {
+function source(step: number, model = `model-${step}`): EngineSource {
   return {
     commit: { job: `job-of-${model}`, model, step, attempt: 1 },
     object: { name: 'weights.safetensors', size: 1, sha256: 'a'.repeat(64) },
     recipe,
     precision: 'float32',
+    weights: 'raw',
   };
 }
 
@@ -26,7 +27,7 @@ function fixture(capacity: number, fail: (step: number) => Error | undefined = (
   const closed: number[] = [];
   const loading = new Map<number, Deferred<void>>();
   let nowMs = 0;
-  const load = async ({ commit: { step } }: WeightsSource, ending: AbortSignal): Promise<LoadedModel> => {
+  const load = async ({ commit: { step } }: EngineSource, ending: AbortSignal): Promise<LoadedModel> => {
     loaded.push(step);
     const error = fail(step);
     if (error !== undefined) throw error;
@@ -221,11 +222,11 @@ test('a newer version is loaded beside an older one that is in use, and replaces
   const old = await acquire(1, 'newest', 'tiny');
   await t.throwsAsync(acquire(2, 'exact', 'tiny'), { message: /in use/ });
   (await acquire(2, 'newest', 'tiny')).release();
-  t.deepEqual(models.versions('tiny'), [2, 1]);
+  t.deepEqual(models.steps('tiny'), [2, 1]);
   t.deepEqual(closed, []);
   old.release();
   await setImmediate();
-  t.deepEqual(models.versions('tiny'), [2]);
+  t.deepEqual(models.steps('tiny'), [2]);
   t.deepEqual(closed, [1]);
 });
 

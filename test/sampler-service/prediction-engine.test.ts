@@ -20,6 +20,7 @@ const start = (step: number, { signal = new AbortController().signal, reported =
       object: { name: 'weights.safetensors', size: 1, sha256: 'a'.repeat(64) },
       recipe,
       precision: 'float32',
+      weights: 0.99,
     },
     { kind: 'local', folder: 'none' },
     fakeEngine(),

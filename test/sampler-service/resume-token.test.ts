@@ -2,11 +2,12 @@ import test from 'ava';
 import fc from 'fast-check';
 
 import { readResumeToken, writeResumeToken } from '../../services/sampler/resume-token.js';
-import { samplerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 
 const point = {
-  request: samplerWire.GenerateRequest.create({ model: 'tiny', version: 5n, seed: 2n ** 64n - 1n, count: 3 }),
+  requestSha256: 'b'.repeat(64),
+  checkpointStep: 5,
+  weights: 0.9999,
   weightsSha256: 'a'.repeat(64),
   index: 2 ** 32 - 1,
   state: {
@@ -20,6 +21,8 @@ test('what is written is read again to the bit', (t) => {
   t.deepEqual(readResumeToken(writeResumeToken(point), 'token'), point);
   const fresh = { ...point, state: { ...point.state, history: [] } };
   t.deepEqual(readResumeToken(writeResumeToken(fresh), 'token'), fresh);
+  const raw = { ...point, weights: 'raw' as const };
+  t.deepEqual(readResumeToken(writeResumeToken(raw), 'token'), raw);
 });
 
 test('a token with any byte changed, cut or added is refused by its field', (t) => {

@@ -50,16 +50,32 @@ export async function startFixture(
   };
 }
 
-export function generateRequest(fields: Partial<samplerWire.GenerateRequest>): samplerWire.GenerateRequest {
-  return { ...samplerWire.GenerateRequest.create({ model: 'tiny', count: 1 }), ...fields };
+type Reports = Pick<
+  samplerWire.GenerateRequest,
+  'previewEverySteps' | 'trajectoryEverySteps' | 'resumeTokenEverySteps'
+>;
+
+/** What a test asks for: new images, and what is reported of them. */
+export type Asked = Partial<samplerWire.NewImages & Reports>;
+
+export function newImages(fields: Partial<samplerWire.NewImages> = {}): samplerWire.NewImages {
+  return { ...samplerWire.NewImages.create({ model: 'tiny', count: 1 }), ...fields };
+}
+
+export function generateRequest(asked: Asked): samplerWire.GenerateRequest {
+  const { previewEverySteps = 0, trajectoryEverySteps = 0, resumeTokenEverySteps = 0, ...fields } = asked;
+  return {
+    images: { $case: 'newImages', value: newImages(fields) },
+    ...{ previewEverySteps, trajectoryEverySteps, resumeTokenEverySteps },
+  };
 }
 
 export function generate(
   client: samplerWire.SamplerServiceClient,
-  fields: Partial<samplerWire.GenerateRequest>,
+  asked: Asked,
   limits: CallLimits = {},
 ): AsyncGenerator<samplerWire.GenerateResponse> {
-  return callStream(client, client.generate, generateRequest(fields), limits);
+  return callStream(client, client.generate, generateRequest(asked), limits);
 }
 
 export interface Generated {
@@ -68,7 +84,7 @@ export interface Generated {
   readonly progress: readonly samplerWire.Progress[];
   readonly previews: readonly samplerWire.Preview[];
   /** Bytes by rising index, put together from verified chunks. */
-  readonly images: ReadonlyMap<bigint, Buffer>;
+  readonly images: ReadonlyMap<number, Buffer>;
   /** The kinds of all messages, in order. */
   readonly order: readonly string[];
 }
@@ -78,8 +94,8 @@ export async function generated(stream: AsyncIterable<samplerWire.GenerateRespon
   const order: string[] = [];
   const progress: samplerWire.Progress[] = [];
   const previews: samplerWire.Preview[] = [];
-  const assemblies = new Map<bigint, ImageAssembly>();
-  const images = new Map<bigint, Buffer>();
+  const assemblies = new Map<number, ImageAssembly>();
+  const images = new Map<number, Buffer>();
   let accepted: samplerWire.Accepted | undefined;
   let completed: samplerWire.Completed | undefined;
   for await (const { event } of stream) {
@@ -109,6 +125,6 @@ export async function generated(stream: AsyncIterable<samplerWire.GenerateRespon
   }
   if (accepted === undefined || completed === undefined)
     throw new Error(`not a whole stream: ${order.join(' ')}`);
-  const sorted = new Map([...images].sort(([a], [b]) => Number(a - b)));
+  const sorted = new Map([...images].sort(([a], [b]) => a - b));
   return { accepted, completed, progress, previews, images: sorted, order };
 }

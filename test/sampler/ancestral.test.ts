@@ -33,7 +33,7 @@ for (const varianceType of ['fixed_small', 'fixed_large'] as const) {
 
 test('all 1000 steps give the mean and variance of the data', async (t) => {
   const contract = toyContract();
-  const plan = samplerPlan({ sampler: 'ancestral', clipDenoised: false }, contract);
+  const plan = samplerPlan({ sampler: 'ancestral', steps: 1000, clipDenoised: false }, contract);
   const [mean, variance] = moments(
     await drain(solver({ plan, predict: toyPredict(contract), noise: toyNoise(4000) })),
   );

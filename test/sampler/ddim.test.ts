@@ -27,7 +27,7 @@ test('eta 0 draws x_T and nothing else', async (t) => {
 });
 
 test('eta 0 with all steps follows the probability flow, which is known for normal data', async (t) => {
-  const plan = samplerPlan({ sampler: 'ddim', clipDenoised: false }, contract);
+  const plan = samplerPlan({ sampler: 'ddim', steps: 1000, clipDenoised: false }, contract);
   const noise = toyNoise(64);
   const sample = await drain(solver({ plan, predict, noise }));
   // The flow keeps how many deviations a value lies from the mean.

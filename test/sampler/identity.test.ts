@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { at } from '../../shared/foundation/index.js';
 import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { diffusionTables, perturbNoise, qSample } from '../../shared/noise/index.js';
-import { drain, DRAWING_SAMPLERS, samplerPlan, solver } from '../../shared/sampler/index.js';
+import { drain, SAMPLERS, samplerPlan, solver } from '../../shared/sampler/index.js';
 import type { NetworkRow, Predict } from '../../shared/sampler/index.js';
 import { collect, TOY_DEVIATION, TOY_MEAN, toyContract, toyNoise } from './toy.js';
 
@@ -67,7 +67,7 @@ test('the optimum of DDPM-IP is that of DDPM-y over sqrt(1 + gamma^2), or over 1
   );
 });
 
-for (const sampler of DRAWING_SAMPLERS) {
+for (const sampler of SAMPLERS) {
   test(`${sampler}: DDPM-y with epsilon scaled by sqrt(1 + gamma^2) draws the images of DDPM-IP`, async (t) => {
     const noise = toyNoise(12);
     for (const gamma of [0.1, 0.15, 0.4]) {

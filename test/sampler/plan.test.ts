@@ -7,10 +7,15 @@ import { toyContract } from './toy.js';
 
 const contract = toyContract();
 
-test('without steps or respacing every timestep is visited, clipped and without extra noise', (t) => {
+test('without settings a plan has 50 steps, clipped and without extra noise', (t) => {
   const plan = samplerPlan({ sampler: 'ancestral' }, contract);
-  t.deepEqual([...plan.timestepMap], [...Array(1000).keys()]);
-  t.like(plan, { sampler: 'ancestral', steps: 1000, eta: 0, clipDenoised: true, remedies: {} });
+  t.deepEqual(plan.timestepMap, samplerPlan({ sampler: 'ancestral', steps: 50 }, contract).timestepMap);
+  t.like(plan, { sampler: 'ancestral', steps: 50, eta: 0, clipDenoised: true, remedies: {} });
+});
+
+test('a process of fewer than 50 timesteps has all of them', (t) => {
+  const plan = samplerPlan({ sampler: 'ancestral' }, { ...contract, betas: contract.betas.slice(0, 30) });
+  t.deepEqual([...plan.timestepMap], [...Array(30).keys()]);
 });
 
 test('a plan that visits every timestep has the tables of the training process', (t) => {

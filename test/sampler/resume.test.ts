@@ -1,7 +1,7 @@
 /** What a solver yields is enough to go on from. */
 import test from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { encode, DRAWING_SAMPLERS, samplerPlan, solver } from '../../shared/sampler/index.js';
+import { encode, SAMPLERS, samplerPlan, solver } from '../../shared/sampler/index.js';
 import type { SamplerSettings, SolverOptions, SolverState } from '../../shared/sampler/index.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
 
@@ -26,7 +26,7 @@ const BEGINNINGS: readonly (readonly [string, Pick<SolverOptions, 'start' | 'inp
   ['from a latent, into an image', { start: { kind: 'latent', xT: noise(9) }, inpaint: { image, mask } }],
 ];
 
-for (const sampler of [...DRAWING_SAMPLERS, 'ddim with eta'] as const) {
+for (const sampler of [...SAMPLERS, 'ddim with eta'] as const) {
   test(`${sampler}: after any step, with any remedy and beginning, the rest comes out bit for bit the same`, async (t) => {
     const base: SamplerSettings =
       sampler === 'ddim with eta' ? { sampler: 'ddim', eta: 0.7, steps: 6 } : { sampler, steps: 6 };

@@ -3,14 +3,7 @@ import test from 'ava';
 import fc from 'fast-check';
 import { at, DiffusionError } from '../../shared/foundation/index.js';
 import { makeBetas } from '../../shared/noise/index.js';
-import {
-  drain,
-  imageNoise,
-  DRAWING_SAMPLERS,
-  samplerPlan,
-  solver,
-  SPACINGS,
-} from '../../shared/sampler/index.js';
+import { drain, imageNoise, SAMPLERS, samplerPlan, solver, SPACINGS } from '../../shared/sampler/index.js';
 import type { DiffusionContract, NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
 
@@ -19,7 +12,7 @@ const predict = toyPredict(contract);
 const noise = toyNoise(12);
 
 const SOLVERS: readonly SamplerSettings[] = [
-  ...DRAWING_SAMPLERS.map((sampler) => ({ sampler })),
+  ...SAMPLERS.map((sampler) => ({ sampler })),
   { sampler: 'ddim', eta: 1 },
 ];
 

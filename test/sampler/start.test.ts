@@ -7,7 +7,7 @@ import {
   encode,
   interpolatedNoise,
   remainingEvaluations,
-  DRAWING_SAMPLERS,
+  SAMPLERS,
   samplerPlan,
   solver,
 } from '../../shared/sampler/index.js';
@@ -21,7 +21,7 @@ const noise = toyNoise(LENGTH);
 const image = Float32Array.from({ length: LENGTH }, (_, e) => Math.sin(e));
 const mask = Float32Array.from({ length: LENGTH }, (_, e) => e % 2);
 
-for (const sampler of DRAWING_SAMPLERS) {
+for (const sampler of SAMPLERS) {
   const plan = samplerPlan({ sampler, steps: 5 }, contract);
 
   test(`${sampler}: a start at an image is the image noised to the first timestep that isn't skipped`, async (t) => {

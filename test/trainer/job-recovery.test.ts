@@ -1,139 +1,37 @@
 /** What becomes of jobs whose trainer is gone, paused, or only believed to be. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import test from 'ava';
-import pino from 'pino';
 
-import { deferred, DiffusionError, systemClock, type Clock } from '../../shared/foundation/index.js';
-import { resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
+import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { resolveRecipe } from '../../shared/recipe/index.js';
 import { jobOfModel } from '../../shared/models/index.js';
-import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
 import { listMarked, unmarkActive } from '../../services/trainer/active-jobs-index.js';
-import type { StartEngine } from '../../services/trainer/engine.js';
 import { START } from '../../services/trainer/event-log.js';
-import type { Job, JobRecord } from '../../services/trainer/job.js';
-import { LeaseWatch } from '../../services/trainer/job-lease.js';
+import type { JobRecord } from '../../services/trainer/job.js';
 import { createRecord } from '../../services/trainer/job-records.js';
-import { jobRecovery } from '../../services/trainer/job-recovery.js';
-import { jobRequests } from '../../services/trainer/job-requests.js';
 import { readJob } from '../../services/trainer/job-status.js';
-import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
-import { commit, engines, finished, plays, ready, stopped } from './fake-engine.js';
+import { engines, finished, plays, ready, stopped } from './fake-engine.js';
+import {
+  codeOf,
+  drained,
+  end,
+  LEASE_MS,
+  never,
+  NO_CHANGES,
+  openStore,
+  recipe,
+  removeAll,
+  root,
+  trainer,
+  until,
+  working,
+} from './trainers.js';
 
-const never = new AbortController().signal;
-const LEASE_MS = 60_000;
-const root = await mkdtemp(join(tmpdir(), 'recovery-test-'));
-const supervisors: JobSupervisor[] = [];
-test.after.always(async () => {
-  await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
-  await rm(root, { recursive: true, force: true });
-});
-
-const openStore = async (): Promise<ObjectStore> =>
-  openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
-
-/** Time of a trainer's own, that passes when it is told to. */
-function trainerClock(): Clock & { pass(ms: number): void } {
-  let passedMs = 0;
-  return {
-    wallMs: systemClock.wallMs,
-    monotonicMs: () => passedMs,
-    pass: (ms) => {
-      passedMs += ms;
-    },
-  };
-}
-
-/** A trainer of its own over a store; all have the same name. */
-function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4) {
-  const clock = trainerClock();
-  const logger = pino({ level: 'silent' });
-  const supervisor = new JobSupervisor({
-    store,
-    storeSettings: { kind: 'local', folder: 'unused' },
-    cacheFolder: 'unused',
-    startEngine,
-    clock,
-    logger,
-    restartLimit: 3,
-    restartDelayMs: 1,
-    stopGraceMs: 60_000,
-    storeRetryLimitMs: 0,
-    trainer: { holder: `trainer ${supervisors.length}`, name: 'trainer', process: undefined },
-    leaseMs: LEASE_MS,
-    concurrentJobs: 1,
-    maxQueue,
-  });
-  supervisors.push(supervisor);
-  const leases = new LeaseWatch(clock);
-  const requests = jobRequests({ store, supervisor, leases, clock, memoryBytes: 1e12 });
-  const recovery = jobRecovery({ store, supervisor, leases, leaseMs: LEASE_MS, logger });
-  /** A scan, time for others to renew their leases, and another scan. */
-  const scanPastLease = async (): Promise<void> => {
-    await recovery.scan();
-    clock.pass(LEASE_MS + 1);
-    await recovery.scan();
-  };
-  return { clock, supervisor, requests, recovery, scanPastLease };
-}
-
-type Trainer = ReturnType<typeof trainer>;
-
-/** An engine that is ready and then works on until it is asked to stop. */
-function working() {
-  const begun = deferred();
-  const killed = deferred();
-  const made = engines((engine) => {
-    engine.send(ready);
-    engine.send(commit(2));
-    begun.resolve();
-    return {
-      onStop: () => {
-        engine.send(commit(5));
-        engine.send(stopped);
-      },
-    };
-  });
-  const startEngine: StartEngine = (start, onMessage) => {
-    const engine = made.startEngine(start, onMessage);
-    void engine.exited.then(() => {
-      killed.resolve();
-    });
-    return engine;
-  };
-  return { startEngine, begun: begun.promise, ended: killed.promise };
-}
-
-const recipe = (name: string): PartialRecipe => ({ name });
-
-/** Reads a job's end from where it is followed. */
-async function end({ supervisor }: Trainer, { record }: Job): Promise<string> {
-  const active = supervisor.find(record.jobId);
-  if (active === undefined) return 'unknown';
-  await drained(active.log.follow(START, never));
-  return active.status.state;
-}
-
-async function drained(events: AsyncIterator<unknown>): Promise<void> {
-  while ((await events.next()).done !== true);
-}
-
-/** Waits for something that comes by itself. */
-async function until(met: () => Promise<boolean>): Promise<void> {
-  while (!(await met())) await new Promise((resume) => setTimeout(resume, 5));
-}
-
-async function codeOf(call: Promise<unknown>): Promise<string> {
-  try {
-    await call;
-    return 'OK';
-  } catch (error) {
-    return (error as DiffusionError).reason;
-  }
-}
+test.after.always(removeAll);
 
 test('a trainer that lives keeps its job, and says so to others by name', async (t) => {
   const store = await openStore();
@@ -149,7 +47,7 @@ test('a trainer that lives keeps its job, and says so to others by name', async 
   t.is(b.supervisor.find(record.jobId), undefined);
   t.is(await codeOf(b.requests.cancel(record.jobId)), 'JOB_ELSEWHERE');
   t.is(await codeOf(b.requests.watch(record.jobId)), 'JOB_ELSEWHERE');
-  t.is(await codeOf(b.requests.resume(record.jobId, {})), 'JOB_ACTIVE');
+  t.is(await codeOf(b.requests.resume(record.jobId, NO_CHANGES, '')), 'JOB_ACTIVE');
   t.is((await b.requests.get(record.jobId)).status.state, 'RUNNING');
 });
 
@@ -201,12 +99,12 @@ test("a job that ended here and was resumed elsewhere is the other trainer's", a
   const { jobId } = job.record;
   await end(a, job);
   await a.supervisor.find(jobId)?.save();
-  await b.requests.resume(jobId, { training: { steps: 2000 } });
+  await b.requests.resume(jobId, { recipe: { training: { steps: 2000 } }, paths: undefined }, '');
   await second.begun;
   await b.supervisor.find(jobId)?.save();
   t.is((await a.requests.get(jobId)).status.state, 'RUNNING');
   t.is((await a.requests.get(jobId)).record.recipe.training.steps, 2000);
-  t.is(await codeOf(a.requests.resume(jobId, {})), 'JOB_ACTIVE');
+  t.is(await codeOf(a.requests.resume(jobId, NO_CHANGES, '')), 'JOB_ACTIVE');
   t.is(await codeOf(a.requests.cancel(jobId)), 'JOB_ELSEWHERE');
   t.is((await b.requests.cancel(jobId)).status.state, 'CANCELLED');
 });
@@ -225,7 +123,7 @@ test('a job that nobody has can be cancelled anywhere, and resumed', async (t) =
   b.clock.pass(LEASE_MS + 1);
   const cancelled = await b.requests.cancel(record.jobId);
   t.like(cancelled.status, { state: 'CANCELLED', committedStep: 2 });
-  t.is(await end(b, await b.requests.resume(record.jobId, {})), 'SUCCEEDED');
+  t.is(await end(b, await b.requests.resume(record.jobId, NO_CHANGES, '')), 'SUCCEEDED');
   await until(async () => (await listMarked(store)).length === 0);
   t.pass();
 });
@@ -364,7 +262,11 @@ test('one job whose status is damaged is listed as it can be told, beside the ot
     if (name === 'damaged') await store.put(`jobs/${job.record.jobId}/status.json`, Buffer.from('{"state"'));
   }
   const b = trainer(store, engines(plays(ready, finished)).startEngine);
-  const { jobs } = await b.requests.list({ pageSize: 0, pageToken: '' });
+  const filter = { states: [], modelPrefix: '', createdFrom: undefined, createdBefore: undefined };
+  const { items: jobs } = await b.requests.list.page({ pageSize: 0, pageToken: '' }, filter, {
+    write: (job) => job,
+    encode: () => ({ finish: () => Buffer.alloc(0) }),
+  });
   t.deepEqual(
     jobs.map(({ record, status }) => [record.model, status.state]),
     [
@@ -373,7 +275,7 @@ test('one job whose status is damaged is listed as it can be told, beside the ot
     ],
   );
   const damaged = jobs[0]?.record.jobId ?? '';
-  t.is(await end(b, await b.requests.resume(damaged, {})), 'SUCCEEDED');
+  t.is(await end(b, await b.requests.resume(damaged, NO_CHANGES, '')), 'SUCCEEDED');
 });
 
 test('a cancel that comes while a job is being resumed is not lost', async (t) => {
@@ -403,10 +305,10 @@ test('a cancel that comes while a job is being resumed is not lost', async (t) =
   const job = await a.requests.create(recipe('resumed'), '');
   await end(a, job);
   hold = true;
-  const resuming = a.requests.resume(job.record.jobId, {});
+  const resuming = a.requests.resume(job.record.jobId, NO_CHANGES, '');
   await writing.promise;
   // Nobody can tell yet what becomes of the job.
-  t.is(await codeOf(a.requests.resume(job.record.jobId, {})), 'JOB_ACTIVE');
+  t.is(await codeOf(a.requests.resume(job.record.jobId, NO_CHANGES, '')), 'JOB_ACTIVE');
   go.resolve();
   await resuming;
   t.is((await a.requests.cancel(job.record.jobId)).status.state, 'CANCELLED');

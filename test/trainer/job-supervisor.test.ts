@@ -205,7 +205,10 @@ test('cancelling lets the engine commit first', async (t) => {
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
   await begun.promise;
-  await supervisor.cancel(active);
+  supervisor.cancel(active);
+  t.is(active.status.state, 'CANCELLING');
+  t.deepEqual((await states(active)).slice(-2), ['CANCELLING', 'CANCELLED']);
+  await active.save();
   t.like(active.status, { state: 'CANCELLED', committedStep: 7 });
   t.like((await readJob(store, active.id)).status, { state: 'CANCELLED', committedStep: 7 });
 });
@@ -220,8 +223,8 @@ test('an engine that does not stop when asked is killed after the grace', async 
   const { store, supervisor } = await supervise(startEngine, { stopGraceMs: 1 });
   const active = await add(store, supervisor);
   await begun.promise;
-  await supervisor.cancel(active);
-  t.is(active.status.state, 'CANCELLED');
+  supervisor.cancel(active);
+  t.is((await states(active)).at(-1), 'CANCELLED');
 });
 
 test('a job can be cancelled between two engines', async (t) => {
@@ -231,8 +234,8 @@ test('a job can be cancelled between two engines', async (t) => {
   for await (const { event } of active.log.follow(START, never)) {
     if (event.kind === 'state' && event.state === 'RETRYING') break;
   }
-  await supervisor.cancel(active);
-  t.is(active.status.state, 'CANCELLED');
+  supervisor.cancel(active);
+  t.is((await states(active)).at(-1), 'CANCELLED');
   t.is(starts.length, 1);
 });
 

@@ -121,7 +121,7 @@ test('which labels are left out is a function of seed and step, not of the passe
 test('the bound is told in bits per dimension, however the loss scales it', async (t) => {
   const bound = async (timesteps: number): Promise<number | undefined> => {
     const { updater } = setUp({ vb: 0.5 }, { ...over, noiseSchedule: { timesteps } });
-    return (await update(updater, 0)).figures.vb;
+    return (await update(updater, 0)).figures.vlb;
   };
   t.is(await bound(1000), 0.5);
   t.is(await bound(500), 1);

@@ -94,11 +94,15 @@ async function trainAndSample(
 }
 
 function generateRequest({ model }: DemoPlan, count: number, steps: number): samplerWire.GenerateRequest {
-  return {
-    ...samplerWire.GenerateRequest.create(),
+  const newImages: samplerWire.NewImages = {
+    ...samplerWire.NewImages.create(),
     model,
     count,
     settings: { ...samplerSettingsToWire({ sampler: 'ancestral', steps }), precision: 0 },
     format: imageFormats.write('png'),
+  };
+  return {
+    ...samplerWire.GenerateRequest.create(),
+    images: { $case: 'newImages', value: newImages },
   };
 }

@@ -23,14 +23,17 @@ const MAX_STEP = 1_000_000_000;
 const options = {
   preset: option(oneOf(PRESET_NAMES), 'the network and process that the file is of'),
   recipe: option(text('FILE.json'), 'a recipe file, where no preset says it'),
-  name: option(text('MODEL'), "the model's name; the recipe's or the file's own where it is left out"),
+  name: option(text('MODEL'), "the model's name; the recipe's or the file's own when not given"),
   variant: recipeOptions.variant,
   gamma: recipeOptions.gamma,
   emaRate: option(
     real(0.000001, 0.999999),
-    "which average the weights are; the file's name says it otherwise",
+    "the weights are EMA weights of this rate; taken from the file's name when not given",
   ),
-  step: option(integer(0, MAX_STEP), "updates behind the weights; the file's name says it otherwise"),
+  step: option(
+    integer(0, MAX_STEP),
+    "optimizer steps that made the weights; taken from the file's name when not given",
+  ),
   store: storeOption,
 };
 
@@ -44,7 +47,7 @@ export const importCheckpoint = command({
   examples: [
     {
       arguments: 'ema_0.9999_460000.pt --preset cifar10-32',
-      does: "the reference's, an average of step 460,000",
+      does: "the reference's EMA weights of step 460,000",
     },
     {
       arguments: 'model.safetensors --recipe recipe.json --name mine --step 20000',
@@ -52,7 +55,7 @@ export const importCheckpoint = command({
     },
   ],
   notes: [
-    'Nothing in the file is run. Other precisions become float32. The same import twice is done once; another step of the\nsame recipe becomes another version; samplers find it at once.',
+    'Nothing in the file is run. Other precisions become float32. The same import twice is done once; another step of the\nsame recipe becomes another checkpoint; samplers find it at once.',
     'An imported model can be sampled, and a new job can start from it (train --warm-start). It can not be resumed: the file\nholds no optimizer state.',
   ],
   run: async ({ options: values, positionals: [path = ''] }, context) => {
@@ -149,6 +152,6 @@ function notesOf(file: TensorFile, { step, emaRate }: Pick<Said, 'step' | 'emaRa
     ...file.unwrapped.map((what) => `taken off: ${what}`),
     ...(converted.length === 0 ? [] : [`converted to F32: ${converted.join(', ')}`]),
     ...(step === undefined ? ["step 0, as the file's name says none; --step gives another"] : []),
-    ...(emaRate === undefined ? ['bare weights, no average of them; --ema-rate says that they are one'] : []),
+    ...(emaRate === undefined ? ['taken as raw weights; --ema-rate says that they are EMA weights'] : []),
   ];
 }

@@ -1,29 +1,54 @@
-/** `jobs`: lists, shows, cancels and resumes jobs. */
+/** `jobs`: lists, shows, cancels, resumes and deletes jobs. */
 
+import { randomUUID } from 'node:crypto';
+
+import {
+  JOB_STATES,
+  jobStates,
+  recipeToWire,
+  trainerWire,
+  type JobState,
+} from '../../../shared/contract/index.js';
 import { callUnary } from '../../../shared/rpc/index.js';
-import { recipeToWire, trainerWire } from '../../../shared/contract/index.js';
+import { cancelJob, hasEnded, whenEnded } from '../cancel-job.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
 import { trainerAddress, withTrainer } from '../connect.js';
 import { describeJob, stateOf, stepsOf, timeOf } from '../describe-job.js';
 import { table } from '../format.js';
 import { given } from '../given.js';
-import { integer, option } from '../options.js';
+import { flag, integer, listOf, option, text, time } from '../options.js';
 import { allPages } from '../pages.js';
 
 const JOB = { name: 'JOB', help: 'the id of a job' };
 
 const list = command({
   name: 'list',
-  summary: 'lists all jobs, newest first',
-  options: { address: trainerAddress },
+  summary: 'lists jobs, newest first',
+  options: {
+    state: option(
+      listOf(JOB_STATES, 'STATE,...'),
+      `only jobs in one of these states: ${JOB_STATES.join(', ')}`,
+    ),
+    model: option(text('PREFIX'), "only jobs whose model's name begins so"),
+    since: option(time, 'only jobs created at this time or later'),
+    before: option(time, 'only jobs created before this time'),
+    address: trainerAddress,
+  },
   examples: [
     { arguments: '', does: 'all jobs of the trainer' },
+    { arguments: '--state failed,cancelled --since 2026-01-31', does: 'what has to be resumed' },
     { arguments: '--json', does: 'one JSON object a job' },
   ],
-  run: ({ options: { address } }, { terminal, signal }) =>
+  run: ({ options: { address, state = [], model = '', since, before } }, { terminal, signal }) =>
     withTrainer(address, signal, async (client) => {
+      const filter = {
+        states: state.map((each: JobState) => jobStates.write(each)),
+        modelPrefix: model,
+        createdFrom: since,
+        createdBefore: before,
+      };
       const jobs = await allPages(async (pageToken) => {
-        const request = { pageSize: 0, pageToken };
+        const request = { pageSize: 0, pageToken, ...filter };
         const page = await callUnary(client, client.listTrainingJobs, request, { signal });
         return { items: page.jobs, nextPageToken: page.nextPageToken };
       });
@@ -35,21 +60,23 @@ const list = command({
         stepsOf(job),
         timeOf(job.createTime),
       ]);
-      if (rows.length === 0) terminal.print('no jobs yet; start one with: npx ip-diffusion train');
-      else
+      const isFiltered = state.length > 0 || model !== '' || (since ?? before) !== undefined;
+      if (rows.length > 0)
         for (const line of table([['JOB', 'MODEL', 'STATE', 'STEPS', 'CREATED'], ...rows]))
           terminal.print(line);
+      else if (isFiltered) terminal.print('no such jobs');
+      else terminal.print('no jobs yet; start one with: npx ip-diffusion train');
       return 0;
     }),
 });
 
 const show = command({
   name: 'show',
-  summary: 'shows where a job stands',
+  summary: 'shows how far a job is',
   positionals: [JOB],
   options: { address: trainerAddress },
   examples: [
-    { arguments: 'JOB', does: 'state, steps, last figures and recipe' },
+    { arguments: 'JOB', does: 'state, steps, last metrics and recipe' },
     { arguments: 'JOB --json', does: 'everything, with the recipe as resolved' },
   ],
   run: ({ options: { address }, positionals: [jobId = ''] }, context) =>
@@ -63,46 +90,61 @@ const cancel = command({
   name: 'cancel',
   summary: 'commits a checkpoint and ends a job; it can be resumed',
   positionals: [JOB],
-  options: { address: trainerAddress },
+  options: { detach: flag("don't wait until the job has ended"), address: trainerAddress },
   examples: [{ arguments: 'JOB', does: 'end a job, keeping what it learned' }],
-  run: ({ options: { address }, positionals: [jobId = ''] }, context) =>
+  notes: ['Ctrl-C ends the wait only: the job ends all the same.'],
+  run: ({ options: { address, detach }, positionals: [jobId = ''] }, context) =>
     withTrainer(address, context.signal, async (client) => {
-      const { job } = await callUnary(
-        client,
-        client.cancelTrainingJob,
-        { jobId },
-        { signal: context.signal },
-      );
-      return showJob(given(job), context);
+      const { terminal, signal } = context;
+      const job = await cancelJob(client, jobId, signal);
+      if (detach || hasEnded(job)) return showJob(job, context);
+      terminal.print('cancelling: the job commits a checkpoint and ends');
+      return showJob(await whenEnded(client, job, signal), context);
     }),
 });
 
 const resume = command({
   name: 'resume',
-  summary: 'goes on with an ended job from its last checkpoint',
+  summary: 'resumes an ended job from its newest checkpoint',
   positionals: [JOB],
   options: {
-    steps: option(integer(1, 1_000_000_000), 'a new number of steps in all'),
+    steps: option(integer(1, 1_000_000_000), 'a new total number of steps'),
     address: trainerAddress,
   },
   examples: [
-    { arguments: 'JOB', does: 'go on with a cancelled job' },
+    { arguments: 'JOB', does: 'resume a cancelled job' },
     { arguments: 'JOB --steps 40000', does: 'train a finished job further' },
   ],
   notes: ['`train --resume JOB` does the same and follows the job.'],
   run: ({ options: { address, steps }, positionals: [jobId = ''] }, context) =>
     withTrainer(address, context.signal, async (client) => {
       const recipe = steps === undefined ? undefined : recipeToWire({ training: { steps } });
-      const request = { jobId, recipe };
+      const request = { jobId, recipe, requestId: randomUUID(), updateMask: undefined };
       const { job } = await callUnary(client, client.resumeTrainingJob, request, { signal: context.signal });
       return showJob(given(job), context);
     }),
 });
 
+const remove = command({
+  name: 'delete',
+  summary: 'deletes an ended job: its recipe and events; its model stays',
+  positionals: [JOB],
+  options: { address: trainerAddress },
+  examples: [{ arguments: 'JOB', does: 'it can no longer be resumed' }],
+  notes: ['`models delete MODEL` deletes a model, its checkpoints and its job.'],
+  run: ({ options: { address }, positionals: [jobId = ''] }, { terminal, signal }) =>
+    withTrainer(address, signal, async (client) => {
+      await callUnary(client, client.deleteTrainingJob, { jobId }, { signal });
+      terminal.emit({ deleted: jobId });
+      terminal.print(`deleted job ${jobId}`);
+      return 0;
+    }),
+});
+
 export const jobs: Group = {
   name: 'jobs',
-  summary: 'lists, shows, cancels and resumes training jobs',
-  commands: [list, show, cancel, resume],
+  summary: 'lists, shows, cancels, resumes and deletes training jobs',
+  commands: [list, show, cancel, resume, remove],
   otherwise: list,
 };
 

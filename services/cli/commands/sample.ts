@@ -1,4 +1,4 @@
-/** `sample`: draws images from a model into files. */
+/** `sample`: samples images from a model into files. */
 
 import { join } from 'node:path';
 
@@ -8,16 +8,19 @@ import {
   precisions,
   samplerSettingsToWire,
   samplerWire,
+  weightsToWire,
 } from '../../../shared/contract/index.js';
-import { command } from '../command.js';
-import { samplerAddress, withSampler } from '../connect.js';
+import { DEFAULT_STEPS } from '../../../shared/sampler/index.js';
+import { checkpointOptions } from '../checkpoint-options.js';
+import { command, type Context } from '../command.js';
+import { samplerAddress, withSampler, type SamplerClient } from '../connect.js';
 import { formatCount, formatDuration, formatNumber } from '../format.js';
 import { generateImages, type Generated } from '../generate-images.js';
-import { flag, integer, integers, oneOf, option, real, text, uint64, type Values } from '../options.js';
+import { flag, integer, integers, oneOf, option, text, uint64, type Values } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
 import { readPicture, readStart } from '../picture-files.js';
-import { readTokens } from '../resume-files.js';
-import { DEFAULT_STEPS, MAX_STEPS, samplerOptions, samplerSettingsOf } from '../sampler-options.js';
+import { readResumable } from '../resume-files.js';
+import { MAX_STEPS, samplerOptions, samplerSettingsOf } from '../sampler-options.js';
 
 const DEFAULT_COUNT = 64;
 const MAX_UINT32 = 2 ** 32 - 1;
@@ -26,40 +29,36 @@ const USAGE = 'ip-diffusion sample';
 const options = {
   count: option(
     integer(1, MAX_UINT32),
-    `images; as many as there are with --from, else ${DEFAULT_COUNT}, where it is left out`,
+    `number of images; when not given, as many as --from has, else ${DEFAULT_COUNT}`,
   ),
   ...samplerOptions,
-  seed: option(uint64, 'of the noise', { fallback: 0n }),
-  toSeed: option(uint64, "walk from the seed's image to this seed's"),
-  firstIndex: option(uint64, 'index of the first image; a higher one goes on where a call ended', {
-    fallback: 0n,
-  }),
-  classes: option(integers, 'of a class-conditional model: one class, or one an image'),
-  version: option(uint64, "a checkpoint's step; the newest where it is left out"),
-  emaRate: option(real(0, 1), 'which average of the weights, 0 for none; the largest where it is left out'),
-  from: option(
-    text('PATH'),
-    'start from this picture, or those of this folder, or .f32 files of ddim_encode',
+  seed: option(uint64, 'seed of the noise', { fallback: 0n }),
+  toSeed: option(uint64, "interpolate from the seed's image to this seed's"),
+  firstIndex: option(
+    integer(0, MAX_UINT32),
+    'index of the first image; a higher one continues where an earlier call ended',
+    { fallback: 0 },
   ),
+  classes: option(integers, 'class of a class-conditional model: one for all images, or one for each'),
+  ...checkpointOptions,
+  from: option(text('PATH'), 'start from this picture, or those of this folder, or .f32 files of `encode`'),
   skipSteps: option(
     integer(0, MAX_STEPS),
-    'with --from: leave out so many first steps; more keep more of it',
-    {
-      fallback: 0,
-    },
+    'with --from: how many of the first steps are skipped; the more, the more of the picture remains',
+    { fallback: 0 },
   ),
-  inpaint: option(text('FILE'), 'draw a part of this picture only; needs --mask'),
-  mask: option(text('FILE'), 'white where it is drawn'),
-  format: option(oneOf(['png', 'webp', 'raw']), 'of the files; raw (float32) for ddim_encode, else png'),
-  output: option(text('DIR'), 'takes the images and provenance.json', { fallback: 'samples' }),
-  grid: option(text('FILE'), 'takes a picture of all images; grid.png in that folder where it is left out'),
-  previewEvery: option(integer(1, MAX_STEPS), 'also save what each image is heading for, every N steps'),
-  trajectoryEvery: option(integer(1, MAX_STEPS), 'also save each image as it is, raw, every N steps'),
+  inpaint: option(text('FILE'), 'fill in a part of this picture; needs --mask'),
+  mask: option(text('FILE'), 'with --inpaint: white where the model fills in'),
+  format: option(oneOf(['png', 'webp', 'raw']), 'of the files; raw is float32', { fallback: 'png' }),
+  output: option(text('DIR'), 'folder for the images and provenance.json', { fallback: 'samples' }),
+  grid: option(text('FILE'), 'file for a picture of all images; grid.png in that folder when not given'),
+  previewEvery: option(integer(1, MAX_STEPS), "also save each image's predicted x_0 every N steps"),
+  trajectoryEvery: option(integer(1, MAX_STEPS), "also save each image's x_t every N steps, as raw float32"),
   resumeEvery: option(
     integer(1, MAX_STEPS),
-    'keep a file with which an image can be gone on with, every N steps',
+    'every N steps save what --resume needs, until the image is done',
   ),
-  resume: flag('go on with the images whose such files are in the output folder'),
+  resume: flag('resume the unfinished images of the output folder'),
   address: samplerAddress,
 };
 
@@ -67,7 +66,7 @@ type SampleValues = Values<typeof options>;
 
 export const sample = command({
   name: 'sample',
-  summary: 'draws images from a model into files',
+  summary: 'samples images from a model into files',
   positionals: [
     {
       name: 'MODEL',
@@ -83,78 +82,114 @@ export const sample = command({
     { arguments: 'MODEL --count 64 --first-index 64', does: 'the next 64 of the same seed' },
     { arguments: 'MODEL --from photos --skip-steps 25', does: 'image to image' },
     {
-      arguments: 'MODEL --version 5000 --ema-rate 0 --respacing ddim50',
-      does: 'an older checkpoint, bare weights',
+      arguments: 'MODEL --checkpoint 5000 --weights raw --respacing ddim50',
+      does: 'an older checkpoint, its raw weights',
     },
   ],
   notes: [
-    'An image depends on the checkpoint, the settings, the seed and its index alone: the same call gives the same files.',
+    'An image depends on the checkpoint, the settings, the seed and its index only: the same call gives the same files.',
   ],
   run: async ({ options: values, positionals: [model = ''] }, context) => {
-    const request = values.resume ? await resumingRequest(model, values) : await requestOf(model, values);
-    const { output: folder } = values;
-    const gridPath = values.grid ?? join(folder, 'grid.png');
+    const requests = values.resume
+      ? await resumedRequests(model, values)
+      : [{ newImages: await newImagesOf(model, values), resumed: undefined }];
     return withSampler(values.address, context.signal, async (client) => {
-      const { terminal, signal } = context;
-      const onEnd = ({ images, completed }: Generated): void => {
-        if (completed === undefined && images > 0)
-          terminal.print(`${formatCount(images)} images are in ${folder}`);
-        if (completed === undefined && signal.aborted) {
-          terminal.print(
-            values.resumeEvery === undefined
-              ? 'stopped; the same command draws all of them anew'
-              : `stopped; ${USAGE} --resume --output ${folder} goes on with those begun`,
-          );
-        }
-      };
-      const paths = { folder, gridPath };
-      const { completed, inPicture } = await generateImages(client, request, paths, context, onEnd);
-      if (completed !== undefined) terminal.print(describeCompleted(completed));
-      const picture = inPicture ? `, all in one picture: ${gridPath}` : '';
-      terminal.print(`images and provenance.json in ${folder}${picture}`);
+      for (const request of requests) await run(client, request, values, context);
       return 0;
     });
   },
 });
 
-function telling(values: SampleValues): Partial<samplerWire.GenerateRequest> {
-  const { previewEvery = 0, trajectoryEvery = 0, resumeEvery = 0 } = values;
-  return {
+interface SampleCall {
+  readonly newImages: samplerWire.NewImages;
+  readonly resumed: samplerWire.ResumedImages | undefined;
+}
+
+async function resumedRequests(model: string, values: SampleValues): Promise<SampleCall[]> {
+  if (model !== '') throw new UsageError('--resume takes no MODEL: the saved request has it', USAGE);
+  const found = await readResumable(values.output);
+  return found.map((resumed) => ({
+    newImages: resumed.request ?? samplerWire.NewImages.create(),
+    resumed,
+  }));
+}
+
+async function run(
+  client: SamplerClient,
+  { newImages, resumed }: SampleCall,
+  values: SampleValues,
+  context: Context,
+): Promise<void> {
+  const { output: folder, previewEvery = 0, trajectoryEvery = 0, resumeEvery = 0 } = values;
+  const { terminal, signal } = context;
+  const request: samplerWire.GenerateRequest = {
+    images:
+      resumed === undefined
+        ? { $case: 'newImages', value: newImages }
+        : { $case: 'resumedImages', value: resumed },
     previewEverySteps: previewEvery,
     trajectoryEverySteps: trajectoryEvery,
     resumeTokenEverySteps: resumeEvery,
   };
+  const onEnd = ({ images, completed }: Generated): void => {
+    if (completed === undefined && images > 0)
+      terminal.print(`${formatCount(images)} images are in ${folder}`);
+    if (completed === undefined && signal.aborted) {
+      terminal.print(
+        resumeEvery === 0
+          ? 'stopped; the same command samples all of them again'
+          : `stopped; to resume the unfinished images: ${USAGE} --resume --output ${folder}`,
+      );
+    }
+  };
+  const gridPath = values.grid ?? join(folder, 'grid.png');
+  const paths = { folder, gridPath, request: newImages };
+  const { completed, inPicture } = await generateImages(client, request, paths, context, onEnd);
+  if (completed !== undefined) terminal.print(describeCompleted(completed));
+  const picture = inPicture ? `, all in one picture: ${gridPath}` : '';
+  terminal.print(`images and provenance.json in ${folder}${picture}`);
 }
 
-async function resumingRequest(model: string, values: SampleValues): Promise<samplerWire.GenerateRequest> {
-  if (model !== '') throw new UsageError('--resume takes no MODEL: its files say which', USAGE);
-  const resumeTokens = await readTokens(values.output);
-  return samplerWire.GenerateRequest.create({ resumeTokens, ...telling(values) });
-}
-
-async function requestOf(model: string, values: SampleValues): Promise<samplerWire.GenerateRequest> {
+async function newImagesOf(model: string, values: SampleValues): Promise<samplerWire.NewImages> {
   if (model === '') throw new UsageError('missing MODEL: the name of a model', USAGE);
-  const { seed, firstIndex, version, emaRate, classes = [], sampler, toSeed } = values;
-  const start = values.from === undefined ? undefined : await readStart(values.from, values.skipSteps);
-  const format = values.format ?? (sampler === 'ddim_encode' ? 'raw' : 'png');
+  const { seed, firstIndex, checkpoint, weights, classes = [], toSeed } = values;
+  const start = await startOf(values);
   return {
-    ...samplerWire.GenerateRequest.create(telling(values)),
     model,
-    version,
-    emaRate,
-    count: values.count ?? (start === undefined ? DEFAULT_COUNT : start.images.length + start.latents.length),
+    checkpointStep: checkpoint,
+    weights: weights === undefined ? undefined : weightsToWire(weights),
+    count: values.count ?? (start === undefined ? DEFAULT_COUNT : startsOf(start)),
     seed,
     firstIndex,
     settings: {
       ...samplerSettingsToWire(samplerSettingsOf(values, USAGE)),
       precision: precisions.write(values.precision),
     },
-    format: imageFormats.write(format === 'raw' ? 'raw_float32' : format),
+    format: imageFormats.write(values.format === 'raw' ? 'raw_float32' : values.format),
     classes,
     start,
     inpainting: await inpaintingOf(values),
     interpolation: toSeed === undefined ? undefined : { toSeed },
   };
+}
+
+type Start = NonNullable<samplerWire.NewImages['start']>;
+
+async function startOf({ from, skipSteps }: SampleValues): Promise<Start | undefined> {
+  if (from === undefined) {
+    if (skipSteps > 0) throw new UsageError('--skip-steps needs --from', USAGE);
+    return undefined;
+  }
+  const { kind, contents } = await readStart(from);
+  if (kind === 'pictures') {
+    return { $case: 'startImages', value: { images: contents, skippedSteps: skipSteps } };
+  }
+  if (skipSteps > 0) throw new UsageError('--skip-steps goes with pictures, not with .f32 files', USAGE);
+  return { $case: 'startLatents', value: { latents: contents } };
+}
+
+function startsOf(start: Start): number {
+  return start.$case === 'startImages' ? start.value.images.length : start.value.latents.length;
 }
 
 async function inpaintingOf({ inpaint, mask }: SampleValues): Promise<samplerWire.Inpainting | undefined> {

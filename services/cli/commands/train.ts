@@ -70,7 +70,8 @@ async function resumeJob(
   recipe: recipeWire.TrainingRecipe,
   { signal }: Context,
 ): Promise<trainerWire.TrainingJob> {
-  return given((await callUnary(client, client.resumeTrainingJob, { jobId, recipe }, { signal })).job);
+  const request = { jobId, recipe, requestId: randomUUID(), updateMask: undefined };
+  return given((await callUnary(client, client.resumeTrainingJob, request, { signal })).job);
 }
 
 async function validate(
@@ -82,8 +83,7 @@ async function validate(
   const request = { recipe, requestId: randomUUID(), validateOnly: true };
   const response = await callUnary(client, client.createTrainingJob, request, { signal });
   terminal.emit(trainerWire.CreateTrainingJobResponse.toJSON(response) as object);
-  const resolved = given(response.job).recipe;
-  for (const line of describeEstimate(given(resolved), given(response.estimate))) terminal.print(line);
+  for (const line of describeEstimate(given(response.estimate))) terminal.print(line);
   return 0;
 }
 

@@ -122,7 +122,7 @@ async function isCommitted(
   if (standing.imported?.sha256 === source.sha256 && sameRates) return true;
   throw new DiffusionError(
     'VERSION_TAKEN',
-    `model ${recipe.name} has a version ${step} already, of ${standing.imported?.file ?? 'something else'}`,
+    `model ${recipe.name} already has a checkpoint of step ${step}, of ${standing.imported?.file ?? 'something else'}`,
     { metadata: { remedy: 'choose another --name or --step' } },
   );
 }

@@ -54,12 +54,12 @@ export async function writeSavedModel(
 }
 
 /** What a user of the weights must know, as texts. */
-function contractOf({ manifest, emaRate }: Weights): Record<string, string> {
+function contractOf({ manifest, weights }: Weights): Record<string, string> {
   const { model, step, gamma, schedule, recipe } = manifest;
   return {
     model,
     step: String(step),
-    ema_rate: String(emaRate),
+    ...(weights !== 'raw' && { ema_rate: String(weights) }),
     gamma: String(gamma),
     timesteps: String(schedule.timesteps),
     betas_sha256: schedule.betasSha256,

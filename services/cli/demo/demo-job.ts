@@ -8,19 +8,9 @@ import { describeValue, DiffusionError } from '../../../shared/foundation/index.
 import type { TrainerClient } from '../connect.js';
 import { given } from '../given.js';
 import { allPages } from '../pages.js';
-import { watchJob } from '../watch-job.js';
 import type { DemoPlan } from './demo-plan.js';
 
 type Job = trainerWire.TrainingJob;
-
-/** How long a job may take to commit a checkpoint and end. */
-const END_WITHIN_MS = 60_000;
-
-const { JOB_STATE_SUCCEEDED, JOB_STATE_FAILED, JOB_STATE_CANCELLED } = trainerWire.JobState;
-
-export function isEnded({ state }: Job): boolean {
-  return state === JOB_STATE_SUCCEEDED || state === JOB_STATE_FAILED || state === JOB_STATE_CANCELLED;
-}
 
 /**
  * The job that trains the plan's model.
@@ -32,7 +22,12 @@ export async function findJob(
   signal: AbortSignal,
 ): Promise<Job | undefined> {
   const jobs = await allPages(async (pageToken) => {
-    const page = await callUnary(client, client.listTrainingJobs, { pageSize: 0, pageToken }, { signal });
+    const page = await callUnary(
+      client,
+      client.listTrainingJobs,
+      trainerWire.ListTrainingJobsRequest.create({ pageToken, modelPrefix: plan.model }),
+      { signal },
+    );
     return { items: page.jobs, nextPageToken: page.nextPageToken };
   });
   const job = jobs.find(({ model }) => model === plan.model);
@@ -57,17 +52,6 @@ export async function createJob(
 }
 
 export async function resumeJob(client: TrainerClient, { jobId }: Job, signal: AbortSignal): Promise<void> {
-  await callUnary(client, client.resumeTrainingJob, { jobId, recipe: undefined }, { signal });
-}
-
-/** Has a job commit a checkpoint and end, and waits until it has. */
-export async function endJob(
-  client: TrainerClient,
-  jobId: string,
-  signal: AbortSignal = AbortSignal.timeout(END_WITHIN_MS),
-): Promise<void> {
-  await callUnary(client, client.cancelTrainingJob, { jobId }, { signal });
-  const events = watchJob(client, jobId, { signal, onLost: () => undefined });
-  // Nothing but the end is of interest, and the watch ends with it.
-  while ((await events.next()).done !== true);
+  const request = { jobId, recipe: undefined, requestId: randomUUID(), updateMask: undefined };
+  await callUnary(client, client.resumeTrainingJob, request, { signal });
 }

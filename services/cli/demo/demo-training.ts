@@ -1,16 +1,17 @@
-/** The demo's training: by the clock, and taken up again where an earlier run ended. */
+/** The demo's training: by the clock, and resumed where an earlier run ended. */
 
 import { join } from 'node:path';
 
 import { trainerWire } from '../../../shared/contract/index.js';
 import { DiffusionError } from '../../../shared/foundation/index.js';
+import { cancelJob, hasEnded, whenEnded } from '../cancel-job.js';
 import type { Context } from '../command.js';
 import type { TrainerClient } from '../connect.js';
 import { progressFacts } from '../describe-job.js';
 import { followJob, type JobEvent } from '../follow-job.js';
 import { formatCount, formatDuration } from '../format.js';
 import type { ProgressState } from '../progress.js';
-import { createJob, endJob, findJob, isEnded, resumeJob } from './demo-job.js';
+import { createJob, findJob, resumeJob } from './demo-job.js';
 import type { DemoPlan } from './demo-plan.js';
 import { readState, writeState, type DemoState } from './demo-state.js';
 
@@ -27,6 +28,8 @@ export interface DemoContext extends Context {
 
 /** Less than this is not worth starting an engine for. */
 const WORTH_TRAINING_MS = 3000;
+/** How long a job may take to commit a checkpoint and end. */
+const END_WITHIN_MS = 60_000;
 
 /**
  * Trains until the plan's time is used, over this run and those before it. Where it is interrupted, the job commits a
@@ -47,18 +50,18 @@ export async function trainByTheClock(
   }
   const state = await stateOf(plan, found);
   const trained = formatDuration(state.trainedMs);
-  if (isEnded(found) && found.committedStep > 0n && plan.trainMs - state.trainedMs < WORTH_TRAINING_MS) {
+  if (hasEnded(found) && found.checkpointStep > 0 && plan.trainMs - state.trainedMs < WORTH_TRAINING_MS) {
     terminal.print(`${plan.model} has been trained for ${trained}; a higher --minutes trains it further`);
     return { job: found, trainedMs: state.trainedMs };
   }
-  if (isEnded(found)) await resumeJob(client, found, signal);
+  if (hasEnded(found)) await resumeJob(client, found, signal);
   terminal.print(
-    `going on with ${plan.model} at step ${formatCount(found.committedStep)}, after ${trained} of training`,
+    `resuming ${plan.model} at step ${formatCount(found.checkpointStep)}, after ${trained} of training`,
   );
   return follow(client, plan, state, context);
 }
 
-/** The figures of every update, over all runs. */
+/** The metrics of every step, over all runs. */
 export function metricsPath({ outputFolder }: DemoPlan): string {
   return join(outputFolder, 'metrics.csv');
 }
@@ -86,14 +89,14 @@ async function follow(
   };
   const onEvent = async (event: JobEvent, position: string): Promise<void> => {
     state = { ...state, position };
-    // The time after the last checkpoint doesn't count where a run is lost: its updates are done again.
+    // The time after the last checkpoint doesn't count where a run is lost: its steps are done again.
     if (event.$case === 'checkpointCommitted') await save();
     if (event.$case !== 'stepMetrics') return;
     // Not earlier: starting the engine is no training.
     startedMs ??= clock.monotonicMs();
     if (ending || trainedMs() < plan.trainMs) return;
     ending = true;
-    await endJob(client, before.jobId, signal);
+    await cancelJob(client, before.jobId, signal);
   };
   try {
     const job = await followJob(
@@ -117,7 +120,8 @@ async function follow(
   } catch (error) {
     if (signal.aborted && !lost.aborted) {
       context.terminal.print('stopping: the job commits a checkpoint and ends');
-      await endJob(client, before.jobId);
+      const within = AbortSignal.timeout(END_WITHIN_MS);
+      await whenEnded(client, await cancelJob(client, before.jobId, within), within);
       await save();
     }
     throw error;
@@ -140,8 +144,8 @@ function isWorthALine(event: JobEvent): boolean {
 function describe(metrics: trainerWire.StepMetrics, trainedMs: number, { trainMs }: DemoPlan): ProgressState {
   const { step, samplesSeen, imagesPerSecond } = metrics;
   const leftMs = Math.max(0, trainMs - trainedMs);
-  const stepsToCome = ((leftMs / 1000) * imagesPerSecond * Number(step)) / Math.max(1, Number(samplesSeen));
-  const about = imagesPerSecond > 0 ? `/~${formatCount(Number(step) + Math.round(stepsToCome))}` : '';
+  const stepsToCome = ((leftMs / 1000) * imagesPerSecond * step) / Math.max(1, Number(samplesSeen));
+  const about = imagesPerSecond > 0 ? `/~${formatCount(step + Math.round(stepsToCome))}` : '';
   return {
     label: 'training',
     share: 1 - leftMs / trainMs,

@@ -28,7 +28,10 @@ export function lossChart(model: string, rows: readonly Row[]): Chart {
     ],
     x: { label: 'optimizer step' },
     y: { label: 'mean squared error', scale: 'log' },
-    series: [...shown, { name: 'training MSE', kind: shown.length > 0 ? 'faint' : 'line', points: column('mse') }],
+    series: [
+      ...shown,
+      { name: 'training MSE', kind: shown.length > 0 ? 'faint' : 'line', points: column('mse') },
+    ],
     marks:
       weighted === undefined
         ? []

@@ -4,7 +4,7 @@ import { inspect } from 'node:util';
 
 import * as z from 'zod';
 
-import type { ManifestObject } from '../../../shared/checkpoint/index.js';
+import type { WeightsChoice } from '../../../shared/checkpoint/index.js';
 import {
   DiffusionError,
   WIRE_REASONS,
@@ -12,15 +12,13 @@ import {
   shortened,
   type WireReason,
 } from '../../../shared/foundation/index.js';
-import type { Precision, TrainingRecipe } from '../../../shared/recipe/index.js';
-import type { CommittedCheckpoint } from '../../../shared/models/index.js';
+import type { Precision } from '../../../shared/recipe/index.js';
+import type { WeightsSource } from '../../../shared/models/index.js';
 import type { StoreSettings } from '../../../shared/store/index.js';
 
-/** One set of weights: an object of a committed checkpoint, and the recipe that says what network it is for. */
-export interface WeightsSource {
-  readonly commit: Pick<CommittedCheckpoint, 'job' | 'model' | 'step' | 'attempt'>;
-  readonly object: ManifestObject;
-  readonly recipe: TrainingRecipe;
+/** One set of weights, as an engine has it. */
+export interface EngineSource extends WeightsSource {
+  readonly weights: WeightsChoice;
   /** In which the network is computed. */
   readonly precision: Precision;
 }
@@ -29,7 +27,7 @@ export interface WeightsSource {
 export interface LoadMessage {
   readonly kind: 'load';
   readonly store: StoreSettings;
-  readonly source: WeightsSource;
+  readonly source: EngineSource;
   readonly batchSizes: readonly number[];
 }
 

@@ -101,5 +101,5 @@ function imagesOf({ dataset, heldOut, recipe }: Run): string {
 function weightsOf({ warmStart }: TrainingRecipe): string {
   return warmStart === undefined
     ? ''
-    : `, with the weights of model ${warmStart.model}, version ${warmStart.version ?? 'newest'}`;
+    : `, with the weights of model ${warmStart.model}, step ${warmStart.version ?? 'newest'}`;
 }

@@ -1,21 +1,21 @@
 /** Brings a run to where it goes on: data, engine, and the newest good checkpoint or a fresh network. */
 
-import { decodeManifest, type Manifest, type TensorData } from '../../../shared/checkpoint/index.js';
+import type { Manifest } from '../../../shared/checkpoint/index.js';
 import { batches, holdOut, openDataset, startOfData, type Dataset } from '../../../shared/dataset/index.js';
 import { createCompiledEngine, type EngineBuild } from '../../../shared/engine/index.js';
 import { DiffusionError } from '../../../shared/foundation/index.js';
-import { initialParameters, parameterSpecs, type UNetConfig } from '../../../shared/model/index.js';
+import { initialParameters, type UNetConfig } from '../../../shared/model/index.js';
 import { makeTimestepSampler } from '../../../shared/noise/index.js';
 import {
   datasetConfig,
   lossObjective,
   microbatches,
-  recipeFormat,
   recipeBetas,
   unetConfig,
   type TrainingRecipe,
 } from '../../../shared/recipe/index.js';
 import {
+  checkpointOf,
   newestGoodCommit,
   readObject,
   type CommittedCheckpoint,
@@ -28,11 +28,10 @@ import { gridImages } from '../../../shared/training/index.js';
 import { trainingModule } from '../../../shared/training/index.js';
 import {
   decodeObjects,
-  decodeParameters,
-  floatsOf,
   initialise,
   restore,
   type Counters,
+  type DecodedCheckpoint,
   type RunTensors,
 } from './training-state.js';
 import type { Updater } from '../../../shared/training/index.js';
@@ -57,7 +56,7 @@ export interface Resumed {
 }
 
 interface Loaded extends Resumed {
-  readonly decoded: ReadonlyMap<string, ReadonlyMap<string, TensorData>>;
+  readonly decoded: DecodedCheckpoint;
 }
 
 /**
@@ -172,11 +171,7 @@ async function firstParameters(
 ): Promise<ReadonlyMap<string, Float32Array>> {
   const { warmStart, training } = recipe;
   if (warmStart === undefined) return initialParameters(architecture, BigInt(training.seed));
-  const specs = parameterSpecs(architecture);
-  return readWarmStart(store, recipe, warmStart, (bytes) => {
-    const tensors = decodeParameters(bytes, specs);
-    return new Map(specs.map((spec) => [spec.name, floatsOf(spec, tensors.get(spec.name))]));
-  });
+  return readWarmStart(store, recipe, warmStart);
 }
 
 async function loadCheckpoint(
@@ -185,11 +180,11 @@ async function loadCheckpoint(
   tensors: RunTensors,
   dataset: Dataset,
 ): Promise<Loaded> {
-  const manifest = decodeManifest(checkpoint.manifest, recipeFormat);
+  const { manifest } = checkpointOf(checkpoint);
   if (manifest.imported !== undefined) {
     throw new DiffusionError(
       'CHECKPOINT_IMPORTED',
-      'an imported checkpoint has no training to go on with; start a new job from it with warmStart',
+      'an imported checkpoint has no training to go on with; start a new job from it with warm_start',
     );
   }
   if (manifest.datasetManifestSha256 !== dataset.manifest.sha256) {

@@ -104,7 +104,7 @@ function metricsOf(
     totalSteps: training.steps,
     ...figures,
     imagesPerSecond: stepMs === undefined ? 0 : (training.batchSize * 1000) / stepMs,
-    ...(stepMs !== undefined && { etaMs: (training.steps - counters.step) * stepMs }),
+    ...(stepMs !== undefined && { remainingMs: (training.steps - counters.step) * stepMs }),
     samplesSeen: counters.samplesSeen,
     epoch: counters.position.epoch,
   };

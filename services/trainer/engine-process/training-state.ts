@@ -2,7 +2,7 @@
 
 import {
   checkFinite,
-  checkTensors,
+  decodeFloats,
   decodeSafetensors,
   emaObject,
   encodeSafetensors,
@@ -18,7 +18,6 @@ import {
   fromEngineLayout,
   parameterSpecs,
   toEngineLayout,
-  type ParameterSpec,
   type UNetConfig,
 } from '../../../shared/model/index.js';
 import type { TimestepSampler } from '../../../shared/noise/index.js';
@@ -106,66 +105,54 @@ export async function snapshot(run: RunTensors): Promise<CheckpointObject[]> {
   return [...objects, { name: stateObject, bytes: encodeSafetensors(state, METADATA) }];
 }
 
+/** A checkpoint's tensors, decoded and checked against the network. */
+export interface DecodedCheckpoint {
+  /** Parameters, EMA weights and moments by object and stored name, in PyTorch's layout. */
+  readonly floats: ReadonlyMap<string, ReadonlyMap<string, Float32Array>>;
+  readonly history: Float64Array;
+  readonly counts: Int32Array;
+}
+
 /** The objects of a checkpoint, decoded and checked against the network. @throws DiffusionError DATA_LOSS. */
 export function decodeObjects(
   { architecture, emaRates }: Pick<RunTensors, 'architecture' | 'emaRates'>,
   objects: ReadonlyMap<string, Uint8Array>,
-): Map<string, ReadonlyMap<string, TensorData>> {
+): DecodedCheckpoint {
   const specs = parameterSpecs(architecture);
-  const decoded = new Map<string, ReadonlyMap<string, TensorData>>();
-  for (const { object, prefixes } of partsOf(emaRates)) {
-    const stored = prefixes.map(([prefix]) => prefix);
-    decoded.set(object, decodeParameters(need(objects.get(object), object), specs, stored));
-  }
-  const { tensors } = decodeSafetensors(need(objects.get(stateObject), stateObject));
-  return decoded.set(stateObject, tensors);
-}
-
-/** One object's tensors: all parameters under each of the prefixes, and nothing else. @throws DiffusionError DATA_LOSS. */
-export function decodeParameters(
-  bytes: Uint8Array,
-  specs: readonly ParameterSpec[],
-  prefixes: readonly string[] = [''],
-): ReadonlyMap<string, TensorData> {
-  const { tensors } = decodeSafetensors(bytes);
-  checkTensors(
-    tensors,
-    new Map(prefixes.flatMap((prefix) => specs.map(({ name, shape }) => [prefix + name, shape] as const))),
+  const floats = new Map(
+    partsOf(emaRates).map(({ object, prefixes }) => {
+      const expected = prefixes.flatMap(([stored]) =>
+        specs.map(({ name, shape }) => [stored + name, shape] as const),
+      );
+      return [object, decodeFloats(need(objects.get(object), object), new Map(expected))];
+    }),
   );
-  checkFinite(tensors);
-  return tensors;
+  const { tensors } = decodeSafetensors(need(objects.get(stateObject), stateObject));
+  const [history, counts] = [tensors.get(HISTORY), tensors.get(COUNTS)];
+  if (history?.dtype !== 'F64' || counts?.dtype !== 'I32') throw missing(`${HISTORY} and ${COUNTS}`);
+  return { floats, history: history.data, counts: counts.data };
 }
 
 /** Puts a decoded checkpoint into the engine and the timestep sampler. @throws DiffusionError DATA_LOSS. */
 export async function restore(
   run: RunTensors,
-  decoded: ReadonlyMap<string, ReadonlyMap<string, TensorData>>,
+  { floats, history, counts }: DecodedCheckpoint,
 ): Promise<void> {
   const specs = parameterSpecs(run.architecture);
   for (const { object, prefixes } of partsOf(run.emaRates)) {
-    const tensors = need(decoded.get(object), object);
+    const values = need(floats.get(object), object);
     for (const [stored, variable] of prefixes) {
       await run.loaded.assign(
         new Map(
-          specs.map((spec) => [variable + spec.name, engineValues(spec, tensors.get(stored + spec.name))]),
+          specs.map((spec) => [
+            variable + spec.name,
+            toEngineLayout(spec, need(values.get(stored + spec.name), spec.name)),
+          ]),
         ),
       );
     }
   }
-  const state = need(decoded.get(stateObject), stateObject);
-  const [history, counts] = [state.get(HISTORY), state.get(COUNTS)];
-  if (history?.dtype !== 'F64' || counts?.dtype !== 'I32') throw missing(`${HISTORY} and ${COUNTS}`);
-  run.timestepSampler.restore({ history: history.data, counts: counts.data });
-}
-
-function engineValues(spec: ParameterSpec, tensor: TensorData | undefined): Float32Array {
-  return toEngineLayout(spec, floatsOf(spec, tensor));
-}
-
-/** A parameter's values in PyTorch's layout. @throws DiffusionError DATA_LOSS. */
-export function floatsOf({ name }: ParameterSpec, tensor: TensorData | undefined): Float32Array {
-  if (tensor?.dtype !== 'F32') throw missing(`${name} in float32`);
-  return tensor.data;
+  run.timestepSampler.restore({ history, counts });
 }
 
 function need<T>(value: T | undefined, name: string): T {

@@ -1,0 +1,162 @@
+/** Removal of jobs, models and checkpoints, never of what a job that has not ended needs. */
+
+import { isEnded } from '../../shared/contract/index.js';
+import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
+import { deleteCheckpoint, deleteModel, jobOfModel, listCommits } from '../../shared/models/index.js';
+import { NAME_PATTERN } from '../../shared/recipe/index.js';
+import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
+import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
+import { removeEvents } from './event-segments.js';
+import { isJobId, readRecord, removeRecord } from './job-records.js';
+import {
+  findStatus,
+  readJob,
+  readStatus,
+  statusBytes,
+  statusKey,
+  type Deletion,
+  type StoredStatus,
+} from './job-status.js';
+import type { JobSupervisor } from './job-supervisor.js';
+import type { JobRecord } from './job.js';
+
+export interface DeletionOptions {
+  readonly store: ObjectStore;
+  readonly supervisor: JobSupervisor;
+}
+
+export interface Deletions {
+  /** @throws DiffusionError JOB_NOT_FOUND, JOB_ACTIVE. */
+  job(jobId: string): Promise<void>;
+  /** @throws DiffusionError MODEL_NOT_FOUND, JOB_ACTIVE, CHECKPOINT_IN_USE. */
+  model(model: string): Promise<void>;
+  /** @throws DiffusionError MODEL_NOT_FOUND, CHECKPOINT_NOT_FOUND, CHECKPOINT_IN_USE. */
+  checkpoint(model: string, step: number | undefined): Promise<void>;
+}
+
+export function deletions({ store, supervisor }: DeletionOptions): Deletions {
+  async function deleteJob(jobId: string): Promise<void> {
+    if (!isJobId(jobId)) throw invalidArgument([violation('job_id', 'the id of a job', jobId)]);
+    await begin(jobId, 'job');
+    await finishDeletion(store, jobId);
+  }
+
+  async function deleteModelOf(model: string): Promise<void> {
+    const job = await jobOf(model);
+    await refuseStartingJobs(model, undefined);
+    // Without a record, the model was imported or its job was deleted before.
+    if ((await findRecord(store, job)) !== undefined) {
+      await begin(job, 'model');
+      await finishDeletion(store, job);
+    } else await deleteModel(store, { model, job });
+  }
+
+  async function deleteCheckpointOf(model: string, step: number | undefined): Promise<void> {
+    if (step === undefined)
+      throw invalidArgument([violation('checkpoint_step', 'the step of a checkpoint', undefined)]);
+    const job = await jobOf(model);
+    const steps = await listCommits(store, job);
+    if (!steps.includes(step)) {
+      throw new DiffusionError('CHECKPOINT_NOT_FOUND', `model ${model} has no checkpoint of step ${step}`);
+    }
+    await refuseStartingJobs(model, step);
+    const isNewest = steps.at(-1) === step;
+    if (isNewest && (await findRecord(store, job)) !== undefined) await stepBack(job, steps.at(-2) ?? 0);
+    await deleteCheckpoint(store, { model, job, step });
+  }
+
+  async function jobOf(model: string): Promise<string> {
+    if (!NAME_PATTERN.test(model)) throw invalidArgument([violation('model', 'the name of a model', model)]);
+    const job = await jobOfModel(store, model);
+    if (job !== undefined) return job;
+    throw new DiffusionError('MODEL_NOT_FOUND', `there is no model ${model}`, { metadata: { model } });
+  }
+
+  /** From here on no trainer runs or resumes the job, and whoever finds it goes on with its removal. */
+  async function begin(jobId: string, deleting: Deletion): Promise<void> {
+    const { record } = await readRecord(store, jobId);
+    await supervisor.find(jobId)?.save();
+    await changeEnded(record, (stored) => statusBytes(stored.status, stored.term + 1, { deleting }));
+    supervisor.forget(jobId, new DiffusionError('JOB_NOT_FOUND', 'the job was deleted'));
+  }
+
+  /** The job's newest checkpoint becomes another, so that it says what a resumption goes on from. */
+  async function stepBack(jobId: string, committedStep: number): Promise<void> {
+    const { record } = await readRecord(store, jobId);
+    await supervisor.find(jobId)?.save();
+    await changeEnded(record, ({ status, term }) => statusBytes({ ...status, committedStep }, term + 1, {}));
+    supervisor.forget(jobId, new DiffusionError('JOB_MOVED', 'a checkpoint of the job was deleted'));
+  }
+
+  /** Changes an ended job's status by compare-and-swap. @throws DiffusionError JOB_ACTIVE. */
+  async function changeEnded(record: JobRecord, next: (stored: StoredStatus) => Uint8Array): Promise<void> {
+    const { jobId } = record;
+    for (;;) {
+      const stored = await readStatus(store, record);
+      if (!isEnded(stored.status.state)) throw active(jobId, stored.status.state);
+      // So that a removal which breaks off here is found.
+      await markActive(store, jobId);
+      try {
+        const condition =
+          stored.etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: stored.etag };
+        await store.put(statusKey(jobId), next(stored), condition);
+        return;
+      } catch (error) {
+        // Another call has changed it.
+        if (!isLostCondition(error)) throw error;
+      }
+    }
+  }
+
+  /** @param step Undefined for any checkpoint of the model. */
+  async function refuseStartingJobs(model: string, step: number | undefined): Promise<void> {
+    for (const jobId of await listMarked(store)) {
+      const job = await readJob(store, jobId).catch((error: unknown) => {
+        if (error instanceof DiffusionError && error.code !== 'UNAVAILABLE') return undefined;
+        throw error;
+      });
+      if (job === undefined || isEnded(job.status.state)) continue;
+      const { warmStart } = job.record.recipe;
+      const starts = warmStart?.model === model && (step === undefined || warmStart.version === step);
+      if (starts) throw inUse(`job ${jobId} starts from it, and has not ended`, jobId);
+      const goesOn = job.record.model === model && step !== undefined;
+      if (goesOn && (await listCommits(store, jobId)).at(-1) === step)
+        throw inUse(`job ${jobId} would go on from it, and has not ended`, jobId);
+    }
+  }
+
+  return { job: deleteJob, model: deleteModelOf, checkpoint: deleteCheckpointOf };
+}
+
+/** Completes the removal of a job that has begun; nothing where none has. */
+export async function finishDeletion(store: ObjectStore, jobId: string): Promise<void> {
+  const deleting = (await findStatus(store, jobId))?.content?.deleting;
+  if (deleting === undefined) return;
+  // The record goes last but for the status: without it, all else has gone before.
+  const record = await findRecord(store, jobId);
+  if (deleting === 'model' && record !== undefined)
+    await deleteModel(store, { model: record.model, job: jobId });
+  await removeEvents(store, jobId);
+  if (record !== undefined) await removeRecord(store, record);
+  await store.remove([statusKey(jobId)]);
+  await unmarkActive(store, jobId);
+}
+
+async function findRecord(store: ObjectStore, jobId: string): Promise<JobRecord | undefined> {
+  try {
+    return (await readRecord(store, jobId)).record;
+  } catch (error) {
+    if (error instanceof DiffusionError && error.reason === 'JOB_NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+function active(jobId: string, state: string): DiffusionError {
+  return new DiffusionError('JOB_ACTIVE', `wanted a job that has ended; ${jobId} is ${state}`, {
+    metadata: { job: jobId },
+  });
+}
+
+function inUse(why: string, job: string): DiffusionError {
+  return new DiffusionError('CHECKPOINT_IN_USE', `the checkpoint is in use: ${why}`, { metadata: { job } });
+}

@@ -1,0 +1,103 @@
+/** From a client's recipe to a job, once for a request_id. */
+
+import { randomUUID } from 'node:crypto';
+
+import { canonicalJson } from '../../shared/checkpoint/index.js';
+import { isEnded } from '../../shared/contract/index.js';
+import type { Clock } from '../../shared/foundation/index.js';
+import { resolveRecipe, type PartialRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
+import { checkReachable } from './dataset-folder.js';
+import { checkMemory } from './estimate.js';
+import type { JobLocator } from './job-locator.js';
+import { createRecord, findClaimed, type RequestClaim } from './job-records.js';
+import { readJob } from './job-status.js';
+import type { JobSupervisor } from './job-supervisor.js';
+import type { Job, JobRecord } from './job.js';
+import { namedInRequest } from './recipe-in-request.js';
+import { bodySha256, requestIdViolations, sha256 } from './request-id.js';
+import { settleWarmStart } from './warm-start.js';
+
+export interface JobCreationOptions {
+  readonly store: ObjectStore;
+  readonly supervisor: JobSupervisor;
+  readonly locator: JobLocator;
+  readonly clock: Clock;
+  readonly memoryBytes: number;
+  /** Told of the model of each job that is created. */
+  readonly onCreated: (model: string) => void;
+}
+
+export interface JobCreation {
+  /**
+   * @throws DiffusionError INVALID_ARGUMENT, ALREADY_EXISTS, RESOURCE_EXHAUSTED, NOT_FOUND for a missing folder; as
+   * `settleWarmStart`.
+   */
+  create(recipe: PartialRecipe, requestId: string): Promise<Job>;
+  /** The recipe that `create` would train. @throws as `create`. */
+  resolve(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe>;
+}
+
+const HEX_DIGITS = 8;
+/** Of a job's id, which may have 63 with its digits. */
+const MAX_NAME_IN_ID = 54;
+
+export function jobCreation(options: JobCreationOptions): JobCreation {
+  const { store, supervisor, locator, clock, memoryBytes, onCreated } = options;
+  const creating = new Map<string, Promise<Job>>();
+
+  async function resolveUnsettled(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe> {
+    const digits = requestId === '' ? randomUUID() : sha256(requestId);
+    const resolved = namedInRequest(
+      () => resolveRecipe(recipe, `${recipe.preset ?? 'demo-32'}-${digits.slice(0, HEX_DIGITS)}`),
+      requestIdViolations(requestId),
+    );
+    checkMemory(resolved, memoryBytes);
+    await checkReachable(resolved);
+    return resolved;
+  }
+
+  async function createClaimed(recipe: TrainingRecipe, claim: RequestClaim): Promise<Job> {
+    const claimed = await findClaimed(store, claim);
+    // Made to the end where an earlier try broke off.
+    const make = async (): Promise<Job> => adopt(claimed ?? (await recordOf(recipe, claim)), claim);
+    return claimed === undefined ? supervisor.withPlace(make) : make();
+  }
+
+  // A request that is repeated finds its job, even where the weights that it started from are gone.
+  async function recordOf(unsettled: TrainingRecipe, claim?: RequestClaim): Promise<JobRecord> {
+    const recipe = await settleWarmStart(store, unsettled);
+    return {
+      jobId: `${recipe.name.slice(0, MAX_NAME_IN_ID)}-${randomUUID().slice(0, HEX_DIGITS)}`,
+      model: recipe.name,
+      recipe,
+      createdAt: new Date(clock.wallMs()).toISOString(),
+      ...(claim !== undefined && { requestSha256: sha256(claim.requestId) }),
+    };
+  }
+
+  // Another trainer or call may have been faster, and then the job is theirs.
+  async function adopt(wanted: JobRecord, claim?: RequestClaim): Promise<Job> {
+    const { jobId, model } = await createRecord(store, wanted, claim);
+    onCreated(model);
+    const { active, stored } = await locator.locate(jobId);
+    if (active !== undefined) return active.job;
+    if (isEnded(stored.status.state) || stored.etag !== undefined) return stored;
+    const { state, message } = stored.status;
+    return (await supervisor.take(stored, { state, message }))?.job ?? readJob(store, jobId);
+  }
+
+  return {
+    async create(input, requestId) {
+      const recipe = await resolveUnsettled(input, requestId);
+      if (requestId === '') return supervisor.withPlace(async () => adopt(await recordOf(recipe)));
+      const claim = { requestId, bodySha256: bodySha256(input) };
+      // The same request many times at once takes one place in the queue.
+      const key = canonicalJson(claim);
+      const shared = creating.get(key) ?? createClaimed(recipe, claim).finally(() => creating.delete(key));
+      creating.set(key, shared);
+      return shared;
+    },
+    resolve: async (recipe, requestId) => settleWarmStart(store, await resolveUnsettled(recipe, requestId)),
+  };
+}

@@ -1,0 +1,34 @@
+/** Checks of a recipe whose fields lie under `recipe` in a request. */
+
+import {
+  DiffusionError,
+  invalidArgument,
+  within,
+  type FieldViolation,
+} from '../../shared/foundation/index.js';
+import type { TrainingRecipe } from '../../shared/recipe/index.js';
+
+/**
+ * What the check gives.
+ *
+ * @param others Violations of the request's other fields, which are told with those of the recipe.
+ * @throws DiffusionError as the check throws it, with the fields as the request has them.
+ */
+export function namedInRequest(
+  check: () => TrainingRecipe,
+  others: readonly FieldViolation[] = [],
+): TrainingRecipe {
+  let recipe: TrainingRecipe | undefined;
+  const found = [...others];
+  try {
+    recipe = check();
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.violations.length === 0) throw error;
+    found.push(...within('recipe', error.violations));
+    if (error.code !== 'INVALID_ARGUMENT') {
+      throw DiffusionError.received(error.code, error.reason, error.message, { violations: found });
+    }
+  }
+  if (recipe === undefined || found.length > 0) throw invalidArgument(found);
+  return recipe;
+}

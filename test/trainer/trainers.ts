@@ -1,0 +1,137 @@
+/** Trainers over one store, in this process: their clocks, engines and queues are the test's. */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import pino from 'pino';
+
+import type { StartEngine } from '../../services/trainer/engine.js';
+import { START } from '../../services/trainer/event-log.js';
+import type { Job } from '../../services/trainer/job.js';
+import { LeaseWatch } from '../../services/trainer/job-lease.js';
+import { jobRecovery } from '../../services/trainer/job-recovery.js';
+import { jobRequests } from '../../services/trainer/job-requests.js';
+import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
+import { deletions } from '../../services/trainer/deletion.js';
+import { deferred, systemClock, type Clock, type DiffusionError } from '../../shared/foundation/index.js';
+import type { PartialRecipe } from '../../shared/recipe/index.js';
+import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import { commit, engines, ready, stopped } from './fake-engine.js';
+
+export const never = new AbortController().signal;
+export const LEASE_MS = 60_000;
+export const root = await mkdtemp(join(tmpdir(), 'recovery-test-'));
+const supervisors: JobSupervisor[] = [];
+
+/** Stops all trainers and removes their stores. */
+export async function removeAll(): Promise<void> {
+  await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
+  await rm(root, { recursive: true, force: true });
+}
+
+export const openStore = async (): Promise<ObjectStore> =>
+  openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
+
+/** Time of a trainer's own, that passes when it is told to. */
+function trainerClock(): Clock & { pass(ms: number): void } {
+  let passedMs = 0;
+  return {
+    wallMs: systemClock.wallMs,
+    monotonicMs: () => passedMs,
+    pass: (ms) => {
+      passedMs += ms;
+    },
+  };
+}
+
+/** A trainer of its own over a store; all have the same name. */
+export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4) {
+  const clock = trainerClock();
+  const logger = pino({ level: 'silent' });
+  const supervisor = new JobSupervisor({
+    store,
+    storeSettings: { kind: 'local', folder: 'unused' },
+    cacheFolder: 'unused',
+    startEngine,
+    clock,
+    logger,
+    restartLimit: 3,
+    restartDelayMs: 1,
+    stopGraceMs: 60_000,
+    storeRetryLimitMs: 0,
+    trainer: { holder: `trainer ${supervisors.length}`, name: 'trainer', process: undefined },
+    leaseMs: LEASE_MS,
+    concurrentJobs: 1,
+    maxQueue,
+  });
+  supervisors.push(supervisor);
+  const leases = new LeaseWatch(clock);
+  const requests = jobRequests({ store, supervisor, leases, clock, memoryBytes: 1e12 });
+  const deletion = deletions({ store, supervisor });
+  const recovery = jobRecovery({ store, supervisor, leases, leaseMs: LEASE_MS, logger });
+  /** A scan, time for others to renew their leases, and another scan. */
+  const scanPastLease = async (): Promise<void> => {
+    await recovery.scan();
+    clock.pass(LEASE_MS + 1);
+    await recovery.scan();
+  };
+  return { clock, supervisor, requests, deletion, recovery, scanPastLease };
+}
+
+export type Trainer = ReturnType<typeof trainer>;
+
+/** An engine that is ready and then works on until it is asked to stop. */
+export function working() {
+  const begun = deferred();
+  const killed = deferred();
+  const made = engines((engine) => {
+    engine.send(ready);
+    engine.send(commit(2));
+    begun.resolve();
+    return {
+      onStop: () => {
+        engine.send(commit(5));
+        engine.send(stopped);
+      },
+    };
+  });
+  const startEngine: StartEngine = (start, onMessage) => {
+    const engine = made.startEngine(start, onMessage);
+    void engine.exited.then(() => {
+      killed.resolve();
+    });
+    return engine;
+  };
+  return { startEngine, begun: begun.promise, ended: killed.promise };
+}
+
+export const recipe = (name: string): PartialRecipe => ({ name });
+
+/** Reads a job's end from where it is followed. */
+export async function end({ supervisor }: Trainer, { record }: Job): Promise<string> {
+  const active = supervisor.find(record.jobId);
+  if (active === undefined) return 'unknown';
+  await drained(active.log.follow(START, never));
+  return active.status.state;
+}
+
+export async function drained(events: AsyncIterator<unknown>): Promise<void> {
+  while ((await events.next()).done !== true);
+}
+
+/** Waits for something that comes by itself. */
+export async function until(met: () => Promise<boolean>): Promise<void> {
+  while (!(await met())) await new Promise((resume) => setTimeout(resume, 5));
+}
+
+export async function codeOf(call: Promise<unknown>): Promise<string> {
+  try {
+    await call;
+    return 'OK';
+  } catch (error) {
+    return (error as DiffusionError).reason;
+  }
+}
+
+export const NO_CHANGES = { recipe: {}, paths: undefined };
