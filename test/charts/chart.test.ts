@@ -1,5 +1,4 @@
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import test from 'ava';
@@ -7,6 +6,7 @@ import sharp from 'sharp';
 
 import { chartPng, chartSvg, type Chart, type Point, type Series } from '../../shared/charts/index.js';
 import { LETTERS } from './letters.js';
+import { programArguments } from '../programs.js';
 
 const BLUE = [31, 90, 180] as const;
 
@@ -104,8 +104,7 @@ test('letters come from the fonts beside the code, not from the system', async (
   const here = await chartPng(LETTERS);
   // A machine without any font: fontconfig's own settings lead nowhere.
   const env = { ...process.env, FONTCONFIG_FILE: '/nowhere', FONTCONFIG_PATH: '/nowhere', HOME: '/nowhere' };
-  const program = fileURLToPath(new URL('letters-process.ts', import.meta.url));
-  const args = [...process.execArgv, program];
+  const args = programArguments(import.meta.url, './letters-process');
   const { stdout } = await promisify(execFile)(process.execPath, args, { env, encoding: 'buffer' });
   t.deepEqual(new Uint8Array(stdout), new Uint8Array(here));
   const dark = await count(LETTERS, [48, 52, 60]);

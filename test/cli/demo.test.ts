@@ -1,17 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import test from 'ava';
 
 import { encodeImage } from '../../shared/images/index.js';
+import { programArguments } from '../programs.js';
 
-const MAIN = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const MAIN = programArguments(import.meta.url, '../../services/cli/main');
 
 interface Demo {
   readonly child: ChildProcess;
@@ -22,7 +20,7 @@ interface Demo {
 }
 
 function startDemo(folder: string, flags: readonly string[]): Demo {
-  const child = spawn(process.execPath, ['--import', TSX, MAIN, 'demo', ...flags], {
+  const child = spawn(process.execPath, [...MAIN, 'demo', ...flags], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -4,7 +4,6 @@ import { access, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 
 import test from 'ava';
 
@@ -12,8 +11,9 @@ import { readMetricsCsv } from '../../services/cli/metrics-csv.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { fakeTrainer, JOB, type WatchEvent } from './fake-services.js';
 import { run } from './sinks.js';
+import { programArguments } from '../programs.js';
 
-const MAIN = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
+const MAIN = programArguments(import.meta.url, '../../services/cli/main');
 
 const snapshot: WatchEvent = { $case: 'snapshot', value: { job: JOB, historyTruncated: false } };
 const step = (n: number): WatchEvent => ({
@@ -35,7 +35,7 @@ test('a second watch with the same metrics file is refused by name, until the fi
   const csv = join(folder, 'metrics.csv');
   const words = ['watch', 'job-1', '--address', address, '--csv', csv];
 
-  const first = spawn(process.execPath, [...process.execArgv, MAIN, ...words], { stdio: 'ignore' });
+  const first = spawn(process.execPath, [...MAIN, ...words], { stdio: 'ignore' });
   const exited = once(first, 'exit');
   while (!(await hasSteps(csv, [1, 2]))) await pause(20);
 
