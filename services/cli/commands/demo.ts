@@ -47,8 +47,8 @@ ${DATA_FOLDER}/. In a checkout, \`npm run demo -- [options]\` does the set-up fi
     const startedMs = clock.monotonicMs();
     const plan = demoPlan(options, DATA_FOLDER);
     if (options.fresh) await forgetDemos(DATA_FOLDER);
-    const imageCount = await drawTrainingImages(plan, TRAINING_IMAGES_SHOWN, context);
-    terminal.print(introduce(plan, imageCount));
+    const imageCounts = await drawTrainingImages(plan, TRAINING_IMAGES_SHOWN, context);
+    terminal.print(introduce(plan, imageCounts));
     const services = await startDemoServices(DATA_FOLDER, settings.environment, signal);
     try {
       const trained = await trainAndSample(services, plan, options, context);

@@ -57,7 +57,7 @@ export const importCheckpoint = command({
   ],
   notes: [
     'Nothing in the file is run. Other precisions become float32. The same import twice is done once; another step of the\nsame recipe becomes another checkpoint; samplers find it at once.',
-    'An imported model can be sampled and measured, and a new job can start from it; it has no training to go on with.',
+    'An imported model can be sampled, and a new job can start from it (train --warm-start). It can not be resumed: the file\nholds no optimizer state.',
   ],
   run: async ({ options: values, positionals: [path = ''] }, context) => {
     const { terminal, settings, clock, signal } = context;

@@ -4,13 +4,21 @@ import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import { formatCount, formatDuration, table } from '../format.js';
+import type { ImageCounts } from './demo-pictures.js';
 import type { DemoPlan } from './demo-plan.js';
 import { storeFolder } from './demo-services.js';
 import { gridFolder, type Trained } from './demo-training.js';
 
-export function introduce({ images, imageSize, trainMs }: DemoPlan, count: number): string {
+export function introduce(
+  { images, imageSize, trainMs }: DemoPlan,
+  { training, heldOut }: ImageCounts,
+): string {
   const source = images === undefined ? 'the Twemoji graphics, CC-BY 4.0' : images;
-  return `training on ${formatCount(count)} images of ${imageSize}x${imageSize} (${source}) for ${formatDuration(trainMs)}`;
+  const apart =
+    heldOut === 0
+      ? ''
+      : `; ${formatCount(heldOut)} more ${heldOut === 1 ? 'is' : 'are'} held out for evaluation`;
+  return `training on ${formatCount(training)} images of ${imageSize}x${imageSize} (${source}${apart}) for ${formatDuration(trainMs)}`;
 }
 
 /** What was done, where the pictures are, and commands that go on from here. */
@@ -21,7 +29,7 @@ export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs
   const pictures = [
     ['samples.png', 'what the model draws (one by one in samples/)'],
     ['training-images.png', 'some of the images that it learned from'],
-    ['loss.png', 'how the loss fell (the figures are in metrics.csv)'],
+    ['loss.png', 'how the error fell (the metrics are in metrics.csv)'],
     ...(grids.length === 0 ? [] : [['grids', 'what it drew on the way']]),
   ];
   return [

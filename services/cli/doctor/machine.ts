@@ -13,15 +13,13 @@ import {
 import type { Environment } from '../config.js';
 import { formatBytes } from '../format.js';
 import type { Finding } from './finding.js';
+import { isNodeWanted, NODE_WANTED } from './node-version.js';
 
-const NODE_WANTED = 'from 20.19 to 24';
 const DISK_WANTED_BYTES = 2e9;
 const STORE_TIMEOUT_MS = 10_000;
 
 export function checkNode(version: string): Finding {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const suits = major < 25 && (major > 20 || (major === 20 && minor >= 11));
-  return suits
+  return isNodeWanted(version)
     ? { name: 'Node', state: 'ok', text: version }
     : {
         name: 'Node',
