@@ -8,6 +8,7 @@ import {
   type recipeWire,
   type trainerWire,
 } from '../../shared/contract/index.js';
+import { describeSource } from '../../shared/dataset/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
 import { given } from './given.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, table } from './format.js';
@@ -99,8 +100,7 @@ export function describeEstimate(estimate: trainerWire.TrainingEstimate): string
 export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
   const { preset, variant, inputPerturbation, noiseSchedule, dataset, training, warmStart } =
     recipeFromWire(wire);
-  const source =
-    dataset?.source?.kind === 'folder' ? (dataset.source.path ?? '') : (dataset?.source?.kind ?? 'unknown');
+  const source = describeSource(dataset?.source);
   const size = String(dataset?.imageSize ?? '?');
   return [
     [

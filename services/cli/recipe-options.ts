@@ -1,9 +1,15 @@
 /** A recipe from a file and flags, checked before anything is sent. */
 
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 
 import { recipeToWire, type recipeWire } from '../../shared/contract/index.js';
+import {
+  addressOf,
+  FILE_KINDS,
+  sourceAt,
+  sourceField,
+  type SourceKindName,
+} from '../../shared/dataset/index.js';
 import { asObject, isObject, withValueAt, type Row } from '../../shared/fields/index.js';
 import {
   bool,
@@ -11,6 +17,7 @@ import {
   DiffusionError,
   integer,
   invalidArgument,
+  oneOf,
   protoName,
   violation,
   type Parser,
@@ -50,10 +57,17 @@ export function fieldOptions(keys: readonly string[] = [...FLAGGED.keys()]): Opt
 /** The options beside these: each sets more than one field, or none by itself. */
 export const recipeOptions = {
   recipe: option(text('FILE.json'), 'a recipe file; flags go over it'),
-  images: option(text('DIR'), "a folder of PNG, JPEG and WebP images on the trainer's machine"),
+  images: option(
+    text('DIR|FILE|s3://BUCKET/PREFIX'),
+    'a folder of images, a .tar of WebDataset or an .npz, where the trainer finds it',
+  ),
+  imagesKind: option(
+    oneOf(FILE_KINDS),
+    'what --images is where that does not show: a folder of .tar files is webdataset',
+  ),
   classFolders: option(
     integer(1, 100_000),
-    'number of classes; with --images, whose first-level folders are the classes',
+    'number of classes: of first-level folders, or as the shards or archives number them',
   ),
   warmStart: option(checkpoint, "start with the weights of a model in the trainer's store"),
   set: repeated(
@@ -93,21 +107,33 @@ export async function partialRecipe(values: RecipeValues, usage: string): Promis
 
 /** The recipe with the fields set that the flags say. @throws UsageError as `recipeFromOptions`. */
 export function withFlags(recipe: PartialRecipe, values: RecipeValues, usage: string): PartialRecipe {
-  const { images, classFolders, warmStart, set = [] } = values;
+  const { images, imagesKind, classFolders, warmStart, set = [] } = values;
   const settings: (readonly [Row, unknown])[] = [
     // A switch that isn't given is false.
     ...Array.from(FLAGGED, ([key, row]) => [row, values[key] === false ? undefined : values[key]] as const),
-    [rowAt('dataset.folder.path'), images && resolve(images)],
-    [rowAt('dataset.folder.class_folders'), classFolders && true],
+    ...(images === undefined ? [] : [imagesSetting(images, imagesKind)]),
     [rowAt('architecture.num_classes'), classFolders],
     [rowAt('warm_start.model'), warmStart?.model],
     [rowAt('warm_start.version'), warmStart?.version],
     ...set.map((each) => readSetting(each, usage)),
   ];
-  return settings.reduce(
-    (changed, [row, value]) => (value === undefined ? changed : withValueAt(row, changed, value)),
+  const changed: PartialRecipe = settings.reduce(
+    (before, [row, value]) => (value === undefined ? before : withValueAt(row, before, value)),
     asObject(recipe),
   );
+  return classFolders === undefined ? changed : withClasses(changed);
+}
+
+function imagesSetting(images: string, kind: SourceKindName | undefined): [Row, unknown] {
+  const source = sourceAt(images, { kind, classes: false });
+  return [rowAt(`dataset.${sourceField(source, 'location') ?? ''}`), addressOf(source)];
+}
+
+/** With the classes of its images, whatever kind of source they come from. */
+function withClasses(recipe: PartialRecipe): PartialRecipe {
+  const { source } = recipe.dataset ?? {};
+  const field = source && sourceField(source, 'classes');
+  return field === undefined ? recipe : withValueAt(rowAt(`dataset.${field}`), asObject(recipe), true);
 }
 
 /** `training.batch_size=64` or `training.batchSize=64`. */

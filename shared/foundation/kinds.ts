@@ -90,7 +90,16 @@ export function oneOf<const T extends string | number>(words: readonly T[]): Wor
 
 /** A text of a pattern, which must bound its length. */
 export function matching(pattern: RegExp, wanted: string, placeholder = 'TEXT'): Kind<string> {
-  const is = (value: unknown): value is string => typeof value === 'string' && pattern.test(value);
+  return textThat((text) => pattern.test(text), wanted, placeholder);
+}
+
+/** A text that passes a test, which must bound its length. */
+export function textThat(
+  passes: (text: string) => boolean,
+  wanted: string,
+  placeholder = 'TEXT',
+): Kind<string> {
+  const is = (value: unknown): value is string => typeof value === 'string' && passes(value);
   return kind(wanted, placeholder, is, (text) => text);
 }
 

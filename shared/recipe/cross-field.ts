@@ -1,5 +1,6 @@
 /** What a recipe's fields demand of each other. */
 
+import { hasClasses, sourceField } from '../dataset/index.js';
 import { DiffusionError, unmet, violation, within, type FieldViolation } from '../foundation/index.js';
 import { networkViolations } from './network-fields.js';
 import { recipeProcess } from './parts.js';
@@ -19,11 +20,11 @@ export function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
         microbatchSize,
       );
       const { source } = dataset;
-      const mayHaveClasses = source.kind === 'unknown' || (source.kind === 'folder' && source.classFolders);
+      const classes = sourceField(source, 'classes');
       demand(
-        architecture.numClasses === 0 || mayHaveClasses,
+        architecture.numClasses === 0 || source.kind === 'unknown' || hasClasses(source),
         'architecture.num_classes',
-        '0 without dataset.folder.class_folders',
+        `0 ${classes === undefined ? 'for images without classes' : `without dataset.${classes}`}`,
         architecture.numClasses,
       );
       demand(

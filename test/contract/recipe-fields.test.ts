@@ -53,7 +53,7 @@ function sampleOf({ field: { kind, default: otherwise } }: Row): unknown {
 function samplesOf(kind: Kind<unknown>): unknown[] {
   if ('words' in kind) return [...(kind as WordKind<string>).words];
   if ('of' in kind) return samplesOf((kind as ListKind<unknown>).of).map((value) => [value]);
-  const texts = ['64', '32', '8', '1', '2', '0.5', '0.05', 'true', 'false', 'abc', '/abc'];
+  const texts = ['64', '32', '8', '1', '2', '0.5', '0.05', 'true', 'false', 'abc', '/abc', 's3://bucket/abc'];
   return texts.map(kind.read).filter((value) => value !== undefined);
 }
 

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { holdOut, openDataset } from '../../../shared/dataset/index.js';
+import { fileAccess } from '../../../shared/store/index.js';
 import { deriveKey, permutation } from '../../../shared/random/index.js';
 import { chartPng } from '../../../shared/charts/index.js';
 import { resolveRecipe } from '../../../shared/recipe/index.js';
@@ -28,23 +29,22 @@ export interface ImageCounts {
 export async function drawTrainingImages(
   plan: DemoPlan,
   count: number,
-  { terminal, signal }: Context,
+  { terminal, signal, settings }: Context,
 ): Promise<ImageCounts> {
-  const { imageSize, images } = plan;
+  const { imageSize, source } = plan;
   const progress = terminal.progress();
   const dataset = await openDataset(
+    { source, imageSize, channels: 3 },
     {
-      source: images === undefined ? { kind: 'twemoji' } : { kind: 'folder', path: images },
-      imageSize,
-      channels: 3,
-    },
-    {
+      access: fileAccess(settings.environment),
       cacheFolder: cacheFolder(plan.dataFolder),
       memoryBudgetBytes: 0,
       signal,
       onProgress: ({ done, total }) => {
-        const facts = [`${formatCount(done)} of ${formatCount(total)}`];
-        progress.update({ label: 'preparing images', share: done / total, facts });
+        const of = total === undefined ? '' : ` of ${formatCount(total)}`;
+        const facts = [`${formatCount(done)}${of}`];
+        const share = total === undefined ? {} : { share: done / total };
+        progress.update({ label: 'preparing images', ...share, facts });
       },
     },
   ).finally(() => {

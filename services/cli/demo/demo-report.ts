@@ -3,6 +3,8 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
+import { addressOf } from '../../../shared/dataset/index.js';
+import { hasScheme } from '../../../shared/store/index.js';
 import { formatCount, formatDuration, table } from '../format.js';
 import type { ImageCounts } from './demo-pictures.js';
 import type { DemoPlan } from './demo-plan.js';
@@ -10,15 +12,15 @@ import { storeFolder } from './demo-services.js';
 import { gridFolder, type Trained } from './demo-training.js';
 
 export function introduce(
-  { images, imageSize, trainMs }: DemoPlan,
+  { source, imageSize, trainMs }: DemoPlan,
   { training, heldOut }: ImageCounts,
 ): string {
-  const source = images === undefined ? 'the Twemoji graphics, CC-BY 4.0' : images;
+  const images = addressOf(source) ?? 'the Twemoji graphics, CC-BY 4.0';
   const apart =
     heldOut === 0
       ? ''
       : `; ${formatCount(heldOut)} more ${heldOut === 1 ? 'is' : 'are'} held out for evaluation`;
-  return `training on ${formatCount(training)} images of ${imageSize}x${imageSize} (${source}${apart}) for ${formatDuration(trainMs)}`;
+  return `training on ${formatCount(training)} images of ${imageSize}x${imageSize} (${images}${apart}) for ${formatDuration(trainMs)}`;
 }
 
 /** What was done, where the pictures are, and commands that go on from here. */
@@ -47,9 +49,10 @@ export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs
 }
 
 /** The flags that train the same model for four times as long. */
-function flagsFor({ images, imageSize, minutes }: DemoPlan): string {
+function flagsFor({ source, imageSize, minutes }: DemoPlan): string {
+  const images = addressOf(source);
   return [
-    ...(images === undefined ? [] : [`--images ${relative('', images)}`]),
+    ...(images === undefined ? [] : [`--images ${hasScheme(images) ? images : relative('', images)}`]),
     ...(imageSize === 32 ? [] : [`--image-size ${imageSize}`]),
     `--minutes ${Math.ceil(minutes * 4)}`,
   ].join(' ');

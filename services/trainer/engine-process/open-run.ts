@@ -21,7 +21,7 @@ import {
   type CommittedCheckpoint,
   type DamagedCheckpoint,
 } from '../../../shared/models/index.js';
-import { type ObjectStore } from '../../../shared/store/index.js';
+import type { ObjectStore, Persevere } from '../../../shared/store/index.js';
 import { readWarmStart } from '../warm-start.js';
 import type { StartTraining } from './messages.js';
 import { gridImages } from '../../../shared/training/index.js';
@@ -60,14 +60,16 @@ interface Loaded extends Resumed {
 }
 
 /**
+ * @param persevere Repeats reads of the data set that fail by an outage; default: a few tries.
  * @throws DiffusionError with a reason of `failure.ts`; CANCELLED by the signal.
  */
 export async function openRun(
-  { jobId, recipe, cacheFolder }: StartTraining,
+  { jobId, recipe, fileAccess: access, cacheFolder }: StartTraining,
   store: ObjectStore,
   signal: AbortSignal,
+  persevere?: Persevere,
 ): Promise<Run> {
-  const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, signal });
+  const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, access, persevere, signal });
   checkClasses(recipe, dataset);
   const { training: trainedOn, heldOut } = holdOut(dataset, recipe.evaluation.images);
   const engine = await createCompiledEngine();
@@ -205,6 +207,6 @@ function checkClasses({ architecture }: TrainingRecipe, { manifest }: Dataset): 
   if (numClasses === 0 || manifest.classNames.length === numClasses) return;
   throw new DiffusionError(
     'DATASET_INVALID',
-    `wanted ${numClasses} class folders, as architecture.numClasses says; got ${manifest.classNames.length}`,
+    `wanted ${numClasses} classes, as architecture.numClasses says; got ${manifest.classNames.length}`,
   );
 }
