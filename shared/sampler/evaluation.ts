@@ -1,11 +1,11 @@
 /** One look at the network: from x_t to the predicted x_0, through the remedies that are on. */
 import { at, DiffusionError } from '../foundation/index.js';
 import { combined, predictXStartFromEpsilon } from '../noise/index.js';
+import { guided } from './guidance.js';
+import { drawnInto } from './inpainting.js';
 import type { SamplerPlan } from './plan.js';
-import { drawnInto } from './remedies/inpainting.js';
 import { dynamicallyThresholded } from './remedies/dynamic-threshold.js';
 import { epsilonScale } from './remedies/epsilon-scaling.js';
-import { guided } from './remedies/guidance.js';
 import { scoreScale } from './remedies/score-rescaling.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { Predict, SolverOptions } from './solver.js';

@@ -15,7 +15,7 @@ export function skippedSteps({ start }: SolverOptions): number {
 export function checkOptions(options: SolverOptions, pastLength: (taken: number) => number): void {
   const { plan, y = UNCONDITIONAL, start, inpaint, resume } = options;
   const found = unmet((demand) => {
-    const guided = plan.remedies.guidanceScale;
+    const guided = plan.guidanceScale;
     demand(
       guided === undefined || y !== UNCONDITIONAL,
       'guidance_scale',

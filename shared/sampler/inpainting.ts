@@ -1,6 +1,6 @@
 /** Inpainting: some pixels are drawn, the others are those of a given image. */
-import { at } from '../../foundation/index.js';
-import type { Inpainting } from '../solver.js';
+import { at } from '../foundation/index.js';
+import type { Inpainting } from './solver.js';
 
 /** `drawn` where the mask is 1, `kept` where it is 0, both bit for bit; blended between. */
 export function drawnInto(
