@@ -1,6 +1,6 @@
 /** Clients of plain protoc in several languages train and sample, and find what our own client finds. */
-import { createHash } from 'node:crypto';
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -11,11 +11,10 @@ import { TEST_CLIENTS, testClient, type ClientProgram } from '../../deploy/setup
 import { GO_MISSING } from '../../deploy/setup/test-tools.js';
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
-import { ImageAssembly, samplerWire, samplingWire } from '../../shared/contract/index.js';
+import { ImageAssembly, samplerWire, samplingWire, trainerWire } from '../../shared/contract/index.js';
 import { callStream, callUnary, connectSampler, serviceLog } from '../../shared/rpc/index.js';
 import { storeSettings } from '../../shared/store/index.js';
 import { makeFolders, openTrainer, settingsFor, terminalOf, watch } from '../integration/trainer-fixture.js';
-import { trainerWire } from '../../shared/contract/index.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';
 
 /** What a client prints. */
@@ -110,7 +109,7 @@ async function expected(jobId: string): Promise<Found> {
     checkpoints: events.flatMap((event) => (event.$case === 'checkpointCommitted' ? [event.value.step] : [])),
     refusal: {
       code: INVALID_ARGUMENT,
-      reason: 'INVALID_FIELD',
+      reason: 'RECIPE_INVALID',
       domain: 'diffusion.trainer.v1.TrainerService',
       fields: ['recipe.training.steps'],
     },
