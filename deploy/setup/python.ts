@@ -1,5 +1,4 @@
 /** Virtual environments of Python in the cache, for what the project is compared with and called from. */
-import { readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
 import type { SetupContext } from './context.js';
@@ -27,8 +26,8 @@ export async function virtualEnvironment(
   context: SetupContext,
   { name, requirements, imports, size }: Environment,
 ): Promise<string> {
-  const digest = await keyOf(context.root, [relative(context.root, requirements)], []);
-  const packages = (await readFile(requirements, 'utf8')).trim().split('\n').join(', ');
+  const list = relative(context.root, requirements);
+  const digest = await keyOf(context.root, [list], []);
   const interpreter = 'bin/python';
   const folder = await cachedFolder(
     context,
@@ -36,19 +35,22 @@ export async function virtualEnvironment(
     interpreter,
     async (finished, scratch) => {
       const python = join(finished, interpreter);
-      context.say(`installing ${packages} for Python (${size}, once)`);
+      context.say(`installing ${list} for Python (${size}, once)`);
       // Debian's Python brings no pip into a virtual environment; the one that is there installs into it.
       await run(context, 'python3', ['-m', 'venv', '--without-pip', finished], {
         task: 'making a virtual environment',
         remedy: 'install Python 3.9 or newer (Debian and Ubuntu: apt-get install python3 python3-pip)',
       });
-      const options = ['--quiet', '--disable-pip-version-check', '--no-cache-dir'];
-      const install = ['--python', python, 'install', ...options, '-r', requirements];
-      await run(context, 'python3', ['-m', 'pip', ...install], {
+      const asked = 'import sysconfig; print(sysconfig.get_path("purelib"))';
+      const target = await run(context, python, ['-c', asked], {
+        task: 'starting the Python of a virtual environment',
+        remedy: 'install Python 3.9 or newer',
+      });
+      const options = ['--quiet', '--disable-pip-version-check', '--no-cache-dir', '--target', target.trim()];
+      await run(context, 'python3', ['-m', 'pip', 'install', ...options, '-r', requirements], {
         env: { ...process.env, TMPDIR: scratch },
-        task: `installing ${packages}`,
-        remedy:
-          "check the network, pip's version (22.3 or newer) and its index (python3 -m pip config list), and run this again",
+        task: `installing ${list}`,
+        remedy: "check the network and pip's index (python3 -m pip config list), and run this again",
       });
       await run(context, python, ['-c', `import ${imports}`], {
         task: `loading ${imports}`,
