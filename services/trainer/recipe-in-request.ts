@@ -20,18 +20,16 @@ export function namedInRequest(
   check: () => TrainingRecipe,
   others: readonly FieldViolation[] = [],
 ): TrainingRecipe {
-  let recipe: TrainingRecipe | undefined;
-  const found = [...others];
+  let recipe: TrainingRecipe;
   try {
     recipe = check();
   } catch (error) {
     if (!(error instanceof DiffusionError) || error.violations.length === 0) throw error;
-    found.push(...within('recipe', error.violations));
+    const found = [...others, ...within('recipe', error.violations)];
     if (others.length === 0 && isInvalid(error.reason)) throw invalidArgument(found, error.reason);
-    if (error.code !== 'INVALID_ARGUMENT') {
-      throw DiffusionError.received(error.code, error.reason, error.message, { violations: found });
-    }
+    if (error.code === 'INVALID_ARGUMENT') throw invalidArgument(found);
+    throw DiffusionError.received(error.code, error.reason, error.message, { violations: found });
   }
-  if (recipe === undefined || found.length > 0) throw invalidArgument(found);
+  if (others.length > 0) throw invalidArgument(others);
   return recipe;
 }

@@ -3,7 +3,7 @@ export type { TimestepSpacing } from './respacing.js';
 export { SAMPLERS } from './settings.js';
 export type { Remedies, SamplerName, SamplerSettings } from './settings.js';
 export { remainingEvaluations, samplerPlan } from './plan.js';
-export type { DiffusionContract, MeanType, PlanVariance, SamplerPlan } from './plan.js';
+export type { DiffusionContract, PlanVariance, SamplerPlan } from './plan.js';
 export { imageNoise, interpolatedNoise } from './image-noise.js';
 export { drain, solver } from './solvers.js';
 export { encode } from './encode.js';

@@ -1,23 +1,16 @@
 /** Settings resolved once into everything that the solvers of all images share. */
 import { at } from '../foundation/index.js';
-import { diffusionTables, fixedLogVariance, respacedBetas } from '../noise/index.js';
-import type { DiffusionTables, VarianceType } from '../noise/index.js';
+import { diffusionTables, fixedLogVariance, predictionOf, respacedBetas } from '../noise/index.js';
+import type { DiffusionTables, MeanType, Prediction, TrainingProcess, VarianceType } from '../noise/index.js';
 import { visitedTimesteps } from './respacing.js';
 import { checkSettings } from './settings.js';
 import type { Remedies, SamplerName, SamplerSettings } from './settings.js';
 
-/** What a network's output stands for: the noise in x_t, x_0, or x_{t-1}. */
-export type MeanType = 'epsilon' | 'x_start' | 'previous_x';
-
-/** What a checkpoint says of the network and of the process that it was trained on. */
-export interface DiffusionContract {
-  /** Of all T timesteps. */
-  readonly betas: Float64Array;
+/** What a checkpoint says of its network, and of the process that it was trained on; T is the number of its betas. */
+export interface DiffusionContract extends TrainingProcess {
   readonly varianceType: VarianceType;
   /** What the network predicts. */
   readonly meanType: MeanType;
-  /** Whether the network was trained on timesteps multiplied by 1000 / T. */
-  readonly rescaleTimesteps: boolean;
   /** Channels of an image; the network's output has twice as many where it learns the variance. */
   readonly channels: number;
 }
@@ -30,6 +23,8 @@ export interface VisitedProcess {
   readonly modelTimesteps: Float64Array;
   /** Of the respaced process. */
   readonly tables: DiffusionTables;
+  /** From the network's prediction to x_0 and epsilon at each step. */
+  readonly prediction: Prediction;
   readonly variance: PlanVariance;
 }
 
@@ -65,16 +60,17 @@ export type PlanVariance =
  */
 export function samplerPlan(settings: SamplerSettings, contract: DiffusionContract): SamplerPlan {
   const timesteps = visitedTimesteps(contract.betas.length, settings);
+  const trainingTables = diffusionTables(contract.betas);
   const remedies = checkSettings(settings, timesteps.length, contract.betas.length);
   const { sampler, eta = 0, clipDenoised = true } = settings;
   const plan = {
-    ...visitedProcess(contract, timesteps),
+    ...visitedProcess(contract, trainingTables, timesteps),
     sampler,
     eta,
     clipDenoised,
     steps: timesteps.length,
     contract,
-    trainingTables: diffusionTables(contract.betas),
+    trainingTables,
     remedies,
   };
   return { ...plan, evaluations: remainingEvaluations(plan, 0) };
@@ -104,15 +100,25 @@ export function looksAhead({ sqrtRecipm1AlphasCumprod }: DiffusionTables, i: num
   return i > 0 && at(sqrtRecipm1AlphasCumprod, i) <= MOST_CORRECTED_SIGMA;
 }
 
-/** The process of a contract over some of its timesteps, ascending. */
-export function visitedProcess(contract: DiffusionContract, timesteps: readonly number[]): VisitedProcess {
+/** The process of a contract, whose tables are `trainingTables`, over some of its timesteps, ascending. */
+export function visitedProcess(
+  contract: DiffusionContract,
+  trainingTables: DiffusionTables,
+  timesteps: readonly number[],
+): VisitedProcess {
   const { betas, timestepMap } = respacedBetas(contract.betas, timesteps);
   const tables = diffusionTables(betas);
-  const timestepScale = contract.rescaleTimesteps ? 1000 / contract.betas.length : 1;
+  const ofTraining = (table: Float64Array) => Float64Array.from(timestepMap, (t) => at(table, t));
   return {
     timestepMap,
-    modelTimesteps: Float64Array.from(timestepMap, (t) => t * timestepScale),
+    modelTimesteps: ofTraining(contract.modelTimesteps),
     tables,
+    prediction: predictionOf(contract.meanType, {
+      ...tables,
+      // Why: x_{t-1} is that of the process in training, which the network learned; the reference takes the respaced one's.
+      posteriorMeanCoef1: ofTraining(trainingTables.posteriorMeanCoef1),
+      posteriorMeanCoef2: ofTraining(trainingTables.posteriorMeanCoef2),
+    }),
     variance: planVariance(tables, contract.varianceType),
   };
 }

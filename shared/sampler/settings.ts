@@ -1,5 +1,5 @@
 /** What a caller may choose, and what is refused. */
-import { invalidArgument, unmet } from '../foundation/index.js';
+import { invalidArgument, isInteger, unmet } from '../foundation/index.js';
 import type { TimestepSpacing } from './respacing.js';
 
 export const SAMPLERS = ['ancestral', 'ddim', 'dpmpp_2m', 'dpmpp_2m_sde', 'euler', 'heun', 'unipc'] as const;
@@ -80,7 +80,7 @@ export function checkSettings(settings: SamplerSettings, steps: number, timestep
       demand(met, 'epsilon_scaling.k', wanted, k);
     }
     if (timeShift !== undefined) {
-      const inRange = (value: number) => Number.isInteger(value) && value >= 0 && value < timesteps;
+      const inRange = (value: number) => isInteger(value, 0, timesteps - 1);
       const wanted = `an integer from 0 to ${timesteps - 1}`;
       demand(inRange(timeShift.window), 'time_shift.window', wanted, timeShift.window);
       demand(inRange(timeShift.cutoff), 'time_shift.cutoff', wanted, timeShift.cutoff);

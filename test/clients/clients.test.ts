@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 
 import test from 'ava';
 
-import { TEST_CLIENTS, testClient, type ClientProgram } from '../../deploy/setup/test-clients.js';
+import { standaloneContext } from '../../deploy/setup/context.js';
+import { TEST_CLIENTS, type ClientProgram } from '../../deploy/setup/test-clients.js';
 import { GO_MISSING } from '../../deploy/setup/test-tools.js';
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
@@ -15,6 +16,7 @@ import { ImageAssembly, samplerWire, samplingWire, trainerWire } from '../../sha
 import { callStream, callUnary, connectSampler, serviceLog } from '../../shared/rpc/index.js';
 import { storeSettings } from '../../shared/store/index.js';
 import { makeFolders, openTrainer, settingsFor, terminalOf, watch } from '../integration/trainer-fixture.js';
+import { programArguments } from '../programs.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';
 
 /** What a client prints. */
@@ -53,10 +55,20 @@ test.after.always(async () => {
   await folders.remove();
 });
 
-for (const name of Object.keys(TEST_CLIENTS) as (keyof typeof TEST_CLIENTS)[]) {
+const CLIENTS = {
+  ...TEST_CLIENTS,
+  TypeScript: () =>
+    Promise.resolve({
+      command: process.execPath,
+      args: programArguments(import.meta.url, './typescript/client'),
+      environment: {},
+    }),
+};
+
+for (const [name, find] of Object.entries(CLIENTS)) {
   test.serial(`a client in ${name} trains, is refused, and samples the same images as ours`, async (t) => {
     t.timeout(600_000);
-    const program = await testClient(name);
+    const program = await find(standaloneContext());
     if (program === undefined) {
       t.log(GO_MISSING);
       t.pass();

@@ -26,5 +26,5 @@ export function timeShifted(plan: SamplerPlan, i: number, x: Float32Array): Samp
     if (distance(timestep) < distance(nearest)) nearest = timestep;
   }
   if (nearest === t) return plan;
-  return { ...plan, ...visitedProcess(contract, Array.from(timestepMap.with(i, nearest))) };
+  return { ...plan, ...visitedProcess(contract, trainingTables, Array.from(timestepMap.with(i, nearest))) };
 }
