@@ -18,7 +18,8 @@ all checkouts share), its Node addon, generated code, and the build. What is don
   --cpu         go back to the CPU build
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
-  --test-tools  also build the MinIO server and grpcurl for the tests (needs Go)
+  --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
+                and environments of Python
   --help        show this
 
 Environment:

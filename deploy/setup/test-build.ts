@@ -25,7 +25,7 @@ export async function provideTestBuild({ root }: SetupContext): Promise<void> {
     CODE.map(async (folder) => (await filesUnder(join(root, folder))).map((file) => `${folder}/${file}`)),
   );
   const files = folders.flat();
-  const isTypeScript = (file: string): boolean => file.endsWith('.ts');
+  const isTypeScript = (file: string): boolean => file.endsWith('.ts') && !file.endsWith('.d.ts');
   const links = [...LINKED, ...files.filter((file) => !isTypeScript(file))];
   const { outputFiles } = await build({
     absWorkingDir: root,

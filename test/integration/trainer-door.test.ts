@@ -120,8 +120,8 @@ const badRecipes: readonly (readonly [title: string, field: string, over: Partia
 
 for (const [title, field, over] of badRecipes) {
   test(`refused by the name of its field: ${title}`, async (t) => {
-    const { code, fields } = await refusal(create(client, recipe(over)));
-    t.is(code, 'INVALID_ARGUMENT');
+    const { code, reason, fields } = await refusal(create(client, recipe(over)));
+    t.deepEqual([code, reason], ['INVALID_ARGUMENT', 'RECIPE_INVALID']);
     t.true(fields.includes(field), `named were ${fields.join(', ')}`);
   });
 }

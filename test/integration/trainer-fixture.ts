@@ -124,6 +124,7 @@ export interface TrainerProcess {
 }
 
 export interface Trainer {
+  readonly address: string;
   readonly client: Client;
   /** Of the newest engine. */
   enginePid(): number;
@@ -138,8 +139,10 @@ export async function openTrainer(settings: TrainerSettings): Promise<Trainer> {
     if (msg === ENGINE_STARTED) pids.push(pid);
   };
   const service = await startTrainer(settings, pino({ base: null }, { write }));
-  const client = connectTrainer(`127.0.0.1:${service.port}`);
+  const address = `127.0.0.1:${service.port}`;
+  const client = connectTrainer(address);
   return {
+    address,
     client,
     enginePid: () => present(pids.at(-1)),
     stop: async () => {
