@@ -1,5 +1,6 @@
 /** Jobs, recipes and estimates as people read them. */
 
+import { describeWeights } from '../../shared/checkpoint/index.js';
 import {
   errorReasons,
   jobStates,
@@ -119,9 +120,9 @@ function scheduleFact(schedule: PartialRecipe['noiseSchedule']): string {
   return `${name ?? '?'}, T = ${String(timesteps ?? '?')}${respaced}`;
 }
 
-function weightsIn({ model, version, emaRate }: NonNullable<PartialRecipe['warmStart']>): string {
-  const which = emaRate === 0 ? 'raw weights' : `EMA weights of ${String(emaRate ?? 'the largest rate')}`;
-  return `${model ?? '?'} at step ${String(version ?? 'newest')}, ${which}`;
+function weightsIn({ model, checkpointStep, weights }: NonNullable<PartialRecipe['warmStart']>): string {
+  const which = weights === undefined ? 'EMA weights of the largest rate' : describeWeights(weights);
+  return `${model ?? '?'} at step ${String(checkpointStep ?? 'newest')}, ${which}`;
 }
 
 function datasetFacts(found: trainerWire.DatasetReport): string[][] {

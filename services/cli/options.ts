@@ -1,6 +1,5 @@
 /** What a command's options may be: each kind reads its text and says what it wants. */
 
-import type { WeightsChoice } from '../../shared/checkpoint/index.js';
 import { uint64 as decimal, type Parser } from '../../shared/foundation/index.js';
 
 export { integer, oneOf, real } from '../../shared/foundation/index.js';
@@ -86,17 +85,6 @@ export const time: Parser<Date> = {
   read: (value) => {
     const date = new Date(/^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2})?)?$/.test(value) ? value : NaN);
     return Number.isNaN(date.getTime()) ? undefined : date;
-  },
-};
-
-/** Which weights of a checkpoint. */
-export const weights: Parser<WeightsChoice> = {
-  placeholder: 'raw|RATE',
-  wanted: 'raw, or an EMA rate from 0 up to but not 1',
-  read: (value) => {
-    if (value === 'raw') return 'raw';
-    const rate = value.trim() === '' ? NaN : Number(value);
-    return rate >= 0 && rate < 1 ? rate : undefined;
   },
 };
 

@@ -27,13 +27,13 @@ import { nearest } from './nearest.js';
 import { flag, option, repeated, text, type Options, type Values } from './options.js';
 import { UsageError } from './parse-arguments.js';
 
-const checkpoint: Parser<{ readonly model: string; readonly version: number | undefined }> = {
-  placeholder: 'MODEL[@VERSION]',
+const checkpoint: Parser<{ readonly model: string; readonly step: number | undefined }> = {
+  placeholder: 'MODEL[@STEP]',
   wanted: 'the name of a model, and a step of it after an @ where it is not to be the newest',
   read: (value) => {
-    const [, model = '', version] = /^([^@]*)(?:@([1-9]\d{0,8}))?$/.exec(value) ?? [];
+    const [, model = '', step] = /^([^@]*)(?:@(\d{1,9}))?$/.exec(value) ?? [];
     if (!NAME_PATTERN.test(model)) return undefined;
-    return { model, version: version === undefined ? undefined : Number(version) };
+    return { model, step: step === undefined ? undefined : Number(step) };
   },
 };
 
@@ -114,7 +114,7 @@ export function withFlags(recipe: PartialRecipe, values: RecipeValues, usage: st
     ...(images === undefined ? [] : [imagesSetting(images, imagesKind)]),
     [rowAt('architecture.num_classes'), classFolders],
     [rowAt('warm_start.model'), warmStart?.model],
-    [rowAt('warm_start.version'), warmStart?.version],
+    [rowAt('warm_start.checkpoint_step'), warmStart?.step],
     ...set.map((each) => readSetting(each, usage)),
   ];
   const changed: PartialRecipe = settings.reduce(

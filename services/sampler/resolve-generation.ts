@@ -1,6 +1,6 @@
 /** A good request and a checkpoint -> everything that a generation does, settled. */
 
-import type { ManifestObject, WeightsChoice } from '../../shared/checkpoint/index.js';
+import type { ManifestObject } from '../../shared/checkpoint/index.js';
 import type { OutputFormat } from '../../shared/contract/index.js';
 import {
   DiffusionError,
@@ -11,7 +11,12 @@ import {
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
 import { chooseWeights, type Checkpoint, type ChosenWeights } from '../../shared/models/index.js';
-import { recipeProcess, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
+import {
+  recipeProcess,
+  type Precision,
+  type TrainingRecipe,
+  type WeightsChoice,
+} from '../../shared/recipe/index.js';
 import {
   remainingEvaluations,
   samplerPlan,
@@ -78,14 +83,14 @@ export async function resolveGeneration(request: SampleRequest, checkpoint: Chec
   refuseStale(resumed, object);
   const fresh = await imageTasks(request, shape);
   const { respacing, ...settings } = request.settings;
-  const { sampler, eta, clipDenoised, steps } = plan;
+  const { eta, clipDenoised, steps } = plan;
   return {
     checkpoint,
     weights,
     object,
     settings: {
       ...settings,
-      ...{ sampler, eta, clipDenoised },
+      ...{ eta, clipDenoised },
       ...(respacing === undefined ? { steps, spacing: settings.spacing ?? 'even' } : { respacing }),
     },
     precision,

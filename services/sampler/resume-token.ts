@@ -2,13 +2,9 @@
 
 import { createHash } from 'node:crypto';
 
-import {
-  decodeSafetensors,
-  encodeSafetensors,
-  type TensorData,
-  type WeightsChoice,
-} from '../../shared/checkpoint/index.js';
+import { decodeSafetensors, encodeSafetensors, type TensorData } from '../../shared/checkpoint/index.js';
 import { invalidArgument, type DiffusionError } from '../../shared/foundation/index.js';
+import type { WeightsChoice } from '../../shared/recipe/index.js';
 import type { SolverState } from '../../shared/sampler/index.js';
 
 /** What all tokens of a call share. */

@@ -1,6 +1,5 @@
 /** What a call asks of the sampler, as both Generate and Encode come to it: checked as far as no checkpoint is needed. */
 
-import type { WeightsChoice } from '../../shared/checkpoint/index.js';
 import type { OutputFormat } from '../../shared/contract/index.js';
 import {
   invalidArgument,
@@ -10,7 +9,13 @@ import {
   type DiffusionError,
   type FieldViolation,
 } from '../../shared/foundation/index.js';
-import { NAME_PATTERN, PRECISIONS, type Precision } from '../../shared/recipe/index.js';
+import {
+  NAME_PATTERN,
+  PRECISIONS,
+  weightsChoice,
+  type Precision,
+  type WeightsChoice,
+} from '../../shared/recipe/index.js';
 import { SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
 import type { ResumePoint } from './resume-token.js';
 
@@ -84,7 +89,7 @@ export function fieldOf({ within: message }: Pick<SampleRequest, 'within'>, fiel
 export function checkModelRequest({ model, weights, precision }: ModelRequest, demand: Demand): void {
   demand(NAME_PATTERN.test(model), 'model', MODEL_NAME, model);
   demand(
-    typeof weights !== 'number' || (weights >= 0 && weights < 1),
+    weights === undefined || weightsChoice.accept(weights) !== undefined,
     'weights.ema_rate',
     'a rate from 0 up to but not 1',
     weights,

@@ -117,7 +117,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
       });
       if (job === undefined || isEnded(job.status.state)) continue;
       const { warmStart } = job.record.recipe;
-      const starts = warmStart?.model === model && (step === undefined || warmStart.version === step);
+      const starts = warmStart?.model === model && (step === undefined || warmStart.checkpointStep === step);
       if (starts) throw inUse(`job ${jobId} starts from it, and has not ended`, jobId);
       const goesOn = job.record.model === model && step !== undefined;
       if (goesOn && (await listCommits(store, jobId)).at(-1) === step)

@@ -88,8 +88,8 @@ function durationMs(recipe: TrainingRecipe): number {
   return ((training + sampling + evaluating) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
 }
 
-function penaltyCost({ gradientPenalty: { lambda, estimator } }: TrainingRecipe) {
-  return lambda > 0 ? PENALTY_COST[estimator] : { time: 1, activations: 1 };
+function penaltyCost({ gradientPenalty: { weight, estimator } }: TrainingRecipe) {
+  return weight > 0 ? PENALTY_COST[estimator] : { time: 1, activations: 1 };
 }
 
 /** The bytes of a checkpoint's tensors with their headers; the manifest's few kilobytes come on top. */

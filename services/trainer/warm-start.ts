@@ -30,7 +30,7 @@ export async function settleWarmStart(store: ObjectStore, recipe: TrainingRecipe
     await readObject(store, commit, object);
     return {
       ...recipe,
-      warmStart: { model: warmStart.model, version: commit.step, emaRate: rateOf(weights) },
+      warmStart: { model: warmStart.model, checkpointStep: commit.step, weights },
     };
   }).catch((error: unknown) => {
     throw notFound(error, warmStart);
@@ -54,8 +54,8 @@ export async function readWarmStart(
     );
   } catch (error) {
     if (!(error instanceof DiffusionError) || !['NOT_FOUND', 'DATA_LOSS'].includes(error.code)) throw error;
-    const { model, version } = warmStart;
-    const message = `wanted the weights of model ${model}, step ${version ?? 'newest'}, to start from; ${error.message}`;
+    const { model, checkpointStep } = warmStart;
+    const message = `wanted the weights of model ${model}, step ${checkpointStep ?? 'newest'}, to start from; ${error.message}`;
     throw new DiffusionError('WARM_START_LOST', message, { cause: error });
   }
 }
@@ -64,28 +64,27 @@ export async function readWarmStart(
 async function withSource<T>(
   store: ObjectStore,
   recipe: TrainingRecipe,
-  { model, version, emaRate }: WarmStart,
+  { model, checkpointStep, weights }: WarmStart,
   use: (checkpoint: Checkpoint, chosen: ChosenWeights) => Promise<T>,
 ): Promise<T> {
   const checked = (checkpoint: Checkpoint): Promise<T> => {
     const differing = networkDifferences(recipe, checkpoint.manifest.recipe);
-    const chosen = chosenOrRefused(checkpoint, emaRate);
+    const chosen = chosenOrRefused(checkpoint, weights);
     const violations = [...differing, ...('refused' in chosen ? chosen.refused : [])];
     if ('refused' in chosen || violations.length > 0)
       throw invalidArgument(within('recipe', violations), 'RECIPE_INVALID');
     return use(checkpoint, chosen);
   };
-  if (version === undefined) return newestCheckpoint(store, model, checked);
-  return checked(await readCheckpoint(store, model, version));
+  if (checkpointStep === undefined) return newestCheckpoint(store, model, checked);
+  return checked(await readCheckpoint(store, model, checkpointStep));
 }
 
 function chosenOrRefused(
   { manifest }: Checkpoint,
-  emaRate: number | undefined,
+  weights: WarmStart['weights'],
 ): ChosenWeights | { readonly refused: DiffusionError['violations'] } {
   try {
-    const asked = emaRate === undefined ? undefined : weightsOf(emaRate);
-    return chooseWeights(manifest, asked, 'warm_start.ema_rate');
+    return chooseWeights(manifest, weights, 'warm_start.weights');
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'INVALID_ARGUMENT')
       return { refused: error.violations };
@@ -93,12 +92,8 @@ function chosenOrRefused(
   }
 }
 
-/** In recipes rate 0 stands for the raw weights. */
-const weightsOf = (emaRate: number): ChosenWeights['weights'] => (emaRate === 0 ? 'raw' : emaRate);
-const rateOf = (weights: ChosenWeights['weights']): number => (weights === 'raw' ? 0 : weights);
-
 /** What is said of a model or checkpoint that isn't there, by the recipe's field; other errors as they are. */
-function notFound(error: unknown, { model, version }: WarmStart): unknown {
+function notFound(error: unknown, { model, checkpointStep }: WarmStart): unknown {
   if (!(error instanceof DiffusionError)) return error;
   switch (error.reason) {
     case 'MODEL_NOT_FOUND':
@@ -106,7 +101,7 @@ function notFound(error: unknown, { model, version }: WarmStart): unknown {
     case 'MODEL_NOT_READY':
       return refused('model', 'a model with a committed checkpoint', model);
     case 'CHECKPOINT_NOT_FOUND':
-      return refused('version', 'the step of a committed checkpoint of the model', version);
+      return refused('checkpoint_step', 'the step of a committed checkpoint of the model', checkpointStep);
     default:
       return error;
   }

@@ -8,7 +8,6 @@ export { canonicalJson } from './canonical-json.js';
 export { decodeManifest, encodeManifest } from './manifest.js';
 export type { Manifest, ManifestObject, RecipeFormat } from './manifest.js';
 export { defaultWeights, describeWeights, objectOfWeights, weightsChoices } from './weights.js';
-export type { WeightsChoice } from './weights.js';
 export { emaObject, importJobPrefix, optimizerObject, stateObject, weightsObject } from './object-names.js';
 export { openSafetensors } from './safetensors.js';
 export { extentOf, readFloats } from './stored-tensor.js';

@@ -1,11 +1,9 @@
 /** Which weights a checkpoint holds, and where. */
 
 import { DiffusionError } from '../foundation/index.js';
+import type { WeightsChoice } from '../recipe/index.js';
 import type { Manifest, ManifestObject } from './manifest.js';
 import { emaObject, weightsObject } from './object-names.js';
-
-/** Weights of a checkpoint: the exponential moving average (EMA) of one rate, or the raw weights. */
-export type WeightsChoice = number | 'raw';
 
 /** The weights that a checkpoint holds: the raw ones first, then EMA weights by rising rate. */
 export function weightsChoices({ emaRates }: Manifest<unknown>): WeightsChoice[] {

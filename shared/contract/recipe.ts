@@ -8,10 +8,12 @@ import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
 
 import { asObject, isObject, type Fields, type Node, type UnknownObject } from '../fields/index.js';
 import { uint64, type Kind, type WordKind } from '../foundation/index.js';
-import { RECIPE, type PartialRecipe } from '../recipe/index.js';
+import { RECIPE, type PartialRecipe, type WeightsChoice } from '../recipe/index.js';
 import { messageDescriptor } from './descriptors.js';
 import { enumCodec, type EnumCodec } from './enums.js';
 import { TrainingRecipe as WireRecipe } from './generated/diffusion/types/v1/recipe.js';
+import type { Weights } from './generated/diffusion/types/v1/weights.js';
+import { weightsFromWire, weightsToWire } from './weights.js';
 
 const descriptor = (): DescMessage => messageDescriptor('diffusion.types.v1.TrainingRecipe');
 
@@ -68,6 +70,7 @@ function toWire(fields: Fields, message: DescMessage, values: UnknownObject): Un
 function valueFromWire(kind: Kind<unknown>, desc: DescField, value: unknown): unknown {
   if (desc.fieldKind === 'list') return Array.isArray(value) && value.length > 0 ? value : undefined;
   if (desc.fieldKind === 'enum') return wordsOf(kind, desc).read(Number(value));
+  if (isWeights(desc)) return weightsFromWire(value as Weights | undefined);
   if (value === '' && desc.presence === FeatureSet_FieldPresence.IMPLICIT) return undefined;
   // Beyond 2^53 a number would be another one; it is refused as out of range all the same.
   if (typeof value === 'bigint') return kind === uint64 ? String(value) : Number(value);
@@ -76,8 +79,14 @@ function valueFromWire(kind: Kind<unknown>, desc: DescField, value: unknown): un
 
 function valueToWire(kind: Kind<unknown>, desc: DescField, value: unknown): unknown {
   if (desc.fieldKind === 'enum') return wordsOf(kind, desc).write(String(value));
+  if (isWeights(desc)) return weightsToWire(value as WeightsChoice);
   const isLong = desc.fieldKind === 'scalar' && desc.scalar === ScalarType.UINT64;
   return isLong ? BigInt(value as number | string) : value;
+}
+
+/** A field whose message is one value of the table: raw, or an EMA rate. */
+function isWeights(desc: DescField): boolean {
+  return desc.fieldKind === 'message' && desc.message.typeName === 'diffusion.types.v1.Weights';
 }
 
 function wordsOf(

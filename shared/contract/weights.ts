@@ -1,7 +1,7 @@
 /** Which weights of a checkpoint, on the wire. */
 
-import type { WeightsChoice } from '../checkpoint/index.js';
-import type { Weights } from './generated/diffusion/types/v1/checkpoint.js';
+import type { WeightsChoice } from '../recipe/index.js';
+import type { Weights } from './generated/diffusion/types/v1/weights.js';
 
 /** Undefined where nothing is chosen. A rate is unchecked: NaN and -1 pass. */
 export function weightsFromWire(wire: Weights | undefined): WeightsChoice | undefined {

@@ -7,7 +7,8 @@ import { meanFlat } from './table-lookup.js';
  * The paper writes lambda |J|^2, and leaves open which norm that is, how it is scaled and how it was computed.
  */
 export interface GradientPenalty {
-  readonly lambda: number;
+  /** lambda. */
+  readonly weight: number;
   readonly estimator: 'hutchinson' | 'finite_difference';
   /** h of finite_difference, in the units of x_t. */
   readonly stepSize: number;

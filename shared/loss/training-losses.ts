@@ -75,7 +75,7 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
     if (setting === undefined) return { output: f(xT) };
     const point = { xT, signs: batch.signs as tf.Tensor, learnedVariance: learned };
     const { output, penalty } = penalisedOutput(setting, f, point);
-    return { output, gradientPenalty: penalty, lambda: setting.lambda };
+    return { output, gradientPenalty: penalty, lambda: setting.weight };
   }
 
   function dataLoss(): { readonly loss: tf.Tensor; readonly vb?: tf.Tensor } {

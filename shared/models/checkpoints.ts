@@ -10,11 +10,10 @@ import {
   weightsChoices,
   type Manifest,
   type ManifestObject,
-  type WeightsChoice,
 } from '../checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../foundation/index.js';
 import { parameterSpecs } from '../model/index.js';
-import { recipeFormat, unetConfig, type TrainingRecipe } from '../recipe/index.js';
+import { recipeFormat, unetConfig, type TrainingRecipe, type WeightsChoice } from '../recipe/index.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { jobOfModel } from './models.js';
 import {

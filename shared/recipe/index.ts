@@ -11,6 +11,8 @@ export {
 export { changeRecipe } from './changes.js';
 export { MAX_STEPS, NAME_PATTERN, PRECISIONS, PRESET_NAMES, VARIANTS } from './limits.js';
 export type { Precision, PresetName, Variant } from './limits.js';
+export { weightsChoice } from './weights-choice.js';
+export type { WeightsChoice } from './weights-choice.js';
 export { networkDifferences } from './network-fields.js';
 export { resolveRecipe } from './resolve.js';
 export { parseRecipe, recipeFormat } from './stored.js';

@@ -68,7 +68,7 @@ export function lossObjective({ objective, inputPerturbation, gradientPenalty }:
   const { meanType, varianceType, lossType } = objective;
   return {
     ...{ meanType, varianceType, lossType, target: inputPerturbation.target },
-    ...(gradientPenalty.lambda > 0 && { gradientPenalty }),
+    ...(gradientPenalty.weight > 0 && { gradientPenalty }),
   };
 }
 

@@ -45,9 +45,9 @@ function checkVariant(recipe: TrainingRecipe, unnamed: Demand): void {
   }
   if (variant === 'ADM-GP') {
     const wanted = 'more than 0 (the paper leaves the value open)';
-    demand(gradientPenalty.lambda > 0, 'gradient_penalty.lambda', wanted, gradientPenalty.lambda);
+    demand(gradientPenalty.weight > 0, 'gradient_penalty.weight', wanted, gradientPenalty.weight);
   } else if (!perturbed) {
-    demand(gradientPenalty.lambda === 0, 'gradient_penalty.lambda', '0', gradientPenalty.lambda);
+    demand(gradientPenalty.weight === 0, 'gradient_penalty.weight', '0', gradientPenalty.weight);
   }
   if (variant === 'ADM-WD') {
     const { weightDecay, l2Penalty } = optimizer;
@@ -69,8 +69,8 @@ function objectiveViolations({ objective, inputPerturbation }: TrainingRecipe): 
 }
 
 function penaltyViolations({ gradientPenalty, objective, training }: TrainingRecipe): FieldViolation[] {
-  const { lambda, estimator } = gradientPenalty;
-  if (lambda === 0) return [];
+  const { weight, estimator } = gradientPenalty;
+  if (weight === 0) return [];
   return unmet((demand) => {
     const { meanType } = objective;
     demand(
@@ -106,7 +106,7 @@ export function impliedVariant(recipe: PartialRecipe): Variant {
   const { inputPerturbation, objective, optimizer, gradientPenalty } = recipe;
   const perturbed = (inputPerturbation?.gamma ?? 0) > 0;
   if (perturbed && (inputPerturbation?.target ?? 'epsilon') !== 'epsilon') return 'DDPM-y';
-  if (!perturbed && (gradientPenalty?.lambda ?? 0) > 0) return 'ADM-GP';
+  if (!perturbed && (gradientPenalty?.weight ?? 0) > 0) return 'ADM-GP';
   if (!isLearned(objective?.varianceType)) return perturbed ? 'DDPM-IP' : 'DDPM';
   if (perturbed) return 'ADM-IP';
   return (optimizer?.weightDecay ?? 0) > 0 || (optimizer?.l2Penalty ?? 0) > 0 ? 'ADM-WD' : 'ADM';

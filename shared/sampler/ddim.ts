@@ -2,7 +2,7 @@
 import { at, real } from '../foundation/index.js';
 import { predictEpsilonFromXStart, weightedSum } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
-import type { SamplerPlan } from './plan.js';
+import type { SamplerPlan } from './solver.js';
 import type { SolverKind, StepEnd, StepStart } from './solver.js';
 import { stepNoise } from './steps.js';
 

@@ -3,7 +3,7 @@ import { at } from '../foundation/index.js';
 import { weightedSum } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
 import { logSnr, noiseLevel } from './noise-level.js';
-import type { SamplerPlan } from './plan.js';
+import type { SamplerPlan } from './solver.js';
 import type { SolverKind } from './solver.js';
 import { stepNoise } from './steps.js';
 

@@ -3,7 +3,7 @@ import { at, DiffusionError } from '../foundation/index.js';
 import { combined, predictXStartFromEpsilon } from '../noise/index.js';
 import { guided } from './guidance.js';
 import { drawnInto } from './inpainting.js';
-import type { SamplerPlan } from './plan.js';
+import type { SamplerPlan } from './solver.js';
 import { dynamicallyThresholded } from './remedies/dynamic-threshold.js';
 import { epsilonScale } from './remedies/epsilon-scaling.js';
 import { scoreScale } from './remedies/score-rescaling.js';
@@ -40,8 +40,12 @@ function rescaledXStart(
   i: number,
   prediction: Float32Array,
 ): Float32Array {
-  const { xStart, epsilon } = plan.prediction;
-  const scale = epsilonScale(plan, i) * scoreScale(plan, i);
+  const {
+    prediction: { xStart, epsilon },
+    remedies,
+    tables,
+  } = plan;
+  const scale = epsilonScale(remedies.epsilonScaling, i) * scoreScale(remedies.scoreRescaling, tables, i);
   if (scale === 1) return combined(xStart, i, { xT, prediction });
   const scaled = combined(epsilon, i, { xT, prediction }).map((value) => value * scale);
   return predictXStartFromEpsilon(plan.tables, xT, i, scaled);

@@ -4,7 +4,6 @@ export { samplerHelp, SAMPLERS } from './solvers.js';
 export type { SamplerName } from './solvers.js';
 export type { Remedies, SamplerSettings } from './settings.js';
 export { remainingEvaluations, samplerPlan } from './plan.js';
-export type { SamplerPlan } from './plan.js';
 export type { DiffusionContract, PlanVariance } from './process.js';
 export { imageNoise, interpolatedNoise } from './image-noise.js';
 export { drain, solver } from './trajectory.js';
@@ -15,6 +14,7 @@ export type {
   NetworkRow,
   NoiseSource,
   Predict,
+  SamplerPlan,
   SamplerStep,
   SolverKind,
   SolverOptions,

@@ -1,6 +1,6 @@
 /** Noise levels as solvers of the flow count them: x_t = alpha x_0 + sigma epsilon. */
 import { at } from '../foundation/index.js';
-import type { SamplerPlan } from './plan.js';
+import type { SamplerPlan } from './solver.js';
 
 /** Level `i` of the plan, or -1 for the image. */
 export function noiseLevel(

@@ -1,31 +1,13 @@
 /** Settings resolved once into everything that the solvers of all images share. */
 import { diffusionTables } from '../noise/index.js';
-import type { DiffusionTables } from '../noise/index.js';
 import { guidanceOf, rowsOfGuidance } from './guidance.js';
 import { visitedProcess } from './process.js';
-import type { DiffusionContract, VisitedProcess } from './process.js';
+import type { DiffusionContract } from './process.js';
 import { visitedTimesteps } from './respacing.js';
 import { checkSettings } from './settings.js';
-import type { Remedies, SamplerSettings } from './settings.js';
+import type { SamplerSettings } from './settings.js';
+import type { SamplerPlan } from './solver.js';
 import { SOLVERS } from './solvers.js';
-import type { SamplerName } from './solvers.js';
-
-/** A solver walks the visited timesteps backwards. */
-export interface SamplerPlan extends VisitedProcess {
-  readonly sampler: SamplerName;
-  readonly eta: number;
-  readonly clipDenoised: boolean;
-  readonly steps: number;
-  /** Rows of the network that one image takes from x_T on. */
-  readonly evaluations: number;
-  readonly contract: DiffusionContract;
-  /** Of all T timesteps. */
-  readonly trainingTables: DiffusionTables;
-  /** Those that are on. */
-  readonly remedies: Remedies;
-  /** Undefined where guidance is off. */
-  readonly guidanceScale: number | undefined;
-}
 
 /**
  * Resolves settings against a checkpoint's contract.
@@ -38,7 +20,7 @@ export function samplerPlan(settings: SamplerSettings, contract: DiffusionContra
   const { sampler, eta = 0, clipDenoised = true } = settings;
   const plan = {
     ...visitedProcess(contract, trainingTables, timesteps),
-    sampler,
+    solver: SOLVERS[sampler],
     eta,
     clipDenoised,
     steps: timesteps.length,
@@ -52,10 +34,10 @@ export function samplerPlan(settings: SamplerSettings, contract: DiffusionContra
 
 /** Rows of the network that an image takes after so many steps of the plan. */
 export function remainingEvaluations(
-  { sampler, steps, guidanceScale, tables }: Omit<SamplerPlan, 'evaluations'>,
+  { solver, steps, guidanceScale, tables }: Omit<SamplerPlan, 'evaluations'>,
   stepsDone: number,
 ): number {
-  const { evaluations: ofStep = () => 1 } = SOLVERS[sampler];
+  const { evaluations: ofStep = () => 1 } = solver;
   let evaluations = 0;
   for (let i = steps - 1 - stepsDone; i >= 0; i--) evaluations += ofStep(tables, i);
   return evaluations * rowsOfGuidance(guidanceScale);

@@ -1,7 +1,8 @@
 /** What a caller hands to a solver, and what every solver yields. */
 import type { Kind } from '../foundation/index.js';
 import type { DiffusionTables } from '../noise/index.js';
-import type { SamplerPlan } from './plan.js';
+import type { DiffusionContract, VisitedProcess } from './process.js';
+import type { Remedies } from './remedies/index.js';
 
 /** The label of no class: what a network without classes is given, and the unconditional half of guidance. */
 export const UNCONDITIONAL = -1;
@@ -110,4 +111,21 @@ export interface SolverKind {
   readonly evaluations?: (tables: DiffusionTables, i: number) => number;
   /** The settings that are its own, each with what it may be; 0 is always the default. */
   readonly options?: Readonly<Partial<Record<SolverOption, Kind<number>>>>;
+}
+
+/** A solver walks the visited timesteps backwards. */
+export interface SamplerPlan extends VisitedProcess {
+  readonly solver: SolverKind;
+  readonly eta: number;
+  readonly clipDenoised: boolean;
+  readonly steps: number;
+  /** Rows of the network that one image takes from x_T on. */
+  readonly evaluations: number;
+  readonly contract: DiffusionContract;
+  /** Of all T timesteps. */
+  readonly trainingTables: DiffusionTables;
+  /** Those that are on. */
+  readonly remedies: Remedies;
+  /** Undefined where guidance is off. */
+  readonly guidanceScale: number | undefined;
 }

@@ -1,6 +1,6 @@
 /** What steps of all solvers share. */
 import { at } from '../foundation/index.js';
-import type { SamplerPlan } from './plan.js';
+import type { SamplerPlan } from './solver.js';
 import type { SamplerStep, SolverOptions, StepEnd } from './solver.js';
 
 /** The step that a solver yields after `index` others, from respaced step `i`. */

@@ -2,15 +2,15 @@
 import { qSample } from '../noise/index.js';
 import { drawnInto } from './inpainting.js';
 import { checkOptions, skippedSteps } from './options.js';
-import { timeShifted } from './remedies/time-shift.js';
+import { visitedProcess } from './process.js';
+import { shiftedTimestep } from './remedies/time-shift.js';
 import { varianceNormalised } from './remedies/variance-normalisation.js';
-import type { SamplerStep, SolverOptions } from './solver.js';
-import { SOLVERS } from './solvers.js';
+import type { SamplerPlan, SamplerStep, SolverOptions } from './solver.js';
 import { samplerStep } from './steps.js';
 
 /** The solver that the plan names, over one image: a step after the other. */
 export async function* solver(options: SolverOptions): AsyncGenerator<SamplerStep, void, undefined> {
-  const { step, pastLength = () => 0 } = SOLVERS[options.plan.sampler];
+  const { step, pastLength = () => 0 } = options.plan.solver;
   checkOptions(options, pastLength);
   const { plan, start, inpaint, resume } = options;
   const first = plan.steps - 1 - skippedSteps(options);
@@ -28,7 +28,7 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
     const end = await step({
       options: { ...options, plan: here },
       i,
-      x: varianceNormalised(here, i, x),
+      x: varianceNormalised(here.remedies.varianceNormalisation, here.tables, i, x),
       taken: first - i,
       history,
     });
@@ -43,4 +43,12 @@ export async function drain(steps: AsyncIterable<SamplerStep>): Promise<Float32A
   let sample: Float32Array = new Float32Array(0);
   for await (const step of steps) sample = step.sample;
   return sample;
+}
+
+/** The plan with the timestep at respaced step `i` that the time shift takes x_t for. */
+function timeShifted(plan: SamplerPlan, i: number, x: Float32Array): SamplerPlan {
+  const { remedies, timestepMap, trainingTables, contract } = plan;
+  const t = shiftedTimestep(remedies.timeShift, timestepMap, trainingTables, i, x);
+  if (t === timestepMap[i]) return plan;
+  return { ...plan, ...visitedProcess(contract, trainingTables, Array.from(timestepMap.with(i, t))) };
 }

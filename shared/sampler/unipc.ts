@@ -3,7 +3,7 @@ import { at } from '../foundation/index.js';
 import { exponentialStep, extrapolated } from './dpm-solver.js';
 import { evaluate } from './evaluation.js';
 import { logSnr } from './noise-level.js';
-import type { SamplerPlan } from './plan.js';
+import type { SamplerPlan } from './solver.js';
 import type { SolverKind, StepEnd, StepStart } from './solver.js';
 
 /**

@@ -78,7 +78,7 @@ test('training starts from an imported model with exactly the weights of its fil
     const { manifest } = await modelCatalogue(store, () => undefined).checkpoint('tiny', 7, signal);
     const asked = { ...manifest.recipe, name: 'next', warmStart: { model: 'tiny' } };
     const settled = await settleWarmStart(store, asked);
-    const warmStart = { model: 'tiny', version: 7, emaRate: 0.99 };
+    const warmStart = { model: 'tiny', checkpointStep: 7, weights: 0.99 };
     t.deepEqual(settled.warmStart, warmStart);
     const { tensors } = decodeSafetensors(await readFile(weights));
     for (const [name, values] of await readWarmStart(store, settled, warmStart))

@@ -26,8 +26,8 @@ export const JOB = trainerWire.TrainingJob.fromPartial({
   recipe: {
     name: 'tiny',
     preset: 'demo-32',
-    training: { steps: 3n, batchSize: 2 },
-    warmStart: { model: 'base', version: 400n, emaRate: 0.99 },
+    training: { steps: 3, batchSize: 2 },
+    warmStart: { model: 'base', checkpointStep: 400, weights: weightsToWire(0.99) },
   },
 });
 

@@ -54,7 +54,7 @@ test('flags go over the file, field by field', async (t) => {
 
 test('the penalty and the decay of the paper have flags', async (t) => {
   const penalised = await recipeOf({ variant: 'ADM-GP', gradientPenalty: 0.5 });
-  t.is(penalised.gradientPenalty?.lambda, 0.5);
+  t.is(penalised.gradientPenalty?.weight, 0.5);
   const decayed = await recipeOf({ variant: 'ADM-WD', weightDecay: 0.01 });
   t.is(decayed.optimizer?.weightDecay, 0.01);
 });
@@ -72,14 +72,14 @@ test('classes, their dropout, evaluation and a warm start have flags of their ow
     architecture: { numClasses: 3 },
     training: { labelDropout: 0.1 },
     evaluation: { everySteps: 50 },
-    warmStart: { model: 'base', version: 700 },
+    warmStart: { model: 'base', checkpointStep: 700 },
   });
 });
 
 test('a warm start is a model, or a model and one of its steps', (t) => {
   const read = (text: string): unknown => recipeOptions.warmStart.kind?.read(text);
-  t.deepEqual(read('a.b-c_1'), { model: 'a.b-c_1', version: undefined });
-  for (const text of ['', '@5', 'base@', 'base@0', 'base@x', 'base@1@2', 'Base', '../x']) {
+  t.deepEqual(read('a.b-c_1'), { model: 'a.b-c_1', step: undefined });
+  for (const text of ['', '@5', 'base@', 'base@x', 'base@1@2', 'Base', '../x']) {
     t.is(read(text), undefined, text);
   }
 });

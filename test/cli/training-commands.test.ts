@@ -61,7 +61,7 @@ test('train sends the recipe, follows the job, and keeps its metrics and grids',
   t.is(exitCode, 0);
   const [request] = trainer.created;
   t.regex(request?.requestId ?? '', /^[0-9a-f-]{36}$/);
-  t.like(request?.recipe, { name: 'tiny', training: { steps: 3n, batchSize: 2 } });
+  t.like(request?.recipe, { name: 'tiny', training: { steps: 3, batchSize: 2 } });
   t.deepEqual(
     (await readFile(csv, 'utf8'))
       .split('\n')
@@ -161,7 +161,7 @@ test('train --validate-only shows the estimate and what is in the data set', asy
   t.is(exitCode, 0);
   t.true(created[0]?.validateOnly);
   t.regex(out, /network +1,000 parameters\nmemory +2\.0 GB at most\ncheckpoint +16 kB\n/);
-  t.regex(out, /starts from +base at step 400, EMA weights of 0\.99\n/);
+  t.regex(out, /starts from +base at step 400, EMA weights of rate 0\.99\n/);
   t.regex(out, /data set +12 images, 8x8 to 64x64\n/);
 });
 
@@ -191,7 +191,7 @@ test('jobs show, cancel and resume answer with the job', async (t) => {
     t.regex(out, /^job +job-1\nmodel +tiny\nstate +(RUNNING|CANCELLING)\n/);
   }
   t.deepEqual(cancelled, ['job-1']);
-  t.like(resumed[0], { jobId: 'job-1', recipe: { training: { steps: 9n } }, updateMask: undefined });
+  t.like(resumed[0], { jobId: 'job-1', recipe: { training: { steps: 9 } }, updateMask: undefined });
   t.regex(resumed[0]?.requestId ?? '', /^[0-9a-f-]{36}$/);
 });
 

@@ -11,11 +11,15 @@ import { RECIPE_ROWS } from '../../shared/recipe/index.js';
 /** Fields that only answers have. */
 const OUTPUT_ONLY = ['noise_schedule.betas_sha256'];
 
+/** Messages that are one value of the table. */
+const VALUES = ['diffusion.types.v1.Weights'];
+
 /** Every field of a message by its path; one that holds a message without fields counts itself. */
 function fieldsOf(message: DescMessage, path: readonly string[] = []): (readonly [string, DescField])[] {
   return message.fields.flatMap((field) => {
     const own = [...path, field.name];
-    if (field.fieldKind !== 'message') return [[own.join('.'), field] as const];
+    if (field.fieldKind !== 'message' || VALUES.includes(field.message.typeName))
+      return [[own.join('.'), field] as const];
     const inner = fieldsOf(field.message, own);
     return inner.length > 0 ? inner : [[own.join('.'), field] as const];
   });

@@ -191,7 +191,7 @@ test('validating answers with the resolved recipe, an estimate and what is in th
   };
   const { job, estimate } = await callUnary(client, client.createTrainingJob, request);
   t.is(job, undefined);
-  t.is(estimate?.recipe?.training?.steps, 4n);
+  t.is(estimate?.recipe?.training?.steps, 4);
   t.is(estimate?.recipe?.variant, 5);
   t.true((estimate?.parameterCount ?? 0n) > 50_000n);
   t.true((estimate?.memoryBytes ?? 0n) > (estimate?.checkpointBytes ?? 0n));

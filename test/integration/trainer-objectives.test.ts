@@ -50,7 +50,7 @@ async function sampled(model: string): ReturnType<typeof generated> {
 }
 
 test.serial('ADM-GP trains, tells its penalty, commits its contract, and is sampled from', async (t) => {
-  const gradientPenalty = { lambda: 0.25 };
+  const gradientPenalty = { weight: 0.25 };
   const recipe = tinyRecipe(folders.images, {
     ...{ name: 'penalised', variant: 'ADM-GP', gradientPenalty, inputPerturbation: {} },
   });
@@ -75,7 +75,7 @@ test.serial('ADM-GP trains, tells its penalty, commits its contract, and is samp
     },
   });
   const { accepted, images } = await sampled('penalised');
-  t.is(accepted.checkpoint?.recipe?.gradientPenalty?.lambda, 0.25);
+  t.is(accepted.checkpoint?.recipe?.gradientPenalty?.weight, 0.25);
   t.is(images.size, 2);
 });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
-import { recipeToWire } from '../../shared/contract/index.js';
+import { recipeToWire, weightsToWire } from '../../shared/contract/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
 import {
   checkpointDigests,
@@ -101,7 +101,7 @@ test.serial('a job with classes trains with some of them left out', async (t) =>
 test.serial(
   'a warm start begins with exactly the weights of another variant, whose model it then does without',
   async (t) => {
-    const settled = { model: 'unevaluated', version: 4n, emaRate: 0.99 };
+    const settled = { model: 'unevaluated', checkpointStep: 4, weights: weightsToWire(0.99) };
     const asked = recipe('fine-tuned', {
       variant: 'ADM-IP',
       warmStart: { model: settled.model },

@@ -23,7 +23,7 @@ const FIELDS: Readonly<Record<Variant, PartialRecipe>> = {
   'ADM-IP': { inputPerturbation: { gamma: GAMMA } },
   'ADM-GP': {
     inputPerturbation: { gamma: 0 },
-    gradientPenalty: { lambda: 0.1, estimator: 'finite_difference' },
+    gradientPenalty: { weight: 0.1, estimator: 'finite_difference' },
   },
   'ADM-WD': { inputPerturbation: { gamma: 0 }, optimizer: { weightDecay: 0.01 } },
 };

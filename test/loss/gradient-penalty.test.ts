@@ -45,7 +45,7 @@ function losses(
     tables,
     objective: {
       ...{ meanType: 'epsilon', varianceType: 'fixed_small', lossType: 'mse', target: 'epsilon' },
-      gradientPenalty: { lambda: 0.5, estimator: 'hutchinson', stepSize: 0.01, ...penalty },
+      gradientPenalty: { weight: 0.5, estimator: 'hutchinson', stepSize: 0.01, ...penalty },
       ...objective,
     },
     xStart: tf.tanh(noiseTensor('penalty x0', SHAPE)),

@@ -155,7 +155,7 @@ test('every preset holds images out, and a recipe stored before that was possibl
   }
 });
 
-const PENALISED = { variant: 'ADM-GP', gradientPenalty: { lambda: 1 } };
+const PENALISED = { variant: 'ADM-GP', gradientPenalty: { weight: 1 } };
 
 const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['an unknown preset', { preset: 'cifar' }, 'preset'],
@@ -264,16 +264,21 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ),
   ['label dropout without classes', { training: { labelDropout: 0.1 } }, 'training.label_dropout'],
   ['a warm start from no name', { warmStart: { model: '../x' } }, 'warm_start.model'],
-  ['a warm start from version 0', { warmStart: { model: 'm', version: 0 } }, 'warm_start.version'],
+  [
+    'a warm start from step -1',
+    { warmStart: { model: 'm', checkpointStep: -1 } },
+    'warm_start.checkpoint_step',
+  ],
+  ['a warm start from a rate of 1', { warmStart: { model: 'm', weights: 1 } }, 'warm_start.weights'],
   ['ADM-WD without weight decay', { variant: 'ADM-WD' }, 'optimizer.weight_decay'],
-  ['ADM-GP without a penalty', { variant: 'ADM-GP' }, 'gradient_penalty.lambda'],
-  ['a penalty on ADM', { variant: 'ADM', gradientPenalty: { lambda: 1 } }, 'gradient_penalty.lambda'],
+  ['ADM-GP without a penalty', { variant: 'ADM-GP' }, 'gradient_penalty.weight'],
+  ['a penalty on ADM', { variant: 'ADM', gradientPenalty: { weight: 1 } }, 'gradient_penalty.weight'],
   [
     'ADM-GP with a fixed variance',
     {
       inputPerturbation: { gamma: 0 },
       objective: { varianceType: 'fixed_small' },
-      gradientPenalty: { lambda: 1 },
+      gradientPenalty: { weight: 1 },
     },
     'objective.variance_type',
   ],
@@ -286,7 +291,7 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
     'bfloat16 with finite differences',
     {
       ...{ variant: 'ADM-GP', training: { precision: 'bfloat16' } },
-      gradientPenalty: { lambda: 1, estimator: 'finite_difference' },
+      gradientPenalty: { weight: 1, estimator: 'finite_difference' },
     },
     'training.precision',
   ],
@@ -309,11 +314,11 @@ test('either weight decay makes ADM-WD', (t) => {
 });
 
 test('a penalty makes ADM-GP of an unperturbed network, and goes with input perturbation under its name', (t) => {
-  const gradientPenalty = { lambda: 0.5 };
+  const gradientPenalty = { weight: 0.5 };
   t.is(resolveRecipe({ inputPerturbation: { gamma: 0 }, gradientPenalty }, 'model').variant, 'ADM-GP');
   const { inputPerturbation, ...given } = resolveRecipe({ variant: 'ADM-GP', gradientPenalty }, 'model');
   t.is(inputPerturbation.gamma, 0);
-  t.deepEqual(given.gradientPenalty, { lambda: 0.5, estimator: 'hutchinson', stepSize: 0.01 });
+  t.deepEqual(given.gradientPenalty, { weight: 0.5, estimator: 'hutchinson', stepSize: 0.01 });
   t.is(resolveRecipe({ gradientPenalty }, 'model').variant, 'ADM-IP');
   t.notThrows(() => resolveRecipe({ ...PENALISED, training: { precision: 'bfloat16' } }, 'model'));
 });

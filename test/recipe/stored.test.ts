@@ -26,7 +26,7 @@ const STORED = JSON.parse(`{
     "learningRate": 0.001, "weightDecay": 0, "beta1": 0.9, "beta2": 0.999, "epsilon": 1e-8, "annealSteps": 0,
     "schedule": "linear", "warmUpSteps": 0, "l2Penalty": 0
   },
-  "gradientPenalty": {"lambda": 0.5, "estimator": "hutchinson", "stepSize": 0.01},
+  "gradientPenalty": {"weight": 0.5, "estimator": "hutchinson", "stepSize": 0.01},
   "ema": {"rates": [0.9999], "warmUp": true},
   "training": {
     "steps": 1000, "batchSize": 32, "microbatchSize": 0, "seed": "18446744073709551615", "checkpointEverySteps": 100,
@@ -34,7 +34,7 @@ const STORED = JSON.parse(`{
     "gradientCheckpointing": false, "labelDropout": 0.1
   },
   "evaluation": {"images": 32, "everySteps": 100},
-  "warmStart": {"model": "base", "version": 7, "emaRate": 0}
+  "warmStart": {"model": "base", "checkpointStep": 7, "weights": "raw"}
 }`) as Record<string, object>;
 
 test('a recipe of the first format keeps every value, and its version', (t) => {
@@ -53,7 +53,7 @@ test('a recipe without the sections that came later is read with their defaults'
   t.truthy(evaluation && gradientPenalty && warmStart);
   const recipe = parseRecipe(before);
   t.deepEqual(recipe.evaluation, { images: 0, everySteps: 0 });
-  t.is(recipe.gradientPenalty.lambda, 0);
+  t.is(recipe.gradientPenalty.weight, 0);
   t.false('warmStart' in recipe);
 });
 

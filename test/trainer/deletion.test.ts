@@ -99,7 +99,7 @@ test('what a job that has not ended needs is refused, here and in another traine
 test('the checkpoint that a waiting job starts from is in use', async (t) => {
   const store = await openStore();
   const a = await withEnded(store, [2, 4]);
-  const warmStart = { model: 'model', version: 2, emaRate: 0 };
+  const warmStart = { model: 'model', checkpointStep: 2, weights: 'raw' } as const;
   await createRecord(store, {
     jobId: 'next-1',
     model: 'next',

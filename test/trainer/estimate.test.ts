@@ -70,8 +70,8 @@ test('a gradient penalty is known to take time and memory', (t) => {
       ),
       dataset,
     );
-  const none = of({ lambda: 0 });
-  const penalised = [of({ lambda: 1 }), of({ lambda: 1, estimator: 'finite_difference' })];
+  const none = of({ weight: 0 });
+  const penalised = [of({ weight: 1 }), of({ weight: 1, estimator: 'finite_difference' })];
   for (const { duration, memoryBytes, checkpointBytes } of penalised) {
     t.true((duration?.seconds ?? 0n) > (none.duration?.seconds ?? 0n));
     t.true(memoryBytes > none.memoryBytes);

@@ -59,11 +59,11 @@ async function refusal(work: Promise<unknown>): Promise<[code: string, reason: s
   throw new Error('nothing was refused');
 }
 
-test('the newest version and the largest average are taken where nothing else is said, and only there', async (t) => {
+test('the newest checkpoint and the EMA weights of the largest rate are taken where nothing else is said, and only there', async (t) => {
   const store = await storeWithTiny(t);
   const model = 'tiny';
-  t.deepEqual(await settle(store, recipeFrom({ model })), { model, version: 5, emaRate: 0.99 });
-  const asked = { model, version: 3, emaRate: 0 };
+  t.deepEqual(await settle(store, recipeFrom({ model })), { model, checkpointStep: 5, weights: 0.99 });
+  const asked = { model, checkpointStep: 3, weights: 'raw' as const };
   t.deepEqual(await settle(store, recipeFrom(asked)), asked);
 });
 
@@ -73,9 +73,9 @@ test('a recipe without a warm start is left as it is', async (t) => {
   t.is(await settleWarmStart(store, recipe), recipe);
 });
 
-test('what is read are the bytes of that version and average', async (t) => {
+test('what is read are the bytes of that checkpoint', async (t) => {
   const store = await storeWithTiny(t);
-  const recipe = await settleWarmStart(store, recipeFrom({ model: 'tiny', version: 3 }));
+  const recipe = await settleWarmStart(store, recipeFrom({ model: 'tiny', checkpointStep: 3 }));
   const values = await readWarmStart(store, recipe, recipe.warmStart ?? { model: '' });
   // The second average of three sets, each from a seed of its own.
   t.deepEqual(
@@ -84,11 +84,11 @@ test('what is read are the bytes of that version and average', async (t) => {
   );
 });
 
-test('a model or a version that is not there is said by its field', async (t) => {
+test('a model or a checkpoint that is not there is said by its field', async (t) => {
   const store = await storeWithTiny(t);
   for (const [warmStart, field] of [
     [{ model: 'none' }, 'recipe.warm_start.model'],
-    [{ model: 'tiny', version: 4 }, 'recipe.warm_start.version'],
+    [{ model: 'tiny', checkpointStep: 4 }, 'recipe.warm_start.checkpoint_step'],
   ] as const) {
     t.deepEqual(await refusal(settle(store, recipeFrom(warmStart))), [
       'NOT_FOUND',
@@ -98,10 +98,10 @@ test('a model or a version that is not there is said by its field', async (t) =>
   }
 });
 
-test('a network that differs is refused with every field, beside an average that is not there', async (t) => {
+test('a network that differs is refused with every field, beside weights that are not there', async (t) => {
   const store = await storeWithTiny(t);
   const other = recipeFrom(
-    { model: 'tiny', emaRate: 0.5 },
+    { model: 'tiny', weights: 0.5 },
     {
       variant: 'DDPM',
       dataset: { imageSize: 8, channels: 1 },
@@ -114,17 +114,17 @@ test('a network that differs is refused with every field, beside an average that
     'recipe.architecture.num_res_blocks',
     'recipe.dataset.channels',
     'recipe.objective.variance_type',
-    'recipe.warm_start.ema_rate',
+    'recipe.warm_start.weights',
   ]);
 });
 
-test('damaged weights are passed over for an older version, unless they were asked for', async (t) => {
+test('damaged weights are skipped for an older checkpoint, unless they were asked for', async (t) => {
   const store = await storeWithTiny(t);
   await damageVersion(store, 5, emaObject(0.99));
-  t.like(await settle(store, recipeFrom({ model: 'tiny' })), { version: 3 });
-  t.like(await refusal(settle(store, recipeFrom({ model: 'tiny', version: 5 }))), ['DATA_LOSS']);
+  t.like(await settle(store, recipeFrom({ model: 'tiny' })), { checkpointStep: 3 });
+  t.like(await refusal(settle(store, recipeFrom({ model: 'tiny', checkpointStep: 5 }))), ['DATA_LOSS']);
   // The one object that is needed, and no other.
-  t.like(await settle(store, recipeFrom({ model: 'tiny', emaRate: 0 })), { version: 5 });
+  t.like(await settle(store, recipeFrom({ model: 'tiny', weights: 'raw' })), { checkpointStep: 5 });
   await damageVersion(store, 3, emaObject(0.99));
   t.like(await refusal(settle(store, recipeFrom({ model: 'tiny' }))), ['DATA_LOSS']);
 });

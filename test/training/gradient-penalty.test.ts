@@ -27,12 +27,12 @@ interface Asked {
 }
 
 function module({ penalty = {}, precision = 'float32' }: Asked): EngineModule {
-  const gradientPenalty = { lambda: 1, estimator: 'hutchinson', stepSize: H, ...penalty } as const;
+  const gradientPenalty = { weight: 1, estimator: 'hutchinson', stepSize: H, ...penalty } as const;
   const config: TrainingStepConfig = {
     architecture: NETWORK,
     objective: {
       ...{ meanType: 'epsilon', varianceType: 'learned_range', lossType: 'mse', target: 'epsilon' },
-      ...(gradientPenalty.lambda > 0 && { gradientPenalty }),
+      ...(gradientPenalty.weight > 0 && { gradientPenalty }),
     },
     ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 100 })),
     emaRates: [],
@@ -114,7 +114,7 @@ function kinds(): Map<string, string[]> {
 
 for (const estimator of ESTIMATORS) {
   test.serial(`its gradient is that of differences, in every kind of layer: ${estimator}`, async (t) => {
-    const none = await results(compiled, { penalty: { lambda: 0 } });
+    const none = await results(compiled, { penalty: { weight: 0 } });
     await lent(compiled, { penalty: { estimator } }, async (at) => {
       const some = onCompiled[estimator];
       for (const [kind, names] of kinds()) {

@@ -22,7 +22,7 @@ for (const variant of VARIANTS) {
   test.serial(
     `the noise that ${variant} feeds its network has the variance it is streamed with`,
     async (t) => {
-      const gradientPenalty = variant === 'ADM-GP' ? { lambda: 0.1 } : {};
+      const gradientPenalty = variant === 'ADM-GP' ? { weight: 0.1 } : {};
       const optimizer = variant === 'ADM-WD' ? { weightDecay: 0.1 } : {};
       const perturbed = variant.endsWith('-IP') || variant === 'DDPM-y';
       const recipe = recipeOf({

@@ -1,6 +1,6 @@
 /** One committed set of weights out of the store, verified, with the contract that it belongs to. */
 
-import type { Manifest, WeightsChoice } from '../../../shared/checkpoint/index.js';
+import type { Manifest } from '../../../shared/checkpoint/index.js';
 import {
   chooseWeights,
   newestCheckpoint,
@@ -8,7 +8,7 @@ import {
   readParameters,
   type Checkpoint,
 } from '../../../shared/models/index.js';
-import type { TrainingRecipe } from '../../../shared/recipe/index.js';
+import type { TrainingRecipe, WeightsChoice } from '../../../shared/recipe/index.js';
 import type { ObjectStore } from '../../../shared/store/index.js';
 
 export interface Weights {

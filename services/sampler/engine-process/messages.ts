@@ -4,7 +4,6 @@ import { inspect } from 'node:util';
 
 import * as z from 'zod';
 
-import type { WeightsChoice } from '../../../shared/checkpoint/index.js';
 import {
   DiffusionError,
   WIRE_REASONS,
@@ -12,7 +11,7 @@ import {
   shortened,
   type WireReason,
 } from '../../../shared/foundation/index.js';
-import type { Precision } from '../../../shared/recipe/index.js';
+import type { Precision, WeightsChoice } from '../../../shared/recipe/index.js';
 import type { WeightsSource } from '../../../shared/models/index.js';
 import type { StoreSettings } from '../../../shared/store/index.js';
 

@@ -109,5 +109,5 @@ function imagesOf({ dataset, heldOut, recipe }: Run): string {
 function weightsOf({ warmStart }: TrainingRecipe): string {
   return warmStart === undefined
     ? ''
-    : `, with the weights of model ${warmStart.model}, step ${warmStart.version ?? 'newest'}`;
+    : `, with the weights of model ${warmStart.model}, step ${warmStart.checkpointStep ?? 'newest'}`;
 }

@@ -70,7 +70,7 @@ export const objective = section('what the network predicts, and its loss', {
 });
 
 export const gradientPenalty = section("a penalty on the gradient of epsilon in x_t (the paper's ADM-GP)", {
-  lambda: field(real(0, 1e6), "weight of the gradient penalty in the loss (ADM-GP's lambda); 0 for none", {
+  weight: field(real(0, 1e6), "weight of the gradient penalty in the loss (ADM-GP's lambda); 0 for none", {
     default: 0,
     flag: 'gradient-penalty',
   }),

@@ -3,6 +3,7 @@
 import { field, optional, optionalSection, section } from '../../fields/index.js';
 import { bool, integer, matching, oneOf, real, uint64 } from '../../foundation/index.js';
 import { MAX_STEPS, NAME_PATTERN, PRECISIONS } from '../limits.js';
+import { weightsChoice } from '../weights-choice.js';
 
 const steps = integer(0, MAX_STEPS);
 const stepsFromOne = integer(1, MAX_STEPS);
@@ -55,10 +56,13 @@ export const warmStart = optionalSection(
       matching(NAME_PATTERN, 'the name of a model', 'MODEL'),
       "a model in the trainer's store, with the same network",
     ),
-    version: optional(stepsFromOne, 'the step of its checkpoint; the newest good one where it is unset'),
-    emaRate: optional(
-      real(0, 0.999999),
-      'the rate of its EMA weights, or 0 for the raw weights; the largest rate where it is unset',
+    checkpointStep: optional(
+      steps,
+      'the step of its checkpoint; the newest that can be read where it is unset',
+    ),
+    weights: optional(
+      weightsChoice,
+      'its raw weights, or the EMA weights of a rate; the largest rate where it is unset',
     ),
   },
 );

@@ -1,5 +1,4 @@
 /** Epsilon scaling: a network that sees its own outputs predicts too much noise. */
-import type { SamplerPlan } from '../plan.js';
 import type { Remedy } from './remedy.js';
 
 /** Epsilon is divided by k i + b, i the respaced index 0..T'-1. k 0 with b 1 is off. */
@@ -28,7 +27,6 @@ export const epsilonScaling: Remedy<EpsilonScaling> = {
  * What epsilon is multiplied by at respaced step `i`: 1 / (k i + b); 1 where off.
  * Source: arXiv 2308.15321; forever208/ADM-ES guided_diffusion/gaussian_diffusion.py, `_predict_xstart_from_eps`.
  */
-export function epsilonScale({ remedies }: SamplerPlan, i: number): number {
-  const scaling = remedies.epsilonScaling;
+export function epsilonScale(scaling: EpsilonScaling | undefined, i: number): number {
   return scaling === undefined ? 1 : 1 / (scaling.k * i + scaling.b);
 }

@@ -1,6 +1,6 @@
 /** Temporal score rescaling: samples from a sharper or a broader density than was learnt. */
 import { at, real } from '../../foundation/index.js';
-import type { SamplerPlan } from '../plan.js';
+import type { DiffusionTables } from '../../noise/index.js';
 import type { Remedy } from './remedy.js';
 
 /** k 1 is off. */
@@ -24,9 +24,13 @@ export const scoreRescaling: Remedy<ScoreRescaling> = {
  * alphasCumprod / (1 - alphasCumprod), about 1 in much noise and k in little; 1 where off.
  * Source: arXiv 2510.01184; ComfyUI, node "Temporal Score Rescaling".
  */
-export function scoreScale({ remedies, tables }: SamplerPlan, i: number): number {
-  if (remedies.scoreRescaling === undefined) return 1;
-  const { k, sigma } = remedies.scoreRescaling;
-  const ratio = (sigma / at(tables.sqrtRecipm1AlphasCumprod, i)) ** 2;
+export function scoreScale(
+  rescaling: ScoreRescaling | undefined,
+  { sqrtRecipm1AlphasCumprod }: DiffusionTables,
+  i: number,
+): number {
+  if (rescaling === undefined) return 1;
+  const { k, sigma } = rescaling;
+  const ratio = (sigma / at(sqrtRecipm1AlphasCumprod, i)) ** 2;
   return (ratio + 1) / (ratio / k + 1);
 }

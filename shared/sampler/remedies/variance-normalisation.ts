@@ -1,6 +1,6 @@
 /** Variance normalisation: x_t is given the variance that its timestep should have. */
 import { at } from '../../foundation/index.js';
-import type { SamplerPlan } from '../plan.js';
+import type { DiffusionTables } from '../../noise/index.js';
 import type { Remedy } from './remedy.js';
 
 export const varianceNormalisation: Remedy<boolean> = { check: () => undefined, isOn: (on) => on };
@@ -10,14 +10,15 @@ export const varianceNormalisation: Remedy<boolean> = { check: () => undefined, 
  * Source: arXiv 2305.15583; Mingxiao-Li/TS-DPM sampler/pnm_solver.py, `denoising`.
  */
 export function varianceNormalised(
-  { remedies, tables }: SamplerPlan,
+  isOn: boolean | undefined,
+  { alphasCumprod }: DiffusionTables,
   i: number,
   x: Float32Array,
 ): Float32Array {
-  if (remedies.varianceNormalisation === undefined) return x;
+  if (isOn !== true) return x;
   const variance = pixelVariance(x);
   if (!(variance > 0)) return x;
-  const scale = Math.sqrt((1 - at(tables.alphasCumprod, i)) / variance);
+  const scale = Math.sqrt((1 - at(alphasCumprod, i)) / variance);
   return x.map((value) => value * scale);
 }
 

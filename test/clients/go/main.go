@@ -119,7 +119,7 @@ func run(ctx context.Context, trainerAddress, samplerAddress, folder string) (*f
 }
 
 // tinyRecipe trains in seconds. What is left unset is taken from the default preset.
-func tinyRecipe(folder string, steps uint64) *typesv1.TrainingRecipe {
+func tinyRecipe(folder string, steps uint32) *typesv1.TrainingRecipe {
 	return &typesv1.TrainingRecipe{
 		Dataset: &typesv1.Dataset{
 			Source:    &typesv1.Dataset_Folder{Folder: &typesv1.FolderSource{Path: folder}},
@@ -132,12 +132,12 @@ func tinyRecipe(folder string, steps uint64) *typesv1.TrainingRecipe {
 			NumHeadChannels: proto.Uint32(32),
 		},
 		Training: &typesv1.TrainingSettings{
-			Steps:                proto.Uint64(steps),
+			Steps:                proto.Uint32(steps),
 			BatchSize:            proto.Uint32(4),
-			CheckpointEverySteps: proto.Uint64(2),
-			SampleEverySteps:     proto.Uint64(0),
+			CheckpointEverySteps: proto.Uint32(2),
+			SampleEverySteps:     proto.Uint32(0),
 		},
-		Evaluation: &typesv1.EvaluationSettings{Images: proto.Uint32(0), EverySteps: proto.Uint64(0)},
+		Evaluation: &typesv1.EvaluationSettings{Images: proto.Uint32(0), EverySteps: proto.Uint32(0)},
 	}
 }
 

@@ -21,18 +21,18 @@ const SEED = 2n ** 64n - 1n;
 const TWO_STEPS = { timesteps: { case: 'steps', value: 2 } } as const;
 
 /** Trains in seconds. What is left unset is taken from the default preset. */
-function tinyRecipe(folder: string, steps: bigint): MessageInitShape<typeof TrainingRecipeSchema> {
+function tinyRecipe(folder: string, steps: number): MessageInitShape<typeof TrainingRecipeSchema> {
   return {
     dataset: { source: { case: 'folder', value: { path: folder } }, imageSize: 8 },
     architecture: { modelChannels: 32, numResBlocks: 1, channelMult: [1], numHeadChannels: 32 },
-    training: { steps, batchSize: 4, checkpointEverySteps: 2n, sampleEverySteps: 0n },
-    evaluation: { images: 0, everySteps: 0n },
+    training: { steps, batchSize: 4, checkpointEverySteps: 2, sampleEverySteps: 0 },
+    evaluation: { images: 0, everySteps: 0 },
   };
 }
 
 /** Creates a job and watches it to its end. */
 async function train(trainer: Client<typeof TrainerService>, folder: string) {
-  const request = { recipe: tinyRecipe(folder, 4n), requestId: randomUUID() };
+  const request = { recipe: tinyRecipe(folder, 4), requestId: randomUUID() };
   const { job } = await trainer.createTrainingJob(request);
   // With the same request_id, a call that is sent again creates no second job.
   const { job: repeated } = await trainer.createTrainingJob(request);
@@ -63,7 +63,7 @@ function nameOf(state: JobState): string {
 /** What the trainer says to a recipe without steps. */
 async function refusal(trainer: Client<typeof TrainerService>, folder: string) {
   try {
-    await trainer.createTrainingJob({ recipe: tinyRecipe(folder, 0n) });
+    await trainer.createTrainingJob({ recipe: tinyRecipe(folder, 0) });
   } catch (thrown) {
     const error = ConnectError.from(thrown);
     const [info] = error.findDetails(ErrorInfoSchema);
