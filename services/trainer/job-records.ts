@@ -6,13 +6,14 @@ import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js
 import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
-import { bindModel, jobOfModel, listModels } from '../../shared/models/index.js';
-import { isLostCondition, isNotFound, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
+import { bindModel, findJson, jobOfModel, listModels } from '../../shared/models/index.js';
+import { isLostCondition, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
 import { sha256 } from './request-id.js';
 
-const MAX_JSON_BYTES = 1024 * 1024;
+/** A recipe may list its betas. */
+const LARGE = { maxBytes: 1024 * 1024 };
 const READ_AT_ONCE = 16;
 
 // Fields of a newer build are kept, and written back where the record is changed.
@@ -62,7 +63,7 @@ export async function findClaimed(
   store: ObjectStore,
   { requestId, bodySha256 }: RequestClaim,
 ): Promise<JobRecord | undefined> {
-  const claim = await findJson(store, requestKey(sha256(requestId)), claimSchema);
+  const claim = await findJson(store, requestKey(sha256(requestId)), claimSchema, LARGE);
   if (claim === undefined) return undefined;
   if (claim.value.bodySha256 === bodySha256) return recordOf(claim.value.record);
   throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id came before, with another recipe', {
@@ -168,7 +169,8 @@ export const NEWEST_FIRST: Paging<JobOrder> = { keyOf: orderKey, order: 'falling
 async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | undefined> {
   try {
     const jobId = await jobOfModel(store, model);
-    const stored = jobId === undefined ? undefined : await findJson(store, recordKey(jobId), recordSchema);
+    const stored =
+      jobId === undefined ? undefined : await findJson(store, recordKey(jobId), recordSchema, LARGE);
     return stored && { jobId: stored.value.jobId, model, createdAt: stored.value.createdAt };
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'DATA_LOSS') return undefined;
@@ -185,7 +187,9 @@ export async function readRecord(
   jobId: string,
   options: CallOptions = {},
 ): Promise<StoredRecord> {
-  const stored = isJobId(jobId) ? await findJson(store, recordKey(jobId), recordSchema, options) : undefined;
+  const stored = isJobId(jobId)
+    ? await findJson(store, recordKey(jobId), recordSchema, { ...options, ...LARGE })
+    : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
   const imported = jobId.startsWith(importJobPrefix)
     ? ': an imported model has no training to go on with; start a new job from it with warm_start'
@@ -205,24 +209,6 @@ function recordOf({ recipe, formatVersion, ...rest }: z.infer<typeof recordSchem
     );
   }
   return { ...rest, recipe: recipeFormat.parse(recipe) };
-}
-
-async function findJson<Schema extends z.ZodType>(
-  store: ObjectStore,
-  key: string,
-  schema: Schema,
-  { signal }: CallOptions = {},
-): Promise<{ readonly value: z.infer<Schema>; readonly etag: string } | undefined> {
-  const stored = await store.get(key, { signal, maxBytes: MAX_JSON_BYTES }).catch((error: unknown) => {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  });
-  if (stored === undefined) return undefined;
-  try {
-    return { value: schema.parse(JSON.parse(Buffer.from(stored.bytes).toString('utf8'))), etag: stored.etag };
-  } catch {
-    throw new DiffusionError('OBJECT_INVALID', `${key}: wanted a job's own JSON; got something else`);
-  }
 }
 
 /** False where something stands there already. */
