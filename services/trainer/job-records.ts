@@ -6,7 +6,14 @@ import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js
 import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
-import { bindModel, findJson, jobOfModel, listModels } from '../../shared/models/index.js';
+import {
+  bindModel,
+  findJson,
+  jobKeys,
+  jobOfModel,
+  listModels,
+  requestKey,
+} from '../../shared/models/index.js';
 import { isLostCondition, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
@@ -49,9 +56,6 @@ export interface JobOrder {
   readonly model: string;
   readonly createdAt: string;
 }
-
-const recordKey = (jobId: string): string => `jobs/${jobId}/job.json`;
-const requestKey = (requestSha256: string): string => `requests/${requestSha256}.json`;
 
 /** Whether a text can be a job's id at all; only such ids become keys. */
 export function isJobId(text: string): boolean {
@@ -96,7 +100,7 @@ export async function createRecord(
     });
     if (!created) winner = (await findClaimed(store, claim)) ?? record;
   }
-  await createJson(store, recordKey(winner.jobId), versioned(winner));
+  await createJson(store, jobKeys.record(winner.jobId), versioned(winner));
   await markActive(store, winner.jobId);
   try {
     await bindModel(store, winner.model, winner.jobId);
@@ -116,19 +120,19 @@ export async function isBound(store: ObjectStore, { jobId, model }: JobRecord): 
 
 /** Removes what a creation left that didn't come to its end. */
 export async function removeUnbound(store: ObjectStore, jobId: string): Promise<void> {
-  await store.remove([recordKey(jobId)]);
+  await store.remove([jobKeys.record(jobId)]);
   await unmarkActive(store, jobId);
 }
 
 /** Removes a job's record, and what makes a repeated request find it. */
 export async function removeRecord(store: ObjectStore, { jobId, requestSha256 }: JobRecord): Promise<void> {
   if (requestSha256 !== undefined) await store.remove([requestKey(requestSha256)]);
-  await store.remove([recordKey(jobId)]);
+  await store.remove([jobKeys.record(jobId)]);
 }
 
 /** Changes a job's record, if it still is as it was read. @throws ABORTED where it isn't. */
 export async function changeRecord(store: ObjectStore, { record, etag }: StoredRecord): Promise<void> {
-  await store.put(recordKey(record.jobId), bytesOf(versioned(record)), { ifMatch: etag });
+  await store.put(jobKeys.record(record.jobId), bytesOf(versioned(record)), { ifMatch: etag });
 }
 
 /**
@@ -170,7 +174,7 @@ async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | un
   try {
     const jobId = await jobOfModel(store, model);
     const stored =
-      jobId === undefined ? undefined : await findJson(store, recordKey(jobId), recordSchema, LARGE);
+      jobId === undefined ? undefined : await findJson(store, jobKeys.record(jobId), recordSchema, LARGE);
     return stored && { jobId: stored.value.jobId, model, createdAt: stored.value.createdAt };
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'DATA_LOSS') return undefined;
@@ -188,7 +192,7 @@ export async function readRecord(
   options: CallOptions = {},
 ): Promise<StoredRecord> {
   const stored = isJobId(jobId)
-    ? await findJson(store, recordKey(jobId), recordSchema, { ...options, ...LARGE })
+    ? await findJson(store, jobKeys.record(jobId), recordSchema, { ...options, ...LARGE })
     : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
   const imported = jobId.startsWith(importJobPrefix)

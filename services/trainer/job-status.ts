@@ -9,7 +9,7 @@ import { canonicalJson } from '../../shared/checkpoint/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { ProcessIdentity } from '../../shared/processes/index.js';
 import type { CallOptions, ObjectStore } from '../../shared/store/index.js';
-import { inspectJson, latestAttempt, listCommits } from '../../shared/models/index.js';
+import { inspectJson, jobKeys, latestAttempt, listCommits } from '../../shared/models/index.js';
 import { newestTerm } from './event-segments.js';
 import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
 import { readRecord } from './job-records.js';
@@ -74,8 +74,6 @@ export interface FoundStatus {
   readonly etag: string;
 }
 
-export const statusKey = (jobId: string): string => `jobs/${jobId}/status.json`;
-
 export function statusBytes(
   status: JobStatus,
   term: number,
@@ -90,7 +88,7 @@ export async function findStatus(
   jobId: string,
   options: CallOptions = {},
 ): Promise<FoundStatus | undefined> {
-  const found = await inspectJson(store, statusKey(jobId), storedSchema, options);
+  const found = await inspectJson(store, jobKeys.status(jobId), storedSchema, options);
   return found && { content: found.value, etag: found.etag };
 }
 
@@ -128,7 +126,7 @@ async function statusFromTraces(
     status: {
       state: 'FAILED',
       failureReason: 'INTERNAL',
-      message: `${statusKey(jobId)} is damaged; resume the job to go on after step ${step}`,
+      message: `${jobKeys.status(jobId)} is damaged; resume the job to go on after step ${step}`,
       step,
       committedStep: step,
       attempt: await latestAttempt(store, jobId),
