@@ -1,6 +1,9 @@
+const { existsSync } = process.getBuiltinModule('node:fs');
+
 // Which room may import which, with the reason beside each rule. A room imports only rooms above it in this list.
 const ROOMS = [
   ['foundation', 'Everything rests on it, so it rests on nothing of ours.'],
+  ['fields', 'Declares the fields of any message; what they mean is said where they are declared.'],
   [
     'random',
     'A draw is a function of seed, purpose and position: whoever draws says these and nothing else.',
@@ -28,6 +31,8 @@ const ROOMS = [
   ['rpc', 'Runs servers and calls them; the contract’s types pass through it.'],
 ];
 const names = ROOMS.map(([name]) => name);
+const absent = names.filter((name) => !existsSync(`${__dirname}/shared/${name}`));
+if (absent.length > 0) throw new Error(`rooms that don't exist: ${absent.join(', ')}`);
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {

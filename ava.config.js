@@ -1,12 +1,47 @@
+import { existsSync } from 'node:fs';
+
+// `npm test` runs compiled tests in `.setup/tests` (deploy/setup/test-build.ts), where there is no lockfile; `npx ava`
+// runs TypeScript through a loader.
+const isCompiled = !existsSync(new URL('package-lock.json', import.meta.url));
+const extension = isCompiled ? 'js' : 'ts';
+
+// The files that take longest, the longest first: begun last, one of them would run alone while a processor idles.
+const LONGEST = [
+  'engine/compiled/threads',
+  'engine/compiled/hoisting',
+  'integration/variants',
+  'engine/compiled/steps',
+  'store/store.minio',
+  'engine/compiled/preset-convolutions',
+  'engine/compiled/kernels',
+  'integration/trainer',
+  'faults/two-builds',
+  'faults/store-outages',
+  'integration/trainer-recipes',
+  'store/store.local',
+  'store/patient-store',
+  'cli/demo',
+  'engine/compiled/memory',
+  'faults/two-trainers',
+  'integration/trainer-minio',
+  'engine/compiled/training-graph',
+].map((name) => `/test/${name}.test.${extension}`);
+
+function place(file) {
+  const index = LONGEST.findIndex((name) => file.endsWith(name));
+  return index < 0 ? LONGEST.length : index;
+}
+
 // Tests run in child processes (workerThreads: false): native addons and the TypeScript loader both need it.
 export default {
-  files: ['test/**/*.test.ts'],
-  extensions: { ts: 'module' },
-  require: ['./test/setup/refused-fields.ts'],
-  nodeArguments: ['--import=tsx'],
+  files: [`test/**/*.test.${extension}`],
+  extensions: isCompiled ? ['js'] : { ts: 'module' },
+  require: [`./test/setup/refused-fields.${extension}`],
+  nodeArguments: isCompiled ? ['--enable-source-maps'] : ['--import=tsx'],
   workerThreads: false,
   // TensorFlow's notes on the processor are not news.
   environmentVariables: { TF_CPP_MIN_LOG_LEVEL: '2' },
   concurrency: 2,
   timeout: '3m',
+  sortTestFiles: (a, b) => place(a) - place(b),
 };

@@ -5,7 +5,17 @@ const HIDDEN_INPUT =
   'comes in through foundation or a service’s config.ts, so that runs repeat and tests can set it';
 
 export default tseslint.config(
-  { ignores: ['**/node_modules/', 'dist/', '**/generated/', '**/generated.*/', 'demo-output/', 'coverage/'] },
+  {
+    ignores: [
+      '.setup/',
+      '**/node_modules/',
+      'dist/',
+      '**/generated/',
+      '**/generated.*/',
+      'demo-output/',
+      'coverage/',
+    ],
+  },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

@@ -3,12 +3,14 @@
 import { format, resolveConfig } from 'prettier';
 
 import { errorsPage } from './errors-page.js';
+import { fieldsPage } from './fields-page.js';
 
 /** What makes a page's Markdown, given the project's root. */
-type MakePage = (root: string) => Promise<string>;
+type MakePage = (root: string) => string | Promise<string>;
 
 const PAGES: Readonly<Record<string, MakePage>> = {
   'docs/errors.md': errorsPage,
+  'docs/fields.md': fieldsPage,
 };
 
 /** Every generated page by its path, laid out as the formatter has it. */

@@ -17,7 +17,9 @@ all checkouts share), its Node addon, generated code, and the build. What is don
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
   --skip-build  don't compile to dist/
-  --test-tools  also build the MinIO server and grpcurl for the tests (needs Go)
+  --test-build  also transpile code and tests to .setup/tests
+  --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
+                and environments of Python
   --help        show this
 
 Environment:
@@ -30,13 +32,24 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const bin = (path) => [process.execPath, join('node_modules', path)];
 const tsx = [process.execPath, '--import=tsx'];
 const ava = bin('ava/entrypoints/cli.mjs');
+const compiled = (args) => args.map((arg) => arg.replace(/\.test\.ts$/, '.test.js'));
 const buf = bin('@bufbuild/buf/bin/buf');
 
-/** What `--then` runs, in turn, the options that its set-up takes, and what is added to the environment. */
+const COMPILED_TESTS = '.setup/tests';
+
+/** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
-  test: { setup: ['--skip-build', '--test-tools'], run: (args) => [[...ava, ...args]] },
-  'test:golden': { setup: ['--skip-build'], run: (args) => [[...ava, 'test/golden/**/*.test.ts', ...args]] },
+  test: {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    folder: COMPILED_TESTS,
+    run: (args) => [[...ava, ...compiled(args)]],
+  },
+  'test:golden': {
+    setup: ['--skip-build', '--test-build'],
+    folder: COMPILED_TESTS,
+    run: (args) => [[...ava, 'test/golden/**/*.test.js', ...compiled(args)]],
+  },
   'test:kernels': {
     setup: ['--skip-build'],
     environment: { IP_DIFFUSION_TEST_KERNELS: 'all' },
@@ -99,17 +112,16 @@ async function main(args) {
 
   Object.assign(process.env, command.environment);
 
+  const { node } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')).engines;
+  const [, neededMajor, neededMinor] = node.match(/^>=(\d+)\.(\d+) /).map(Number);
   const [major, minor] = process.versions.node.split('.').map(Number);
-  if (major < 20 || (major === 20 && minor < 19)) {
-    return fail(
-      `Node 20.19 or newer is needed; this is ${process.version}`,
-      'see https://nodejs.org, or use nvm',
-    );
+  if (major < neededMajor || (major === neededMajor && minor < neededMinor)) {
+    return fail(`Node ${node} is needed; this is ${process.version}`, 'see https://nodejs.org, or use nvm');
   }
   return (
     (await installPackages()) ||
     (await run([...tsx, 'deploy/setup/setup.ts', ...options, ...command.setup])) ||
-    (await runAll(command.run(rest)))
+    (await runAll(command.run(rest), command.folder))
   );
 }
 
@@ -138,12 +150,12 @@ async function installPackages() {
 }
 
 /** Runs every command, even after one that failed, and returns the first failure's exit code. */
-async function runAll(commands) {
+async function runAll(commands, folder) {
   let first = 0;
   const failed = [];
   for (const command of commands) {
     if (commands.length > 1) console.log(`\n> ${shortName(command)}`);
-    const code = await run(command);
+    const code = await run(command, folder);
     if (interrupted) return code;
     if (code !== 0) failed.push(shortName(command));
     first ||= code;
@@ -158,10 +170,10 @@ function shortName([, program, ...args]) {
 }
 
 /** Runs one command on this terminal and returns its exit code. */
-function run([command, ...args]) {
+function run([command, ...args], folder = '.') {
   if (interrupted) return Promise.resolve(130);
   return new Promise((settle) => {
-    child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+    child = spawn(command, args, { cwd: join(root, folder), stdio: 'inherit' });
     child.on('error', (error) => settle(fail(`${command} does not start: ${error.message}`, 'install it')));
     child.on('close', (code, signal) => settle(signal === null ? code : 128 + constants.signals[signal]));
   });

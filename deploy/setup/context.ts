@@ -1,4 +1,8 @@
 /** Where a set-up works, and how it speaks and stops. */
+import { join } from 'node:path';
+
+import { cacheFolder } from '../../shared/foundation/index.js';
+
 export interface SetupContext {
   /** The checkout. */
   readonly root: string;
@@ -8,4 +12,14 @@ export interface SetupContext {
   readonly signal: AbortSignal;
   /** Prints one line of progress. */
   say(line: string): void;
+}
+
+/** For tests and benches, which take single things from the cache and are not interrupted. */
+export function standaloneContext(say: (line: string) => void = () => undefined): SetupContext {
+  return {
+    root: join(import.meta.dirname, '..', '..'),
+    cache: cacheFolder(process.env),
+    signal: new AbortController().signal,
+    say,
+  };
 }

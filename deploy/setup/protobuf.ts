@@ -1,4 +1,7 @@
-/** Generates TypeScript: the contract's with its descriptor set from `proto/`, and TensorFlow's messages for the engine. */
+/**
+ * Generates TypeScript: the contract's with its descriptor set from `proto/`, the same for the client of the tests, and
+ * TensorFlow's messages for the engine.
+ */
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -13,6 +16,9 @@ export const GENERATED = 'shared/contract/generated';
 const ENGINE_GENERATED = 'shared/engine/generated';
 /** All of our services' descriptors and the health service's, for reflection. */
 export const DESCRIPTORS = 'descriptors.binpb';
+
+/** For a client in TypeScript such as a user would write. */
+const CLIENT_GENERATED = 'test/clients/typescript/generated';
 
 const ERROR_PROTOS = ['google/rpc/status.proto', 'google/rpc/error_details.proto'];
 const ENGINE_PROTOS = ['api.proto', 'session.proto'];
@@ -29,16 +35,20 @@ const COMMON_OPTIONS = [
 const OPTIONS = ['outputServices=grpc-js', ...COMMON_OPTIONS];
 const ENGINE_OPTIONS = ['outputServices=none', 'outputJsonMethods=false', ...COMMON_OPTIONS];
 
+// With declarations beside JavaScript: its TypeScript has enums, which `erasableSyntaxOnly` refuses.
+const CLIENT_OPTIONS = ['target=js+dts', 'import_extension=js'];
+
 /** Generates where the protos, the options or the generators have changed. */
 export async function provideGeneratedCode(context: SetupContext): Promise<void> {
   await provideContract(context);
+  await provideClientCode(context);
   await provideEngineMessages(context);
 }
 
 async function provideContract(context: SetupContext): Promise<void> {
   const { root } = context;
   const resolvePackage = createRequire(join(root, 'package.json'));
-  const ours = (await filesUnder(join(root, 'proto'))).filter((file) => file.endsWith('.proto'));
+  const ours = await protoFiles(root);
   const generators = ['protoc', 'ts-proto', 'google-proto-files', 'grpc-health-check'];
   const key = await keyOf(
     root,
@@ -61,6 +71,28 @@ async function provideContract(context: SetupContext): Promise<void> {
       '--include_imports',
       `--descriptor_set_out=${join(partial, DESCRIPTORS)}`,
       ...described,
+    ]);
+  });
+}
+
+async function provideClientCode(context: SetupContext): Promise<void> {
+  const { root } = context;
+  const ours = await protoFiles(root);
+  const generators = ['protoc', '@bufbuild/protoc-gen-es', 'google-proto-files'];
+  const inputs = [
+    ...ours.map((file) => `proto/${file}`),
+    ...generators.map((name) => `node_modules/${name}/package.json`),
+  ];
+  const key = await keyOf(root, inputs, CLIENT_OPTIONS);
+  await generate(context, { stamp: 'client-protobuf', key, folder: CLIENT_GENERATED }, async (partial) => {
+    context.say('generating code for the client in TypeScript');
+    await protoc(context, [
+      ...['-Iproto', '-Inode_modules/google-proto-files'],
+      '--plugin=node_modules/.bin/protoc-gen-es',
+      `--es_out=${partial}`,
+      `--es_opt=${CLIENT_OPTIONS.join(',')}`,
+      ...ours,
+      ...ERROR_PROTOS,
     ]);
   });
 }
@@ -112,9 +144,20 @@ function typescriptTo(folder: string, options: readonly string[]): string[] {
   ];
 }
 
-function protoc(context: SetupContext, args: readonly string[]): Promise<string> {
+/** The contract's files, relative to `proto/`. */
+export async function protoFiles(root: string): Promise<string[]> {
+  return (await filesUnder(join(root, 'proto'))).filter((file) => file.endsWith('.proto'));
+}
+
+/** Runs npm's protoc in the project's root. @param env Finds the plugins that are not named by a path. */
+export function protoc(
+  context: SetupContext,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   const resolvePackage = createRequire(join(context.root, 'package.json'));
   return run(context, process.execPath, [resolvePackage.resolve('protoc/protoc.cjs'), ...args], {
+    env,
     task: 'generating code',
     remedy: 'correct the proto file that is named above',
   });

@@ -3,7 +3,7 @@
  * half-made folder, and of two set-ups that make the same one, either result serves both.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
+import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 
@@ -48,6 +48,35 @@ export async function publish(
     if (await isWhole(target)) return;
     await rename(target, `${finished}.damaged${attempt}`).catch(ignoreMissing);
   }
+}
+
+/**
+ * The path of a folder of the cache, which `fill` fills first where `output` (a file that is in it when it is whole) is
+ * missing.
+ */
+export async function cachedFolder(
+  context: Pick<SetupContext, 'cache'>,
+  name: string,
+  output: string,
+  fill: (finished: string, scratch: string) => Promise<void>,
+): Promise<string> {
+  const folder = join(context.cache, name);
+  const isWhole = (candidate: string) => exists(join(candidate, output));
+  if (await isWhole(folder)) return folder;
+  await withScratch(context, async (scratch) => {
+    const finished = join(scratch, 'finished');
+    await mkdir(finished);
+    await fill(finished, scratch);
+    await publish(finished, folder, isWhole);
+  });
+  return folder;
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Removes scratch folders whose process is gone: those of this host at once, those of others after a day. */

@@ -11,6 +11,8 @@ import type { LibraryVariant } from './native-library-builds.js';
 import { SetupProblem } from './problem.js';
 import { provideGeneratedCode } from './protobuf.js';
 import { readJson, writeWhole } from './stamp.js';
+import { provideTestBuild } from './test-build.js';
+import { prepareTestClients } from './test-clients.js';
 import { prepareTestTools } from './test-tools.js';
 
 const options = new Set(process.argv.slice(2));
@@ -36,7 +38,11 @@ try {
   await provideKernels(context, library);
   await provideGeneratedCode(context);
   if (!options.has('--skip-build')) await provideBuild(context);
-  if (options.has('--test-tools')) await prepareTestTools(context);
+  if (options.has('--test-build')) await provideTestBuild(context);
+  if (options.has('--test-tools')) {
+    await prepareTestTools(context);
+    await prepareTestClients(context);
+  }
   context.say(`ready (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`);
 } catch (error) {
   process.exitCode = report(error);

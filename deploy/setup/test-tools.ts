@@ -1,21 +1,22 @@
-/** Servers and clients of others that the tests need: built once by Go into the cache. */
-import { access, mkdir } from 'node:fs/promises';
+/** Programs of others that the tests need: built once by Go into the cache. */
 import { join } from 'node:path';
 
-import { cacheFolder } from '../../shared/foundation/index.js';
-import type { SetupContext } from './context.js';
-import { publish, withScratch } from './publish.js';
+import { standaloneContext, type SetupContext } from './context.js';
+import { cachedFolder, exists } from './publish.js';
 import { firstWorking, run } from './run.js';
 
-export type TestTool = 'minio' | 'grpcurl';
+export type TestTool = 'minio' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc';
 
 const TOOLS: Readonly<Record<TestTool, { readonly module: string; readonly version: string }>> = {
   minio: { module: 'github.com/minio/minio', version: 'v0.0.0-20260212201848-7aac2a2c5b7c' },
   grpcurl: { module: 'github.com/fullstorydev/grpcurl/cmd/grpcurl', version: 'v1.9.4' },
+  'protoc-gen-go': { module: 'google.golang.org/protobuf/cmd/protoc-gen-go', version: 'v1.36.12' },
+  'protoc-gen-go-grpc': { module: 'google.golang.org/grpc/cmd/protoc-gen-go-grpc', version: 'v1.6.2' },
 };
 
 /** Why tests that need a tool are skipped: said by set-up, and for the tests to say. */
-export const GO_MISSING = 'Go is not installed: tests against a real MinIO server and grpcurl are skipped';
+export const GO_MISSING =
+  'Go is not installed: tests with a real MinIO server, grpcurl or a client in Go are skipped';
 
 /**
  * The path of a tool's program, built first where the cache lacks it (MinIO takes minutes).
@@ -25,32 +26,29 @@ export const GO_MISSING = 'Go is not installed: tests against a real MinIO serve
  */
 export async function testTool(
   name: TestTool,
-  context: SetupContext = quietContext(),
+  context: SetupContext = standaloneContext(),
 ): Promise<string | undefined> {
   const { module, version } = TOOLS[name];
-  const folder = join(context.cache, 'tools', `${name}-${version}`);
-  const program = join(folder, name);
-  const isWhole = (candidate: string) =>
-    access(join(candidate, name)).then(
-      () => true,
-      () => false,
-    );
-  if (await isWhole(folder)) return program;
-  const go = await firstWorking(context, ['go', '/usr/local/go/bin/go'], ['version']);
+  const folder = `tools/${name}-${version}`;
+  const program = join(context.cache, folder, name);
+  if (await exists(program)) return program;
+  const go = await findGo(context);
   if (go === undefined) return undefined;
   context.say(`building ${name} ${version} for the tests`);
-  await withScratch(context, async (scratch) => {
-    const finished = join(scratch, name);
-    await mkdir(finished);
+  await cachedFolder(context, folder, name, async (finished, scratch) => {
     await run(context, go, ['install', '-p', '2', `${module}@${version}`], {
       cwd: scratch,
       env: { ...process.env, GOBIN: finished },
       task: `building ${name}`,
       remedy: "check the network and Go's module proxy (go env GOPROXY), and run this again",
     });
-    await publish(finished, folder, isWhole);
   });
   return program;
+}
+
+/** The Go command; undefined where there is none. */
+export function findGo(context: SetupContext): Promise<string | undefined> {
+  return firstWorking(context, ['go', '/usr/local/go/bin/go'], ['version']);
 }
 
 /** Builds all tools before the tests start. One that can't be built fails only the tests that need it. */
@@ -67,13 +65,4 @@ export async function prepareTestTools(context: SetupContext): Promise<void> {
       );
     }
   }
-}
-
-function quietContext(): SetupContext {
-  return {
-    root: process.cwd(),
-    cache: cacheFolder(process.env),
-    signal: new AbortController().signal,
-    say: () => undefined,
-  };
 }

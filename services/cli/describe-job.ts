@@ -8,6 +8,8 @@ import {
   type recipeWire,
   type trainerWire,
 } from '../../shared/contract/index.js';
+import { describeSource } from '../../shared/dataset/index.js';
+import type { PartialRecipe } from '../../shared/recipe/index.js';
 import { given } from './given.js';
 import { formatBytes, formatCount, formatDuration, formatNumber, table } from './format.js';
 
@@ -98,25 +100,26 @@ export function describeEstimate(estimate: trainerWire.TrainingEstimate): string
 export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
   const { preset, variant, inputPerturbation, noiseSchedule, dataset, training, warmStart } =
     recipeFromWire(wire);
-  const source =
-    dataset?.source?.kind === 'folder' ? (dataset.source.path ?? '') : (dataset?.source?.kind ?? 'unknown');
+  const source = describeSource(dataset?.source);
   const size = String(dataset?.imageSize ?? '?');
   return [
     [
       'recipe',
       `${variant ?? '?'}, gamma ${String(inputPerturbation?.gamma ?? '?')}, preset ${preset ?? '?'}`,
     ],
-    ['schedule', `${noiseSchedule?.name ?? '?'}, T = ${String(noiseSchedule?.timesteps ?? '?')}`],
+    ['schedule', scheduleFact(noiseSchedule)],
     ['images', `${source} at ${size}x${size}, ${String(training?.batchSize ?? '?')} in a batch`],
     ...(warmStart === undefined ? [] : [['starts from', weightsIn(warmStart)]]),
   ];
 }
 
-function weightsIn({
-  model,
-  version,
-  emaRate,
-}: NonNullable<ReturnType<typeof recipeFromWire>['warmStart']>): string {
+function scheduleFact(schedule: PartialRecipe['noiseSchedule']): string {
+  const { name, timesteps, respacing = '' } = schedule ?? {};
+  const respaced = respacing === '' ? '' : `, respaced to ${respacing}`;
+  return `${name ?? '?'}, T = ${String(timesteps ?? '?')}${respaced}`;
+}
+
+function weightsIn({ model, version, emaRate }: NonNullable<PartialRecipe['warmStart']>): string {
   const which = emaRate === 0 ? 'raw weights' : `EMA weights of ${String(emaRate ?? 'the largest rate')}`;
   return `${model ?? '?'} at step ${String(version ?? 'newest')}, ${which}`;
 }

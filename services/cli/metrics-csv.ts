@@ -1,16 +1,17 @@
 /** A job's metrics as a CSV file that grows with it. */
 
-import { mkdir, open, readFile, truncate } from 'node:fs/promises';
+import { mkdir, open, readFile, realpath, rename, truncate } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { msFromDuration, type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
+import { lockFile } from './file-lock.js';
 
 type Evaluation = trainerWire.Evaluation;
 type Cell = (metrics: trainerWire.StepMetrics, evaluation?: Evaluation) => number | bigint | undefined;
 
-/** In the order of the file; an undefined value is an empty cell. */
-const COLUMNS: readonly (readonly [name: string, cell: Cell])[] = [
+/** In the order of a new file; an undefined value is an empty cell. */
+const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['step', ({ step }) => step],
   ['total_steps', ({ totalSteps }) => totalSteps],
   ['epoch', ({ epoch }) => epoch],
@@ -24,81 +25,135 @@ const COLUMNS: readonly (readonly [name: string, cell: Cell])[] = [
   ['learning_rate', ({ learningRate }) => learningRate],
   ['gamma', ({ gamma }) => gamma],
   ['input_noise_variance', ({ inputNoiseVariance }) => inputNoiseVariance],
+  ['timesteps_weighted', ({ timestepsWeighted }) => Number(timestepsWeighted)],
   ['images_per_second', ({ imagesPerSecond }) => imagesPerSecond],
   ['eta_seconds', ({ remaining }) => remaining && msFromDuration(remaining) / 1000],
   ['evaluation_mse', (_, evaluation) => evaluation?.mse],
   ['evaluation_ema_mse', (_, evaluation) => evaluation?.emaMse],
-];
+]);
 
-const HEADER = ['job_id', ...COLUMNS.map(([name]) => name)].join(',');
+/** What a file of metrics begins with; a row says whose it is and what it is of. */
+const LEADING = ['job_id', 'step'];
+const HEADER = ['job_id', ...COLUMNS.keys()];
+const REMEDY = 'name another file with --csv';
 
 export interface MetricsCsv {
   readonly path: string;
   /** Adds a row, unless the file has this job's step already: watching again repeats a job's history. */
   append(metrics: trainerWire.StepMetrics): Promise<void>;
-  /** Goes into the next row, which is that of its step where metrics of that step are told. */
+  /** Goes into the next row, which is that of its step where the trainer sends metrics of that step. */
   evaluated(evaluation: Evaluation): void;
   close(): Promise<void>;
 }
 
 /**
- * Opens a file to append to, or makes it; a row that was cut off by a killed process is removed.
- * @throws DiffusionError FAILED_PRECONDITION where the file is something else.
+ * Opens a file to append to, or makes it, for this process alone. A row that was cut off by a killed process is
+ * removed. A file of another version keeps its columns, and gets those that it lacks.
+ *
+ * @throws DiffusionError FAILED_PRECONDITION where another process writes to the file, or it is something else.
  */
 export async function openMetricsCsv(path: string, jobId: string): Promise<MetricsCsv> {
   await mkdir(dirname(path), { recursive: true });
-  let lastStep = await prepare(path, jobId);
-  const file = await open(path, 'a');
-  let evaluation: Evaluation | undefined;
-  return {
-    path,
-    append: async (metrics) => {
-      if (metrics.step <= lastStep) return;
-      lastStep = metrics.step;
-      const cells = COLUMNS.map(([, cell]) => cell(metrics, evaluation)?.toString() ?? '');
-      evaluation = undefined;
-      await file.appendFile(`${[jobId, ...cells].join(',')}\n`);
-    },
-    evaluated: (figures) => {
-      if (figures.step > lastStep) evaluation = figures;
-    },
-    close: () => file.close(),
-  };
+  // A link and the file that it leads to are one file with one lock.
+  const unlock = await lockFile(await realpath(path).catch(() => path), REMEDY);
+  try {
+    const prepared = await prepare(path, jobId);
+    const { columns } = prepared;
+    let { lastStep } = prepared;
+    const file = await open(path, 'a');
+    let evaluation: Evaluation | undefined;
+    return {
+      path,
+      append: async (metrics) => {
+        if (metrics.step <= lastStep) return;
+        lastStep = metrics.step;
+        const [, ...names] = columns;
+        const cells = names.map((name) => COLUMNS.get(name)?.(metrics, evaluation)?.toString() ?? '');
+        evaluation = undefined;
+        await file.appendFile(`${[jobId, ...cells].join(',')}\n`);
+      },
+      evaluated: (figures) => {
+        if (figures.step > lastStep) evaluation = figures;
+      },
+      close: async () => {
+        await file.close();
+        await unlock();
+      },
+    };
+  } catch (error) {
+    await unlock();
+    throw error;
+  }
 }
 
-/** The figures of one job in a file, by column name. Rows in the order of the file. */
+/** The metrics of one job in a file, by column name; NaN for an empty cell. Rows in the order of the file. */
 export async function readMetricsCsv(path: string, jobId: string): Promise<Map<string, number>[]> {
-  const [, ...rows] = (await readFile(path, 'utf8')).split('\n');
+  const [header = '', ...rows] = (await readFile(path, 'utf8')).split('\n');
+  const [, ...names] = header.split(',');
   return rows
     .map((row) => row.split(','))
     .filter(([id]) => id === jobId)
-    .map(([, ...cells]) => new Map(COLUMNS.map(([name], index) => [name, numberIn(cells[index])])));
+    .map(([, ...cells]) => new Map(names.map((name, index) => [name, numberIn(cells[index])])));
 }
 
-/** Leaves a file of whole rows and returns the job's last step in it. */
-async function prepare(path: string, jobId: string): Promise<number> {
+interface Prepared {
+  /** Of the file. */
+  readonly columns: readonly string[];
+  /** The job's last step in it; 0 where it has none. */
+  readonly lastStep: number;
+}
+
+/** Leaves a file of whole rows that has every column. */
+async function prepare(path: string, jobId: string): Promise<Prepared> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
     throw error;
   });
   const whole = text.slice(0, text.lastIndexOf('\n') + 1);
-  const [header = '', ...rows] = whole.split('\n');
-  if (whole === '' && HEADER.startsWith(text)) {
-    const file = await open(path, 'w');
-    await file.writeFile(`${HEADER}\n`);
-    await file.close();
-    return 0;
+  if (whole === '' && HEADER.join(',').startsWith(text)) {
+    await replace(path, `${HEADER.join(',')}\n`);
+    return { columns: HEADER, lastStep: 0 };
   }
-  if (header !== HEADER) {
+  const [header = '', ...rows] = whole.split('\n').slice(0, -1);
+  const columns = header.split(',');
+  const steps = rows.map((row) => row.split(',')).map(([id, step = '']) => ({ id, step }));
+  if (!isHeader(columns) || steps.some(({ step }) => !/^\d+$/.test(step))) {
     throw new DiffusionError('FILE_NOT_USABLE', `${path} is not a file of metrics; it is left as it is`, {
-      metadata: { remedy: 'name another file with --csv' },
+      metadata: { remedy: REMEDY },
     });
   }
-  if (whole.length < text.length) await truncate(path, Buffer.byteLength(whole));
-  const steps = rows
-    .filter((row) => row.startsWith(`${jobId},`))
-    .map((row) => Number(row.split(',')[1] ?? 0));
-  return steps.reduce((last, step) => Math.max(last, step), 0);
+  const missing = HEADER.filter((name) => !columns.includes(name));
+  if (missing.length > 0) {
+    const widened = [[header, ...missing], ...rows.map((row) => [row, ...missing.map(() => '')])];
+    await replace(path, widened.map((cells) => `${cells.join(',')}\n`).join(''));
+  } else if (whole.length < text.length) await truncate(path, Buffer.byteLength(whole));
+  // Not by Math.max over all: a long job has more rows than a call takes arguments.
+  const lastStep = steps.reduce(
+    (last, { id, step }) => (id === jobId ? Math.max(last, Number(step)) : last),
+    0,
+  );
+  return { columns: [...columns, ...missing], lastStep };
+}
+
+function isHeader(columns: readonly string[]): boolean {
+  return (
+    LEADING.every((name, index) => columns[index] === name) &&
+    columns.every((name) => /^[a-z][a-z0-9_]*$/.test(name)) &&
+    new Set(columns).size === columns.length
+  );
+}
+
+/** Writes a file whole: whoever reads it, and a crash, finds the old text or the new one. */
+async function replace(path: string, text: string): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const file = await open(`${target}.new`, 'w');
+  try {
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(`${target}.new`, target);
 }
 
 function numberIn(cell: string | undefined): number {

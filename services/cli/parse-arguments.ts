@@ -2,9 +2,9 @@
 
 import { parseArgs } from 'node:util';
 
-import { describeValue } from '../../shared/foundation/index.js';
+import { describeValue, type Parser } from '../../shared/foundation/index.js';
 import { nearest } from './nearest.js';
-import type { Kind, Options } from './options.js';
+import type { Options } from './options.js';
 
 /** The arguments don't fit the command; exit code 2. */
 export class UsageError extends Error {
@@ -61,14 +61,16 @@ export function parseArguments(argv: readonly string[], grammar: Grammar): Parse
     if (token.kind !== 'option') continue;
     const found = byFlag.get(token.rawName);
     if (found === undefined) throw unknownOption(token.rawName, [...byFlag.keys()], usage);
-    const { kind } = found.option;
+    const { kind, repeats } = found.option;
     if (kind === undefined) {
       if (token.value !== undefined) throw new UsageError(`${token.rawName} takes no value`, usage);
       values.set(found.key, true);
     } else if (token.value === undefined || (!token.inlineValue && token.value.startsWith('--'))) {
       throw new UsageError(`${token.rawName} needs a value: ${kind.wanted}`, usage);
     } else {
-      values.set(found.key, readValue(kind, token.value, token.rawName, usage));
+      const value = readValue(kind, token.value, token.rawName, usage);
+      const before = (values.get(found.key) ?? []) as readonly unknown[];
+      values.set(found.key, repeats ? [...before, value] : value);
     }
   }
   return {
@@ -91,7 +93,7 @@ function valueOf(
   return readValue(option.kind, text, variable, usage);
 }
 
-function readValue(kind: Kind<unknown>, text: string, name: string, usage: string): unknown {
+function readValue(kind: Parser<unknown>, text: string, name: string, usage: string): unknown {
   const value = kind.read(text);
   if (value === undefined)
     throw new UsageError(`${name}: wanted ${kind.wanted}; got ${describeValue(text)}`, usage);

@@ -1,23 +1,33 @@
 /** A recipe from a file and flags, checked before anything is sent. */
 
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 
 import { recipeToWire, type recipeWire } from '../../shared/contract/index.js';
-import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import {
-  NAME_PATTERN,
-  PRECISIONS,
-  PRESET_NAMES,
-  resolveRecipe,
-  VARIANTS,
-  type PartialRecipe,
-} from '../../shared/recipe/index.js';
-import { flag, integer, oneOf, option, real, text, uint64, type Kind, type Values } from './options.js';
+  addressOf,
+  FILE_KINDS,
+  sourceAt,
+  sourceField,
+  type SourceKindName,
+} from '../../shared/dataset/index.js';
+import { asObject, isObject, withValueAt, type Row } from '../../shared/fields/index.js';
+import {
+  bool,
+  describeValue,
+  DiffusionError,
+  integer,
+  invalidArgument,
+  oneOf,
+  protoName,
+  violation,
+  type Parser,
+} from '../../shared/foundation/index.js';
+import { NAME_PATTERN, RECIPE_ROWS, resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
+import { nearest } from './nearest.js';
+import { flag, option, repeated, text, type Options, type Values } from './options.js';
+import { UsageError } from './parse-arguments.js';
 
-const MAX_STEPS = 1_000_000_000;
-
-const checkpoint: Kind<{ readonly model: string; readonly version: number | undefined }> = {
+const checkpoint: Parser<{ readonly model: string; readonly version: number | undefined }> = {
   placeholder: 'MODEL[@VERSION]',
   wanted: 'the name of a model, and a step of it after an @ where it is not to be the newest',
   read: (value) => {
@@ -27,79 +37,125 @@ const checkpoint: Kind<{ readonly model: string; readonly version: number | unde
   },
 };
 
-export const recipeOptions = {
-  preset: option(
-    oneOf(PRESET_NAMES),
-    'hyper-parameters to start from; demo-32 where neither flag nor file says',
+/** The fields of a recipe that have a flag, by the key of its option. */
+const FLAGGED = new Map(
+  RECIPE_ROWS.flatMap((row): [string, Row][] =>
+    row.field.flag === undefined ? [] : [[keyOf(row.field.flag), row]],
   ),
+);
+
+/** The options of the recipe's fields that have a flag, or of some of them. */
+export function fieldOptions(keys: readonly string[] = [...FLAGGED.keys()]): Options {
+  return Object.fromEntries(
+    keys.map((key) => {
+      const { kind, help } = asRow(key, FLAGGED.get(key)).field;
+      return [key, kind === bool ? flag(help) : option(kind, help)];
+    }),
+  );
+}
+
+/** The options beside these: each sets more than one field, or none by itself. */
+export const recipeOptions = {
   recipe: option(text('FILE.json'), 'a recipe file; flags go over it'),
-  images: option(text('DIR'), "a folder of PNG, JPEG and WebP images on the trainer's machine"),
+  images: option(
+    text('DIR|FILE|s3://BUCKET/PREFIX'),
+    'a folder of images, a .tar of WebDataset or an .npz, where the trainer finds it',
+  ),
+  imagesKind: option(
+    oneOf(FILE_KINDS),
+    'what --images is where that does not show: a folder of .tar files is webdataset',
+  ),
   classFolders: option(
     integer(1, 100_000),
-    'classes to learn: with --images, as many folders right inside of it, each with the images of one',
+    'number of classes: of first-level folders, or as the shards or archives number them',
   ),
-  name: option(text('NAME'), "the model's name; made by the trainer where there is none"),
-  variant: option(oneOf(VARIANTS), "one of the paper's systems"),
-  gamma: option(real(0, 1), 'strength of the input perturbation'),
-  gradientPenalty: option(real(0, 1e6), "ADM-GP's lambda"),
-  weightDecay: option(real(0, 1), "ADM-WD's decoupled weight decay"),
-  imageSize: option(integer(8, 512), 'width and height of the images, in pixels'),
   warmStart: option(checkpoint, "start with the weights of a model in the trainer's store"),
-  steps: option(integer(1, MAX_STEPS), 'updates in all'),
-  batchSize: option(integer(1, 4096), 'images of one update'),
-  seed: option(uint64, 'of every random number'),
-  labelDropout: option(real(0, 0.99), 'share of images whose class is left out, so that guidance works'),
-  evaluateEvery: option(integer(0, MAX_STEPS), 'updates between errors on images held out; 0 for none'),
-  precision: option(oneOf(PRECISIONS), 'what convolutions and matrix products multiply'),
-  gradientCheckpointing: flag('compute residual blocks again in the backward pass: less memory, more time'),
+  set: repeated(
+    text('FIELD=VALUE'),
+    'set any field of docs/fields.md, such as training.keep_last=5; may be given again; goes over other flags',
+  ),
 };
 
-export type RecipeValues = Values<typeof recipeOptions>;
+/** What a command line says of a recipe. The keys of `fieldOptions` stand beside those that have a type. */
+export type RecipeValues = Partial<Values<typeof recipeOptions>> & Readonly<Record<string, unknown>>;
 
 /**
- * The recipe that a command line describes, with what it leaves open left open.
+ * The recipe that a command line describes; what it leaves open is left open.
+ *
+ * @throws UsageError for a `--set` that names no field, or a value that the field doesn't take.
  * @throws DiffusionError INVALID_ARGUMENT naming each refused field, or a file that can't be read.
  */
-export async function recipeFromOptions(values: RecipeValues): Promise<recipeWire.TrainingRecipe> {
-  const recipe = await partialRecipe(values);
+export async function recipeFromOptions(
+  values: RecipeValues,
+  usage: string,
+): Promise<recipeWire.TrainingRecipe> {
+  const recipe = await partialRecipe(values, usage);
   // The trainer checks again; here it names fields that the wire doesn't have, and needs no trainer.
   resolveRecipe(recipe, 'unnamed');
   return recipeToWire(recipe);
 }
 
-/** A recipe file with the flags over it, unchecked. @throws DiffusionError for a file that can't be read. */
-export async function partialRecipe(values: Partial<RecipeValues>): Promise<PartialRecipe> {
-  const fromFile = values.recipe === undefined ? {} : await readRecipeFile(values.recipe);
-  return overlay(fromFile, fromFlags(values));
+/**
+ * A recipe file with the flags over it, unchecked.
+ *
+ * @throws UsageError as `recipeFromOptions`. @throws DiffusionError for a file that can't be read.
+ */
+export async function partialRecipe(values: RecipeValues, usage: string): Promise<PartialRecipe> {
+  const { recipe: path } = values;
+  return withFlags(path === undefined ? {} : await readRecipeFile(path), values, usage);
 }
 
-/** What the flags alone say: the changes of a resumed job. */
-export function fromFlags(values: Partial<RecipeValues>): PartialRecipe {
-  const { preset, name, variant, gamma, images, imageSize, steps, batchSize, seed, precision } = values;
-  const { classFolders, labelDropout, evaluateEvery, warmStart, gradientPenalty, weightDecay } = values;
-  const gradientCheckpointing = values.gradientCheckpointing === true ? true : undefined;
-  return overlay(
-    {},
-    {
-      name,
-      preset,
-      variant,
-      dataset: {
-        imageSize,
-        source:
-          images === undefined
-            ? undefined
-            : { kind: 'folder', path: resolve(images), classFolders: classFolders !== undefined },
-      },
-      architecture: { numClasses: classFolders },
-      inputPerturbation: { gamma },
-      gradientPenalty: { lambda: gradientPenalty },
-      optimizer: { weightDecay },
-      training: { steps, batchSize, seed: seed?.toString(), precision, gradientCheckpointing, labelDropout },
-      evaluation: { everySteps: evaluateEvery },
-      warmStart,
-    },
+/** The recipe with the fields set that the flags say. @throws UsageError as `recipeFromOptions`. */
+export function withFlags(recipe: PartialRecipe, values: RecipeValues, usage: string): PartialRecipe {
+  const { images, imagesKind, classFolders, warmStart, set = [] } = values;
+  const settings: (readonly [Row, unknown])[] = [
+    // A switch that isn't given is false.
+    ...Array.from(FLAGGED, ([key, row]) => [row, values[key] === false ? undefined : values[key]] as const),
+    ...(images === undefined ? [] : [imagesSetting(images, imagesKind)]),
+    [rowAt('architecture.num_classes'), classFolders],
+    [rowAt('warm_start.model'), warmStart?.model],
+    [rowAt('warm_start.version'), warmStart?.version],
+    ...set.map((each) => readSetting(each, usage)),
+  ];
+  const changed: PartialRecipe = settings.reduce(
+    (before, [row, value]) => (value === undefined ? before : withValueAt(row, before, value)),
+    asObject(recipe),
   );
+  return classFolders === undefined ? changed : withClasses(changed);
+}
+
+function imagesSetting(images: string, kind: SourceKindName | undefined): [Row, unknown] {
+  const source = sourceAt(images, { kind, classes: false });
+  return [rowAt(`dataset.${sourceField(source, 'location') ?? ''}`), addressOf(source)];
+}
+
+/** With the classes of its images, whatever kind of source they come from. */
+function withClasses(recipe: PartialRecipe): PartialRecipe {
+  const { source } = recipe.dataset ?? {};
+  const field = source && sourceField(source, 'classes');
+  return field === undefined ? recipe : withValueAt(rowAt(`dataset.${field}`), asObject(recipe), true);
+}
+
+/** `training.batch_size=64` or `training.batchSize=64`. */
+function readSetting(setting: string, usage: string): [Row, unknown] {
+  const [, name = '', value] = /^([^=]*)=(.*)$/s.exec(setting) ?? [];
+  if (value === undefined)
+    throw new UsageError(`--set: wanted FIELD=VALUE; got ${describeValue(setting)}`, usage);
+  const path = name.trim().split('.').map(protoName).join('.');
+  const row = RECIPE_ROWS.find((each) => each.path === path);
+  if (row === undefined) {
+    const meant = nearest(
+      path,
+      RECIPE_ROWS.map((each) => each.path),
+    );
+    const hint = meant === undefined ? 'docs/fields.md has all of them' : `did you mean ${meant}?`;
+    throw new UsageError(`--set: a recipe has no field ${describeValue(name)}; ${hint}`, usage);
+  }
+  const { kind } = row.field;
+  const read = kind.read(value);
+  if (read === undefined)
+    throw new UsageError(`--set ${path}: wanted ${kind.wanted}; got ${describeValue(value)}`, usage);
+  return [row, read];
 }
 
 async function readRecipeFile(path: string): Promise<PartialRecipe> {
@@ -117,24 +173,19 @@ async function readRecipeFile(path: string): Promise<PartialRecipe> {
   }
 }
 
-/** The sections of one recipe over those of another; unset fields and empty sections don't count. */
-function overlay(base: PartialRecipe, over: PartialRecipe): PartialRecipe {
-  const merged: Record<string, unknown> = { ...base };
-  for (const [key, value] of Object.entries(over)) {
-    if (!isObject(value)) {
-      if (value !== undefined) merged[key] = value;
-      continue;
-    }
-    const set = Object.entries(value).filter(([, field]) => field !== undefined);
-    if (set.length > 0) merged[key] = { ...asObject(merged[key]), ...Object.fromEntries(set) };
-  }
-  return merged;
+function rowAt(path: string): Row {
+  return asRow(
+    path,
+    RECIPE_ROWS.find((row) => row.path === path),
+  );
 }
 
-function asObject(value: unknown): object {
-  return isObject(value) ? value : {};
+function asRow(name: string, row: Row | undefined): Row {
+  if (row === undefined) throw new Error(`recipes have no field ${name}`);
+  return row;
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** `batch-size` -> `batchSize`. */
+function keyOf(flagName: string): string {
+  return flagName.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -1,14 +1,20 @@
 /** How images are sampled: the flags of a sampler's settings. */
 
 import { PRECISIONS } from '../../shared/recipe/index.js';
-import { DEFAULT_STEPS, SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
+import {
+  DEFAULT_STEPS,
+  samplerHelp,
+  SAMPLERS,
+  SPACINGS,
+  type SamplerSettings,
+} from '../../shared/sampler/index.js';
 import { flag, integer, numbers, oneOf, option, real, text, type Values } from './options.js';
 import { UsageError } from './parse-arguments.js';
 
 export const MAX_STEPS = 10_000;
 
 export const samplerOptions = {
-  sampler: option(oneOf(SAMPLERS), 'how an image is sampled', { fallback: 'ancestral' }),
+  sampler: option(oneOf(SAMPLERS), samplerHelp, { fallback: 'ancestral' }),
   steps: option(integer(1, MAX_STEPS), `sampling steps of each image; ${DEFAULT_STEPS} when not given`),
   spacing: option(oneOf(SPACINGS), 'how the steps are spread over the timesteps; even when not given'),
   respacing: option(text('GRAMMAR'), 'the steps in the reference\'s grammar: "80", "10,15,20" or "ddim50"'),

@@ -1,7 +1,7 @@
 /** A finished image in the format that was asked for. */
 
+import type { OutputFormat } from '../../shared/contract/index.js';
 import { encodeImage, toUint8, type ImageShape } from '../../shared/images/index.js';
-import type { OutputFormat } from './sample-request.js';
 
 /** @param image [H, W, C] float32, nominally in [-1, 1]. */
 export async function encodeOutput(

@@ -3,6 +3,7 @@
 import {
   imageChunks,
   imageFormats,
+  type OutputFormat,
   type samplerWire,
   type samplingWire,
 } from '../../shared/contract/index.js';
@@ -10,7 +11,6 @@ import { encodeOutput } from './encode-output.js';
 import type { News } from './outbox.js';
 import type { ImageSeries } from './resolve-generation.js';
 import { writeResumeToken } from './resume-token.js';
-import type { OutputFormat } from './sample-request.js';
 
 export type GenerateEvent = NonNullable<samplerWire.GenerateResponse['event']>;
 

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 
 import {
+  OUTPUT_FORMATS,
   imageFormats,
   precisions,
   samplerSettingsFromWire,
@@ -20,7 +21,6 @@ import {
 import { readResumeToken } from './resume-token.js';
 import {
   checkSampleRequest,
-  OUTPUT_FORMATS,
   refusal,
   type Reports,
   type SampleRequest,
@@ -55,6 +55,10 @@ function readResumed(
     maxImages,
     'resumed_images.request',
   );
+  if (tokens.length > request.count) {
+    const wanted = `at most ${request.count} tokens, one an image`;
+    throw invalidArgument([violation('resumed_images.tokens', wanted, `${tokens.length} tokens`)]);
+  }
   const resumed = tokens.map((token, i) => readResumeToken(token, `resumed_images.tokens[${i}]`));
   const [first] = resumed;
   if (first === undefined) {

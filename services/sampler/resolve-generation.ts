@@ -1,6 +1,7 @@
 /** A good request and a checkpoint -> everything that a generation does, settled. */
 
 import type { ManifestObject, WeightsChoice } from '../../shared/checkpoint/index.js';
+import type { OutputFormat } from '../../shared/contract/index.js';
 import {
   DiffusionError,
   invalidArgument,
@@ -10,14 +11,14 @@ import {
 } from '../../shared/foundation/index.js';
 import type { ImageShape } from '../../shared/images/index.js';
 import { chooseWeights, type Checkpoint, type ChosenWeights } from '../../shared/models/index.js';
-import { recipeBetas, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { recipeProcess, type Precision, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {
   remainingEvaluations,
   samplerPlan,
   type SamplerPlan,
   type SamplerSettings,
 } from '../../shared/sampler/index.js';
-import { refusal, type OutputFormat, type Reports, type SampleRequest } from './sample-request.js';
+import { refusal, type Reports, type SampleRequest } from './sample-request.js';
 import { imageTasks, type TaskAt } from './image-tasks.js';
 import { MAX_RESUMABLE_VALUES, type Resumable, type ResumePoint } from './resume-token.js';
 
@@ -113,15 +114,13 @@ export async function resolveGeneration(request: SampleRequest, checkpoint: Chec
 type PlanOrViolations = [plan: SamplerPlan, none: []] | [none: undefined, violations: FieldViolation[]];
 
 function planOrViolations({ settings }: SampleRequest, recipe: TrainingRecipe): PlanOrViolations {
-  const { meanType, varianceType, rescaleTimesteps } = recipe.objective;
-  const betas = recipeBetas(recipe);
+  const { meanType, varianceType } = recipe.objective;
   try {
     return [
       samplerPlan(settings, {
-        betas,
+        ...recipeProcess(recipe),
         meanType,
         varianceType,
-        rescaleTimesteps,
         channels: recipe.dataset.channels,
       }),
       [],

@@ -1,6 +1,7 @@
 /** What a call asks of the sampler, as both Generate and Encode come to it: checked as far as no checkpoint is needed. */
 
 import type { WeightsChoice } from '../../shared/checkpoint/index.js';
+import type { OutputFormat } from '../../shared/contract/index.js';
 import {
   invalidArgument,
   violation,
@@ -12,9 +13,6 @@ import {
 import { NAME_PATTERN, PRECISIONS, type Precision } from '../../shared/recipe/index.js';
 import { SAMPLERS, SPACINGS, type SamplerSettings } from '../../shared/sampler/index.js';
 import type { ResumePoint } from './resume-token.js';
-
-export const OUTPUT_FORMATS = ['png', 'webp', 'raw_float32'] as const;
-export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 
 /** Checkpoint, weights and precision of a model. */
 export interface ModelRequest {

@@ -9,7 +9,7 @@ import {
   environmentReader,
   type Environment,
 } from '../../shared/foundation/index.js';
-import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
+import { fileAccess, storeSettings, type FileAccess, type StoreSettings } from '../../shared/store/index.js';
 
 export interface TrainerSettings {
   /** `host:port`; port 0 takes a free one. */
@@ -18,6 +18,8 @@ export interface TrainerSettings {
   /** As pino names them. */
   readonly logLevel: string;
   readonly store: StoreSettings;
+  /** How the files of data sets are reached. */
+  readonly fileAccess: FileAccess;
   /** Where prepared images are kept between jobs. */
   readonly datasetCacheFolder: string;
   /** What this trainer is called where a job says who has it. */
@@ -55,6 +57,7 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     reflection: oneOf(['on', 'off'], 'IP_DIFFUSION_REFLECTION', 'on') === 'on',
     logLevel: oneOf(LOG_LEVELS, 'IP_DIFFUSION_LOG_LEVEL', 'info'),
     store: storeSettings(env, 'ip-diffusion-store'),
+    fileAccess: fileAccess(env),
     datasetCacheFolder: resolve(text('IP_DIFFUSION_DATASET_CACHE', join(cacheFolder(env), 'datasets'))),
     name: text('IP_DIFFUSION_TRAINER_NAME', hostname()),
     leaseMs: integer('IP_DIFFUSION_LEASE_MS', 30_000, 500),

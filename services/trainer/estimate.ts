@@ -6,7 +6,12 @@ import { durationFromMs, type trainerWire } from '../../shared/contract/index.js
 import type { DatasetManifest } from '../../shared/dataset/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { parameterCount, parameterSpecs } from '../../shared/model/index.js';
-import { microbatches, unetConfig, type TrainingRecipe } from '../../shared/recipe/index.js';
+import {
+  microbatches,
+  trainedTimesteps,
+  unetConfig,
+  type TrainingRecipe,
+} from '../../shared/recipe/index.js';
 import { GRID_STEPS, gridImages } from '../../shared/training/index.js';
 import { networkCost } from './network-cost.js';
 
@@ -97,9 +102,8 @@ function checkpointBytes(recipe: TrainingRecipe): number {
     const header = JSON.stringify({ [name]: { dtype: 'F32', shape, data_offsets: [size, size] } }).length;
     bytes += copies * (size + header);
   }
-  const { objective, noiseSchedule } = recipe;
   // 10 float64 and an int32 for each timestep.
-  return objective.timestepSampler === 'uniform' ? bytes : bytes + noiseSchedule.timesteps * 84;
+  return recipe.objective.timestepSampler === 'uniform' ? bytes : bytes + trainedTimesteps(recipe) * 84;
 }
 
 function datasetReport({

@@ -2,8 +2,7 @@
 
 import { recipeFromWire, trainerWire } from '../../shared/contract/index.js';
 import { serverStream, unary, type CallContext, type HandlerOptions } from '../../shared/rpc/index.js';
-import { scanDataset } from '../../shared/dataset/index.js';
-import { datasetConfig } from '../../shared/recipe/index.js';
+import type { DataSources } from './data-sources.js';
 import type { Deletions } from './deletion.js';
 import { estimate } from './estimate.js';
 import { comparePositions } from './event-log.js';
@@ -21,13 +20,13 @@ import {
 export interface TrainerHandlersOptions extends HandlerOptions {
   readonly requests: JobRequests;
   readonly deletions: Deletions;
-  readonly datasetCacheFolder: string;
+  readonly sources: DataSources;
   /** @throws DiffusionError UNAVAILABLE while the service starts or stops. */
   readonly checkServing: () => void;
 }
 
 export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.TrainerServiceServer {
-  const { requests, deletions, datasetCacheFolder, checkServing } = options;
+  const { requests, deletions, sources, checkServing } = options;
 
   async function createTrainingJob(
     { recipe, requestId, validateOnly }: trainerWire.CreateTrainingJobRequest,
@@ -37,7 +36,7 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
     if (!validateOnly)
       return { job: jobToWire(await requests.create(given, requestId)), estimate: undefined };
     const resolved = await requests.resolve(given, requestId);
-    const dataset = await scanDataset(datasetConfig(resolved), { cacheFolder: datasetCacheFolder, signal });
+    const dataset = await sources.scan(resolved, signal);
     return {
       job: undefined,
       estimate: { recipe: resolvedRecipeToWire(resolved), ...estimate(resolved, dataset) },

@@ -7,7 +7,7 @@ import { isEnded } from '../../shared/contract/index.js';
 import type { Clock } from '../../shared/foundation/index.js';
 import { resolveRecipe, type PartialRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
-import { checkReachable } from './dataset-folder.js';
+import type { DataSources } from './data-sources.js';
 import { checkMemory } from './estimate.js';
 import type { JobLocator } from './job-locator.js';
 import { createRecord, findClaimed, type RequestClaim } from './job-records.js';
@@ -22,6 +22,7 @@ export interface JobCreationOptions {
   readonly store: ObjectStore;
   readonly supervisor: JobSupervisor;
   readonly locator: JobLocator;
+  readonly sources: DataSources;
   readonly clock: Clock;
   readonly memoryBytes: number;
   /** Told of the model of each job that is created. */
@@ -43,7 +44,7 @@ const HEX_DIGITS = 8;
 const MAX_NAME_IN_ID = 54;
 
 export function jobCreation(options: JobCreationOptions): JobCreation {
-  const { store, supervisor, locator, clock, memoryBytes, onCreated } = options;
+  const { store, supervisor, locator, sources, clock, memoryBytes, onCreated } = options;
   const creating = new Map<string, Promise<Job>>();
 
   async function resolveUnsettled(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe> {
@@ -53,7 +54,7 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
       requestIdViolations(requestId),
     );
     checkMemory(resolved, memoryBytes);
-    await checkReachable(resolved);
+    await sources.check(resolved);
     return resolved;
   }
 

@@ -9,7 +9,7 @@ import { DiffusionError } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
 import { finishDeletion } from './deletion.js';
-import { isReachable } from './dataset-folder.js';
+import type { DataSources } from './data-sources.js';
 import { cancelledAt } from './job.js';
 import type { LeaseWatch } from './job-lease.js';
 import { isBound, mapInBatches, removeUnbound } from './job-records.js';
@@ -20,6 +20,7 @@ export interface RecoveryOptions {
   readonly store: ObjectStore;
   readonly supervisor: JobSupervisor;
   readonly leases: LeaseWatch;
+  readonly sources: DataSources;
   /** What stands for so long without a change is nobody's work any more. */
   readonly leaseMs: number;
   readonly logger: Logger;
@@ -37,7 +38,14 @@ export interface JobRecovery {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export function jobRecovery({ store, supervisor, leases, leaseMs, logger }: RecoveryOptions): JobRecovery {
+export function jobRecovery({
+  store,
+  supervisor,
+  leases,
+  sources,
+  leaseMs,
+  logger,
+}: RecoveryOptions): JobRecovery {
   /** What was told of jobs that stay where they are, so that each scan doesn't tell it again. */
   const told = new Map<string, string>();
 
@@ -81,8 +89,8 @@ export function jobRecovery({ store, supervisor, leases, leaseMs, logger }: Reco
       await supervisor.take(job, { state: 'CANCELLED', message: cancelledAt(committedStep) });
       return;
     }
-    if (!(await isReachable(recipe))) {
-      tell(jobId, "the job is left to another trainer: its data set's folder is not on this machine");
+    if (!(await sources.isReachable(recipe))) {
+      tell(jobId, 'the job is left to another trainer: its images can not be reached from this one');
       return;
     }
     const waits = state === 'PENDING' || (state === 'RETRYING' && job.lease === undefined);

@@ -6,6 +6,7 @@ import { isEnded } from '../../shared/contract/index.js';
 import type { Clock } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
+import type { DataSources } from './data-sources.js';
 import type { EventLog } from './event-log.js';
 import { loadEventLog } from './event-segments.js';
 import { jobCreation, type JobCreation } from './job-creation.js';
@@ -21,6 +22,7 @@ export interface JobRequestsOptions {
   readonly store: ObjectStore;
   readonly supervisor: JobSupervisor;
   readonly leases: LeaseWatch;
+  readonly sources: DataSources;
   readonly clock: Clock;
   readonly memoryBytes: number;
 }
@@ -47,6 +49,7 @@ export function jobRequests({
   store,
   supervisor,
   leases,
+  sources,
   clock,
   memoryBytes,
 }: JobRequestsOptions): JobRequests {
@@ -82,7 +85,7 @@ export function jobRequests({
   }
 
   return {
-    ...jobCreation({ store, supervisor, locator, clock, memoryBytes, onCreated: list.forget }),
+    ...jobCreation({ store, supervisor, locator, sources, clock, memoryBytes, onCreated: list.forget }),
     resume: jobResumption({ store, supervisor, locator, leases }),
     list,
     get,

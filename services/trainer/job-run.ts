@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
-import { waitOut, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import { waitOut, type FileAccess, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
 import { cancelledAt } from './job.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine } from './engine-process/messages.js';
@@ -16,6 +16,8 @@ export interface JobRunSettings {
   readonly store: ObjectStore;
   /** How an engine process opens that store. */
   readonly storeSettings: StoreSettings;
+  /** How it reaches the files of data sets. */
+  readonly fileAccess: FileAccess;
   readonly cacheFolder: string;
   readonly startEngine: StartEngine;
   readonly clock: Clock;
@@ -138,7 +140,7 @@ export class JobRun {
   }
 
   async #attempt(attempt: number): Promise<Outcome> {
-    const { storeSettings, cacheFolder, storeRetryLimitMs, startEngine, logger } = this.#settings;
+    const { storeSettings, fileAccess, cacheFolder, storeRetryLimitMs, startEngine, logger } = this.#settings;
     const { jobId, model, recipe } = this.job.record;
     let last: Outcome | undefined;
     let ready = false;
@@ -149,6 +151,7 @@ export class JobRun {
       recipe,
       attempt,
       store: storeSettings,
+      fileAccess,
       cacheFolder,
       storeRetryLimitMs,
     };

@@ -26,6 +26,8 @@ export const stepMetricsSchema = z.object({
   learningRate: z.number(),
   gamma: z.number(),
   inputNoiseVariance: z.number(),
+  /** Missing in what earlier versions stored. */
+  timestepsWeighted: z.boolean().default(false),
   imagesPerSecond: z.number(),
   /** Missing until a rate is known. */
   remainingMs: z.number().exactOptional(),

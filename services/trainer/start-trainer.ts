@@ -14,6 +14,7 @@ import {
   type Patience,
 } from '../../shared/store/index.js';
 import type { TrainerSettings } from './config.js';
+import { dataSources } from './data-sources.js';
 import { deletions } from './deletion.js';
 import { engineStarter } from './engine.js';
 import { trainerHandlers } from './handlers.js';
@@ -35,6 +36,13 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const clock = systemClock;
   const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
   const store = await storeFromSettings(settings.store);
+  const sources = dataSources({
+    access: settings.fileAccess,
+    cacheFolder: datasetCacheFolder,
+    environment: settings.engineEnvironment,
+    silenceTimeoutMs: settings.engineSilenceTimeoutMs,
+    clock,
+  });
   const supervisor = new JobSupervisor({
     ...settings,
     store,
@@ -50,7 +58,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     }),
   });
   const leases = new LeaseWatch(clock);
-  const recovery = jobRecovery({ store, supervisor, leases, leaseMs, logger });
+  const recovery = jobRecovery({ store, supervisor, leases, sources, leaseMs, logger });
   const stopping = new AbortController();
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   let storeProblem = '';
@@ -65,9 +73,9 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({
-      requests: jobRequests({ store, supervisor, leases, clock, memoryBytes }),
+      requests: jobRequests({ store, supervisor, leases, sources, clock, memoryBytes }),
       deletions: deletions({ store, supervisor }),
-      datasetCacheFolder,
+      sources,
       checkServing: () => {
         if (phase !== 'serving') throw unavailable(phase, storeProblem);
       },

@@ -123,9 +123,13 @@ function gridToWire({ png, ...shape }: GridImage): trainerWire.SampleGrid['image
   return chunk;
 }
 
-/** @throws DiffusionError INVALID_ARGUMENT naming `states`, for one that is none. */
+const MAX_STATES = 100;
+
+/** @throws DiffusionError INVALID_ARGUMENT naming `states`, for too many or one that is none. */
 export function jobFilterFromWire(request: trainerWire.ListTrainingJobsRequest): JobFilter {
   const { modelPrefix, createdFrom, createdBefore } = request;
+  if (request.states.length > MAX_STATES)
+    throw invalidArgument([violation('states', `at most ${MAX_STATES} states`, request.states.length)]);
   const states = request.states.map((state) => jobStates.read(state) ?? 'UNSPECIFIED');
   const found = states.flatMap((state, i) =>
     isJobState(state) ? [] : [violation(`states[${i}]`, `one of ${JOB_STATES.join(', ')}`, state)],

@@ -1,2 +1,2 @@
-export { lineChart } from './line-chart.js';
-export type { ChartOptions, ChartSeries } from './line-chart.js';
+export { chartPng, chartSvg } from './draw.js';
+export type { Axis, Chart, Mark, Point, Series, SeriesKind } from './chart.js';

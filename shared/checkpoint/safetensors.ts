@@ -1,6 +1,6 @@
 /** Tensors <-> bytes in the safetensors format, with every rule of the format checked before a tensor is made. */
 
-import { DiffusionError, describeValue } from '../foundation/index.js';
+import { DiffusionError, describeValue, isInteger } from '../foundation/index.js';
 import { parseStrictJson } from './strict-json.js';
 import { rowMajorStrides } from './stored-tensor.js';
 import type { ByteSource, StoredTensor } from './stored-tensor.js';
@@ -261,7 +261,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((size) => Number.isSafeInteger(size) && size >= 0);
+  return Array.isArray(value) && value.every((size) => isInteger(size));
 }
 
 function compareText(a: string, b: string): number {

@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs';
 
-import { fromBinary } from '@bufbuild/protobuf';
+import { createFileRegistry, fromBinary, type DescMessage, type FileRegistry } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema, type FileDescriptorSet } from '@bufbuild/protobuf/wkt';
 
 let read: FileDescriptorSet | undefined;
@@ -13,4 +13,14 @@ export function descriptors(): FileDescriptorSet {
     readFileSync(new URL('./generated/descriptors.binpb', import.meta.url)),
   );
   return read;
+}
+
+let registry: FileRegistry | undefined;
+
+/** @param typeName `package.Message`. @throws Error where the contracts have no such message. */
+export function messageDescriptor(typeName: string): DescMessage {
+  registry ??= createFileRegistry(descriptors());
+  const found = registry.getMessage(typeName);
+  if (found === undefined) throw new Error(`the contracts have no message ${typeName}`);
+  return found;
 }

@@ -1,20 +1,19 @@
-/** Training recipes <-> the wire. What a client left unset stays unset; the recipe room checks the values. */
+/**
+ * Training recipes <-> the wire, by the table of a recipe's fields and the contracts' descriptors. What a client left
+ * unset stays unset; the recipe room checks the values.
+ */
 
-import type { PartialRecipe } from '../recipe/index.js';
-import {
-  gammaSchedules,
-  learningRateSchedules,
-  lossTypes,
-  meanTypes,
-  noiseScheduleNames,
-  penaltyEstimators,
-  perturbationTargets,
-  precisions,
-  timestepSamplers,
-  variants,
-  varianceTypes,
-} from './enums.js';
-import type { Dataset, TrainingRecipe as WireRecipe } from './generated/diffusion/types/v1/recipe.js';
+import { ScalarType, type DescField, type DescMessage } from '@bufbuild/protobuf';
+import { FeatureSet_FieldPresence } from '@bufbuild/protobuf/wkt';
+
+import { asObject, isObject, type Fields, type Node, type UnknownObject } from '../fields/index.js';
+import { uint64, type Kind, type WordKind } from '../foundation/index.js';
+import { RECIPE, type PartialRecipe } from '../recipe/index.js';
+import { messageDescriptor } from './descriptors.js';
+import { enumCodec, type EnumCodec } from './enums.js';
+import { TrainingRecipe as WireRecipe } from './generated/diffusion/types/v1/recipe.js';
+
+const descriptor = (): DescMessage => messageDescriptor('diffusion.types.v1.TrainingRecipe');
 
 /**
  * A recipe as a client sent it, in the form of a recipe file.
@@ -22,169 +21,87 @@ import type { Dataset, TrainingRecipe as WireRecipe } from './generated/diffusio
  * The result is unchecked (a wire enum of 77 or a NaN passes); hand it to `resolveRecipe` or `changeRecipe`.
  */
 export function recipeFromWire(wire: WireRecipe | undefined): PartialRecipe {
-  if (wire === undefined) return {};
-  const { noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } = wire;
-  const { gradientPenalty, evaluation, warmStart } = wire;
-  const unchecked = {
-    name: wire.name === '' ? undefined : wire.name,
-    preset: wire.preset === '' ? undefined : wire.preset,
-    variant: variants.read(wire.variant),
-    dataset: wire.dataset && datasetFromWire(wire.dataset),
-    noiseSchedule: noiseSchedule && {
-      name: noiseScheduleNames.read(noiseSchedule.name),
-      timesteps: noiseSchedule.timesteps,
-      betas: unlessEmpty(noiseSchedule.betas),
-    },
-    inputPerturbation: inputPerturbation && {
-      gamma: inputPerturbation.gamma,
-      schedule: gammaSchedules.read(inputPerturbation.schedule),
-      decaySteps: toNumber(inputPerturbation.decaySteps),
-      target: perturbationTargets.read(inputPerturbation.target),
-    },
-    objective: objective && {
-      meanType: meanTypes.read(objective.meanType),
-      varianceType: varianceTypes.read(objective.varianceType),
-      lossType: lossTypes.read(objective.lossType),
-      timestepSampler: timestepSamplers.read(objective.timestepSampler),
-      rescaleTimesteps: objective.rescaleTimesteps,
-    },
-    architecture: architecture && {
-      ...architecture,
-      channelMult: unlessEmpty(architecture.channelMult),
-      attentionResolutions: unlessEmpty(architecture.attentionResolutions),
-    },
-    optimizer: optimizer && {
-      ...optimizer,
-      annealSteps: toNumber(optimizer.annealSteps),
-      schedule: learningRateSchedules.read(optimizer.schedule),
-      warmUpSteps: toNumber(optimizer.warmUpSteps),
-    },
-    ema: ema && { rates: unlessEmpty(ema.rates), warmUp: ema.warmUp },
-    training: training && {
-      steps: toNumber(training.steps),
-      batchSize: training.batchSize,
-      microbatchSize: training.microbatchSize,
-      seed: training.seed?.toString(),
-      checkpointEverySteps: toNumber(training.checkpointEverySteps),
-      keepLast: training.keepLast,
-      keepEverySteps: toNumber(training.keepEverySteps),
-      sampleEverySteps: toNumber(training.sampleEverySteps),
-      logEverySteps: toNumber(training.logEverySteps),
-      precision: precisions.read(training.precision),
-      gradientCheckpointing: training.gradientCheckpointing,
-      labelDropout: training.labelDropout,
-    },
-    gradientPenalty: gradientPenalty && {
-      ...gradientPenalty,
-      estimator: penaltyEstimators.read(gradientPenalty.estimator),
-    },
-    evaluation: evaluation && { images: evaluation.images, everySteps: toNumber(evaluation.everySteps) },
-    warmStart: warmStart && { ...warmStart, version: toNumber(warmStart.version) },
-  };
-  return unchecked as PartialRecipe;
-}
-
-function datasetFromWire({ source, ...dataset }: Dataset): object {
-  switch (source?.$case) {
-    case undefined:
-      return dataset;
-    case 'twemoji':
-      return { ...dataset, source: { kind: 'twemoji' } };
-    case 'folder':
-      return { ...dataset, source: { kind: 'folder', ...source.value } };
-  }
+  return wire === undefined ? {} : fromWire(RECIPE, descriptor(), asObject(wire));
 }
 
 /** @param betasSha256 Goes with the schedule where it is known; a client can compare it. */
 export function recipeToWire(recipe: PartialRecipe, betasSha256 = ''): WireRecipe {
-  const { dataset, noiseSchedule, inputPerturbation, objective, architecture, optimizer, ema, training } =
-    recipe;
-  const { gradientPenalty, evaluation, warmStart } = recipe;
-  return {
-    name: recipe.name ?? '',
-    preset: recipe.preset ?? '',
-    variant: optional(recipe.variant, variants.write) ?? 0,
-    dataset: dataset && { ...dataset, source: sourceToWire(dataset.source) },
-    noiseSchedule: noiseSchedule && {
-      name: optional(noiseSchedule.name, noiseScheduleNames.write) ?? 0,
-      timesteps: noiseSchedule.timesteps,
-      betas: noiseSchedule.betas ?? [],
-      betasSha256,
-    },
-    inputPerturbation: inputPerturbation && {
-      gamma: inputPerturbation.gamma,
-      schedule: optional(inputPerturbation.schedule, gammaSchedules.write) ?? 0,
-      decaySteps: optional(inputPerturbation.decaySteps, BigInt),
-      target: optional(inputPerturbation.target, perturbationTargets.write) ?? 0,
-    },
-    objective: objective && {
-      meanType: optional(objective.meanType, meanTypes.write) ?? 0,
-      varianceType: optional(objective.varianceType, varianceTypes.write) ?? 0,
-      lossType: optional(objective.lossType, lossTypes.write) ?? 0,
-      timestepSampler: optional(objective.timestepSampler, timestepSamplers.write) ?? 0,
-      rescaleTimesteps: objective.rescaleTimesteps,
-    },
-    architecture: architecture && {
-      ...architecture,
-      channelMult: architecture.channelMult ?? [],
-      attentionResolutions: architecture.attentionResolutions ?? [],
-    },
-    optimizer: optimizer && {
-      ...optimizer,
-      annealSteps: optional(optimizer.annealSteps, BigInt),
-      schedule: optional(optimizer.schedule, learningRateSchedules.write) ?? 0,
-      warmUpSteps: optional(optimizer.warmUpSteps, BigInt),
-    },
-    ema: ema && { rates: ema.rates ?? [], warmUp: ema.warmUp },
-    training: training && {
-      ...training,
-      steps: optional(training.steps, BigInt),
-      seed: optional(training.seed, BigInt),
-      checkpointEverySteps: optional(training.checkpointEverySteps, BigInt),
-      keepEverySteps: optional(training.keepEverySteps, BigInt),
-      sampleEverySteps: optional(training.sampleEverySteps, BigInt),
-      logEverySteps: optional(training.logEverySteps, BigInt),
-      precision: optional(training.precision, precisions.write) ?? 0,
-    },
-    gradientPenalty: gradientPenalty && {
-      ...gradientPenalty,
-      estimator: optional(gradientPenalty.estimator, penaltyEstimators.write) ?? 0,
-    },
-    evaluation: evaluation && {
-      images: evaluation.images,
-      everySteps: optional(evaluation.everySteps, BigInt),
-    },
-    warmStart: warmStart && {
-      model: warmStart.model ?? '',
-      version: optional(warmStart.version, BigInt),
-      emaRate: warmStart.emaRate,
-    },
-  };
+  const set: Partial<WireRecipe> = toWire(RECIPE, descriptor(), asObject(recipe));
+  // Unset fields get what stands for them on the wire.
+  const wire = WireRecipe.fromPartial(set);
+  if (wire.noiseSchedule !== undefined) wire.noiseSchedule.betasSha256 = betasSha256;
+  return wire;
 }
 
-type PartialSource = NonNullable<PartialRecipe['dataset']>['source'];
-
-function sourceToWire(source: PartialSource): Dataset['source'] {
-  switch (source?.kind) {
-    case undefined:
-    case 'unknown':
-      return undefined;
-    case 'twemoji':
-      return { $case: 'twemoji', value: {} };
-    case 'folder':
-      return { $case: 'folder', value: { path: source.path ?? '', classFolders: source.classFolders } };
-  }
+function fromWire(fields: Fields, message: DescMessage, wire: UnknownObject): UnknownObject {
+  return mapFields(fields, (key, node) => {
+    const value = wire[key];
+    if (node.node === 'union') {
+      const { $case: kind, value: inner } = asObject(value);
+      const variant = typeof kind === 'string' ? node.variants[kind] : undefined;
+      return (
+        variant && { kind, ...fromWire(variant.fields, messageOf(message, String(kind)), asObject(inner)) }
+      );
+    }
+    if (node.node === 'section')
+      return isObject(value) ? fromWire(node.fields, messageOf(message, key), value) : undefined;
+    return valueFromWire(node.kind, fieldOf(message, key), value);
+  });
 }
 
-function optional<From, To>(value: From | undefined, convert: (value: From) => To): To | undefined {
-  return value === undefined ? undefined : convert(value);
+function toWire(fields: Fields, message: DescMessage, values: UnknownObject): UnknownObject {
+  return mapFields(fields, (key, node) => {
+    const value = values[key];
+    if (value === undefined) return undefined;
+    if (node.node === 'union') {
+      const { kind, ...inner } = asObject(value);
+      const variant = typeof kind === 'string' ? node.variants[kind] : undefined;
+      // An internal kind has no form on the wire.
+      if (variant === undefined || variant.isInternal) return undefined;
+      return { $case: kind, value: toWire(variant.fields, messageOf(message, String(kind)), inner) };
+    }
+    if (node.node === 'section') return toWire(node.fields, messageOf(message, key), asObject(value));
+    return valueToWire(node.kind, fieldOf(message, key), value);
+  });
 }
 
-// Beyond 2^53 a number would be another one; it is refused as out of range all the same.
-function toNumber(value: bigint | undefined): number | undefined {
-  return optional(value, Number);
+function valueFromWire(kind: Kind<unknown>, desc: DescField, value: unknown): unknown {
+  if (desc.fieldKind === 'list') return Array.isArray(value) && value.length > 0 ? value : undefined;
+  if (desc.fieldKind === 'enum') return wordsOf(kind, desc).read(Number(value));
+  if (value === '' && desc.presence === FeatureSet_FieldPresence.IMPLICIT) return undefined;
+  // Beyond 2^53 a number would be another one; it is refused as out of range all the same.
+  if (typeof value === 'bigint') return kind === uint64 ? String(value) : Number(value);
+  return value;
 }
 
-function unlessEmpty<T>(values: T[]): T[] | undefined {
-  return values.length === 0 ? undefined : values;
+function valueToWire(kind: Kind<unknown>, desc: DescField, value: unknown): unknown {
+  if (desc.fieldKind === 'enum') return wordsOf(kind, desc).write(String(value));
+  const isLong = desc.fieldKind === 'scalar' && desc.scalar === ScalarType.UINT64;
+  return isLong ? BigInt(value as number | string) : value;
+}
+
+function wordsOf(
+  kind: Kind<unknown>,
+  desc: DescField & { readonly fieldKind: 'enum' },
+): EnumCodec<string, number> {
+  const values = Object.fromEntries(desc.enum.values.map(({ name, number }) => [name, number]));
+  return enumCodec(values, (kind as WordKind<string>).words);
+}
+
+function mapFields(fields: Fields, convert: (key: string, node: Node) => unknown): UnknownObject {
+  const converted = Object.entries(fields).map(([key, node]) => [key, convert(key, node)] as const);
+  return Object.fromEntries(converted.filter(([, value]) => value !== undefined));
+}
+
+/** @throws Error for a field of the table that the contracts don't have, which a test finds. */
+function fieldOf(message: DescMessage, key: string): DescField {
+  const field = message.field[key];
+  if (field === undefined) throw new Error(`${message.typeName} has no field ${key}`);
+  return field;
+}
+
+function messageOf(message: DescMessage, key: string): DescMessage {
+  const field = fieldOf(message, key);
+  if (field.fieldKind !== 'message') throw new Error(`${field.toString()} is no message`);
+  return field.message;
 }

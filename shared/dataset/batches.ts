@@ -1,5 +1,5 @@
 /** An endless, shuffled stream of batches that can be taken up again anywhere. */
-import { at, invalidArgument, violation } from '../foundation/index.js';
+import { at, invalidArgument, isInteger, violation } from '../foundation/index.js';
 import { deriveKey, permutation, randomStream } from '../random/index.js';
 import type { ImageShape } from '../images/index.js';
 import type { Dataset } from './dataset.js';
@@ -86,10 +86,10 @@ export function batches(dataset: Dataset, options: BatchOptions): BatchSource {
 
 function checkPosition({ epoch, offset }: DataPosition, length: number): void {
   const violations = [];
-  if (!Number.isSafeInteger(epoch) || epoch < 0) {
+  if (!isInteger(epoch)) {
     violations.push(violation('position.epoch', 'an integer of at least 0', epoch));
   }
-  if (!Number.isSafeInteger(offset) || offset < 0 || offset >= length) {
+  if (!isInteger(offset, 0, length - 1)) {
     violations.push(violation('position.offset', `an integer from 0 to ${length - 1}`, offset));
   }
   if (violations.length > 0) throw invalidArgument(violations);

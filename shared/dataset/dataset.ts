@@ -1,21 +1,19 @@
 /** Opens a data set: prepared once, then served from memory or from one file. */
 import { open } from 'node:fs/promises';
-import { at } from '../foundation/index.js';
+import { at, isInteger } from '../foundation/index.js';
 import type { ImageShape } from '../images/index.js';
 import type { DatasetConfig } from './dataset-config.js';
-import { folderSource } from './folder-source.js';
 import type { ImageSource, OnProgress } from './image-source.js';
 import { classNamesOf, summarise } from './manifest.js';
-import type { DatasetManifest, SourceImage } from './manifest.js';
+import type { DatasetManifest, SourceContents } from './manifest.js';
+import { withSource, type SourceOptions } from './open-source.js';
 import { openPack } from './packed-cache.js';
 import type { Pack } from './packed-cache.js';
-import { twemojiSource } from './twemoji-source.js';
 
-export interface PrepareOptions {
+export interface PrepareOptions extends SourceOptions {
   /** Where prepared pixels are kept between runs; may be deleted while no process uses it. */
   readonly cacheFolder: string;
   readonly onProgress?: OnProgress;
-  readonly signal?: AbortSignal;
 }
 
 export interface OpenOptions extends PrepareOptions {
@@ -47,10 +45,11 @@ const MAX_READ_BYTES = 64 * 1024 * 1024;
  * Prepares a data set, as opening it would, and says what was found.
  *
  * @throws DiffusionError NOT_FOUND (DATASET_NOT_FOUND), FAILED_PRECONDITION (DATASET_EMPTY, DATASET_INVALID,
- * CACHE_UNUSABLE) or CANCELLED.
+ * CACHE_UNUSABLE), CANCELLED, or what `FileSource` says of files that can't be read.
  */
 export async function scanDataset(config: DatasetConfig, options: PrepareOptions): Promise<DatasetManifest> {
-  return (await preparePack(await sourceOf(config, options.signal), config, options)).manifest;
+  const pack = await withSource(config, options, (source) => preparePack(source, config, options));
+  return pack.manifest;
 }
 
 /**
@@ -59,20 +58,8 @@ export async function scanDataset(config: DatasetConfig, options: PrepareOptions
  * @throws DiffusionError as `scanDataset` does.
  */
 export async function openDataset(config: DatasetConfig, options: OpenOptions): Promise<Dataset> {
-  const pack = await preparePack(await sourceOf(config, options.signal), config, options);
+  const pack = await withSource(config, options, (source) => preparePack(source, config, options));
   return openPixels(pack, config, options.memoryBudgetBytes ?? DEFAULT_MEMORY_BUDGET_BYTES);
-}
-
-function sourceOf({ source, ...settings }: DatasetConfig, signal?: AbortSignal): Promise<ImageSource> {
-  switch (source.kind) {
-    case 'twemoji':
-      return twemojiSource(settings);
-    case 'folder':
-      return folderSource(
-        { ...settings, path: source.path, classFolders: source.classFolders ?? false },
-        signal,
-      );
-  }
 }
 
 /** The pack of a source, made where it isn't there yet. */
@@ -88,16 +75,16 @@ export function preparePack(
       options.signal,
     );
     const manifest = summarise(contents, config);
-    const labels = labelsOf(contents.images);
+    const labels = labelsOf(contents);
     return { manifest, ...(labels !== undefined && { labels }) };
   });
 }
 
-function labelsOf(images: readonly SourceImage[]): number[] | undefined {
-  const names = classNamesOf(images);
+function labelsOf(contents: SourceContents): number[] | undefined {
+  const names = classNamesOf(contents);
   if (names.length === 0) return undefined;
   const labels = new Map(names.map((name, label) => [name, label]));
-  return images.map(({ className }) => labels.get(className ?? '') ?? 0);
+  return contents.images.map(({ className }) => labels.get(className ?? '') ?? 0);
 }
 
 async function openPixels(pack: Pack, config: DatasetConfig, memoryBudgetBytes: number): Promise<Dataset> {
@@ -118,8 +105,8 @@ async function openPixels(pack: Pack, config: DatasetConfig, memoryBudgetBytes: 
     }
   };
   const checked = (index: number) => {
-    if (Number.isInteger(index) && index >= 0 && index < manifest.count) return index;
-    throw new RangeError(`no image ${index} among ${manifest.count}`);
+    if (isInteger(index, 0, manifest.count - 1)) return index;
+    throw new RangeError(`no image ${String(index)} among ${manifest.count}`);
   };
 
   let copy: (index: number, into: Uint8Array) => Promise<void> | void = (index, into) =>

@@ -2,7 +2,11 @@
 import type { SourceContents } from './manifest.js';
 
 /** Called as images are prepared. */
-export type OnProgress = (progress: { readonly done: number; readonly total: number }) => void;
+export type OnProgress = (progress: {
+  readonly done: number;
+  /** Undefined where it shows at the end only. */
+  readonly total: number | undefined;
+}) => void;
 
 export interface ImageSource {
   /** Names everything that decides the pixels without reading the images; the cache's key. */

@@ -2,9 +2,20 @@ export { batches, startOfData } from './batches.js';
 export type { Batch, BatchOptions, BatchSource, DataPosition } from './batches.js';
 export { openDataset, scanDataset } from './dataset.js';
 export type { Dataset, OpenOptions, PrepareOptions } from './dataset.js';
-export type { DatasetConfig, DatasetSource } from './dataset-config.js';
+export type { DatasetConfig } from './dataset-config.js';
 export { holdOut } from './hold-out.js';
 export type { Split } from './hold-out.js';
 export type { OnProgress } from './image-source.js';
 export type { DatasetManifest, SizesFound } from './manifest.js';
 export type { SkippedFiles } from './skipped-files.js';
+export { checkSource } from './open-source.js';
+export {
+  addressOf,
+  describeSource,
+  FILE_KINDS,
+  hasClasses,
+  sourceAt,
+  sourceField,
+  SOURCES,
+} from './sources.js';
+export type { DatasetSource, SourceKindName } from './sources.js';

@@ -1,8 +1,7 @@
 /** What was found in a source, and the hash that tells one data set from another. */
 import { createHash } from 'node:crypto';
-import { DiffusionError, describeValue } from '../foundation/index.js';
-import { compareUtf8 } from './byte-order.js';
-import type { DatasetConfig } from './dataset-config.js';
+import { compareUtf8, DiffusionError, describeValue } from '../foundation/index.js';
+import type { ImageSettings } from './image-settings.js';
 import type { SkippedFiles } from './skipped-files.js';
 
 /** Smallest and largest width and height of the source images, in pixels. */
@@ -27,6 +26,8 @@ export interface SourceContents {
   /** Names the way from the source's bytes to pixels. */
   readonly preparation: string;
   readonly images: readonly SourceImage[];
+  /** Whether class names are numbers from 0 on, each its own label; otherwise labels follow from the names' order. */
+  readonly numbered?: boolean;
   readonly skipped: readonly SkippedFiles[];
 }
 
@@ -52,10 +53,10 @@ const MIN_SKIPPED_TO_REFUSE = 10;
  * @throws DiffusionError FAILED_PRECONDITION with reason DATASET_EMPTY when nothing is left, or DATASET_INVALID when
  * ten or more files and over 10 % of them had to be skipped.
  */
-export function summarise(contents: SourceContents, config: DatasetConfig): DatasetManifest {
+export function summarise(contents: SourceContents, config: ImageSettings): DatasetManifest {
   const { images, skipped } = contents;
   checkUsable(images.length, skipped);
-  const classNames = classNamesOf(images);
+  const classNames = classNamesOf(contents);
   return {
     count: images.length,
     skipped,
@@ -65,11 +66,14 @@ export function summarise(contents: SourceContents, config: DatasetConfig): Data
   };
 }
 
-/** The names of the classes that have images, in byte order. */
-export function classNamesOf(images: readonly SourceImage[]): string[] {
+/** The names of the classes in the order of their labels: those that have images, or all numbers up to the largest. */
+export function classNamesOf({ images, numbered = false }: SourceContents): string[] {
   const names = new Set<string>();
   for (const { className } of images) if (className !== undefined) names.add(className);
-  return [...names].sort(compareUtf8);
+  if (!numbered) return [...names].sort(compareUtf8);
+  let count = 0;
+  for (const name of names) count = Math.max(count, Number(name) + 1);
+  return Array.from({ length: count }, (_, label) => String(label));
 }
 
 function checkUsable(count: number, skipped: readonly SkippedFiles[]): void {
@@ -80,7 +84,7 @@ function checkUsable(count: number, skipped: readonly SkippedFiles[]): void {
   const metadata = Object.fromEntries(skipped.map(({ reason, count: some }) => [reason, String(some)]));
   const found = total === 0 ? '' : `; skipped: ${reasons.join(', ')}`;
   if (count === 0) {
-    const message = `wanted at least one PNG, JPEG or WebP image in the folder; got none${found}`;
+    const message = `wanted at least one image that can be used; got none${found}`;
     throw new DiffusionError('DATASET_EMPTY', message, { metadata });
   }
   if (total >= MIN_SKIPPED_TO_REFUSE && total > (count + total) * MAX_SKIPPED_SHARE) {
@@ -100,7 +104,7 @@ function sizesOf(images: readonly SourceImage[]): SizesFound {
   return sizes;
 }
 
-function hashOf({ preparation, images }: SourceContents, { imageSize, channels }: DatasetConfig): string {
+function hashOf({ preparation, images }: SourceContents, { imageSize, channels }: ImageSettings): string {
   const hash = createHash('sha256').update(JSON.stringify({ preparation, imageSize, channels }));
   for (const { sha256, className } of images) hash.update(JSON.stringify([sha256, className ?? null]));
   return hash.digest('hex');

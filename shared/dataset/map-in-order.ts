@@ -2,12 +2,12 @@
 
 /** Yields `work(item)` for each item in order, with at most `width` under way. */
 export async function* mapInOrder<T, R>(
-  items: Iterable<T>,
+  items: Iterable<T> | AsyncIterable<T>,
   width: number,
   work: (item: T) => Promise<R>,
 ): AsyncGenerator<R, void, undefined> {
   const underWay: Promise<R>[] = [];
-  for (const item of items) {
+  for await (const item of items) {
     const result = work(item);
     // It may fail while an earlier one is awaited; the failure is thrown at its turn, or nobody waits any more.
     result.catch(() => undefined);

@@ -1,18 +1,20 @@
 /** Files that could not be used, counted by reason. */
-import { compareUtf8 } from './byte-order.js';
+import { compareUtf8 } from '../foundation/index.js';
+import type { FileProblem } from '../store/index.js';
 
-/** The reasons of the dataset room; a decoder's reason (IMAGE_DAMAGED and its kin) counts as it is. */
+/** The reasons of this room and of finding files; a decoder's reason (IMAGE_DAMAGED and its kin) counts as it is. */
 export type SkipReason =
-  | 'NOT_A_FILE'
-  | 'LINK_BROKEN'
-  | 'LINK_OUTSIDE'
-  | 'LINK_TO_FOLDER'
-  | 'UNREADABLE'
+  | FileProblem
+  | 'FILE_CHANGED'
   | 'FILE_TOO_LARGE'
-  | 'NO_CLASS_FOLDER';
+  | 'NO_CLASS_FOLDER'
+  | 'NO_CLASS'
+  | 'NAME_UNUSABLE'
+  | 'SECOND_IMAGE'
+  | `IMAGE_${string}`;
 
 export interface SkippedFile {
-  /** Relative to the data set's folder. */
+  /** Relative to where the data set is. */
   readonly path: string;
   readonly reason: string;
 }

@@ -3,10 +3,18 @@ import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { decoderVersions, rasteriseSvgFiles, rasterisingRecipe } from '../images/index.js';
-import { compareUtf8 } from './byte-order.js';
-import type { DatasetConfig } from './dataset-config.js';
+import { compareUtf8 } from '../foundation/index.js';
+import type { ImageSettings } from './image-settings.js';
 import type { ImageSource } from './image-source.js';
+import type { BundledKind } from './source-kind.js';
+
+const fields = {};
+
+export const twemoji: BundledKind<typeof fields> = {
+  help: 'the bundled Twemoji set: 3,720 graphics, CC-BY 4.0',
+  fields,
+  open: (_source, settings) => twemojiSource(settings),
+};
 
 /** Every drawing is this many units wide and high. */
 const DRAWING_SIZE = 36;
@@ -16,9 +24,10 @@ const DRAWING_SIZE = 36;
  * Graphics: Twemoji, CC-BY 4.0.
  */
 export async function twemojiSource(
-  { imageSize, channels }: Omit<DatasetConfig, 'source'>,
+  { imageSize, channels }: ImageSettings,
   limit = Infinity,
 ): Promise<ImageSource> {
+  const { decoderVersions, rasteriseSvgFiles, rasterisingRecipe } = await import('../images/index.js');
   const packageFile = createRequire(import.meta.url).resolve('@twemoji/svg/package.json');
   const folder = dirname(packageFile);
   const names = (await readdir(folder))

@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { invalidArgument, violation, type FieldViolation } from './errors.js';
+import { integer, oneOf, type Parser } from './kinds.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -23,23 +24,18 @@ const MOST = 2 ** 31 - 1;
 export function environmentReader(env: Environment): EnvironmentReader {
   const violations: FieldViolation[] = [];
 
-  function read<T>(name: string, otherwise: T, wanted: string, parse: (text: string) => T | undefined): T {
+  function read<T>(name: string, otherwise: T, parser: Parser<T>): T {
     const text = env[name]?.trim() ?? '';
     if (text === '') return otherwise;
-    const value = parse(text);
-    if (value === undefined) violations.push(violation(name, wanted, text));
+    const value = parser.read(text);
+    if (value === undefined) violations.push(violation(name, parser.wanted, text));
     return value ?? otherwise;
   }
 
   return {
-    text: (name, otherwise) => read(name, otherwise, 'a text', (text) => text),
-    integer: (name, otherwise, least = 1) =>
-      read(name, otherwise, `an integer from ${least} to ${MOST}`, (text) => {
-        const value = Number(text);
-        return Number.isSafeInteger(value) && value >= least && value <= MOST ? value : undefined;
-      }),
-    oneOf: (values, name, otherwise) =>
-      read(name, otherwise, `one of ${values.join(', ')}`, (text) => values.find((value) => value === text)),
+    text: (name, otherwise) => env[name]?.trim() || otherwise,
+    integer: (name, otherwise, least = 1) => read(name, otherwise, integer(least, MOST)),
+    oneOf: (values, name, otherwise) => read(name, otherwise, oneOf(values)),
     check: () => {
       if (violations.length > 0) throw invalidArgument(violations, 'SETTINGS_INVALID');
     },

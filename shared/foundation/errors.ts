@@ -64,17 +64,22 @@ export function describeValue(value: unknown): string {
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   if (value === undefined) return 'nothing';
   if (ArrayBuffer.isView(value)) return `${value.byteLength} bytes`;
-  if (Array.isArray(value) && value.length > MAX_LISTED) return `a list of ${value.length} values`;
+  if (Array.isArray(value) && value.length > MAX_LISTED) return lengthOf(value);
   // As much of a text as can be shown, so that a long one is not copied.
   const bounded = typeof value === 'string' ? shortened(value, 2 * MAX_DESCRIPTION) : value;
-  const text = JSON.stringify(bounded, (_key, inner: unknown) =>
-    typeof inner === 'bigint' ? inner.toString() : inner,
-  );
+  const text = JSON.stringify(bounded, (_key, inner: unknown) => {
+    if (Array.isArray(inner) && inner.length > MAX_LISTED) return lengthOf(inner);
+    return typeof inner === 'bigint' ? inner.toString() : inner;
+  });
   const escaped = text.replace(
     /[\u007f-\u009f\u200b-\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return shortened(escaped, MAX_DESCRIPTION);
+}
+
+function lengthOf(list: readonly unknown[]): string {
+  return `a list of ${list.length} values`;
 }
 
 /** A violation in the form every message of the project has: what was wanted, and what came. */
@@ -114,11 +119,22 @@ export function isInvalid(reason: string): reason is InvalidReason {
   return isReason(reason) && REASONS[reason] === 'INVALID_ARGUMENT';
 }
 
-/** An INVALID_ARGUMENT error over the given violations; its message lists them all. */
+/** An INVALID_ARGUMENT error over the given violations; its message lists the first of them. */
 export function invalidArgument(
   violations: readonly FieldViolation[],
   reason: InvalidReason = 'INVALID_FIELD',
 ): DiffusionError {
-  const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
-  return new DiffusionError(reason, text, { violations });
+  return new DiffusionError(reason, violationsText(violations), { violations });
+}
+
+const MAX_VIOLATIONS_IN_TEXT = 20;
+
+/** The violations in one line, of which very many are counted. */
+export function violationsText(violations: readonly FieldViolation[]): string {
+  const shown = violations.slice(0, MAX_VIOLATIONS_IN_TEXT);
+  const left = violations.length - shown.length;
+  return [
+    ...shown.map(({ field, description }) => `${field}: ${description}`),
+    ...(left === 0 ? [] : [`and ${left} more`]),
+  ].join('; ');
 }

@@ -8,14 +8,29 @@ export {
   shortened,
   unmet,
   violation,
+  violationsText,
   within,
 } from './errors.js';
 export type { Demand, ErrorDetails, FieldViolation, InvalidReason } from './errors.js';
+export {
+  bool,
+  integer,
+  isInteger,
+  list,
+  matching,
+  oneOf,
+  positive,
+  real,
+  textThat,
+  uint64,
+} from './kinds.js';
+export type { Kind, ListKind, Parser, WordKind } from './kinds.js';
 export { isReason, isWireReason, REASONS, WIRE_REASONS } from './reasons.js';
 export type { ErrorCode, Reason, WireReason } from './reasons.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { at } from './at.js';
+export { compareUtf8 } from './byte-order.js';
 export { deferred } from './deferred.js';
 export type { Deferred } from './deferred.js';
 export { runningTime } from './running-time.js';

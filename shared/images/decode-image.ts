@@ -1,7 +1,7 @@
 /** Bytes of a PNG, JPEG or WebP file -> square uint8 pixels. */
 import type { Metadata, Sharp } from 'sharp';
 import { DiffusionError, type InvalidReason } from '../foundation/index.js';
-import type { Channels } from './pixel-format.js';
+import type { Channels, ImageShape } from './pixel-format.js';
 import { sharp } from './sharp.js';
 
 /** The largest image that is decoded, in pixels; a bomb is refused by its header. */
@@ -56,6 +56,30 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Pr
   }
 }
 
+/** Names the way from pixels to pixels below, as `decodingRecipe` does. */
+export const fittingRecipe = 'srgb, cover cubic, centre, v1';
+
+/**
+ * Scales and crops the pixels of an image as `decodeImage` does; one that has the size already stays as it is.
+ *
+ * @param pixels `[height, width, channels]` uint8.
+ * @returns `[imageSize, imageSize, channels]` uint8.
+ * @throws DiffusionError INVALID_ARGUMENT with reason IMAGE_TOO_LARGE or IMAGE_TOO_SMALL.
+ */
+export async function fitPixels(
+  pixels: Uint8Array,
+  shape: ImageShape,
+  options: DecodeOptions,
+): Promise<Uint8Array> {
+  try {
+    const image = sharp(pixels, { raw: shape, limitInputPixels: MAX_PIXELS });
+    checkLargeEnough(shape, options.imageSize);
+    return await toSquare(image, options).raw({ depth: 'uchar' }).toBuffer();
+  } catch (error) {
+    throw error instanceof DiffusionError ? error : fromSharp(error);
+  }
+}
+
 function toSquare(image: Sharp, { imageSize, channels }: DecodeOptions): Sharp {
   return image
     .autoOrient()
@@ -70,7 +94,10 @@ function toSquare(image: Sharp, { imageSize, channels }: DecodeOptions): Sharp {
     .toColourspace(channels === 1 ? 'b-w' : 'srgb');
 }
 
-function checkLargeEnough({ width, height }: Metadata['autoOrient'], imageSize: number): void {
+function checkLargeEnough(
+  { width, height }: Pick<Metadata['autoOrient'], 'width' | 'height'>,
+  imageSize: number,
+): void {
   const least = Math.ceil(imageSize / MAX_ENLARGEMENT);
   if (Math.min(width, height) >= least) return;
   const wanted = `an image of at least ${least}x${least} for size ${imageSize}`;

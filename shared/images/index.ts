@@ -1,9 +1,10 @@
-export { decodeImage, decodingRecipe } from './decode-image.js';
+export { decodeImage, decodingRecipe, fitPixels, fittingRecipe } from './decode-image.js';
 export type { DecodedImage, DecodeOptions } from './decode-image.js';
 export { encodeImage } from './encode-image.js';
 export type { ImageFormat } from './encode-image.js';
 export { imageGrid } from './image-grid.js';
 export type { ImageGridOptions } from './image-grid.js';
+export { drawingToPng } from './draw-svg.js';
 export { toFloat32, toUint8 } from './pixel-format.js';
 export type { Channels, ImageShape } from './pixel-format.js';
 export { rasteriseSvgFiles, rasterisingRecipe } from './rasterise-svg.js';

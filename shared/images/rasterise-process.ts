@@ -1,17 +1,9 @@
-/** The process that draws trusted SVG files; the only one in which sharp may load SVG, and it loads nothing else. */
+/** The process that draws trusted SVG files. */
 import { open, readFile } from 'node:fs/promises';
-import sharp from 'sharp';
 import type { RasteriseMessage, RasteriseRequest } from './rasterise-svg.js';
+import { sharp, UNIT_DENSITY } from './svg-sharp.js';
 
 const PROGRESS_EVERY = 32;
-
-/** CSS pixels an inch: at this density a drawing of n units is n pixels wide. */
-const UNIT_DENSITY = 72;
-
-sharp.block({ operation: ['VipsForeignLoad'] });
-sharp.unblock({ operation: ['VipsForeignLoadSvg'] });
-sharp.concurrency(1);
-sharp.cache(false);
 
 async function rasterise(svg: Uint8Array, request: RasteriseRequest): Promise<Uint8Array> {
   const { imageSize, channels, drawingSize } = request;

@@ -1,6 +1,6 @@
 /** Files of `torch.save`: a zip archive of a pickle, which says what the tensors are, and of their storages. */
 
-import { DiffusionError, describeValue } from '../foundation/index.js';
+import { DiffusionError, describeValue, isInteger } from '../foundation/index.js';
 import { PickleGlobal, unpickle } from './pickle.js';
 import type { PickleValue } from './pickle.js';
 import { extentOf } from '../checkpoint/index.js';
@@ -159,7 +159,7 @@ function orderedDict(args: readonly PickleValue[]): Map<PickleValue, PickleValue
 }
 
 function isCount(value: PickleValue): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
+  return isInteger(value);
 }
 
 function isCounts(value: PickleValue): value is number[] {

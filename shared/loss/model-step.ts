@@ -1,12 +1,12 @@
 /** From a network's output to its reverse step p(x_{t-1} | x_t). */
 import { tf } from '../engine/index.js';
-import { fixedLogVariance, type DiffusionTables } from '../noise/index.js';
+import { fixedLogVariance, predictionOf, type DiffusionTables } from '../noise/index.js';
 import type { Gaussian } from './gaussian.js';
 import type { Objective } from './objective.js';
-import { extract } from './table-lookup.js';
+import { combinedTensors, extract } from './table-lookup.js';
 
 export interface Output {
-  /** Epsilon, x_0 or x_{t-1}, [N, H, W, C]. */
+  /** Of the objective's mean type, [N, H, W, C]. */
   readonly prediction: tf.Tensor;
   /** The second half of the output where the variance is learned, [N, H, W, C]. */
   readonly values: tf.Tensor | undefined;
@@ -23,8 +23,9 @@ export function reverseStep(
   xT: tf.Tensor,
   t: tf.Tensor,
 ): Gaussian {
+  const xStart = combinedTensors(predictionOf(objective.meanType, tables).xStart, t, { xT, prediction });
   return {
-    mean: stepMean(tables, objective.meanType, prediction, xT, t),
+    mean: posteriorMean(tables, xStart, xT, t),
     logVariance: stepLogVariance(tables, objective.varianceType, values, t),
   };
 }
@@ -36,32 +37,8 @@ export function posteriorMean(
   xT: tf.Tensor,
   t: tf.Tensor,
 ): tf.Tensor {
-  return tf.add(
-    tf.mul(extract(tables.posteriorMeanCoef1, t), xStart),
-    tf.mul(extract(tables.posteriorMeanCoef2, t), xT),
-  );
-}
-
-function stepMean(
-  tables: DiffusionTables,
-  meanType: Objective['meanType'],
-  prediction: tf.Tensor,
-  xT: tf.Tensor,
-  t: tf.Tensor,
-): tf.Tensor {
-  switch (meanType) {
-    case 'previous_x':
-      return prediction;
-    case 'x_start':
-      return posteriorMean(tables, prediction, xT, t);
-    case 'epsilon': {
-      const xStart = tf.sub(
-        tf.mul(extract(tables.sqrtRecipAlphasCumprod, t), xT),
-        tf.mul(extract(tables.sqrtRecipm1AlphasCumprod, t), prediction),
-      );
-      return posteriorMean(tables, xStart, xT, t);
-    }
-  }
+  const mean = { xStart: tables.posteriorMeanCoef1, xT: tables.posteriorMeanCoef2 };
+  return combinedTensors(mean, t, { xStart, xT });
 }
 
 /** @param values For learned_range -1 is the lower bound and 1 the upper, not clamped; for learned the logarithm itself. */

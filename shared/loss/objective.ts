@@ -1,5 +1,5 @@
 /** What a network is trained to do. */
-import type { VarianceType } from '../noise/index.js';
+import type { MeanType, VarianceType } from '../noise/index.js';
 import type { GradientPenalty } from './gradient-penalty.js';
 
 /** Closed sets under the reference's names, but for `target`. */
@@ -13,12 +13,10 @@ export interface Objective {
    */
   readonly lossType: 'mse' | 'rescaled_mse' | 'kl' | 'rescaled_kl';
   /**
-   * Which noise a network that predicts epsilon is to find in a perturbed input: epsilon itself,
-   * (epsilon + gamma xi) / sqrt(1 + gamma^2), or epsilon + gamma xi. The other mean types don't predict noise.
+   * The noise in the target under input perturbation: epsilon itself, (epsilon + gamma xi) / sqrt(1 + gamma^2), or
+   * epsilon + gamma xi. Recipes allow the last two with the mean type epsilon only.
    */
   readonly target: 'epsilon' | 'normalised' | 'unnormalised';
   /** Comes on top of whatever the loss is; for networks that predict epsilon. */
   readonly gradientPenalty?: GradientPenalty | undefined;
 }
-
-export type MeanType = 'epsilon' | 'x_start' | 'previous_x';

@@ -1,10 +1,10 @@
 /** The training losses of DDPM and ADM, with input perturbation or a gradient penalty. */
 import { stopGradient, tf } from '../engine/index.js';
-import { isLearned, type DiffusionTables } from '../noise/index.js';
+import { isLearned, predictionOf, type DiffusionTables } from '../noise/index.js';
 import { penalisedOutput } from './gradient-penalty.js';
-import { posteriorMean, reverseStep } from './model-step.js';
+import { reverseStep } from './model-step.js';
 import type { Objective } from './objective.js';
-import { extract, meanFlat } from './table-lookup.js';
+import { combinedTensors, extract, meanFlat } from './table-lookup.js';
 import { variationalBound } from './variational-bound.js';
 
 /** What the losses know of the network: (x_t [N, H, W, C], t [N] int32, y [N] int32) -> output. */
@@ -105,20 +105,18 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
   }
 
   function target(): tf.Tensor {
-    switch (objective.meanType) {
-      case 'x_start':
-        return xStart;
-      case 'previous_x':
-        return posteriorMean(tables, xStart, xT, t);
+    const { target: combination } = predictionOf(objective.meanType, tables);
+    return combinedTensors(combination, t, { noise: targetNoise(), xStart, xT });
+  }
+
+  function targetNoise(): tf.Tensor {
+    switch (objective.target) {
       case 'epsilon':
-        switch (objective.target) {
-          case 'epsilon':
-            return epsilon;
-          case 'normalised':
-            return tf.div(perturbed, tf.sqrt(tf.add(1, tf.square(strength))));
-          case 'unnormalised':
-            return perturbed;
-        }
+        return epsilon;
+      case 'normalised':
+        return tf.div(perturbed, tf.sqrt(tf.add(1, tf.square(strength))));
+      case 'unnormalised':
+        return perturbed;
     }
   }
 }

@@ -1,5 +1,5 @@
 /** The U-Net's hyper-parameters, and which of them go together. */
-import { unmet, violation, type Demand, type FieldViolation } from '../foundation/index.js';
+import { isInteger, unmet, violation, type Demand, type FieldViolation } from '../foundation/index.js';
 
 /** Source: forever208/DDPM-IP@1f767192 guided_diffusion/unet.py:383-441. */
 export interface UNetConfig {
@@ -41,7 +41,7 @@ export function headsOf(config: UNetConfig, channels: number): number {
   return config.numHeadChannels === -1 ? config.numHeads : channels / config.numHeadChannels;
 }
 
-const isCount = (value: number): boolean => Number.isSafeInteger(value) && value > 0;
+const isCount = (value: number): boolean => isInteger(value, 1);
 
 /** Every reason why no network can be built from the configuration; none when it can. */
 export function unetViolations(config: UNetConfig): FieldViolation[] {

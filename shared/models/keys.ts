@@ -1,6 +1,6 @@
 /** Where everything of jobs and models stands in a store; the room's README shows the layout. */
 
-import { invalidArgument, violation } from '../foundation/index.js';
+import { invalidArgument, isInteger, violation } from '../foundation/index.js';
 import { isSegment } from '../store/index.js';
 
 const MAX_ID_LENGTH = 63;
@@ -86,7 +86,6 @@ function attemptText(attempt: number): string {
 }
 
 function digits(field: string, value: number, width: number): string {
-  if (Number.isSafeInteger(value) && value >= 0 && value < 10 ** width)
-    return String(value).padStart(width, '0');
+  if (isInteger(value, 0, 10 ** width - 1)) return String(value).padStart(width, '0');
   throw invalidArgument([violation(field, `a non-negative integer of at most ${width} digits`, value)]);
 }

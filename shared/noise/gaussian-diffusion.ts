@@ -46,17 +46,6 @@ export function predictXStartFromEpsilon(
   );
 }
 
-/** x_0 as (x_t, the mean of x_{t-1}) determine it: the inverse of `posteriorMean`. */
-export function predictXStartFromPreviousX(
-  tables: DiffusionTables,
-  xT: Float32Array,
-  t: number,
-  xPrevious: Float32Array,
-): Float32Array {
-  const scale = 1 / at(tables.posteriorMeanCoef1, t);
-  return weightedSum(scale, xPrevious, -at(tables.posteriorMeanCoef2, t) * scale, xT);
-}
-
 /** epsilon as (x_t, x_0) determine it: the inverse of `predictXStartFromEpsilon`. */
 export function predictEpsilonFromXStart(
   tables: DiffusionTables,

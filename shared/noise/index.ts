@@ -7,10 +7,13 @@ export {
   posteriorMean,
   predictEpsilonFromXStart,
   predictXStartFromEpsilon,
-  predictXStartFromPreviousX,
   qSample,
   weightedSum,
 } from './gaussian-diffusion.js';
+export { combined, MEAN_TYPES, predictionOf } from './predictions.js';
+export type { Combination, MeanType, Prediction } from './predictions.js';
+export { trainingProcess } from './training-process.js';
+export type { TrainingProcess } from './training-process.js';
 export { gammaOf } from './gamma-schedule.js';
 export type { GammaConfig } from './gamma-schedule.js';
 export { makeTimestepSampler } from './timestep-sampler.js';

@@ -1,6 +1,6 @@
 /** Noise schedules: the betas of the forward process, by name or given. */
 import { createHash } from 'node:crypto';
-import { invalidArgument, violation } from '../foundation/index.js';
+import { invalidArgument, isInteger, violation } from '../foundation/index.js';
 
 export type NoiseScheduleConfig =
   | { readonly name: 'linear' | 'cosine'; readonly timesteps: number }
@@ -32,7 +32,7 @@ export function makeBetas(config: NoiseScheduleConfig): Float64Array {
 }
 
 function checkTimesteps(timesteps: number, least: number): void {
-  if (!Number.isInteger(timesteps) || timesteps < least || timesteps > MAX_TIMESTEPS) {
+  if (!isInteger(timesteps, least, MAX_TIMESTEPS)) {
     throw invalidArgument([
       violation('timesteps', `an integer from ${least} to ${MAX_TIMESTEPS}`, timesteps),
     ]);

@@ -23,6 +23,8 @@ export interface TimestepSampler {
   readonly name: TimestepSamplerName;
   /** [T] the probability of each timestep now. */
   probabilities(): Float64Array;
+  /** Whether the next draw prefers some timesteps to others. */
+  isWeighted(): boolean;
   /** The draw of a training step: a function of (seed, step, probabilities) alone. */
   draw(step: number, batchSize: number): TimestepDraw;
   /**
@@ -58,6 +60,7 @@ function uniformSampler(timesteps: number, seed: bigint): TimestepSampler {
   return {
     name: 'uniform',
     probabilities: () => probabilities,
+    isWeighted: () => false,
     draw: (step, batchSize) => drawTimesteps(probabilities, seed, step, batchSize),
     update: () => undefined,
     state: () => ({ history: new Float64Array(0), counts: new Int32Array(0) }),
@@ -89,8 +92,12 @@ function lossSecondMomentSampler(timesteps: number, seed: bigint): TimestepSampl
     }
   }
 
+  function isWeighted(): boolean {
+    return counts.every((count) => count === HISTORY_PER_TERM);
+  }
+
   function probabilities(): Float64Array {
-    if (counts.some((count) => count < HISTORY_PER_TERM)) return uniformProbabilities(timesteps);
+    if (!isWeighted()) return uniformProbabilities(timesteps);
     const rootMeanSquares = Float64Array.from(counts, (_, t) => {
       const losses = history.subarray(t * HISTORY_PER_TERM, (t + 1) * HISTORY_PER_TERM);
       return Math.sqrt(losses.reduce((sum, loss) => sum + loss * loss, 0) / HISTORY_PER_TERM);
@@ -102,6 +109,7 @@ function lossSecondMomentSampler(timesteps: number, seed: bigint): TimestepSampl
   return {
     name: 'loss-second-moment',
     probabilities,
+    isWeighted,
     draw: (step, batchSize) => drawTimesteps(probabilities(), seed, step, batchSize),
     update: (t, losses) => {
       t.forEach((value, i) => {

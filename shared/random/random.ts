@@ -1,6 +1,6 @@
 /** Counter-based random numbers: every draw is a function of (seed, purpose, position), with no hidden state. */
 import { createHash } from 'node:crypto';
-import { invalidArgument, violation } from '../foundation/index.js';
+import { invalidArgument, isInteger, violation } from '../foundation/index.js';
 
 /** Two uint32 words. */
 export type RandomKey = readonly [number, number];
@@ -85,8 +85,7 @@ function uniformOf(high: number, low: number): number {
 // Counter word 0 counts blocks, so that a position owns 2^32 blocks and never runs into its neighbour.
 function positionWords(position: readonly number[]): [number, number, number] {
   const valid =
-    position.length <= MAX_POSITION_WORDS &&
-    position.every((word) => Number.isInteger(word) && word >= 0 && word < TWO_32);
+    position.length <= MAX_POSITION_WORDS && position.every((word) => isInteger(word, 0, TWO_32 - 1));
   if (!valid) {
     const wanted = `at most ${MAX_POSITION_WORDS} integers from 0 to ${TWO_32 - 1}`;
     throw invalidArgument([violation('position', wanted, position)]);
@@ -126,7 +125,7 @@ export function randomStream(key: RandomKey, position: readonly number[]): Rando
   }
 
   function integer(bound: number): number {
-    if (!Number.isInteger(bound) || bound < 1 || bound > TWO_32) {
+    if (!isInteger(bound, 1, TWO_32)) {
       throw invalidArgument([violation('bound', `an integer from 1 to ${TWO_32}`, bound)]);
     }
     // Words past the last whole multiple of the bound would favour small results: draw again.

@@ -1,6 +1,18 @@
-export { datasetConfig, gammaConfig, lossObjective, microbatches, recipeBetas, unetConfig } from './parts.js';
+export {
+  datasetConfig,
+  gammaConfig,
+  lossObjective,
+  microbatches,
+  recipeBetas,
+  recipeProcess,
+  trainedTimesteps,
+  unetConfig,
+} from './parts.js';
+export { changeRecipe } from './changes.js';
+export { MAX_STEPS, NAME_PATTERN, PRECISIONS, PRESET_NAMES, VARIANTS } from './limits.js';
+export type { Precision, PresetName, Variant } from './limits.js';
 export { networkDifferences } from './network-fields.js';
-export { changeRecipe, resolveRecipe } from './resolve.js';
+export { resolveRecipe } from './resolve.js';
 export { parseRecipe, recipeFormat } from './stored.js';
-export { NAME_PATTERN, PRECISIONS, PRESET_NAMES, VARIANTS } from './schema.js';
-export type { PartialRecipe, Precision, PresetName, TrainingRecipe, Variant } from './schema.js';
+export { RECIPE, RECIPE_ROWS } from './table.js';
+export type { PartialRecipe, TrainingRecipe } from './table.js';

@@ -3,7 +3,7 @@
 import { describeValue, protoName, violation, type FieldViolation } from '../foundation/index.js';
 import { unetViolations, type UNetConfig } from '../model/index.js';
 import { unetConfig } from './parts.js';
-import type { TrainingRecipe } from './schema.js';
+import type { TrainingRecipe } from './table.js';
 
 type Section = 'dataset' | 'objective' | 'architecture';
 

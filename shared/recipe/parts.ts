@@ -4,8 +4,16 @@ import { invalidArgument, violation } from '../foundation/index.js';
 import type { DatasetConfig } from '../dataset/index.js';
 import type { UNetConfig } from '../model/index.js';
 import type { Objective } from '../loss/index.js';
-import { isLearned, makeBetas, type GammaConfig, type NoiseScheduleConfig } from '../noise/index.js';
-import type { TrainingRecipe } from './schema.js';
+import {
+  isLearned,
+  makeBetas,
+  trainingProcess,
+  type GammaConfig,
+  type NoiseScheduleConfig,
+  type TrainingProcess,
+} from '../noise/index.js';
+import { spaceTimesteps } from '../sampler/index.js';
+import type { TrainingRecipe } from './table.js';
 
 export function unetConfig({ architecture, dataset, objective }: TrainingRecipe): UNetConfig {
   const { numClasses, numHeadChannels, ...switches } = architecture;
@@ -31,9 +39,28 @@ function noiseScheduleConfig({ noiseSchedule }: TrainingRecipe): NoiseScheduleCo
   return name === 'custom' ? { name, betas: betas ?? [] } : { name, timesteps };
 }
 
-/** The betas of a recipe's schedule, float64. */
+/** The betas of all timesteps of a recipe's schedule, float64, before respacing. */
 export function recipeBetas(recipe: TrainingRecipe): Float64Array {
   return makeBetas(noiseScheduleConfig(recipe));
+}
+
+/** The process that a recipe's network is trained on, and sampled from. */
+export function recipeProcess(recipe: TrainingRecipe): TrainingProcess {
+  const timesteps = respacedTimesteps(recipe);
+  return trainingProcess(recipeBetas(recipe), {
+    rescale: recipe.objective.rescaleTimesteps,
+    ...(timesteps !== undefined && { timesteps }),
+  });
+}
+
+/** How many timesteps a recipe's network is trained on. */
+export function trainedTimesteps(recipe: TrainingRecipe): number {
+  return respacedTimesteps(recipe)?.length ?? recipe.noiseSchedule.timesteps;
+}
+
+function respacedTimesteps({ noiseSchedule }: TrainingRecipe): number[] | undefined {
+  const { timesteps, respacing } = noiseSchedule;
+  return respacing === '' ? undefined : spaceTimesteps(timesteps, respacing);
 }
 
 /** What the losses need of a recipe. */
@@ -45,10 +72,11 @@ export function lossObjective({ objective, inputPerturbation, gradientPenalty }:
   };
 }
 
-export function gammaConfig({ inputPerturbation, noiseSchedule, training }: TrainingRecipe): GammaConfig {
+export function gammaConfig(recipe: TrainingRecipe): GammaConfig {
+  const { inputPerturbation, training } = recipe;
   const { gamma, schedule, decaySteps } = inputPerturbation;
   const wholeRun = decaySteps === 0 ? training.steps : decaySteps;
-  return { gamma, schedule, decaySteps: wholeRun, timesteps: noiseSchedule.timesteps };
+  return { gamma, schedule, decaySteps: wholeRun, timesteps: trainedTimesteps(recipe) };
 }
 
 /** Passes that make one update, and the images of each. */

@@ -1,55 +1,7 @@
 /** The recipes that the paper's tables come from, and a small one that shows something in minutes. */
 
-import type { PartialRecipe, PresetName, Variant } from './schema.js';
-
-/** What a recipe has where neither its preset nor its variant says otherwise: the reference's defaults. */
-export const DEFAULTS = {
-  dataset: { channels: 3, randomFlip: true },
-  noiseSchedule: { name: 'cosine', timesteps: 1000 },
-  inputPerturbation: { gamma: 0.1, schedule: 'constant', decaySteps: 0, target: 'epsilon' },
-  objective: {
-    meanType: 'epsilon',
-    varianceType: 'learned_range',
-    lossType: 'rescaled_mse',
-    timestepSampler: 'loss-second-moment',
-    rescaleTimesteps: false,
-  },
-  architecture: {
-    numHeads: 4,
-    useScaleShiftNorm: true,
-    resblockUpdown: true,
-    convResample: true,
-    useNewAttentionOrder: true,
-    numClasses: 0,
-  },
-  optimizer: {
-    learningRate: 1e-4,
-    weightDecay: 0,
-    beta1: 0.9,
-    beta2: 0.999,
-    epsilon: 1e-8,
-    annealSteps: 0,
-    schedule: 'linear',
-    warmUpSteps: 0,
-    l2Penalty: 0,
-  },
-  gradientPenalty: { lambda: 0, estimator: 'hutchinson', stepSize: 0.01 },
-  ema: { rates: [0.9999], warmUp: false },
-  training: {
-    microbatchSize: 0,
-    seed: '0',
-    checkpointEverySteps: 5000,
-    keepLast: 3,
-    keepEverySteps: 0,
-    sampleEverySteps: 5000,
-    logEverySteps: 10,
-    precision: 'float32',
-    gradientCheckpointing: false,
-    labelDropout: 0,
-  },
-  // Presets hold images out; recipes from before there was evaluation trained on all of them.
-  evaluation: { images: 0, everySteps: 0 },
-} as const satisfies PartialRecipe;
+import type { PresetName, Variant } from './limits.js';
+import { DEFAULTS, type PartialRecipe } from './table.js';
 
 /** The reference's networks by image size (script_util.py, create_model; README, MODEL_FLAGS). */
 const NETWORKS = {
@@ -125,7 +77,7 @@ function paperPreset(of: {
 
 /** Input and target of a variant on ADM's network, variance and loss: nothing else may differ between the rows. */
 function rowOfTable7(variant: Variant): PartialRecipe {
-  const { varianceType, lossType, timestepSampler } = DEFAULTS.objective;
+  const { varianceType, lossType, timestepSampler } = DEFAULTS.objective ?? {};
   return {
     // The paper's gamma; the released model's is 0.15. ADM's iterations for all three.
     ...paperPreset({ imageSize: 32, gamma: 0.1, dropout: 0.3, batchSize: 128, steps: 500_000 }),

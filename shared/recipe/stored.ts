@@ -3,30 +3,19 @@
  * has its default, or the format version says that this build can't honour it.
  */
 
-import { DiffusionError, type FieldViolation, within } from '../foundation/index.js';
-import { parseFields } from './fields.js';
+import { checkOf, newestVersion, versionOf } from '../fields/index.js';
+import { DiffusionError, violationsText, within, type FieldViolation } from '../foundation/index.js';
 import { withDefaults } from './resolve.js';
-import { storedRecipeSchema, type TrainingRecipe } from './schema.js';
+import { RECIPE, type TrainingRecipe } from './table.js';
 
-/** What a later version of the format brought. A recipe that uses it is refused by name in builds from before. */
-interface Addition {
-  readonly since: number;
-  readonly isUsed: (recipe: TrainingRecipe) => boolean;
-}
+const check = checkOf(RECIPE, 'kept', 'RECIPE_INVALID');
 
-/**
- * One row for each addition that changes what a run or a sampler does where it is used: a new field with another value
- * than its default, a new value of an old field.
- */
-const ADDITIONS: readonly Addition[] = [];
-
-/** How a stored object that holds a recipe is versioned. */
+/** How a stored object that holds a recipe is versioned. What a later version brought says so in its row (`since`). */
 export const recipeFormat = {
   /** The newest version that this build reads. */
-  newest: Math.max(1, ...ADDITIONS.map(({ since }) => since)),
-  /** The lowest version whose builds honour the recipe, so that as many builds as can be read it. */
-  versionOf: (recipe: TrainingRecipe): number =>
-    Math.max(1, ...ADDITIONS.filter(({ isUsed }) => isUsed(recipe)).map(({ since }) => since)),
+  newest: newestVersion(RECIPE),
+  /** The lowest version whose builds honour the recipe. */
+  versionOf: (recipe: TrainingRecipe): number => versionOf(RECIPE, recipe),
   parse: parseRecipe,
 };
 
@@ -38,7 +27,7 @@ export const recipeFormat = {
  */
 export function parseRecipe(stored: unknown): TrainingRecipe {
   try {
-    return parseFields(storedRecipeSchema, withDefaults(stored));
+    return check(withDefaults(stored));
   } catch (error) {
     if (!(error instanceof DiffusionError)) throw error;
     throw unsupported(within('recipe', error.violations));
@@ -46,9 +35,8 @@ export function parseRecipe(stored: unknown): TrainingRecipe {
 }
 
 function unsupported(violations: readonly FieldViolation[]): DiffusionError {
-  const text = violations.map(({ field, description }) => `${field}: ${description}`).join('; ');
   return new DiffusionError(
     'RECIPE_UNSUPPORTED',
-    `a recipe that was stored by another build holds what this one can not honour: ${text}`,
+    `a recipe that was stored by another build holds what this one can not honour: ${violationsText(violations)}`,
   );
 }

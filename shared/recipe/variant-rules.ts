@@ -2,7 +2,8 @@
 
 import { unmet, violation, type Demand, type FieldViolation } from '../foundation/index.js';
 import { isLearned } from '../noise/index.js';
-import type { PartialRecipe, TrainingRecipe, Variant } from './schema.js';
+import type { Variant } from './limits.js';
+import type { PartialRecipe, TrainingRecipe } from './table.js';
 
 /**
  * Where a recipe's values aren't those of its variant. DDPM, DDPM-IP and DDPM-y name input and target alone, so that
@@ -63,7 +64,7 @@ function objectiveViolations({ objective, inputPerturbation }: TrainingRecipe): 
   const { meanType } = objective;
   const { target } = inputPerturbation;
   if (meanType === 'epsilon' || target === 'epsilon') return [];
-  const wanted = `epsilon with objective.mean_type ${meanType}, which doesn't predict noise`;
+  const wanted = `epsilon with objective.mean_type ${meanType}; normalised and unnormalised (DDPM-y) need mean_type epsilon`;
   return [violation('input_perturbation.target', wanted, target)];
 }
 

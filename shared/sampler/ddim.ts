@@ -1,9 +1,10 @@
 /** DDIM: deterministic at eta 0, as noisy as ancestral sampling at eta 1. */
-import { at } from '../foundation/index.js';
+import { at, real } from '../foundation/index.js';
 import { predictEpsilonFromXStart, weightedSum } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
 import type { SamplerPlan } from './plan.js';
-import { stepNoise, trajectory } from './trajectory.js';
+import type { SolverKind, StepEnd, StepStart } from './solver.js';
+import { stepNoise } from './steps.js';
 
 /**
  * x_{t-1} = sqrt(alphasCumprodPrev) x_0 + sqrt(1 - alphasCumprodPrev - sigma^2) epsilon + sigma noise, with
@@ -12,7 +13,7 @@ import { stepNoise, trajectory } from './trajectory.js';
  * Source: arXiv 2010.02502, equation 12; forever208/DDPM-IP@1f767192 guided_diffusion/gaussian_diffusion.py,
  * `ddim_sample`.
  */
-export const ddim = trajectory(async ({ options, i, x }) => {
+async function step({ options, i, x }: StepStart): Promise<StepEnd> {
   const { plan } = options;
   const asked = evaluate(options, i, x);
   // Drawn while the network runs.
@@ -23,7 +24,16 @@ export const ddim = trajectory(async ({ options, i, x }) => {
   const mean = towards(plan, i, x, predXStart, alphasCumprodPrev, sigma);
   const next = noise === undefined ? mean : weightedSum(1, mean, sigma, noise);
   return { x: next, predXStart };
-});
+}
+
+export const ddim: SolverKind = {
+  help: 'deterministic at eta 0, as noisy as ancestral at eta 1',
+  step,
+  options: { eta: real(0, 1) },
+};
+
+/** In the variable of Heun's method DDIM is Euler's, which has no eta. */
+export const euler: SolverKind = { help: "Euler's method on the probability flow", step };
 
 /**
  * From x_t of respaced step `i` to the noise level `alphasCumprod` along the predicted x_0 and its epsilon, leaving

@@ -4,19 +4,27 @@ import { weightedSum } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
 import { logSnr, noiseLevel } from './noise-level.js';
 import type { SamplerPlan } from './plan.js';
-import { stepNoise, trajectory } from './trajectory.js';
-import type { Advance } from './trajectory.js';
+import type { SolverKind } from './solver.js';
+import { stepNoise } from './steps.js';
 
 /** Source: arXiv 2211.01095, algorithm 2; diffusers `DPMSolverMultistepScheduler`, dpmsolver++, midpoint. */
-export const dpmpp2m = trajectory(dpmSolver({ stochastic: false }), rememberedPredictions);
+export const dpmpp2m: SolverKind = {
+  help: 'DPM-Solver++(2M), second order',
+  step: dpmSolver({ stochastic: false }),
+  pastLength: rememberedPredictions,
+};
 /** The same for the reverse diffusion instead of its flow. Source: diffusers, sde-dpmsolver++, midpoint. */
-export const dpmpp2mSde = trajectory(dpmSolver({ stochastic: true }), rememberedPredictions);
+export const dpmpp2mSde: SolverKind = {
+  help: 'the same with fresh noise at each step',
+  step: dpmSolver({ stochastic: true }),
+  pastLength: rememberedPredictions,
+};
 
 function rememberedPredictions(taken: number): number {
   return Math.min(taken, 1);
 }
 
-function dpmSolver({ stochastic }: { readonly stochastic: boolean }): Advance {
+function dpmSolver({ stochastic }: { readonly stochastic: boolean }): SolverKind['step'] {
   return async ({ options, i, x, history }) => {
     const { plan } = options;
     const asked = evaluate(options, i, x);

@@ -4,7 +4,7 @@ import { towards } from './ddim.js';
 import { evaluate } from './evaluation.js';
 import { checkOptions } from './options.js';
 import type { SamplerStep, SolverOptions } from './solver.js';
-import { samplerStep } from './trajectory.js';
+import { samplerStep } from './steps.js';
 
 /**
  * Encodes the image at which `start` begins; the last step's sample is x_T. Steps go up: the first takes x_0 for x_t

@@ -1,15 +1,11 @@
 /** One look at the network: from x_t to the predicted x_0, through the remedies that are on. */
 import { at, DiffusionError } from '../foundation/index.js';
-import {
-  predictEpsilonFromXStart,
-  predictXStartFromEpsilon,
-  predictXStartFromPreviousX,
-} from '../noise/index.js';
+import { combined, predictXStartFromEpsilon } from '../noise/index.js';
+import { guided } from './guidance.js';
+import { drawnInto } from './inpainting.js';
 import type { SamplerPlan } from './plan.js';
-import { drawnInto } from './remedies/inpainting.js';
 import { dynamicallyThresholded } from './remedies/dynamic-threshold.js';
 import { epsilonScale } from './remedies/epsilon-scaling.js';
-import { guided } from './remedies/guidance.js';
 import { scoreScale } from './remedies/score-rescaling.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { Predict, SolverOptions } from './solver.js';
@@ -40,31 +36,15 @@ export async function evaluate(options: SolverOptions, i: number, x: Float32Arra
 /** x_0 after the remedies of epsilon, which see no prediction of another kind while none of them is on. */
 function rescaledXStart(
   plan: SamplerPlan,
-  x: Float32Array,
+  xT: Float32Array,
   i: number,
   prediction: Float32Array,
 ): Float32Array {
+  const { xStart, epsilon } = plan.prediction;
   const scale = epsilonScale(plan, i) * scoreScale(plan, i);
-  if (scale === 1) return xStartOf(plan, x, i, prediction);
-  const epsilon =
-    plan.contract.meanType === 'epsilon'
-      ? prediction
-      : predictEpsilonFromXStart(plan.tables, x, i, xStartOf(plan, x, i, prediction));
-  const scaled = epsilon.map((value) => value * scale);
-  return predictXStartFromEpsilon(plan.tables, x, i, scaled);
-}
-
-/** x_0 as the network's prediction has it at respaced step `i`. */
-function xStartOf(plan: SamplerPlan, x: Float32Array, i: number, prediction: Float32Array): Float32Array {
-  switch (plan.contract.meanType) {
-    case 'epsilon':
-      return predictXStartFromEpsilon(plan.tables, x, i, prediction);
-    case 'x_start':
-      return prediction;
-    case 'previous_x':
-      // Why: the reference takes the respaced process's x_{t-1} here; the network knows that of its training alone.
-      return predictXStartFromPreviousX(plan.trainingTables, x, at(plan.timestepMap, i), prediction);
-  }
+  if (scale === 1) return combined(xStart, i, { xT, prediction });
+  const scaled = combined(epsilon, i, { xT, prediction }).map((value) => value * scale);
+  return predictXStartFromEpsilon(plan.tables, xT, i, scaled);
 }
 
 function inRange({ clipDenoised, remedies }: SamplerPlan, xStart: Float32Array): Float32Array {

@@ -1,11 +1,13 @@
 export { DEFAULT_STEPS, SPACINGS, spacedTimesteps, spaceTimesteps } from './respacing.js';
 export type { TimestepSpacing } from './respacing.js';
-export { SAMPLERS } from './settings.js';
-export type { Remedies, SamplerName, SamplerSettings } from './settings.js';
+export { samplerHelp, SAMPLERS } from './solvers.js';
+export type { SamplerName } from './solvers.js';
+export type { Remedies, SamplerSettings } from './settings.js';
 export { remainingEvaluations, samplerPlan } from './plan.js';
-export type { DiffusionContract, MeanType, PlanVariance, SamplerPlan } from './plan.js';
+export type { SamplerPlan } from './plan.js';
+export type { DiffusionContract, PlanVariance } from './process.js';
 export { imageNoise, interpolatedNoise } from './image-noise.js';
-export { drain, solver } from './solvers.js';
+export { drain, solver } from './trajectory.js';
 export { encode } from './encode.js';
 export { UNCONDITIONAL } from './solver.js';
 export type {
@@ -14,7 +16,7 @@ export type {
   NoiseSource,
   Predict,
   SamplerStep,
-  Solver,
+  SolverKind,
   SolverOptions,
   SolverState,
   Start,

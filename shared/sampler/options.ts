@@ -1,5 +1,5 @@
 /** What a solver refuses before it begins. */
-import { invalidArgument, unmet } from '../foundation/index.js';
+import { invalidArgument, isInteger, unmet } from '../foundation/index.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { SolverOptions } from './solver.js';
 
@@ -15,7 +15,7 @@ export function skippedSteps({ start }: SolverOptions): number {
 export function checkOptions(options: SolverOptions, pastLength: (taken: number) => number): void {
   const { plan, y = UNCONDITIONAL, start, inpaint, resume } = options;
   const found = unmet((demand) => {
-    const guided = plan.remedies.guidanceScale;
+    const guided = plan.guidanceScale;
     demand(
       guided === undefined || y !== UNCONDITIONAL,
       'guidance_scale',
@@ -24,11 +24,11 @@ export function checkOptions(options: SolverOptions, pastLength: (taken: number)
     );
 
     const skipped = skippedSteps(options);
-    const mayBeSkipped = Number.isInteger(skipped) && skipped >= 0 && skipped < plan.steps;
+    const mayBeSkipped = isInteger(skipped, 0, plan.steps - 1);
     demand(mayBeSkipped, 'start.skipped_steps', `an integer from 0 to ${plan.steps - 1}`, skipped);
     if (resume !== undefined) {
       const { stepsDone, history } = resume;
-      const mayBeDone = Number.isInteger(stepsDone) && stepsDone > skipped && stepsDone <= plan.steps;
+      const mayBeDone = isInteger(stepsDone, skipped + 1, plan.steps);
       demand(mayBeDone, 'resume.steps_done', `an integer from ${skipped + 1} to ${plan.steps}`, stepsDone);
       const wanted = pastLength(stepsDone - skipped);
       demand(history.length === wanted, 'resume.history', `${wanted} arrays`, history.length);

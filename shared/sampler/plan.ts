@@ -1,37 +1,14 @@
 /** Settings resolved once into everything that the solvers of all images share. */
-import { at } from '../foundation/index.js';
-import { diffusionTables, fixedLogVariance, respacedBetas } from '../noise/index.js';
-import type { DiffusionTables, VarianceType } from '../noise/index.js';
+import { diffusionTables } from '../noise/index.js';
+import type { DiffusionTables } from '../noise/index.js';
+import { guidanceOf, rowsOfGuidance } from './guidance.js';
+import { visitedProcess } from './process.js';
+import type { DiffusionContract, VisitedProcess } from './process.js';
 import { visitedTimesteps } from './respacing.js';
 import { checkSettings } from './settings.js';
-import type { Remedies, SamplerName, SamplerSettings } from './settings.js';
-
-/** What a network's output stands for: the noise in x_t, x_0, or x_{t-1}. */
-export type MeanType = 'epsilon' | 'x_start' | 'previous_x';
-
-/** What a checkpoint says of the network and of the process that it was trained on. */
-export interface DiffusionContract {
-  /** Of all T timesteps. */
-  readonly betas: Float64Array;
-  readonly varianceType: VarianceType;
-  /** What the network predicts. */
-  readonly meanType: MeanType;
-  /** Whether the network was trained on timesteps multiplied by 1000 / T. */
-  readonly rescaleTimesteps: boolean;
-  /** Channels of an image; the network's output has twice as many where it learns the variance. */
-  readonly channels: number;
-}
-
-/** The process that visits the plan's timesteps only: arrays have one element for each, ascending. */
-export interface VisitedProcess {
-  /** Which of the T timesteps each step is. */
-  readonly timestepMap: Int32Array;
-  /** What the network is told instead of the step's index. */
-  readonly modelTimesteps: Float64Array;
-  /** Of the respaced process. */
-  readonly tables: DiffusionTables;
-  readonly variance: PlanVariance;
-}
+import type { Remedies, SamplerSettings } from './settings.js';
+import { SOLVERS } from './solvers.js';
+import type { SamplerName } from './solvers.js';
 
 /** A solver walks the visited timesteps backwards. */
 export interface SamplerPlan extends VisitedProcess {
@@ -46,18 +23,9 @@ export interface SamplerPlan extends VisitedProcess {
   readonly trainingTables: DiffusionTables;
   /** Those that are on. */
   readonly remedies: Remedies;
+  /** Undefined where guidance is off. */
+  readonly guidanceScale: number | undefined;
 }
-
-/** Log variances by step: one number, or the two between which the network's output chooses for each pixel. */
-export type PlanVariance =
-  | { readonly type: 'fixed'; readonly logVariance: Float64Array }
-  /** The network gives the logarithm itself. */
-  | { readonly type: 'learned' }
-  | {
-      readonly type: 'learned_range';
-      readonly minLogVariance: Float64Array;
-      readonly maxLogVariance: Float64Array;
-    };
 
 /**
  * Resolves settings against a checkpoint's contract.
@@ -65,64 +33,30 @@ export type PlanVariance =
  */
 export function samplerPlan(settings: SamplerSettings, contract: DiffusionContract): SamplerPlan {
   const timesteps = visitedTimesteps(contract.betas.length, settings);
-  const remedies = checkSettings(settings, timesteps.length, contract.betas.length);
+  const trainingTables = diffusionTables(contract.betas);
+  const remedies = checkSettings(settings, { steps: timesteps.length, timesteps: contract.betas.length });
   const { sampler, eta = 0, clipDenoised = true } = settings;
   const plan = {
-    ...visitedProcess(contract, timesteps),
+    ...visitedProcess(contract, trainingTables, timesteps),
     sampler,
     eta,
     clipDenoised,
     steps: timesteps.length,
     contract,
-    trainingTables: diffusionTables(contract.betas),
+    trainingTables,
     remedies,
+    guidanceScale: guidanceOf(settings),
   };
   return { ...plan, evaluations: remainingEvaluations(plan, 0) };
 }
 
 /** Rows of the network that an image takes after so many steps of the plan. */
 export function remainingEvaluations(
-  { sampler, steps, remedies, tables }: Omit<SamplerPlan, 'evaluations'>,
+  { sampler, steps, guidanceScale, tables }: Omit<SamplerPlan, 'evaluations'>,
   stepsDone: number,
 ): number {
+  const { evaluations: ofStep = () => 1 } = SOLVERS[sampler];
   let evaluations = 0;
-  for (let i = steps - 1 - stepsDone; i >= 0; i--) {
-    evaluations += sampler === 'heun' && looksAhead(tables, i) ? 2 : 1;
-  }
-  return remedies.guidanceScale === undefined ? evaluations : 2 * evaluations;
-}
-
-/** More noise than Ho et al.'s linear schedule ends with (157). */
-const MOST_CORRECTED_SIGMA = 200;
-
-/**
- * Whether Heun's method corrects the step from level i by the slope at its end. The last step ends where there is no
- * slope. Why: from the cosine schedule's last timestep (sigma 20,291 at T = 1000) the average of both slopes would
- * amplify a change of the predicted x_0 some hundred times.
- */
-export function looksAhead({ sqrtRecipm1AlphasCumprod }: DiffusionTables, i: number): boolean {
-  return i > 0 && at(sqrtRecipm1AlphasCumprod, i) <= MOST_CORRECTED_SIGMA;
-}
-
-/** The process of a contract over some of its timesteps, ascending. */
-export function visitedProcess(contract: DiffusionContract, timesteps: readonly number[]): VisitedProcess {
-  const { betas, timestepMap } = respacedBetas(contract.betas, timesteps);
-  const tables = diffusionTables(betas);
-  const timestepScale = contract.rescaleTimesteps ? 1000 / contract.betas.length : 1;
-  return {
-    timestepMap,
-    modelTimesteps: Float64Array.from(timestepMap, (t) => t * timestepScale),
-    tables,
-    variance: planVariance(tables, contract.varianceType),
-  };
-}
-
-function planVariance(tables: DiffusionTables, type: VarianceType): PlanVariance {
-  if (type === 'learned') return { type };
-  if (type !== 'learned_range') return { type: 'fixed', logVariance: fixedLogVariance(tables, type) };
-  return {
-    type,
-    minLogVariance: tables.posteriorLogVarianceClipped,
-    maxLogVariance: tables.betas.map((beta) => Math.log(beta)),
-  };
+  for (let i = steps - 1 - stepsDone; i >= 0; i--) evaluations += ofStep(tables, i);
+  return evaluations * rowsOfGuidance(guidanceScale);
 }

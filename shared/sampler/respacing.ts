@@ -1,5 +1,5 @@
 /** Which of the T training timesteps a sampler visits. */
-import { invalidArgument, violation } from '../foundation/index.js';
+import { invalidArgument, isInteger, violation } from '../foundation/index.js';
 
 /**
  * The timesteps of a respacing text, ascending: "80" takes 80 evenly spaced ones, "10,15,20" takes so many from
@@ -72,7 +72,7 @@ export function spacedTimesteps(timesteps: number, steps: number, spacing: Times
  * @throws INVALID_ARGUMENT naming `steps`.
  */
 function evenTimesteps(timesteps: number, steps: number): number[] {
-  if (!Number.isInteger(steps) || steps < 1 || steps > timesteps) {
+  if (!isInteger(steps, 1, timesteps)) {
     throw invalidArgument([violation('steps', `an integer from 1 to ${timesteps}`, steps)]);
   }
   return steps === 1 ? [timesteps - 1] : sectionTimesteps(timesteps, String(steps));

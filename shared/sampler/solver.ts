@@ -1,4 +1,6 @@
 /** What a caller hands to a solver, and what every solver yields. */
+import type { Kind } from '../foundation/index.js';
+import type { DiffusionTables } from '../noise/index.js';
 import type { SamplerPlan } from './plan.js';
 
 /** The label of no class: what a network without classes is given, and the unconditional half of guidance. */
@@ -75,5 +77,37 @@ export interface SamplerStep {
   readonly state: SolverState;
 }
 
-/** A solver works through one image's trajectory and yields every step. */
-export type Solver = (options: SolverOptions) => AsyncGenerator<SamplerStep, void, undefined>;
+/** What a step starts from. */
+export interface StepStart {
+  /** Their plan has this step's own timestep at `i`, where the time was shifted. */
+  readonly options: SolverOptions;
+  /** The respaced step: from level i to level i - 1, or from level 0 to the image. */
+  readonly i: number;
+  readonly x: Float32Array;
+  /** Steps of this trajectory before this one. */
+  readonly taken: number;
+  /** What the step before left. */
+  readonly history: readonly Float32Array[];
+}
+
+export interface StepEnd {
+  readonly x: Float32Array;
+  readonly predXStart: Float32Array;
+  readonly history?: readonly Float32Array[];
+}
+
+/** Settings that only some solvers have. */
+export type SolverOption = 'eta';
+
+/** A solver, as the table of solvers has it: its step, and what is special about it. */
+export interface SolverKind {
+  /** What it is, in a few words. */
+  readonly help: string;
+  readonly step: (start: StepStart) => Promise<StepEnd>;
+  /** How many arrays it keeps of earlier steps, after so many; none where undefined. */
+  readonly pastLength?: (taken: number) => number;
+  /** Evaluations of the network in the step from level `i`; 1 where undefined. */
+  readonly evaluations?: (tables: DiffusionTables, i: number) => number;
+  /** The settings that are its own, each with what it may be; 0 is always the default. */
+  readonly options?: Readonly<Partial<Record<SolverOption, Kind<number>>>>;
+}

@@ -1,31 +1,25 @@
-/** The solvers by name, and the plain way to run one to its end. */
+/** The table of solvers, by the names that requests have. */
 import { ancestral } from './ancestral.js';
-import { ddim } from './ddim.js';
+import { ddim, euler } from './ddim.js';
 import { dpmpp2m, dpmpp2mSde } from './dpm-solver.js';
 import { heun } from './heun.js';
-import type { SamplerName } from './settings.js';
-import type { SamplerStep, Solver, SolverOptions } from './solver.js';
+import type { SolverKind } from './solver.js';
 import { unipc } from './unipc.js';
 
-const SOLVERS: Readonly<Record<SamplerName, Solver>> = {
+const TABLE = {
   ancestral,
   ddim,
   dpmpp_2m: dpmpp2m,
   dpmpp_2m_sde: dpmpp2mSde,
-  // In the variable of Heun's method DDIM is Euler's, and other samplers than ddim have no eta.
-  euler: ddim,
+  euler,
   heun,
   unipc,
 };
 
-/** The solver that the plan names, over one image. */
-export function solver(options: SolverOptions): AsyncGenerator<SamplerStep, void, undefined> {
-  return SOLVERS[options.plan.sampler](options);
-}
+export type SamplerName = keyof typeof TABLE;
 
-/** The finished image, [H, W, C] flattened: the sample of the solver's last step. */
-export async function drain(steps: AsyncIterable<SamplerStep>): Promise<Float32Array> {
-  let sample: Float32Array = new Float32Array(0);
-  for await (const step of steps) sample = step.sample;
-  return sample;
-}
+export const SOLVERS: Readonly<Record<SamplerName, SolverKind>> = TABLE;
+export const SAMPLERS = Object.keys(TABLE) as readonly SamplerName[];
+
+/** What each is, in the order of the table: "ddim (deterministic at eta 0, ...), ...". */
+export const samplerHelp = SAMPLERS.map((name) => `${name} (${SOLVERS[name].help})`).join('; ');

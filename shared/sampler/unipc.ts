@@ -4,29 +4,32 @@ import { exponentialStep, extrapolated } from './dpm-solver.js';
 import { evaluate } from './evaluation.js';
 import { logSnr } from './noise-level.js';
 import type { SamplerPlan } from './plan.js';
-import { trajectory } from './trajectory.js';
+import type { SolverKind, StepEnd, StepStart } from './solver.js';
 
 /**
  * Source: arXiv 2302.04867, algorithms 1 and 2 with B(h) = exp(h) - 1; diffusers `UniPCMultistepScheduler`, bh2, order 2.
  * The history: the corrected x that the step before started from, then the predictions of x_0, latest first.
  */
-export const unipc = trajectory(
-  async ({ options, i, x, history }) => {
-    const { plan } = options;
-    const { predXStart } = await evaluate(options, i, x);
-    const [before, previous, earlier] = history;
-    const corrected =
-      before === undefined || previous === undefined
-        ? x
-        : exponentialStep(plan, i + 1, before, corrector(plan, i, predXStart, previous, earlier), 1);
-    return {
-      x: exponentialStep(plan, i, corrected, extrapolated(plan, i, predXStart, previous), 1),
-      predXStart,
-      history: [corrected, predXStart, ...(previous === undefined ? [] : [previous])],
-    };
-  },
-  (taken) => (taken === 0 ? 0 : Math.min(taken, 2) + 1),
-);
+async function step({ options, i, x, history }: StepStart): Promise<StepEnd> {
+  const { plan } = options;
+  const { predXStart } = await evaluate(options, i, x);
+  const [before, previous, earlier] = history;
+  const corrected =
+    before === undefined || previous === undefined
+      ? x
+      : exponentialStep(plan, i + 1, before, corrector(plan, i, predXStart, previous, earlier), 1);
+  return {
+    x: exponentialStep(plan, i, corrected, extrapolated(plan, i, predXStart, previous), 1),
+    predXStart,
+    history: [corrected, predXStart, ...(previous === undefined ? [] : [previous])],
+  };
+}
+
+export const unipc: SolverKind = {
+  help: 'UniPC of second order, a predictor and a corrector',
+  step,
+  pastLength: (taken) => (taken === 0 ? 0 : Math.min(taken, 2) + 1),
+};
 
 /** x_0 over the step from level i + 1 to level i, now that the prediction at its end is known. */
 function corrector(

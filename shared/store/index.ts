@@ -1,13 +1,25 @@
 export { checkStore } from './check-store.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
-export { openMinioStore } from './minio-store.js';
-export type { MinioStoreSettings } from './minio-store.js';
 export type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
-export { patientStore, waitOut } from './patient-store.js';
-export type { Patience } from './patient-store.js';
+export { patientStore, perseverance, waitOut } from './patient-store.js';
+export type { Patience, Persevere } from './patient-store.js';
 export { isLostCondition, isNotFound } from './store-errors.js';
-export { storeFromSettings, storeSettings } from './settings.js';
-export type { StoreSettings } from './settings.js';
+export {
+  fileAccess,
+  hasScheme,
+  isFileAddress,
+  openFiles,
+  STORE_NOTES,
+  STORE_PLACEHOLDER,
+  storeFromSettings,
+  storeSettings,
+  unmadeStore,
+} from './stores.js';
+export type { FileAccess, StoreSettings } from './stores.js';
+export type { FilesOptions } from './store-kind.js';
+export { piecesOf } from './file-source.js';
+export type { FileListing, FileProblem, FileSource, FoundFile } from './file-source.js';
+export { nearestFolder } from './local.js';
 export { sha256Of } from './digest.js';
 export { isSegment } from './keys.js';

@@ -19,7 +19,10 @@ export interface Patience {
 }
 
 /** Runs work, and again while it fails by an outage; `again` says whether it was tried before. */
-type Persevere = <T>(signal: AbortSignal | undefined, work: (again: boolean) => Promise<T>) => Promise<T>;
+export type Persevere = <T>(
+  signal: AbortSignal | undefined,
+  work: (again: boolean) => Promise<T>,
+) => Promise<T>;
 
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
@@ -39,7 +42,8 @@ export function waitOut<T>(
   return perseverance(patience)(signal, work);
 }
 
-function perseverance(patience: Patience): Persevere {
+/** One for many calls: `onOutage` is called once for all that wait at the same time. */
+export function perseverance(patience: Patience): Persevere {
   const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = patience;
   const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = patience;
   let waitingCalls = 0;

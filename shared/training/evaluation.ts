@@ -5,8 +5,8 @@ import type { EngineArray, LoadedModule } from '../engine/index.js';
 import { at } from '../foundation/index.js';
 import { deriveKey, gaussian } from '../random/index.js';
 import { toFloat32 } from '../images/index.js';
-import { diffusionTables, posteriorMean, qSample, type DiffusionTables } from '../noise/index.js';
-import { recipeBetas, type TrainingRecipe } from '../recipe/index.js';
+import { combined, diffusionTables, predictionOf, qSample } from '../noise/index.js';
+import { recipeProcess, type TrainingRecipe } from '../recipe/index.js';
 import { gridImages } from './grid-size.js';
 import { predictionName } from './training-module.js';
 
@@ -36,7 +36,7 @@ export async function evaluate(
   heldOut: Dataset,
   signal: AbortSignal,
 ): Promise<Errors> {
-  const tables = diffusionTables(recipeBetas(recipe));
+  const measured = measuredProcess(recipe);
   const { imageSize, channels } = recipe.dataset;
   // As many images at once as in a sample grid, so that both share the engine's graphs.
   const size = gridImages(imageSize);
@@ -44,7 +44,7 @@ export async function evaluate(
   const sums = [0, 0];
   let values = 0;
   for (let start = 0; start < heldOut.length; start += size) {
-    const { inputs, target } = await rowsOf(recipe, tables, heldOut, start, size);
+    const { inputs, target } = await rowsOf(recipe, measured, heldOut, start, size);
     values += target.length;
     for (const [i, source] of sources.entries()) {
       signal.throwIfAborted();
@@ -56,14 +56,21 @@ export async function evaluate(
   return { mse: at(sums, 0) / values, emaMse: at(sums, 1) / values };
 }
 
+/** What each of a run's evaluations needs of its process. */
+function measuredProcess(recipe: TrainingRecipe) {
+  const { betas, modelTimesteps } = recipeProcess(recipe);
+  const tables = diffusionTables(betas);
+  return { tables, modelTimesteps, target: predictionOf(recipe.objective.meanType, tables).target };
+}
+
 async function rowsOf(
   recipe: TrainingRecipe,
-  tables: DiffusionTables,
+  { tables, modelTimesteps, target: combination }: ReturnType<typeof measuredProcess>,
   heldOut: Dataset,
   start: number,
   size: number,
 ): Promise<Rows> {
-  const { dataset, objective, architecture } = recipe;
+  const { dataset, architecture } = recipe;
   const rows = Array.from({ length: Math.min(size, heldOut.length - start) }, (_, row) => start + row);
   const length = dataset.imageSize ** 2 * dataset.channels;
   const pixels = await heldOut.read(rows);
@@ -76,34 +83,12 @@ async function rowsOf(
     const epsilon = gaussian(deriveKey(0n, 'evaluation noise'), [index], length);
     const noisy = qSample(tables, xStart, timestep, epsilon);
     xT.set(noisy, row * length);
-    t[row] = objective.rescaleTimesteps ? (timestep * 1000) / tables.timesteps : timestep;
-    target.set(targetOf(objective, tables, { xStart, noisy, epsilon, timestep }), row * length);
+    t[row] = at(modelTimesteps, timestep);
+    target.set(combined(combination, timestep, { xT: noisy, noise: epsilon, xStart }), row * length);
   });
   const { labels } = heldOut;
   const y = Int32Array.from({ length: size }, (_, row) => labels?.[start + row] ?? 0);
   return { inputs: { xT, t, ...(architecture.numClasses > 0 && { y }) }, target };
-}
-
-interface NoisyImage {
-  readonly xStart: Float32Array;
-  readonly noisy: Float32Array;
-  readonly epsilon: Float32Array;
-  readonly timestep: number;
-}
-
-function targetOf(
-  { meanType }: TrainingRecipe['objective'],
-  tables: DiffusionTables,
-  { xStart, noisy, epsilon, timestep }: NoisyImage,
-): Float32Array {
-  switch (meanType) {
-    case 'epsilon':
-      return epsilon;
-    case 'x_start':
-      return xStart;
-    case 'previous_x':
-      return posteriorMean(tables, xStart, noisy, timestep);
-  }
 }
 
 /** Over the first channels of each pixel; those of a learned variance follow. */

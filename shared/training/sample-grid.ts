@@ -3,7 +3,7 @@
 import type { LoadedModule } from '../engine/index.js';
 import { deferred, type Deferred } from '../foundation/index.js';
 import { imageGrid, toUint8 } from '../images/index.js';
-import { recipeBetas, type TrainingRecipe } from '../recipe/index.js';
+import { recipeProcess, type TrainingRecipe } from '../recipe/index.js';
 import {
   drain,
   imageNoise,
@@ -31,11 +31,11 @@ export async function sampleGrid(
 ): Promise<GridImage> {
   const { dataset, objective, architecture, ema, training } = recipe;
   const { imageSize, channels } = dataset;
-  const betas = recipeBetas(recipe);
-  const { meanType, varianceType, rescaleTimesteps } = objective;
+  const trained = recipeProcess(recipe);
+  const { meanType, varianceType } = objective;
   const plan = samplerPlan(
-    { sampler: 'ancestral', steps: Math.min(GRID_STEPS, betas.length) },
-    { betas, meanType, varianceType, rescaleTimesteps, channels },
+    { sampler: 'ancestral', steps: Math.min(GRID_STEPS, trained.betas.length) },
+    { ...trained, meanType, varianceType, channels },
   );
   const count = gridImages(imageSize);
   const predict = inStep(loaded, predictionName({ emaRate: Math.max(...ema.rates) }, count), count);

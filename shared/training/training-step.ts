@@ -6,18 +6,15 @@ import type { Objective } from '../loss/index.js';
 import { parametersOf, unet } from '../model/index.js';
 import type { Dropout, UNetConfig } from '../model/index.js';
 import { diffusionTables } from '../noise/index.js';
+import type { TrainingProcess } from '../noise/index.js';
 import { adamScales, adamW, allFinite, globalNorm, updateEma } from '../optimizer/index.js';
 import type { AdamWConfig } from '../optimizer/index.js';
 
-export interface TrainingStepConfig {
+export interface TrainingStepConfig extends TrainingProcess {
   readonly architecture: UNetConfig;
   readonly objective: Objective;
-  /** Of the process trained on, one for each timestep. */
-  readonly betas: Float64Array;
   /** L2 penalty in the loss, times the squared norm of all parameters. */
   readonly l2Penalty?: number;
-  /** Whether the network is told t * 1000 / T instead of t. */
-  readonly rescaleTimesteps: boolean;
   readonly emaRates: readonly number[];
   readonly optimizer: AdamWConfig;
   /** Keep less for the backward pass, and compute it again there. */
@@ -68,9 +65,8 @@ export const emaPrefix = (rate: number): string => `ema_${rate}/`;
  * `inputNoiseVariance`.
  */
 export function lossAndGradients(config: TrainingStepConfig, variables: Tensors, batch: NoisyBatch) {
-  const { architecture, objective, betas, rescaleTimesteps, gradientCheckpointing } = config;
+  const { architecture, objective, betas, modelTimesteps, gradientCheckpointing } = config;
   const tables = diffusionTables(betas);
-  const timestepScale = rescaleTimesteps ? 1000 / tables.timesteps : 1;
   const { lossWeights, dropout, ...noisy } = batch;
   return valueAndGradients(
     (parameters) => {
@@ -79,7 +75,7 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
         tables,
         objective,
         network: (xT, t, y) => {
-          const told = tf.mul(tf.cast(t, 'float32'), timestepScale);
+          const told = tf.gather(tf.tensor1d(Float32Array.from(modelTimesteps)), t);
           return unet(architecture, parameters, xT, told, {
             y,
             dropout,

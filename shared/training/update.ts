@@ -8,7 +8,13 @@ import { dropoutLayerCount, type UNetConfig } from '../model/index.js';
 import { gammaOf, type TimestepDraw, type TimestepSampler } from '../noise/index.js';
 import { learningRateAt } from '../optimizer/index.js';
 import { boundWeight } from '../loss/index.js';
-import { gammaConfig, lossObjective, microbatches, type TrainingRecipe } from '../recipe/index.js';
+import {
+  gammaConfig,
+  lossObjective,
+  microbatches,
+  trainedTimesteps,
+  type TrainingRecipe,
+} from '../recipe/index.js';
 import { updateInputs, type UpdateSettings } from './training-module.js';
 
 export interface Updater {
@@ -33,6 +39,8 @@ export interface UpdateFigures {
   /** Of the input perturbation. */
   readonly gamma: number;
   readonly inputNoiseVariance: number;
+  /** Whether timesteps with a large loss were drawn more often, which makes `mse` higher. */
+  readonly timestepsWeighted: boolean;
 }
 
 export interface Update {
@@ -52,6 +60,7 @@ type Outputs = Readonly<Record<string, Float32Array>>;
 export async function update(updater: Updater, step: number): Promise<Update> {
   const { recipe, loaded, timestepSampler, data } = updater;
   const { passes, batchSize } = microbatches(recipe);
+  const timestepsWeighted = timestepSampler.isWeighted();
   const draw = timestepSampler.draw(step, passes * batchSize);
   const rates = updateInputs(updateSettings(recipe), step);
   const outputs: Outputs[] = [];
@@ -73,7 +82,7 @@ export async function update(updater: Updater, step: number): Promise<Update> {
     refuseNonFinite(applied, step);
   }
   timestepSampler.update(draw.t, concatenatedLosses(outputs, batchSize));
-  return { figures: figuresOf(recipe, step, outputs, applied, gammas), position };
+  return { figures: { ...figuresOf(recipe, step, outputs, applied, gammas), timestepsWeighted }, position };
 }
 
 type EngineCall = Parameters<LoadedModule['run']>;
@@ -163,11 +172,11 @@ function figuresOf(
   outputs: readonly Outputs[],
   applied: Outputs,
   gammas: readonly number[],
-): UpdateFigures {
+): Omit<UpdateFigures, 'timestepsWeighted'> {
   const mean = (name: string): number =>
     outputs.reduce((sum, output) => sum + scalar(output, name), 0) / outputs.length;
   // As it enters the loss it may be scaled; told is the bound itself.
-  const boundScale = 1 / boundWeight(lossObjective(recipe), recipe.noiseSchedule.timesteps);
+  const boundScale = 1 / boundWeight(lossObjective(recipe), trainedTimesteps(recipe));
   return {
     loss: mean('loss'),
     mse: mean('mse'),

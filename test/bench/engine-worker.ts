@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline';
 import { createCompiledEngine, createEagerEngine } from '../../shared/engine/index.js';
 import type { EngineArray, EngineModule, LoadedModule } from '../../shared/engine/index.js';
 import { dropoutLayerCount, parameterCount, type UNetConfig } from '../../shared/model/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
 import { trainingModule, updateInputs } from '../../shared/training/training-module.js';
 
@@ -86,8 +86,7 @@ function training({ architecture, batch, precision }: Task): Work {
       lossType: 'rescaled_mse',
       target: 'epsilon',
     },
-    betas: makeBetas({ name: 'cosine', timesteps: 1000 }),
-    rescaleTimesteps: false,
+    ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 1000 })),
     emaRates: [EMA],
     optimizer: OPTIMIZER,
     batchSize: batch,

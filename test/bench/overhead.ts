@@ -13,7 +13,7 @@ import { imageFormats, samplerSettingsToWire, samplerWire } from '../../shared/c
 import { createCompiledEngine, type LoadedModule } from '../../shared/engine/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { parameterSpecs, toEngineLayout } from '../../shared/model/index.js';
-import { recipeBetas, type PartialRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
+import { recipeProcess, type PartialRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
 import {
   drain,
   imageNoise,
@@ -120,10 +120,9 @@ async function directly(recipe: TrainingRecipe, loaded: LoadedModule): Promise<v
   const plan = samplerPlan(
     { sampler: 'ancestral', steps: STEPS },
     {
-      betas: recipeBetas(recipe),
+      ...recipeProcess(recipe),
       meanType: 'epsilon',
       varianceType: 'learned_range',
-      rescaleTimesteps: false,
       channels: 3,
     },
   );

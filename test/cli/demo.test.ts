@@ -1,17 +1,15 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { access, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 
 import test from 'ava';
 
 import { encodeImage } from '../../shared/images/index.js';
+import { programArguments } from '../programs.js';
 
-const MAIN = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
-const TSX = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+const MAIN = programArguments(import.meta.url, '../../services/cli/main');
 
 interface Demo {
   readonly child: ChildProcess;
@@ -22,7 +20,7 @@ interface Demo {
 }
 
 function startDemo(folder: string, flags: readonly string[]): Demo {
-  const child = spawn(process.execPath, ['--import', TSX, MAIN, 'demo', ...flags], {
+  const child = spawn(process.execPath, [...MAIN, 'demo', ...flags], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -63,6 +61,8 @@ test('the demo ends cleanly on Ctrl-C, goes on where it was, and leaves its pict
 
   const first = startDemo(folder, [...flags, '--minutes', '60']);
   await first.says(/training .* step/);
+  // Of the 12, one is held out.
+  t.regex(first.output(), /^training on 11 images of 16x16 \(.*; 1 more is held out for evaluation\) for/m);
   first.child.kill('SIGINT');
   t.deepEqual(await first.exited, [130, null], first.output());
   t.regex(first.output(), /stopped; the same command goes on from here/);

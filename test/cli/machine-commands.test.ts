@@ -85,7 +85,9 @@ test('doctor tells what is in order, what is wrong and how to mend it', async (t
 });
 
 test('doctor knows which Node suits', (t) => {
-  for (const version of ['20.11.0', '20.20.2', '22.1.0', '24.9.9'])
+  for (const version of ['20.19.0', '20.20.2', '22.1.0', '24.9.9'])
     t.is(checkNode(version).state, 'ok', version);
-  for (const version of ['18.20.0', '20.10.9', '25.0.0']) t.is(checkNode(version).state, 'wrong', version);
+  for (const version of ['18.20.0', '20.11.0', '20.18.9', '25.0.0'])
+    t.is(checkNode(version).state, 'wrong', version);
+  t.is(checkNode('20.11.0').text, '20.11.0; wanted >=20.19 <25');
 });

@@ -35,7 +35,8 @@ test('a row has a cell for every column, empty where a figure is unset', async (
   t.is(
     await readFile(path, 'utf8'),
     'job_id,step,total_steps,epoch,samples_seen,loss,mse,vb,gradient_penalty,grad_norm,param_norm,learning_rate,gamma,' +
-      'input_noise_variance,images_per_second,eta_seconds,evaluation_mse,evaluation_ema_mse\nj,1,9,0,0,1,0,,,0,0,0,0,0,0,2.5,,\n',
+      'input_noise_variance,timesteps_weighted,images_per_second,eta_seconds,evaluation_mse,evaluation_ema_mse\n' +
+      'j,1,9,0,0,1,0,,,0,0,0,0,0,0,0,2.5,,\n',
   );
 });
 
@@ -102,7 +103,47 @@ test('a file that was cut off in its first line begins anew', async (t) => {
   t.deepEqual(await stepsIn(path, 'j'), [1]);
 });
 
-for (const content of ['step,loss\n1,2\n', 'no metrics at all']) {
+test('a file with an older header gets the new columns, and its rows stay', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', []);
+  await writeFile(path, 'job_id,step,loss,seconds_left\nj,1,0.5,7\nother,4,0.25,8\n');
+  await append(path, 'j', [1, 2]);
+  const [header, ...rows] = (await readFile(path, 'utf8')).trimEnd().split('\n');
+  t.true(header?.startsWith('job_id,step,loss,seconds_left,total_steps,epoch,'));
+  const commas = ','.repeat(header?.split(',').length ?? 0).slice(4);
+  t.deepEqual(rows.slice(0, 2), [`j,1,0.5,7${commas}`, `other,4,0.25,8${commas}`]);
+  const [first, second] = await readMetricsCsv(path, 'j');
+  t.deepEqual([first?.get('loss'), first?.get('total_steps'), first?.get('seconds_left')], [0.5, NaN, 7]);
+  t.deepEqual([second?.get('loss'), second?.get('total_steps'), second?.get('seconds_left')], [0.5, 9, NaN]);
+});
+
+test('a file with a newer header keeps it', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', [1]);
+  const before = (await readFile(path, 'utf8')).split('\n');
+  await writeFile(path, `${before[0] ?? ''},later\n${before[1] ?? ''},5\n`);
+  await append(path, 'j', [2]);
+  t.deepEqual(
+    (await readMetricsCsv(path, 'j')).map((row) => [row.get('step'), row.get('later')]),
+    [
+      [1, 5],
+      [2, NaN],
+    ],
+  );
+});
+
+test('an older file whose last row was cut off loses that row alone', async (t) => {
+  const path = await freshPath();
+  await append(path, 'j', []);
+  await writeFile(path, 'job_id,step,loss\nj,1,0.5\nj,2,0.');
+  await append(path, 'j', [2]);
+  t.deepEqual(
+    (await readMetricsCsv(path, 'j')).map((row) => row.get('loss')),
+    [0.5, 0.5],
+  );
+});
+
+for (const content of ['step,loss\n1,2\n', 'no metrics at all', 'job_id,step\nj,x\n', 'job_id,step,a,a\n']) {
   test(`a file with ${JSON.stringify(content)} is left as it is`, async (t) => {
     const path = await freshPath();
     await append(path, 'j', []);

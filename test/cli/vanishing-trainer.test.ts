@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 
 import test from 'ava';
 
@@ -11,6 +10,7 @@ import { DiffusionError } from '../../shared/foundation/index.js';
 import { vanishingPeer } from '../rpc/vanishing-peer.js';
 import { fakeTrainer, JOB, type WatchEvent } from './fake-services.js';
 import { run } from './sinks.js';
+import { programArguments } from '../programs.js';
 
 const snapshot: WatchEvent = { $case: 'snapshot', value: { job: JOB, historyTruncated: false } };
 const metrics: WatchEvent = { $case: 'stepMetrics', value: trainerWire.StepMetrics.create() };
@@ -87,8 +87,8 @@ test('Ctrl-C ends a program that connects', async (t) => {
   const { address } = await fakeTrainer(t);
   const peer = await vanishingPeer(t, address);
   peer.vanish();
-  const main = fileURLToPath(new URL('../../services/cli/main.ts', import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, main, 'jobs', '--address', peer.address]);
+  const main = programArguments(import.meta.url, '../../services/cli/main');
+  const child = spawn(process.execPath, [...main, 'jobs', '--address', peer.address]);
   await peer.missed();
   child.kill('SIGINT');
   t.deepEqual(await once(child, 'close'), [130, null]);

@@ -1,6 +1,7 @@
 import test from 'ava';
 
 import { recipeFromWire, recipeToWire, recipeWire } from '../../shared/contract/index.js';
+import { MEAN_TYPES } from '../../shared/noise/index.js';
 import { PRESET_NAMES, resolveRecipe } from '../../shared/recipe/index.js';
 
 function overTheWire(recipe: ReturnType<typeof recipeToWire>): ReturnType<typeof recipeFromWire> {
@@ -35,6 +36,13 @@ test('seeds up to 2^64 - 1 and explicit betas come through exactly', (t) => {
   const recipe = resolveRecipe(overTheWire(recipeToWire(sent)), 'model');
   t.is(recipe.training.seed, sent.training.seed);
   t.deepEqual(recipe.noiseSchedule.betas, sent.noiseSchedule.betas);
+});
+
+test('every prediction and a respacing come through the wire', (t) => {
+  for (const meanType of MEAN_TYPES) {
+    const sent = { objective: { meanType }, noiseSchedule: { timesteps: 100, respacing: '10,5' } };
+    t.like(resolveRecipe(overTheWire(recipeToWire(sent)), 'model'), sent);
+  }
 });
 
 test('an enum value without a name is refused by the field it came in', (t) => {

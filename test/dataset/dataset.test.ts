@@ -8,7 +8,7 @@ import { twemojiSource } from '../../shared/dataset/twemoji-source.js';
 import { folderOf, pngOf, put, temporaryFolder } from './folders.js';
 
 function config(path: string, imageSize = 8, channels: 1 | 3 = 3) {
-  return { source: { kind: 'folder', path }, imageSize, channels } as const;
+  return { source: { kind: 'folder', path, classFolders: false }, imageSize, channels } as const;
 }
 
 test('images read from memory and from disk are the same, in the order asked for', async (t) => {
@@ -132,9 +132,9 @@ test('the emoji set has its drawings at the wanted size, with colours on white',
 });
 
 test('the whole emoji set is offered', async (t) => {
-  let total = 0;
+  let total: number | undefined;
   const controller = new AbortController();
-  const onProgress = (progress: { total: number }) => {
+  const onProgress = (progress: { total: number | undefined }) => {
     ({ total } = progress);
     controller.abort();
   };

@@ -4,11 +4,9 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
 import { deferred } from '../../shared/foundation/index.js';
-
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+import { programArguments, TYPESCRIPT } from '../programs.js';
 
 export interface ServiceProcess {
   readonly child: ChildProcess;
@@ -35,12 +33,15 @@ export interface SpawnOptions {
 export async function spawnService(
   name: 'trainer' | 'sampler',
   environment: Readonly<Record<string, string>>,
-  { cwd, stderr, preload, build = ROOT }: SpawnOptions = {},
+  { cwd, stderr, preload, build }: SpawnOptions = {},
 ): Promise<ServiceProcess> {
-  const main = join(build, 'services', name, 'main.ts');
+  const program =
+    build === undefined
+      ? programArguments(import.meta.url, `../../services/${name}/main`)
+      : [...TYPESCRIPT, join(build, 'services', name, 'main.ts')];
   const child = spawn(
     process.execPath,
-    ['--import', import.meta.resolve('tsx'), ...(preload ? ['--import', preload.href] : []), main],
+    [...program.slice(0, -1), ...(preload ? ['--import', preload.href] : []), ...program.slice(-1)],
     {
       cwd,
       env: {

@@ -30,26 +30,24 @@ const folders = await makeFolders();
 const store = folderStore(folders.root);
 test.after.always(() => folders.remove());
 
-/** A field of recipes that this build doesn't know. */
-function fieldWithDefault(value: number): Change[] {
+/** A field of recipes that this build doesn't know; it is on the wire of neither. */
+function fieldWithValue(value: number): Change[] {
   return [
     {
-      file: 'shared/recipe/schema.ts',
-      from: 'labelDropout: real(0, 0.99),',
-      to: 'labelDropout: real(0, 0.99), futureField: integer(0, 10),',
+      file: 'shared/recipe/rows/training.ts',
+      from: 'logEverySteps: field(',
+      to: "futureField: field(integer(0, 10), 'a toy', { default: 0, since: 2 }), logEverySteps: field(",
     },
     {
       file: 'shared/recipe/presets.ts',
-      from: 'labelDropout: 0,',
-      to: `labelDropout: 0, futureField: ${value},`,
+      from: 'logEverySteps: 1,',
+      to: `logEverySteps: 1, futureField: ${value},`,
     },
-    {
-      file: 'shared/recipe/stored.ts',
-      from: 'const ADDITIONS: readonly Addition[] = [];',
-      to: `const ADDITIONS: readonly Addition[] = [
-        { since: 2, isUsed: (recipe) => (recipe.training as unknown as { futureField: number }).futureField > 0 },
-      ];`,
-    },
+    ...['wire', 'values'].map((of) => ({
+      file: 'shared/contract/recipe.ts',
+      from: `const value = ${of}[key];`,
+      to: `if (key === 'futureField') return undefined; const value = ${of}[key];`,
+    })),
   ];
 }
 
@@ -98,7 +96,7 @@ async function manifestOf(
 test.serial(
   'a field of a newer build that is at its default is kept, through rolling back and forth',
   async (t) => {
-    const newer = await otherBuild(join(folders.root, 'newer'), fieldWithDefault(0));
+    const newer = await otherBuild(join(folders.root, 'newer'), fieldWithValue(0));
     const first = await startTrainer(t, newer);
     const { jobId } = await create(first.client, recipe('harmless', 100_000));
     await trainUntilCommit(first, jobId);
@@ -130,7 +128,7 @@ test.serial(
 test.serial(
   'what this build can not honour is refused by its version, and nothing of it is changed',
   async (t) => {
-    const newer = await otherBuild(join(folders.root, 'needed'), fieldWithDefault(5));
+    const newer = await otherBuild(join(folders.root, 'needed'), fieldWithValue(5));
     const first = await startTrainer(t, newer);
     const { jobId } = await create(first.client, recipe('needed', 100_000));
     await trainUntilCommit(first, jobId);

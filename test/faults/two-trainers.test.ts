@@ -20,6 +20,7 @@ import {
 } from '../integration/trainer-fixture.js';
 import { spawnService, type ServiceProcess } from './spawn-service.js';
 import { folderStore, minioStore, type TestStore } from './stores.js';
+import { siblingModule } from '../../shared/processes/index.js';
 
 const LEASE_MS = 1000;
 /** Far more than are trained before the test ends. */
@@ -47,7 +48,7 @@ async function spawnTrainer({ environment }: TestStore): Promise<TrainerProcess>
       IP_DIFFUSION_LEASE_MS: String(LEASE_MS),
       IP_DIFFUSION_ENGINE_RESTART_DELAY_MS: '10',
     },
-    { preload: new URL('clock-process.ts', import.meta.url) },
+    { preload: siblingModule(import.meta.url, './clock-process') },
   );
   return { ...service, client: connectTrainer(service.address) };
 }

@@ -10,7 +10,7 @@ import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
 import { bfloat16 } from './engines.js';
 import { goldenNames } from './golden.js';
 import { lossesOf } from './losses.js';
-import { betasOf, difference, engineParameters, GoldenTensors, largest, norm, objectiveOf, unetConfigOf, withModule } from './reference.js';
+import { difference, engineParameters, GoldenTensors, largest, norm, objectiveOf, processOf, unetConfigOf, withModule } from './reference.js';
 
 /** Of the output's largest magnitude. */
 const OUTPUT_TOLERANCE = 0.05;
@@ -50,8 +50,7 @@ for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safeten
     const config: TrainingStepConfig = {
       architecture: unetConfigOf(golden),
       objective,
-      betas: betasOf(golden),
-      rescaleTimesteps: golden.setting('rescale_timesteps') === 'true',
+      ...processOf(golden),
       emaRates: [],
       optimizer: { beta1: 0, beta2: 0, epsilon: 1 },
     };

@@ -5,7 +5,7 @@ import type { Engine } from '../../shared/engine/index.js';
 import { at } from '../../shared/foundation/index.js';
 import { samplerPlan } from '../../shared/sampler/index.js';
 import type { Predict, SamplerName, SamplerPlan, SamplerSettings, SamplerStep } from '../../shared/sampler/index.js';
-import { betasOf, difference, engineParameters, isVarianceType, largest, unetConfigOf, withModule } from './reference.js';
+import { difference, engineParameters, isMeanType, isVarianceType, largest, processOf, unetConfigOf, withModule } from './reference.js';
 import type { GoldenTensors } from './reference.js';
 
 const TOLERANCE = 3e-3;
@@ -26,7 +26,8 @@ export function planOf(
   const varianceType = golden.setting('variance_type');
   const meanType = golden.setting('mean_type');
   if (!isVarianceType(varianceType)) return `variance type ${varianceType} is not built`;
-  if (meanType !== 'epsilon') return `mean type ${meanType} is not built`;
+  if (!isMeanType(meanType)) return `mean type ${meanType} is not built`;
+  if (meanType === 'previous_x') return 'the reference reads x_{t-1} as the respaced process has it';
   return samplerPlan(
     {
       sampler,
@@ -35,10 +36,9 @@ export function planOf(
       ...settings,
     },
     {
-      betas: betasOf(golden),
-      meanType: 'epsilon',
+      ...processOf(golden, golden.setting('T')),
+      meanType,
       varianceType,
-      rescaleTimesteps: golden.setting('rescale_timesteps') === 'true',
       channels: unetConfigOf(golden).inChannels,
     },
   );

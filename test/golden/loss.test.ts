@@ -6,7 +6,7 @@ import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
 import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import { lossesOf } from './losses.js';
-import { betasOf, difference, GoldenTensors, norm, objectiveOf, unetConfigOf } from './reference.js';
+import { difference, GoldenTensors, norm, objectiveOf, processOf, unetConfigOf } from './reference.js';
 
 const TOLERANCE = 1e-5;
 /** The discretised likelihood at t = 0 cancels in float32. */
@@ -28,8 +28,7 @@ for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safeten
     const config: TrainingStepConfig = {
       architecture: unetConfigOf(golden),
       objective,
-      betas: betasOf(golden),
-      rescaleTimesteps: golden.setting('rescale_timesteps') === 'true',
+      ...processOf(golden),
       emaRates: [],
       optimizer: { beta1: 0, beta2: 0, epsilon: 1 },
     };

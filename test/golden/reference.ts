@@ -5,8 +5,9 @@ import type { Engine, LoadedModule } from '../../shared/engine/index.js';
 import type { Objective } from '../../shared/loss/index.js';
 import { fromEngineLayout, parameterSpecs, toEngineLayout } from '../../shared/model/index.js';
 import type { UNetConfig } from '../../shared/model/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
-import type { VarianceType } from '../../shared/noise/index.js';
+import { makeBetas, MEAN_TYPES, trainingProcess } from '../../shared/noise/index.js';
+import type { MeanType, TrainingProcess, VarianceType } from '../../shared/noise/index.js';
+import { spaceTimesteps } from '../../shared/sampler/index.js';
 import { goldenFile } from './golden.js';
 
 /** Names as in the file, tensors in its layout: images NCHW, parameters PyTorch's. */
@@ -117,8 +118,7 @@ export function unetConfigOf(golden: GoldenTensors): UNetConfig {
 }
 
 const TARGETS = new Map<string, Objective['target']>([
-  ['epsilon', 'epsilon'],
-  ['x_start', 'epsilon'],
+  ...MEAN_TYPES.map((name) => [name, 'epsilon'] as const),
   ['(epsilon+gamma*xi)/sqrt(1+gamma^2)', 'normalised'],
   ['epsilon+gamma*xi', 'unnormalised'],
 ]);
@@ -130,12 +130,11 @@ export function objectiveOf(golden: GoldenTensors): Objective | string {
   const lossType = golden.setting('loss_type');
   const target = golden.has('epsilon') ? TARGETS.get(golden.setting('target')) : 'epsilon';
   if (target === undefined) return `target ${golden.setting('target')} is not built`;
-  if (!isOneOf(['epsilon', 'x_start', 'previous_x'], meanType)) return `mean type ${meanType} is not built`;
+  if (!isMeanType(meanType)) return `mean type ${meanType} is not built`;
   if (!isVarianceType(varianceType)) return `variance type ${varianceType} is not built`;
   if (!isOneOf(['mse', 'rescaled_mse', 'kl', 'rescaled_kl'], lossType)) {
     return `loss type ${lossType} is not built`;
   }
-  if (golden.setting('respacing') !== golden.setting('T')) return 'training on a respaced process is not built';
   return { meanType, varianceType, lossType, target };
 }
 
@@ -143,15 +142,23 @@ function isOneOf<const T extends string>(names: readonly T[], name: string): nam
   return (names as readonly string[]).includes(name);
 }
 
+export function isMeanType(name: string): name is MeanType {
+  return isOneOf(MEAN_TYPES, name);
+}
+
 export function isVarianceType(name: string): name is VarianceType {
   return isOneOf(['fixed_small', 'fixed_large', 'learned_range', 'learned'], name);
 }
 
-/** The betas of the schedule before respacing. */
-export function betasOf(golden: GoldenTensors): Float64Array {
+/** The process of the file's schedule and its respacing, or of another one; T itself keeps the schedule whole. */
+export function processOf(golden: GoldenTensors, respacing = golden.setting('respacing')): TrainingProcess {
   const name = golden.setting('schedule');
   if (name !== 'linear' && name !== 'cosine') throw new Error(`no schedule is called ${name}`);
-  return makeBetas({ name, timesteps: Number(golden.setting('T')) });
+  const T = Number(golden.setting('T'));
+  return trainingProcess(makeBetas({ name, timesteps: T }), {
+    rescale: golden.setting('rescale_timesteps') === 'true',
+    ...(respacing !== golden.setting('T') && { timesteps: spaceTimesteps(T, respacing) }),
+  });
 }
 
 /** The parameters that a file computes with, its own or another's, in the engine's layout. */

@@ -8,7 +8,7 @@ import type { NoisyBatch, UpdateRates } from '../../shared/training/training-ste
 import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
 import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
-import { betasOf, engineParameters, GoldenTensors, objectiveOf, storedParameters, unetConfigOf, withModule } from './reference.js';
+import { engineParameters, GoldenTensors, objectiveOf, processOf, storedParameters, unetConfigOf, withModule } from './reference.js';
 
 const LOSS_TOLERANCE = 1e-3;
 /** Of the largest change that training made to a value. */
@@ -31,8 +31,7 @@ for (const name of goldenNames('train_')) {
     const config: TrainingModuleConfig = {
       architecture: unetConfigOf(golden),
       objective,
-      betas: betasOf(golden),
-      rescaleTimesteps: golden.setting('rescale_timesteps') === 'true',
+      ...processOf(golden),
       emaRates: [emaRate],
       optimizer: ADAM,
       batchSize,

@@ -3,7 +3,6 @@ import test from 'ava';
 import fc from 'fast-check';
 import sharp from 'sharp';
 import { encodeImage, imageGrid, toFloat32, toUint8 } from '../../shared/images/index.js';
-import { lineChart } from '../../shared/charts/index.js';
 import type { Channels } from '../../shared/images/index.js';
 
 async function decoded(bytes: Uint8Array) {
@@ -72,36 +71,4 @@ test('a grid places each image in its cell, enlarged, on white', async (t) => {
     [grey(0, 0), grey(1, 1), grey(6, 6), grey(7, 1), grey(8, 1), grey(1, 8), grey(8, 8)],
     [255, 0, 0, 255, 50, 100, 255],
   );
-});
-
-test('a chart has each series in its colour and survives points that cannot be drawn', async (t) => {
-  const odd = [
-    [1, NaN],
-    [2, Infinity],
-    [3, -1],
-    [4, 0],
-  ] as const;
-  const options = { title: 'Loss (é unknown)', xLabel: 'step', width: 320, height: 200, logY: true };
-  const drawn = await lineChart(
-    [
-      {
-        name: 'a',
-        points: [
-          [1, 1],
-          [2, 0.1],
-          [3, 0.01],
-        ],
-      },
-      { name: 'odd', points: odd },
-    ],
-    options,
-  );
-  const { data, info } = await decoded(drawn);
-  t.deepEqual([info.width, info.height, info.channels], [320, 200, 3]);
-  let blue = 0;
-  for (let n = 0; n < data.length; n += 3)
-    if (data[n] === 31 && data[n + 1] === 90 && data[n + 2] === 180) blue += 1;
-  t.true(blue > 200, `${blue} pixels of the first series`);
-  await t.notThrowsAsync(lineChart([{ name: 'none', points: [] }], options));
-  await t.notThrowsAsync(lineChart([{ name: 'one', points: [[5, 5]] }], { ...options, logY: false }));
 });

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
-import { rasteriseSvgFiles } from '../../shared/images/index.js';
+import { drawingToPng, rasteriseSvgFiles } from '../../shared/images/index.js';
 
 const HALF =
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 36 36"><path fill="#f00" d="M0 0h18v36H0z"/></svg>';
@@ -72,4 +72,9 @@ test('cancelling ends the process', async (t) => {
     controller.signal,
   );
   t.like(await t.throwsAsync(work), { code: 'CANCELLED' });
+});
+
+test('a drawing that is none is refused with what is wrong', async (t) => {
+  const error = await t.throwsAsync(drawingToPng('<svg', 1));
+  t.like(error, { code: 'INTERNAL', reason: 'RASTERISE_FAILED' });
 });

@@ -5,15 +5,15 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
 import test from 'ava';
+import { programArguments } from '../programs.js';
 
-const MAIN = fileURLToPath(new URL('../../services/sampler/main.ts', import.meta.url));
+const MAIN = programArguments(import.meta.url, '../../services/sampler/main');
 
 async function startProcess(environment: Record<string, string>) {
   const folder = await mkdtemp(join(tmpdir(), 'sampler-process-'));
-  const child = spawn(process.execPath, [...process.execArgv, MAIN], {
+  const child = spawn(process.execPath, MAIN, {
     env: {
       ...process.env,
       IP_DIFFUSION_STORE: folder,

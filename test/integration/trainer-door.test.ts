@@ -99,12 +99,29 @@ const badRecipes: readonly (readonly [title: string, field: string, over: Partia
   ],
   ['dropout of 2', 'recipe.architecture.dropout', { architecture: { dropout: 2 } }],
   ['EMA rate of 2', 'recipe.ema.rates[0]', { ema: { rates: [2] } }],
+  ['the same EMA rate twice', 'recipe.ema.rates', { ema: { rates: [0.99, 0.9, 0.99] } }],
+  [
+    'a list of a million levels',
+    'recipe.architecture.channel_mult',
+    { architecture: { channelMult: new Array<number>(1_000_000).fill(0) } },
+  ],
+  [
+    'a list of a million resolutions',
+    'recipe.architecture.attention_resolutions',
+    { architecture: { attentionResolutions: new Array<number>(1_000_000).fill(0) } },
+  ],
+  [
+    '130,000 betas that are none',
+    'recipe.noise_schedule.betas',
+    { noiseSchedule: { name: 'custom', betas: new Array<number>(130_000).fill(2) } },
+  ],
+  ['130,000 EMA rates', 'recipe.ema.rates', { ema: { rates: new Array<number>(130_000).fill(2) } }],
 ];
 
 for (const [title, field, over] of badRecipes) {
   test(`refused by the name of its field: ${title}`, async (t) => {
-    const { code, fields } = await refusal(create(client, recipe(over)));
-    t.is(code, 'INVALID_ARGUMENT');
+    const { code, reason, fields } = await refusal(create(client, recipe(over)));
+    t.deepEqual([code, reason], ['INVALID_ARGUMENT', 'RECIPE_INVALID']);
     t.true(fields.includes(field), `named were ${fields.join(', ')}`);
   });
 }
@@ -233,6 +250,9 @@ test.serial('lists have only the jobs that pass the filters', async (t) => {
   t.deepEqual(await names({ states: [JobState.JOB_STATE_SUCCEEDED] }), []);
   const strange = await refusal(list(client, { states: [77 as trainerWire.JobState] }));
   t.deepEqual([strange.code, strange.fields], ['INVALID_ARGUMENT', ['states[0]']]);
+  const million = new Array<trainerWire.JobState>(1_000_000).fill(JobState.JOB_STATE_RUNNING);
+  const long = await refusal(list(client, { states: million }));
+  t.deepEqual([long.code, long.fields], ['INVALID_ARGUMENT', ['states']]);
 });
 
 test.serial('jobs with long lists of betas are listed whole, in pages that fit a message', async (t) => {

@@ -6,7 +6,6 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 
 import pino from 'pino';
 
@@ -21,6 +20,7 @@ import { decodeManifest } from '../../shared/checkpoint/index.js';
 import { recipeFormat, type PartialRecipe } from '../../shared/recipe/index.js';
 import { readSettings, type TrainerSettings } from '../../services/trainer/config.js';
 import { startTrainer } from '../../services/trainer/start-trainer.js';
+import { programArguments } from '../programs.js';
 
 export type Client = ReturnType<typeof connectTrainer>;
 export type Job = trainerWire.TrainingJob;
@@ -124,6 +124,7 @@ export interface TrainerProcess {
 }
 
 export interface Trainer {
+  readonly address: string;
   readonly client: Client;
   /** Of the newest engine. */
   enginePid(): number;
@@ -138,8 +139,10 @@ export async function openTrainer(settings: TrainerSettings): Promise<Trainer> {
     if (msg === ENGINE_STARTED) pids.push(pid);
   };
   const service = await startTrainer(settings, pino({ base: null }, { write }));
-  const client = connectTrainer(`127.0.0.1:${service.port}`);
+  const address = `127.0.0.1:${service.port}`;
+  const client = connectTrainer(address);
   return {
+    address,
     client,
     enginePid: () => present(pids.at(-1)),
     stop: async () => {
@@ -151,8 +154,7 @@ export async function openTrainer(settings: TrainerSettings): Promise<Trainer> {
 
 /** A service as a process of its own, with its settings from the environment. */
 export async function spawnTrainer(environment: Readonly<Record<string, string>>): Promise<TrainerProcess> {
-  const main = fileURLToPath(new URL('../../services/trainer/main.ts', import.meta.url));
-  const child = spawn(process.execPath, ['--import=tsx', main], {
+  const child = spawn(process.execPath, programArguments(import.meta.url, '../../services/trainer/main'), {
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],

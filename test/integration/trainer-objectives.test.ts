@@ -1,4 +1,4 @@
-/** What a job is trained to do, end to end: ADM-GP, the perturbation that was asked for, and a job that diverges. */
+/** What a job is trained to do, end to end: ADM-GP, v, the perturbation that was asked for, and a job that diverges. */
 import { join } from 'node:path';
 
 import test from 'ava';
@@ -6,7 +6,7 @@ import test from 'ava';
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
 import { connectSampler, serviceLog } from '../../shared/rpc/index.js';
-import { samplingWire } from '../../shared/contract/index.js';
+import { recipeFromWire, samplingWire } from '../../shared/contract/index.js';
 import { listCommits } from '../../shared/models/index.js';
 import { storeFromSettings, storeSettings } from '../../shared/store/index.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';
@@ -35,6 +35,20 @@ test.after.always(async () => {
   await folders.remove();
 });
 
+/** Two images of a model, in three steps, from a sampler of its own. */
+async function sampled(model: string): ReturnType<typeof generated> {
+  const sampler = await startSampler(
+    { ...readSettings({ ...process.env, ...environment }), address: '127.0.0.1:0' },
+    serviceLog('test', 'silent'),
+  );
+  const sampling = connectSampler(`127.0.0.1:${sampler.port}`);
+  const steps = samplingWire.SamplerSettings.fromPartial({ timesteps: { $case: 'steps', value: 3 } });
+  const result = await generated(generate(sampling, { model, count: 2, seed: 1n, settings: steps }));
+  sampling.close();
+  await sampler.stop();
+  return result;
+}
+
 test.serial('ADM-GP trains, tells its penalty, commits its contract, and is sampled from', async (t) => {
   const gradientPenalty = { lambda: 0.25 };
   const recipe = tinyRecipe(folders.images, {
@@ -60,18 +74,33 @@ test.serial('ADM-GP trains, tells its penalty, commits its contract, and is samp
       gradientPenalty: { ...gradientPenalty, estimator: 'hutchinson', stepSize: 0.01 },
     },
   });
-  const sampler = await startSampler(
-    { ...readSettings({ ...process.env, ...environment }), address: '127.0.0.1:0' },
-    serviceLog('test', 'silent'),
-  );
-  const sampling = connectSampler(`127.0.0.1:${sampler.port}`);
-  const steps = samplingWire.SamplerSettings.fromPartial({ timesteps: { $case: 'steps', value: 3 } });
-  const { accepted, images } = await generated(
-    generate(sampling, { model: 'penalised', count: 2, seed: 1n, settings: steps }),
-  );
-  sampling.close();
-  await sampler.stop();
+  const { accepted, images } = await sampled('penalised');
   t.is(accepted.checkpoint?.recipe?.gradientPenalty?.lambda, 0.25);
+  t.is(images.size, 2);
+});
+
+test.serial('a network of v on a respaced process trains, is evaluated, and is sampled from', async (t) => {
+  const recipe = tinyRecipe(folders.images, {
+    ...{ name: 'velocity', objective: { meanType: 'v' }, noiseSchedule: { timesteps: 40, respacing: '5,3' } },
+    evaluation: { images: 2, everySteps: 2 },
+    training: { sampleEverySteps: 4 },
+  });
+  const messages = await watch(client, (await create(client, recipe)).jobId);
+  const job = terminalOf(messages);
+  t.is(job.state, JobState.JOB_STATE_SUCCEEDED, job.message);
+  const evaluations = messages.flatMap(({ event }) => (event?.$case === 'evaluation' ? [event.value] : []));
+  t.deepEqual(
+    evaluations.map(({ step }) => step),
+    [2, 4],
+  );
+  for (const { mse } of evaluations) t.true(mse > 0 && Number.isFinite(mse));
+  t.true(messages.some(({ event }) => event?.$case === 'sampleGrid'));
+
+  const { accepted, images } = await sampled('velocity');
+  const { objective, noiseSchedule } = recipeFromWire(accepted.checkpoint?.recipe);
+  t.like({ objective, noiseSchedule }, { objective: { meanType: 'v' }, noiseSchedule: { respacing: '5,3' } });
+  // The first, the middle and the last of the eight timesteps that were trained on.
+  t.deepEqual(accepted.timesteps, [7, 4, 0]);
   t.is(images.size, 2);
 });
 

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
+import { standaloneContext } from '../../deploy/setup/context.js';
+import { virtualEnvironment } from '../../deploy/setup/python.js';
 import { decodeSafetensors, encodeSafetensors } from '../../shared/checkpoint/index.js';
 import type { TensorData } from '../../shared/checkpoint/index.js';
 import { createCompiledEngine } from '../../shared/engine/index.js';
@@ -13,7 +15,6 @@ import { parameterSpecs, predictFunction, toEngineLayout } from '../../shared/mo
 import { unetConfig } from '../../shared/recipe/index.js';
 import type { PartialRecipe, TrainingRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
-import { virtualEnvironment } from '../bench/python.js';
 import { run } from '../cli/sinks.js';
 import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
 
@@ -44,14 +45,12 @@ const RECIPES: readonly PartialRecipe[] = [
 const say = (line: string): void => {
   console.error(line);
 };
-const python = await virtualEnvironment(
-  {
-    name: 'interop',
-    requirements: join(import.meta.dirname, 'requirements.txt'),
-    imports: 'torch, tensorflow, safetensors',
-  },
-  say,
-);
+const python = await virtualEnvironment(standaloneContext(say), {
+  name: 'interop',
+  requirements: join(import.meta.dirname, 'requirements.txt'),
+  imports: 'torch, tensorflow, safetensors',
+  size: 'some 3 GB',
+});
 for (const recipe of RECIPES) await judge(recipe);
 
 async function judge(asked: PartialRecipe): Promise<void> {

@@ -14,7 +14,7 @@ import {
   toEngineLayout,
 } from '../../shared/model/index.js';
 import type { UNetConfig } from '../../shared/model/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 
 const NETWORK: UNetConfig = {
   ...{ imageSize: 8, inChannels: 3, outChannels: 6, modelChannels: 32, numResBlocks: 1, channelMult: [1, 2] },
@@ -44,8 +44,7 @@ function module(gradientCheckpointing: boolean): EngineModule {
                 lossType: 'mse',
                 target: 'epsilon',
               },
-              betas: makeBetas({ name: 'cosine', timesteps: 100 }),
-              rescaleTimesteps: false,
+              ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 100 })),
               emaRates: [],
               optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
               gradientCheckpointing,

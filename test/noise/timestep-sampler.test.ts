@@ -55,6 +55,23 @@ test('loss-second-moment is uniform until every timestep has ten losses', (t) =>
   t.true(Math.abs(p0 + p1 - 1) < 1e-15);
 });
 
+test('loss-second-moment says from which step on it weights; the uniform one never does', (t) => {
+  const sampler = makeTimestepSampler('loss-second-moment', 2, 0n);
+  for (let round = 0; round < 10; round++) {
+    sampler.update(Int32Array.of(0), Float64Array.of(1));
+    t.false(sampler.isWeighted());
+  }
+  for (let round = 0; round < 10; round++) {
+    t.false(sampler.isWeighted());
+    sampler.update(Int32Array.of(1), Float64Array.of(2));
+  }
+  t.true(sampler.isWeighted());
+  const restored = makeTimestepSampler('loss-second-moment', 2, 0n);
+  restored.restore(sampler.state());
+  t.true(restored.isWeighted());
+  t.false(makeTimestepSampler('uniform', 2, 0n).isWeighted());
+});
+
 test('only the newest ten losses count', (t) => {
   const sampler = warmedUp();
   const before = sampler.probabilities();

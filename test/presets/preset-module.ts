@@ -4,7 +4,7 @@ import type { EngineModule } from '../../shared/engine/index.js';
 import {
   lossObjective,
   microbatches,
-  recipeBetas,
+  recipeProcess,
   resolveRecipe,
   unetConfig,
 } from '../../shared/recipe/index.js';
@@ -23,8 +23,9 @@ export function moduleOf(recipe: TrainingRecipe): EngineModule {
   const { passes, batchSize } = microbatches(recipe);
   const { precision, gradientCheckpointing } = recipe.training;
   return trainingModule({
-    ...{ architecture: unetConfig(recipe), objective: lossObjective(recipe), betas: recipeBetas(recipe) },
-    ...{ l2Penalty: recipe.optimizer.l2Penalty, rescaleTimesteps: recipe.objective.rescaleTimesteps },
+    ...recipeProcess(recipe),
+    ...{ architecture: unetConfig(recipe), objective: lossObjective(recipe) },
+    l2Penalty: recipe.optimizer.l2Penalty,
     ...{ emaRates: recipe.ema.rates, optimizer: recipe.optimizer, precision, gradientCheckpointing },
     ...{ batchSize, accumulationSteps: passes, predictBatchSizes: [] },
   });

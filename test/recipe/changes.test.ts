@@ -67,11 +67,12 @@ test('a resumed job refuses what alters the model, and names it', (t) => {
   for (const [changes, field] of [
     [{ architecture: { modelChannels: 64 } }, 'architecture.model_channels'],
     [{ noiseSchedule: { timesteps: 500 } }, 'noise_schedule.timesteps'],
+    [{ noiseSchedule: { respacing: '50' } }, 'noise_schedule.respacing'],
     [{ dataset: { imageSize: 64 } }, 'dataset.image_size'],
     [{ inputPerturbation: { gamma: 0.2 } }, 'input_perturbation.gamma'],
     [{ training: { batchSize: 8 } }, 'training.batch_size'],
     [{ evaluation: { images: 1 } }, 'evaluation.images'],
-    [{ warmStart: { model: 'other' } }, 'warm_start'],
+    [{ warmStart: { model: 'other' } }, 'warm_start.model'],
   ] as const) {
     const error = t.throws(() => changeRecipe(recipe, changes), { instanceOf: DiffusionError });
     t.is(error.code, 'FAILED_PRECONDITION');

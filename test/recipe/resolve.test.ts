@@ -1,11 +1,15 @@
 import test from 'ava';
 
 import { DiffusionError } from '../../shared/foundation/index.js';
+import { MEAN_TYPES } from '../../shared/noise/index.js';
 import {
   datasetConfig,
   parseRecipe,
   PRESET_NAMES,
+  gammaConfig,
   recipeBetas,
+  recipeProcess,
+  trainedTimesteps,
   resolveRecipe,
   unetConfig,
 } from '../../shared/recipe/index.js';
@@ -124,6 +128,25 @@ test('explicit betas say how many timesteps there are', (t) => {
   t.deepEqual([...recipeBetas(recipe)], [0.1, 0.2, 0.3]);
 });
 
+test('a respacing keeps some timesteps of the schedule, and T is then their number', (t) => {
+  const recipe = resolveRecipe({ noiseSchedule: { respacing: '10,15,20' } }, 'model');
+  t.is(recipeBetas(recipe).length, 1000);
+  const { betas, modelTimesteps } = recipeProcess(recipe);
+  t.is(betas.length, 45);
+  t.deepEqual([modelTimesteps[0], modelTimesteps[9], modelTimesteps[44]], [0, 333, 999]);
+  t.is(trainedTimesteps(recipe), 45);
+  t.is(gammaConfig(recipe).timesteps, 45);
+  t.is(trainedTimesteps(resolveRecipe({}, 'model')), 1000);
+});
+
+test('every prediction may be perturbed, and trained by the bound', (t) => {
+  for (const meanType of MEAN_TYPES) {
+    const objective = { meanType, lossType: 'rescaled_kl' } as const;
+    const recipe = resolveRecipe({ objective, inputPerturbation: { gamma: 0.2 } }, 'model');
+    t.like(recipe, { variant: 'ADM-IP', objective, inputPerturbation: { target: 'epsilon' } });
+  }
+});
+
 test('every preset holds images out, and a recipe stored before that was possible holds out none', (t) => {
   for (const preset of PRESET_NAMES) {
     const { evaluation, ...before } = resolveRecipe({ preset, dataset: FOLDER }, 'model');
@@ -174,6 +197,15 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['T 1e9', { noiseSchedule: { timesteps: 1e9 } }, 'noise_schedule.timesteps'],
   ['a beta of 0', { noiseSchedule: { name: 'custom', betas: [0.1, 0] } }, 'noise_schedule.betas[1]'],
   ['betas beside a named schedule', { noiseSchedule: { betas: [0.1] } }, 'noise_schedule.betas'],
+  ['a respacing of no grammar', { noiseSchedule: { respacing: '10;20' } }, 'noise_schedule.respacing'],
+  [
+    'a respacing of 1e5 counts',
+    { noiseSchedule: { respacing: '1,'.repeat(1e5) } },
+    'noise_schedule.respacing',
+  ],
+  ['a respacing to more than T', { noiseSchedule: { respacing: '1001' } }, 'noise_schedule.respacing'],
+  ['a stride that there is not', { noiseSchedule: { respacing: 'ddim80' } }, 'noise_schedule.respacing'],
+  ['a respacing to nothing', { noiseSchedule: { respacing: ' ' } }, 'noise_schedule.respacing'],
   ['a custom schedule without betas', { noiseSchedule: { name: 'custom' } }, 'noise_schedule.betas'],
   [
     'channels that group norm cannot divide',
@@ -184,6 +216,7 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
   ['dropout 1', { architecture: { dropout: 1 } }, 'architecture.dropout'],
   ['an EMA rate of 1', { ema: { rates: [1] } }, 'ema.rates[0]'],
   ['no EMA rate', { ema: { rates: [] } }, 'ema.rates'],
+  ['an EMA rate twice', { ema: { rates: [0.9, 0.99, 0.9] } }, 'ema.rates'],
   ['classes without class folders', { architecture: { numClasses: 10 } }, 'architecture.num_classes'],
   [
     'ADM-IP without perturbation',
@@ -215,11 +248,20 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
     { variant: 'DDPM-IP', inputPerturbation: { target: 'normalised' } },
     'input_perturbation.target',
   ],
-  [
-    'a noise target without a prediction of noise',
-    { variant: 'DDPM-y', objective: { meanType: 'x_start' } },
-    'input_perturbation.target',
-  ],
+  ...MEAN_TYPES.filter((meanType) => meanType !== 'epsilon').flatMap(
+    (meanType): [string, unknown, string][] => [
+      [
+        `DDPM-y that predicts ${meanType}`,
+        { variant: 'DDPM-y', objective: { meanType } },
+        'input_perturbation.target',
+      ],
+      [
+        `a penalty on the gradient of epsilon beside a prediction of ${meanType}`,
+        { ...PENALISED, objective: { meanType } },
+        'objective.mean_type',
+      ],
+    ],
+  ),
   ['label dropout without classes', { training: { labelDropout: 0.1 } }, 'training.label_dropout'],
   ['a warm start from no name', { warmStart: { model: '../x' } }, 'warm_start.model'],
   ['a warm start from version 0', { warmStart: { model: 'm', version: 0 } }, 'warm_start.version'],
@@ -234,11 +276,6 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
       gradientPenalty: { lambda: 1 },
     },
     'objective.variance_type',
-  ],
-  [
-    'a penalty on a prediction that is not epsilon',
-    { ...PENALISED, objective: { meanType: 'x_start' } },
-    'objective.mean_type',
   ],
   [
     'gradient checkpointing with Hutchinson',
@@ -286,6 +323,38 @@ for (const [title, input, field] of REFUSED) {
     t.is(refusedFields(input)[0], field);
   });
 }
+
+for (const [section, field] of [
+  ['ema', 'rates'],
+  ['noiseSchedule', 'betas'],
+  ['architecture', 'channelMult'],
+  ['architecture', 'attentionResolutions'],
+] as const) {
+  test(`of a list of a million ${field} the length is refused, and no element is looked at`, (t) => {
+    const values = new Array<number>(1_000_000).fill(-1);
+    const looked = new Proxy(values, {
+      get(target, key, receiver): unknown {
+        if (key === '0') t.fail('an element was looked at');
+        return Reflect.get(target, key, receiver);
+      },
+    });
+    const error = t.throws(() => resolveRecipe({ [section]: { [field]: looked } }, 'model'), {
+      instanceOf: DiffusionError,
+      code: 'INVALID_ARGUMENT',
+    });
+    t.regex(error.message, /wanted a list of \d to \d+ values; got a list of 1000000 values$/);
+  });
+}
+
+test('of ten thousand refused values the message shows the first', (t) => {
+  const betas = new Array<number>(10_000).fill(2);
+  const error = t.throws(() => resolveRecipe({ noiseSchedule: { name: 'custom', betas } }, 'model'), {
+    instanceOf: DiffusionError,
+  });
+  t.is(error.violations.length, 10_000);
+  t.true(error.message.startsWith('noise_schedule.betas[0]: wanted a number above 0, at most 1; got 2; '));
+  t.true(error.message.endsWith('; and 9980 more'));
+});
 
 test('every refused field is named at once, with what was wanted and what came', (t) => {
   const error = t.throws(() => resolveRecipe({ training: { steps: -1, batchSize: 'many' } }, 'model'), {

@@ -26,7 +26,7 @@ async function* watchTrainingJob({ jobId }: trainerWire.WatchTrainingJobRequest)
       sha256: '',
       data,
     };
-    const event = { $case: 'sampleGrid' as const, value: { step: BigInt(i), image: image as never } };
+    const event = { $case: 'sampleGrid' as const, value: { step: i, image: image as never } };
     largest = Math.max(largest, process.memoryUsage.rss());
     await Promise.resolve();
     yield { position: '', event };

@@ -9,6 +9,8 @@ import test from 'ava';
 
 import { callStream, callUnary, connectTrainer } from '../../shared/rpc/index.js';
 import { deferred } from '../../shared/foundation/index.js';
+import { siblingModule } from '../../shared/processes/index.js';
+import { LOADER } from '../programs.js';
 
 const MIB = 1024 * 1024;
 /** Of 256 KiB each. */
@@ -17,13 +19,8 @@ const MESSAGES = 1200;
 const GROWTH_BYTES = 100 * MIB;
 
 async function startServer(stallTimeoutMs: number) {
-  const child = fork(
-    fileURLToPath(new URL('streaming-process.ts', import.meta.url)),
-    [String(stallTimeoutMs)],
-    {
-      execArgv: ['--import=tsx'],
-    },
-  );
+  const program = fileURLToPath(siblingModule(import.meta.url, './streaming-process'));
+  const child = fork(program, [String(stallTimeoutMs)], { execArgv: [...LOADER] });
   const [port] = (await once(child, 'message')) as [number];
   const client = connectTrainer(`127.0.0.1:${port}`);
   const sizes = async (): Promise<number[]> => {

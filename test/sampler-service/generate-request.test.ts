@@ -148,6 +148,7 @@ test('a request is the same with and without its start images', (t) => {
 
 for (const [what, field, request, tokens] of [
   ['no token', 'tokens', {}, []],
+  ['more tokens than images', 'tokens', {}, new Array<Buffer>(100_000).fill(Buffer.alloc(0))],
   ['bytes that are no token', 'tokens[1]', {}, [token(), Buffer.from('no token')]],
   ['two tokens of one image', 'tokens[1]', {}, [token(), token()]],
   ['tokens of two sets of weights', 'tokens[1]', {}, [token(), token({ index: 1, weightsSha256: 'b' })]],

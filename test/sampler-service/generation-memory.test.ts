@@ -11,7 +11,7 @@ import { generateImages } from '../../services/sampler/generation.js';
 import type { ImageSeries } from '../../services/sampler/resolve-generation.js';
 import { runningCalls } from '../../services/sampler/running-calls.js';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { imageNoise, samplerPlan } from '../../shared/sampler/index.js';
 
 setFlagsFromString('--expose-gc');
@@ -30,10 +30,9 @@ const series: ImageSeries = {
   plan: samplerPlan(
     { sampler: 'ancestral', steps: STEPS },
     {
-      betas: makeBetas({ name: 'cosine', timesteps: 50 }),
+      ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 50 })),
       meanType: 'epsilon',
       varianceType: 'fixed_large',
-      rescaleTimesteps: false,
       channels: 1,
     },
   ),

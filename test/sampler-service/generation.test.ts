@@ -10,14 +10,13 @@ import { stepBatcher, type PredictRow } from '../../services/sampler/step-batche
 import { readResumeToken } from '../../services/sampler/resume-token.js';
 import { ImageAssembly } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { imageNoise, samplerPlan, type NetworkRow, type SolverOptions } from '../../shared/sampler/index.js';
 
 const contract = {
-  betas: makeBetas({ name: 'cosine', timesteps: 50 }),
+  ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 50 })),
   meanType: 'epsilon',
   varianceType: 'fixed_large',
-  rescaleTimesteps: false,
   channels: 1,
 } as const;
 

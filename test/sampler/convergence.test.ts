@@ -1,13 +1,16 @@
 /** Solvers of the flow approach its exact solution, each with its order. */
 import test from 'ava';
 import { at } from '../../shared/foundation/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { samplerPlan, solver } from '../../shared/sampler/index.js';
 import type { SamplerName } from '../../shared/sampler/index.js';
 import { collect, TOY_DEVIATION, TOY_MEAN, toyContract, toyNoise, toyPredict } from './toy.js';
 
 // So many that 128 of them and their quarter still lie evenly.
-const contract = { ...toyContract(), betas: makeBetas({ name: 'linear', timesteps: 20_000 }) };
+const contract = {
+  ...toyContract(),
+  ...trainingProcess(makeBetas({ name: 'linear', timesteps: 20_000 })),
+};
 const predict = toyPredict(contract);
 const noise = toyNoise(16);
 

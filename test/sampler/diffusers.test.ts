@@ -2,7 +2,7 @@
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { at } from '../../shared/foundation/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { samplerPlan, solver } from '../../shared/sampler/index.js';
 import type { NetworkRow, SamplerName, TimestepSpacing } from '../../shared/sampler/index.js';
 
@@ -39,10 +39,9 @@ for (const { sampler, schedule, T, spacing, steps, threshold, ...figures } of ca
         ...(typeof threshold === 'number' && { dynamicThreshold: threshold }),
       },
       {
-        betas: makeBetas({ name: schedule, timesteps: T }),
+        ...trainingProcess(makeBetas({ name: schedule, timesteps: T })),
         varianceType: 'fixed_small',
         meanType: 'epsilon',
-        rescaleTimesteps: false,
         channels: 1,
       },
     );

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { diffusionTables } from '../../shared/noise/index.js';
+import { diffusionTables, trainingProcess } from '../../shared/noise/index.js';
 import { samplerPlan } from '../../shared/sampler/index.js';
 import type { SamplerSettings } from '../../shared/sampler/index.js';
 import { toyContract } from './toy.js';
@@ -33,10 +33,14 @@ test('steps and the respacing text of the same number are one plan', (t) => {
 });
 
 test('the network is told training timesteps, multiplied by 1000 / T where it was trained so', (t) => {
-  const short = { ...contract, betas: contract.betas.slice(0, 250) };
+  const betas = contract.betas.slice(0, 250);
+  const short = { ...contract, ...trainingProcess(betas) };
   const plan = samplerPlan({ sampler: 'ddim', steps: 3 }, short);
   t.deepEqual([...plan.modelTimesteps], [0, 124, 249]);
-  const rescaled = samplerPlan({ sampler: 'ddim', steps: 3 }, { ...short, rescaleTimesteps: true });
+  const rescaled = samplerPlan(
+    { sampler: 'ddim', steps: 3 },
+    { ...short, ...trainingProcess(betas, { rescale: true }) },
+  );
   t.deepEqual([...rescaled.modelTimesteps], [0, 496, 996]);
   t.deepEqual([...rescaled.timestepMap], [0, 124, 249]);
 });

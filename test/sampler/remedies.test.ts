@@ -2,6 +2,7 @@
 import test from 'ava';
 import { inspect } from 'node:util';
 import { at, DiffusionError } from '../../shared/foundation/index.js';
+import { MEAN_TYPES } from '../../shared/noise/index.js';
 import { drain, SAMPLERS, samplerPlan, solver, UNCONDITIONAL } from '../../shared/sampler/index.js';
 import type { NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
@@ -19,8 +20,6 @@ const OFF: Omit<SamplerSettings, 'sampler'> = {
   scoreRescaling: { k: 1, sigma: 3 },
   guidanceScale: 1,
 };
-
-const MEAN_TYPES = ['epsilon', 'x_start', 'previous_x'] as const;
 
 for (const sampler of SAMPLERS) {
   for (const meanType of MEAN_TYPES) {

@@ -2,7 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { at, DiffusionError } from '../../shared/foundation/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, MEAN_TYPES, trainingProcess } from '../../shared/noise/index.js';
 import { drain, imageNoise, SAMPLERS, samplerPlan, solver, SPACINGS } from '../../shared/sampler/index.js';
 import type { DiffusionContract, NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
@@ -66,7 +66,7 @@ for (const settings of SOLVERS) {
       const counts = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.constant(1000));
       await fc.assert(
         fc.asyncProperty(counts, fc.constantFrom(...SPACINGS), fc.boolean(), async (steps, spacing, clip) => {
-          const given = { ...contract, betas: makeBetas({ name: schedule, timesteps: 1000 }) };
+          const given = { ...contract, ...trainingProcess(makeBetas({ name: schedule, timesteps: 1000 })) };
           const plan = samplerPlan({ ...settings, steps, spacing, clipDenoised: clip }, given);
           const network = toyPredict(given);
           let rows = 0;
@@ -89,7 +89,7 @@ for (const settings of SOLVERS) {
   }
 
   test(`${name}: from the end of the cosine schedule, x stays as large as noise is`, async (t) => {
-    const given = { ...contract, betas: makeBetas({ name: 'cosine', timesteps: 1000 }) };
+    const given = { ...contract, ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 1000 })) };
     const plan = samplerPlan({ ...settings, steps: 10, spacing: 'trailing' }, given);
     // A network that isn't the best: its predictions of x_0 move from step to step.
     const rough = ({ xT }: NetworkRow) => Promise.resolve(xT.map((value) => 0.8 * Math.tanh(value)));
@@ -101,8 +101,8 @@ for (const settings of SOLVERS) {
     }
   });
 
-  test(`${name}: a network of x_0 or x_(t-1) draws what one of epsilon does, respaced and with remedies`, async (t) => {
-    const betas = makeBetas({ name: 'cosine', timesteps: 100 });
+  test(`${name}: a network of any prediction draws what one of epsilon does, respaced and with remedies`, async (t) => {
+    const trained = trainingProcess(makeBetas({ name: 'cosine', timesteps: 100 }));
     const remedied: SamplerSettings = {
       ...settings,
       steps: 9,
@@ -112,12 +112,12 @@ for (const settings of SOLVERS) {
       guidanceScale: 1.3,
     };
     const image = (meanType: DiffusionContract['meanType']) => {
-      const given = { ...toyContract(), betas, meanType };
+      const given = { ...toyContract(), ...trained, meanType };
       const plan = samplerPlan(remedied, given);
       return drain(solver({ plan, predict: toyPredict(given), noise, y: 0 }));
     };
     const wanted = await image('epsilon');
-    for (const meanType of ['x_start', 'previous_x'] as const) {
+    for (const meanType of MEAN_TYPES) {
       (await image(meanType)).forEach((value, e) => {
         t.true(Math.abs(value - at(wanted, e)) < 1e-3, `${meanType}: ${value} for ${at(wanted, e)}`);
       });

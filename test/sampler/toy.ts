@@ -4,8 +4,9 @@ import { deriveKey, gaussian } from '../../shared/random/index.js';
 import {
   diffusionTables,
   makeBetas,
-  posteriorMean,
-  predictXStartFromEpsilon,
+  combined,
+  predictionOf,
+  trainingProcess,
 } from '../../shared/noise/index.js';
 import type { VarianceType } from '../../shared/noise/index.js';
 import type { DiffusionContract, Predict, SamplerPlan, SamplerStep } from '../../shared/sampler/index.js';
@@ -15,10 +16,9 @@ export const TOY_DEVIATION = 0.5;
 
 export function toyContract(varianceType: VarianceType = 'fixed_small'): DiffusionContract {
   return {
-    betas: makeBetas({ name: 'linear', timesteps: 1000 }),
+    ...trainingProcess(makeBetas({ name: 'linear', timesteps: 1000 })),
     meanType: 'epsilon',
     varianceType,
-    rescaleTimesteps: false,
     channels: 1,
   };
 }
@@ -26,12 +26,13 @@ export function toyContract(varianceType: VarianceType = 'fixed_small'): Diffusi
 /** The best network of the toy, for what the contract says that it predicts; it sees t alone, as a trained one does. */
 export function toyPredict(contract: DiffusionContract): Predict {
   const tables = diffusionTables(contract.betas);
+  const { xStart: ofEpsilon } = predictionOf('epsilon', tables);
+  const { target } = predictionOf(contract.meanType, tables);
   return ({ xT, t }) => {
     const [gain, offset] = toyEpsilon(at(tables.alphasCumprod, t));
     const epsilon = xT.map((value) => gain * value + offset);
-    if (contract.meanType === 'epsilon') return Promise.resolve(epsilon);
-    const xStart = predictXStartFromEpsilon(tables, xT, t, epsilon);
-    return Promise.resolve(contract.meanType === 'x_start' ? xStart : posteriorMean(tables, xStart, xT, t));
+    const xStart = combined(ofEpsilon, t, { xT, prediction: epsilon });
+    return Promise.resolve(combined(target, t, { noise: epsilon, xStart, xT }));
   };
 }
 

@@ -14,6 +14,8 @@ import { storeError } from '../../shared/store/store-errors.js';
 import { commitContract } from '../models/commits.contract.js';
 import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
+import { siblingModule } from '../../shared/processes/index.js';
+import { LOADER } from '../programs.js';
 
 const folders: string[] = [];
 
@@ -132,18 +134,12 @@ test('a writer killed in the middle of a put leaves the object as it was', async
   const store = await openLocalStore({ folder });
   await store.put('big', Buffer.from('before'));
   const script = `
-    import { openLocalStore } from './shared/store/index.ts';
+    import { openLocalStore } from '${siblingModule(import.meta.url, '../../shared/store/index').href}';
     const store = await openLocalStore({ folder: process.argv[1] });
     void store.put('big', new Uint8Array(64 * 1024 * 1024));
     setImmediate(() => setImmediate(() => process.kill(process.pid, 'SIGKILL')));
   `;
-  const { signal } = spawnSync(process.execPath, [
-    '--import=tsx',
-    '--input-type=module',
-    '-e',
-    script,
-    folder,
-  ]);
+  const { signal } = spawnSync(process.execPath, [...LOADER, '--input-type=module', '-e', script, folder]);
   t.is(signal, 'SIGKILL');
   t.is(Buffer.from((await store.get('big')).bytes).toString(), 'before');
   await openLocalStore({ folder });

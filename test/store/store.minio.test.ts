@@ -8,8 +8,9 @@ import type { AddressInfo, Server as NetServer } from 'node:net';
 import test from 'ava';
 import type { TestFn } from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { checkStore, openMinioStore } from '../../shared/store/index.js';
-import type { MinioStoreSettings, ObjectStore } from '../../shared/store/index.js';
+import { checkStore } from '../../shared/store/index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
+import { openMinioStore, type MinioStoreSettings } from '../../shared/store/minio-store.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
 import { commitContract } from '../models/commits.contract.js';
 import { retentionContract } from '../models/retention.contract.js';
@@ -193,6 +194,13 @@ for (const [status, code, expected, reason] of [
     t.like(error, { code: expected, reason });
   });
 }
+
+test('a key of digits alone, which somebody else left there, comes as a text', async (t) => {
+  const listing = `<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>123</Key></Contents></ListBucketResult>`;
+  const store = await open({ port: await listening(t, answering([body(listing)])), prefix: '' });
+  for await (const key of store.list('')) t.is(key, '123');
+  t.plan(1);
+});
 
 test('a failed removal inside a successful answer is an error', async (t) => {
   const answer = '<DeleteResult><Error><Key>a</Key><Code>AccessDenied</Code></Error></DeleteResult>';

@@ -11,6 +11,7 @@ function metrics(step: number): JobEvent {
   const figures: StepMetrics = {
     step,
     ...rest,
+    timestepsWeighted: false,
     inputNoiseVariance: 1,
     imagesPerSecond: 1,
     samplesSeen: step,

@@ -1,8 +1,10 @@
 /** Engine processes that play a script, and the messages that they send. */
 
-import { deferred } from '../../shared/foundation/index.js';
+import { deferred, systemClock } from '../../shared/foundation/index.js';
 import { type ChildExit } from '../../shared/processes/index.js';
 import type { FromEngine, StartTraining } from '../../services/trainer/engine-process/messages.js';
+import { dataSources } from '../../services/trainer/data-sources.js';
+import { fileAccess } from '../../shared/store/index.js';
 import type { StartEngine } from '../../services/trainer/engine.js';
 
 interface FakeEngine {
@@ -13,6 +15,12 @@ interface FakeEngine {
 
 /** What a fake engine does when it starts, and when it is asked to stop. */
 export type Script = (engine: FakeEngine) => { onStop(): void } | undefined;
+
+/** Images of this machine alone; none is ever read. */
+export const localSources = dataSources({
+  ...{ access: fileAccess({}), cacheFolder: 'unused', environment: {}, silenceTimeoutMs: 60_000 },
+  clock: systemClock,
+});
 
 export const killed = { code: null, signal: 'SIGKILL' as const };
 export const readyAt = (step: number): FromEngine => ({

@@ -30,6 +30,7 @@ test('a job whose engine hangs is tried again, and comes to its end', async (t) 
   };
   const supervisor = new JobSupervisor({
     ...{ store, storeSettings: { kind: 'local', folder }, cacheFolder: folder, startEngine },
+    fileAccess: {},
     ...{ clock: systemClock, logger: pino({ level: 'silent' }), restartLimit: 3, restartDelayMs: 1 },
     ...{ stopGraceMs: 60_000, storeRetryLimitMs: 0, leaseMs: 60_000, concurrentJobs: 1, maxQueue: 4 },
     trainer: { holder: 'trainer 1', name: 'me', process: undefined },

@@ -29,6 +29,7 @@ import {
   readyAt,
   stopped,
   type Script,
+  localSources,
 } from './fake-engine.js';
 
 const never = new AbortController().signal;
@@ -48,6 +49,7 @@ async function supervise(startEngine: StartEngine, over: Partial<SupervisorSetti
   const supervisor = new JobSupervisor({
     store,
     storeSettings: { kind: 'local', folder: 'unused' },
+    fileAccess: {},
     cacheFolder: 'unused',
     startEngine,
     clock: systemClock,
@@ -83,7 +85,10 @@ async function add(store: ObjectStore, supervisor: JobSupervisor, name = 'model'
 
 function recoveryOf(store: ObjectStore, supervisor: JobSupervisor) {
   const leases = new LeaseWatch(systemClock);
-  return jobRecovery({ store, supervisor, leases, leaseMs: 60_000, logger: pino({ level: 'silent' }) });
+  return jobRecovery({
+    ...{ store, supervisor, leases, sources: localSources, leaseMs: 60_000 },
+    logger: pino({ level: 'silent' }),
+  });
 }
 
 /** Reads to the job's end and answers with the states on the way. */

@@ -17,7 +17,7 @@ import { deletions } from '../../services/trainer/deletion.js';
 import { deferred, systemClock, type Clock, type DiffusionError } from '../../shared/foundation/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
-import { commit, engines, ready, stopped } from './fake-engine.js';
+import { commit, engines, localSources, ready, stopped } from './fake-engine.js';
 
 export const never = new AbortController().signal;
 export const LEASE_MS = 60_000;
@@ -52,6 +52,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
   const supervisor = new JobSupervisor({
     store,
     storeSettings: { kind: 'local', folder: 'unused' },
+    fileAccess: {},
     cacheFolder: 'unused',
     startEngine,
     clock,
@@ -67,9 +68,23 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
   });
   supervisors.push(supervisor);
   const leases = new LeaseWatch(clock);
-  const requests = jobRequests({ store, supervisor, leases, clock, memoryBytes: 1e12 });
+  const requests = jobRequests({
+    store,
+    supervisor,
+    leases,
+    sources: localSources,
+    clock,
+    memoryBytes: 1e12,
+  });
   const deletion = deletions({ store, supervisor });
-  const recovery = jobRecovery({ store, supervisor, leases, leaseMs: LEASE_MS, logger });
+  const recovery = jobRecovery({
+    store,
+    supervisor,
+    leases,
+    sources: localSources,
+    leaseMs: LEASE_MS,
+    logger,
+  });
   /** A scan, time for others to renew their leases, and another scan. */
   const scanPastLease = async (): Promise<void> => {
     await recovery.scan();

@@ -152,6 +152,25 @@ test('other mean types are measured against their own targets', async (t) => {
     ),
   );
   t.true(previous.mse < 1e-10);
+  const ofV = recipeOf({ objective: { meanType: 'v' } });
+  const { sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod } = diffusionTables(recipeBetas(ofV));
+  const findEpsilon = epsilonOf(ofV);
+  const v = await errorsOf(ofV, (xT, time, row) =>
+    findEpsilon(xT, time, row).map(
+      (epsilon) =>
+        (sqrtAlphasCumprod[time] ?? 0) * epsilon - (sqrtOneMinusAlphasCumprod[time] ?? 0) * brightness(row),
+    ),
+  );
+  t.true(v.mse < 1e-10, `${v.mse}`);
+});
+
+test('a network of a respaced process is measured at its own timesteps, told by their places in the schedule', async (t) => {
+  const recipe = recipeOf({ noiseSchedule: { timesteps: 100, respacing: '2,3' } });
+  const { calls } = await errorsOf(recipe, (xT) => xT);
+  const told = calls.flatMap(({ name, inputs }) =>
+    name.includes('weights') ? [...(inputs['t'] ?? [])] : [],
+  );
+  t.deepEqual([...new Set(told.slice(0, IMAGES))], [0, 49, 50, 74, 99]);
 });
 
 test('a network with classes is told them', async (t) => {

@@ -8,7 +8,7 @@ import type { Engine, EngineModule, EnginePrecision } from '../../shared/engine/
 import type { GradientPenalty } from '../../shared/loss/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../shared/model/index.js';
 import type { UNetConfig } from '../../shared/model/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { livelyParameters, noiseTensor, smallNetwork } from '../model/networks.js';
 
 const [eager, compiled] = [await createEagerEngine(), await createCompiledEngine()];
@@ -34,8 +34,7 @@ function module({ penalty = {}, precision = 'float32' }: Asked): EngineModule {
       ...{ meanType: 'epsilon', varianceType: 'learned_range', lossType: 'mse', target: 'epsilon' },
       ...(gradientPenalty.lambda > 0 && { gradientPenalty }),
     },
-    betas: makeBetas({ name: 'cosine', timesteps: 100 }),
-    rescaleTimesteps: false,
+    ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 100 })),
     emaRates: [],
     optimizer: { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
   };

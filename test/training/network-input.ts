@@ -12,7 +12,7 @@ import { diffusionTables, makeTimestepSampler } from '../../shared/noise/index.j
 import {
   lossObjective,
   microbatches,
-  recipeBetas,
+  recipeProcess,
   resolveRecipe,
   unetConfig,
   type PartialRecipe,
@@ -41,8 +41,7 @@ export function configOf(recipe: TrainingRecipe): TrainingModuleConfig {
   return {
     architecture: unetConfig(recipe),
     objective: lossObjective(recipe),
-    betas: recipeBetas(recipe),
-    rescaleTimesteps: false,
+    ...recipeProcess(recipe),
     emaRates: recipe.ema.rates,
     optimizer: recipe.optimizer,
     batchSize,
@@ -123,7 +122,7 @@ export function pixelsOf(images: number): Uint8Array {
 
 /** The noise in x_t in each row, (x_t - sqrt(ab) x_0) / sqrt(1 - ab), in float64. */
 export function noiseRows(recipe: TrainingRecipe, { xT, inputs }: Fed): number[][] {
-  const tables = diffusionTables(recipeBetas(recipe));
+  const tables = diffusionTables(recipeProcess(recipe).betas);
   const [pixels, times] = [inputs['pixels'] as Uint8Array, inputs['t'] as Int32Array];
   return Array.from(times, (t, row) =>
     Array.from(xT.subarray(row * PIXELS, (row + 1) * PIXELS), (value, i) => {

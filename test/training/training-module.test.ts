@@ -7,7 +7,7 @@ import type { NoisyBatch, UpdateRates } from '../../shared/training/training-ste
 import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import type { EngineArray, EngineModule, LoadedModule, TensorSpec } from '../../shared/engine/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../shared/model/index.js';
-import { makeBetas } from '../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { livelyParameters, noiseArray, smallNetwork } from '../model/networks.js';
 
 const engine = await createEagerEngine();
@@ -24,8 +24,7 @@ const config: TrainingModuleConfig = {
     lossType: 'rescaled_mse',
     target: 'epsilon',
   },
-  betas: makeBetas({ name: 'cosine', timesteps: 100 }),
-  rescaleTimesteps: false,
+  ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 100 })),
   emaRates: [0.9, 0.99],
   optimizer: ADAM,
   batchSize: 4,

@@ -65,6 +65,13 @@ test('an update takes its passes, then applies their gradient once, and the data
   t.deepEqual(position, { epoch: 0, offset: 2 });
 });
 
+test('an update says whether its timesteps were weighted', async (t) => {
+  const { updater } = setUp({});
+  t.false((await update(updater, 0)).figures.timestepsWeighted);
+  const weighting = { ...updater.timestepSampler, isWeighted: () => true };
+  t.true((await update({ ...updater, timestepSampler: weighting }, 0)).figures.timestepsWeighted);
+});
+
 test('every draw belongs to its step and pass alone', async (t) => {
   const keys = async (step: number): Promise<string[]> => {
     const { updater, calls } = setUp({});

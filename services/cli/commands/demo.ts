@@ -25,7 +25,10 @@ export const demo = command({
   summary: 'trains a small model on real images for a few minutes and draws new ones from it',
   options: {
     minutes: option(real(0.01, 100_000), 'for everything; training gets four fifths', { fallback: 5 }),
-    images: option(text('DIR'), 'your own folder of PNG, JPEG and WebP images instead of the bundled emoji'),
+    images: option(
+      text('DIR|FILE|s3://BUCKET/PREFIX'),
+      'your own images instead of the bundled emoji: a folder, a .tar of WebDataset or an .npz',
+    ),
     imageSize: option(integer(16, 128), 'width and height, in pixels; a multiple of 4', { fallback: 32 }),
     count: option(integer(1, 1024), 'images to draw', { fallback: 64 }),
     sampleSteps: option(integer(1, 1000), 'steps of each image', { fallback: 50 }),
@@ -47,8 +50,8 @@ ${DATA_FOLDER}/. In a checkout, \`npm run demo -- [options]\` does the set-up fi
     const startedMs = clock.monotonicMs();
     const plan = demoPlan(options, DATA_FOLDER);
     if (options.fresh) await forgetDemos(DATA_FOLDER);
-    const imageCount = await drawTrainingImages(plan, TRAINING_IMAGES_SHOWN, context);
-    terminal.print(introduce(plan, imageCount));
+    const imageCounts = await drawTrainingImages(plan, TRAINING_IMAGES_SHOWN, context);
+    terminal.print(introduce(plan, imageCounts));
     const services = await startDemoServices(DATA_FOLDER, settings.environment, signal);
     try {
       const trained = await trainAndSample(services, plan, options, context);

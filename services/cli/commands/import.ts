@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 
 import { openTensorFile, type TensorFile } from '../../../shared/interchange/index.js';
 import {
+  MAX_STEPS,
   PRESET_NAMES,
   resolveRecipe,
   type PartialRecipe,
@@ -16,22 +17,22 @@ import { storeOption, withStore } from '../convert/open-store.js';
 import { formatBytes } from '../format.js';
 import { integer, oneOf, option, real, text, type Values } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
-import { partialRecipe, recipeOptions } from '../recipe-options.js';
+import { fieldOptions, partialRecipe, recipeOptions } from '../recipe-options.js';
 
-const MAX_STEP = 1_000_000_000;
+const USAGE = 'ip-diffusion import';
 
 const options = {
   preset: option(oneOf(PRESET_NAMES), 'the network and process that the file is of'),
   recipe: option(text('FILE.json'), 'a recipe file, where no preset says it'),
   name: option(text('MODEL'), "the model's name; the recipe's or the file's own when not given"),
-  variant: recipeOptions.variant,
-  gamma: recipeOptions.gamma,
+  ...fieldOptions(['variant', 'gamma']),
+  set: recipeOptions.set,
   emaRate: option(
     real(0.000001, 0.999999),
     "the weights are EMA weights of this rate; taken from the file's name when not given",
   ),
   step: option(
-    integer(0, MAX_STEP),
+    integer(0, MAX_STEPS),
     "optimizer steps that made the weights; taken from the file's name when not given",
   ),
   store: storeOption,
@@ -56,15 +57,12 @@ export const importCheckpoint = command({
   ],
   notes: [
     'Nothing in the file is run. Other precisions become float32. The same import twice is done once; another step of the\nsame recipe becomes another checkpoint; samplers find it at once.',
-    'An imported model can be sampled and measured, and a new job can start from it; it has no training to go on with.',
+    'An imported model can be sampled, and a new job can start from it (train --warm-start). It can not be resumed: the file\nholds no optimizer state.',
   ],
   run: async ({ options: values, positionals: [path = ''] }, context) => {
     const { terminal, settings, clock, signal } = context;
     if (values.preset === undefined && values.recipe === undefined)
-      throw new UsageError(
-        'wanted --preset or --recipe, which say what network it is',
-        'ip-diffusion import',
-      );
+      throw new UsageError('wanted --preset or --recipe, which say what network it is', USAGE);
     const said = saidByName(path);
     const { emaRate = said.emaRate, step = said.step ?? 0 } = values;
     const recipe = await recipeOf(values, emaRate, said.model);
@@ -131,11 +129,11 @@ function saidByName(path: string): Said {
 }
 
 async function recipeOf(
-  { preset, recipe, name, variant, gamma }: ImportValues,
+  values: ImportValues,
   emaRate: number | undefined,
   model: string,
 ): Promise<TrainingRecipe> {
-  const given = await partialRecipe({ preset, recipe, name, variant, gamma });
+  const given = await partialRecipe(values, USAGE);
   const { dataset, ema } = given;
   const known: PartialRecipe = {
     ...given,

@@ -11,6 +11,7 @@ import {
 } from '../../../shared/contract/index.js';
 import { callUnary } from '../../../shared/rpc/index.js';
 import { cancelJob, hasEnded, whenEnded } from '../cancel-job.js';
+import { MAX_STEPS } from '../../../shared/recipe/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
 import { trainerAddress, withTrainer } from '../connect.js';
 import { describeJob, stateOf, stepsOf, timeOf } from '../describe-job.js';
@@ -108,7 +109,7 @@ const resume = command({
   summary: 'resumes an ended job from its newest checkpoint',
   positionals: [JOB],
   options: {
-    steps: option(integer(1, 1_000_000_000), 'a new total number of steps'),
+    steps: option(integer(1, MAX_STEPS), 'a new total number of steps'),
     address: trainerAddress,
   },
   examples: [

@@ -1,6 +1,7 @@
 /** `serve`: runs the services. */
 
 import { DiffusionError } from '../../../shared/foundation/index.js';
+import { STORE_NOTES, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
 import { DEFAULT_SAMPLER, DEFAULT_TRAINER, SERVICE_VARIABLES, type Environment } from '../config.js';
 import { address, option, text } from '../options.js';
@@ -8,13 +9,11 @@ import { startService, type ServiceName } from '../start-service.js';
 
 const { store: STORE, trainerAddress: TRAINER_ADDRESS, samplerAddress: SAMPLER_ADDRESS } = SERVICE_VARIABLES;
 
-const store = option(text('FOLDER|s3://BUCKET/PREFIX'), 'where checkpoints are kept', { environment: STORE });
+const store = option(text(STORE_PLACEHOLDER), 'where checkpoints are kept', { environment: STORE });
 
 const NOTES = [
   'The services listen on the loopback interface unless an address says otherwise; there is no authentication, so keep\nthem on a private network.',
-  `An S3 store (MinIO, say) also needs IP_DIFFUSION_S3_ENDPOINT, IP_DIFFUSION_S3_ACCESS_KEY and
-IP_DIFFUSION_S3_SECRET_KEY (or the same with _FILE and a path), and takes IP_DIFFUSION_S3_REGION and
-IP_DIFFUSION_S3_CA_FILE.`,
+  ...STORE_NOTES,
 ];
 
 const trainer = command({

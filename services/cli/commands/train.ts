@@ -12,9 +12,12 @@ import { exitCodeOf, followJob } from '../follow-job.js';
 import { given } from '../given.js';
 import { flag, option, text, type Values } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
-import { fromFlags, recipeFromOptions, recipeOptions } from '../recipe-options.js';
+import { fieldOptions, recipeFromOptions, recipeOptions, withFlags } from '../recipe-options.js';
+
+const USAGE = 'ip-diffusion train';
 
 const options = {
+  ...fieldOptions(),
   ...recipeOptions,
   resume: option(text('JOB'), 'go on with an ended job; --steps may raise its number of steps'),
   validateOnly: flag('only check, and estimate memory, size and time'),
@@ -41,9 +44,12 @@ export const train = command({
   run: async ({ options: values }, context) => {
     const { resume, address, validateOnly } = values;
     if (resume !== undefined && validateOnly) {
-      throw new UsageError('--resume and --validate-only exclude each other', 'ip-diffusion train');
+      throw new UsageError('--resume and --validate-only exclude each other', USAGE);
     }
-    const recipe = resume === undefined ? await recipeFromOptions(values) : recipeToWire(fromFlags(values));
+    const recipe =
+      resume === undefined
+        ? await recipeFromOptions(values, USAGE)
+        : recipeToWire(withFlags({}, values, USAGE));
     return withTrainer(address, context.signal, async (client) => {
       if (validateOnly) return validate(client, recipe, context);
       const job =

@@ -1,13 +1,18 @@
 /** The store that the services use, for commands that work on it themselves. */
 
-import { storeFromSettings, storeSettings, type ObjectStore } from '../../../shared/store/index.js';
+import {
+  STORE_PLACEHOLDER,
+  storeFromSettings,
+  storeSettings,
+  type ObjectStore,
+} from '../../../shared/store/index.js';
 import { DEFAULT_STORE_FOLDER, SERVICE_VARIABLES, type CliSettings } from '../config.js';
 import { option, text } from '../options.js';
 
 const { store: STORE } = SERVICE_VARIABLES;
 
 export const storeOption = option(
-  text('FOLDER|s3://BUCKET/PREFIX'),
+  text(STORE_PLACEHOLDER),
   `the store that the services use; ${DEFAULT_STORE_FOLDER} where it is left out`,
   { environment: STORE },
 );

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 
 import { callUnary } from '../../../shared/rpc/index.js';
 import { recipeFromWire, recipeToWire, trainerWire } from '../../../shared/contract/index.js';
+import { describeSource } from '../../../shared/dataset/index.js';
 import { describeValue, DiffusionError } from '../../../shared/foundation/index.js';
 import type { TrainerClient } from '../connect.js';
 import { given } from '../given.js';
@@ -33,7 +34,7 @@ export async function findJob(
   const job = jobs.find(({ model }) => model === plan.model);
   if (job === undefined) return undefined;
   const [wanted, got] = [plan.recipe, recipeFromWire(job.recipe)].map(({ dataset }) =>
-    dataset?.source?.kind === 'folder' ? dataset.source.path : undefined,
+    describeSource(dataset?.source),
   );
   if (wanted === got) return job;
   const message = `${plan.model} learns from ${describeValue(got)}, not from ${describeValue(wanted)}`;

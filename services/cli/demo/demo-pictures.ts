@@ -3,52 +3,61 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { openDataset } from '../../../shared/dataset/index.js';
+import { holdOut, openDataset } from '../../../shared/dataset/index.js';
+import { fileAccess } from '../../../shared/store/index.js';
 import { deriveKey, permutation } from '../../../shared/random/index.js';
-import { lineChart } from '../../../shared/charts/index.js';
+import { chartPng } from '../../../shared/charts/index.js';
+import { resolveRecipe } from '../../../shared/recipe/index.js';
 import type { Context } from '../command.js';
 import { formatCount } from '../format.js';
 import { gridOf } from '../image-files.js';
 import { readMetricsCsv } from '../metrics-csv.js';
 import { cacheFolder } from './demo-services.js';
 import type { DemoPlan } from './demo-plan.js';
+import { lossChart } from './loss-chart.js';
 import { metricsPath } from './demo-training.js';
 
+export interface ImageCounts {
+  readonly training: number;
+  readonly heldOut: number;
+}
+
 /**
- * Prepares the training images, where the trainer finds them too, and shows some of them. Returns how many there are.
+ * Prepares the images, where the trainer finds them too, and shows some of those that are trained on.
  * @throws DiffusionError as `openDataset` does.
  */
 export async function drawTrainingImages(
   plan: DemoPlan,
   count: number,
-  { terminal, signal }: Context,
-): Promise<number> {
-  const { imageSize, images } = plan;
+  { terminal, signal, settings }: Context,
+): Promise<ImageCounts> {
+  const { imageSize, source } = plan;
   const progress = terminal.progress();
   const dataset = await openDataset(
+    { source, imageSize, channels: 3 },
     {
-      source: images === undefined ? { kind: 'twemoji' } : { kind: 'folder', path: images },
-      imageSize,
-      channels: 3,
-    },
-    {
+      access: fileAccess(settings.environment),
       cacheFolder: cacheFolder(plan.dataFolder),
       memoryBudgetBytes: 0,
       signal,
       onProgress: ({ done, total }) => {
-        const facts = [`${formatCount(done)} of ${formatCount(total)}`];
-        progress.update({ label: 'preparing images', share: done / total, facts });
+        const of = total === undefined ? '' : ` of ${formatCount(total)}`;
+        const facts = [`${formatCount(done)}${of}`];
+        const share = total === undefined ? {} : { share: done / total };
+        progress.update({ label: 'preparing images', ...share, facts });
       },
     },
   ).finally(() => {
     progress.end();
   });
   try {
-    const order = permutation(deriveKey(0n, 'demo training images'), [0], dataset.length);
-    const shown = await Promise.all(Array.from(order.subarray(0, count), (index) => dataset.read([index])));
+    const { evaluation } = resolveRecipe(plan.recipe, plan.model);
+    const { training, heldOut } = holdOut(dataset, evaluation.images);
+    const order = permutation(deriveKey(0n, 'demo training images'), [0], training.length);
+    const shown = await Promise.all(Array.from(order.subarray(0, count), (index) => training.read([index])));
     await mkdir(plan.outputFolder, { recursive: true });
     await writeFile(join(plan.outputFolder, 'training-images.png'), await gridOf(shown, imageSize, 3));
-    return dataset.length;
+    return { training: training.length, heldOut: heldOut.length };
   } finally {
     await dataset.close();
   }
@@ -57,10 +66,6 @@ export async function drawTrainingImages(
 /** The losses of all updates so far. */
 export async function drawLoss(plan: DemoPlan, jobId: string): Promise<void> {
   const rows = await readMetricsCsv(metricsPath(plan), jobId);
-  const series = ['loss', 'mse'].map((name) => ({
-    name,
-    points: rows.map((row): [number, number] => [row.get('step') ?? NaN, row.get(name) ?? NaN]),
-  }));
-  const chart = await lineChart(series, { title: `Training ${plan.model}`, xLabel: 'step', logY: true });
+  const chart = await chartPng(lossChart(plan.model, rows));
   await writeFile(join(plan.outputFolder, 'loss.png'), chart);
 }

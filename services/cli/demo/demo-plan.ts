@@ -1,13 +1,13 @@
 /** What a demo is to do. */
 
-import { basename, resolve } from 'node:path';
+import { basename } from 'node:path';
 
+import { describeSource, sourceAt, type DatasetSource } from '../../../shared/dataset/index.js';
 import type { PartialRecipe } from '../../../shared/recipe/index.js';
 
 export interface DemoPlan {
   readonly model: string;
-  /** The folder of images, absolute; the bundled ones where it is undefined. */
-  readonly images: string | undefined;
+  readonly source: DatasetSource;
   readonly imageSize: number;
   /** As asked for. */
   readonly minutes: number;
@@ -34,17 +34,18 @@ export interface DemoChoices {
 
 /** The model's name follows from the images, so that each set of images and each size is trained on its own. */
 export function demoPlan({ minutes, images, imageSize, output }: DemoChoices, dataFolder: string): DemoPlan {
-  const folder = images === undefined ? undefined : resolve(images);
-  const model = `demo-${folder === undefined ? 'twemoji' : slugOf(folder)}-${imageSize}`;
+  const source: DatasetSource =
+    images === undefined ? { kind: 'twemoji' } : sourceAt(images, { classes: false });
+  const model = `demo-${slugOf(describeSource(source))}-${imageSize}`;
   return {
     model,
-    images: folder,
+    source,
     imageSize,
     minutes,
     recipe: {
       name: model,
       preset: 'demo-32',
-      dataset: { imageSize, ...(folder !== undefined && { source: { kind: 'folder', path: folder } }) },
+      dataset: { imageSize, source },
       // At the lowest of the preset's three resolutions.
       architecture: { attentionResolutions: [imageSize / 4] },
       training: { steps: STEPS },
@@ -55,8 +56,8 @@ export function demoPlan({ minutes, images, imageSize, output }: DemoChoices, da
   };
 }
 
-function slugOf(folder: string): string {
-  const slug = basename(folder)
+function slugOf(images: string): string {
+  const slug = basename(images)
     .toLowerCase()
     .replace(/[^a-z0-9]+/g, '-')
     .replace(/^-+|-+$/g, '');

@@ -3,14 +3,24 @@
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
+import { addressOf } from '../../../shared/dataset/index.js';
+import { hasScheme } from '../../../shared/store/index.js';
 import { formatCount, formatDuration, table } from '../format.js';
+import type { ImageCounts } from './demo-pictures.js';
 import type { DemoPlan } from './demo-plan.js';
 import { storeFolder } from './demo-services.js';
 import { gridFolder, type Trained } from './demo-training.js';
 
-export function introduce({ images, imageSize, trainMs }: DemoPlan, count: number): string {
-  const source = images === undefined ? 'the Twemoji graphics, CC-BY 4.0' : images;
-  return `training on ${formatCount(count)} images of ${imageSize}x${imageSize} (${source}) for ${formatDuration(trainMs)}`;
+export function introduce(
+  { source, imageSize, trainMs }: DemoPlan,
+  { training, heldOut }: ImageCounts,
+): string {
+  const images = addressOf(source) ?? 'the Twemoji graphics, CC-BY 4.0';
+  const apart =
+    heldOut === 0
+      ? ''
+      : `; ${formatCount(heldOut)} more ${heldOut === 1 ? 'is' : 'are'} held out for evaluation`;
+  return `training on ${formatCount(training)} images of ${imageSize}x${imageSize} (${images}${apart}) for ${formatDuration(trainMs)}`;
 }
 
 /** What was done, where the pictures are, and commands that go on from here. */
@@ -21,7 +31,7 @@ export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs
   const pictures = [
     ['samples.png', 'what the model draws (one by one in samples/)'],
     ['training-images.png', 'some of the images that it learned from'],
-    ['loss.png', 'how the loss fell (the figures are in metrics.csv)'],
+    ['loss.png', 'how the error fell (the metrics are in metrics.csv)'],
     ...(grids.length === 0 ? [] : [['grids', 'what it drew on the way']]),
   ];
   return [
@@ -39,9 +49,10 @@ export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs
 }
 
 /** The flags that train the same model for four times as long. */
-function flagsFor({ images, imageSize, minutes }: DemoPlan): string {
+function flagsFor({ source, imageSize, minutes }: DemoPlan): string {
+  const images = addressOf(source);
   return [
-    ...(images === undefined ? [] : [`--images ${relative('', images)}`]),
+    ...(images === undefined ? [] : [`--images ${hasScheme(images) ? images : relative('', images)}`]),
     ...(imageSize === 32 ? [] : [`--image-size ${imageSize}`]),
     `--minutes ${Math.ceil(minutes * 4)}`,
   ].join(' ');

@@ -1,27 +1,27 @@
 /** Node, the disk and the store. */
 
-import { access, constants, stat, statfs } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { statfs } from 'node:fs/promises';
+import { resolve } from 'node:path';
 
 import { DiffusionError } from '../../../shared/foundation/index.js';
 import {
   checkStore,
+  nearestFolder,
   storeFromSettings,
   storeSettings,
+  unmadeStore,
   type StoreSettings,
 } from '../../../shared/store/index.js';
 import type { Environment } from '../config.js';
 import { formatBytes } from '../format.js';
 import type { Finding } from './finding.js';
+import { isNodeWanted, NODE_WANTED } from './node-version.js';
 
-const NODE_WANTED = 'from 20.19 to 24';
 const DISK_WANTED_BYTES = 2e9;
 const STORE_TIMEOUT_MS = 10_000;
 
 export function checkNode(version: string): Finding {
-  const [major = 0, minor = 0] = version.split('.').map(Number);
-  const suits = major < 25 && (major > 20 || (major === 20 && minor >= 11));
-  return suits
+  return isNodeWanted(version)
     ? { name: 'Node', state: 'ok', text: version }
     : {
         name: 'Node',
@@ -33,7 +33,7 @@ export function checkNode(version: string): Finding {
 
 /** The free space where the store is, or will be. */
 export async function checkDisk(folder: string): Promise<Finding> {
-  const { bavail, bsize } = await statfs(await nearestFolder(folder));
+  const { bavail, bsize } = await statfs(await nearestFolder(resolve(folder)));
   const free = bavail * bsize;
   const text = `${formatBytes(free)} free at ${folder}`;
   return free >= DISK_WANTED_BYTES
@@ -54,7 +54,11 @@ export async function checkStoreOf(
 ): Promise<Finding> {
   try {
     const settings = storeSettings(environment, defaultFolder);
-    return (await checkUnmadeFolder(settings)) ?? (await tryStore(settings, signal));
+    // A doctor changes nothing, so a store that a service would make is only looked at.
+    const unmade = await unmadeStore(settings);
+    return unmade === undefined
+      ? await tryStore(settings, signal)
+      : { name: 'store', state: 'ok', text: unmade };
   } catch (error) {
     signal.throwIfAborted();
     const text = error instanceof DiffusionError ? error.message : String(error);
@@ -84,23 +88,4 @@ async function tryStore(settings: StoreSettings, signal: AbortSignal): Promise<F
     signal.removeEventListener('abort', end);
     await store.close();
   }
-}
-
-/** A doctor changes nothing, so a folder that a service would make is only looked at from above. */
-async function checkUnmadeFolder(settings: StoreSettings): Promise<Finding | undefined> {
-  if (settings.kind !== 'local' || (await exists(settings.folder))) return undefined;
-  await access(await nearestFolder(settings.folder), constants.W_OK);
-  return { name: 'store', state: 'ok', text: `${resolve(settings.folder)}, made when a service starts` };
-}
-
-async function nearestFolder(folder: string): Promise<string> {
-  const path = resolve(folder);
-  return (await exists(path)) || path === dirname(path) ? path : nearestFolder(dirname(path));
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
-  );
 }

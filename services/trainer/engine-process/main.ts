@@ -4,7 +4,13 @@ import { overdueRun } from '../../../shared/engine/index.js';
 import { connectToParent } from '../../../shared/processes/index.js';
 import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
-import { patientStore, storeFromSettings, waitOut, type Patience } from '../../../shared/store/index.js';
+import {
+  patientStore,
+  perseverance,
+  storeFromSettings,
+  waitOut,
+  type Patience,
+} from '../../../shared/store/index.js';
 import { removeAbandoned } from '../../../shared/models/index.js';
 import { failureOf } from './failure.js';
 import { bounded, engineProtocol, type FromEngine, type StartTraining } from './messages.js';
@@ -52,7 +58,9 @@ async function work(start: StartTraining): Promise<FromEngine> {
   };
   const opened = await waitOut(patience, stop.signal, () => storeFromSettings(start.store));
   const store = patientStore(opened, patience);
-  const run = await openRun(start, store, stop.signal);
+  // Whatever else is wrong with a data set, its owner sees soonest when the job fails.
+  const persevere = perseverance({ ...patience, isOutage: ({ code }) => code === 'UNAVAILABLE' });
+  const run = await openRun(start, store, stop.signal, persevere);
   send({
     kind: 'ready',
     step: run.counters.step,

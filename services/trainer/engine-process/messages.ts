@@ -5,7 +5,7 @@ import * as z from 'zod';
 import { shortened, type WireReason } from '../../../shared/foundation/index.js';
 import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
-import type { StoreSettings } from '../../../shared/store/index.js';
+import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
 import { evaluationSchema, failureReasonSchema, stepMetricsSchema, type EngineEvent } from '../job.js';
 
 export interface StartTraining {
@@ -16,6 +16,8 @@ export interface StartTraining {
   /** As claimed; the engine commits under it. */
   readonly attempt: number;
   readonly store: StoreSettings;
+  /** How the files of the data set are reached. */
+  readonly fileAccess: FileAccess;
   /** Where prepared images are kept. */
   readonly cacheFolder: string;
   /** A store that takes no checkpoint for so long ends the job. */

@@ -10,7 +10,7 @@ import {
   datasetConfig,
   lossObjective,
   microbatches,
-  recipeBetas,
+  recipeProcess,
   unetConfig,
   type TrainingRecipe,
 } from '../../../shared/recipe/index.js';
@@ -21,7 +21,7 @@ import {
   type CommittedCheckpoint,
   type DamagedCheckpoint,
 } from '../../../shared/models/index.js';
-import { type ObjectStore } from '../../../shared/store/index.js';
+import type { ObjectStore, Persevere } from '../../../shared/store/index.js';
 import { readWarmStart } from '../warm-start.js';
 import type { StartTraining } from './messages.js';
 import { gridImages } from '../../../shared/training/index.js';
@@ -60,20 +60,23 @@ interface Loaded extends Resumed {
 }
 
 /**
+ * @param persevere Repeats reads of the data set that fail by an outage; default: a few tries.
  * @throws DiffusionError with a reason of `failure.ts`; CANCELLED by the signal.
  */
 export async function openRun(
-  { jobId, recipe, cacheFolder }: StartTraining,
+  { jobId, recipe, fileAccess: access, cacheFolder }: StartTraining,
   store: ObjectStore,
   signal: AbortSignal,
+  persevere?: Persevere,
 ): Promise<Run> {
-  const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, signal });
+  const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, access, persevere, signal });
   checkClasses(recipe, dataset);
   const { training: trainedOn, heldOut } = holdOut(dataset, recipe.evaluation.images);
   const engine = await createCompiledEngine();
   const architecture = unetConfig(recipe);
   const { passes, batchSize } = microbatches(recipe);
-  const { ema, objective, optimizer, training, noiseSchedule } = recipe;
+  const { ema, objective, optimizer, training } = recipe;
+  const trained = recipeProcess(recipe);
   const seed = BigInt(training.seed);
   const emaRates = ema.rates;
   // For predictions, by sample grids and evaluations alike.
@@ -83,8 +86,7 @@ export async function openRun(
       architecture,
       objective: lossObjective(recipe),
       l2Penalty: optimizer.l2Penalty,
-      betas: recipeBetas(recipe),
-      rescaleTimesteps: objective.rescaleTimesteps,
+      ...trained,
       emaRates,
       optimizer,
       batchSize,
@@ -94,7 +96,7 @@ export async function openRun(
       predictBatchSizes: isAsked ? [gridImages(recipe.dataset.imageSize)] : [],
     }),
   );
-  const timestepSampler = makeTimestepSampler(objective.timestepSampler, noiseSchedule.timesteps, seed);
+  const timestepSampler = makeTimestepSampler(objective.timestepSampler, trained.betas.length, seed);
   const tensors: RunTensors = { architecture, emaRates, loaded, timestepSampler };
 
   const { found, damaged } = await newestGoodCommit(
@@ -205,6 +207,6 @@ function checkClasses({ architecture }: TrainingRecipe, { manifest }: Dataset): 
   if (numClasses === 0 || manifest.classNames.length === numClasses) return;
   throw new DiffusionError(
     'DATASET_INVALID',
-    `wanted ${numClasses} class folders, as architecture.numClasses says; got ${manifest.classNames.length}`,
+    `wanted ${numClasses} classes, as architecture.numClasses says; got ${manifest.classNames.length}`,
   );
 }

@@ -1,5 +1,17 @@
 /** Dynamic thresholding: the range of a predicted x_0 follows the image instead of cutting it off. */
 import { at } from '../../foundation/index.js';
+import type { Remedy } from './remedy.js';
+
+/** The quantile of |x_0|, over 0 and up to 1, that becomes the image's range where it lies over 1. */
+export type DynamicThreshold = number;
+
+export const dynamicThreshold: Remedy<DynamicThreshold> = {
+  check: (quantile, demand, { clipDenoised }) => {
+    const wanted = clipDenoised ? 'a quantile over 0 and up to 1' : 'nothing where clip_denoised is false';
+    demand(clipDenoised && quantile > 0 && quantile <= 1, 'dynamic_threshold', wanted, quantile);
+  },
+  isOn: () => true,
+};
 
 /**
  * x_0 clamped to [-s, s] and divided by s, where s is the quantile of |x_0|, at least 1.

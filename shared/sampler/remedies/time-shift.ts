@@ -1,8 +1,27 @@
 /** The time-shift sampler: x_t is taken for the timestep that its variance fits best. */
-import { at } from '../../foundation/index.js';
-import { visitedProcess } from '../plan.js';
+import { at, isInteger } from '../../foundation/index.js';
 import type { SamplerPlan } from '../plan.js';
+import { visitedProcess } from '../process.js';
+import type { Remedy } from './remedy.js';
 import { pixelVariance } from './variance-normalisation.js';
+
+/**
+ * x_t is taken for the timestep, at most half of `window` away, whose variance is nearest to its own, where the timestep
+ * is over `cutoff`. Window 0 is off.
+ */
+export interface TimeShift {
+  readonly window: number;
+  readonly cutoff: number;
+}
+
+export const timeShift: Remedy<TimeShift> = {
+  check: ({ window, cutoff }, demand, { timesteps }) => {
+    const wanted = `an integer from 0 to ${timesteps - 1}`;
+    demand(isInteger(window, 0, timesteps - 1), 'time_shift.window', wanted, window);
+    demand(isInteger(cutoff, 0, timesteps - 1), 'time_shift.cutoff', wanted, cutoff);
+  },
+  isOn: ({ window }) => window > 0,
+};
 
 /**
  * The plan with another timestep at respaced step `i`: of those within half a window whose 1 - alphasCumprod is nearest
@@ -26,5 +45,5 @@ export function timeShifted(plan: SamplerPlan, i: number, x: Float32Array): Samp
     if (distance(timestep) < distance(nearest)) nearest = timestep;
   }
   if (nearest === t) return plan;
-  return { ...plan, ...visitedProcess(contract, Array.from(timestepMap.with(i, nearest))) };
+  return { ...plan, ...visitedProcess(contract, trainingTables, Array.from(timestepMap.with(i, nearest))) };
 }

@@ -1,6 +1,9 @@
 /** Variance normalisation: x_t is given the variance that its timestep should have. */
 import { at } from '../../foundation/index.js';
 import type { SamplerPlan } from '../plan.js';
+import type { Remedy } from './remedy.js';
+
+export const varianceNormalisation: Remedy<boolean> = { check: () => undefined, isOn: (on) => on };
 
 /**
  * x_t times sqrt((1 - alphasCumprod[i]) / Var(x_t)), or the same where that is off or all pixels are equal.

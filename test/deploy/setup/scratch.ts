@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 
 import type { SetupContext } from '../../../deploy/setup/context.js';
+import { ROOT } from '../../programs.js';
 
 export interface TestContext extends SetupContext {
   readonly said: readonly string[];
@@ -15,7 +16,7 @@ export async function testContext(t: ExecutionContext): Promise<TestContext> {
   t.teardown(() => rm(folder, { recursive: true, force: true }));
   const said: string[] = [];
   return {
-    root: join(import.meta.dirname, '..', '..', '..'),
+    root: ROOT,
     cache: folder,
     signal: new AbortController().signal,
     say: (line) => said.push(line),

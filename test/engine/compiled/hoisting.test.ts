@@ -1,6 +1,5 @@
 /** What follows from fixed variables alone: taken out of functions, computed once, with the same results. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import test from 'ava';
@@ -16,8 +15,9 @@ import type { Hoisted } from '../../../shared/engine/compiled/hoisting.js';
 import { tf } from '../../../shared/engine/index.js';
 import type { EngineModule } from '../../../shared/engine/index.js';
 import { compiled, onBoth } from './both.js';
+import { programArguments } from '../../programs.js';
 
-const PROGRAM = fileURLToPath(new URL('hoisting-process.ts', import.meta.url));
+const PROGRAM = programArguments(import.meta.url, './hoisting-process');
 
 /** The output of what `build` makes of x [2, 3], a fixed w [3] and a free v [3], with what is fixed taken out. */
 function hoistedFrom(
@@ -161,7 +161,7 @@ test('no engine lets a function update what is fixed', async (t) => {
 for (const kernels of ['on', 'off']) {
   test(`predictions are the same to the bit with and without, native kernels ${kernels}`, async (t) => {
     const env = { ...process.env, IP_DIFFUSION_NATIVE_KERNELS: kernels };
-    const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', PROGRAM], { env });
+    const { stdout } = await promisify(execFile)(process.execPath, PROGRAM, { env });
     const results = JSON.parse(stdout) as readonly Comparison[];
     t.deepEqual(
       results.map(({ precision }) => precision),

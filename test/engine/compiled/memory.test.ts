@@ -1,24 +1,27 @@
 /** That memory stays what it was, and that running out of it has a name. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import test from 'ava';
+import { programArguments } from '../../programs.js';
 
 const run = promisify(execFile);
 
 async function program(name: string, environment: Record<string, string> = {}): Promise<string> {
-  const path = fileURLToPath(new URL(name, import.meta.url));
-  const { stdout } = await run(process.execPath, ['--expose-gc', '--import=tsx', path], {
-    maxBuffer: 1 << 24,
-    env: { ...process.env, ...environment },
-  });
+  const { stdout } = await run(
+    process.execPath,
+    ['--expose-gc', ...programArguments(import.meta.url, name)],
+    {
+      maxBuffer: 1 << 24,
+      env: { ...process.env, ...environment },
+    },
+  );
   return stdout.trim();
 }
 
 test('2,000 training steps hold memory flat', async (t) => {
   const { tensorsBefore, tensorsAfter, grownMb } = JSON.parse(
-    await program('many-steps-process.ts'),
+    await program('./many-steps-process'),
   ) as Record<string, number>;
   t.is(tensorsAfter, tensorsBefore);
   // What 1,800 steps may leave behind; a leak of one image a step would be more.
@@ -26,7 +29,7 @@ test('2,000 training steps hold memory flat', async (t) => {
 });
 
 test('out of memory is an error of its own', async (t) => {
-  t.is(await program('out-of-memory-process.ts'), 'RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY');
+  t.is(await program('./out-of-memory-process'), 'RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY');
 });
 
 // Only Linux has limits of address space that hold.
@@ -35,7 +38,7 @@ test('out of memory is an error of its own', async (t) => {
   async (t) => {
     // One heap, and blocks of memory that are given back: so it is known how much each run takes.
     const malloc = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: String(2 ** 20) };
-    t.deepEqual((await program('scratch-process.ts', malloc)).split('\n'), [
+    t.deepEqual((await program('./scratch-process', malloc)).split('\n'), [
       'NativeConv3x3: RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY in a kernel',
       'NativeAttention: RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY in a kernel',
       'NativeConv3x3: computed',

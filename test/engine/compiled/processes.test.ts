@@ -1,14 +1,14 @@
 /** That results don't depend on the process. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import test from 'ava';
+import { programArguments } from '../../programs.js';
 
-const PROGRAM = fileURLToPath(new URL('steps-process.ts', import.meta.url));
+const PROGRAM = programArguments(import.meta.url, './steps-process');
 
 async function hashOfRun(): Promise<string> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', PROGRAM]);
+  const { stdout } = await promisify(execFile)(process.execPath, PROGRAM);
   return stdout.trim();
 }
 

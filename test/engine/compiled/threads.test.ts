@@ -1,14 +1,14 @@
 /** That no result depends on how many threads share the work. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 import test from 'ava';
+import { programArguments } from '../../programs.js';
 
-const PROGRAM = fileURLToPath(new URL('threads-process.ts', import.meta.url));
+const PROGRAM = programArguments(import.meta.url, './threads-process');
 
 async function hashesOn(threads: number): Promise<string[]> {
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import=tsx', PROGRAM], {
+  const { stdout } = await promisify(execFile)(process.execPath, PROGRAM, {
     env: { ...process.env, TF_NUM_INTRAOP_THREADS: String(threads) },
   });
   return stdout.trim().split('\n');

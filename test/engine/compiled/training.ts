@@ -5,7 +5,7 @@ import type { LoadedModule } from '../../../shared/engine/index.js';
 import { deriveKey, gaussian, seedPair } from '../../../shared/random/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../../shared/model/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
-import { makeBetas } from '../../../shared/noise/index.js';
+import { makeBetas, trainingProcess } from '../../../shared/noise/index.js';
 import type { Arrays } from './both.js';
 
 export const BATCH = 2;
@@ -52,8 +52,7 @@ export function training(architecture: UNetConfig, accumulationSteps: number): T
       lossType: 'mse',
       target: 'epsilon',
     },
-    betas: makeBetas({ name: 'cosine', timesteps: 100 }),
-    rescaleTimesteps: true,
+    ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 100 }), { rescale: true }),
     emaRates: [EMA],
     optimizer: ADAM,
     batchSize: BATCH,

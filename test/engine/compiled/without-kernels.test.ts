@@ -11,6 +11,8 @@ import { kernelsFinding } from '../../../services/cli/doctor/native-library.js';
 import { kernelsIn } from '../../../shared/engine/compiled/native-kernels.js';
 import { createCompiledEngine } from '../../../shared/engine/index.js';
 import { processorIdentity } from '../../../shared/foundation/index.js';
+import { siblingModule } from '../../../shared/processes/index.js';
+import { LOADER } from '../../programs.js';
 
 const { build } = await createCompiledEngine();
 const folder = await mkdtemp(join(tmpdir(), 'kernels-'));
@@ -48,11 +50,11 @@ test.serial('where their file is gone, or is no library, or nobody can read what
 
 test('the build says that they are switched off, and is another one than with them', async (t) => {
   const program = `
-    const { createCompiledEngine } = await import('./shared/engine/index.ts');
+    const { createCompiledEngine } = await import('${siblingModule(import.meta.url, '../../../shared/engine/index').href}');
     console.log(JSON.stringify((await createCompiledEngine()).build));`;
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    ['--import=tsx', '--input-type=module', '-e', program],
+    [...LOADER, '--input-type=module', '-e', program],
     { env: { ...process.env, IP_DIFFUSION_NATIVE_KERNELS: 'off' } },
   );
   const off = JSON.parse(stdout) as typeof build;

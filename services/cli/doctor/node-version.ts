@@ -1,0 +1,36 @@
+/** Which versions of Node the program needs; package.json alone says it. */
+
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** As in package.json, such as `>=20.19 <25`. */
+export const NODE_WANTED = engines().node;
+
+/** Whether a version such as `20.19.3` is in the wanted range. */
+export function isNodeWanted(version: string): boolean {
+  const [, lowest = '', below = ''] = /^>=(\S+) <(\S+)$/.exec(NODE_WANTED) ?? [];
+  return compare(version, lowest) >= 0 && compare(version, below) < 0;
+}
+
+function compare(version: string, other: string): number {
+  const [numbers, others] = [version, other].map((text) =>
+    text.split('.').map((part) => Number.parseInt(part, 10)),
+  );
+  for (const [index, number] of (numbers ?? []).entries()) {
+    const difference = number - (others?.[index] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}
+
+/** The nearest one above this module: it is one folder deeper once it is compiled. */
+function engines(folder = import.meta.dirname): { readonly node: string } {
+  try {
+    return (
+      JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { engines: { readonly node: string } }
+    ).engines;
+  } catch (error) {
+    if (dirname(folder) === folder) throw error;
+    return engines(dirname(folder));
+  }
+}

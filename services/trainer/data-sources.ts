@@ -1,0 +1,123 @@
+/** Where jobs' images are: whether they can be reached from this machine, and what is in them. */
+
+import { addressOf, checkSource, sourceField, type DatasetManifest } from '../../shared/dataset/index.js';
+import {
+  describeValue,
+  DiffusionError,
+  type Clock,
+  type Environment,
+  type Reason,
+} from '../../shared/foundation/index.js';
+import { siblingModule, startChild } from '../../shared/processes/index.js';
+import { datasetConfig, type TrainingRecipe } from '../../shared/recipe/index.js';
+import type { FileAccess } from '../../shared/store/index.js';
+import type { FromScan, ToScan } from './scan-process.js';
+
+export interface DataSources {
+  /**
+   * Asks whether a recipe's images are there; what is in them shows when they are read.
+   *
+   * @throws DiffusionError NOT_FOUND (reason DATASET_NOT_FOUND), UNAVAILABLE or FAILED_PRECONDITION, naming the field
+   * with the address.
+   */
+  check(recipe: TrainingRecipe): Promise<void>;
+  /** Whether this trainer is one that can read a recipe's images, now or after an outage. */
+  isReachable(recipe: TrainingRecipe): Promise<boolean>;
+  /**
+   * Prepares a recipe's images in a process of their own, and says what was found.
+   *
+   * @throws DiffusionError as `scanDataset`; RESOURCE_EXHAUSTED (reason QUEUE_FULL) while others are being read.
+   */
+  scan(recipe: TrainingRecipe, signal: AbortSignal): Promise<DatasetManifest>;
+}
+
+export interface DataSourcesOptions {
+  readonly access: FileAccess;
+  /** Where prepared images are kept. */
+  readonly cacheFolder: string;
+  /** The whole environment of the processes that read images. */
+  readonly environment: Environment;
+  /** A process that sends nothing for this long is killed. */
+  readonly silenceTimeoutMs: number;
+  readonly clock: Clock;
+}
+
+const CHECK_WITHIN_MS = 20_000;
+const SCANS_AT_ONCE = 4;
+const RETRY_AFTER_MS = 10_000;
+
+export function dataSources(options: DataSourcesOptions): DataSources {
+  const { access } = options;
+  let scans = 0;
+
+  async function check(recipe: TrainingRecipe): Promise<void> {
+    const { source } = datasetConfig(recipe);
+    try {
+      await checkSource(source, { access, signal: AbortSignal.timeout(CHECK_WITHIN_MS) });
+    } catch (error) {
+      if (!(error instanceof DiffusionError)) throw error;
+      const field = `recipe.dataset.${sourceField(source, 'location') ?? ''}`;
+      const description = `wanted images at ${describeValue(addressOf(source))}; ${error.message}`;
+      const { metadata, retryAfterMs, code, reason } = error;
+      throw DiffusionError.received(code, reason, `${field}: ${description}`, {
+        ...{ violations: [{ field, description }], metadata, cause: error },
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+      });
+    }
+  }
+
+  return {
+    check,
+    async isReachable(recipe) {
+      try {
+        await check(recipe);
+        return true;
+      } catch (error) {
+        if (!(error instanceof DiffusionError)) throw error;
+        return error.code !== 'NOT_FOUND' && error.reason !== 'STORE_NOT_CONFIGURED';
+      }
+    },
+    async scan(recipe, signal) {
+      if (scans >= SCANS_AT_ONCE) {
+        const message = `${SCANS_AT_ONCE} data sets are being read already; try again when one is done`;
+        throw new DiffusionError('QUEUE_FULL', message, { retryAfterMs: RETRY_AFTER_MS });
+      }
+      scans += 1;
+      try {
+        return await scanInChild(recipe, options, signal);
+      } finally {
+        scans -= 1;
+      }
+    },
+  };
+}
+
+async function scanInChild(
+  recipe: TrainingRecipe,
+  { access, cacheFolder, environment, silenceTimeoutMs, clock }: DataSourcesOptions,
+  signal: AbortSignal,
+): Promise<DatasetManifest> {
+  let answer: FromScan | undefined;
+  const child = startChild<ToScan, FromScan>({
+    ...{ module: siblingModule(import.meta.url, './scan-process'), environment, silenceTimeoutMs, clock },
+    onMessage: (message) => {
+      answer = message;
+      child.kill();
+    },
+  });
+  const stop = (): void => {
+    child.send({ type: 'stop' });
+  };
+  signal.addEventListener('abort', stop, { once: true });
+  child.send({ type: 'scan', config: datasetConfig(recipe), cacheFolder, access });
+  if (signal.aborted) stop();
+  const { code, signal: killedBy, unresponsive, stderrTail } = await child.exited;
+  signal.removeEventListener('abort', stop);
+  if (answer === undefined) {
+    const why = unresponsive ?? `it ended with ${killedBy ?? `code ${code ?? 'unknown'}`}`;
+    throw new Error(`the process that read the data set gave no answer: ${why}; ${stderrTail}`);
+  }
+  if (answer.type === 'scanned') return answer.manifest;
+  const { reason, message, metadata } = answer;
+  throw new DiffusionError(reason as Reason, message, { metadata });
+}

@@ -1,0 +1,45 @@
+/** What a chart is: plain data. */
+
+/** x and y. A point whose y can't be drawn (not finite, or not above 0 on a logarithmic axis) is a gap in a line. */
+export type Point = readonly [x: number, y: number];
+
+/**
+ * How a series is drawn: `line` for what the reader is to see, `faint` for a line behind it, `points` for a scatter,
+ * `bars` for a histogram (x is the middle of each bar, all as wide as the smallest distance between two).
+ */
+export type SeriesKind = 'line' | 'faint' | 'points' | 'bars';
+
+export interface Series {
+  /** In the legend; no two series of a chart share one. */
+  readonly name: string;
+  readonly kind: SeriesKind;
+  /** By rising x. */
+  readonly points: readonly Point[];
+}
+
+export interface Axis {
+  readonly label: string;
+  /** Default linear. */
+  readonly scale?: 'linear' | 'log';
+}
+
+/** A dashed vertical line with a text beside it. */
+export interface Mark {
+  readonly x: number;
+  readonly text: string;
+}
+
+export interface Chart {
+  readonly title: string;
+  /** Lines of smaller text below the title. */
+  readonly notes?: readonly string[];
+  readonly x: Axis;
+  readonly y: Axis;
+  /** In the order of the legend; later ones are drawn below earlier ones. */
+  readonly series: readonly Series[];
+  readonly marks?: readonly Mark[];
+  /** Of the plot between the axes, in units; default 840. */
+  readonly width?: number;
+  /** Default 420. */
+  readonly height?: number;
+}

@@ -1,0 +1,137 @@
+/** A chart -> what Vega-Lite draws. */
+import type { TopLevelSpec } from 'vega-lite';
+import { at } from '../foundation/index.js';
+import type { Axis, Chart, Mark, Series, SeriesKind } from './chart.js';
+import { drawable, rangeOf, shownApart, type Datum } from './points.js';
+
+type Layer = Extract<TopLevelSpec, { readonly layer: unknown }>['layer'][number];
+
+const FONT = 'Inter';
+const INK = '#30343c';
+const GREY = '#8a9099';
+const GRID = '#e6e8ec';
+const FAINT = '#c3cad6';
+const COLOURS = ['#1f5ab4', '#d66014', '#1e8c50', '#963ca0', '#b0283c', '#5a6470'];
+
+/** How a kind of series is drawn; `scale` gives each series its colour. */
+const KINDS: Readonly<Record<SeriesKind, (data: readonly Datum[], base: object, floor: number) => Layer[]>> =
+  {
+    line: (data, base) => [
+      { ...base, ...values(data), mark: { type: 'line', strokeWidth: 2.2, strokeJoin: 'round' } },
+      { ...base, ...values(shownApart(data)), mark: { type: 'point', filled: true, size: 28, opacity: 1 } },
+    ],
+    faint: (data, base) => [
+      { ...base, ...values(data), mark: { type: 'line', strokeWidth: 1, strokeJoin: 'round' } },
+      { ...base, ...values(shownApart(data)), mark: { type: 'point', filled: true, size: 12, opacity: 1 } },
+    ],
+    points: (data, base) => [
+      { ...base, ...values(data), mark: { type: 'point', filled: true, size: 24, opacity: 0.6 } },
+    ],
+    bars: (data, base, floor) => {
+      const distances = data.slice(1).map(({ x }, n) => x - at(data, n).x);
+      const width = distances.length === 0 ? 1 : Math.min(...distances);
+      const bars = data.map(({ x, y }) => ({ from: x - width / 2, to: x + width / 2, y, floor }));
+      return [{ ...base, ...values(bars), mark: { type: 'rect', opacity: 0.6 } }];
+    },
+  };
+
+export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size }: Chart): TopLevelSpec {
+  const drawn = series.map((one) => ({ ...one, data: drawable(one.points, x, y) }));
+  const { width = 840, height = 420 } = size;
+  const data = drawn.flatMap((one) => one.data);
+  const bars = series.some(({ kind }) => kind === 'bars');
+  const isFilled = series.every(({ kind }) => kind === 'bars' || kind === 'points');
+  const ys = [
+    ...data.flatMap((datum) => (datum.y === null ? [] : [datum.y])),
+    ...(bars && y.scale !== 'log' ? [0] : []),
+  ];
+  const xs = data.map((datum) => datum.x);
+  const xScale = scaleOf(x, rangeOf([...xs, ...marks.map((mark) => mark.x)], x, bars ? 0.05 : 0.01));
+  const yScale = scaleOf(y, rangeOf(ys, y, 0.04));
+  const channels = (kind: SeriesKind) => ({
+    ...(kind === 'bars'
+      ? { x: { ...quantity('from', x, xScale) }, x2: { field: 'to' }, y2: { field: 'floor' } }
+      : { x: quantity('x', x, xScale) }),
+    y: quantity('y', y, yScale),
+  });
+  return {
+    ...{ width, height, background: 'white', padding: 20 },
+    title: { text: title, subtitle: [...notes], anchor: 'start', frame: 'group', offset: 14, color: INK },
+    layer: [
+      ...[...drawn].reverse().flatMap(({ name, kind, data: points }) =>
+        KINDS[kind](
+          points,
+          {
+            encoding: { ...channels(kind), color: { datum: name, scale: coloursOf(series), title: null } },
+          },
+          y.scale === 'log' ? yScale.domain[0] : 0,
+        ),
+      ),
+      ...marks.flatMap((mark) => markLayers(mark, x, xScale)),
+    ],
+    config: {
+      font: FONT,
+      view: { stroke: null },
+      title: { fontSize: 17, fontWeight: 600, subtitleFontSize: 12, subtitleColor: GREY, subtitlePadding: 6 },
+      axis: {
+        ...{ labelFontSize: 12, labelColor: INK, titleFontSize: 12, titleFontWeight: 400, titleColor: GREY },
+        ...{ gridColor: GRID, domainColor: GREY, tickColor: GREY, titlePadding: 10, labelFlush: false },
+      },
+      legend: {
+        ...{ orient: 'top', direction: 'horizontal', labelFontSize: 12, labelColor: INK, labelLimit: 0 },
+        ...{
+          symbolType: isFilled ? 'square' : 'stroke',
+          symbolStrokeWidth: 3,
+          symbolSize: 200,
+          columnPadding: 18,
+          offset: 10,
+        },
+      },
+    },
+  };
+}
+
+interface Scale {
+  readonly type: 'linear' | 'log';
+  readonly domain: [number, number];
+  readonly nice: false;
+  readonly zero?: false;
+}
+
+function scaleOf({ scale = 'linear' }: Axis, domain: [number, number]): Scale {
+  return { type: scale, domain, nice: false, ...(scale === 'linear' && { zero: false }) };
+}
+
+function quantity(field: string, { label }: Axis, scale: Scale) {
+  const axis = { format: formatOf(scale), tickCount: 8, labelOverlap: 'greedy' } as const;
+  return { field, type: 'quantitative', title: label, scale, axis } as const;
+}
+
+/** Thousands apart; powers of ten where plain numbers would be long. */
+function formatOf({ domain: [low, high] }: Scale): string {
+  const largest = Math.max(Math.abs(low), Math.abs(high));
+  const smallest = low > 0 ? low : largest;
+  return largest >= 1e7 || smallest < 1e-4 ? '~e' : ',~r';
+}
+
+function coloursOf(series: readonly Series[]) {
+  let next = 0;
+  const range = series.map(({ kind }) => (kind === 'faint' ? FAINT : at(COLOURS, next++ % COLOURS.length)));
+  return { domain: series.map(({ name }) => name), range };
+}
+
+function markLayers({ x, text }: Mark, axis: Axis, scale: Scale): Layer[] {
+  const [low, high] = scale.domain;
+  const place = scale.type === 'log' ? Math.log(x / low) / Math.log(high / low) : (x - low) / (high - low);
+  // On the side that has more room.
+  const side = place > 0.5 ? ({ align: 'right', dx: -6 } as const) : ({ align: 'left', dx: 6 } as const);
+  const base = { ...values([{ x }]), encoding: { x: quantity('x', axis, scale) } };
+  return [
+    { ...base, mark: { type: 'rule', color: GREY, strokeDash: [4, 3] } },
+    { ...base, mark: { type: 'text', text, y: 8, fontSize: 12, color: INK, ...side } },
+  ];
+}
+
+function values(data: readonly object[]) {
+  return { data: { values: [...data] } };
+}

@@ -1,0 +1,83 @@
+/** Noise, the perturbation of the input, and what the network learns. */
+
+import { field, optional, section } from '../../fields/index.js';
+import { bool, integer, list, matching, oneOf, positive, real } from '../../foundation/index.js';
+import { MEAN_TYPES } from '../../noise/index.js';
+import { MAX_STEPS } from '../limits.js';
+
+export const noiseSchedule = section('the noise schedule: betas of T timesteps', {
+  name: field(oneOf(['linear', 'cosine', 'custom']), 'the family of schedules; custom takes the betas', {
+    default: 'cosine',
+  }),
+  timesteps: field(integer(1, 10_000), 'T; the number of betas with custom', { default: 1000 }),
+  betas: optional(
+    list(positive(1), 1, 10_000),
+    'explicit variances, none below the one before it; with custom',
+  ),
+  respacing: field(
+    matching(
+      /^(?:ddim\d{1,5}|[\d, ]{0,256})$/,
+      'counts between commas, "ddim" and a count, or nothing',
+      'GRAMMAR',
+    ),
+    'the part of the timesteps that is trained on, in the grammar of sampling: "250", "10,15,20" or "ddim50"',
+    { default: '' },
+  ),
+});
+
+export const inputPerturbation = section('the perturbation of the input in training (arXiv 2301.11706)', {
+  gamma: field(real(0, 1), 'strength of the input perturbation; 0 for none', {
+    default: 0.1,
+    flag: 'gamma',
+  }),
+  schedule: field(
+    oneOf(['constant', 'decay', 'timestep', 'random']),
+    'constant; decay, to 0 over decay_steps; timestep, from a tenth of gamma at t = 0 to all of it at T - 1; random, a draw for each optimizer step',
+    { default: 'constant' },
+  ),
+  decaySteps: field(
+    integer(0, MAX_STEPS),
+    'optimizer steps until the strength is 0, with decay; 0 for the whole run',
+    { default: 0 },
+  ),
+  target: field(
+    oneOf(['epsilon', 'normalised', 'unnormalised']),
+    'what is learned of the noise epsilon + gamma xi: epsilon (DDPM-IP); normalised, all of it divided by sqrt(1 + gamma^2) (DDPM-y); unnormalised, all of it',
+    { default: 'epsilon' },
+  ),
+});
+
+export const objective = section('what the network predicts, and its loss', {
+  meanType: field(oneOf(MEAN_TYPES), 'the prediction: epsilon, x_start (x_0), previous_x (x_{t-1}) or v', {
+    default: 'epsilon',
+  }),
+  varianceType: field(
+    oneOf(['fixed_small', 'fixed_large', 'learned_range', 'learned']),
+    "the variance of p(x_{t-1} | x_t): fixed_small, the posterior's; fixed_large, beta_t; learned_range, learned between both; learned, its logarithm",
+    { default: 'learned_range' },
+  ),
+  lossType: field(
+    oneOf(['mse', 'rescaled_mse', 'kl', 'rescaled_kl']),
+    'mse, the squared error, and the VLB of a learned variance; rescaled_mse, with the VLB times T / 1000; kl, the VLB alone; rescaled_kl, the VLB times T',
+    { default: 'rescaled_mse' },
+  ),
+  timestepSampler: field(
+    oneOf(['uniform', 'loss-second-moment']),
+    "how training timesteps are drawn: uniform, or by the loss of each timestep's last 10 draws",
+    { default: 'loss-second-moment' },
+  ),
+  rescaleTimesteps: field(bool, 'whether timesteps enter the network scaled by 1000 / T', { default: false }),
+});
+
+export const gradientPenalty = section("a penalty on the gradient of epsilon in x_t (the paper's ADM-GP)", {
+  lambda: field(real(0, 1e6), "weight of the gradient penalty in the loss (ADM-GP's lambda); 0 for none", {
+    default: 0,
+    flag: 'gradient-penalty',
+  }),
+  estimator: field(
+    oneOf(['hutchinson', 'finite_difference']),
+    'how the norm is estimated: hutchinson, by the gradient of a gradient; finite_difference, by a second pass',
+    { default: 'hutchinson' },
+  ),
+  stepSize: field(positive(1), 'h of finite_difference, in units of x_t', { default: 0.01 }),
+});

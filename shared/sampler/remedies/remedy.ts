@@ -1,0 +1,17 @@
+/** How a remedy is declared: what it may be, and when it is on. */
+import type { Demand } from '../../foundation/index.js';
+
+/** What the range of a remedy's settings may depend on. */
+export interface RemedyContext {
+  /** Timesteps that are visited. */
+  readonly steps: number;
+  /** T. */
+  readonly timesteps: number;
+  readonly clipDenoised: boolean;
+}
+
+/** A row of the table of remedies. Settings that are off are left out of a plan, so that they cost and change nothing. */
+export interface Remedy<Settings> {
+  readonly check: (settings: Settings, demand: Demand, context: RemedyContext) => void;
+  readonly isOn: (settings: Settings) => boolean;
+}

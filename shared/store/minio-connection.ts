@@ -1,0 +1,141 @@
+/** How every call reaches an S3 server: a client with the caller's signal, tries, and errors of our own. */
+
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import https from 'node:https';
+import type { Readable } from 'node:stream';
+
+import { Client } from 'minio';
+
+import { DiffusionError } from '../foundation/index.js';
+import { minioFault } from './minio-errors.js';
+import { defaultRetryPolicy, retrying, type RetryPolicy } from './retry.js';
+import { storeError, throwIfAborted } from './store-errors.js';
+
+/** Where the server is and who asks, without what is asked for. */
+export interface S3Access {
+  /** A host name or address. */
+  readonly endpoint: string;
+  readonly port: number;
+  readonly useTLS: boolean;
+  readonly region: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  /** The certificates, in PEM, that the server's must go back to; default: those Node trusts. */
+  readonly caFile?: string | undefined;
+  /** The longest silence on a connection before the request counts as lost; default: 30,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  readonly retry?: RetryPolicy | undefined;
+}
+
+/** What `getObject` answers; its type leaves out the headers. */
+export type Body = Readable & Pick<http.IncomingMessage, 'headers'>;
+
+export type Work<T> = (client: Client) => Promise<T>;
+
+export interface S3Connection {
+  /** For people; holds no secret. */
+  readonly description: string;
+  readonly retry: RetryPolicy;
+  /** One try. @throws this room's error for whatever the server or the client says. */
+  once<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T>;
+  /** Tries, while the server doesn't answer as it should. */
+  call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T>;
+  close(): Promise<void>;
+}
+
+const DEFAULT_TIMEOUT_MS = 30_000;
+
+/**
+ * Nothing is asked of the server before the first call.
+ *
+ * @param partSize Of uploads, in bytes.
+ * @throws FAILED_PRECONDITION where the file of certificates can't be read.
+ */
+export function connectS3(access: S3Access, bucket: string, partSize?: number): S3Connection {
+  const { endpoint, port, useTLS, region, accessKey, secretKey, retry = defaultRetryPolicy } = access;
+  const timeout = access.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const description = `S3 at ${useTLS ? 'https' : 'http'}://${endpoint}:${port}, bucket ${bucket}`;
+  const agent = openAgent(access, description);
+
+  /** A client whose requests end with the signal, or after a silence: the library itself waits for ever. */
+  function clientOf(signal: AbortSignal | undefined): Client {
+    const request = (options: https.RequestOptions, onResponse: (response: http.IncomingMessage) => void) => {
+      const sent = (useTLS ? https : http).request(
+        { ...options, timeout, ...(signal && { signal }) },
+        onResponse,
+      );
+      return sent.on('timeout', () => {
+        sent.destroy(Object.assign(new Error(`silent for ${timeout} ms`), { code: 'ETIMEDOUT' }));
+      });
+    };
+    const transport = { request: request as typeof http.request };
+    // Its own retries write to the console and lose the server's error.
+    const retryOptions = { disableRetry: true };
+    const where = { endPoint: endpoint, port, useSSL: useTLS, region, transport, transportAgent: agent };
+    return new Client({
+      ...{ ...where, accessKey, secretKey, retryOptions },
+      ...(partSize !== undefined && { partSize }),
+    });
+  }
+
+  async function once<T>(action: string, signal: AbortSignal | undefined, work: Work<T>) {
+    throwIfAborted(signal);
+    try {
+      return await work(clientOf(signal));
+    } catch (error) {
+      throwIfAborted(signal);
+      if (error instanceof DiffusionError) throw error;
+      throw storeError(description, action, minioFault(error));
+    }
+  }
+
+  function call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T> {
+    return retrying(retry, signal, () => once(action, signal, work));
+  }
+
+  return {
+    description,
+    retry,
+    once,
+    call,
+    close() {
+      agent.destroy();
+      return Promise.resolve();
+    },
+  };
+}
+
+function openAgent({ useTLS, caFile }: S3Access, description: string): http.Agent {
+  if (!useTLS) return new http.Agent({ keepAlive: true });
+  if (caFile === undefined) return new https.Agent({ keepAlive: true });
+  try {
+    return new https.Agent({ keepAlive: true, ca: readFileSync(caFile) });
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw storeError(description, 'read the CA file', {
+      reason: 'STORE_CA_FILE',
+      text,
+    });
+  }
+}
+
+/** The body in memory of its own, so that views on it are aligned. */
+export async function bodyOf(response: Body, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  let filled = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes.set(chunk, filled);
+    filled += chunk.length;
+  }
+  return bytes;
+}
+
+/** A text of the server's. The client gives one of digits alone as a number, whatever its types say. */
+export function serverText(text: unknown): string {
+  return String(text);
+}
+
+export function etagOf(header: string | undefined): string {
+  return (header ?? '').replaceAll('"', '');
+}

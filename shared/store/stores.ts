@@ -1,0 +1,125 @@
+/** The table of stores, and what follows from it. A new kind is a row here and a file of its own. */
+
+import {
+  DiffusionError,
+  invalidArgument,
+  violation,
+  type Environment,
+  type FieldViolation,
+} from '../foundation/index.js';
+import type { FileSource } from './file-source.js';
+import { local } from './local.js';
+import type { ObjectStore } from './object-store.js';
+import { s3 } from './s3.js';
+import { STORE_VARIABLE, type FilesOptions, type StoreKind } from './store-kind.js';
+
+const KINDS = [local, s3] as const;
+
+type Kind = (typeof KINDS)[number];
+
+/** How to open a store: plain data, so that it can be handed to another process. */
+export type StoreSettings = ReturnType<Kind['settings']>;
+
+/** How to read files of others, by kind of store; a kind that is missing can't be read from. */
+export type FileAccess = { readonly [K in Kind as K['kind']]?: NonNullable<ReturnType<K['fileAccess']>> };
+
+/** How addresses are written, for help: `FOLDER|s3://BUCKET/PREFIX`. */
+export const STORE_PLACEHOLDER = KINDS.map(({ placeholder }) => placeholder).join('|');
+
+/** What help says of the variables that stores need. */
+export const STORE_NOTES: readonly string[] = KINDS.flatMap(({ notes }) => notes);
+
+/** The same rows, of which a settings' or an address' own kind is looked up. */
+const rows: readonly StoreKind[] = KINDS;
+
+/**
+ * The settings of the store that `IP_DIFFUSION_STORE` names: a folder, or an address such as `s3://bucket/prefix`, for
+ * which other variables say how to reach it.
+ *
+ * @param defaultFolder the folder where `IP_DIFFUSION_STORE` is unset.
+ * @throws INVALID_ARGUMENT (reason STORE_SETTINGS) naming each variable that is wrong; never with the text of a key.
+ */
+export function storeSettings(env: Environment, defaultFolder: string): StoreSettings {
+  const named = env[STORE_VARIABLE] ?? '';
+  const address = named === '' ? defaultFolder : named;
+  return checked((violations) => {
+    const kind = KINDS.find(({ scheme }) => scheme === schemeOf(address));
+    if (kind !== undefined) return kind.settings(address, env, violations);
+    violations.push(violation(STORE_VARIABLE, STORE_PLACEHOLDER.replaceAll('|', ' or '), address));
+    return local.settings('', env, violations);
+  });
+}
+
+/** Opens the store that the settings describe. */
+export async function storeFromSettings(settings: StoreSettings): Promise<ObjectStore> {
+  return kindOf(settings).open(settings);
+}
+
+/**
+ * What opening a store would make, in a few words, where it isn't there yet; undefined where it is.
+ *
+ * @throws where it could not be made.
+ */
+export async function unmadeStore(settings: StoreSettings): Promise<string | undefined> {
+  return kindOf(settings).unmade?.(settings);
+}
+
+/**
+ * What the environment says about reading files of others.
+ *
+ * @throws INVALID_ARGUMENT (reason STORE_SETTINGS) as `storeSettings` does.
+ */
+export function fileAccess(env: Environment): FileAccess {
+  return checked((violations) =>
+    Object.fromEntries(rows.map((kind) => [kind.kind, kind.fileAccess(env, violations)])),
+  );
+}
+
+/** Whether a text is a folder or a file, or an address with a known scheme and what belongs behind it. */
+export function isFileAddress(text: string): boolean {
+  return rows.some((kind) => kind.isFileAddress(text));
+}
+
+/** Whether an address has a scheme; one without names a place on this machine. */
+export function hasScheme(address: string): boolean {
+  return schemeOf(address) !== undefined;
+}
+
+/**
+ * Files of others at an address.
+ *
+ * @throws INVALID_ARGUMENT for an address that is none; FAILED_PRECONDITION (reason STORE_NOT_CONFIGURED) where the
+ * environment says nothing of its kind.
+ */
+export async function openFiles(
+  address: string,
+  access: FileAccess,
+  options: FilesOptions = {},
+): Promise<FileSource> {
+  const kind = rows.find((row) => row.isFileAddress(address));
+  if (kind === undefined) throw invalidArgument([violation('address', 'an address of files', address)]);
+  const own = (access as Readonly<Record<string, unknown>>)[kind.kind];
+  if (own !== undefined) return kind.openFiles(address, own, options);
+  throw new DiffusionError(
+    'STORE_NOT_CONFIGURED',
+    `nothing says how to reach ${kind.placeholder}. ${kind.notes.join(' ')}`,
+  );
+}
+
+function kindOf(settings: StoreSettings): StoreKind {
+  const kind = rows.find((row) => row.kind === settings.kind);
+  if (kind === undefined) throw new Error(`there is no store of kind ${settings.kind}`);
+  return kind;
+}
+
+function schemeOf(address: string): string | undefined {
+  return /^([^/]*):\/\//.exec(address)?.[1];
+}
+
+/** @throws INVALID_ARGUMENT (reason STORE_SETTINGS) naming each variable that was wrong. */
+function checked<T>(read: (violations: FieldViolation[]) => T): T {
+  const violations: FieldViolation[] = [];
+  const value = read(violations);
+  if (violations.length > 0) throw invalidArgument(violations, 'STORE_SETTINGS');
+  return value;
+}

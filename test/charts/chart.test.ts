@@ -1,0 +1,112 @@
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+
+import test from 'ava';
+import sharp from 'sharp';
+
+import { chartPng, chartSvg, type Chart, type Point, type Series } from '../../shared/charts/index.js';
+import { LETTERS } from './letters.js';
+import { programArguments } from '../programs.js';
+
+const BLUE = [31, 90, 180] as const;
+
+function chart(series: readonly Series[], more: Partial<Chart> = {}): Chart {
+  const axes = { x: { label: 'step' }, y: { label: 'error', scale: 'log' } } as const;
+  return { title: 'Loss & é', ...axes, series, width: 300, height: 150, ...more };
+}
+
+const line = (points: readonly Point[], name = 'a'): Series => ({ name, kind: 'line', points });
+
+async function pixels(one: Chart, scale?: number) {
+  return sharp(await chartPng(one, scale))
+    .removeAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true });
+}
+
+async function count(one: Chart, [red, green, blue]: readonly [number, number, number]): Promise<number> {
+  const { data } = await pixels(one);
+  let found = 0;
+  for (let n = 0; n < data.length; n += 3)
+    if (data[n] === red && data[n + 1] === green && data[n + 2] === blue) found += 1;
+  return found;
+}
+
+/** The paths of the SVG that are drawn with this colour. */
+async function paths(one: Chart, colour = '#1f5ab4'): Promise<string[]> {
+  const svg = await chartSvg(one);
+  return Array.from(svg.matchAll(/<path [^>]*>/g), ([path]) => path).filter((path) => path.includes(colour));
+}
+
+const DESCENT: readonly Point[] = Array.from({ length: 60 }, (_, n) => [n + 1, 1 / (n + 1)]);
+
+test('a chart is white, has its series in colour, and is as large as asked for', async (t) => {
+  const { data, info } = await pixels(chart([line(DESCENT)]));
+  t.deepEqual([...data.subarray(0, 3)], [255, 255, 255]);
+  t.true((await count(chart([line(DESCENT)]), BLUE)) > 200);
+  const larger = await pixels(chart([line(DESCENT)]), 2);
+  t.true(Math.abs(larger.info.width - 2 * info.width) <= 2, `${larger.info.width} for 2 x ${info.width}`);
+});
+
+test('the same chart is the same text, with title, axes, legend, notes and marks', async (t) => {
+  const whole = chart([line(DESCENT, 'raw'), { name: 'behind', kind: 'faint', points: DESCENT }], {
+    notes: ['Lower is better.'],
+    marks: [{ x: 30, text: 'from here' }],
+  });
+  const svg = await chartSvg(whole);
+  for (const text of ['Loss &amp; é', 'step', 'error', 'raw', 'behind', 'Lower is better.', 'from here'])
+    t.true(svg.includes(`>${text}<`), text);
+  t.is(await chartSvg(whole), svg);
+});
+
+test('what cannot be drawn is a gap', async (t) => {
+  const gaps = DESCENT.map(([x, y]): Point => [x, [NaN, Infinity, -1, 0][x - 20] ?? y]);
+  const starts = (found: readonly string[]): number =>
+    found.reduce((sum, path) => sum + (/ d="([^"]*)"/.exec(path)?.[1]?.split('M').length ?? 1) - 1, 0);
+  const [whole, broken] = await Promise.all([paths(chart([line(DESCENT)])), paths(chart([line(gaps)]))]);
+  t.is(starts(broken), starts(whole) + 1);
+});
+
+test('a point between two gaps, and a point alone, are seen', async (t) => {
+  const lonely = DESCENT.map(([x, y]): Point => [x, x > 20 && x < 40 && x !== 30 ? NaN : y]);
+  t.is((await paths(chart([line(lonely)]))).length, (await paths(chart([line(DESCENT)]))).length + 1);
+  t.true((await count(chart([line([[5, 5]])]), BLUE)) > 10);
+});
+
+test('nothing, one value, huge ranges and many points can be drawn', async (t) => {
+  await t.notThrowsAsync(chartPng(chart([])));
+  await t.notThrowsAsync(chartPng(chart([line([])])));
+  for (const scale of ['linear', 'log'] as const) {
+    const huge = DESCENT.map(([x]): Point => [x, 10 ** (x * 10 - 300)]);
+    await t.notThrowsAsync(chartPng(chart([line(huge)], { y: { label: 'y', scale } })));
+  }
+  const many = Array.from({ length: 200_000 }, (_, n): Point => [n, 1 + (n % 2)]);
+  const svg = await chartSvg(chart([line(many)]));
+  t.true(svg.length < 100_000, `${svg.length} characters`);
+});
+
+test('points and bars are drawn, on linear and logarithmic axes', async (t) => {
+  const counts: readonly Point[] = [
+    [1, 4],
+    [2, 9],
+    [3, 2],
+  ];
+  for (const kind of ['points', 'bars'] as const) {
+    for (const scale of ['linear', 'log'] as const) {
+      const one = chart([{ name: 'a', kind, points: counts }], { y: { label: 'count', scale } });
+      // Three of the data and one of the legend.
+      t.is((await paths(one)).length, 4, `${kind}, ${scale}`);
+    }
+  }
+});
+
+test('letters come from the fonts beside the code, not from the system', async (t) => {
+  const here = await chartPng(LETTERS);
+  // A machine without any font: fontconfig's own settings lead nowhere.
+  const env = { ...process.env, FONTCONFIG_FILE: '/nowhere', FONTCONFIG_PATH: '/nowhere', HOME: '/nowhere' };
+  const args = programArguments(import.meta.url, './letters-process');
+  const { stdout } = await promisify(execFile)(process.execPath, args, { env, encoding: 'buffer' });
+  t.deepEqual(new Uint8Array(stdout), new Uint8Array(here));
+  const dark = await count(LETTERS, [48, 52, 60]);
+  t.true(dark > 50, `${dark} pixels of ink`);
+});
