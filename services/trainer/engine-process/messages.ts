@@ -52,6 +52,7 @@ const toEngine = z.discriminatedUnion('kind', [
     recipe: checkedBySender<TrainingRecipe>(),
     attempt: count,
     store: checkedBySender<StoreSettings>(),
+    fileAccess: checkedBySender<FileAccess>(),
     cacheFolder: z.string(),
     storeRetryLimitMs: count,
   }),
