@@ -2,11 +2,11 @@
 
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import { connectToParent } from '../../shared/processes/index.js';
-import type { EngineFound } from './doctor/native-library.js';
+import { libraryProtocol } from './doctor/native-library.js';
 
-const port = connectToParent<never, EngineFound>(() => undefined);
+const port = connectToParent(libraryProtocol, () => undefined);
 try {
-  port.send({ build: (await createCompiledEngine()).build });
+  port.send({ kind: 'loaded', build: (await createCompiledEngine()).build });
 } catch (error) {
-  port.send({ problem: error instanceof Error ? error.message : String(error) });
+  port.send({ kind: 'failed', problem: error instanceof Error ? error.message : String(error) });
 }

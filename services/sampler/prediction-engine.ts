@@ -1,20 +1,12 @@
 /** One engine process with one set of weights, seen from the service. */
 
-import { inspect } from 'node:util';
-
 import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
-import { startChild, type ChildExit } from '../../shared/processes/index.js';
+import { describeExit, exitDetail, startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 import type { StoreSettings } from '../../shared/store/index.js';
 import { packRows, splitRows } from './batch.js';
-import {
-  errorOf,
-  parseFromEngine,
-  type FromEngine,
-  type ToEngine,
-  type EngineSource,
-} from './engine-process/messages.js';
+import { engineProtocol, errorOf, type FromEngine, type EngineSource } from './engine-process/messages.js';
 
 export interface EngineSettings {
   /** What the engine process runs. */
@@ -72,17 +64,12 @@ export async function startPredictionEngine(
   const loading = deferred<readonly number[]>();
   let isLoading = true;
   let isClosing = false;
-  let strange: string | undefined;
   let lost: DiffusionError | undefined;
   let lastId = 0;
 
   // A process that says what it can't have been asked for is broken, and so is whatever it says next.
-  function onMessage(message: unknown): void {
-    if (strange !== undefined) return;
-    const known = parseFromEngine(message);
-    if (known !== undefined && isExpected(known)) return;
-    strange = `it sent ${inspect(message, { depth: 2, maxArrayLength: 4, maxStringLength: 200 })}`;
-    child.kill();
+  function onMessage(message: FromEngine): void {
+    if (!isExpected(message)) child.refuse(message);
   }
 
   /** Takes a message. False where nothing that was asked for has it as its answer. */
@@ -117,9 +104,16 @@ export async function startPredictionEngine(
     }
   }
 
-  const child = startChild<ToEngine, unknown>({ module, environment, onMessage, silenceTimeoutMs, clock });
+  const child = startChild({
+    module,
+    protocol: engineProtocol,
+    environment,
+    onMessage,
+    silenceTimeoutMs,
+    clock,
+  });
   void child.exited.then((exit) => {
-    lost = engineLost(exit, strange);
+    lost = engineLost(exit);
     if (!isClosing) report(lost);
     loading.reject(lost);
     for (const { answer } of passes.values()) answer.reject(lost);
@@ -162,17 +156,10 @@ export async function startPredictionEngine(
   return { predict, close };
 }
 
-export function engineLost(
-  { code, signal, unresponsive, stderrTail }: ChildExit,
-  strange?: string,
-): DiffusionError {
-  const how =
-    unresponsive !== undefined
-      ? `hung and was killed: ${unresponsive}`
-      : `ended with ${signal ?? `exit code ${code ?? 'none'}`}`;
-  return new DiffusionError(ENGINE_LOST, `the engine process ${how}`, {
+export function engineLost(exit: ChildExit): DiffusionError {
+  return new DiffusionError(ENGINE_LOST, `the engine process ${describeExit(exit)}`, {
     retryAfterMs: RETRY_AFTER_MS,
     // Not for clients: only the service's log shows causes.
-    cause: strange ?? stderrTail,
+    cause: exitDetail(exit),
   });
 }

@@ -6,12 +6,11 @@ import {
   DiffusionError,
   type Clock,
   type Environment,
-  type Reason,
 } from '../../shared/foundation/index.js';
-import { siblingModule, startChild } from '../../shared/processes/index.js';
+import { describeExit, exitDetail, siblingModule, startChild } from '../../shared/processes/index.js';
 import { datasetConfig, type TrainingRecipe } from '../../shared/recipe/index.js';
 import type { FileAccess } from '../../shared/store/index.js';
-import type { FromScan, ToScan } from './scan-process.js';
+import { scanProtocol, type FromScan } from './scan-messages.js';
 
 export interface DataSources {
   /**
@@ -98,7 +97,8 @@ async function scanInChild(
   signal: AbortSignal,
 ): Promise<DatasetManifest> {
   let answer: FromScan | undefined;
-  const child = startChild<ToScan, FromScan>({
+  const child = startChild({
+    protocol: scanProtocol,
     ...{ module: siblingModule(import.meta.url, './scan-process'), environment, silenceTimeoutMs, clock },
     onMessage: (message) => {
       answer = message;
@@ -106,18 +106,17 @@ async function scanInChild(
     },
   });
   const stop = (): void => {
-    child.send({ type: 'stop' });
+    child.send({ kind: 'stop' });
   };
   signal.addEventListener('abort', stop, { once: true });
-  child.send({ type: 'scan', config: datasetConfig(recipe), cacheFolder, access });
+  child.send({ kind: 'scan', config: datasetConfig(recipe), cacheFolder, access });
   if (signal.aborted) stop();
-  const { code, signal: killedBy, unresponsive, stderrTail } = await child.exited;
+  const exit = await child.exited;
   signal.removeEventListener('abort', stop);
   if (answer === undefined) {
-    const why = unresponsive ?? `it ended with ${killedBy ?? `code ${code ?? 'unknown'}`}`;
-    throw new Error(`the process that read the data set gave no answer: ${why}; ${stderrTail}`);
+    throw new Error(`the process that read the data set ${describeExit(exit)}: ${exitDetail(exit)}`);
   }
-  if (answer.type === 'scanned') return answer.manifest;
+  if (answer.kind === 'scanned') return answer.manifest;
   const { reason, message, metadata } = answer;
-  throw new DiffusionError(reason as Reason, message, { metadata });
+  throw new DiffusionError(reason, message, { metadata });
 }

@@ -2,7 +2,13 @@
 
 import { isEnded } from '../../shared/contract/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
-import { deleteCheckpoint, deleteModel, jobOfModel, listCommits } from '../../shared/models/index.js';
+import {
+  deleteCheckpoint,
+  deleteModel,
+  jobKeys,
+  jobOfModel,
+  listCommits,
+} from '../../shared/models/index.js';
 import { NAME_PATTERN } from '../../shared/recipe/index.js';
 import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
 import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
@@ -13,7 +19,6 @@ import {
   readJob,
   readStatus,
   statusBytes,
-  statusKey,
   type Deletion,
   type StoredStatus,
 } from './job-status.js';
@@ -99,7 +104,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
       try {
         const condition =
           stored.etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: stored.etag };
-        await store.put(statusKey(jobId), next(stored), condition);
+        await store.put(jobKeys.status(jobId), next(stored), condition);
         return;
       } catch (error) {
         // Another call has changed it.
@@ -138,7 +143,7 @@ export async function finishDeletion(store: ObjectStore, jobId: string): Promise
     await deleteModel(store, { model: record.model, job: jobId });
   await removeEvents(store, jobId);
   if (record !== undefined) await removeRecord(store, record);
-  await store.remove([statusKey(jobId)]);
+  await store.remove([jobKeys.status(jobId)]);
   await unmarkActive(store, jobId);
 }
 

@@ -1,13 +1,8 @@
 /** Starts engine processes. */
 
-import { describeValue, type Clock } from '../../shared/foundation/index.js';
-import { siblingModule, startChild, type Child, type ChildExit } from '../../shared/processes/index.js';
-import {
-  parseFromEngine,
-  type FromEngine,
-  type StartTraining,
-  type ToEngine,
-} from './engine-process/messages.js';
+import type { Clock } from '../../shared/foundation/index.js';
+import { siblingModule, startChild, type ChildExit } from '../../shared/processes/index.js';
+import { engineProtocol, type FromEngine, type StartTraining } from './engine-process/messages.js';
 
 export interface EngineProcess {
   readonly pid: number | undefined;
@@ -26,40 +21,23 @@ export interface EngineOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly silenceTimeoutMs: number;
   readonly clock: Clock;
-  /** Told of a message that is none of ours, before its sender is killed. */
-  readonly onUnknownMessage: (description: string) => void;
 }
 
-/** A process that sends anything but its own messages is killed. */
-export function engineStarter({
-  environment,
-  silenceTimeoutMs,
-  clock,
-  onUnknownMessage,
-}: EngineOptions): StartEngine {
+export function engineStarter(options: EngineOptions): StartEngine {
   return (start, onMessage) => {
-    const child: Child<ToEngine> = startChild<ToEngine, unknown>({
+    const child = startChild({
+      ...options,
       module: siblingModule(import.meta.url, './engine-process/main'),
-      environment,
-      silenceTimeoutMs,
-      clock,
-      onMessage: (message) => {
-        const parsed = parseFromEngine(message);
-        if (parsed === undefined) {
-          onUnknownMessage(describeValue(message));
-          child.kill();
-        } else onMessage(parsed);
-      },
+      protocol: engineProtocol,
+      onMessage,
     });
     child.send(start);
     return {
       pid: child.pid,
       stop: () => {
-        child.send({ type: 'stop' });
+        child.send({ kind: 'stop' });
       },
-      kill: () => {
-        child.kill();
-      },
+      kill: child.kill,
       exited: child.exited,
     };
   };

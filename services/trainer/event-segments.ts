@@ -1,5 +1,6 @@
 /** A job's events in the store: one object a segment, named by its first event, so that they sort as they happened. */
 
+import { jobKeys, termOfKey } from '../../shared/models/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import {
   DEFAULT_LIMITS,
@@ -11,11 +12,6 @@ import {
 } from './event-log.js';
 import type { JobEvent } from './job.js';
 
-const TERM_DIGITS = 6;
-const NUMBER_DIGITS = 12;
-
-const folder = (jobId: string): string => `jobs/${jobId}/events/`;
-
 /** Writes events as a segment of their own. */
 export async function saveSegment(
   store: ObjectStore,
@@ -26,8 +22,11 @@ export async function saveSegment(
   const first = events[0];
   if (first === undefined) return;
   const { term, number } = first.position;
-  const name = `${String(term).padStart(TERM_DIGITS, '0')}-${String(number).padStart(NUMBER_DIGITS, '0')}.jsonl`;
-  await store.put(folder(jobId) + name, Buffer.from(events.map(lineOf).join(''), 'utf8'), { signal });
+  await store.put(
+    jobKeys.eventSegment(jobId, term, number),
+    Buffer.from(events.map(lineOf).join(''), 'utf8'),
+    { signal },
+  );
 }
 
 /** The log of a job as far as it was saved: the newest segments, as many as a log keeps. */
@@ -37,7 +36,7 @@ export async function loadEventLog(
   limits: EventLogLimits = DEFAULT_LIMITS,
 ): Promise<EventLog> {
   const keys: string[] = [];
-  for await (const key of store.list(folder(jobId))) keys.push(key);
+  for await (const key of store.list(jobKeys.events(jobId))) keys.push(key);
   let events: LoggedEvent[] = [];
   let truncatedUpTo: Position = START;
   for (const key of keys.reverse()) {
@@ -53,16 +52,15 @@ export async function loadEventLog(
 
 export async function removeEvents(store: ObjectStore, jobId: string): Promise<void> {
   const keys: string[] = [];
-  for await (const key of store.list(folder(jobId))) keys.push(key);
+  for await (const key of store.list(jobKeys.events(jobId))) keys.push(key);
   await store.remove(keys);
 }
 
 /** The term of the newest events that were saved; 0 where there are none. */
 export async function newestTerm(store: ObjectStore, jobId: string): Promise<number> {
   let newest = 0;
-  for await (const key of store.list(folder(jobId))) {
-    const term = Number.parseInt(key.slice(folder(jobId).length), 10);
-    if (term > newest) newest = term;
+  for await (const key of store.list(jobKeys.events(jobId))) {
+    newest = Math.max(newest, termOfKey(key) ?? 0);
   }
   return newest;
 }

@@ -7,9 +7,10 @@
 import { isEnded } from '../../shared/contract/index.js';
 import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import { hasEnded, type ProcessIdentity } from '../../shared/processes/index.js';
+import { jobKeys } from '../../shared/models/index.js';
 import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
 import type { JobStatus } from './job.js';
-import { findStatus, statusBytes, statusKey, type Lease, type StoredStatus } from './job-status.js';
+import { findStatus, statusBytes, type Lease, type StoredStatus } from './job-status.js';
 
 /** A trainer process. */
 export interface Trainer {
@@ -61,7 +62,7 @@ export class JobLease {
     const bytes = statusBytes(status, term + 1, { lease: leaseOf(options, 0) });
     const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
     try {
-      const taken = await options.store.put(statusKey(jobId), bytes, condition);
+      const taken = await options.store.put(jobKeys.status(jobId), bytes, condition);
       return new JobLease(options, jobId, term + 1, taken.etag, beganMs);
     } catch (error) {
       if (isLostCondition(error)) return undefined;
@@ -100,7 +101,9 @@ export class JobLease {
     for (;;) {
       const beganMs = clock.monotonicMs();
       try {
-        this.#etag = (await store.put(statusKey(this.#jobId), bytes, { ifMatch: this.#etag, signal })).etag;
+        this.#etag = (
+          await store.put(jobKeys.status(this.#jobId), bytes, { ifMatch: this.#etag, signal })
+        ).etag;
         this.#renewedMs = beganMs;
         return;
       } catch (error) {

@@ -6,13 +6,21 @@ import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js
 import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
-import { bindModel, jobOfModel, listModels } from '../../shared/models/index.js';
-import { isLostCondition, isNotFound, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
+import {
+  bindModel,
+  findJson,
+  jobKeys,
+  jobOfModel,
+  listModels,
+  requestKey,
+} from '../../shared/models/index.js';
+import { isLostCondition, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
 import { sha256 } from './request-id.js';
 
-const MAX_JSON_BYTES = 1024 * 1024;
+/** A recipe may list its betas. */
+const LARGE = { maxBytes: 1024 * 1024 };
 const READ_AT_ONCE = 16;
 
 // Fields of a newer build are kept, and written back where the record is changed.
@@ -49,9 +57,6 @@ export interface JobOrder {
   readonly createdAt: string;
 }
 
-const recordKey = (jobId: string): string => `jobs/${jobId}/job.json`;
-const requestKey = (requestSha256: string): string => `requests/${requestSha256}.json`;
-
 /** Whether a text can be a job's id at all; only such ids become keys. */
 export function isJobId(text: string): boolean {
   return NAME_PATTERN.test(text);
@@ -62,7 +67,7 @@ export async function findClaimed(
   store: ObjectStore,
   { requestId, bodySha256 }: RequestClaim,
 ): Promise<JobRecord | undefined> {
-  const claim = await findJson(store, requestKey(sha256(requestId)), claimSchema);
+  const claim = await findJson(store, requestKey(sha256(requestId)), claimSchema, LARGE);
   if (claim === undefined) return undefined;
   if (claim.value.bodySha256 === bodySha256) return recordOf(claim.value.record);
   throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id came before, with another recipe', {
@@ -95,7 +100,7 @@ export async function createRecord(
     });
     if (!created) winner = (await findClaimed(store, claim)) ?? record;
   }
-  await createJson(store, recordKey(winner.jobId), versioned(winner));
+  await createJson(store, jobKeys.record(winner.jobId), versioned(winner));
   await markActive(store, winner.jobId);
   try {
     await bindModel(store, winner.model, winner.jobId);
@@ -115,19 +120,19 @@ export async function isBound(store: ObjectStore, { jobId, model }: JobRecord): 
 
 /** Removes what a creation left that didn't come to its end. */
 export async function removeUnbound(store: ObjectStore, jobId: string): Promise<void> {
-  await store.remove([recordKey(jobId)]);
+  await store.remove([jobKeys.record(jobId)]);
   await unmarkActive(store, jobId);
 }
 
 /** Removes a job's record, and what makes a repeated request find it. */
 export async function removeRecord(store: ObjectStore, { jobId, requestSha256 }: JobRecord): Promise<void> {
   if (requestSha256 !== undefined) await store.remove([requestKey(requestSha256)]);
-  await store.remove([recordKey(jobId)]);
+  await store.remove([jobKeys.record(jobId)]);
 }
 
 /** Changes a job's record, if it still is as it was read. @throws ABORTED where it isn't. */
 export async function changeRecord(store: ObjectStore, { record, etag }: StoredRecord): Promise<void> {
-  await store.put(recordKey(record.jobId), bytesOf(versioned(record)), { ifMatch: etag });
+  await store.put(jobKeys.record(record.jobId), bytesOf(versioned(record)), { ifMatch: etag });
 }
 
 /**
@@ -168,7 +173,8 @@ export const NEWEST_FIRST: Paging<JobOrder> = { keyOf: orderKey, order: 'falling
 async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | undefined> {
   try {
     const jobId = await jobOfModel(store, model);
-    const stored = jobId === undefined ? undefined : await findJson(store, recordKey(jobId), recordSchema);
+    const stored =
+      jobId === undefined ? undefined : await findJson(store, jobKeys.record(jobId), recordSchema, LARGE);
     return stored && { jobId: stored.value.jobId, model, createdAt: stored.value.createdAt };
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'DATA_LOSS') return undefined;
@@ -185,7 +191,9 @@ export async function readRecord(
   jobId: string,
   options: CallOptions = {},
 ): Promise<StoredRecord> {
-  const stored = isJobId(jobId) ? await findJson(store, recordKey(jobId), recordSchema, options) : undefined;
+  const stored = isJobId(jobId)
+    ? await findJson(store, jobKeys.record(jobId), recordSchema, { ...options, ...LARGE })
+    : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
   const imported = jobId.startsWith(importJobPrefix)
     ? ': an imported model has no training to go on with; start a new job from it with warm_start'
@@ -205,24 +213,6 @@ function recordOf({ recipe, formatVersion, ...rest }: z.infer<typeof recordSchem
     );
   }
   return { ...rest, recipe: recipeFormat.parse(recipe) };
-}
-
-async function findJson<Schema extends z.ZodType>(
-  store: ObjectStore,
-  key: string,
-  schema: Schema,
-  { signal }: CallOptions = {},
-): Promise<{ readonly value: z.infer<Schema>; readonly etag: string } | undefined> {
-  const stored = await store.get(key, { signal, maxBytes: MAX_JSON_BYTES }).catch((error: unknown) => {
-    if (isNotFound(error)) return undefined;
-    throw error;
-  });
-  if (stored === undefined) return undefined;
-  try {
-    return { value: schema.parse(JSON.parse(Buffer.from(stored.bytes).toString('utf8'))), etag: stored.etag };
-  } catch {
-    throw new DiffusionError('OBJECT_INVALID', `${key}: wanted a job's own JSON; got something else`);
-  }
 }
 
 /** False where something stands there already. */

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
 import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
-import { type ChildExit } from '../../shared/processes/index.js';
+import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
 import { waitOut, type FileAccess, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
 import { cancelledAt } from './job.js';
@@ -36,8 +36,8 @@ export interface JobRunSettings {
 type Interruption = 'cancel' | 'suspend' | 'abandon';
 
 type Outcome =
-  | Extract<FromEngine, { type: 'ended' | 'failed' | 'fenced' }>
-  | { readonly type: 'lost'; readonly exit: ChildExit; readonly ready: boolean };
+  | Extract<FromEngine, { kind: 'ended' | 'failed' | 'fenced' }>
+  | { readonly kind: 'lost'; readonly exit: ChildExit; readonly ready: boolean };
 
 const LONGEST_WAIT_MS = 30_000;
 
@@ -84,18 +84,22 @@ export class JobRun {
       const committedBefore = job.status.committedStep;
       job.begin(attempt);
       const outcome = await this.#attempt(attempt);
-      if (outcome.type === 'ended' || outcome.type === 'failed') {
+      if (outcome.kind === 'ended' || outcome.kind === 'failed') {
         this.#end(outcome);
         return;
       }
       // An attempt that was fenced off is another trainer's doing, which the lease tells, or of nobody who has the job.
-      if (outcome.type === 'fenced') await job.save();
+      if (outcome.kind === 'fenced') await job.save();
       if (this.#endAsAsked()) return;
-      const loss = outcome.type === 'lost' ? outcome : { exit: undefined, ready: true };
+      const loss = outcome.kind === 'lost' ? outcome : { exit: undefined, ready: true };
       wasReady ||= loss.ready;
       lost = job.status.committedStep > committedBefore ? 1 : lost + 1;
-      const why = loss.exit === undefined ? 'the attempt was fenced off' : describeLoss(loss.exit);
-      this.#settings.logger.warn({ job: job.id, attempt, lost, stderr: loss.exit?.stderrTail }, why);
+      const why =
+        loss.exit === undefined
+          ? 'the attempt was fenced off'
+          : `the engine process ${describeExit(loss.exit)}`;
+      const detail = loss.exit === undefined ? undefined : exitDetail(loss.exit);
+      this.#settings.logger.warn({ job: job.id, attempt, lost, detail }, why);
       if (lost > restartLimit) {
         const reason = loss.exit === undefined ? 'INTERNAL' : reasonOfLoss(loss.exit, wasReady);
         job.change('FAILED', `${why}; ${lost} times without a new checkpoint`, reason);
@@ -141,7 +145,7 @@ export class JobRun {
     let last: Outcome | undefined;
     let ready = false;
     const start = {
-      type: 'start' as const,
+      kind: 'start' as const,
       jobId,
       model,
       recipe,
@@ -152,7 +156,7 @@ export class JobRun {
       storeRetryLimitMs,
     };
     const engine = startEngine(start, (message) => {
-      switch (message.type) {
+      switch (message.kind) {
         case 'ready':
           ready = true;
           this.job.ready(message.step, message.sizeBytes, message.message);
@@ -181,12 +185,12 @@ export class JobRun {
     if (this.#interruption !== undefined) this.#endWithinGrace(engine);
     const exit = await engine.exited;
     this.#engine = undefined;
-    return last ?? { type: 'lost', exit, ready };
+    return last ?? { kind: 'lost', exit, ready };
   }
 
-  #end(outcome: Extract<Outcome, { type: 'ended' | 'failed' }>): void {
+  #end(outcome: Extract<Outcome, { kind: 'ended' | 'failed' }>): void {
     const { job } = this;
-    if (outcome.type === 'failed') job.change('FAILED', outcome.message, outcome.reason);
+    if (outcome.kind === 'failed') job.change('FAILED', outcome.message, outcome.reason);
     else if (outcome.how === 'finished') {
       job.change('SUCCEEDED', `all ${job.record.recipe.training.steps} steps are done`);
     } else this.#endAsAsked();
@@ -221,12 +225,6 @@ export class JobRun {
   async #wait(ms: number): Promise<void> {
     await delay(ms, undefined, { signal: this.#interrupted.signal }).catch(() => undefined);
   }
-}
-
-function describeLoss({ code, signal, unresponsive }: ChildExit): string {
-  if (unresponsive !== undefined) return `the engine process hung and was killed: ${unresponsive}`;
-  if (signal !== null) return `the engine process was killed by ${signal}`;
-  return `the engine process ended with code ${code ?? 'unknown'}`;
 }
 
 function reasonOfLoss({ stderrTail, code }: ChildExit, wasReady: boolean): WireReason {

@@ -8,13 +8,11 @@ import * as z from 'zod';
 import { canonicalJson } from '../../shared/checkpoint/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { ProcessIdentity } from '../../shared/processes/index.js';
-import { isNotFound, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
-import { latestAttempt, listCommits } from '../../shared/models/index.js';
+import type { CallOptions, ObjectStore } from '../../shared/store/index.js';
+import { inspectJson, jobKeys, latestAttempt, listCommits } from '../../shared/models/index.js';
 import { newestTerm } from './event-segments.js';
 import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
 import { readRecord } from './job-records.js';
-
-const MAX_BYTES = 64 * 1024;
 
 /** What is being removed: the job alone, or its model with it. */
 const DELETIONS = ['job', 'model'] as const;
@@ -76,8 +74,6 @@ export interface FoundStatus {
   readonly etag: string;
 }
 
-export const statusKey = (jobId: string): string => `jobs/${jobId}/status.json`;
-
 export function statusBytes(
   status: JobStatus,
   term: number,
@@ -90,15 +86,10 @@ export function statusBytes(
 export async function findStatus(
   store: ObjectStore,
   jobId: string,
-  { signal }: CallOptions = {},
+  options: CallOptions = {},
 ): Promise<FoundStatus | undefined> {
-  const stored = await store
-    .get(statusKey(jobId), { signal, maxBytes: MAX_BYTES })
-    .catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-      return undefined;
-    });
-  return stored && { content: parsed(stored.bytes), etag: stored.etag };
+  const found = await inspectJson(store, jobKeys.status(jobId), storedSchema, options);
+  return found && { content: found.value, etag: found.etag };
 }
 
 /** Where a job stands; where that was damaged, what its checkpoints and events say. */
@@ -135,7 +126,7 @@ async function statusFromTraces(
     status: {
       state: 'FAILED',
       failureReason: 'INTERNAL',
-      message: `${statusKey(jobId)} is damaged; resume the job to go on after step ${step}`,
+      message: `${jobKeys.status(jobId)} is damaged; resume the job to go on after step ${step}`,
       step,
       committedStep: step,
       attempt: await latestAttempt(store, jobId),
@@ -143,15 +134,6 @@ async function statusFromTraces(
     },
     term: await newestTerm(store, jobId),
   };
-}
-
-function parsed(bytes: Uint8Array): FoundStatus['content'] {
-  try {
-    const result = storedSchema.safeParse(JSON.parse(Buffer.from(bytes).toString('utf8')));
-    return result.success ? result.data : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 /** A job as it stands in the store. */

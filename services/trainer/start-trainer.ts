@@ -55,9 +55,6 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
       environment: settings.engineEnvironment,
       silenceTimeoutMs: settings.engineSilenceTimeoutMs,
       clock,
-      onUnknownMessage: (description) => {
-        logger.error({ message: description }, 'an engine process sent a message that is none of ours');
-      },
     }),
   });
   const leases = new LeaseWatch(clock);

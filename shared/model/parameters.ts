@@ -21,22 +21,35 @@ export interface ParameterSpec {
   readonly engineShape: readonly number[];
   readonly layout: LayoutKind;
   readonly initial: Initial;
+  /** Height of what its layer gives, as wide as high; 1 for layers that give no image. */
+  readonly height: number;
 }
+
+/** A parameter wherever in the network its layer is. */
+type Unplaced = Omit<ParameterSpec, 'height'>;
 
 /** All parameters, in the order of the reference's `state_dict`. */
 export function parameterSpecs(config: UNetConfig): ParameterSpec[] {
   const plan = unetPlan(config);
   const { embeddingChannels } = plan;
   const layers = [...plan.inputBlocks.flat(), ...plan.middleBlock, ...plan.outputBlocks.flat()];
-  return [
+  const at = (height: number, specs: readonly Unplaced[]): ParameterSpec[] =>
+    specs.map((spec) => ({ ...spec, height }));
+  const embeddings = [
     ...linear('time_embed.0', config.modelChannels, embeddingChannels),
     ...linear('time_embed.2', embeddingChannels, embeddingChannels),
     ...(config.numClasses === undefined
       ? []
       : [embedding('label_emb', config.numClasses, embeddingChannels)]),
-    ...layers.flatMap((layer) => layerSpecs(layer, config, embeddingChannels)),
+  ];
+  const head = [
     ...norm('out.0', plan.headChannels),
     ...zeroed(conv('out.2', plan.headChannels, config.outChannels, 3)),
+  ];
+  return [
+    ...at(1, embeddings),
+    ...layers.flatMap((layer) => at(layer.height, layerSpecs(layer, config, embeddingChannels))),
+    ...at(config.imageSize, head),
   ];
 }
 
@@ -48,7 +61,7 @@ export function parameterCount(config: UNetConfig): number {
   );
 }
 
-function layerSpecs(layer: Layer, config: UNetConfig, embeddingChannels: number): ParameterSpec[] {
+function layerSpecs(layer: Layer, config: UNetConfig, embeddingChannels: number): Unplaced[] {
   const { name } = layer;
   switch (layer.kind) {
     case 'conv':
@@ -82,30 +95,26 @@ function layerSpecs(layer: Layer, config: UNetConfig, embeddingChannels: number)
 }
 
 // PyTorch's default for weights and biases alike: uniform within 1 / sqrt(fan in).
-function weightAndBias(
-  weight: Omit<ParameterSpec, 'initial'>,
-  fanIn: number,
-  outputs: number,
-): ParameterSpec[] {
+function weightAndBias(weight: Omit<Unplaced, 'initial'>, fanIn: number, outputs: number): Unplaced[] {
   const initial: Initial = { kind: 'uniform', bound: 1 / Math.sqrt(fanIn) };
   return [{ ...weight, initial }, vector(weight.name.replace(/weight$/, 'bias'), outputs, initial)];
 }
 
-function vector(name: string, length: number, initial: Initial): ParameterSpec {
+function vector(name: string, length: number, initial: Initial): Unplaced {
   return { name, shape: [length], engineShape: [length], layout: 'same', initial };
 }
 
-function linear(name: string, inputs: number, outputs: number): ParameterSpec[] {
+function linear(name: string, inputs: number, outputs: number): Unplaced[] {
   const weight = { name: `${name}.weight`, shape: [outputs, inputs], engineShape: [inputs, outputs] };
   return weightAndBias({ ...weight, layout: 'linear' }, inputs, outputs);
 }
 
-function conv1d(name: string, inputs: number, outputs: number): ParameterSpec[] {
+function conv1d(name: string, inputs: number, outputs: number): Unplaced[] {
   const weight = { name: `${name}.weight`, shape: [outputs, inputs, 1], engineShape: [inputs, outputs] };
   return weightAndBias({ ...weight, layout: 'conv1d' }, inputs, outputs);
 }
 
-function conv(name: string, inputs: number, outputs: number, size: number): ParameterSpec[] {
+function conv(name: string, inputs: number, outputs: number, size: number): Unplaced[] {
   const weight = {
     name: `${name}.weight`,
     shape: [outputs, inputs, size, size],
@@ -114,18 +123,18 @@ function conv(name: string, inputs: number, outputs: number, size: number): Para
   return weightAndBias({ ...weight, layout: 'conv2d' }, inputs * size * size, outputs);
 }
 
-function embedding(name: string, classes: number, channels: number): ParameterSpec {
+function embedding(name: string, classes: number, channels: number): Unplaced {
   const shape = [classes, channels];
   return { name: `${name}.weight`, shape, engineShape: shape, layout: 'same', initial: { kind: 'normal' } };
 }
 
-function norm(name: string, channels: number): ParameterSpec[] {
+function norm(name: string, channels: number): Unplaced[] {
   return [
     vector(`${name}.weight`, channels, { kind: 'ones' }),
     vector(`${name}.bias`, channels, { kind: 'zeros' }),
   ];
 }
 
-function zeroed(specs: readonly ParameterSpec[]): ParameterSpec[] {
+function zeroed(specs: readonly Unplaced[]): Unplaced[] {
   return specs.map((spec) => ({ ...spec, initial: { kind: 'zeros' } }));
 }

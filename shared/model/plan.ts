@@ -4,14 +4,19 @@ import type { UNetConfig } from './config.js';
 
 export type Resampling = 'none' | 'up' | 'down';
 
-export interface ConvLayer {
+interface Placed {
+  /** Height of what the layer gives; the width is the same. All its convolutions give as much. */
+  readonly height: number;
+}
+
+export interface ConvLayer extends Placed {
   readonly kind: 'conv';
   readonly name: string;
   readonly inChannels: number;
   readonly outChannels: number;
 }
 
-export interface ResBlockLayer {
+export interface ResBlockLayer extends Placed {
   readonly kind: 'resblock';
   readonly name: string;
   readonly inChannels: number;
@@ -21,14 +26,14 @@ export interface ResBlockLayer {
   readonly dropoutIndex: number;
 }
 
-export interface AttentionLayer {
+export interface AttentionLayer extends Placed {
   readonly kind: 'attention';
   readonly name: string;
   readonly channels: number;
   readonly heads: number;
 }
 
-export interface ResampleLayer {
+export interface ResampleLayer extends Placed {
   readonly kind: 'resample';
   readonly name: string;
   readonly channels: number;
@@ -55,6 +60,8 @@ export function unetPlan(config: UNetConfig): UNetPlan {
   const { channelMult, imageSize, numResBlocks } = config;
   const lastLevel = channelMult.length - 1;
   let dropoutLayers = 0;
+  // Of what the layer that is laid out next gives.
+  let height = imageSize;
   const inputBlocks: Layer[][] = [];
   const outputBlocks: Layer[][] = [];
   const kept: number[] = [];
@@ -67,6 +74,7 @@ export function unetPlan(config: UNetConfig): UNetPlan {
   ): Layer => ({
     kind: 'resblock',
     name,
+    height,
     inChannels,
     outChannels,
     resampling,
@@ -75,13 +83,16 @@ export function unetPlan(config: UNetConfig): UNetPlan {
   const attention = (name: string, channels: number): Layer => ({
     kind: 'attention',
     name,
+    height,
     channels,
     heads: headsOf(config, channels),
   });
-  const resample = (name: string, channels: number, resampling: 'up' | 'down'): Layer =>
-    config.resblockUpdown
+  const resample = (name: string, channels: number, resampling: 'up' | 'down'): Layer => {
+    height = resampling === 'up' ? 2 * height : height / 2;
+    return config.resblockUpdown
       ? resBlock(name, channels, channels, resampling)
-      : { kind: 'resample', name, channels, resampling };
+      : { kind: 'resample', name, height, channels, resampling };
+  };
   const attends = (level: number): boolean => config.attentionResolutions.includes(imageSize / 2 ** level);
   const addInput = (layers: Layer[], outChannels: number): void => {
     inputBlocks.push(layers);
@@ -91,7 +102,15 @@ export function unetPlan(config: UNetConfig): UNetPlan {
   const firstChannels = levelChannels(config, channelMult[0] ?? 1);
   let channels = firstChannels;
   addInput(
-    [{ kind: 'conv', name: 'input_blocks.0.0', inChannels: config.inChannels, outChannels: channels }],
+    [
+      {
+        kind: 'conv',
+        name: 'input_blocks.0.0',
+        height,
+        inChannels: config.inChannels,
+        outChannels: channels,
+      },
+    ],
     channels,
   );
   channelMult.forEach((mult, level) => {

@@ -1,7 +1,10 @@
 export { claimAttempt, isLatestAttempt, latestAttempt } from './attempts.js';
 export { commitCheckpoint } from './commits.js';
+export { writeManifest } from './write-manifest.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
 export { bindModel, jobOfModel, latestHint, listModels } from './models.js';
+export { activeJobOfKey, activeKeys, jobKeys, requestKey, termOfKey } from './keys.js';
+export { findJson, inspectJson } from './json-object.js';
 export type { LatestHint } from './models.js';
 export { deleteCheckpoint, deleteModel } from './delete.js';
 export { prune, removeAbandoned } from './prune.js';

@@ -13,6 +13,16 @@ export interface StoredJson<Value> {
   readonly etag: string;
 }
 
+/** An object that may be damaged: `damage` says how, and then there is no value. */
+export type FoundJson<Value> =
+  | (StoredJson<Value> & { readonly damage?: undefined })
+  | (Omit<StoredJson<Value>, 'value'> & { readonly value?: undefined; readonly damage: DiffusionError });
+
+export interface JsonOptions extends CallOptions {
+  /** Default: 64 KiB. */
+  readonly maxBytes?: number;
+}
+
 export function jsonBytes(value: object): Uint8Array {
   return Buffer.from(JSON.stringify(value), 'utf8');
 }
@@ -20,31 +30,39 @@ export function jsonBytes(value: object): Uint8Array {
 /**
  * The object under a key as its schema has it, or undefined where there is none.
  *
- * @throws DATA_LOSS (reason OBJECT_INVALID) where the object is not what its schema wants.
+ * @throws DATA_LOSS: reason OBJECT_INVALID where the object is not what its schema wants, OBJECT_TOO_LARGE.
  */
 export async function findJson<Schema extends z.ZodType>(
   store: ObjectStore,
   key: string,
   schema: Schema,
-  { signal }: CallOptions = {},
+  options: JsonOptions = {},
 ): Promise<StoredJson<z.infer<Schema>> | undefined> {
-  const stored = await store.get(key, { signal, maxBytes: MAX_BYTES }).catch((error: unknown) => {
+  const found = await inspectJson(store, key, schema, options);
+  if (found?.damage !== undefined) throw found.damage;
+  return found;
+}
+
+/**
+ * As `findJson`, for whoever may replace a damaged object. What is too large isn't read, so that it can't be replaced.
+ *
+ * @throws DATA_LOSS (reason OBJECT_TOO_LARGE).
+ */
+export async function inspectJson<Schema extends z.ZodType>(
+  store: ObjectStore,
+  key: string,
+  schema: Schema,
+  { signal, maxBytes = MAX_BYTES }: JsonOptions = {},
+): Promise<FoundJson<z.infer<Schema>> | undefined> {
+  const stored = await store.get(key, { signal, maxBytes }).catch((error: unknown) => {
     if (isNotFound(error)) return undefined;
     throw error;
   });
-  return stored && { ...stored, value: parse(key, stored.bytes, schema) };
-}
-
-function parse<Schema extends z.ZodType>(key: string, bytes: Uint8Array, schema: Schema): z.infer<Schema> {
+  if (stored === undefined) return undefined;
   try {
-    return schema.parse(JSON.parse(Buffer.from(bytes).toString('utf8')));
-  } catch (error) {
-    throw new DiffusionError(
-      'OBJECT_INVALID',
-      `${describeValue(key)} is damaged: wanted JSON with the fields of its kind`,
-      {
-        cause: error,
-      },
-    );
+    return { ...stored, value: schema.parse(JSON.parse(Buffer.from(stored.bytes).toString('utf8'))) };
+  } catch (cause) {
+    const text = `${describeValue(key)} is damaged: wanted JSON with the fields of its kind`;
+    return { ...stored, damage: new DiffusionError('OBJECT_INVALID', text, { cause }) };
   }
 }

@@ -1,4 +1,4 @@
-/** Where things of jobs and models stand in a store. */
+/** Where everything of jobs and models stands in a store; the room's README shows the layout. */
 
 import { invalidArgument, isInteger, violation } from '../foundation/index.js';
 import { isSegment } from '../store/index.js';
@@ -6,8 +6,18 @@ import { isSegment } from '../store/index.js';
 const MAX_ID_LENGTH = 63;
 const STEP_DIGITS = 12;
 const ATTEMPT_DIGITS = 6;
+const TERM_DIGITS = 6;
+const EVENT_DIGITS = 12;
 
 export const jobKeys = {
+  /** What the job is. */
+  record: (job: string): string => `jobs/${id('job', job)}/job.json`,
+  /** Where it stands. */
+  status: (job: string): string => `jobs/${id('job', job)}/status.json`,
+  events: (job: string): string => `jobs/${id('job', job)}/events/`,
+  /** Events from the numbered one on, of the trainer that had the job in this term; keys sort as the events happened. */
+  eventSegment: (job: string, term: number, number: number): string =>
+    `${jobKeys.events(job)}${digits('term', term, TERM_DIGITS)}-${digits('number', number, EVENT_DIGITS)}.jsonl`,
   attempts: (job: string): string => `jobs/${id('job', job)}/attempts/`,
   attempt: (job: string, attempt: number): string => `${jobKeys.attempts(job)}${attemptText(attempt)}.json`,
   checkpoints: (job: string): string => `jobs/${id('job', job)}/checkpoints/`,
@@ -24,6 +34,33 @@ export const modelKeys = {
   job: (model: string): string => `models/${id('model', model)}/job.json`,
   latest: (model: string): string => `models/${id('model', model)}/latest.json`,
 };
+
+/** One key for each job that hasn't ended. */
+export const activeKeys = {
+  all: 'active/',
+  of: (job: string): string => `${activeKeys.all}${id('job', job)}.json`,
+};
+
+/** What a request with this hash of its request_id made. */
+export function requestKey(requestSha256: string): string {
+  return `requests/${requestSha256}.json`;
+}
+
+/** The job's id in a key of `activeKeys`, or undefined. */
+export function activeJobOfKey(key: string): string | undefined {
+  return /^active\/(.+)\.json$/.exec(key)?.[1];
+}
+
+/** The term in a key of `jobKeys.eventSegment`, or undefined. */
+export function termOfKey(key: string): number | undefined {
+  const term = /\/(\d{6})-\d{12}\.jsonl$/.exec(key)?.[1];
+  return term === undefined ? undefined : Number(term);
+}
+
+/** The model's name in a key of `modelKeys.job`, or undefined. */
+export function modelOfKey(key: string): string | undefined {
+  return /^models\/([^/]+)\/job\.json$/.exec(key)?.[1];
+}
 
 /** The number in a key such as `.../000000000100.json`, or undefined where the key is no such key. */
 export function numberOfKey(key: string, prefix: string): number | undefined {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { DiffusionError, describeValue } from '../foundation/index.js';
 import { findJson, jsonBytes } from './json-object.js';
 import type { StoredJson } from './json-object.js';
-import { modelKeys } from './keys.js';
+import { modelKeys, modelOfKey } from './keys.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { isLostCondition } from '../store/index.js';
 
@@ -53,8 +53,8 @@ export async function jobOfModel(
 export async function listModels(store: ObjectStore, options: CallOptions = {}): Promise<string[]> {
   const models: string[] = [];
   for await (const key of store.list(modelKeys.all, options)) {
-    const match = /^models\/([^/]+)\/job\.json$/.exec(key);
-    if (match?.[1] !== undefined) models.push(match[1]);
+    const model = modelOfKey(key);
+    if (model !== undefined) models.push(model);
   }
   return models;
 }

@@ -1,30 +1,26 @@
-/** A child process that is spoken to in structured messages, and is killed when it hangs. */
+/** A child process that is spoken to in messages, and is killed when it hangs or sends what is none of them. */
 
-import { fork } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import type { Clock } from '../foundation/index.js';
 import { runningTime } from '../foundation/index.js';
+import { openChannel } from './channel.js';
+import { CHANNEL_FD, describeMessage, heartbeat, HEARTBEAT_EVERY_MS, type Protocol } from './protocol.js';
 
 const STDERR_TAIL_CHARACTERS = 4000;
-/** Children send a heartbeat this often while their event loop is free. */
-export const HEARTBEAT_EVERY_MS = 1000;
 /** A heartbeat that comes later than this was held up by one of the two processes being stopped. */
-export const LATEST_HEARTBEAT_MS = 1.5 * HEARTBEAT_EVERY_MS;
-
-/** What a child sends while its event loop is free. */
-export interface Heartbeat {
-  readonly heartbeat: true;
-  /** What of its work doesn't come to an end, in a sentence. */
-  readonly overdue?: string;
-}
+const LATEST_HEARTBEAT_MS = 1.5 * HEARTBEAT_EVERY_MS;
 
 export interface ChildExit {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
   /** Where it was killed because it hung: what hung, in a sentence without an end. */
   readonly unresponsive: string | undefined;
+  /** Where it was killed for what it sent: what that was, in a sentence without an end. For logs alone. */
+  readonly strange: string | undefined;
   /** The end of what it wrote to its standard error. */
   readonly stderrTail: string;
 }
@@ -33,35 +29,39 @@ export interface Child<ToChild> {
   readonly pid: number | undefined;
   /** Sends a message; one to a child that is gone is dropped (`exited` tells of it). */
   send(message: ToChild): void;
+  /** Kills it because of a message that is no answer to what it was asked; no further one is taken. */
+  refuse(message: unknown): void;
   /** Resolves once, when the process is gone. Never rejects. */
   readonly exited: Promise<ChildExit>;
   /** Ends it at once (SIGKILL). */
   kill(): void;
 }
 
-export interface ChildOptions<FromChild> {
+export interface ChildOptions<ToChild extends object, FromChild extends object> {
   /** The module to run, as `siblingModule` gives it. */
   readonly module: URL;
+  readonly protocol: Protocol<ToChild, FromChild>;
   /** The child's whole environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** A message as the protocol parsed it. A child that sends anything else is killed (`ChildExit.strange`). */
   readonly onMessage: (message: FromChild) => void;
   /** A child of which nothing is heard for this long is killed, as is one that says that its work is overdue. */
   readonly silenceTimeoutMs: number;
   readonly clock: Clock;
 }
 
-/** Starts a child; typed arrays travel as they are (structured clone). */
-export function startChild<ToChild extends object, FromChild>(
-  options: ChildOptions<FromChild>,
+/** Starts a child that calls `connectToParent` with the same protocol. */
+export function startChild<ToChild extends object, FromChild extends object>(
+  options: ChildOptions<ToChild, FromChild>,
 ): Child<ToChild> {
-  const { clock, silenceTimeoutMs } = options;
-  const child = fork(fileURLToPath(options.module), [], {
-    serialization: 'advanced',
-    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  const { clock, silenceTimeoutMs, protocol } = options;
+  const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(options.module)], {
+    stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     env: options.environment,
   });
   let stderrTail = '';
   let unresponsive: string | undefined;
+  let strange: string | undefined;
   const now = runningTime(clock, LATEST_HEARTBEAT_MS);
   let heardMs = now();
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -71,10 +71,25 @@ export function startChild<ToChild extends object, FromChild>(
     unresponsive ??= why;
     child.kill('SIGKILL');
   }
-  child.on('message', (message) => {
-    heardMs = now();
-    if (!isHeartbeat(message)) options.onMessage(message as FromChild);
-    else if (message.overdue !== undefined) giveUp(message.overdue);
+  function refuse(what: string): void {
+    strange ??= what;
+    channel.close();
+    child.kill('SIGKILL');
+  }
+  // Where the system has no place for another process, there is no socket either; 'error' tells.
+  const stdio = child.stdio as readonly unknown[] | undefined;
+  const socket = stdio?.[CHANNEL_FD] instanceof Socket ? stdio[CHANNEL_FD] : new Socket().destroy();
+  const channel = openChannel(socket, {
+    maxBytes: protocol.maxMessageBytes,
+    onValue: (value) => {
+      heardMs = now();
+      const message = protocol.fromChild.safeParse(value);
+      const beat = message.success ? undefined : heartbeat.safeParse(value);
+      if (message.success) options.onMessage(message.data);
+      else if (beat?.success !== true) refuse(describeMessage(value));
+      else if (beat.data.overdue !== undefined) giveUp(beat.data.overdue);
+    },
+    onBroken: refuse,
   });
   const watchdog = setInterval(() => {
     if (now() - heardMs >= silenceTimeoutMs) giveUp(`it sent no heartbeat for ${silenceTimeoutMs / 1000} s`);
@@ -82,9 +97,9 @@ export function startChild<ToChild extends object, FromChild>(
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       clearInterval(watchdog);
-      resolve({ code, signal, unresponsive, stderrTail });
+      resolve({ code, signal, unresponsive, strange, stderrTail });
     };
-    // 'close' comes after the last of standard error; a process that couldn't be started has only 'error'.
+    // 'close' comes after the last of its output; a process that couldn't be started has only 'error'.
     child.on('close', end);
     child.on('error', (error) => {
       stderrTail += error.message;
@@ -94,7 +109,10 @@ export function startChild<ToChild extends object, FromChild>(
   return {
     pid: child.pid,
     send: (message) => {
-      if (child.connected) child.send(message, () => undefined);
+      channel.send(message);
+    },
+    refuse: (message) => {
+      refuse(describeMessage(message));
     },
     exited,
     kill: () => {
@@ -103,8 +121,16 @@ export function startChild<ToChild extends object, FromChild>(
   };
 }
 
-function isHeartbeat(message: unknown): message is Heartbeat {
-  return typeof message === 'object' && message !== null && 'heartbeat' in message;
+/** How a child ended, for whoever waits for its work: "was killed by SIGKILL". Never with what it wrote or sent. */
+export function describeExit({ code, signal, unresponsive, strange }: ChildExit): string {
+  if (unresponsive !== undefined) return `hung and was killed: ${unresponsive}`;
+  if (strange !== undefined) return 'sent an unknown message and was killed';
+  return signal === null ? `ended with exit code ${code ?? 'none'}` : `was killed by ${signal}`;
+}
+
+/** What a log is to show beside it. */
+export function exitDetail({ strange, stderrTail }: ChildExit): string {
+  return strange ?? stderrTail;
 }
 
 /** The module beside the calling one, compiled or not. @param name Without extension: './main'. */

@@ -1,8 +1,10 @@
 /** A child process's side of the conversation with its parent; it doesn't outlive the parent. */
 
+import { Socket } from 'node:net';
 import { Worker } from 'node:worker_threads';
 
-import { HEARTBEAT_EVERY_MS, type Heartbeat } from './child-process.js';
+import { openChannel } from './channel.js';
+import { CHANNEL_FD, describeMessage, heartbeatOf, HEARTBEAT_EVERY_MS, type Protocol } from './protocol.js';
 
 // A thread of its own, so that a child whose main thread is deep in a native call dies with its parent, too.
 const PARENT_WATCH = `
@@ -15,28 +17,40 @@ export interface ParentPort<ToParent> {
 }
 
 /**
- * Listens to the parent and sends heartbeats. Call once, in a process made by `startChild`.
+ * Listens to the parent and sends heartbeats. Call once, in a process made by `startChild`. The process ends with exit
+ * code 1 when the parent is gone, and over a message that is none of the protocol's.
  *
  * @param overdue Says, in a sentence, what of the process's work doesn't come to an end; the parent then kills it. The
  * event loop is free, and sends heartbeats, while other threads work.
  */
-// What the parent sends is the caller's to say, as with any message that is parsed.
-// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters
-export function connectToParent<FromParent, ToParent extends object>(
+export function connectToParent<FromParent extends object, ToParent extends object>(
+  protocol: Protocol<FromParent, ToParent>,
   onMessage: (message: FromParent) => void,
   overdue: () => string | undefined = () => undefined,
 ): ParentPort<ToParent> {
   new Worker(PARENT_WATCH, { eval: true, execArgv: [] }).unref();
-  process.on('message', (message) => {
-    onMessage(message as FromParent);
-  });
-  process.on('disconnect', () => process.exit(1));
-  const send = (message: ToParent | Heartbeat): void => {
-    if (process.connected) process.send?.(message, undefined, {}, () => undefined);
+  const end = (why: string): never => {
+    // The parent keeps the end of what is written here.
+    console.error(`the parent process: ${why}`);
+    process.exit(1);
   };
+  const socket = new Socket({ fd: CHANNEL_FD, readable: true, writable: true });
+  socket.on('close', () => process.exit(1));
+  const channel = openChannel(socket, {
+    maxBytes: protocol.maxMessageBytes,
+    onValue: (value) => {
+      const message = protocol.toChild.safeParse(value);
+      if (message.success) onMessage(message.data);
+      else end(describeMessage(value));
+    },
+    onBroken: end,
+  });
   setInterval(() => {
-    const late = overdue();
-    send(late === undefined ? { heartbeat: true } : { heartbeat: true, overdue: late });
+    channel.send(heartbeatOf(overdue()));
   }, HEARTBEAT_EVERY_MS).unref();
-  return { send };
+  return {
+    send: (message) => {
+      channel.send(message);
+    },
+  };
 }

@@ -66,7 +66,7 @@ const specs: fc.Arbitrary<ParameterSpec> = fc
       ],
     } as const;
     const [shape, engineShape] = shapes[layout];
-    return { name: 'w', layout, shape, engineShape, initial: { kind: 'zeros' } };
+    return { name: 'w', layout, shape, engineShape, initial: { kind: 'zeros' }, height: 1 };
   });
 
 test('either layout comes back from the other bit for bit', (t) => {
@@ -86,6 +86,7 @@ test('the engine’s layout has output channels last', (t) => {
     shape: [2, 3, 1, 2],
     engineShape: [1, 2, 3, 2],
     initial: { kind: 'zeros' },
+    height: 2,
   };
   // Element [o, i, 0, x] is 100 o + 10 i + x.
   const stored = Float32Array.of(0, 1, 10, 11, 20, 21, 100, 101, 110, 111, 120, 121);

@@ -1,8 +1,9 @@
 /** A child that is busy for ever once it is told to begin, so that it sends nothing any more. */
 import { connectToParent } from '../../shared/processes/index.js';
+import { BEGIN } from './begin-protocol.js';
 
-const port = connectToParent<object, object>(() => {
-  port.send({ type: 'begun' });
+const port = connectToParent(BEGIN, () => {
+  port.send({ kind: 'begun' });
   setImmediate(() => {
     for (;;);
   });

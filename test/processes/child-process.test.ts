@@ -1,35 +1,119 @@
-/** Children that hang, and the time that counts for them. */
+/** Children that hang, those that send what is no message, and the time that counts for them. */
+import { serialize } from 'node:v8';
+
 import test from 'ava';
 
-import { runningTime, systemClock } from '../../shared/foundation/index.js';
-import { siblingModule, startChild } from '../../shared/processes/index.js';
+import { deferred, runningTime, systemClock } from '../../shared/foundation/index.js';
+import { describeExit, siblingModule, startChild } from '../../shared/processes/index.js';
+import { BEGIN } from './begin-protocol.js';
+import { TALK } from './talk-protocol.js';
 
-test('a child that sends no heartbeat is killed, and its exit says so', async (t) => {
-  const child = startChild<object, object>({
+const startBlocked = (silenceTimeoutMs: number, onMessage: () => void) =>
+  startChild({
     module: siblingModule(import.meta.url, './blocked-process'),
+    protocol: BEGIN,
     environment: process.env,
-    onMessage: () => undefined,
-    silenceTimeoutMs: 6000,
+    onMessage,
+    silenceTimeoutMs,
     clock: systemClock,
   });
-  child.send({ type: 'begin' });
+
+const startTalking = (onValues: (values: Float32Array) => void = () => undefined) =>
+  startChild({
+    module: siblingModule(import.meta.url, './misbehaving-process'),
+    protocol: TALK,
+    environment: process.env,
+    onMessage: ({ values }) => {
+      onValues(values);
+    },
+    silenceTimeoutMs: 600_000,
+    clock: systemClock,
+  });
+
+test('a child that sends no heartbeat is killed, and its exit says so', async (t) => {
+  const child = startBlocked(6000, () => undefined);
+  child.send({ kind: 'begin' });
   const { signal, unresponsive } = await child.exited;
   t.is(signal, 'SIGKILL');
   t.is(unresponsive, 'it sent no heartbeat for 6 s');
 });
 
 test('a child that is killed by somebody else has not hung', async (t) => {
-  const child = startChild<object, object>({
-    module: siblingModule(import.meta.url, './blocked-process'),
-    environment: process.env,
-    onMessage: () => {
-      child.kill();
-    },
-    silenceTimeoutMs: 600_000,
-    clock: systemClock,
+  const child = startBlocked(600_000, () => {
+    child.kill();
   });
-  child.send({ type: 'begin' });
-  t.like(await child.exited, { signal: 'SIGKILL', unresponsive: undefined });
+  child.send({ kind: 'begin' });
+  const exit = await child.exited;
+  t.like(exit, { signal: 'SIGKILL', unresponsive: undefined, strange: undefined });
+  t.is(describeExit(exit), 'was killed by SIGKILL');
+});
+
+test('messages larger than a pipe holds arrive whole and in their order, both ways', async (t) => {
+  const sizes = [0, 1, 500_000, 3, 16_381, 16_382, 16_383, 500_000];
+  const echoed: Float32Array[] = [];
+  const all = deferred();
+  const child = startTalking((values) => {
+    if (echoed.push(values) === sizes.length) all.resolve();
+  });
+  for (const size of sizes)
+    child.send({ kind: 'echo', values: Float32Array.from({ length: size }, (_, i) => size + i) });
+  await Promise.race([all.promise, child.exited]);
+  t.deepEqual(
+    echoed.map(({ length }) => length),
+    sizes,
+  );
+  for (const values of echoed) t.true(values.every((value, i) => value === Math.fround(values.length + i)));
+  child.kill();
+  await child.exited;
+});
+
+const frame = (value: Uint8Array, length = value.length): Buffer => {
+  const header = Buffer.alloc(4);
+  header.writeUInt32LE(length);
+  return Buffer.concat([header, value]);
+};
+const circular: Record<string, unknown> = { kind: 'echoed' };
+circular['values'] = circular;
+
+for (const [what, bytes, strange] of [
+  ['junk', Buffer.from('no frame, and no value'), /frame of \d+ bytes; wanted at most 4194304$/],
+  ['an empty frame', frame(Buffer.alloc(0)), /^it sent a frame of 0 bytes that is no value$/],
+  ['a damaged value', frame(Buffer.alloc(12, 255)), /^it sent a frame of 12 bytes that is no value$/],
+  ['a value that is cut off', frame(serialize('a text').subarray(0, 5)), /that is no value$/],
+  ['a message of another protocol', frame(serialize({ kind: 'hello' })), /^it sent { kind: 'hello' }$/],
+  ['no object', frame(serialize(null)), /^it sent null$/],
+  ['an object that holds itself', frame(serialize(circular)), /^it sent <ref \*1> {/],
+  ['a strange heartbeat', frame(serialize({ kind: 'heartbeat', overdue: 7 })), /overdue: 7/],
+  ['a long text', frame(serialize('a'.repeat(50_000))), /^it sent 'a{200}'\.\.\. 49800 more characters$/],
+] as const) {
+  test(`a child that writes ${what} to its channel is killed, and its exit says so`, async (t) => {
+    const child = startTalking();
+    child.send({ kind: 'write', bytes });
+    const exit = await child.exited;
+    t.is(exit.signal, 'SIGKILL');
+    t.regex(exit.strange ?? '', strange);
+    t.is(describeExit(exit), 'sent an unknown message and was killed');
+  });
+}
+
+test('a child whose parent reads more slowly than it sends ends instead of growing', async (t) => {
+  const child = startTalking();
+  child.send({ kind: 'flood' });
+  const { code, strange, stderrTail } = await child.exited;
+  t.is(code, 1);
+  t.is(strange, undefined);
+  t.regex(stderrTail, /^the parent process: it left \d+ bytes unread$/m);
+});
+
+test('a message that is larger than the protocol allows is not sent', (t) => {
+  const child = startTalking();
+  t.throws(
+    () => {
+      child.send({ kind: 'echo', values: new Float32Array(1024 ** 2) });
+    },
+    { instanceOf: RangeError },
+  );
+  child.kill();
 });
 
 test('of the time between two calls no more counts than a process that runs lets pass', (t) => {

@@ -1,8 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
 
-import { errorOf, faultOf, parseFromEngine } from '../../services/sampler/engine-process/messages.js';
+import { engineProtocol, errorOf, faultOf } from '../../services/sampler/engine-process/messages.js';
 import { DiffusionError, REASONS, isReason } from '../../shared/foundation/index.js';
+
+/** A message as the service takes it; undefined where it is none. */
+const parseFromEngine = (message: unknown) => engineProtocol.fromChild.safeParse(message).data;
 
 test('whatever arrives is a message or undefined, and nothing is thrown', (t) => {
   fc.assert(

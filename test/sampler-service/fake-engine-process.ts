@@ -1,11 +1,20 @@
 /** An engine without a network, whose behaviour is the step of the checkpoint that it is to load. */
 
-import type { FromEngine, LoadMessage, ToEngine } from '../../services/sampler/engine-process/messages.js';
-import { connectToParent } from '../../shared/processes/index.js';
+import { writeSync } from 'node:fs';
+
+import {
+  engineProtocol,
+  type FromEngine,
+  type LoadMessage,
+  type ToEngine,
+} from '../../services/sampler/engine-process/messages.js';
+import { connectToParent, type Protocol } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
 import { BEHAVIOURS } from './fake-engine.js';
 
-const { send } = connectToParent<ToEngine, object>((message) => {
+// What a broken process sends is of no type.
+const protocol: Protocol<ToEngine, object> = engineProtocol;
+const { send } = connectToParent(protocol, (message) => {
   if (message.kind === 'load') load(message);
   else predict(message);
 });
@@ -40,6 +49,9 @@ function load({ source, batchSizes }: LoadMessage): void {
     case BEHAVIOURS.saysNull:
       // What `object` promises is not what a broken process sends.
       send(null as unknown as object);
+      return;
+    case BEHAVIOURS.writesJunk:
+      writeSync(3, Buffer.from('no frame, and no value'));
       return;
     case BEHAVIOURS.failsWithoutAnError:
       send({ kind: 'failed' });

@@ -11,6 +11,7 @@ export const BEHAVIOURS = {
   isDamaged: 901,
   saysNothingWeKnow: 910,
   saysNull: 911,
+  writesJunk: 917,
   failsWithoutAnError: 912,
   loadsOtherSizes: 913,
   loadsTwice: 914,

@@ -37,8 +37,8 @@ test('an engine that answers as promised answers each row', async (t) => {
   await engine.close();
 });
 
-const { saysNothingWeKnow, saysNull, failsWithoutAnError, loadsOtherSizes } = BEHAVIOURS;
-for (const step of [saysNothingWeKnow, saysNull, failsWithoutAnError, loadsOtherSizes]) {
+const { saysNothingWeKnow, saysNull, writesJunk, failsWithoutAnError, loadsOtherSizes } = BEHAVIOURS;
+for (const step of [saysNothingWeKnow, saysNull, writesJunk, failsWithoutAnError, loadsOtherSizes]) {
   test(`an engine that loads with a message unknown to us is ended: ${step}`, async (t) => {
     const error = await t.throwsAsync(start(step), { instanceOf: DiffusionError });
     t.is(error.reason, ENGINE_LOST);

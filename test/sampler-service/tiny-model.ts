@@ -2,7 +2,6 @@
 
 import {
   emaObject,
-  encodeManifest,
   encodeSafetensors,
   weightsObject,
   type Manifest,
@@ -10,21 +9,13 @@ import {
 } from '../../shared/checkpoint/index.js';
 import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { initialParameters, parameterSpecs } from '../../shared/model/index.js';
-import { betasHash } from '../../shared/noise/index.js';
 import {
-  recipeBetas,
-  recipeFormat,
   resolveRecipe,
   unetConfig,
   type PartialRecipe,
   type TrainingRecipe,
 } from '../../shared/recipe/index.js';
-import {
-  bindModel,
-  claimAttempt,
-  commitCheckpoint,
-  type CommittedObject,
-} from '../../shared/models/index.js';
+import { bindModel, claimAttempt, commitCheckpoint, writeManifest } from '../../shared/models/index.js';
 import { type ObjectStore } from '../../shared/store/index.js';
 
 export const TINY: PartialRecipe = {
@@ -61,7 +52,6 @@ export async function commitTiny(
   const job = `job-of-${model}`;
   await bindModel(store, model, job);
   const attempt = await claimAttempt(store, job);
-  const betas = recipeBetas(recipe);
   const weights = [weightsObject, ...recipe.ema.rates.map(emaObject)];
   await commitCheckpoint(store, {
     job,
@@ -72,30 +62,19 @@ export async function commitTiny(
       name,
       bytes: encodeSafetensors(tensorsOf(recipe, seed + BigInt(i))),
     })),
-    manifest: (objects: readonly CommittedObject[]) => {
-      const manifest: Manifest<TrainingRecipe> = {
-        job,
-        model,
-        step,
-        attempt,
+    manifest: (objects) => {
+      const manifest = writeManifest({
+        ...{ job, model, step, attempt, objects, recipe },
         createdAt: '2024-05-01T12:00:00.000Z',
         parent: null,
-        objects: [...objects],
-        schedule: { name: recipe.noiseSchedule.name, timesteps: betas.length, betasSha256: betasHash(betas) },
-        gamma: recipe.inputPerturbation.gamma,
-        counters: { step, samplesSeen: step * 4, epoch: 0, position: 0 },
+        counters: { samplesSeen: step * 4, epoch: 0, position: 0 },
         datasetManifestSha256: 'd'.repeat(64),
         emaRates: recipe.ema.rates,
         engine: { name: 'eager', version: '4.22.0', build: '2.21.0', platform: 'test', threads: 1 },
-        recipe,
-      };
-      if (alter === undefined) return encodeManifest(manifest, recipeFormat);
-      return Buffer.from(
-        JSON.stringify({
-          ...(JSON.parse(Buffer.from(encodeManifest(manifest, recipeFormat)).toString()) as object),
-          ...alter(manifest),
-        }),
-      );
+      });
+      if (alter === undefined) return manifest;
+      const written = JSON.parse(Buffer.from(manifest).toString()) as Manifest<TrainingRecipe>;
+      return Buffer.from(JSON.stringify({ ...written, ...alter(written) }));
     },
   });
   return recipe;

@@ -24,18 +24,18 @@ export const localSources = dataSources({
 
 export const killed = { code: null, signal: 'SIGKILL' as const };
 export const readyAt = (step: number): FromEngine => ({
-  type: 'ready',
+  kind: 'ready',
   step,
   sizeBytes: 10,
   message: `goes on after step ${step}`,
 });
 export const ready = readyAt(0);
 export const commit = (step: number): FromEngine => ({
-  type: 'event',
+  kind: 'event',
   event: { kind: 'checkpoint', step, sizeBytes: 10 },
 });
-export const finished: FromEngine = { type: 'ended', how: 'finished' };
-export const stopped: FromEngine = { type: 'ended', how: 'stopped' };
+export const finished: FromEngine = { kind: 'ended', how: 'finished' };
+export const stopped: FromEngine = { kind: 'ended', how: 'stopped' };
 
 /** Engines of which the n-th plays the n-th script, and all later ones the last. */
 export function engines(...scripts: readonly Script[]): {
@@ -46,7 +46,14 @@ export function engines(...scripts: readonly Script[]): {
   const startEngine: StartEngine = (start, onMessage) => {
     const { promise: exited, resolve } = deferred<ChildExit>();
     const exit: FakeEngine['exit'] = (how = killed) => {
-      resolve({ code: null, signal: null, unresponsive: undefined, stderrTail: '', ...how });
+      resolve({
+        code: null,
+        signal: null,
+        unresponsive: undefined,
+        strange: undefined,
+        stderrTail: '',
+        ...how,
+      });
     };
     starts.push(start);
     const script = scripts[Math.min(starts.length, scripts.length) - 1];
@@ -74,7 +81,7 @@ export const plays =
   (...acts: readonly (FromEngine | Partial<ChildExit>)[]): Script =>
   (engine) => {
     for (const act of acts) {
-      if ('type' in act) engine.send(act);
+      if ('kind' in act) engine.send(act);
       else engine.exit(act);
     }
     return undefined;

@@ -12,7 +12,6 @@ import { createRecord } from '../../services/trainer/job-records.js';
 import { readJob } from '../../services/trainer/job-status.js';
 import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
 import { systemClock } from '../../shared/foundation/index.js';
-import type { Child } from '../../shared/processes/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { startHung } from '../engine/compiled/hung-child.js';
@@ -22,7 +21,7 @@ test('a job whose engine hangs is tried again, and comes to its end', async (t) 
   const folder = await mkdtemp(join(tmpdir(), 'hung-engine-'));
   const store = await openLocalStore({ folder });
   const { startEngine: startNext, starts } = engines(plays(ready, finished));
-  let hung: Child<object> | undefined;
+  let hung: ReturnType<typeof startHung> | undefined;
   const startEngine: StartEngine = (start, onMessage) => {
     if (hung !== undefined) return startNext(start, onMessage);
     const child = (hung = startHung());

@@ -12,7 +12,8 @@ import { type Clock } from '../../shared/foundation/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import { JobLease, LeaseWatch, type LeaseOptions } from '../../services/trainer/job-lease.js';
-import { firstStatus, readStatus, statusKey } from '../../services/trainer/job-status.js';
+import { jobKeys } from '../../shared/models/index.js';
+import { firstStatus, readStatus } from '../../services/trainer/job-status.js';
 import type { JobRecord } from '../../services/trainer/job.js';
 
 const root = await mkdtemp(join(tmpdir(), 'lease-test-'));
@@ -95,7 +96,7 @@ test('a write whose answer was lost is known again, and one over damaged bytes m
   answers.lost = false;
   await lease?.renew({ ...running, step: 2 });
   t.like(await readStatus(store, RECORD), { status: { step: 2 }, lease: { holder: 'a' } });
-  await store.put(statusKey(RECORD.jobId), Buffer.from('{"state":'));
+  await store.put(jobKeys.status(RECORD.jobId), Buffer.from('{"state":'));
   await lease?.renew({ ...running, step: 3 });
   t.like(await readStatus(store, RECORD), { status: { step: 3 }, term: 1 });
 });
@@ -145,7 +146,7 @@ test('a lease of a process that has ended on this machine is over at once, of on
 
 test('where a job stands is told by its traces where its record is damaged', async (t) => {
   const { store, take, trainer } = await open();
-  await store.put(statusKey(RECORD.jobId), Buffer.from('not JSON'));
+  await store.put(jobKeys.status(RECORD.jobId), Buffer.from('not JSON'));
   await store.put(`jobs/${RECORD.jobId}/events/000007-000000000001.jsonl`, Buffer.from(''));
   const stored = await readStatus(store, RECORD);
   t.like(stored, { status: { state: 'FAILED', failureReason: 'INTERNAL' }, term: 7, lease: undefined });

@@ -163,7 +163,7 @@ test('engines that never begin are told apart from ones that die at work, and fr
 });
 
 test('a failure that the engine names ends the job at once', async (t) => {
-  const failed: FromEngine = { type: 'failed', reason: 'DIVERGED', message: 'update 3: loss NaN' };
+  const failed: FromEngine = { kind: 'failed', reason: 'DIVERGED', message: 'update 3: loss NaN' };
   const { startEngine, starts } = engines(plays(ready, failed));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -175,7 +175,7 @@ test('a failure that the engine names ends the job at once', async (t) => {
 });
 
 test('an attempt that is fenced off although this trainer has the job is tried again under another one', async (t) => {
-  const fenced: FromEngine = { type: 'fenced', message: 'replaced by attempt 2' };
+  const fenced: FromEngine = { kind: 'fenced', message: 'replaced by attempt 2' };
   const { startEngine, starts } = engines(plays(fenced), plays(ready, finished));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -184,8 +184,8 @@ test('an attempt that is fenced off although this trainer has the job is tried a
 });
 
 test('an outage of the store is told in the job, and its end', async (t) => {
-  const away: FromEngine = { type: 'store', problem: 'S3 at minio: put: no answer' };
-  const { startEngine } = engines(plays(ready, away, { type: 'store' }, finished));
+  const away: FromEngine = { kind: 'store', problem: 'S3 at minio: put: no answer' };
+  const { startEngine } = engines(plays(ready, away, { kind: 'store' }, finished));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
   const messages: string[] = [];

@@ -8,27 +8,20 @@ import {
   checkFinite,
   decodeManifest,
   emaObject,
-  encodeManifest,
   importJobPrefix,
   weightsObject,
   type Manifest,
 } from '../../../shared/checkpoint/index.js';
 import { type TensorFile } from '../../../shared/interchange/index.js';
 import { DiffusionError, type Clock } from '../../../shared/foundation/index.js';
-import { betasHash } from '../../../shared/noise/index.js';
-import {
-  changeRecipe,
-  recipeFormat,
-  recipeBetas,
-  type TrainingRecipe,
-} from '../../../shared/recipe/index.js';
+import { changeRecipe, recipeFormat, type TrainingRecipe } from '../../../shared/recipe/index.js';
 import {
   bindModel,
   claimAttempt,
   commitCheckpoint,
   newestGoodCommit,
   readCommit,
-  type CommittedObject,
+  writeManifest,
 } from '../../../shared/models/index.js';
 import { type ObjectStore } from '../../../shared/store/index.js';
 import { matchNetwork } from './match-network.js';
@@ -91,7 +84,15 @@ export async function commitImport(
   await commitCheckpoint(store, {
     ...{ job, model, step, attempt, signal },
     objects: names.map((name) => ({ name, bytes })),
-    manifest: (objects) => manifestBytes(wanted, { job, attempt, createdAt, objects }),
+    manifest: (objects) =>
+      writeManifest({
+        ...{ job, model, step, attempt, createdAt, objects, recipe },
+        parent: null,
+        // What was done elsewhere isn't known.
+        counters: { samplesSeen: 0, epoch: 0, position: 0 },
+        emaRates: wanted.emaRate === undefined ? [] : [wanted.emaRate],
+        imported: wanted.source,
+      }),
   });
   return { job, committed: true };
 }
@@ -153,37 +154,4 @@ function checkRecipe(standing: TrainingRecipe, recipe: TrainingRecipe): void {
       metadata: { remedy: 'choose another --name' },
     });
   }
-}
-
-function manifestBytes(
-  { recipe, step, emaRate, source }: Import,
-  committed: {
-    readonly job: string;
-    readonly attempt: number;
-    readonly createdAt: string;
-    readonly objects: readonly CommittedObject[];
-  },
-): Uint8Array {
-  const { noiseSchedule, inputPerturbation } = recipe;
-  const { name, timesteps, betas } = noiseSchedule;
-  return encodeManifest(
-    {
-      ...committed,
-      objects: [...committed.objects],
-      model: recipe.name,
-      step,
-      parent: null,
-      schedule: {
-        ...{ name, timesteps, betasSha256: betasHash(recipeBetas(recipe)) },
-        ...(betas !== undefined && { betas }),
-      },
-      gamma: inputPerturbation.gamma,
-      // What was done elsewhere isn't known, beside the step.
-      counters: { step, samplesSeen: 0, epoch: 0, position: 0 },
-      emaRates: emaRate === undefined ? [] : [emaRate],
-      imported: source,
-      recipe,
-    },
-    recipeFormat,
-  );
 }

@@ -3,13 +3,33 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
+import * as z from 'zod';
+
 import type { EngineBuild } from '../../../shared/engine/index.js';
 import { deferred, type Clock } from '../../../shared/foundation/index.js';
-import { siblingModule, startChild } from '../../../shared/processes/index.js';
+import {
+  checkedBySender,
+  describeExit,
+  siblingModule,
+  startChild,
+  type Protocol,
+} from '../../../shared/processes/index.js';
 import type { Environment } from '../config.js';
 import type { Finding } from './finding.js';
 
-export type EngineFound = { readonly build: EngineBuild } | { readonly problem: string };
+const engineFound = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('loaded'), build: checkedBySender<EngineBuild>() }),
+  z.object({ kind: z.literal('failed'), problem: z.string() }),
+]);
+
+type EngineFound = z.infer<typeof engineFound>;
+
+/** The process says one thing and is asked nothing. */
+export const libraryProtocol: Protocol<never, EngineFound> = {
+  toChild: z.never(),
+  fromChild: engineFound,
+  maxMessageBytes: 1024 ** 2,
+};
 
 const SILENCE_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 10_000;
@@ -24,7 +44,7 @@ export async function checkNativeLibrary(
   signal: AbortSignal,
 ): Promise<Finding[]> {
   const found = await loadInChild(environment, clock, signal);
-  if ('build' in found) {
+  if (found.kind === 'loaded') {
     const { tensorflow, platform, threads } = found.build;
     return [
       { name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` },
@@ -60,18 +80,18 @@ async function loadInChild(
   signal: AbortSignal,
 ): Promise<EngineFound> {
   const { promise, resolve } = deferred<EngineFound>();
-  const child = startChild<never, EngineFound>({
+  const child = startChild({
     module: siblingModule(import.meta.url, '../native-library-process'),
+    protocol: libraryProtocol,
     environment,
     onMessage: resolve,
     silenceTimeoutMs: SILENCE_TIMEOUT_MS,
     clock,
   });
-  void child.exited.then(({ code, signal: killedBy, unresponsive, stderrTail }) => {
-    const end = unresponsive ?? killedBy ?? `exit code ${String(code)}`;
-    resolve({
-      problem: `loading it ended the process (${end}) ${stderrTail.trim().split('\n').at(-1) ?? ''}`.trim(),
-    });
+  void child.exited.then((exit) => {
+    const lastLine = exit.stderrTail.trim().split('\n').at(-1) ?? '';
+    const problem = `the process that loads it ${describeExit(exit)} ${lastLine}`.trim();
+    resolve({ kind: 'failed', problem });
   });
   signal.addEventListener('abort', child.kill, { once: true });
   const found = await promise;

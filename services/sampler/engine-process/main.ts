@@ -11,45 +11,43 @@ import { connectToParent } from '../../../shared/processes/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
 import { loadWeights } from './load-weights.js';
-import {
-  faultOf,
-  type FromEngine,
-  type LoadMessage,
-  type PredictMessage,
-  type ToEngine,
-} from './messages.js';
+import { engineProtocol, faultOf, type LoadMessage, type PredictMessage } from './messages.js';
 import { predictionModule } from './prediction-module.js';
 
-const parent = connectToParent<ToEngine, FromEngine>((message) => {
-  switch (message.kind) {
-    case 'load':
-      loading = load(message);
-      loading.then(
-        ({ batchSizes, withoutKernels }) => {
-          parent.send({
-            kind: 'loaded',
-            batchSizes,
-            ...(withoutKernels !== undefined && { withoutKernels: withoutKernels.reason }),
-          });
-        },
-        (error: unknown) => {
-          parent.send({ kind: 'failed', error: faultOf(error) });
-        },
-      );
-      return;
-    case 'predict': {
-      const { id } = message;
-      predict(message).then(
-        (output) => {
-          parent.send({ kind: 'predicted', id, output });
-        },
-        (error: unknown) => {
-          parent.send({ kind: 'failed', id, error: faultOf(error) });
-        },
-      );
+const parent = connectToParent(
+  engineProtocol,
+  (message) => {
+    switch (message.kind) {
+      case 'load':
+        loading = load(message);
+        loading.then(
+          ({ batchSizes, withoutKernels }) => {
+            parent.send({
+              kind: 'loaded',
+              batchSizes,
+              ...(withoutKernels !== undefined && { withoutKernels: withoutKernels.reason }),
+            });
+          },
+          (error: unknown) => {
+            parent.send({ kind: 'failed', error: faultOf(error) });
+          },
+        );
+        return;
+      case 'predict': {
+        const { id } = message;
+        predict(message).then(
+          (output) => {
+            parent.send({ kind: 'predicted', id, output });
+          },
+          (error: unknown) => {
+            parent.send({ kind: 'failed', id, error: faultOf(error) });
+          },
+        );
+      }
     }
-  }
-}, overdueRun);
+  },
+  overdueRun,
+);
 
 interface Ready {
   readonly loaded: LoadedModule;

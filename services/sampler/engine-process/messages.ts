@@ -11,6 +11,7 @@ import {
   shortened,
   type WireReason,
 } from '../../../shared/foundation/index.js';
+import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { Precision, WeightsChoice } from '../../../shared/recipe/index.js';
 import type { WeightsSource } from '../../../shared/models/index.js';
 import type { StoreSettings } from '../../../shared/store/index.js';
@@ -74,6 +75,23 @@ const id = z.int().nonnegative();
 // The sender cuts by characters, each of which has at most two of what `max` counts.
 const text = z.string().max(2 * MAX_CHARACTERS);
 
+const toEngine = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('load'),
+    store: checkedBySender<StoreSettings>(),
+    source: checkedBySender<EngineSource>(),
+    batchSizes: z.array(z.int().positive()),
+  }),
+  z.object({
+    kind: z.literal('predict'),
+    id,
+    size: z.int().positive(),
+    xT: z.instanceof(Float32Array),
+    t: z.instanceof(Float32Array),
+    y: z.instanceof(Int32Array),
+  }),
+]);
+
 const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('loaded'),
@@ -93,11 +111,12 @@ const fromEngine = z.discriminatedUnion('kind', [
   }),
 ]);
 
-/** A message as it came out of the process, or undefined where it is none of ours. */
-export function parseFromEngine(message: unknown): FromEngine | undefined {
-  const parsed = fromEngine.safeParse(message);
-  return parsed.success ? parsed.data : undefined;
-}
+export const engineProtocol: Protocol<ToEngine, FromEngine> = {
+  toChild: toEngine,
+  fromChild: fromEngine,
+  // 16 rows of 512x512 pixels with 6 channels are 96 MiB.
+  maxMessageBytes: 128 * 1024 ** 2,
+};
 
 /** What an engine says of a thrown value. The text of an unexpected one is for the log only: it may hold anything. */
 export function faultOf(error: unknown): EngineFault {

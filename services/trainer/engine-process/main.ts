@@ -1,7 +1,7 @@
 /** The engine process of one training job: told once to start, perhaps to stop, and ended by the service. */
 
 import { overdueRun } from '../../../shared/engine/index.js';
-import { connectToParent, type ParentPort } from '../../../shared/processes/index.js';
+import { connectToParent } from '../../../shared/processes/index.js';
 import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import {
@@ -13,24 +13,28 @@ import {
 } from '../../../shared/store/index.js';
 import { removeAbandoned } from '../../../shared/models/index.js';
 import { failureOf } from './failure.js';
-import { bounded, type FromEngine, type StartTraining, type ToEngine } from './messages.js';
+import { bounded, engineProtocol, type FromEngine, type StartTraining } from './messages.js';
 import { inexactness, openRun, type Run } from './open-run.js';
 import { train } from './training-loop.js';
 
 const stop = new AbortController();
 
-const port: ParentPort<FromEngine> = connectToParent<ToEngine, FromEngine>((message) => {
-  switch (message.type) {
-    case 'start':
-      work(message).then(send, (error: unknown) => {
-        send(endOf(error));
-      });
-      break;
-    case 'stop':
-      stop.abort();
-      break;
-  }
-}, overdueRun);
+const port = connectToParent(
+  engineProtocol,
+  (message) => {
+    switch (message.kind) {
+      case 'start':
+        work(message).then(send, (error: unknown) => {
+          send(endOf(error));
+        });
+        break;
+      case 'stop':
+        stop.abort();
+        break;
+    }
+  },
+  overdueRun,
+);
 
 function send(message: FromEngine): void {
   port.send(bounded(message));
@@ -38,10 +42,10 @@ function send(message: FromEngine): void {
 
 function endOf(error: unknown): FromEngine {
   if (error instanceof DiffusionError) {
-    if (stop.signal.aborted && error.code === 'CANCELLED') return { type: 'ended', how: 'stopped' };
-    if (error.reason === 'ATTEMPT_FENCED') return { type: 'fenced', message: error.message };
+    if (stop.signal.aborted && error.code === 'CANCELLED') return { kind: 'ended', how: 'stopped' };
+    if (error.reason === 'ATTEMPT_FENCED') return { kind: 'fenced', message: error.message };
   }
-  return { type: 'failed', ...failureOf(error) };
+  return { kind: 'failed', ...failureOf(error) };
 }
 
 async function work(start: StartTraining): Promise<FromEngine> {
@@ -49,7 +53,7 @@ async function work(start: StartTraining): Promise<FromEngine> {
     limitMs: start.storeRetryLimitMs,
     clock: systemClock,
     onOutage: (error) => {
-      send({ type: 'store', problem: error?.message });
+      send({ kind: 'store', problem: error?.message });
     },
   };
   const opened = await waitOut(patience, stop.signal, () => storeFromSettings(start.store));
@@ -58,13 +62,13 @@ async function work(start: StartTraining): Promise<FromEngine> {
   const persevere = perseverance({ ...patience, isOutage: ({ code }) => code === 'UNAVAILABLE' });
   const run = await openRun(start, store, stop.signal, persevere);
   send({
-    type: 'ready',
+    kind: 'ready',
     step: run.counters.step,
     sizeBytes: run.resumed?.sizeBytes ?? 0,
     message: readyMessage(run),
   });
   const onWarning = (message: string): void => {
-    send({ type: 'warning', message });
+    send({ kind: 'warning', message });
   };
   await removeAbandoned(store, start.jobId, start.attempt).catch((error: unknown) => {
     onWarning(`what earlier attempts left in the store was not removed: ${String(error)}`);
@@ -76,11 +80,11 @@ async function work(start: StartTraining): Promise<FromEngine> {
     clock: systemClock,
     stop: stop.signal,
     onEvent: (event) => {
-      send({ type: 'event', event });
+      send({ kind: 'event', event });
     },
     onWarning,
   });
-  return { type: 'ended', how };
+  return { kind: 'ended', how };
 }
 
 function readyMessage(run: Run): string {

@@ -3,12 +3,13 @@
 import * as z from 'zod';
 
 import { shortened, type WireReason } from '../../../shared/foundation/index.js';
+import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
 import { evaluationSchema, failureReasonSchema, stepMetricsSchema, type EngineEvent } from '../job.js';
 
 export interface StartTraining {
-  readonly type: 'start';
+  readonly kind: 'start';
   readonly jobId: string;
   readonly model: string;
   readonly recipe: TrainingRecipe;
@@ -24,24 +25,40 @@ export interface StartTraining {
 }
 
 /** `stop`: commit a checkpoint and end. */
-export type ToEngine = StartTraining | { readonly type: 'stop' };
+export type ToEngine = StartTraining | { readonly kind: 'stop' };
 
 export type FromEngine =
   /** Training begins or goes on, after the updates of a committed checkpoint (0 for none). */
-  | { readonly type: 'ready'; readonly step: number; readonly sizeBytes: number; readonly message: string }
-  | { readonly type: 'event'; readonly event: EngineEvent }
+  | { readonly kind: 'ready'; readonly step: number; readonly sizeBytes: number; readonly message: string }
+  | { readonly kind: 'event'; readonly event: EngineEvent }
   /** The store is away, or answers again. */
-  | { readonly type: 'store'; readonly problem?: string | undefined }
+  | { readonly kind: 'store'; readonly problem?: string | undefined }
   /** For the log alone. */
-  | { readonly type: 'warning'; readonly message: string }
+  | { readonly kind: 'warning'; readonly message: string }
   /** The last message: all steps are done, or training stopped as asked; either way all is committed. */
-  | { readonly type: 'ended'; readonly how: 'finished' | 'stopped' }
+  | { readonly kind: 'ended'; readonly how: 'finished' | 'stopped' }
   /** The last message: a later attempt was claimed, so that this one can commit nothing any more. */
-  | { readonly type: 'fenced'; readonly message: string }
+  | { readonly kind: 'fenced'; readonly message: string }
   /** The last message: going on, or trying again, would be of no use. */
-  | { readonly type: 'failed'; readonly reason: WireReason; readonly message: string };
+  | { readonly kind: 'failed'; readonly reason: WireReason; readonly message: string };
 
 const count = z.int().nonnegative();
+
+const toEngine = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('start'),
+    jobId: z.string(),
+    model: z.string(),
+    recipe: checkedBySender<TrainingRecipe>(),
+    attempt: count,
+    store: checkedBySender<StoreSettings>(),
+    fileAccess: checkedBySender<FileAccess>(),
+    cacheFolder: z.string(),
+    storeRetryLimitMs: count,
+  }),
+  z.object({ kind: z.literal('stop') }),
+]);
+
 const MAX_TEXT = 4000;
 const text = z.string().max(MAX_TEXT);
 
@@ -62,25 +79,26 @@ const event = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('evaluation'), evaluation: evaluationSchema }),
 ]);
 
-const fromEngine = z.discriminatedUnion('type', [
-  z.object({ type: z.literal('ready'), step: count, sizeBytes: count, message: text }),
-  z.object({ type: z.literal('event'), event }),
-  z.object({ type: z.literal('store'), problem: text.optional() }),
-  z.object({ type: z.literal('warning'), message: text }),
-  z.object({ type: z.literal('fenced'), message: text }),
-  z.object({ type: z.literal('ended'), how: z.enum(['finished', 'stopped']) }),
-  z.object({ type: z.literal('failed'), reason: failureReasonSchema, message: text }),
+const fromEngine = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('ready'), step: count, sizeBytes: count, message: text }),
+  z.object({ kind: z.literal('event'), event }),
+  z.object({ kind: z.literal('store'), problem: text.optional() }),
+  z.object({ kind: z.literal('warning'), message: text }),
+  z.object({ kind: z.literal('fenced'), message: text }),
+  z.object({ kind: z.literal('ended'), how: z.enum(['finished', 'stopped']) }),
+  z.object({ kind: z.literal('failed'), reason: failureReasonSchema, message: text }),
 ]);
 
 /** The message with texts of a length that the service takes. */
 export function bounded(message: FromEngine): FromEngine {
   if ('message' in message) return { ...message, message: shortened(message.message, MAX_TEXT) };
-  if (message.type !== 'store' || message.problem === undefined) return message;
+  if (message.kind !== 'store' || message.problem === undefined) return message;
   return { ...message, problem: shortened(message.problem, MAX_TEXT) };
 }
 
-/** A message as it came out of the process, or undefined where it is none of ours. */
-export function parseFromEngine(message: unknown): FromEngine | undefined {
-  const parsed = fromEngine.safeParse(message);
-  return parsed.success ? parsed.data : undefined;
-}
+export const engineProtocol: Protocol<ToEngine, FromEngine> = {
+  toChild: toEngine,
+  fromChild: fromEngine,
+  // A recipe fits a gRPC message, and so does a grid.
+  maxMessageBytes: 16 * 1024 ** 2,
+};

@@ -1,10 +1,7 @@
 /** Trains from where a run stands to its last step, or until asked to stop. */
 
-import { encodeManifest } from '../../../shared/checkpoint/index.js';
-import { betasHash } from '../../../shared/noise/index.js';
 import type { Clock } from '../../../shared/foundation/index.js';
-import { recipeBetas, recipeFormat } from '../../../shared/recipe/index.js';
-import type { CommittedObject } from '../../../shared/models/index.js';
+import { writeManifest, type CommittedObject } from '../../../shared/models/index.js';
 import type { ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, StepMetrics } from '../job.js';
 import { checkpointWriter } from './checkpoint-writer.js';
@@ -144,30 +141,13 @@ function manifestBytes(
   parent: number | null,
   objects: readonly CommittedObject[],
 ): Uint8Array {
-  const { recipe } = start;
-  const { noiseSchedule, inputPerturbation, ema } = recipe;
-  return encodeManifest(
-    {
-      job: start.jobId,
-      model: start.model,
-      step,
-      attempt: start.attempt,
-      createdAt: new Date(clock.wallMs()).toISOString(),
-      parent,
-      objects: [...objects],
-      schedule: {
-        name: noiseSchedule.name,
-        timesteps: noiseSchedule.timesteps,
-        betasSha256: betasHash(recipeBetas(recipe)),
-        ...(noiseSchedule.betas !== undefined && { betas: noiseSchedule.betas }),
-      },
-      gamma: inputPerturbation.gamma,
-      counters: { step, samplesSeen, epoch: position.epoch, position: position.offset },
-      datasetManifestSha256: run.dataset.manifest.sha256,
-      emaRates: ema.rates,
-      engine: manifestEngine(run.build),
-      recipe,
-    },
-    recipeFormat,
-  );
+  const { jobId: job, model, attempt, recipe } = start;
+  return writeManifest({
+    ...{ job, model, step, attempt, parent, objects, recipe },
+    createdAt: new Date(clock.wallMs()).toISOString(),
+    counters: { samplesSeen, epoch: position.epoch, position: position.offset },
+    datasetManifestSha256: run.dataset.manifest.sha256,
+    emaRates: recipe.ema.rates,
+    engine: manifestEngine(run.build),
+  });
 }

@@ -1,17 +1,19 @@
 /** A child whose native run never ends. */
 import { siblingModule, startChild } from '../../../shared/processes/index.js';
 import { systemClock } from '../../../shared/foundation/index.js';
+import { BEGIN } from '../../processes/begin-protocol.js';
 import type { Child } from '../../../shared/processes/index.js';
 
-export function startHung(): Child<object> {
-  const child: Child<object> = startChild<object, object>({
+export function startHung(): Child<{ kind: 'begin' }> {
+  const child: Child<{ kind: 'begin' }> = startChild({
     module: siblingModule(import.meta.url, './hung-run-process'),
+    protocol: BEGIN,
     environment: process.env,
     onMessage: () => undefined,
     // Heartbeats come all the time.
     silenceTimeoutMs: 600_000,
     clock: systemClock,
   });
-  child.send({ type: 'begin' });
+  child.send({ kind: 'begin' });
   return child;
 }

@@ -9,6 +9,7 @@ import { runWatch } from '../../../shared/engine/compiled/run-watch.js';
 import { openSession } from '../../../shared/engine/compiled/session.js';
 import { createCompiledEngine } from '../../../shared/engine/index.js';
 import { connectToParent } from '../../../shared/processes/index.js';
+import { BEGIN } from '../../processes/begin-protocol.js';
 
 const QUEUE: Operations = {
   FIFOQueueV2: { types: {}, infer: () => [{ dtype: 'resource', shape: [] }] },
@@ -17,9 +18,13 @@ const QUEUE: Operations = {
 Object.assign(OPERATIONS, QUEUE);
 
 const runs = runWatch({ leastMs: 300, timesLongest: 20, firstMs: 300, leastFlopsPerMs: 1e6 });
-const port = connectToParent<object, object>(() => {
-  void begin();
-}, runs.overdue);
+const port = connectToParent(
+  BEGIN,
+  () => {
+    void begin();
+  },
+  runs.overdue,
+);
 
 async function begin(): Promise<void> {
   await createCompiledEngine();
@@ -29,6 +34,6 @@ async function begin(): Promise<void> {
   const session = openSession(runs);
   session.extend(builder.graph);
   const run = session.prepare([], [element], [], { name: 'a wait', flops: 0 });
-  port.send({ type: 'begun' });
+  port.send({ kind: 'begun' });
   await run([]);
 }

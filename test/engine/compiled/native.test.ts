@@ -164,7 +164,7 @@ for (const rows of [1, 3]) {
     agrees(t, shapes, (inputs) => groupNormSilu(...parts(inputs)), 3e-5));
 }
 
-const ATTENTION = { kind: 'attention', name: 'a', channels: NORMED, heads: 3 } as const;
+const ATTENTION = { kind: 'attention', height: 8, name: 'a', channels: NORMED, heads: 3 } as const;
 
 const attention =
   (newOrder: boolean) =>

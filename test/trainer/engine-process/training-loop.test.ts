@@ -26,7 +26,7 @@ async function startOf(name: string): Promise<StartTraining> {
     training: { steps: 100, checkpointEverySteps: 50, sampleEverySteps: 4 },
   });
   return {
-    type: 'start',
+    kind: 'start',
     jobId: name,
     model: name,
     recipe: resolveRecipe(asked, name),

@@ -1,0 +1,57 @@
+/** What the service and a process that reads a data set say to each other. */
+
+import * as z from 'zod';
+
+import type { DatasetConfig, DatasetManifest } from '../../shared/dataset/index.js';
+import { REASONS, shortened, type Reason } from '../../shared/foundation/index.js';
+import { checkedBySender, type Protocol } from '../../shared/processes/index.js';
+import type { FileAccess } from '../../shared/store/index.js';
+
+export type ToScan =
+  | {
+      readonly kind: 'scan';
+      readonly config: DatasetConfig;
+      readonly cacheFolder: string;
+      readonly access: FileAccess;
+    }
+  | { readonly kind: 'stop' };
+
+/** The only message. */
+export type FromScan =
+  | { readonly kind: 'scanned'; readonly manifest: DatasetManifest }
+  | {
+      readonly kind: 'failed';
+      readonly reason: Reason;
+      readonly message: string;
+      readonly metadata: Readonly<Record<string, string>>;
+    };
+
+const MAX_TEXT = 16_000;
+
+export const scanProtocol: Protocol<ToScan, FromScan> = {
+  toChild: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('scan'),
+      config: checkedBySender<DatasetConfig>(),
+      cacheFolder: z.string(),
+      access: checkedBySender<FileAccess>(),
+    }),
+    z.object({ kind: z.literal('stop') }),
+  ]),
+  fromChild: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('scanned'), manifest: checkedBySender<DatasetManifest>() }),
+    z.object({
+      kind: z.literal('failed'),
+      reason: z.enum(Object.keys(REASONS) as Reason[]),
+      message: z.string().max(MAX_TEXT),
+      metadata: z.record(z.string(), z.string().max(MAX_TEXT)),
+    }),
+  ]),
+  // Names of classes and of some skipped files.
+  maxMessageBytes: 16 * 1024 ** 2,
+};
+
+/** A text of a length that the service takes. */
+export function bounded(text: string): string {
+  return shortened(text, MAX_TEXT);
+}
