@@ -1,9 +1,8 @@
 /** A file that one process at a time writes to. */
 
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import { hasEnded, thisProcess, type ProcessIdentity } from '../../shared/processes/index.js';
 
 const TRIES = 50;

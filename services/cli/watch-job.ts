@@ -1,10 +1,8 @@
 /** A job's events, through a trainer's restarts. */
 
-import { setTimeout as pause } from 'node:timers/promises';
-
 import { callStream, whenReady } from '../../shared/rpc/index.js';
 import { type trainerWire } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import type { TrainerClient } from './connect.js';
 
 const RETRY_AFTER_MS = 500;
@@ -56,7 +54,7 @@ export async function* watchJob(
     }
     if (ended) return;
     onLost();
-    await pause(RETRY_AFTER_MS, undefined, { signal });
+    await pause(RETRY_AFTER_MS, signal);
     await whenReady(client, awayForMs, signal);
   }
 }

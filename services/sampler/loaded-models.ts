@@ -1,6 +1,13 @@
 /** The models that are loaded now: each once, a bounded number, the longest unused one making room. */
 
-import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
+import {
+  deferred,
+  DiffusionError,
+  unlessAborted,
+  whenAborted,
+  type Clock,
+  type Deferred,
+} from '../../shared/foundation/index.js';
 import { damagedWeights, objectKey } from './damaged-weights.js';
 import type { EngineSource } from './engine-process/messages.js';
 import type { LoadedModel } from './loaded-model.js';
@@ -159,7 +166,7 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
       entry.model = loaded;
       for (const { resolve } of entry.waiting) resolve(loaded);
       settle();
-      await aborted(ending.signal);
+      await whenAborted(ending.signal);
       await loaded.close();
     } catch (error) {
       damaged.remember(source, error);
@@ -257,16 +264,11 @@ function loadedOf({ source, pins }: Entry): Loaded {
 async function modelOf({ model, waiting }: Entry, signal: AbortSignal): Promise<LoadedModel> {
   if (model !== undefined) return model;
   const waiter = deferred<LoadedModel>();
-  const onAbort = (): void => {
-    waiter.reject(signal.reason);
-  };
   waiting.add(waiter);
-  signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await waiter.promise;
+    return await unlessAborted(waiter.promise, signal);
   } finally {
     waiting.delete(waiter);
-    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -282,19 +284,6 @@ function pinned(capacity: number): DiffusionError {
   return new DiffusionError('MODELS_PINNED', `all ${capacity} places for models are in use`, {
     retryAfterMs: RETRY_AFTER_MS,
   });
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = deferred();
-  signal.addEventListener(
-    'abort',
-    () => {
-      resolve();
-    },
-    { once: true },
-  );
-  await promise;
 }
 
 function once(action: () => void): () => void {

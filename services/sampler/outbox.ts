@@ -1,6 +1,6 @@
 /** What the reader of a call has not taken yet, in the order in which it came. */
 
-import { deferred } from '../../shared/foundation/index.js';
+import { changes } from '../../shared/foundation/index.js';
 import type { SolverState } from '../../shared/sampler/index.js';
 
 export type News =
@@ -33,7 +33,7 @@ export function outbox(): Outbox {
   const waiting = new Map<string, News>();
   let trajectorySteps = 0;
   let closed = false;
-  let taken = deferred();
+  const taken = changes();
   return {
     put: (news) => {
       const key = keyOf(news);
@@ -50,23 +50,17 @@ export function outbox(): Outbox {
       const [key, news] = first;
       waiting.delete(key);
       if (news.kind === 'trajectory') trajectorySteps -= 1;
-      wakeAll();
+      taken.notify();
       return news;
     },
     room: async () => {
-      while (trajectorySteps >= MAX_TRAJECTORY_STEPS && !closed) await taken.promise;
+      while (trajectorySteps >= MAX_TRAJECTORY_STEPS && !closed) await taken.next();
     },
     close: () => {
       closed = true;
-      wakeAll();
+      taken.notify();
     },
   };
-
-  function wakeAll(): void {
-    const { resolve } = taken;
-    taken = deferred();
-    resolve();
-  }
 }
 
 function keyOf(news: News): string {

@@ -1,6 +1,12 @@
 /** One engine process with one set of weights, seen from the service. */
 
-import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
+import {
+  deferred,
+  DiffusionError,
+  onAbort,
+  type Clock,
+  type Deferred,
+} from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
@@ -127,8 +133,7 @@ export async function startPredictionEngine(
   }
 
   async function load(): Promise<readonly number[]> {
-    const onAbort = (): void => void close();
-    signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, () => void close());
     child.send({ kind: 'load', store, source, batchSizes });
     try {
       return await loading.promise;
@@ -137,7 +142,7 @@ export async function startPredictionEngine(
       signal.throwIfAborted();
       throw error;
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      stopListening();
     }
   }
 

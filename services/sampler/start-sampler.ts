@@ -1,10 +1,8 @@
 /** Puts the sampler service together and starts it. */
 
-import { setTimeout } from 'node:timers/promises';
-
 import { samplerWire } from '../../shared/contract/index.js';
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
-import { at, DiffusionError, systemClock } from '../../shared/foundation/index.js';
+import { at, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
@@ -108,7 +106,7 @@ async function whenListed(store: ObjectStore, signal: AbortSignal, log: ServiceL
       if (error instanceof DiffusionError && error.code === 'CANCELLED') break;
       if (!told) log.warn({ err: error }, 'the store can not be listed; trying again');
       told = true;
-      await setTimeout(STORE_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      await pause(STORE_RETRY_MS, signal);
     }
   }
   return false;

@@ -2,7 +2,7 @@
 
 import { setImmediate } from 'node:timers/promises';
 
-import { at, deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { abortError, at, deferred, onAbort, throwIfAborted } from '../../shared/foundation/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 
 /** One forward pass: an output for each row, in their order. */
@@ -35,26 +35,28 @@ interface Waiting {
  */
 export const VALUES_A_TURN = 50_000;
 
+/** What an aborted signal ends. */
+const ROW = 'the evaluation of a row';
+
 /** Runs one pass at a time, of at most `maxRows` rows, whatever their timesteps and solvers. */
 export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
   const waiting = new Set<Waiting>();
   let running = false;
 
   async function predict(row: NetworkRow, { signal, onStart }: RowOptions): Promise<Float32Array> {
-    if (signal.aborted) throw abortReason(signal);
+    throwIfAborted(signal, ROW);
     const { promise, resolve, reject } = deferred<Float32Array>();
     const entry = { row, onStart, resolve, reject };
-    const leave = (): void => {
+    const stopListening = onAbort(signal, () => {
       waiting.delete(entry);
-      reject(abortReason(signal));
-    };
-    signal.addEventListener('abort', leave, { once: true });
+      reject(abortError(signal, ROW));
+    });
     waiting.add(entry);
     void runPasses();
     try {
       return await promise;
     } finally {
-      signal.removeEventListener('abort', leave);
+      stopListening();
     }
   }
 
@@ -108,11 +110,4 @@ function nextPass(waiting: Set<Waiting>, maxRows: number): Waiting[] {
   const pass = [...waiting].slice(0, maxRows);
   for (const entry of pass) waiting.delete(entry);
   return pass;
-}
-
-function abortReason(signal: AbortSignal): DiffusionError {
-  const reason: unknown = signal.reason;
-  return reason instanceof DiffusionError
-    ? reason
-    : new DiffusionError('CANCELLED', 'the row was taken back', { cause: reason });
 }

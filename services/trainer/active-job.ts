@@ -1,7 +1,7 @@
 /** A job that this trainer has: where it stands, what happens to it, and the saving of both. */
 
 import { isEnded, type JobState } from '../../shared/contract/index.js';
-import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
+import { DiffusionError, onAbort, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
@@ -129,10 +129,11 @@ export class ActiveJob {
   /** Saves for the last time, within the signal's time, and leaves the job to any trainer. */
   async release(signal: AbortSignal): Promise<void> {
     this.#releasing = true;
-    signal.addEventListener('abort', () => {
+    const stopListening = onAbort(signal, () => {
       this.#cut.abort(signal.reason);
     });
     await this.save();
+    stopListening();
     this.#isHeld = false;
   }
 

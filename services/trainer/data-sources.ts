@@ -4,6 +4,7 @@ import { addressOf, checkSource, sourceField, type DatasetManifest } from '../..
 import {
   describeValue,
   DiffusionError,
+  onAbort,
   type Clock,
   type Environment,
 } from '../../shared/foundation/index.js';
@@ -105,14 +106,12 @@ async function scanInChild(
       child.kill();
     },
   });
-  const stop = (): void => {
-    child.send({ kind: 'stop' });
-  };
-  signal.addEventListener('abort', stop, { once: true });
   child.send({ kind: 'scan', config: datasetConfig(recipe), cacheFolder, access });
-  if (signal.aborted) stop();
+  const stopListening = onAbort(signal, () => {
+    child.send({ kind: 'stop' });
+  });
   const exit = await child.exited;
-  signal.removeEventListener('abort', stop);
+  stopListening();
   if (answer === undefined) {
     throw new Error(`the process that read the data set ${describeExit(exit)}: ${exitDetail(exit)}`);
   }

@@ -1,6 +1,6 @@
 /** A job's numbered events: bounded in memory, followed by any number of readers at their own pace. */
 
-import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { changes, DiffusionError } from '../../shared/foundation/index.js';
 import { isEnded } from '../../shared/contract/index.js';
 import type { JobEvent } from './job.js';
 
@@ -56,7 +56,7 @@ export class EventLog {
   #lastLost = -1;
   #truncatedUpTo: Position;
   #closed: DiffusionError | undefined;
-  readonly #waiting = new Set<() => void>();
+  readonly #changes = changes();
 
   /** @param history Events saved earlier, in order. @param truncatedUpTo Events up to here are no longer kept. */
   constructor(
@@ -109,13 +109,13 @@ export class EventLog {
     if (event.kind === 'grid') this.#grids.push(this.#end);
     this.#events.push({ position: this.#last, event });
     this.#trim();
-    this.#wake();
+    this.#changes.notify();
   }
 
   /** Readers get what they haven't read yet, then this error; an ended job's readers just end. */
   close(error: DiffusionError): void {
     this.#closed = error;
-    this.#wake();
+    this.#changes.notify();
   }
 
   /**
@@ -132,7 +132,7 @@ export class EventLog {
       if (entry !== undefined) yield entry;
       else if (this.ended) return;
       else if (this.#closed !== undefined) throw this.#closed;
-      else await this.#change(signal);
+      else await this.#changes.next(signal);
     }
   }
 
@@ -198,24 +198,6 @@ export class EventLog {
       if (entry?.event.kind !== 'grid') continue;
       this.#events[offset] = { position: entry.position, event: { kind: 'grid', step: entry.event.step } };
     }
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-  }
-
-  async #change(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const { promise, resolve } = deferred();
-    const wake = (): void => {
-      resolve();
-    };
-    this.#waiting.add(wake);
-    signal.addEventListener('abort', wake, { once: true });
-    await promise;
-    this.#waiting.delete(wake);
-    signal.removeEventListener('abort', wake);
-    signal.throwIfAborted();
   }
 }
 

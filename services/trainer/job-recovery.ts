@@ -1,11 +1,9 @@
 /** Finds jobs that no trainer has any more, and takes them. */
 
-import { setTimeout as delay } from 'node:timers/promises';
-
 import type { Logger } from 'pino';
 
 import { isEnded } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
 import { finishDeletion } from './deletion.js';
@@ -132,7 +130,7 @@ export function jobRecovery({
     scan,
     async run(signal) {
       for (;;) {
-        await delay(leaseMs / 3, undefined, { signal }).catch(() => undefined);
+        await pause(leaseMs / 3, signal);
         if (signal.aborted) return;
         await scan().catch((error: unknown) => {
           if (!signal.aborted) logger.warn({ err: error }, 'jobs without a trainer could not be looked for');

@@ -1,9 +1,7 @@
 /** What clients ask of jobs. */
 
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { isEnded } from '../../shared/contract/index.js';
-import type { Clock } from '../../shared/foundation/index.js';
+import { pause, type Clock } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
 import type { DataSources } from './data-sources.js';
@@ -97,10 +95,7 @@ export function jobRequests({
 /** A store that is slow or away doesn't keep the caller waiting: saving goes on. */
 async function savedSoon(active: ActiveJob): Promise<void> {
   const waiting = new AbortController();
-  await Promise.race([
-    active.save(),
-    delay(SAVED_WITHIN_MS, undefined, { signal: waiting.signal }).catch(() => undefined),
-  ]);
+  await Promise.race([active.save(), pause(SAVED_WITHIN_MS, waiting.signal)]);
   waiting.abort();
 }
 

@@ -1,9 +1,8 @@
 /** One job from its turn in the queue to its end: an engine process, and another when that one is lost. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
-import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
+import { DiffusionError, pause, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
 import { waitOut, type FileAccess, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
@@ -223,7 +222,7 @@ export class JobRun {
   }
 
   async #wait(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#interrupted.signal }).catch(() => undefined);
+    await pause(ms, this.#interrupted.signal);
   }
 }
 

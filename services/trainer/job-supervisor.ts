@@ -1,9 +1,7 @@
 /** All jobs of this trainer: a bounded queue, a few that run, and the ones that ended lately. */
 
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { isEnded, type JobState } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { EventLog } from './event-log.js';
@@ -214,7 +212,7 @@ export class JobSupervisor {
     this.#forgetOldest();
     const { signal } = this.#stopping;
     while (!(await active.save()) && !signal.aborted) {
-      await delay(SAVE_RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      await pause(SAVE_RETRY_MS, signal, { ref: false });
     }
     if (!active.ended || this.#jobs.get(active.id) !== active) return;
     // Where this fails, whoever looks for jobs to take finds an ended one, and removes the mark.

@@ -1,4 +1,4 @@
-export { unlessAborted } from './abort.js';
+export { abortError, onAbort, pause, throwIfAborted, unlessAborted, whenAborted } from './abort.js';
 export {
   DiffusionError,
   describeValue,
@@ -30,6 +30,8 @@ export type { ErrorCode, Reason, WireReason } from './reasons.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { at } from './at.js';
+export { changes } from './changes.js';
+export type { Changes } from './changes.js';
 export { compareUtf8 } from './byte-order.js';
 export { deferred } from './deferred.js';
 export type { Deferred } from './deferred.js';

@@ -49,6 +49,12 @@ test('serve runs a service until it is interrupted, and ends it cleanly', async 
   t.deepEqual(await running, { exitCode: 0, out: '', err: '' });
 });
 
+test('serve ends cleanly where it was interrupted before it began', async (t) => {
+  const words = ['serve', 'sampler', '--address', '127.0.0.1:0', '--store', await freshFolder()];
+  const signal = AbortSignal.abort();
+  t.deepEqual(await run(words, { environment, signal }), { exitCode: 0, out: '', err: '' });
+});
+
 test('serve fails where a service can not start', async (t) => {
   const { port, close } = await takenPort();
   const words = ['serve', 'sampler', '--address', `127.0.0.1:${port}`, '--store', await freshFolder()];

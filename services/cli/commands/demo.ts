@@ -1,9 +1,9 @@
 /** `demo`: the whole line in one command, from images to samples. */
 
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import { imageFormats, samplerSettingsToWire, samplerWire } from '../../../shared/contract/index.js';
+import { pause } from '../../../shared/foundation/index.js';
 import { command, type Context } from '../command.js';
 import { withSampler, withTrainer } from '../connect.js';
 import { demoPlan, type DemoPlan } from '../demo/demo-plan.js';
@@ -90,8 +90,7 @@ async function trainAndSample(
     return trained;
   } catch (error) {
     // A call fails at once where its service is gone; why it is gone shows a moment later.
-    if (!context.signal.aborted)
-      await pause(LOSS_SHOWS_WITHIN_MS, undefined, { signal: lost }).catch(() => undefined);
+    if (!context.signal.aborted) await pause(LOSS_SHOWS_WITHIN_MS, lost);
     throw lost.aborted ? lost.reason : error;
   }
 }

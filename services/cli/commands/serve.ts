@@ -1,6 +1,6 @@
 /** `serve`: runs the services. */
 
-import { DiffusionError } from '../../../shared/foundation/index.js';
+import { DiffusionError, onAbort } from '../../../shared/foundation/index.js';
 import { STORE_NOTES, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
 import { DEFAULT_SAMPLER, DEFAULT_TRAINER, SERVICE_VARIABLES, type Environment } from '../config.js';
@@ -78,10 +78,11 @@ async function serveAll(
   const stopAll = (): void => {
     for (const service of services) service.stop();
   };
-  signal.addEventListener('abort', stopAll, { once: true });
+  const stopListening = onAbort(signal, stopAll);
   const first = await Promise.race(services.map(async ({ name, exited }) => ({ name, ...(await exited) })));
   stopAll();
   await Promise.all(services.map(({ exited }) => exited));
+  stopListening();
   if (signal.aborted) return 0;
   throw new DiffusionError('SERVICE_ENDED', `the ${first.name} ended (${first.description})`);
 }

@@ -4,7 +4,7 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
-import { deferred, DiffusionError } from '../../../shared/foundation/index.js';
+import { deferred, DiffusionError, unlessAborted } from '../../../shared/foundation/index.js';
 import { SERVICE_VARIABLES, type Environment } from '../config.js';
 import { startService, type ServiceName, type ServiceProcess } from '../start-service.js';
 
@@ -48,10 +48,9 @@ export async function startDemoServices(
     failed.catch((error: unknown) => {
       lost.abort(error);
     });
-  const interrupted = abortionOf(signal);
   try {
     const ports = Promise.all(services.map(({ port, failed }) => Promise.race([port, failed])));
-    const [trainerPort = 0, samplerPort = 0] = await Promise.race([ports, interrupted]);
+    const [trainerPort = 0, samplerPort = 0] = await unlessAborted(ports, signal);
     return {
       trainerAddress: `127.0.0.1:${trainerPort}`,
       samplerAddress: `127.0.0.1:${samplerPort}`,
@@ -117,17 +116,4 @@ async function stopService(service: ServiceProcess): Promise<void> {
   }, STOP_WITHIN_MS);
   await service.exited;
   clearTimeout(timer);
-}
-
-function abortionOf(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = deferred<never>();
-  signal.addEventListener(
-    'abort',
-    () => {
-      reject(signal.reason);
-    },
-    { once: true },
-  );
-  promise.catch(() => undefined);
-  return promise;
 }

@@ -3,7 +3,7 @@
 import { statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-import { DiffusionError } from '../../../shared/foundation/index.js';
+import { DiffusionError, onAbort } from '../../../shared/foundation/index.js';
 import {
   checkStore,
   nearestFolder,
@@ -79,13 +79,13 @@ async function tryStore(settings: StoreSettings, signal: AbortSignal): Promise<F
     limit.abort();
   };
   const timer = setTimeout(end, STORE_TIMEOUT_MS);
-  signal.addEventListener('abort', end, { once: true });
+  const stopListening = onAbort(signal, end);
   try {
     await checkStore(store, 'write', { signal: limit.signal });
     return { name: 'store', state: 'ok', text: store.description };
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', end);
+    stopListening();
     await store.close();
   }
 }

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import * as z from 'zod';
 
 import type { EngineBuild } from '../../../shared/engine/index.js';
-import { deferred, type Clock } from '../../../shared/foundation/index.js';
+import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
 import {
   checkedBySender,
   describeExit,
@@ -93,9 +93,9 @@ async function loadInChild(
     const problem = `the process that loads it ${describeExit(exit)} ${lastLine}`.trim();
     resolve({ kind: 'failed', problem });
   });
-  signal.addEventListener('abort', child.kill, { once: true });
+  const stopListening = onAbort(signal, child.kill);
   const found = await promise;
-  signal.removeEventListener('abort', child.kill);
+  stopListening();
   child.kill();
   await child.exited;
   signal.throwIfAborted();

@@ -4,7 +4,7 @@ import { credentials, makeGenericClientConstructor, type ServiceError } from '@g
 import { service as healthService } from 'grpc-health-check';
 
 import { fromServiceError } from '../../../shared/rpc/index.js';
-import { deferred, type Clock } from '../../../shared/foundation/index.js';
+import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
 import { startRemedy } from '../connect.js';
 import type { ServiceName } from '../start-service.js';
 import type { Finding } from './finding.js';
@@ -39,10 +39,9 @@ export async function checkService(
     if (error === null) resolve(String(response?.status));
     else reject(error);
   });
-  const cancel = (): void => {
+  const stopListening = onAbort(signal, () => {
     call.cancel();
-  };
-  signal.addEventListener('abort', cancel, { once: true });
+  });
   try {
     const status = await promise;
     return status === 'SERVING'
@@ -71,7 +70,7 @@ export async function checkService(
       remedy: 'something else listens there; use another address',
     };
   } finally {
-    signal.removeEventListener('abort', cancel);
+    stopListening();
     client.close();
   }
 }
