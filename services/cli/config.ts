@@ -1,6 +1,8 @@
 /** What the environment says to the command line; the only place of this service that reads it. */
 
 import type { Environment } from '../../shared/foundation/index.js';
+import { ADDRESS_VARIABLES } from '../../shared/rpc/index.js';
+import { STORE_VARIABLE } from '../../shared/store/index.js';
 
 export type { Environment };
 
@@ -19,16 +21,11 @@ export function readSettings(): CliSettings {
 /** Where clients look for the services. */
 export const TRAINER_VARIABLE = 'IP_DIFFUSION_TRAINER';
 export const SAMPLER_VARIABLE = 'IP_DIFFUSION_SAMPLER';
-export const DEFAULT_TRAINER = '127.0.0.1:50061';
-export const DEFAULT_SAMPLER = '127.0.0.1:50062';
 
 /** Variables that the services read. */
 export const SERVICE_VARIABLES = {
-  store: 'IP_DIFFUSION_STORE',
-  trainerAddress: 'IP_DIFFUSION_TRAINER_ADDRESS',
-  samplerAddress: 'IP_DIFFUSION_SAMPLER_ADDRESS',
+  store: STORE_VARIABLE,
+  trainerAddress: ADDRESS_VARIABLES.trainer,
+  samplerAddress: ADDRESS_VARIABLES.sampler,
   datasetCache: 'IP_DIFFUSION_DATASET_CACHE',
 } as const;
-
-/** Where the services keep checkpoints unless told otherwise. */
-export const DEFAULT_STORE_FOLDER = 'ip-diffusion-store';

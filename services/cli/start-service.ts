@@ -6,9 +6,8 @@ import { fileURLToPath } from 'node:url';
 
 import { deferred } from '../../shared/foundation/index.js';
 import { siblingModule } from '../../shared/processes/index.js';
+import type { ServiceName } from '../../shared/rpc/index.js';
 import type { Environment } from './config.js';
-
-export type ServiceName = 'trainer' | 'sampler';
 
 export interface ServiceProcess {
   readonly name: ServiceName;

@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 
 import { decodeSafetensors, encodeSafetensors, type TensorData } from '../../shared/checkpoint/index.js';
-import { invalidArgument, type DiffusionError } from '../../shared/foundation/index.js';
+import { integer, invalidArgument, type DiffusionError } from '../../shared/foundation/index.js';
 import type { WeightsChoice } from '../../shared/recipe/index.js';
 import type { SolverState } from '../../shared/sampler/index.js';
 
@@ -29,6 +29,7 @@ export const MAX_RESUMABLE_VALUES = 200_000;
 const FORMAT = 'ip-diffusion resume token 2';
 const STATE = 'x';
 const DIGEST_BYTES = 32;
+const COUNT = integer(0, Number.MAX_SAFE_INTEGER);
 
 /** SHA-256 of the rest, then safetensors: x, and what the solver remembers of earlier steps. */
 export function writeResumeToken({ index, state, weights, checkpointStep, ...hashes }: ResumePoint): Buffer {
@@ -59,9 +60,9 @@ export function readResumeToken(token: Uint8Array, field: string): ResumePoint {
   const { tensors, metadata } = decoded(content, field);
   const text = (name: string): string => metadata.get(name) ?? '';
   const count = (name: string): number => {
-    const value = Number(metadata.get(name));
-    if (Number.isSafeInteger(value) && value >= 0) return value;
-    throw refused(field);
+    const value = COUNT.read(text(name));
+    if (value === undefined) throw refused(field);
+    return value;
   };
   const x = tensors.get(STATE);
   const weights = text('weights') === 'raw' ? 'raw' : Number(metadata.get('weights'));

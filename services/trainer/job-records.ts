@@ -4,7 +4,7 @@ import * as z from 'zod';
 
 import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js';
 import type { Paging } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, positiveCountSchema } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
 import {
   bindModel,
@@ -26,7 +26,7 @@ const READ_AT_ONCE = 16;
 // Fields of a newer build are kept, and written back where the record is changed.
 const recordSchema = z.looseObject({
   /** Of the recipe; absent in the first version. */
-  formatVersion: z.int().positive().default(1),
+  formatVersion: positiveCountSchema.default(1),
   jobId: z.string(),
   model: z.string(),
   recipe: z.unknown(),

@@ -6,7 +6,7 @@
 import * as z from 'zod';
 
 import { canonicalJson } from '../../shared/checkpoint/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { countSchema, DiffusionError, positiveCountSchema } from '../../shared/foundation/index.js';
 import type { ProcessIdentity } from '../../shared/processes/index.js';
 import type { CallOptions, ObjectStore } from '../../shared/store/index.js';
 import { inspectJson, jobKeys, latestAttempt, listCommits } from '../../shared/models/index.js';
@@ -18,12 +18,10 @@ import { readRecord } from './job-records.js';
 const DELETIONS = ['job', 'model'] as const;
 export type Deletion = (typeof DELETIONS)[number];
 
-const count = z.int().nonnegative();
-
 const processSchema = z.object({
   boot: z.string(),
   namespace: z.string(),
-  pid: count,
+  pid: countSchema,
   startedAt: z.string(),
 }) satisfies z.ZodType<ProcessIdentity>;
 
@@ -33,9 +31,9 @@ const leaseSchema = z.object({
   /** That trainer's name, for people. */
   trainer: z.string(),
   /** A lease that nobody has renewed for so long belongs to nobody any more. */
-  durationMs: z.int().positive(),
+  durationMs: positiveCountSchema,
   /** Makes each renewal another object. */
-  renewals: count,
+  renewals: countSchema,
   process: processSchema.exactOptional(),
 });
 
@@ -45,7 +43,7 @@ export type Lease = Readonly<z.infer<typeof leaseSchema>>;
 const storedSchema = z
   .object({
     ...jobStatusSchema.shape,
-    term: count.optional(),
+    term: countSchema.optional(),
     lease: leaseSchema.optional(),
     deleting: z.enum(DELETIONS).optional(),
   })

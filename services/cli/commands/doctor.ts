@@ -1,14 +1,9 @@
 /** `doctor`: what of the machine, the library, the store and the services is in order. */
 
+import { DEFAULT_ADDRESSES } from '../../../shared/rpc/index.js';
+import { DEFAULT_STORE_FOLDER, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
 import { command, type Context } from '../command.js';
-import {
-  DEFAULT_SAMPLER,
-  DEFAULT_STORE_FOLDER,
-  DEFAULT_TRAINER,
-  SAMPLER_VARIABLE,
-  SERVICE_VARIABLES,
-  TRAINER_VARIABLE,
-} from '../config.js';
+import { SAMPLER_VARIABLE, SERVICE_VARIABLES, TRAINER_VARIABLE } from '../config.js';
 import type { Finding } from '../doctor/finding.js';
 import { checkDisk, checkNode, checkStoreOf } from '../doctor/machine.js';
 import { checkNativeLibrary } from '../doctor/native-library.js';
@@ -21,13 +16,13 @@ export const doctor = command({
   name: 'doctor',
   summary: 'says what of the machine, the library, the store and the services is in order',
   options: {
-    trainer: option(address, `the trainer's address; ${DEFAULT_TRAINER} where it is left out`, {
+    trainer: option(address, `the trainer's address; ${DEFAULT_ADDRESSES.trainer} where it is left out`, {
       environment: TRAINER_VARIABLE,
     }),
-    sampler: option(address, `the sampler's address; ${DEFAULT_SAMPLER} where it is left out`, {
+    sampler: option(address, `the sampler's address; ${DEFAULT_ADDRESSES.sampler} where it is left out`, {
       environment: SAMPLER_VARIABLE,
     }),
-    store: option(text('FOLDER|s3://BUCKET/PREFIX'), 'the store that the services use', {
+    store: option(text(STORE_PLACEHOLDER), 'the store that the services use', {
       environment: STORE,
     }),
   },
@@ -46,13 +41,10 @@ export const doctor = command({
     const checks: (() => Promise<Finding[]>)[] = [
       () => Promise.resolve([checkNode(process.versions.node)]),
       () => checkNativeLibrary(environment, clock, signal),
+      async () => [await checkStoreOf(environment, signal), await checkDisk(localFolder)],
       async () => [
-        await checkStoreOf(environment, DEFAULT_STORE_FOLDER, signal),
-        await checkDisk(localFolder),
-      ],
-      async () => [
-        await checkService('trainer', trainer ?? DEFAULT_TRAINER, trainer !== undefined, clock, signal),
-        await checkService('sampler', sampler ?? DEFAULT_SAMPLER, sampler !== undefined, clock, signal),
+        await checkService('trainer', trainer, clock, signal),
+        await checkService('sampler', sampler, clock, signal),
       ],
     ];
     const findings: Finding[] = [];

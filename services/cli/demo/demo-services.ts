@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
 import { deferred, DiffusionError, unlessAborted } from '../../../shared/foundation/index.js';
+import type { ServiceName } from '../../../shared/rpc/index.js';
 import { SERVICE_VARIABLES, type Environment } from '../config.js';
-import { startService, type ServiceName, type ServiceProcess } from '../start-service.js';
+import { startService, type ServiceProcess } from '../start-service.js';
 
 export interface DemoServices {
   readonly trainerAddress: string;

@@ -47,13 +47,9 @@ export async function checkDisk(folder: string): Promise<Finding> {
 }
 
 /** Tries the store that the environment names as a service would. @throws the signal's reason. */
-export async function checkStoreOf(
-  environment: Environment,
-  defaultFolder: string,
-  signal: AbortSignal,
-): Promise<Finding> {
+export async function checkStoreOf(environment: Environment, signal: AbortSignal): Promise<Finding> {
   try {
-    const settings = storeSettings(environment, defaultFolder);
+    const settings = storeSettings(environment);
     // A doctor changes nothing, so a store that a service would make is only looked at.
     const unmade = await unmadeStore(settings);
     return unmade === undefined

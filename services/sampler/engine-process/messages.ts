@@ -7,7 +7,9 @@ import * as z from 'zod';
 import {
   DiffusionError,
   WIRE_REASONS,
+  countSchema,
   isWireReason,
+  positiveCountSchema,
   shortened,
   type WireReason,
 } from '../../../shared/foundation/index.js';
@@ -71,7 +73,6 @@ export interface EngineFault {
 const MAX_CHARACTERS = 4000;
 const MAX_DETAIL_CHARACTERS = 16_000;
 
-const id = z.int().nonnegative();
 // The sender cuts by characters, each of which has at most two of what `max` counts.
 const text = z.string().max(2 * MAX_CHARACTERS);
 
@@ -80,12 +81,12 @@ const toEngine = z.discriminatedUnion('kind', [
     kind: z.literal('load'),
     store: checkedBySender<StoreSettings>(),
     source: checkedBySender<EngineSource>(),
-    batchSizes: z.array(z.int().positive()),
+    batchSizes: z.array(positiveCountSchema),
   }),
   z.object({
     kind: z.literal('predict'),
-    id,
-    size: z.int().positive(),
+    id: countSchema,
+    size: positiveCountSchema,
     xT: z.instanceof(Float32Array),
     t: z.instanceof(Float32Array),
     y: z.instanceof(Int32Array),
@@ -95,13 +96,13 @@ const toEngine = z.discriminatedUnion('kind', [
 const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('loaded'),
-    batchSizes: z.array(z.int().positive()).min(1),
+    batchSizes: z.array(positiveCountSchema).min(1),
     withoutKernels: z.string().max(MAX_CHARACTERS).exactOptional(),
   }),
-  z.object({ kind: z.literal('predicted'), id, output: z.instanceof(Float32Array) }),
+  z.object({ kind: z.literal('predicted'), id: countSchema, output: z.instanceof(Float32Array) }),
   z.object({
     kind: z.literal('failed'),
-    id: id.exactOptional(),
+    id: countSchema.exactOptional(),
     error: z.object({
       reason: z.enum(Object.keys(WIRE_REASONS) as WireReason[]),
       message: text,

@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 
-import { shortened, type WireReason } from '../../../shared/foundation/index.js';
+import { countSchema, shortened, type WireReason } from '../../../shared/foundation/index.js';
 import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
@@ -42,19 +42,17 @@ export type FromEngine =
   /** The last message: going on, or trying again, would be of no use. */
   | { readonly kind: 'failed'; readonly reason: WireReason; readonly message: string };
 
-const count = z.int().nonnegative();
-
 const toEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('start'),
     jobId: z.string(),
     model: z.string(),
     recipe: checkedBySender<TrainingRecipe>(),
-    attempt: count,
+    attempt: countSchema,
     store: checkedBySender<StoreSettings>(),
     fileAccess: checkedBySender<FileAccess>(),
     cacheFolder: z.string(),
-    storeRetryLimitMs: count,
+    storeRetryLimitMs: countSchema,
   }),
   z.object({ kind: z.literal('stop') }),
 ]);
@@ -67,20 +65,20 @@ export const MAX_GRID_BYTES = 1024 * 1024;
 
 const image = z.object({
   png: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_GRID_BYTES),
-  width: count,
-  height: count,
-  channels: count,
+  width: countSchema,
+  height: countSchema,
+  channels: countSchema,
 });
 
 const event = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('metrics'), metrics: stepMetricsSchema }),
-  z.object({ kind: z.literal('grid'), step: count, image: image.exactOptional() }),
-  z.object({ kind: z.literal('checkpoint'), step: count, sizeBytes: count }),
+  z.object({ kind: z.literal('grid'), step: countSchema, image: image.exactOptional() }),
+  z.object({ kind: z.literal('checkpoint'), step: countSchema, sizeBytes: countSchema }),
   z.object({ kind: z.literal('evaluation'), evaluation: evaluationSchema }),
 ]);
 
 const fromEngine = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('ready'), step: count, sizeBytes: count, message: text }),
+  z.object({ kind: z.literal('ready'), step: countSchema, sizeBytes: countSchema, message: text }),
   z.object({ kind: z.literal('event'), event }),
   z.object({ kind: z.literal('store'), problem: text.optional() }),
   z.object({ kind: z.literal('warning'), message: text }),
