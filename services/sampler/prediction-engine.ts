@@ -9,9 +9,8 @@ import {
 } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { packRows, splitRows, type NetworkRow } from '../../shared/sampler/index.js';
 import type { StoreSettings } from '../../shared/store/index.js';
-import { packRows, splitRows } from './batch.js';
 import { engineProtocol, errorOf, type FromEngine, type EngineSource } from './engine-process/messages.js';
 
 export interface EngineSettings {

@@ -1,7 +1,7 @@
 /** Rows <-> the arrays of one forward pass. */
 
-import { at } from '../../shared/foundation/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { at } from '../foundation/index.js';
+import type { NetworkRow } from './solver.js';
 
 /** The inputs of a pass of `size` rows. */
 export interface Batch {

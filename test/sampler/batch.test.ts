@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 
-import { packRows, splitRows } from '../../services/sampler/batch.js';
+import { packRows, splitRows } from '../../shared/sampler/index.js';
 
 const SIZES = [1, 2, 4, 8];
 
