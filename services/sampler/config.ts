@@ -17,11 +17,11 @@ export interface SamplerServiceSettings {
   readonly maxImages: number;
   /** Network evaluations (count times steps) under way at once, over all calls. */
   readonly maxEvaluations: number;
-  /** Models that stay loaded; one more engine lives while a model is being replaced. */
+  /** Models that stay loaded; one more engine runs while a model is being replaced. */
   readonly maxLoadedModels: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
-  /** A reader that takes nothing for this long is cut off. */
+  /** The call of a reader that takes nothing for this long is ended. */
   readonly stallTimeoutMs: number;
   /** How long a service that stops waits for connections to close. */
   readonly graceMs: number;
@@ -47,8 +47,8 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
       module: siblingModule(import.meta.url, './engine-process/main'),
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
-      // An engine says nothing while it traces, and a step of a large network is long to trace.
-      silenceTimeoutMs: integer('IP_DIFFUSION_ENGINE_SILENCE_MS', 300_000, 2000),
+      // An engine sends no heartbeat while it traces, and tracing a step of a large network takes long.
+      heartbeatTimeoutMs: integer('IP_DIFFUSION_ENGINE_HEARTBEAT_TIMEOUT_MS', 300_000, 2000),
     },
     maxImages: integer('IP_DIFFUSION_SAMPLER_MAX_IMAGES', 4096),
     maxEvaluations: integer('IP_DIFFUSION_SAMPLER_MAX_EVALUATIONS', 4096 * 1000),

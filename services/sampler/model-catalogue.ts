@@ -26,7 +26,7 @@ export interface ModelCatalogue {
   ): Promise<T>;
 }
 
-/** @param onDamaged Told of each checkpoint that was skipped. */
+/** @param onDamaged Called with each checkpoint that was skipped. */
 export function modelCatalogue(
   store: ObjectStore,
   onDamaged: (model: string, damaged: DamagedCheckpoint) => void,
