@@ -109,7 +109,7 @@ export async function startPredictionEngine(
     protocol: engineProtocol,
     environment,
     onMessage,
-    silenceTimeoutMs: heartbeatTimeoutMs,
+    heartbeatTimeoutMs,
     clock,
   });
   void child.exited.then((exit) => {

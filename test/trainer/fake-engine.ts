@@ -18,7 +18,7 @@ export type Script = (engine: FakeEngine) => { onStop(): void } | undefined;
 
 /** Images of this machine alone; none is ever read. */
 export const localSources = dataSources({
-  ...{ access: fileAccess({}), cacheFolder: 'unused', environment: {}, silenceTimeoutMs: 60_000 },
+  ...{ access: fileAccess({}), cacheFolder: 'unused', environment: {}, heartbeatTimeoutMs: 60_000 },
   clock: systemClock,
 });
 

@@ -31,7 +31,7 @@ export const libraryProtocol: Protocol<never, EngineFound> = {
   maxMessageBytes: 1024 ** 2,
 };
 
-const SILENCE_TIMEOUT_MS = 60_000;
+const HEARTBEAT_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 10_000;
 
 /**
@@ -85,7 +85,7 @@ async function loadInChild(
     protocol: libraryProtocol,
     environment,
     onMessage: resolve,
-    silenceTimeoutMs: SILENCE_TIMEOUT_MS,
+    heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
     clock,
   });
   void child.exited.then((exit) => {

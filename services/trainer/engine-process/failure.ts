@@ -1,4 +1,4 @@
-/** Under which reason a failure of the engine process ends a job. */
+/** The reason with which a failure of the engine process ends a job. */
 
 import { DiffusionError, isWireReason, type WireReason } from '../../../shared/foundation/index.js';
 
