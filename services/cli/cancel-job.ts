@@ -20,7 +20,7 @@ export async function cancelJob(client: TrainerClient, jobId: string, signal: Ab
 /** The job once it has ended. @throws DiffusionError as `watchJob` does. */
 export async function whenEnded(client: TrainerClient, job: Job, signal: AbortSignal): Promise<Job> {
   if (hasEnded(job)) return job;
-  for await (const { event } of watchJob(client, job.jobId, { signal, onLost: () => undefined }))
+  for await (const { event } of watchJob(client, job.jobId, { signal, onDisconnect: () => undefined }))
     if (event?.$case === 'terminal') return event.value;
   return job;
 }

@@ -1,4 +1,4 @@
-/** Ctrl-C and its like: the first one asks for an end, a second Ctrl-C is obeyed at once. */
+/** Ctrl-C and its like: the first one aborts a signal, a second Ctrl-C ends the program at once. */
 
 import { systemClock } from '../../shared/foundation/index.js';
 

@@ -1,4 +1,4 @@
-/** The services as processes of their own. */
+/** Starts the services as child processes. */
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -12,9 +12,9 @@ export type ServiceName = 'trainer' | 'sampler';
 
 export interface ServiceProcess {
   readonly name: ServiceName;
-  /** Resolves when it is gone. Never rejects. */
+  /** Resolves when it has ended. Never rejects. */
   readonly exited: Promise<ServiceExit>;
-  /** Asks it to end in its own way (SIGTERM). */
+  /** Asks it to end (SIGTERM). */
   stop(): void;
   /** Ends it at once (SIGKILL). */
   kill(): void;

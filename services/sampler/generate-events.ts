@@ -21,7 +21,8 @@ export async function* eventsOf(
   const { index } = output;
   switch (output.kind) {
     case 'image':
-      for (const chunk of chunks(output.bytes, format)) yield { $case: 'image', value: { index, seed, chunk } };
+      for (const chunk of chunks(output.bytes, format))
+        yield { $case: 'image', value: { index, seed, chunk } };
       return;
     case 'preview': {
       const { step, predXStart } = output;

@@ -70,5 +70,7 @@ export function outputBuffer(): OutputBuffer {
 }
 
 function keyOf(output: ImageOutput): string {
-  return output.kind === 'trajectory' ? `trajectory ${output.index} ${output.step}` : `${output.kind} ${output.index}`;
+  return output.kind === 'trajectory'
+    ? `trajectory ${output.index} ${output.step}`
+    : `${output.kind} ${output.index}`;
 }

@@ -187,7 +187,13 @@ function callViolations(
       [state.x, ...state.history].every((of) => of.length === values && of.every(Number.isFinite));
     return fits
       ? []
-      : [violation(`resumed_images.tokens[${i}]`, 'a state that fits the image of this request', 'one that does not fit')];
+      : [
+          violation(
+            `resumed_images.tokens[${i}]`,
+            'a state that fits the image of this request',
+            'one that does not fit',
+          ),
+        ];
   });
   if (reports.resumeTokenEverySteps > 0 && values > MAX_RESUMABLE_VALUES) {
     const wanted = `0 for images of more than ${MAX_RESUMABLE_VALUES} values`;

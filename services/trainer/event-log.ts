@@ -142,7 +142,10 @@ export class EventLog {
 
   #take(cursor: Cursor): FollowedEvent | undefined {
     if (cursor.next <= this.#lastDropped) {
-      throw new DiffusionError('SLOW_READER', 'the reader is too far behind, so events that it must not miss were dropped; watch again');
+      throw new DiffusionError(
+        'SLOW_READER',
+        'the reader is too far behind, so events that it must not miss were dropped; watch again',
+      );
     }
     if (cursor.next < this.#first) {
       cursor.dropped += this.#first - cursor.next;

@@ -74,7 +74,8 @@ export async function findClaimed(
     violations: [
       {
         field: 'request_id',
-        description: 'wanted a different request_id for each recipe; got one that was used with another recipe',
+        description:
+          'wanted a different request_id for each recipe; got one that was used with another recipe',
       },
     ],
   });

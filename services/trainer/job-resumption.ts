@@ -80,7 +80,9 @@ function isSame({ resumed }: JobRecord, claim: ResumeClaim | undefined): boolean
   if (claim === undefined || resumed?.requestSha256 !== claim.requestSha256) return false;
   if (resumed.bodySha256 === claim.bodySha256) return true;
   throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id was used before, with other changes', {
-    violations: [violation('request_id', 'a different one for each resumption', 'one that was used with other changes')],
+    violations: [
+      violation('request_id', 'a different one for each resumption', 'one that was used with other changes'),
+    ],
   });
 }
 

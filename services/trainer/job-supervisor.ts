@@ -189,7 +189,9 @@ export class JobSupervisor {
     if (waiting >= 0) this.#queue.splice(waiting, 1);
     if (this.#jobs.get(active.id) === active) this.#jobs.delete(active.id);
     this.#runs.get(active.id)?.abandon();
-    active.log.close(new DiffusionError('JOB_MOVED', 'another trainer has taken the job; watch the job at that trainer'));
+    active.log.close(
+      new DiffusionError('JOB_MOVED', 'another trainer has taken the job; watch the job at that trainer'),
+    );
   }
 
   #startNext(): void {

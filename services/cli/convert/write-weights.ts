@@ -74,7 +74,7 @@ function valuesOf({ values }: Weights, name: string): Float32Array {
 }
 
 /**
- * Leaves the whole file or none: it is written beside, then renamed.
+ * Writes the whole file or none: it is written beside, then renamed.
  *
  * @throws DiffusionError FAILED_PRECONDITION where it can't be written; the signal's reason.
  */
