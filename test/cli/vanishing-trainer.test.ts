@@ -19,7 +19,7 @@ const ended: WatchEvent = { $case: 'terminal', value: JOB };
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 200, 'grpc.keepalive_timeout_ms': 2000 };
 const LONG_MS = 2 ** 40;
 
-test('a watch goes on from its last position when a trainer that vanished is back', async (t) => {
+test('a watch continues from its last position when a vanished trainer answers again', async (t) => {
   const { address, watched } = await fakeTrainer(t, [
     [snapshot, metrics, 'hang'],
     [snapshot, ended],

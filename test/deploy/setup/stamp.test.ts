@@ -30,7 +30,7 @@ test('a missing or shortened file is noticed', async (t) => {
   t.false(await current('key'));
 });
 
-test('a forgotten or damaged stamp is not current', async (t) => {
+test('a removed or damaged stamp is not current', async (t) => {
   const { root, current } = await made(t);
   await writeFile(join(root, '.setup', 'thing.json'), '{"key":"ke');
   t.false(await current('key'));
