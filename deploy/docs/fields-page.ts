@@ -23,7 +23,7 @@ export function fieldsPage(): string {
   return `${page.join('\n\n')}\n`;
 }
 
-/** Presets give every field of a section that has no default and can't be left out. */
+/** Presets give every field of a section that has no default and must be set. */
 function rowsOfSection({ fields, optional }: Section, key: string): string[] {
   return rowsOf(fields, [protoName(key)], optional ? '' : "the preset's");
 }

@@ -72,7 +72,7 @@ export async function installFile(from: string, to: string): Promise<boolean> {
   return true;
 }
 
-/** Loads the addon once in a process of its own: so a library that this machine can't run is noticed here, not in a job. */
+/** Loads the addon once in a child process, so a library that this machine can't run is noticed here, not in a job. */
 async function tryAddon(context: SetupContext, installed: string): Promise<void> {
   const script = `console.log(require(${JSON.stringify(installed)}).TF_Version)`;
   try {

@@ -12,7 +12,7 @@ export function hasEnded({ state }: Pick<Job, 'state'>): boolean {
   return isEnded(jobStates.read(state));
 }
 
-/** Asks a job to commit a checkpoint and end; the job as it stands then. @throws DiffusionError as the trainer sent it. */
+/** Asks a job to commit a checkpoint and end; returns the job with its state after that. @throws DiffusionError as the trainer sent it. */
 export async function cancelJob(client: TrainerClient, jobId: string, signal: AbortSignal): Promise<Job> {
   return given((await callUnary(client, client.cancelTrainingJob, { jobId }, { signal })).job);
 }

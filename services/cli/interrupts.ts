@@ -22,7 +22,7 @@ export function listenForInterrupts(): { signal: AbortSignal; stopListening: () 
     controller.abort();
   };
   process.on('SIGINT', onPress).on('SIGTERM', onRequest).on('SIGHUP', onRequest);
-  // Whoever reads may stop reading (`| head`).
+  // The reader of the output may stop reading (`| head`).
   process.stdout.on('error', onRequest);
   return {
     signal: controller.signal,

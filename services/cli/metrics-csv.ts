@@ -47,7 +47,7 @@ export interface MetricsCsv {
 }
 
 /**
- * Opens a file to append to, or makes it, for this process alone. A row that was cut off by a killed process is
+ * Opens a file to append to, or makes it, for this process only. A row that was cut off by a killed process is
  * removed. A file of another version keeps its columns, and gets those that it lacks.
  *
  * @throws DiffusionError FAILED_PRECONDITION where another process writes to the file, or it is no metrics file.

@@ -27,7 +27,7 @@ export interface ServiceExit {
 }
 
 /**
- * Starts a service. Ctrl-C doesn't reach it, so whoever starts it decides when it ends; it is killed when this process
+ * Starts a service. Ctrl-C doesn't reach it, so the caller decides when it ends; it is killed when this process
  * exits. @param onLog Takes the lines of its log; without it they go to this process's standard error.
  */
 export function startService(
@@ -38,7 +38,7 @@ export function startService(
   const preload = ['--import', siblingModule(import.meta.url, './service-process').href];
   const main = fileURLToPath(siblingModule(import.meta.url, `../${name}/main`));
   const child = spawn(process.execPath, [...process.execArgv, ...preload, main], {
-    // A process group of its own: a terminal sends Ctrl-C to the whole group of this one.
+    // In its own process group: a terminal sends Ctrl-C to the whole group of this one.
     detached: true,
     env: environment,
     stdio: ['ignore', 'inherit', onLog === undefined ? 'inherit' : 'pipe'],

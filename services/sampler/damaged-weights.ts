@@ -44,7 +44,7 @@ export function damagedWeights(clock: Clock): DamagedWeights {
   };
 }
 
-/** Objects of a committed attempt never change, so their place tells them apart. */
+/** Objects of a committed attempt never change, so their place identifies them. */
 export function objectKey({ commit: { job, step, attempt }, object }: EngineSource): string {
   return [job, step, attempt, object.name].join('/');
 }

@@ -36,9 +36,9 @@ export async function* generateImages(
     while (given < count) {
       await pool.changed();
       yield progress(pool);
-      for (let news = pool.take(); news !== undefined; news = pool.take()) {
-        yield* eventsOf(series, news);
-        if (news.kind !== 'image') continue;
+      for (let output = pool.take(); output !== undefined; output = pool.take()) {
+        yield* eventsOf(series, output);
+        if (output.kind !== 'image') continue;
         given += 1;
         pool.given();
       }

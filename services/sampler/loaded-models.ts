@@ -21,7 +21,7 @@ export type Wanted = 'exact' | 'newest' | 'loaded';
 
 export interface LoadedModels {
   /**
-   * Loads the weights, or waits for whoever is loading them already.
+   * Loads the weights, or waits for a load of them that has begun.
    *
    * @throws DiffusionError RESOURCE_EXHAUSTED (reason MODELS_PINNED) where every place is in use, the signal's
    * reason, or why the weights can't be loaded.
@@ -79,7 +79,7 @@ const RETRY_AFTER_MS = 5000;
  */
 export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): LoadedModels {
   const damaged = damagedWeights(clock);
-  /** The one used last stands last; queued ones stand in the order in which they came. */
+  /** Sorted by last use; queued ones in the order in which they came. */
   const entries = new Map<string, Entry>();
   /** Unloaded ones that are still in use; no call finds them any more. */
   const retired = new Set<Entry>();
@@ -167,10 +167,10 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     }
   }
 
-  /** Ends the first that nobody uses. @returns whether there was one. */
+  /** Ends the first one that is not in use. @returns whether there was one. */
   function endUnused(candidates: readonly Entry[]): boolean {
     const entry = candidates.find(({ pins }) => pins === 0);
-    if (entry !== undefined) end(entry, new DiffusionError('CANCELLED', 'nobody uses the model any more'));
+    if (entry !== undefined) end(entry, new DiffusionError('CANCELLED', 'the model is no longer in use'));
     return entry !== undefined;
   }
 
@@ -179,7 +179,7 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     entry.ending.abort(why);
   }
 
-  /** Fails whoever waits for the entry, and lets the next call begin anew. */
+  /** Fails the calls that wait for the entry; the next call starts a new load. */
   function refuse(entry: Entry, error: unknown): void {
     removeEntry(entry);
     for (const { reject } of entry.waiting) reject(error);
@@ -223,7 +223,7 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
       const unloaded = found.map(loadedOf);
       for (const entry of found) {
         retired.add(entry);
-        // The next call loads anew.
+        // The next call starts a new load.
         removeEntry(entry);
         endRetired(entry);
       }

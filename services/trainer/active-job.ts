@@ -73,7 +73,7 @@ export class ActiveJob {
     return this.#savedStatus === this.#status && this.log.unsaved.length === 0;
   }
 
-  /** Whether nobody else can have changed the job. */
+  /** Whether no other trainer can have changed the job. */
   get isCertain(): boolean {
     return this.#isHeld && !this.ended && this.#options.lease.isFresh;
   }

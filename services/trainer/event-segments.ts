@@ -12,7 +12,7 @@ import {
 } from './event-log.js';
 import type { JobEvent } from './job.js';
 
-/** Writes events as a segment of their own. */
+/** Writes events as a new segment. */
 export async function saveSegment(
   store: ObjectStore,
   jobId: string,

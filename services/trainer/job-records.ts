@@ -44,7 +44,7 @@ export interface RequestClaim {
   readonly bodySha256: string;
 }
 
-/** A record as it stands in the store. */
+/** A record as the store has it. */
 export interface StoredRecord {
   readonly record: JobRecord;
   readonly etag: string;
@@ -216,7 +216,7 @@ function recordOf({ recipe, formatVersion, ...rest }: z.infer<typeof recordSchem
   return { ...rest, recipe: recipeFormat.parse(recipe) };
 }
 
-/** False where something stands there already. */
+/** False where the object exists already. */
 async function createJson(store: ObjectStore, key: string, value: object): Promise<boolean> {
   try {
     await store.put(key, bytesOf(value), { ifNoneMatch: true });

@@ -78,7 +78,7 @@ export function jobRequests({
 
   async function watch(jobId: string): Promise<WatchedJob> {
     const { active, stored } = await locate(jobId);
-    // Looked up anew: a job that is resumed is another object with the same log.
+    // Looked up each time: a job that is resumed is another object with the same log.
     if (active !== undefined) return { log: active.log, job: () => (supervisor.find(jobId) ?? active).job };
     if (!isEnded(stored.status.state)) throw jobElsewhere(stored);
     return { log: endedLog(await loadEventLog(store, jobId), stored), job: () => stored };

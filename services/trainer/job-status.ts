@@ -14,7 +14,7 @@ import { newestTerm } from './event-segments.js';
 import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
 import { readRecord } from './job-records.js';
 
-/** What is being removed: the job alone, or its model with it. */
+/** What is being removed: only the job, or its model too. */
 const DELETIONS = ['job', 'model'] as const;
 export type Deletion = (typeof DELETIONS)[number];
 
@@ -68,7 +68,7 @@ export interface StoredStatus {
   readonly etag: string | undefined;
 }
 
-/** What stands under a job's key; `content` is undefined where it is damaged. */
+/** The status object of a job; `content` is undefined where it is damaged. */
 export interface FoundStatus {
   readonly content: Omit<StoredStatus, 'etag'> | undefined;
   readonly etag: string;

@@ -34,7 +34,7 @@ export async function writeSavedModel(
   batchSize: number,
   signal: AbortSignal,
 ): Promise<number> {
-  // TensorFlow's side is needed here alone, and takes a while to load.
+  // TensorFlow is needed only here, and takes a while to load.
   const { savedModel } = await import('../../../shared/engine/index.js');
   const config = unetConfig(weights.manifest.recipe);
   const specs = parameterSpecs(config);

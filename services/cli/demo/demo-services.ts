@@ -1,4 +1,4 @@
-/** The demo's trainer and sampler: processes of their own on free ports, with one local store. */
+/** The demo's trainer and sampler: child processes on free ports, with one local store. */
 
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';

@@ -64,7 +64,7 @@ export interface EngineFault {
   /** For clients. */
   readonly message: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** For the service's log alone. */
+  /** For the service's log only. */
   readonly detail: string;
 }
 

@@ -2,7 +2,7 @@
 
 import { DiffusionError, isWireReason, type WireReason } from '../../../shared/foundation/index.js';
 
-/** The reason that a thrown value stands for; INTERNAL where it was not foreseen. */
+/** The reason that a thrown value stands for; INTERNAL where it is unexpected. */
 export function failureOf(thrown: unknown): { readonly reason: WireReason; readonly message: string } {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (!(thrown instanceof DiffusionError) || !isWireReason(thrown.reason))

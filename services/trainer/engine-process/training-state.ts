@@ -1,4 +1,4 @@
-/** Everything that a run is at one moment, in the engine and as the objects of a checkpoint. */
+/** The whole state of a run, in the engine and as the objects of a checkpoint. */
 
 import {
   checkFinite,
@@ -23,7 +23,7 @@ import {
 import type { TimestepSampler } from '../../../shared/noise/index.js';
 import { ADAM_M, ADAM_V, emaPrefix, WEIGHTS } from '../../../shared/training/index.js';
 
-/** Where a run stands; its tensors are in the engine. */
+/** The counters of a run; its tensors are in the engine. */
 export interface Counters {
   /** Optimizer steps done. */
   readonly step: number;
