@@ -1,4 +1,4 @@
-/** What the environment says to the command line; the only place of this service that reads it. */
+/** The settings of the command line; the only place of this service that reads the environment. */
 
 import type { Environment } from '../../shared/foundation/index.js';
 import { ADDRESS_VARIABLES } from '../../shared/rpc/index.js';
@@ -9,7 +9,7 @@ export type { Environment };
 export interface CliSettings {
   /** All variables: an option may name one, and processes that are started inherit them. */
   readonly environment: Environment;
-  /** Whether colours are welcome on a terminal (https://no-color.org). */
+  /** Whether a terminal gets colours (https://no-color.org). */
   readonly colours: boolean;
 }
 
@@ -18,7 +18,7 @@ export function readSettings(): CliSettings {
   return { environment, colours: !environment['NO_COLOR'] && environment['TERM'] !== 'dumb' };
 }
 
-/** Where clients look for the services. */
+/** Where clients find the services. */
 export const TRAINER_VARIABLE = 'IP_DIFFUSION_TRAINER';
 export const SAMPLER_VARIABLE = 'IP_DIFFUSION_SAMPLER';
 

@@ -1,4 +1,4 @@
-/** Connections to the two services, with a remedy where nothing answers. */
+/** Connections to the two services; where none answers, the error says how to start one. */
 
 import {
   connectSampler,

@@ -2,7 +2,7 @@
 
 import {
   engineEnvironment,
-  engineSilenceTimeoutMs,
+  engineHeartbeatTimeoutMs,
   environmentReader,
   type Environment,
 } from '../../shared/foundation/index.js';
@@ -18,7 +18,7 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly maxImages: number;
   /** Network evaluations (count times steps) under way at once, over all calls. */
   readonly maxEvaluations: number;
-  /** Models that stay loaded; one more engine lives while a model is being replaced. */
+  /** Models that stay loaded; one more engine runs while a model is being replaced. */
   readonly maxLoadedModels: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
@@ -42,7 +42,7 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
       module: siblingModule(import.meta.url, './engine-process/main'),
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
-      silenceTimeoutMs: engineSilenceTimeoutMs(reader),
+      heartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
     },
     maxImages: integer('IP_DIFFUSION_SAMPLER_MAX_IMAGES', 4096),
     maxEvaluations: integer('IP_DIFFUSION_SAMPLER_MAX_EVALUATIONS', 4096 * 1000),

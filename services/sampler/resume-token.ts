@@ -14,7 +14,7 @@ export interface Resumable {
   /** What the request's checkpoint and weights turned out to be. */
   readonly checkpointStep: number;
   readonly weights: WeightsChoice;
-  /** Of the weights that drew the image so far, in hexadecimal. */
+  /** Of the weights that the image was sampled with so far, in hexadecimal. */
   readonly weightsSha256: string;
 }
 
@@ -51,7 +51,7 @@ export function writeResumeToken({ index, state, weights, checkpointStep, ...has
 /**
  * Reads a token.
  *
- * @param field What it is called where it is refused.
+ * @param field Its field in the request, for the refusal.
  * @throws DiffusionError INVALID_ARGUMENT (reason RESUME_TOKEN_INVALID) for bytes that aren't a whole token.
  */
 export function readResumeToken(token: Uint8Array, field: string): ResumePoint {

@@ -40,7 +40,7 @@ export async function startSampler(
       log.error({ ...fields, reason, cause }, `engine: ${message}`);
     };
     const warn = (reason: string): void => {
-      log.warn({ ...fields, reason }, 'the engine goes without its own kernels, and is slower');
+      log.warn({ ...fields, reason }, 'the engine runs without its own kernels, which is slower');
     };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
@@ -97,15 +97,15 @@ export async function startSampler(
 
 /** Asks until the store answers; false where the service stops before. */
 async function whenListed(store: ObjectStore, signal: AbortSignal, log: ServiceLog): Promise<boolean> {
-  let told = false;
+  let isLogged = false;
   while (!signal.aborted) {
     try {
       await checkStore(store, 'read', { signal });
       return true;
     } catch (error) {
       if (error instanceof DiffusionError && error.code === 'CANCELLED') break;
-      if (!told) log.warn({ err: error }, 'the store can not be listed; trying again');
-      told = true;
+      if (!isLogged) log.warn({ err: error }, 'the store can not be listed; trying again until it can');
+      isLogged = true;
       await pause(STORE_RETRY_MS, signal);
     }
   }

@@ -9,7 +9,7 @@ import type { NetworkRow } from '../../shared/sampler/index.js';
 export type RunPass = (rows: readonly NetworkRow[]) => Promise<readonly Float32Array[]>;
 
 export interface RowOptions {
-  /** Takes the row back; its neighbours don't notice. */
+  /** Takes the row out of the queue; other rows are not affected. */
   readonly signal: AbortSignal;
   /** Called when a pass takes the row in. */
   readonly onStart?: () => void;
@@ -30,7 +30,7 @@ interface Waiting {
 }
 
 /**
- * Values that solvers may work on in one turn of the event loop. So many take them some ten milliseconds, for which
+ * How many values solvers work on in one turn of the event loop. This many take about ten milliseconds, during which
  * other calls and health checks wait.
  */
 export const VALUES_A_TURN = 50_000;
@@ -66,7 +66,7 @@ export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
     let answerLast = (): Promise<void> => Promise.resolve();
     for (;;) {
       await setImmediate();
-      // A full pass needn't wait for the solvers that the last one answers: they compute while it runs.
+      // A full pass needn't wait for the solvers of the last pass: they compute while it runs.
       const full = waiting.size >= maxRows;
       if (!full) await answerLast();
       const pass = nextPass(waiting, maxRows);
@@ -89,7 +89,7 @@ export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
   return predict;
 }
 
-/** Resolves when every answered solver that goes on has asked for its next row. */
+/** Resolves when every answered solver that has further steps has asked for its next row. */
 async function answer(pass: readonly Waiting[], outputs: readonly Float32Array[]): Promise<void> {
   let values = 0;
   for (const [i, { resolve }] of pass.entries()) {

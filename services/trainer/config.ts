@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import {
   cacheFolder,
   engineEnvironment,
-  engineSilenceTimeoutMs,
+  engineHeartbeatTimeoutMs,
   environmentReader,
   type Environment,
 } from '../../shared/foundation/index.js';
@@ -19,9 +19,9 @@ export interface TrainerSettings extends ServerSettings {
   readonly fileAccess: FileAccess;
   /** Where prepared images are kept between jobs. */
   readonly datasetCacheFolder: string;
-  /** What this trainer is called where a job says who has it. */
+  /** The name of this trainer in the status of its jobs, for people. */
   readonly name: string;
-  /** A trainer that doesn't renew its hold on a job for so long loses it to another. */
+  /** A trainer that doesn't renew its lease on a job for this long loses it to another one. */
   readonly leaseMs: number;
   readonly concurrentJobs: number;
   /** Jobs that may wait for their turn. */
@@ -30,13 +30,13 @@ export interface TrainerSettings extends ServerSettings {
   readonly memoryBytes: number;
   /** The engine process's whole environment. */
   readonly engineEnvironment: Environment;
-  /** An engine process that says nothing for this long is killed. */
-  readonly engineSilenceTimeoutMs: number;
+  /** An engine process that sends no heartbeat for this long is killed. */
+  readonly engineHeartbeatTimeoutMs: number;
   readonly restartLimit: number;
   readonly restartDelayMs: number;
   /** How long an engine may take to commit and end when asked to. */
   readonly stopGraceMs: number;
-  /** An outage of the store that lasts longer ends a job, and a trainer that is only starting. */
+  /** An outage of the store that lasts longer fails a job, and ends a trainer that is starting. */
   readonly storeRetryLimitMs: number;
   /** How long a service that stops waits for connections to close. */
   readonly graceMs: number;
@@ -57,7 +57,7 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     maxQueue: integer('IP_DIFFUSION_TRAINER_MAX_QUEUE', 16, 0),
     memoryBytes: totalmem(),
     engineEnvironment: engineEnvironment(env),
-    engineSilenceTimeoutMs: engineSilenceTimeoutMs(reader),
+    engineHeartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
     restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),
     restartDelayMs: integer('IP_DIFFUSION_ENGINE_RESTART_DELAY_MS', 1000),
     stopGraceMs: integer('IP_DIFFUSION_STOP_GRACE_MS', 120_000),

@@ -1,6 +1,6 @@
 /**
- * Where a job stands and which trainer has it, in the store: one object, changed by compare-and-swap alone. So a trainer
- * that has lost a job without knowing it can't write over what the next one has written.
+ * A job's status and lease in the store: one object, changed by compare-and-swap only. So a trainer that has lost a job
+ * without noticing can't overwrite what the next one has written.
  */
 
 import * as z from 'zod';
@@ -14,7 +14,7 @@ import { newestTerm } from './event-segments.js';
 import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
 import { readRecord } from './job-records.js';
 
-/** What is being removed: the job alone, or its model with it. */
+/** What is being removed: only the job, or its model too. */
 const DELETIONS = ['job', 'model'] as const;
 export type Deletion = (typeof DELETIONS)[number];
 
@@ -30,9 +30,9 @@ const leaseSchema = z.object({
   holder: z.string(),
   /** That trainer's name, for people. */
   trainer: z.string(),
-  /** A lease that nobody has renewed for so long belongs to nobody any more. */
+  /** A lease that isn't renewed for this long is over. */
   durationMs: positiveCountSchema,
-  /** Makes each renewal another object. */
+  /** Makes the object of each renewal different. */
   renewals: countSchema,
   process: processSchema.exactOptional(),
 });
@@ -60,13 +60,13 @@ export interface StoredStatus {
   readonly term: number;
   /** Undefined where no trainer has the job. */
   readonly lease: Lease | undefined;
-  /** Set once the job's removal has begun, which nothing takes back. */
+  /** Set once the job's removal has begun, which can't be undone. */
   readonly deleting?: Deletion | undefined;
   /** Undefined where nothing is stored. */
   readonly etag: string | undefined;
 }
 
-/** What stands under a job's key; `content` is undefined where it is damaged. */
+/** The status object of a job; `content` is undefined where it is damaged. */
 export interface FoundStatus {
   readonly content: Omit<StoredStatus, 'etag'> | undefined;
   readonly etag: string;
@@ -90,7 +90,7 @@ export async function findStatus(
   return found && { content: found.value, etag: found.etag };
 }
 
-/** Where a job stands; where that was damaged, what its checkpoints and events say. */
+/** A job's status; where it is damaged, one made from its checkpoints and events. */
 export async function readStatus(
   store: ObjectStore,
   record: JobRecord,
@@ -102,7 +102,7 @@ export async function readStatus(
   return { ...(await statusFromTraces(store, record)), lease: undefined, etag: found.etag };
 }
 
-/** Where a job stands before anything has happened to it. */
+/** The status of a new job. */
 export function firstStatus({ createdAt }: JobRecord): JobStatus {
   return {
     state: 'PENDING',
@@ -124,7 +124,7 @@ async function statusFromTraces(
     status: {
       state: 'FAILED',
       failureReason: 'INTERNAL',
-      message: `${jobKeys.status(jobId)} is damaged; resume the job to go on after step ${step}`,
+      message: `${jobKeys.status(jobId)} is damaged; resume the job to continue after step ${step}`,
       step,
       committedStep: step,
       attempt: await latestAttempt(store, jobId),
@@ -134,7 +134,7 @@ async function statusFromTraces(
   };
 }
 
-/** A job as it stands in the store. */
+/** A job as the store has it. */
 export interface StoredJob extends Job, Omit<StoredStatus, 'status'> {
   readonly recordEtag: string;
 }

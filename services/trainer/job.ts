@@ -1,4 +1,4 @@
-/** What the trainer knows of a job, and what can happen to it. */
+/** A job, and its events. */
 
 import * as z from 'zod';
 
@@ -35,7 +35,7 @@ export const stepMetricsSchema = z.object({
 
 export type StepMetrics = Readonly<z.infer<typeof stepMetricsSchema>>;
 
-/** Where a job stands. */
+/** A job's status. */
 export const jobStatusSchema = z.object({
   state: z.enum(JOB_STATES),
   failureReason: failureReasonSchema.catch('INTERNAL').optional(),
@@ -101,7 +101,7 @@ export function cancelledAt(committedStep: number): string {
 export const evaluationSchema = z.object({
   step: countSchema,
   mse: z.number(),
-  /** Of the average with the largest rate. */
+  /** Of the EMA weights of the largest rate. */
   emaMse: z.number(),
   /** Images held out. */
   images: countSchema,
@@ -109,10 +109,10 @@ export const evaluationSchema = z.object({
 
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>;
 
-/** What an engine process tells of its work. */
+/** What an engine process reports of its work. */
 export type EngineEvent =
   | { readonly kind: 'metrics'; readonly metrics: StepMetrics }
-  /** Without an image once newer ones have taken its place. */
+  /** Its image is dropped once there are newer ones. */
   | { readonly kind: 'grid'; readonly step: number; readonly image?: GridImage }
   | { readonly kind: 'checkpoint'; readonly step: number; readonly sizeBytes: number }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation };

@@ -14,7 +14,7 @@ export interface Batch {
 }
 
 /**
- * Packs rows into the smallest batch that holds them; the places left over repeat the first row.
+ * Packs rows into the smallest batch that holds them; the remaining places repeat the first row.
  *
  * @param sizes Rising; the last one is at least as many as the rows.
  */

@@ -14,7 +14,7 @@ const { store: STORE } = SERVICE_VARIABLES;
 
 export const storeOption = option(
   text(STORE_PLACEHOLDER),
-  `the store that the services use; ${DEFAULT_STORE_FOLDER} where it is left out`,
+  `the store that the services use; ${DEFAULT_STORE_FOLDER} when not given`,
   { environment: STORE },
 );
 

@@ -1,4 +1,4 @@
-/** The demo's trainer and sampler: processes of their own on free ports, with one local store. */
+/** The demo's trainer and sampler: child processes on free ports, with one local store. */
 
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,9 +12,9 @@ import { startService, type ServiceProcess } from '../start-service.js';
 export interface DemoServices {
   readonly trainerAddress: string;
   readonly samplerAddress: string;
-  /** Aborted with the reason where a service ends by itself. */
-  readonly lost: AbortSignal;
-  /** Ends both; resolves when they are gone. */
+  /** Aborted where a service ends by itself, with the reason. */
+  readonly serviceEnded: AbortSignal;
+  /** Ends both; resolves when they have ended. */
   stop(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ export async function startDemoServices(
     [SERVICE_VARIABLES.trainerAddress]: FREE_PORT,
     [SERVICE_VARIABLES.samplerAddress]: FREE_PORT,
   };
-  const lost = new AbortController();
+  const serviceEnded = new AbortController();
   const names: readonly ServiceName[] = ['trainer', 'sampler'];
   const services = names.map((name) => startLogged(name, folder, variables));
   const stop = async (): Promise<void> => {
@@ -47,7 +47,7 @@ export async function startDemoServices(
   };
   for (const { failed } of services)
     failed.catch((error: unknown) => {
-      lost.abort(error);
+      serviceEnded.abort(error);
     });
   try {
     const ports = Promise.all(services.map(({ port, failed }) => Promise.race([port, failed])));
@@ -55,7 +55,7 @@ export async function startDemoServices(
     return {
       trainerAddress: `127.0.0.1:${trainerPort}`,
       samplerAddress: `127.0.0.1:${samplerPort}`,
-      lost: lost.signal,
+      serviceEnded: serviceEnded.signal,
       stop,
     };
   } catch (error) {
@@ -95,7 +95,7 @@ function startLogged(name: ServiceName, folder: string, environment: Environment
     log.end();
     await finished(log);
     throw new DiffusionError('SERVICE_ENDED', `the ${name} ended (${description}): ${lastLine}`, {
-      metadata: { remedy: `its log is ${logPath}` },
+      metadata: { remedy: `see its log: ${logPath}` },
     });
   });
   return { ...service, port: port.promise, failed };

@@ -42,7 +42,7 @@ export async function checkDisk(folder: string): Promise<Finding> {
         name: 'disk',
         state: 'wrong',
         text,
-        remedy: `free some space: ${formatBytes(DISK_WANTED_BYTES)} are soon used`,
+        remedy: `free some space: checkpoints and caches need about ${formatBytes(DISK_WANTED_BYTES)}`,
       };
 }
 
@@ -50,7 +50,7 @@ export async function checkDisk(folder: string): Promise<Finding> {
 export async function checkStoreOf(environment: Environment, signal: AbortSignal): Promise<Finding> {
   try {
     const settings = storeSettings(environment);
-    // A doctor changes nothing, so a store that a service would make is only looked at.
+    // The doctor changes nothing: it does not make a store that a service would make.
     const unmade = await unmadeStore(settings);
     return unmade === undefined
       ? await tryStore(settings, signal)

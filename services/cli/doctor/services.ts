@@ -1,4 +1,4 @@
-/** Whether a service answers and says that it is well. */
+/** Whether a service answers and reports SERVING. */
 
 import { credentials, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
@@ -20,7 +20,7 @@ interface HealthClient {
 const ANSWER_WITHIN_MS = 2000;
 
 /**
- * @param named The address, where somebody named one; a service at the default one may well not run.
+ * @param needed Whether somebody named the address; a service at the default address need not run.
  * @throws the signal's reason.
  */
 export async function checkService(
@@ -66,7 +66,7 @@ export async function checkService(
       name,
       state: 'wrong',
       text: `${at}: ${message}`,
-      remedy: 'something else listens there; use another address',
+      remedy: 'another program listens there; use another address',
     };
   } finally {
     stopListening();

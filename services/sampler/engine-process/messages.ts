@@ -1,4 +1,4 @@
-/** What the sampler service and its engine process say to each other. */
+/** The messages between the sampler service and its engine process. */
 
 import { inspect } from 'node:util';
 
@@ -52,7 +52,7 @@ export type FromEngine =
   | {
       readonly kind: 'loaded';
       readonly batchSizes: readonly number[];
-      /** Why the engine goes without its own kernels, where it does. */
+      /** Why the engine runs without its own kernels, where it does. */
       readonly withoutKernels?: string;
     }
   /** `output` is [size, H, W, outChannels]. */
@@ -66,7 +66,7 @@ export interface EngineFault {
   /** For clients. */
   readonly message: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** For the service's log alone. */
+  /** For the service's log only. */
   readonly detail: string;
 }
 
@@ -119,7 +119,7 @@ export const engineProtocol: Protocol<ToEngine, FromEngine> = {
   maxMessageBytes: 128 * 1024 ** 2,
 };
 
-/** What an engine says of a thrown value. The text of an unexpected one is for the log only: it may hold anything. */
+/** A thrown value as a message. The text of an unexpected error is for the log only: it may hold anything. */
 export function faultOf(error: unknown): EngineFault {
   const detail = shortened(inspect(error), MAX_DETAIL_CHARACTERS);
   if (error instanceof DiffusionError && isWireReason(error.reason) && error.code !== 'INTERNAL') {
@@ -136,7 +136,7 @@ export function faultOf(error: unknown): EngineFault {
   return { reason: 'ENGINE_FAILED', message, metadata: {}, detail };
 }
 
-/** Its cause is what the log is to show. */
+/** Its cause has the text for the service's log. */
 export function errorOf({ reason, message, metadata, detail }: EngineFault): DiffusionError {
   return new DiffusionError(reason, message, { metadata, cause: detail });
 }

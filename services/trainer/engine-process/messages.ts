@@ -1,4 +1,4 @@
-/** What the service and a job's engine process say to each other. */
+/** The messages between the service and a job's engine process. */
 
 import * as z from 'zod';
 
@@ -20,7 +20,7 @@ export interface StartTraining {
   readonly fileAccess: FileAccess;
   /** Where prepared images are kept. */
   readonly cacheFolder: string;
-  /** A store that takes no checkpoint for so long ends the job. */
+  /** A store that takes no checkpoint for this long fails the job. */
   readonly storeRetryLimitMs: number;
 }
 
@@ -28,18 +28,18 @@ export interface StartTraining {
 export type ToEngine = StartTraining | { readonly kind: 'stop' };
 
 export type FromEngine =
-  /** Training begins or goes on, after the updates of a committed checkpoint (0 for none). */
+  /** Training begins, or resumes after the step of a committed checkpoint (0 for none). */
   | { readonly kind: 'ready'; readonly step: number; readonly sizeBytes: number; readonly message: string }
   | { readonly kind: 'event'; readonly event: EngineEvent }
-  /** The store is away, or answers again. */
+  /** The store is unavailable, or answers again. */
   | { readonly kind: 'store'; readonly problem?: string | undefined }
-  /** For the log alone. */
+  /** For the log only. */
   | { readonly kind: 'warning'; readonly message: string }
   /** The last message: all steps are done, or training stopped as asked; either way all is committed. */
   | { readonly kind: 'ended'; readonly how: 'finished' | 'stopped' }
   /** The last message: a later attempt was claimed, so that this one can commit nothing any more. */
   | { readonly kind: 'fenced'; readonly message: string }
-  /** The last message: going on, or trying again, would be of no use. */
+  /** The last message: the job fails, as another attempt would fail as well. */
   | { readonly kind: 'failed'; readonly reason: WireReason; readonly message: string };
 
 const toEngine = z.discriminatedUnion('kind', [
@@ -87,7 +87,7 @@ const fromEngine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('failed'), reason: failureReasonSchema, message: text }),
 ]);
 
-/** The message with texts of a length that the service takes. */
+/** The message with its texts shortened to what the service takes. */
 export function bounded(message: FromEngine): FromEngine {
   if ('message' in message) return { ...message, message: shortened(message.message, MAX_TEXT) };
   if (message.kind !== 'store' || message.problem === undefined) return message;
