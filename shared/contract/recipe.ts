@@ -111,6 +111,6 @@ function fieldOf(message: DescMessage, key: string): DescField {
 
 function messageOf(message: DescMessage, key: string): DescMessage {
   const field = fieldOf(message, key);
-  if (field.fieldKind !== 'message') throw new Error(`${field.toString()} is no message`);
+  if (field.fieldKind !== 'message') throw new Error(`${field.toString()} is not a message`);
   return field.message;
 }

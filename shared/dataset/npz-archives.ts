@@ -169,13 +169,13 @@ async function openArray(
     reader,
     checkBytes(expected) {
       const found = entry.uncompressedSize - headerBytes;
-      if (found !== expected) throw npzFault(name, `${expected} bytes, as its shape says`, found);
+      if (found !== expected) throw npzFault(name, `${expected} bytes, as its shape needs`, found);
     },
     async checkEnd() {
       // Reads to the end of the stream, where its length is checked.
       const { length } = await reader.take(1);
       if (length > 0 || checksum !== entry.crc32)
-        throw npzFault(name, 'the bytes that its checksum was made of', 'others');
+        throw npzFault(name, 'bytes that match its checksum', 'others');
     },
   };
 }

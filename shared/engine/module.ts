@@ -35,18 +35,18 @@ export interface AdamUpdate {
   readonly parameter: string;
   readonly m: string;
   readonly v: string;
-  /** Moving averages of the parameter. */
+  /** EMA weights of the parameter, one for each rate. */
   readonly averages: readonly string[];
   readonly gradient: Tensor;
 }
 
-/** AdamW by a kernel of the engine's own, which changes the variables where they lie. */
+/** AdamW by a kernel of the engine's own, which changes the variables in place. */
 export interface AdamUpdates {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
   /**
-   * [3 + averages]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each average moves
+   * [3 + averages]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each of the EMA weights moves
    * towards the new parameter.
    */
   readonly rates: Tensor;

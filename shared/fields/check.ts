@@ -98,7 +98,7 @@ function violationsOf(issue: z.core.$ZodIssue, fields: Fields, value: unknown): 
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       field: path === '' ? protoName(key) : joined(path, protoName(key)),
-      description: 'wanted the name of a field; there is no field of this name',
+      description: 'wanted the name of a field; no field has this name',
     }));
   }
   return [{ field: path, description: `wanted ${issue.message}; got ${describeValue(issue.input)}` }];

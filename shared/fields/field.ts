@@ -106,7 +106,7 @@ type ValueOf<N extends Node> =
         ? { [K in keyof V & string]: Flat<{ kind: K } & ValuesOf<V[K]['fields']>> }[keyof V & string]
         : never;
 
-/** A message with any of its fields left out. */
+/** A message of which any field may be unset. */
 export type PartialOf<T> = T extends readonly unknown[]
   ? T
   : T extends object

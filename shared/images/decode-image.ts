@@ -110,7 +110,7 @@ function fromSharp(error: unknown): DiffusionError {
   if (text.includes('exceeds pixel limit'))
     return refused('IMAGE_TOO_LARGE', `wanted at most ${MAX_PIXELS} pixels`, error);
   if (text.includes('unsupported image format')) {
-    return refused('IMAGE_UNSUPPORTED', 'wanted a PNG, JPEG or WebP image; got something else', error);
+    return refused('IMAGE_UNSUPPORTED', 'wanted a PNG, JPEG or WebP image; got another format', error);
   }
   return refused(
     'IMAGE_DAMAGED',

@@ -62,7 +62,7 @@ export async function inspectJson<Schema extends z.ZodType>(
   try {
     return { ...stored, value: schema.parse(JSON.parse(Buffer.from(stored.bytes).toString('utf8'))) };
   } catch (cause) {
-    const text = `${describeValue(key)} is damaged: wanted JSON with the fields of its kind`;
+    const text = `${describeValue(key)} is damaged: wanted JSON with the expected fields`;
     return { ...stored, damage: new DiffusionError('OBJECT_INVALID', text, { cause }) };
   }
 }

@@ -27,7 +27,7 @@ export interface ChildExit {
 
 export interface Child<ToChild> {
   readonly pid: number | undefined;
-  /** Sends a message; one to a child that is gone is dropped (`exited` tells of it). */
+  /** Sends a message; one to a child that has ended is dropped (see `exited`). */
   send(message: ToChild): void;
   /** Kills it because of a message that is no answer to what it was asked; no further one is taken. */
   refuse(message: unknown): void;
@@ -76,7 +76,7 @@ export function startChild<ToChild extends object, FromChild extends object>(
     channel.close();
     child.kill('SIGKILL');
   }
-  // Where the system has no place for another process, there is no socket either; 'error' tells.
+  // Where the system has no place for another process, there is no socket either; the event 'error' reports it.
   const stdio = child.stdio as readonly unknown[] | undefined;
   const socket = stdio?.[CHANNEL_FD] instanceof Socket ? stdio[CHANNEL_FD] : new Socket().destroy();
   const channel = openChannel(socket, {

@@ -6,7 +6,7 @@ import * as z from 'zod';
 
 import { shortened } from '../foundation/index.js';
 
-/** Messages are objects that a `kind` tells apart; `heartbeat` is taken. */
+/** Messages are objects that differ by their `kind`; the kind `heartbeat` is reserved. */
 export interface Protocol<ToChild extends object, FromChild extends object> {
   readonly toChild: z.ZodType<ToChild>;
   readonly fromChild: z.ZodType<FromChild>;
@@ -44,5 +44,5 @@ const MAX_DESCRIPTION = 500;
 /** A message that nobody expects, for a log. */
 export function describeMessage(message: unknown): string {
   const text = inspect(message, { depth: 2, maxArrayLength: 4, maxStringLength: 200, customInspect: false });
-  return `it sent ${shortened(text, MAX_DESCRIPTION)}`;
+  return `it sent an unknown message: ${shortened(text, MAX_DESCRIPTION)}`;
 }

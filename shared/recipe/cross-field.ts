@@ -45,7 +45,7 @@ function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
   const { name, timesteps, betas } = recipe.noiseSchedule;
   if (name === 'custom' ? betas?.length !== timesteps : betas !== undefined) {
     const wanted =
-      name === 'custom' ? `${timesteps} betas, one a timestep` : `no betas with the ${name} schedule`;
+      name === 'custom' ? `${timesteps} betas, one for each timestep` : `no betas with the ${name} schedule`;
     return [violation('noise_schedule.betas', wanted, `${betas?.length ?? 0} betas`)];
   }
   try {

@@ -72,7 +72,7 @@ export function serverStream<Request, Response>(
   };
 }
 
-/** The last handler of a call: whatever goes wrong in telling the error costs the call, never the process. */
+/** The last handler of a call: a fault while the error is sent ends the call, never the process. */
 function answerWithError<Request, Response>(
   error: unknown,
   call: AnyCall<Request, Response>,
@@ -144,7 +144,9 @@ async function drained<Request, Response>(
 ): Promise<void> {
   const { promise, resolve, reject } = deferred();
   const timer = setTimeout(() => {
-    reject(new DiffusionError(SLOW_READER, `the reader took nothing for ${stallTimeoutMs} ms`));
+    reject(
+      new DiffusionError(SLOW_READER, `the client read nothing from the stream for ${stallTimeoutMs} ms`),
+    );
   }, stallTimeoutMs);
   const onDrain = (): void => {
     resolve();

@@ -12,7 +12,7 @@ const TRIES = 20;
 const BETWEEN_TRIES_MS = 5;
 const WARN = 40;
 
-/** Lines that can't be written (a full disk, a reader that is gone) are counted, and the count is told when one can. */
+/** Lines that can't be written (a full disk, a reader that is gone) are counted; the count is logged when one can. */
 export function logOutput(service: string, write: typeof writeSync = writeSync): DestinationStream {
   let lost = 0;
   let torn = false;

@@ -2,7 +2,7 @@
 import { at, DiffusionError } from '../foundation/index.js';
 import { combined, predictXStartFromEpsilon } from '../noise/index.js';
 import { guided } from './guidance.js';
-import { drawnInto } from './inpainting.js';
+import { sampledInto } from './inpainting.js';
 import type { SamplerPlan } from './solver.js';
 import { dynamicallyThresholded } from './remedies/dynamic-threshold.js';
 import { epsilonScale } from './remedies/epsilon-scaling.js';
@@ -28,7 +28,7 @@ export async function evaluate(options: SolverOptions, i: number, x: Float32Arra
   const output = await predict({ xT: x, t: at(plan.modelTimesteps, i), y }, signal);
   const xStart = inRange(plan, rescaledXStart(plan, x, i, predictionOf(plan, output)));
   return {
-    predXStart: options.inpaint === undefined ? xStart : drawnInto(options.inpaint, xStart),
+    predXStart: options.inpaint === undefined ? xStart : sampledInto(options.inpaint, xStart),
     logVariance: logVarianceOf(plan, i, output),
   };
 }

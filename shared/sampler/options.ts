@@ -3,7 +3,7 @@ import { invalidArgument, isInteger, unmet } from '../foundation/index.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { SolverOptions } from './solver.js';
 
-/** Steps of the plan that a start at an image leaves out. */
+/** How many steps of the plan a start at an image skips. */
 export function skippedSteps({ start }: SolverOptions): number {
   return start?.kind === 'image' ? start.skippedSteps : 0;
 }
@@ -19,7 +19,7 @@ export function checkOptions(options: SolverOptions, pastLength: (taken: number)
     demand(
       guided === undefined || y !== UNCONDITIONAL,
       'guidance_scale',
-      '1 or nothing without a class',
+      '1 or unset without a class',
       guided,
     );
 

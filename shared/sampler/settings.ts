@@ -54,6 +54,6 @@ const OPTIONS = new Set(
 function checkOption(option: SolverOption, settings: SamplerSettings, demand: Demand): void {
   const { sampler, [option]: value = 0 } = settings;
   const kind = SAMPLERS.includes(sampler) ? SOLVERS[sampler].options?.[option] : undefined;
-  if (kind === undefined) demand(value === 0, option, `0 or nothing with the ${sampler} sampler`, value);
+  if (kind === undefined) demand(value === 0, option, `0 or unset with the ${sampler} sampler`, value);
   else demand(kind.accept(value) !== undefined, option, kind.wanted, value);
 }

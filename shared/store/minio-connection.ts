@@ -66,7 +66,7 @@ export function connectS3(access: S3Access, bucket: string, partSize?: number): 
         onResponse,
       );
       return sent.on('timeout', () => {
-        sent.destroy(Object.assign(new Error(`silent for ${timeout} ms`), { code: 'ETIMEDOUT' }));
+        sent.destroy(Object.assign(new Error(`no data for ${timeout} ms`), { code: 'ETIMEDOUT' }));
       });
     };
     const transport = { request: request as typeof http.request };

@@ -83,7 +83,7 @@ export function openMinioFiles(
     async check({ signal } = {}) {
       if (only !== undefined) await listOne(only, signal);
       else if ((await page('', 1, signal)).objects.length === 0)
-        throw storeError(description, 'list', { ...notFound, text: 'there is nothing under this prefix' });
+        throw storeError(description, 'list', { ...notFound, text: 'no object has this prefix' });
     },
     async list(accepts, { signal } = {}) {
       const files = await (only === undefined ? listAll(accepts, signal) : listOne(only, signal));
@@ -105,7 +105,7 @@ export function openMinioFiles(
           if (file.version === etagOf(etag) && Number(size) === length) return bodyOf(response, length);
           response.destroy();
           if (file.version !== etagOf(etag)) throw fileChanged(file, description);
-          const text = `wanted ${length} bytes from ${start} on; the server sends ${size ?? 'an unknown number'}`;
+          const text = `wanted ${length} bytes from offset ${start}; the server sends ${size ?? 'an unknown number'}`;
           throw storeError(description, action, { reason: 'STORE_REFUSED', text });
         });
       } catch (error) {

@@ -62,7 +62,7 @@ test('equal manifests are equal bytes in whatever order their keys stand', (t) =
   t.is(canonicalJson({ b: [1, { d: undefined, c: null }], a: 'x' }), '{"a":"x","b":[1,{"c":null}]}');
 });
 
-test('fields of a newer minor version are passed over', (t) => {
+test('unknown fields of a newer minor version are ignored', (t) => {
   t.deepEqual(decodeManifest(edited('{"attempt"', '{"added":{"x":1},"attempt"'), asIs), manifest);
 });
 

@@ -65,7 +65,7 @@ test('tensors of every layout and precision come out as PyTorch saved them', asy
   t.deepEqual([format, unwrapped], ['PyTorch', []]);
 });
 
-test('what stands around a state_dict is taken off, and told', async (t) => {
+test('what stands around a state_dict is removed, and reported', async (t) => {
   const file = await open(dataFile('wrapped.pt'));
   t.deepEqual([...file.tensors.keys()], ['weight', 'bias']);
   t.deepEqual(await valuesOf(file, 'weight'), layouts.plain);

@@ -1,4 +1,4 @@
-/** Solvers that the reference lacks, against Hugging Face diffusers' schedulers; data/diffusers_figures.py says how. */
+/** Solvers that the reference lacks, against Hugging Face diffusers' schedulers; data/diffusers_reference.py says how. */
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { at } from '../../shared/foundation/index.js';

@@ -1,4 +1,4 @@
-/** What a solver yields is enough to go on from. */
+/** What a solver yields is enough to resume from. */
 import test from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encode, SAMPLERS, samplerPlan, solver } from '../../shared/sampler/index.js';
@@ -45,7 +45,7 @@ for (const sampler of [...SAMPLERS, 'ddim with eta'] as const) {
   });
 }
 
-test('encoding goes on after any step, too', async (t) => {
+test('encoding can be resumed after any step, too', async (t) => {
   const plan = samplerPlan({ sampler: 'ddim', steps: 5 }, contract);
   const start = { kind: 'image', xStart: image, skippedSteps: 0 } as const;
   const options = { plan, predict: toyPredict(contract), noise, start };

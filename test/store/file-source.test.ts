@@ -176,7 +176,7 @@ for (const [name, make] of Object.entries(PLACES)) {
   });
 }
 
-realTest('a missing bucket and wrong keys are told apart, without a key in the text', async (t) => {
+realTest('a missing bucket and wrong keys are distinguished, without a key in the text', async (t) => {
   if (server === undefined) return;
   const wrong = { ...server, secretKey: 'not-the-secret' };
   const cases = [

@@ -1,4 +1,4 @@
-/** A store that is away now and then, behind one that waits for it. */
+/** A store with outages, behind one that waits for it. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -16,7 +16,7 @@ import { storeContract } from './store.contract.js';
 const root = await mkdtemp(join(tmpdir(), 'patient-'));
 test.after.always(() => rm(root, { recursive: true, force: true }));
 
-const away = (): DiffusionError => new DiffusionError('STORE_UNAVAILABLE', 'the store is away');
+const away = (): DiffusionError => new DiffusionError('STORE_UNAVAILABLE', 'the store does not answer');
 const openLocal = async (): Promise<ObjectStore> =>
   openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
 
@@ -73,21 +73,21 @@ test('a conditional put that was carried out although it failed has won, not los
   );
 });
 
-test('waiting is told once when it begins and once when it ends, however many calls wait', async (t) => {
-  const told: (string | undefined)[] = [];
+test('waiting is reported once when it begins and once when it ends, however many calls wait', async (t) => {
+  const reported: (string | undefined)[] = [];
   let isAway = true;
   const local = await openLocal();
   const store = patientStore(
     { ...local, head: (key, options) => (isAway ? Promise.reject(away()) : local.head(key, options)) },
-    { ...patience, onOutage: (error) => told.push(error?.message) },
+    { ...patience, onOutage: (error) => reported.push(error?.message) },
   );
   await store.put('a', Buffer.from('1'));
   const calls = [store.head('a'), store.head('a'), store.head('a')];
   await new Promise((resume) => setTimeout(resume, 20));
-  t.deepEqual(told, ['the store is away']);
+  t.deepEqual(reported, ['the store does not answer']);
   isAway = false;
   t.deepEqual(await Promise.all(calls), [{ size: 1 }, { size: 1 }, { size: 1 }]);
-  t.deepEqual(told, ['the store is away', undefined]);
+  t.deepEqual(reported, ['the store does not answer', undefined]);
 });
 
 test('past the limit the error says for how long, and keeps its cause', async (t) => {
@@ -99,7 +99,7 @@ test('past the limit the error says for how long, and keeps its cause', async (t
   );
   const error = await t.throwsAsync(store.get('a'), { instanceOf: DiffusionError, code: 'UNAVAILABLE' });
   t.is(error.reason, 'STORE_UNAVAILABLE');
-  t.regex(error.message, /has not answered for 3600 s: the store is away/);
+  t.regex(error.message, /has not answered for 3600 s: the store does not answer/);
 });
 
 test('a signal ends the wait, and what is no outage is thrown at once', async (t) => {

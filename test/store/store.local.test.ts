@@ -38,7 +38,7 @@ retentionContract(test, open);
 /** What a process leaves behind as its name. */
 async function ownerText(over: Partial<ProcessIdentity> = {}): Promise<string> {
   const here = thisProcess();
-  if (here === undefined) throw new Error('this system tells nothing of its processes');
+  if (here === undefined) throw new Error('this system provides nothing about its processes');
   const { boot, namespace, pid, startedAt } = {
     ...here,
     pid: process.ppid,

@@ -34,9 +34,9 @@ import {
   type DecodedCheckpoint,
   type RunTensors,
 } from './training-state.js';
-import type { Updater } from '../../../shared/training/index.js';
+import type { TrainingRun } from '../../../shared/training/index.js';
 
-export interface Run extends RunTensors, Updater {
+export interface Run extends RunTensors, TrainingRun {
   readonly build: EngineBuild;
   /** All of it. */
   readonly dataset: Dataset;

@@ -89,7 +89,7 @@ export function runWatch(limits: RunLimits = RUN_LIMITS, clock: Clock = systemCl
       .sort((a, b) => b.tookMs - b.limitMs - (a.tookMs - a.limitMs))[0];
     return (
       late &&
-      `its run of ${late.name} has taken ${inSeconds(late.tookMs)} of ${inSeconds(late.limitMs)} at the most`
+      `its run of ${late.name} has taken ${inSeconds(late.tookMs)}; the limit is ${inSeconds(late.limitMs)}`
     );
   }
 

@@ -125,7 +125,7 @@ test('what is computed twice is computed once, but for reads of variables', (t) 
   t.is(input, other);
 });
 
-test('x * 1, x + 0 and moves that move nothing are left out, unless they broadcast or are asked for', (t) => {
+test('x * 1, x + 0 and moves that move nothing are removed, unless they broadcast or are asked for', (t) => {
   const graph = sketch((builder, x) => {
     const one = builder.one('Mul', [x, builder.float(1)]);
     const moved = builder.one('Transpose', [

@@ -1,7 +1,7 @@
 """Writes diffusers.json: what the schedulers of Hugging Face diffusers make of a network of one line.
 
     python -m venv venv && venv/bin/pip install diffusers==0.42.1 torch==2.15.0 numpy==2.4.6
-    venv/bin/python diffusers_figures.py > diffusers.json
+    venv/bin/python diffusers_reference.py > diffusers.json
 
 Timesteps follow diffusers' DDIM scheduler, whose spacings are those of arXiv 2305.08891; every other
 scheduler is given the same ones, and all of them sigmas in float64 where diffusers would round to float32. x is stored
@@ -128,7 +128,7 @@ for sampler in ("dpmpp_2m", "dpmpp_2m_sde", "euler", "heun", "unipc"):
             continue
         case = {"sampler": sampler, "schedule": schedule, "T": T, "spacing": spacing, "steps": steps}
         all_figures.append(figures(case if threshold is None else {**case, "threshold": threshold}))
-origin = "Hugging Face diffusers 0.42.1, torch 2.15.0, by diffusers_figures.py"
+origin = "Hugging Face diffusers 0.42.1, torch 2.15.0, by diffusers_reference.py"
 print("{" + f'"origin": {json.dumps(origin)}, "cases": [')
 print(",\n".join(json.dumps(case) for case in all_figures))
 print("]}")
