@@ -83,7 +83,7 @@ export interface EngineBuild {
   readonly tensorflow: string;
   readonly platform: string;
   readonly threads: number;
-  /** Where the compiled engine goes without kernels of its own, which is slower. */
+  /** Where the compiled engine runs without its own kernels, which is slower. */
   readonly withoutKernels?: WithoutKernels;
 }
 
@@ -91,7 +91,7 @@ export interface EngineBuild {
 export interface WithoutKernels {
   /** In words that follow "without the engine's own kernels: ". */
   readonly reason: string;
-  /** What to do to have them; none where they are not wanted. */
+  /** What to do to get them; none where they are switched off. */
   readonly remedy?: string;
 }
 

@@ -7,7 +7,7 @@ import { sharp } from './sharp.js';
 /** The largest image that is decoded, in pixels; a bomb is refused by its header. */
 const MAX_PIXELS = 4096 * 4096;
 
-/** The most an image may be enlarged; beyond it there is nothing to learn but the resizing kernel. */
+/** The most an image may be enlarged; a network would only learn the resizing kernel from larger factors. */
 const MAX_ENLARGEMENT = 4;
 
 /** Names the way from bytes to pixels below; it belongs to a data set's identity, so change it with the way. */

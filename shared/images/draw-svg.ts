@@ -18,7 +18,7 @@ const HUNG_AFTER_MS = 60_000;
 export async function drawingToPng(svg: string, scale: number): Promise<Uint8Array> {
   const child = fork(fileURLToPath(siblingModule(import.meta.url, './draw-process')), [String(scale)], {
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
-    // Nothing else of the environment has a say in what is drawn.
+    // Nothing else of the environment may change the drawing.
     env: { FONTCONFIG_FILE: fileURLToPath(new URL('fonts/fonts.conf', import.meta.url)) },
     timeout: HUNG_AFTER_MS,
   });

@@ -1,4 +1,4 @@
-/** A network's weights in a file from elsewhere, by name, whichever of the formats it has. */
+/** A network's weights in a file of another program, by name, in any of the supported formats. */
 
 import { DiffusionError, describeValue } from '../foundation/index.js';
 import { openSafetensors } from '../checkpoint/index.js';
@@ -13,7 +13,7 @@ import type { ZipEntry } from './zip.js';
 export interface TensorFile {
   readonly format: 'PyTorch' | 'safetensors';
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** What stood around the tensors and was taken off, such as the prefix "module.". */
+  /** What was removed around the tensors, such as the prefix "module.". */
   readonly unwrapped: readonly string[];
   /**
    * Reads a tensor as float32, row-major, into an array of as many elements as its shape has.

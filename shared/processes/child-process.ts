@@ -1,4 +1,4 @@
-/** A child process that is spoken to in messages, and is killed when it hangs or sends what is none of them. */
+/** A child process that exchanges messages with its parent, and is killed when it hangs or sends an unknown message. */
 
 import { spawn } from 'node:child_process';
 import { Socket } from 'node:net';

@@ -1,4 +1,4 @@
-/** What a parent and its child say to each other, declared once; whoever receives parses. */
+/** The messages between a parent and its child, declared once; the receiver parses them. */
 
 import { inspect } from 'node:util';
 
@@ -41,7 +41,7 @@ export function heartbeatOf(overdue: string | undefined): z.infer<typeof heartbe
 
 const MAX_DESCRIPTION = 500;
 
-/** A message that nobody expects, for a log. */
+/** An unknown message, for a log. */
 export function describeMessage(message: unknown): string {
   const text = inspect(message, { depth: 2, maxArrayLength: 4, maxStringLength: 200, customInspect: false });
   return `it sent an unknown message: ${shortened(text, MAX_DESCRIPTION)}`;

@@ -14,13 +14,13 @@ import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundat
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext {
-  /** Aborted when the client cancels, goes away, or its deadline passes. */
+  /** Aborted when the client cancels or disconnects, or its deadline passes. */
   readonly signal: AbortSignal;
 }
 
 export interface HandlerOptions {
   readonly report: ReportInternalError;
-  /** A stream whose reader takes nothing for this long is cut off. */
+  /** A stream is closed when its reader reads nothing for this long. */
   readonly stallTimeoutMs: number;
 }
 
@@ -66,7 +66,7 @@ export function serverStream<Request, Response>(
       })
       .catch((error: unknown) => {
         answerWithError(error, call, report, (status) => call.emit('error', status));
-        // A reader that takes nothing takes no status either: its stream is closed, which it sees as RESOURCE_EXHAUSTED.
+        // A reader that reads nothing gets no status either: its stream is closed, which it sees as RESOURCE_EXHAUSTED.
         if (isSlowReader(error)) closeStream(call);
       });
   };

@@ -1,4 +1,4 @@
-/** One look at the network: from x_t to the predicted x_0, through the remedies that are on. */
+/** One evaluation of the network: from x_t to the predicted x_0, through the remedies that are on. */
 import { at, DiffusionError } from '../foundation/index.js';
 import { combined, predictXStartFromEpsilon } from '../noise/index.js';
 import { guided } from './guidance.js';
@@ -10,7 +10,7 @@ import { scoreScale } from './remedies/score-rescaling.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { Predict, SolverOptions } from './solver.js';
 
-/** The network's answer at one step, over the elements of [H, W, C] flattened. */
+/** The network's output at one step, over the elements of [H, W, C] flattened. */
 export interface Evaluation {
   readonly predXStart: Float32Array;
   /** The log variance of p(x_{t-1} | x_t) at an element. */
@@ -81,7 +81,7 @@ function logVarianceOf(plan: SamplerPlan, i: number, output: Float32Array): Eval
   };
 }
 
-/** The network, heard only while nobody has cancelled, and only where its answer has a meaning. */
+/** The network, called only while the signal isn't aborted; an output that isn't finite, or of another size, is an error. */
 function checked(predict: Predict, plan: SamplerPlan, i: number, stateLength: number): Predict {
   return async (row, signal) => {
     throwIfAborted(signal);

@@ -1,4 +1,4 @@
-/** What a solver refuses before it begins. */
+/** Checks of a solver's options before it begins. */
 import { invalidArgument, isInteger, unmet } from '../foundation/index.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { SolverOptions } from './solver.js';

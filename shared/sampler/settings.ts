@@ -1,4 +1,4 @@
-/** What a caller may choose, and what is refused. */
+/** The settings that a caller may choose, and their checks. */
 import { invalidArgument, unmet, type Demand } from '../foundation/index.js';
 import { checkGuidance } from './guidance.js';
 import { remediesOf, type Remedies } from './remedies/index.js';
@@ -17,7 +17,7 @@ export interface SamplerSettings extends Remedies {
   readonly spacing?: TimestepSpacing;
   /** The reference's respacing text instead of `steps`. */
   readonly respacing?: string;
-  /** DDIM's share of fresh noise, 0..1; default 0. */
+  /** DDIM's share of new noise, 0..1; default 0. */
   readonly eta?: number;
   /** Whether each predicted x_0 is clamped to [-1, 1]; default true. */
   readonly clipDenoised?: boolean;

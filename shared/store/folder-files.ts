@@ -1,4 +1,4 @@
-/** The files of a folder on this machine, as somebody left them there. */
+/** The files of others in a folder on this machine. */
 
 import { constants, type BigIntStats, type Dirent } from 'node:fs';
 import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';

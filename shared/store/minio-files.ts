@@ -1,4 +1,4 @@
-/** The objects of a bucket, as somebody left them there. */
+/** The objects of others in a bucket. */
 
 import { compareUtf8, DiffusionError } from '../foundation/index.js';
 import {

@@ -12,7 +12,7 @@ export interface Patience {
   readonly clock: Clock;
   /** The wait before the second try; it doubles up to half a minute. Default: 500. */
   readonly firstDelayMs?: number;
-  /** Which errors may pass; default: those of a store that is away, full, or refuses credentials. */
+  /** Which errors may be temporary; default: those of a store that does not answer, is full, or refuses credentials. */
   readonly isOutage?: (error: DiffusionError) => boolean;
   /** Called with an error when calls begin to wait, and with undefined when none waits any more. */
   readonly onOutage: (error: DiffusionError | undefined) => void;
@@ -81,8 +81,8 @@ export function perseverance(patience: Patience): Persevere {
 }
 
 /**
- * The same store, whose calls are repeated while it is away, full, or refuses credentials: whatever passes, or a person
- * can mend while training goes on.
+ * The same store, whose calls are repeated while it does not answer, is full, or refuses credentials: what ends by itself, or what a person
+ * can repair while training runs.
  *
  * A call throws UNAVAILABLE (reason STORE_UNAVAILABLE) once it has waited for the limit.
  */
@@ -98,7 +98,7 @@ export function patientStore(store: ObjectStore, patience: Patience): ObjectStor
           return await store.put(key, bytes, options);
         } catch (error) {
           if (!again || !isLostCondition(error)) throw error;
-          // An earlier try may have been carried out although it failed: then this one lost to ourselves.
+          // An earlier try may have been carried out although it failed: then our own earlier try made this condition fail.
           const { signal } = options;
           const standing = await persevering(signal, () => store.get(key, { signal })).catch(ignoreMissing);
           if (standing === undefined || Buffer.compare(standing.bytes, bytes) !== 0) throw error;

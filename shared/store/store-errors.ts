@@ -30,7 +30,7 @@ export function tooLarge(maxBytes: number, size: number): StoreFault {
   };
 }
 
-/** Whether a conditional put lost. */
+/** Whether a conditional put failed because its condition did not hold. */
 export function isLostCondition(error: unknown): boolean {
   return error instanceof DiffusionError && error.reason === lostCondition.reason;
 }

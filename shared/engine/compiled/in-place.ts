@@ -1,11 +1,11 @@
-/** Whether what `NativeAdam` writes where it lies, in variables as they were read, is seen by nobody else. */
+/** Checks that no other node can see what `NativeAdam` writes in place, into variables as they were read. */
 import { parseRef } from './graph.js';
 import type { Graph, Node } from './graph.js';
 import { operation } from './operations/index.js';
 
 /** How a function treats variables, by their names. */
 export interface VariableUse {
-  /** Those that it writes where they lie. */
+  /** Those that it writes in place. */
   readonly written: ReadonlySet<string>;
   /** Those that get memory from elsewhere, or give theirs away: two variables may then lie in one place. */
   readonly stored: ReadonlySet<string>;

@@ -24,7 +24,7 @@ export interface NativeKernels {
   readonly revision: string;
 }
 
-/** Set to `off`, a process goes without. */
+/** Set to `off`, a process doesn't use the kernels. */
 const SWITCH = 'IP_DIFFUSION_NATIVE_KERNELS';
 
 /** What set-up wrote beside the kernels. */
@@ -44,7 +44,7 @@ export function nativeKernels(): NativeKernels | undefined {
   return 'lanes' in kernels ? kernels : undefined;
 }
 
-/** Why the process goes without the kernels; undefined where it has them. */
+/** Why the process doesn't use the kernels; undefined where it does. */
 export function withoutKernels(): WithoutKernels | undefined {
   const kernels = lookedFor();
   return 'lanes' in kernels ? undefined : kernels;
