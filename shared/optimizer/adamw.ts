@@ -28,7 +28,7 @@ export interface AdamWState {
 }
 
 /**
- * An update, which then goes over every tensor:
+ * The update of a step, which is then applied to every tensor:
  * m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
  * p = (1 - rate decay) p - rate (m / correction1) / (sqrt(v / correction2) + epsilon).
  *

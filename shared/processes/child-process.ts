@@ -19,8 +19,8 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
   /** Where it was killed because it hung: what hung, in a sentence without an end. */
   readonly unresponsive: string | undefined;
-  /** Where it was killed for what it sent: what that was, in a sentence without an end. For logs alone. */
-  readonly strange: string | undefined;
+  /** Where it was killed for an invalid message: what that was, in a sentence without an end. For logs alone. */
+  readonly invalidMessage: string | undefined;
   /** The end of what it wrote to its standard error. */
   readonly stderrTail: string;
 }
@@ -43,7 +43,7 @@ export interface ChildOptions<ToChild extends object, FromChild extends object> 
   readonly protocol: Protocol<ToChild, FromChild>;
   /** The child's whole environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** A message as the protocol parsed it. A child that sends anything else is killed (`ChildExit.strange`). */
+  /** A message as the protocol parsed it. A child that sends anything else is killed (`ChildExit.invalidMessage`). */
   readonly onMessage: (message: FromChild) => void;
   /** A child of which nothing is heard for this long is killed, as is one that says that its work is overdue. */
   readonly silenceTimeoutMs: number;
@@ -61,7 +61,7 @@ export function startChild<ToChild extends object, FromChild extends object>(
   });
   let stderrTail = '';
   let unresponsive: string | undefined;
-  let strange: string | undefined;
+  let invalidMessage: string | undefined;
   const now = runningTime(clock, LATEST_HEARTBEAT_MS);
   let heardMs = now();
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -72,7 +72,7 @@ export function startChild<ToChild extends object, FromChild extends object>(
     child.kill('SIGKILL');
   }
   function refuse(what: string): void {
-    strange ??= what;
+    invalidMessage ??= what;
     channel.close();
     child.kill('SIGKILL');
   }
@@ -97,7 +97,7 @@ export function startChild<ToChild extends object, FromChild extends object>(
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       clearInterval(watchdog);
-      resolve({ code, signal, unresponsive, strange, stderrTail });
+      resolve({ code, signal, unresponsive, invalidMessage, stderrTail });
     };
     // 'close' comes after the last of its output; a process that couldn't be started has only 'error'.
     child.on('close', end);
@@ -122,15 +122,15 @@ export function startChild<ToChild extends object, FromChild extends object>(
 }
 
 /** How a child ended, for whoever waits for its work: "was killed by SIGKILL". Never with what it wrote or sent. */
-export function describeExit({ code, signal, unresponsive, strange }: ChildExit): string {
+export function describeExit({ code, signal, unresponsive, invalidMessage }: ChildExit): string {
   if (unresponsive !== undefined) return `hung and was killed: ${unresponsive}`;
-  if (strange !== undefined) return 'sent an unknown message and was killed';
+  if (invalidMessage !== undefined) return 'sent an unknown message and was killed';
   return signal === null ? `ended with exit code ${code ?? 'none'}` : `was killed by ${signal}`;
 }
 
 /** What a log is to show beside it. */
-export function exitDetail({ strange, stderrTail }: ChildExit): string {
-  return strange ?? stderrTail;
+export function exitDetail({ invalidMessage, stderrTail }: ChildExit): string {
+  return invalidMessage ?? stderrTail;
 }
 
 /** The module beside the calling one, compiled or not. @param name Without extension: './main'. */

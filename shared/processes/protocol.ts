@@ -44,5 +44,5 @@ const MAX_DESCRIPTION = 500;
 /** An unknown message, for a log. */
 export function describeMessage(message: unknown): string {
   const text = inspect(message, { depth: 2, maxArrayLength: 4, maxStringLength: 200, customInspect: false });
-  return `it sent an unknown message: ${shortened(text, MAX_DESCRIPTION)}`;
+  return `it sent ${shortened(text, MAX_DESCRIPTION)}`;
 }

@@ -23,7 +23,7 @@ export interface NetworkRow {
  */
 export type Predict = (row: NetworkRow, signal?: AbortSignal) => Promise<Float32Array>;
 
-/** Standard normal values of one image: position 0 is x_T, position k the k-th draw of the trajectory. */
+/** Standard normal values of one image: position 0 is x_T, position k the k-th noise of the trajectory. */
 export type NoiseSource = (position: number) => Float32Array;
 
 /** Where a trajectory begins, if not at the noise of position 0. */

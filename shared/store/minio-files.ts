@@ -38,7 +38,7 @@ const KEYS_A_PAGE = 1000;
 export function openMinioFiles(
   access: S3Access,
   { bucket, path }: BucketLocation,
-  { extension, persevere = (_signal, work) => work(false) }: FilesOptions = {},
+  { extension, retryOutage = (_signal, work) => work(false) }: FilesOptions = {},
 ): FileSource {
   const connection = connectS3(access, bucket);
   const { folder, only } = splitFile(path, extension);
@@ -46,7 +46,7 @@ export function openMinioFiles(
   const description = path === '' ? connection.description : `${connection.description}, under ${path}`;
 
   function call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T> {
-    return persevere(signal, () => connection.call(action, signal, work));
+    return retryOutage(signal, () => connection.call(action, signal, work));
   }
 
   async function page(token: string, count: number, signal: AbortSignal | undefined) {

@@ -61,7 +61,7 @@ export async function optimizerStep(run: TrainingRun, step: number): Promise<Opt
   const { recipe, loaded, timestepSampler, data } = run;
   const { passes, batchSize } = microbatches(recipe);
   const timestepsWeighted = timestepSampler.isWeighted();
-  const draw = timestepSampler.draw(step, passes * batchSize);
+  const chosen = timestepSampler.draw(step, passes * batchSize);
   const rates = stepInputs(stepSettings(recipe), step);
   const outputs: Outputs[] = [];
   const gammas: number[] = [];
@@ -70,7 +70,7 @@ export async function optimizerStep(run: TrainingRun, step: number): Promise<Opt
   for (let pass = 0; pass < passes; pass++) {
     const batch = await data.next();
     position = batch.position;
-    const inputs = passInputs(run, step, pass, batch, slice(draw, pass, batchSize));
+    const inputs = passInputs(run, step, pass, batch, slice(chosen, pass, batchSize));
     gammas.push(...inputs.gamma);
     const output = await loaded.run(...(passes === 1 ? trainStep(inputs, rates) : accumulate(inputs)));
     refuseNonFinite(output, step);
@@ -81,7 +81,7 @@ export async function optimizerStep(run: TrainingRun, step: number): Promise<Opt
     applied = await loaded.run('applyGradients', rates);
     refuseNonFinite(applied, step);
   }
-  timestepSampler.update(draw.t, concatenatedLosses(outputs, batchSize));
+  timestepSampler.update(chosen.t, concatenatedLosses(outputs, batchSize));
   return { metrics: { ...metricsOf(recipe, step, outputs, applied, gammas), timestepsWeighted }, position };
 }
 

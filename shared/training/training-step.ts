@@ -1,4 +1,4 @@
-/** One training step in tensors, with its noise as an argument: loss, gradients, update. */
+/** One optimizer step in tensors, with its noise as an argument: loss, gradients, update. */
 import { nativeLanes, tf, valueAndGradients } from '../engine/index.js';
 import type { AdamUpdates, FunctionResult, Tensors } from '../engine/index.js';
 import { trainingLosses } from '../loss/index.js';

@@ -10,7 +10,7 @@ import {
   type SourceKindName,
 } from '../../shared/dataset/index.js';
 import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
-import { fileAccess, perseverance } from '../../shared/store/index.js';
+import { fileAccess, outageRetry } from '../../shared/store/index.js';
 import { gateBefore } from '../faults/gate.js';
 import { storedZip } from '../interchange/archives.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
@@ -122,7 +122,7 @@ test('a tar: a sample without a class of its own is skipped where classes are as
   t.is((await scanTar(t, tar)).count, 8);
 });
 
-test('a tar that is cut off, compressed, damaged or none is DATASET_INVALID and named', async (t) => {
+test('a tar that is truncated, compressed, damaged or none is DATASET_INVALID and named', async (t) => {
   const whole = tarOf(await goodSample('good'));
   const broken = Buffer.from(whole);
   broken.write('????????', 148);
@@ -142,7 +142,7 @@ test('a tar that is cut off, compressed, damaged or none is DATASET_INVALID and 
       reason: 'DATASET_INVALID',
       metadata: { path: 'shard.tar' },
     });
-    t.regex(error.message, /"shard\.tar": wanted a whole tar/);
+    t.regex(error.message, /"shard\.tar": wanted a complete tar file/);
     t.regex(error.message, why);
   }
 });
@@ -188,7 +188,7 @@ test('an npz: wrong types, shapes, orders, versions and lengths are named with w
   }
 });
 
-test('an npz: what is no archive, cut off, damaged or without the arrays is named', async (t) => {
+test('an npz: what is no archive, truncated, damaged or without the arrays is named', async (t) => {
   const good = npzOf({ arr_0: imagesOf([1, 2]) });
   const damaged = Buffer.from(good);
   damaged[300] = (damaged[300] ?? 0) ^ 1;
@@ -318,7 +318,7 @@ realTest(
     const gate = await gateBefore(server.port);
     t.teardown(() => gate.shut());
     let outages = 0;
-    const persevere = perseverance({
+    const retryOutage = outageRetry({
       ...{
         limitMs: 60_000,
         clock: systemClock,
@@ -336,7 +336,7 @@ realTest(
     const dataset = await openDataset(
       { source, imageSize: 8, channels: 3 },
       {
-        ...{ cacheFolder: await temporaryFolder(t), access: accessTo(server, gate.port), persevere },
+        ...{ cacheFolder: await temporaryFolder(t), access: accessTo(server, gate.port), retryOutage },
         onProgress: () => {
           shut ??= gate.shut();
         },

@@ -159,7 +159,7 @@ bucketTest('a bucket that goes away before its images are read is waited for', a
       datasetCacheFolder: join(folders.root, 'another-cache'),
     }),
   );
-  const { jobId } = await create(trainer.client, inBucket(bucket.address('images'), 'patient'));
+  const { jobId } = await create(trainer.client, inBucket(bucket.address('images'), 'retrying'));
   // The engine process takes longer to start than the gate to shut.
   await gate.shut();
   let waited = 0;

@@ -130,7 +130,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
     }
   });
 
-  test('a zombie that wakes up between its fence check and its marker loses to the later attempt', async (t) => {
+  test('an earlier attempt that continues between its fence check and its marker loses to the later attempt', async (t) => {
     const store = await open();
     const zombie = await claimAttempt(store, job);
     const overtake = async (stage: CommitStage): Promise<void> => {

@@ -1,4 +1,4 @@
-/** Makes the first updates of the preset that its argument describes in JSON, and prints what came of them in JSON. */
+/** Makes the first optimizer steps of the preset that its argument describes in JSON, and prints their results in JSON. */
 import { firstSteps } from './first-steps.js';
 import type { PresetSteps } from './first-steps.js';
 

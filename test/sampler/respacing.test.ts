@@ -72,7 +72,7 @@ test('the refusal of a stride shows what was asked for', (t) => {
   const error = t.throws(() => spaceTimesteps(1000, 'ddim80'), { instanceOf: DiffusionError });
   t.is(
     error.message,
-    'respacing: wanted a count that some integer stride over 1000 timesteps gives; got "ddim80"',
+    'respacing: wanted a count that an integer stride over 1000 timesteps can give; got "ddim80"',
   );
 });
 

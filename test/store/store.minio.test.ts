@@ -235,6 +235,6 @@ test('a server that ignores conditions fails the probe', async (t) => {
   const store = await open({ port: await listening(t, answering([ok, ok, body('probe'), gone])) });
   await t.throwsAsync(checkStore(store, 'write'), {
     code: 'FAILED_PRECONDITION',
-    message: /ignores If-None-Match/,
+    message: /ignores the header If-None-Match; use a server/,
   });
 });

@@ -44,14 +44,14 @@ for (const variant of VARIANTS) {
   );
 }
 
-test.serial('each schedule of gamma feeds what it says, row by row and update by update', async (t) => {
+test.serial('the input has the gamma of its schedule, row by row and step by step', async (t) => {
   const of = async (inputPerturbation: PartialRecipe['inputPerturbation'], steps: readonly number[]) => {
     const recipe = recipeOf({ variant: 'ADM-IP', inputPerturbation: { gamma: 1, ...inputPerturbation } });
     return { recipe, updates: await fed(recipe, steps) };
   };
   const variances = ({ recipe, updates }: Awaited<ReturnType<typeof of>>): number[] =>
     updates.map(({ passes }) => meanSquare(passes.flatMap((pass) => noiseRows(recipe, pass).flat())));
-  // 6,144 values an update.
+  // 6,144 values in each step.
   const near = (got: number | undefined, wanted: number): void => {
     t.true(Math.abs((got ?? NaN) / wanted - 1) < 0.06, `${got} for ${wanted}`);
   };
@@ -88,7 +88,7 @@ test.serial('each schedule of gamma feeds what it says, row by row and update by
   });
 });
 
-test.serial('the passes of an update are perturbed as one is, each by noise of its own', async (t) => {
+test.serial('the passes of a step are perturbed like a single pass, each with its own noise', async (t) => {
   const recipe = recipeOf({
     variant: 'ADM-IP',
     inputPerturbation: { gamma: GAMMA },

@@ -85,7 +85,7 @@ function readingInput(name: string, called: ModuleFunction, { variables }: Engin
   };
 }
 
-/** What the network is fed in the updates after `steps` others each, with the streamed metrics of each update. */
+/** The network's input in the optimizer steps after `steps` others each, with the streamed metrics of each step. */
 export async function fed(recipe: TrainingRecipe, steps: readonly number[]) {
   const module = trainingModule(configOf(recipe));
   const name = microbatches(recipe).passes === 1 ? 'trainStep' : 'accumulate';
@@ -106,14 +106,14 @@ export async function fed(recipe: TrainingRecipe, steps: readonly number[]) {
     data: { next: () => Promise.resolve({ pixels, position: { epoch: 0, offset: 0 } }) },
   };
   const pixels = pixelsOf(microbatches(recipe).batchSize);
-  const updates = [];
+  const made = [];
   for (const step of steps) {
     passes = [];
     const { metrics } = await optimizerStep(run, step);
-    updates.push({ step, metrics, passes });
+    made.push({ step, metrics, passes });
   }
   input.close();
-  return updates;
+  return made;
 }
 
 export function pixelsOf(images: number): Uint8Array {

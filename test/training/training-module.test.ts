@@ -202,7 +202,7 @@ test.serial('the average of accumulated passes is the gradient of the whole batc
   for (const from of [0, 4]) t.is((await halves.run('accumulateOn', examples(from, 4)))['finite']?.[0], 1);
   t.is((await halves.run('applyGradients', stepInputs(settings, 0)))['finite']?.[0], 1);
 
-  // After the first update the first moment is the gradient times 1 - beta1.
+  // After the first step the first moment is the gradient times 1 - beta1.
   const names = parameterSpecs(architecture).map(({ name }) => `adam_m/${name}`);
   const [ours, wanted] = [await halves.read(names), await whole.read(names)];
   const largest = (values: Float32Array): number =>

@@ -104,7 +104,7 @@ export function parameters(architecture: UNetConfig, prefix = ''): Map<string, F
 
 export type Log = Record<string, Float32Array>;
 
-/** Every output of three updates and every variable after them, by name. */
+/** Every output of three optimizer steps and every variable after them, by name. */
 export async function trained(
   loaded: LoadedModule,
   config: TrainingModuleConfig,

@@ -1,4 +1,4 @@
-/** A store that waits out another one's outages. */
+/** A store that repeats another one's calls during outages. */
 
 import { randomInt } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
@@ -6,7 +6,7 @@ import { DiffusionError, type Clock } from '../foundation/index.js';
 import type { ObjectStore } from './object-store.js';
 import { isLostCondition, isNotFound, throwIfAborted } from './store-errors.js';
 
-export interface Patience {
+export interface OutageSettings {
   /** A call that has waited for so long ends. */
   readonly limitMs: number;
   readonly clock: Clock;
@@ -19,7 +19,7 @@ export interface Patience {
 }
 
 /** Runs work, and again while it fails by an outage; `again` says whether it was tried before. */
-export type Persevere = <T>(
+export type OutageRetry = <T>(
   signal: AbortSignal | undefined,
   work: (again: boolean) => Promise<T>,
 ) => Promise<T>;
@@ -34,18 +34,18 @@ const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED
  * @throws DiffusionError UNAVAILABLE (reason STORE_UNAVAILABLE) past the limit; the signal's reason; whatever else
  * `work` throws.
  */
-export function waitOut<T>(
-  patience: Patience,
+export function retryOutages<T>(
+  outageSettings: OutageSettings,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
-  return perseverance(patience)(signal, work);
+  return outageRetry(outageSettings)(signal, work);
 }
 
 /** One for many calls: `onOutage` is called once for all that wait at the same time. */
-export function perseverance(patience: Patience): Persevere {
-  const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = patience;
-  const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = patience;
+export function outageRetry(outageSettings: OutageSettings): OutageRetry {
+  const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = outageSettings;
+  const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = outageSettings;
   let waitingCalls = 0;
 
   async function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
@@ -86,21 +86,21 @@ export function perseverance(patience: Patience): Persevere {
  *
  * A call throws UNAVAILABLE (reason STORE_UNAVAILABLE) once it has waited for the limit.
  */
-export function patientStore(store: ObjectStore, patience: Patience): ObjectStore {
-  const persevering = perseverance(patience);
+export function retryingStore(store: ObjectStore, outageSettings: OutageSettings): ObjectStore {
+  const retrying = outageRetry(outageSettings);
   return {
     description: store.description,
-    get: (key, options = {}) => persevering(options.signal, () => store.get(key, options)),
-    head: (key, options = {}) => persevering(options.signal, () => store.head(key, options)),
+    get: (key, options = {}) => retrying(options.signal, () => store.get(key, options)),
+    head: (key, options = {}) => retrying(options.signal, () => store.head(key, options)),
     put: (key, bytes, options = {}) =>
-      persevering(options.signal, async (again) => {
+      retrying(options.signal, async (again) => {
         try {
           return await store.put(key, bytes, options);
         } catch (error) {
           if (!again || !isLostCondition(error)) throw error;
           // An earlier try may have been carried out although it failed: then our own earlier try made this condition fail.
           const { signal } = options;
-          const standing = await persevering(signal, () => store.get(key, { signal })).catch(ignoreMissing);
+          const standing = await retrying(signal, () => store.get(key, { signal })).catch(ignoreMissing);
           if (standing === undefined || Buffer.compare(standing.bytes, bytes) !== 0) throw error;
           return { etag: standing.etag };
         }
@@ -110,7 +110,7 @@ export function patientStore(store: ObjectStore, patience: Patience): ObjectStor
       let last = '';
       let keys = store.list(prefix, options)[Symbol.asyncIterator]();
       for (;;) {
-        const next = await persevering(options.signal, async (again) => {
+        const next = await retrying(options.signal, async (again) => {
           if (again) keys = store.list(prefix, options)[Symbol.asyncIterator]();
           for (;;) {
             const found = await keys.next();
@@ -122,7 +122,7 @@ export function patientStore(store: ObjectStore, patience: Patience): ObjectStor
         yield next.value;
       }
     },
-    remove: (keys, options = {}) => persevering(options.signal, () => store.remove(keys, options)),
+    remove: (keys, options = {}) => retrying(options.signal, () => store.remove(keys, options)),
     close: () => store.close(),
   };
 }
