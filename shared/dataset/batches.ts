@@ -77,7 +77,7 @@ export function batches(dataset: Dataset, options: BatchOptions): BatchSource {
     next() {
       const current = upcoming;
       upcoming = current.then(({ position }) => load(position));
-      // A failure reaches whoever asks for that batch; until then nobody listens.
+      // A failure is thrown when that batch is requested; until then no handler is attached.
       upcoming.catch(() => undefined);
       return current;
     },

@@ -16,7 +16,7 @@ const ARCHIVE_NAME = /\.npz$/i;
 const IMAGES = 'arr_0';
 const CLASSES = 'arr_1';
 
-/** numpy.savez writes an entry an array; nobody needs more than two of them. */
+/** numpy.savez writes an entry an array; at most two of them are used. */
 const MAX_ENTRIES = 64;
 const MAX_IMAGES = 4_000_000;
 const MAX_SIZE = 4096;

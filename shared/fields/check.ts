@@ -14,7 +14,7 @@ import {
 import type { Fields, Node, Union, ValuesOf } from './field.js';
 import { asObject } from './objects.js';
 
-/** What becomes of fields that aren't declared. */
+/** What happens to fields that aren't declared. */
 export type Undeclared = 'refused' | 'kept';
 
 /**

@@ -44,7 +44,7 @@ export interface UnionVariant<F extends Fields = Fields> {
   readonly fields: F;
   /** As of a field's `since`. */
   readonly since?: number;
-  /** Whether it is made by a program alone, and stands neither in the contracts nor in the documentation. */
+  /** Whether only programs make it, so that it is neither in the contracts nor in the documentation. */
   readonly isInternal?: true;
 }
 

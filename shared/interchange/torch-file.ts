@@ -137,7 +137,7 @@ function tensorOf(args: readonly PickleValue[]): TorchTensor {
     isCounts(strides) &&
     shape.length === strides.length &&
     shape.length <= MAX_DIMENSIONS &&
-    // Past 2^53 the sum isn't exact, but too large all the same.
+    // Past 2^53 the sum isn't exact, but it is too large in any case.
     offset + extentOf({ shape, strides }) <= storage.elements &&
     Number.isSafeInteger(elementCount(shape));
   if (!fits) {

@@ -1,4 +1,4 @@
-/** From a model's name to a checkpoint, and to its weights, each verified: the one way for whoever reads models. */
+/** From a model's name to a checkpoint, and to its weights, each verified: all readers of models use this. */
 
 import { createHash } from 'node:crypto';
 

@@ -44,7 +44,7 @@ export async function findJson<Schema extends z.ZodType>(
 }
 
 /**
- * As `findJson`, for whoever may replace a damaged object. What is too large isn't read, so that it can't be replaced.
+ * As `findJson`, for callers that may replace a damaged object. What is too large isn't read, so that it can't be replaced.
  *
  * @throws DATA_LOSS (reason OBJECT_TOO_LARGE).
  */

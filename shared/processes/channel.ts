@@ -1,6 +1,6 @@
 /**
  * Values over a stream of bytes between two processes: frames of a bounded length, each the structured clone of one
- * value. Node's own channel (`fork`) is not used, since bytes on it that are no message throw where nobody can catch it.
+ * value. Node's own channel (`fork`) is not used, since invalid bytes on it throw where the error can't be caught.
  */
 
 import type { Socket } from 'node:net';

@@ -76,7 +76,7 @@ export function startChild<ToChild extends object, FromChild extends object>(
     channel.close();
     child.kill('SIGKILL');
   }
-  // Where the system has no place for another process, there is no socket either; the event 'error' reports it.
+  // Where the system can't start another process, there is no socket either; the event 'error' reports it.
   const stdio = child.stdio as readonly unknown[] | undefined;
   const socket = stdio?.[CHANNEL_FD] instanceof Socket ? stdio[CHANNEL_FD] : new Socket().destroy();
   const channel = openChannel(socket, {
@@ -121,14 +121,14 @@ export function startChild<ToChild extends object, FromChild extends object>(
   };
 }
 
-/** How a child ended, for whoever waits for its work: "was killed by SIGKILL". Never with what it wrote or sent. */
+/** How a child ended, in a few words: "was killed by SIGKILL". It never has what the child wrote or sent. */
 export function describeExit({ code, signal, unresponsive, invalidMessage }: ChildExit): string {
   if (unresponsive !== undefined) return `hung and was killed: ${unresponsive}`;
   if (invalidMessage !== undefined) return 'sent an unknown message and was killed';
   return signal === null ? `ended with exit code ${code ?? 'none'}` : `was killed by ${signal}`;
 }
 
-/** What a log is to show beside it. */
+/** More details, for a log. */
 export function exitDetail({ invalidMessage, stderrTail }: ChildExit): string {
   return invalidMessage ?? stderrTail;
 }

@@ -30,7 +30,7 @@ const MAX_OVERDUE_CHARACTERS = 1000;
 /** What a child sends while its event loop is free, whatever its protocol. */
 export const heartbeat = z.strictObject({
   kind: z.literal('heartbeat'),
-  /** What of its work doesn't come to an end, in a sentence. */
+  /** Which of its work is overdue, in a sentence. */
   overdue: z.string().max(MAX_OVERDUE_CHARACTERS).exactOptional(),
 });
 

@@ -9,7 +9,7 @@ test('a process of all timesteps has the betas of the schedule themselves, and g
   t.deepEqual([...modelTimesteps], [...schedule.keys()]);
 });
 
-test('a respaced process has the noise of the timesteps that it visits, and gives the network their places', (t) => {
+test('a respaced process has the noise of the timesteps that it visits, and gives the network their positions', (t) => {
   const timesteps = [0, 7, 39];
   const { betas, modelTimesteps } = trainingProcess(schedule, { timesteps });
   t.deepEqual([...modelTimesteps], timesteps);

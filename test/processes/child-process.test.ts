@@ -38,7 +38,7 @@ test('a child that sends no heartbeat is killed, and its exit says so', async (t
   t.is(unresponsive, 'it sent no heartbeat for 6 s');
 });
 
-test('a child that is killed by somebody else has not hung', async (t) => {
+test('a child that is killed from outside does not count as hung', async (t) => {
   const child = startBlocked(600_000, () => {
     child.kill();
   });
@@ -116,7 +116,7 @@ test('a message that is larger than the protocol allows is not sent', (t) => {
   child.kill();
 });
 
-test('of the time between two calls no more counts than a process that runs lets pass', (t) => {
+test('of the time between two calls only the time that a running process needs counts', (t) => {
   let time = 100;
   const now = runningTime({ wallMs: () => 0, monotonicMs: () => time }, 1500);
   const began = now();

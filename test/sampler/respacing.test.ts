@@ -68,7 +68,7 @@ for (const respacing of REFUSED) {
   });
 }
 
-test('the refusal of a stride shows what was asked for', (t) => {
+test('the refusal of a stride shows the requested value', (t) => {
   const error = t.throws(() => spaceTimesteps(1000, 'ddim80'), { instanceOf: DiffusionError });
   t.is(
     error.message,

@@ -68,7 +68,7 @@ const REFUSED: readonly (readonly [string, SolverState])[] = [
 ];
 
 for (const [i, [field, resume]] of REFUSED.entries()) {
-  test(`state ${i} isn't one of the solver's, which is said of ${field}`, async (t) => {
+  test(`state ${i} isn't one of the solver's and is refused, naming ${field}`, async (t) => {
     const plan = samplerPlan({ sampler: 'dpmpp_2m', steps: 6 }, contract);
     const steps = solver({ plan, predict: toyPredict(contract), noise, resume });
     const error = await t.throwsAsync(() => steps.next(), { instanceOf: DiffusionError });

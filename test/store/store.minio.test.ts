@@ -195,7 +195,7 @@ for (const [status, code, expected, reason] of [
   });
 }
 
-test('a key of digits alone, which somebody else left there, comes as a text', async (t) => {
+test('a key that is only digits, made by another program, comes as a text', async (t) => {
   const listing = `<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>123</Key></Contents></ListBucketResult>`;
   const store = await open({ port: await listening(t, answering([body(listing)])), prefix: '' });
   for await (const key of store.list('')) t.is(key, '123');
@@ -222,7 +222,7 @@ test('a server without TLS behind an https address is UNAVAILABLE, without a fal
   t.is(plain, 0);
 });
 
-test('a CA file that is missing is refused in words', (t) => {
+test('a missing CA file is refused with a clear message', (t) => {
   t.throws(() => openMinioStore(settings({ useTLS: true, caFile: '/no/such/ca.pem' })), {
     code: 'FAILED_PRECONDITION',
     message: /CA file.*no such file/,

@@ -93,7 +93,7 @@ async function errorsOf(
   return { ...(await evaluate(recipe, loaded, heldOut, new AbortController().signal)), calls };
 }
 
-test('a network that finds the noise has no error, one that answers 0 has that of the noise', async (t) => {
+test('a network that finds the noise has no error, one with output 0 has that of the noise', async (t) => {
   for (const over of [{}, { variant: 'DDPM' }] as const) {
     const recipe = recipeOf(over);
     const found = await errorsOf(recipe, epsilonOf(recipe));
@@ -131,7 +131,7 @@ test('timesteps are spread evenly over all, and the network gets them as it was 
   );
 });
 
-test('what a network is asked depends on neither its seed nor its perturbation', async (t) => {
+test("the network's inputs depend on neither seed nor perturbation", async (t) => {
   const inputs = async (over: PartialRecipe): Promise<unknown> =>
     (await errorsOf(recipeOf(over), (xT) => xT)).calls.map((call) => call.inputs);
   const wanted = await inputs({});

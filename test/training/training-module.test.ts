@@ -218,7 +218,7 @@ test.serial('the average of accumulated passes is the gradient of the whole batc
   await halves.dispose();
 });
 
-test.serial('a pass that is not finite is not gathered', async (t) => {
+test.serial('a pass that is not finite is not accumulated', async (t) => {
   const of = { ...config, accumulationSteps: 2 };
   const loaded = await loadWithWeights(of);
   const { finite } = await loaded.run('accumulate', pass(4, { gamma: new Float32Array(4).fill(Infinity) }));

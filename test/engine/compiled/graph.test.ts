@@ -190,7 +190,7 @@ test('a kernel without a rule is named, with the place for one', (t) => {
   t.regex(error.message, /Cumsum.*shared\/engine\/compiled\/kernels/);
 });
 
-test('what a trace can not do is said, and leaves tfjs as it was', (t) => {
+test("what can't be traced is an error that says so, and keeps tfjs as it was", (t) => {
   const before = [tf.getBackend(), tf.memory().numTensors];
   const outside = tf.tensor1d([1]);
   const builder = createBuilder('');

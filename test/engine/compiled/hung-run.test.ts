@@ -71,7 +71,7 @@ test('later runs may take a minute, or twenty times the longest before them', as
   t.is(await take(24_000_001), 'its run of training has taken 24000 s of 24000 s at the most');
 });
 
-test('a run that failed says nothing of how long others take', async (t) => {
+test('a run that failed does not change the limit of others', async (t) => {
   const { watch, live } = watched();
   const follow = watch.follow({ name: 'training', flops: 0 });
   await t.throwsAsync(follow(() => Promise.reject(new Error('out of memory'))));
@@ -83,7 +83,7 @@ test('a run that failed says nothing of how long others take', async (t) => {
   await run;
 });
 
-test('time for which the process was stopped counts neither as late nor as what a run takes', async (t) => {
+test('time in which the process was stopped is not counted', async (t) => {
   const { watch, live, stopped } = watched();
   const follow = watch.follow({ name: 'training', flops: 0 });
   const first = deferred();
