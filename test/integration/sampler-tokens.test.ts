@@ -29,7 +29,7 @@ test('the tokens of 32 images of 256 pixels with a history go into one request',
     settings: {
       ...samplingWire.SamplerSettings.create(),
       sampler: samplingWire.Sampler.SAMPLER_DPMPP_2M,
-      timesteps: { $case: 'steps', value: 4 },
+      timesteps: { $case: 'steps', value: 2 },
     },
   });
   const tokens = new Map<number, Buffer>();

@@ -66,7 +66,7 @@ const badRecipes: readonly (readonly [title: string, field: string, over: Partia
   ['name with a direction override', 'recipe.name', { name: '\u202ename' }],
   ['preset that is none', 'recipe.preset', { preset: 'no-such' as 'demo-32' }],
   ['training of no steps', 'recipe.training.steps', { training: { steps: 0 } }],
-  ['training without end', 'recipe.training.steps', { training: { steps: 2 ** 53 } }],
+  ['training without end', 'recipe.training.steps', { training: { steps: 2 ** 32 - 1 } }],
   ['batch of none', 'recipe.training.batch_size', { training: { batchSize: 0 } }],
   [
     'microbatch that does not divide the batch',
