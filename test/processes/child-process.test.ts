@@ -1,4 +1,4 @@
-/** Children that hang, those that send what is no message, and the time that counts for them. */
+/** Children that hang, children that send invalid messages, and the time that counts for them. */
 import { serialize } from 'node:v8';
 
 import test from 'ava';

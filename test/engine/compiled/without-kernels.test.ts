@@ -24,8 +24,8 @@ const describe = (description: object | string): Promise<void> =>
     typeof description === 'string' ? description : JSON.stringify(description),
   );
 
-test.serial('where set-up built none', (t) => {
-  t.deepEqual(kernelsIn(folder), { reason: 'set-up built none', remedy: 'npm run setup' });
+test.serial('where the set-up did not build them', (t) => {
+  t.deepEqual(kernelsIn(folder), { reason: 'the set-up did not build them', remedy: 'npm run setup' });
 });
 
 test.serial('where they are for another processor', async (t) => {
