@@ -6,7 +6,12 @@ import type { Logger } from 'pino';
 import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
-import { retryOutages, type FileAccess, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import {
+  retryOutages,
+  type FileAccess,
+  type ObjectStore,
+  type StoreSettings,
+} from '../../shared/store/index.js';
 import { cancelledAt } from './job.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine } from './engine-process/messages.js';

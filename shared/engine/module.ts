@@ -36,7 +36,7 @@ export interface AdamUpdate {
   readonly m: string;
   readonly v: string;
   /** EMA weights of the parameter, one for each rate. */
-  readonly averages: readonly string[];
+  readonly ema: readonly string[];
   readonly gradient: Tensor;
 }
 
@@ -46,7 +46,7 @@ export interface AdamUpdates {
   readonly beta2: number;
   readonly epsilon: number;
   /**
-   * [3 + averages]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each of the EMA weights moves
+   * [3 + EMA rates]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each of the EMA weights moves
    * towards the new parameter.
    */
   readonly rates: Tensor;

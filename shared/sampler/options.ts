@@ -46,9 +46,9 @@ export function checkOptions(options: SolverOptions, pastLength: (taken: number)
       if (array === undefined) continue;
       demand(array.length === length, field, `${length} values`, array.length);
       const [least, most] = field === 'inpaint.mask' ? [0, 1] : [-Number.MAX_VALUE, Number.MAX_VALUE];
-      const strange = array.find((value) => !(value >= least && value <= most));
+      const outside = array.find((value) => !(value >= least && value <= most));
       const wanted = field === 'inpaint.mask' ? 'values from 0 to 1' : 'finite values';
-      demand(strange === undefined, field, wanted, String(strange));
+      demand(outside === undefined, field, wanted, String(outside));
     }
   });
   if (found.length > 0) throw invalidArgument(found);

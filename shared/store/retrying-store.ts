@@ -81,8 +81,8 @@ export function outageRetry(outageSettings: OutageSettings): OutageRetry {
 }
 
 /**
- * The same store, whose calls are repeated while it does not answer, is full, or refuses credentials: what ends by itself, or what a person
- * can repair while training runs.
+ * The same store, whose calls are repeated while it does not answer, is full, or refuses credentials: faults that end
+ * by themselves, or that a person can repair while training runs.
  *
  * A call throws UNAVAILABLE (reason STORE_UNAVAILABLE) once it has waited for the limit.
  */

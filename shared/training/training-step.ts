@@ -167,7 +167,7 @@ function adamUpdates(
       parameter: `${WEIGHTS}${name}`,
       m: `${ADAM_M}${name}`,
       v: `${ADAM_V}${name}`,
-      averages: emaRates.map((rate) => `${emaPrefix(rate)}${name}`),
+      ema: emaRates.map((rate) => `${emaPrefix(rate)}${name}`),
       gradient,
     })),
   };

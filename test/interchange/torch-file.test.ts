@@ -100,7 +100,11 @@ const refused: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['protocol 4', storedZip({ 'a/data.pkl': Buffer.from([0x80, 4, 0x7d, 0x2e]) }), /protocol 2.*got 4/],
   ['a pickle that ends early', storedZip({ 'a/data.pkl': pickleOf`}` }), /end of the pickle/],
   ['bytes behind the pickle', storedZip({ 'a/data.pkl': pickleOf`}.}` }), /nothing after it/],
-  ['a key that occurs twice', storedZip({ 'a/data.pkl': pickleOf`}(X${'k'}K\x01X${'k'}K\x02u.` }), /different keys/],
+  [
+    'a key that occurs twice',
+    storedZip({ 'a/data.pkl': pickleOf`}(X${'k'}K\x01X${'k'}K\x02u.` }),
+    /different keys/,
+  ],
   ['an empty stack', storedZip({ 'a/data.pkl': pickleOf`R.` }), /a value on the stack/],
   ['a memo entry never filled', storedZip({ 'a/data.pkl': pickleOf`h\x07.` }), /empty memo entry 7/],
   ['something that is no dictionary', storedZip({ 'a/data.pkl': pickleOf`K\x01.` }), /a state_dict/],

@@ -13,13 +13,13 @@ type Body = (variables: Record<string, tf.Tensor>) => FunctionResult;
 
 /** An update of `w` by Adam with a gradient of ones. */
 const adam = (
-  over: { gradient?: tf.Tensor; averages?: readonly string[] } = {},
+  over: { gradient?: tf.Tensor; ema?: readonly string[] } = {},
 ): NonNullable<FunctionResult['adam']> => {
-  const { gradient = tf.ones(SHAPE), averages = ['average'] } = over;
+  const { gradient = tf.ones(SHAPE), ema = ['average'] } = over;
   return {
     ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    rates: tf.ones([3 + averages.length]),
-    of: [{ parameter: 'w', m: 'm', v: 'v', averages, gradient }],
+    rates: tf.ones([3 + ema.length]),
+    of: [{ parameter: 'w', m: 'm', v: 'v', ema, gradient }],
   };
 };
 
@@ -92,7 +92,7 @@ const REFUSED: readonly (readonly [title: string, body: Body, refusal: RegExp])[
     ({ v }) => ({ outputs: {}, adam: adam({ gradient: v as tf.Tensor }) }),
     /v.* gradient/,
   ],
-  ['an average is the parameter', () => ({ outputs: {}, adam: adam({ averages: ['w'] }) }), /w.* twice/],
+  ['an average is the parameter', () => ({ outputs: {}, adam: adam({ ema: ['w'] }) }), /w.* twice/],
   [
     'two updates have one parameter',
     () => {
@@ -142,17 +142,14 @@ for (const [title, storing] of STORING) {
     ['training', 'storing'],
     ['storing', 'training'],
   ] as const) {
-    test.serial(
-      `a function is refused that ${title} in place: ${order[1]} after ${order[0]}`,
-      async (t) => {
-        const training: Body = () => ({ outputs: {}, adam: adam() });
-        await using({ training, storing }, async (loaded) => {
-          await loaded.run(order[0], {});
-          await t.throwsAsync(loaded.run(order[1], {}), {
-            message: /(w|average) is written in place, and/,
-          });
+    test.serial(`a function is refused that ${title} in place: ${order[1]} after ${order[0]}`, async (t) => {
+      const training: Body = () => ({ outputs: {}, adam: adam() });
+      await using({ training, storing }, async (loaded) => {
+        await loaded.run(order[0], {});
+        await t.throwsAsync(loaded.run(order[1], {}), {
+          message: /(w|average) is written in place, and/,
         });
-      },
-    );
+      });
+    });
   }
 }
