@@ -5,7 +5,12 @@ import type { Logger } from 'pino';
 import { DiffusionError, pause, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
-import { waitOut, type FileAccess, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import {
+  retryOutages,
+  type FileAccess,
+  type ObjectStore,
+  type StoreSettings,
+} from '../../shared/store/index.js';
 import { cancelledAt } from './job.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine } from './engine-process/messages.js';
@@ -114,7 +119,7 @@ export class JobRun {
   async #claim(): Promise<number | undefined> {
     const { store, clock, storeRetryLimitMs, restartDelayMs, logger } = this.#settings;
     const { signal } = this.#interrupted;
-    const patience = {
+    const outageSettings = {
       limitMs: storeRetryLimitMs,
       clock,
       firstDelayMs: restartDelayMs,
@@ -124,7 +129,7 @@ export class JobRun {
       },
     };
     try {
-      return await waitOut(patience, signal, () => claimAttempt(store, this.job.id, { signal }));
+      return await retryOutages(outageSettings, signal, () => claimAttempt(store, this.job.id, { signal }));
     } catch (error) {
       if (!this.#endAsAsked()) this.job.change('FAILED', textOf(error), 'STORE_UNAVAILABLE');
       return undefined;

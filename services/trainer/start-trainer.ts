@@ -9,9 +9,9 @@ import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
   storeFromSettings,
-  waitOut,
+  retryOutages,
   type ObjectStore,
-  type Patience,
+  type OutageSettings,
 } from '../../shared/store/index.js';
 import type { TrainerSettings } from './config.js';
 import { dataSources } from './data-sources.js';
@@ -85,7 +85,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     reflection: settings.reflection,
   });
 
-  const patience: Patience = {
+  const outageSettings: OutageSettings = {
     limitMs: settings.storeRetryLimitMs,
     clock,
     isOutage: isAway,
@@ -112,7 +112,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     // Not earlier: a trainer that can't listen must not take jobs.
     if (await isThere(store)) await serve();
     else {
-      starting = waitOut(patience, stopping.signal, () =>
+      starting = retryOutages(outageSettings, stopping.signal, () =>
         checkStore(store, 'write', { signal: stopping.signal }),
       )
         .then(serve)

@@ -3,7 +3,7 @@
 import { DiffusionError } from '../foundation/index.js';
 
 /**
- * Writes a JSON value with the keys of every object sorted and properties that are undefined left out.
+ * Writes a JSON value with the keys of every object sorted; properties that are undefined are omitted.
  *
  * @throws INTERNAL on a value that JSON does not have: NaN, an infinity, a bigint, a function, undefined in a list.
  */

@@ -23,7 +23,7 @@ export function decodeFloats(
       if (tensor?.dtype === 'F32') return [name, tensor.data];
       throw new DiffusionError(
         'TENSORS_MISMATCH',
-        `tensor ${name}: wanted F32; got ${tensor?.dtype ?? 'nothing'}`,
+        `tensor ${name}: wanted F32; got ${tensor?.dtype ?? 'no tensor'}`,
       );
     }),
   );

@@ -49,7 +49,7 @@ const bodySchema = z
       .max(64, '1 to 64 objects')
       .refine(
         (objects) => new Set(objects.map((object) => object.name)).size === objects.length,
-        'names that differ',
+        'different names',
       ),
     schedule: z.object({
       name: text,
@@ -104,7 +104,7 @@ export function encodeManifest<Recipe extends object>(
 }
 
 /**
- * Reads a manifest; fields that this version does not know are left out, but for the recipe's.
+ * Reads a manifest; fields that this version does not know are ignored, except the recipe's.
  *
  * @throws DATA_LOSS (reason MANIFEST_INVALID) naming every bad field; FAILED_PRECONDITION (reason
  * MANIFEST_VERSION) for a format newer than this build's, naming both versions; as `recipes.parse`.

@@ -10,7 +10,7 @@ export const stateObject = 'state.safetensors';
 /** What the ids of jobs begin with that never ran: their checkpoints were imported. */
 export const importJobPrefix = 'import-';
 
-/** The object that holds the moving average of one rate, such as `ema_0.9999.safetensors`. */
+/** The object that holds the EMA weights of one rate, such as `ema_0.9999.safetensors`. */
 export function emaObject(rate: number): string {
   return `ema_${rate}.safetensors`;
 }

@@ -35,7 +35,7 @@ function addKey(keys: Set<string> | undefined, literal: string): void {
   // Escapes are resolved first: "a" and "\u0061" are one key.
   const key = String(JSON.parse(literal));
   if (keys?.has(key) === true)
-    throw new SyntaxError(`the key ${JSON.stringify(key.slice(0, 64))} stands twice`);
+    throw new SyntaxError(`the key ${JSON.stringify(key.slice(0, 64))} occurs twice`);
   keys?.add(key);
 }
 
@@ -44,7 +44,7 @@ function endOfString(text: string, start: number): number {
     if (text[position] === '\\') position++;
     else if (text[position] === '"') return position + 1;
   }
-  throw new SyntaxError('a string does not end');
+  throw new SyntaxError('a string has no end');
 }
 
 function isFollowedByColon(text: string, position: number): boolean {

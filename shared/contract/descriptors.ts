@@ -21,6 +21,6 @@ let registry: FileRegistry | undefined;
 export function messageDescriptor(typeName: string): DescMessage {
   registry ??= createFileRegistry(descriptors());
   const found = registry.getMessage(typeName);
-  if (found === undefined) throw new Error(`the contracts have no message ${typeName}`);
+  if (found === undefined) throw new Error(`the proto files have no message ${typeName}`);
   return found;
 }

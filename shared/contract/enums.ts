@@ -34,7 +34,8 @@ export function enumCodec<const Word extends string, Wire extends number>(
   const wireOf = new Map(
     words.map((word) => {
       const wire = values[nameOf(word)];
-      if (wire === undefined) throw new Error(`the contracts have no ${nameOf(word)} for the word ${word}`);
+      if (wire === undefined)
+        throw new Error(`the proto files have no value ${nameOf(word)} for the word ${word}`);
       return [word, wire] as const;
     }),
   );

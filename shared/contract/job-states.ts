@@ -1,4 +1,4 @@
-/** Where a training job can stand. */
+/** The states of a training job. */
 
 /** As the contracts name them, without their prefix. */
 export const JOB_STATES = [
@@ -19,7 +19,7 @@ export function isJobState(text: string): text is JobState {
   return (JOB_STATES as readonly string[]).includes(text);
 }
 
-/** Whether a job in this state is over until somebody resumes it. */
+/** Whether a job in this state has ended, until it is resumed. */
 export function isEnded(state: JobState | undefined): boolean {
   return state !== undefined && ENDED.has(state);
 }

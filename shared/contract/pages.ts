@@ -21,9 +21,9 @@ export interface Paging<T> {
   readonly keyPattern: RegExp;
 }
 
-/** What stands on a page for an item. */
+/** The message that a page has for an item. */
 export interface PageContent<T, Message> {
-  /** Undefined for an item that is left out. */
+  /** Undefined for an item that is skipped. */
   readonly read: (item: T) => Promise<Message | undefined>;
   readonly encode: (message: Message) => { finish(): Uint8Array };
 }
@@ -51,7 +51,7 @@ export async function pageOf<T, Message>(
   const after = Buffer.from(pageToken, 'base64url').toString('utf8');
   const found = unmet((demand) => {
     const met = pageToken === '' || keyPattern.test(after);
-    demand(met, 'page_token', 'nothing, or the token of a page', pageToken);
+    demand(met, 'page_token', 'nothing, or a next_page_token from an earlier answer', pageToken);
   });
   if (found.length > 0) throw invalidArgument(found);
   const isAfter = (item: T): boolean => (order === 'rising' ? keyOf(item) > after : keyOf(item) < after);

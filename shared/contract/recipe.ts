@@ -72,7 +72,7 @@ function valueFromWire(kind: Kind<unknown>, desc: DescField, value: unknown): un
   if (desc.fieldKind === 'enum') return wordsOf(kind, desc).read(Number(value));
   if (isWeights(desc)) return weightsFromWire(value as Weights | undefined);
   if (value === '' && desc.presence === FeatureSet_FieldPresence.IMPLICIT) return undefined;
-  // Beyond 2^53 a number would be another one; it is refused as out of range all the same.
+  // Beyond 2^53 a number would be another one; it is refused as out of range in any case.
   if (typeof value === 'bigint') return kind === uint64 ? String(value) : Number(value);
   return value;
 }
@@ -111,6 +111,6 @@ function fieldOf(message: DescMessage, key: string): DescField {
 
 function messageOf(message: DescMessage, key: string): DescMessage {
   const field = fieldOf(message, key);
-  if (field.fieldKind !== 'message') throw new Error(`${field.toString()} is no message`);
+  if (field.fieldKind !== 'message') throw new Error(`${field.toString()} is not a message`);
   return field.message;
 }

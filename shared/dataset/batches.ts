@@ -1,4 +1,4 @@
-/** An endless, shuffled stream of batches that can be taken up again anywhere. */
+/** An endless, shuffled stream of batches that can be resumed at any position. */
 import { at, invalidArgument, isInteger, violation } from '../foundation/index.js';
 import { deriveKey, permutation, randomStream } from '../random/index.js';
 import type { ImageShape } from '../images/index.js';
@@ -14,9 +14,9 @@ export interface BatchOptions {
   readonly batchSize: number;
   /** The whole seed of the training run; order and flips depend on it alone. */
   readonly seed: bigint;
-  /** Where to go on; `startOfData` at first. */
+  /** Where to start; `startOfData` at first. */
   readonly position: DataPosition;
-  /** Whether half of the images, drawn anew in each epoch, are mirrored. */
+  /** Whether half of the images, chosen anew in each epoch, are mirrored. */
   readonly randomFlip: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface Batch {
   readonly pixels: Uint8Array;
   /** `[batchSize]`, where the data set has classes. */
   readonly labels?: Int32Array;
-  /** Where the stream goes on after this batch. */
+  /** Where the stream continues after this batch. */
   readonly position: DataPosition;
 }
 
@@ -77,7 +77,7 @@ export function batches(dataset: Dataset, options: BatchOptions): BatchSource {
     next() {
       const current = upcoming;
       upcoming = current.then(({ position }) => load(position));
-      // A failure reaches whoever asks for that batch; until then nobody listens.
+      // A failure is thrown when that batch is requested; until then no handler is attached.
       upcoming.catch(() => undefined);
       return current;
     },

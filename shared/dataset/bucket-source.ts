@@ -6,7 +6,7 @@ const fields = {
   url: addressField({
     wanted: 'the address of a bucket, such as s3://bucket/prefix',
     placeholder: 's3://BUCKET/PREFIX',
-    help: "the bucket and a prefix; the trainer's settings say on which server, and with which keys",
+    help: "the bucket and a prefix; the trainer's settings have the server and the keys",
     isRight: hasScheme,
   }),
   classFolders: classesField('whether the first-level folders below the prefix are the classes'),

@@ -1,4 +1,4 @@
-/** What was found in a source, and the hash that tells one data set from another. */
+/** What was found in a source, and the hash that identifies the data set. */
 import { createHash } from 'node:crypto';
 import { compareUtf8, DiffusionError, describeValue } from '../foundation/index.js';
 import type { ImageSettings } from './image-settings.js';
@@ -84,7 +84,7 @@ function checkUsable(count: number, skipped: readonly SkippedFiles[]): void {
   const metadata = Object.fromEntries(skipped.map(({ reason, count: some }) => [reason, String(some)]));
   const found = total === 0 ? '' : `; skipped: ${reasons.join(', ')}`;
   if (count === 0) {
-    const message = `wanted at least one image that can be used; got none${found}`;
+    const message = `wanted at least one usable image; got none${found}`;
     throw new DiffusionError('DATASET_EMPTY', message, { metadata });
   }
   if (total >= MIN_SKIPPED_TO_REFUSE && total > (count + total) * MAX_SKIPPED_SHARE) {

@@ -26,15 +26,15 @@ export async function readNpyHeader(name: string, reader: ByteReader): Promise<N
   const start = await reader.take(MAGIC.length + 2);
   const version = start[MAGIC.length] ?? 0;
   if (start.length < MAGIC.length + 2 || MAGIC.compare(start, 0, MAGIC.length) !== 0)
-    throw npzFault(name, "an array in NumPy's format", 'something else');
+    throw npzFault(name, "an array in NumPy's format", 'other bytes');
   if (version < 1 || version > 3) throw npzFault(name, "version 1, 2 or 3 of NumPy's format", version);
   const lengthBytes = Buffer.from(await reader.take(version === 1 ? 2 : 4));
-  if (lengthBytes.length < 2) throw npzFault(name, 'a whole header', 'one that is cut off');
+  if (lengthBytes.length < 2) throw npzFault(name, 'a whole header', 'one that is truncated');
   const length = lengthBytes.readUIntLE(0, lengthBytes.length);
   if (length > MAX_HEADER_BYTES)
     throw npzFault(name, `a header of at most ${MAX_HEADER_BYTES} bytes`, length);
   const header = Buffer.from(await reader.take(length));
-  if (header.length < length) throw npzFault(name, 'a whole header', 'one that is cut off');
+  if (header.length < length) throw npzFault(name, 'a whole header', 'one that is truncated');
   const text = header.toString(version === 3 ? 'utf8' : 'latin1');
   return { ...parse(name, text), headerBytes: start.length + lengthBytes.length + length };
 }

@@ -16,7 +16,7 @@ const ARCHIVE_NAME = /\.npz$/i;
 const IMAGES = 'arr_0';
 const CLASSES = 'arr_1';
 
-/** numpy.savez writes an entry an array; nobody needs more than two of them. */
+/** numpy.savez writes an entry an array; at most two of them are used. */
 const MAX_ENTRIES = 64;
 const MAX_IMAGES = 4_000_000;
 const MAX_SIZE = 4096;
@@ -169,13 +169,13 @@ async function openArray(
     reader,
     checkBytes(expected) {
       const found = entry.uncompressedSize - headerBytes;
-      if (found !== expected) throw npzFault(name, `${expected} bytes, as its shape says`, found);
+      if (found !== expected) throw npzFault(name, `${expected} bytes, as its shape needs`, found);
     },
     async checkEnd() {
       // Reads to the end of the stream, where its length is checked.
       const { length } = await reader.take(1);
       if (length > 0 || checksum !== entry.crc32)
-        throw npzFault(name, 'the bytes that its checksum was made of', 'others');
+        throw npzFault(name, 'bytes that match its checksum', 'others');
     },
   };
 }

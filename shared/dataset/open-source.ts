@@ -1,6 +1,6 @@
 /** From what a recipe says of its images to a source that can be prepared. */
 import { DiffusionError } from '../foundation/index.js';
-import { fileAccess, openFiles, type FileAccess, type FileSource, type Persevere } from '../store/index.js';
+import { fileAccess, openFiles, type FileAccess, type FileSource, type OutageRetry } from '../store/index.js';
 import type { DatasetConfig } from './dataset-config.js';
 import type { ImageSource } from './image-source.js';
 import { addressOf, kindOf, type DatasetSource } from './sources.js';
@@ -9,7 +9,7 @@ export interface SourceOptions {
   /** How files are reached; default: those of this machine alone. */
   readonly access?: FileAccess | undefined;
   /** Repeats what fails by an outage; default: a few tries. */
-  readonly persevere?: Persevere | undefined;
+  readonly retryOutage?: OutageRetry | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -44,12 +44,12 @@ export async function checkSource(source: DatasetSource, options: SourceOptions)
 
 async function withFiles<T>(
   source: DatasetSource,
-  { access = fileAccess({}), persevere }: SourceOptions,
+  { access = fileAccess({}), retryOutage }: SourceOptions,
   use: (files: FileSource) => Promise<T>,
 ): Promise<T> {
   const address = addressOf(source) ?? '';
   const extension = kindOf(source)?.extension;
-  const files = await openFiles(address, access, { extension, persevere });
+  const files = await openFiles(address, access, { extension, retryOutage });
   try {
     return await use(files);
   } catch (error) {

@@ -131,6 +131,6 @@ async function syncFolder(path: string): Promise<void> {
 
 function unusable(cacheFolder: string, cause: unknown): DiffusionError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `wanted a cache folder with room for the prepared images; got ${why}`;
+  const message = `wanted a cache folder that can be written and has space for the prepared images; got ${why}`;
   return new DiffusionError('CACHE_UNUSABLE', message, { metadata: { path: cacheFolder }, cause });
 }

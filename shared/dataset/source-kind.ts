@@ -19,7 +19,7 @@ export interface FileKind<F extends Fields = Fields> extends UnionVariant<F> {
   readonly location: keyof F & string;
   /** The field, true or false, that says whether the images have classes. */
   readonly classes: keyof F & string;
-  /** An address that ends so is one file, any other one a folder; left out where it is always a folder. */
+  /** An address that ends so is one file, any other one a folder; unset where it is always a folder. */
   readonly extension?: string;
   /** Whether this is the kind that an address means where nobody says more. The last row that says so is taken. */
   suits(address: string): boolean;

@@ -42,7 +42,7 @@ export function addressOf(source: AnySource): string | undefined {
   return typeof value === 'string' ? value : undefined;
 }
 
-/** What people are told of a source. */
+/** A source's description for people. */
 export function describeSource(source: AnySource | undefined): string {
   return (source && addressOf(source)) ?? source?.kind ?? 'unknown';
 }

@@ -44,7 +44,7 @@ export async function* tarEntries(
 
   function checkWhole(): void {
     if (damage === undefined) return;
-    const message = `${describeValue(name)}: wanted a whole tar without compression; got a damaged one: ${damage}`;
+    const message = `${describeValue(name)}: wanted a complete tar file without compression; got a damaged one: ${damage}`;
     throw new DiffusionError('DATASET_INVALID', message, { metadata: { path: name } });
   }
 

@@ -21,7 +21,7 @@ const CLASS_ENDING = 'cls';
 const CLASS = /^\s*(\d{1,5})\s*$/;
 const MAX_CLASS_BYTES = 64;
 const MAX_NAME = 1024;
-/** Of a name that nobody can be sure to read. */
+/** How many characters of a name that can not be used are shown. */
 const SHOWN_OF_NAME = 200;
 
 /** What belongs to one key, as far as it has come. */

@@ -10,7 +10,7 @@ const ARRAY_TYPES = { float32: Float32Array, int32: Int32Array, uint8: Uint8Arra
 export function checkInputs({ inputs }: ModuleFunction, arrays: Readonly<Record<string, EngineArray>>): void {
   const unknown = Object.keys(arrays)
     .filter((name) => !Object.hasOwn(inputs, name))
-    .map((name) => violation(name, 'only the inputs that the function has', name));
+    .map((name) => violation(name, 'only inputs of the function', name));
   const wrong = Object.entries(inputs).flatMap(([name, { shape, dtype }]) => {
     const array = Object.hasOwn(arrays, name) ? arrays[name] : undefined;
     if (array instanceof ARRAY_TYPES[dtype] && array.length === sizeOf(shape)) return [];
@@ -36,7 +36,7 @@ export function checkUpdated(names: readonly string[], variables: readonly Varia
   const known = new Set(variables.filter(({ fixed }) => fixed !== true).map(({ name }) => name));
   const wrong = names.find((name) => !known.has(name));
   if (wrong !== undefined) {
-    throw new Error(`update of ${wrong}: wanted a variable of the module that isn't fixed`);
+    throw new Error(`update of ${wrong}: wanted a variable of the module that may change`);
   }
 }
 

@@ -11,7 +11,7 @@ const floatsOf = (tensor: tf.Tensor): Float32Array => Float32Array.from(tensor.d
 /** Loads a module whose functions call tfjs's ops one by one. Needs the native backend to be registered. */
 export function loadEagerly(module: EngineModule): Promise<LoadedModule> {
   if (module.precision === 'bfloat16') {
-    const wanted = 'float32 with the eager engine, which has no other';
+    const wanted = 'float32, the only precision of the eager engine';
     return Promise.reject(invalidArgument([violation('precision', wanted, module.precision)]));
   }
   return attempt('loading a module', () => loadModule(module));

@@ -65,7 +65,7 @@ export function valueAndGradientsWithin(
   inputs: readonly tf.Tensor[],
   dy: tf.Tensor,
 ): { readonly value: tf.Tensor; readonly gradients: tf.Tensor[] } {
-  // tfjs forgets its record of the outer gradient when it is done with the inner one, and fails for want of it.
+  // tfjs forgets its record of the outer gradient when it has finished the inner one, and then fails.
   const { state } = tf.engine();
   const outer = state.activeTape;
   try {

@@ -35,18 +35,18 @@ export interface AdamUpdate {
   readonly parameter: string;
   readonly m: string;
   readonly v: string;
-  /** Moving averages of the parameter. */
-  readonly averages: readonly string[];
+  /** EMA weights of the parameter, one for each rate. */
+  readonly ema: readonly string[];
   readonly gradient: Tensor;
 }
 
-/** AdamW by a kernel of the engine's own, which changes the variables where they lie. */
+/** AdamW by a kernel of the engine's own, which changes the variables in place. */
 export interface AdamUpdates {
   readonly beta1: number;
   readonly beta2: number;
   readonly epsilon: number;
   /**
-   * [3 + averages]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each average moves
+   * [3 + EMA rates]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each of the EMA weights moves
    * towards the new parameter.
    */
   readonly rates: Tensor;
@@ -83,7 +83,7 @@ export interface EngineBuild {
   readonly tensorflow: string;
   readonly platform: string;
   readonly threads: number;
-  /** Where the compiled engine goes without kernels of its own, which is slower. */
+  /** Where the compiled engine runs without its own kernels, which is slower. */
   readonly withoutKernels?: WithoutKernels;
 }
 
@@ -91,7 +91,7 @@ export interface EngineBuild {
 export interface WithoutKernels {
   /** In words that follow "without the engine's own kernels: ". */
   readonly reason: string;
-  /** What to do to have them; none where they are not wanted. */
+  /** What to do to get them; none where they are switched off. */
   readonly remedy?: string;
 }
 

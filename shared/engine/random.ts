@@ -1,11 +1,11 @@
-/** Random draws that are a function of their seed alone, the same in every backend. */
+/** Random numbers that are a function of their seed alone, the same in every backend. */
 import * as tf from '@tensorflow/tfjs-core';
 
 import type { RANDOM_KERNELS } from './native.js';
 
 /**
  * Standard normal float32 values, by TensorFlow's StatelessRandomNormal.
- * A shorter draw is a prefix of a longer one with the same seed. No gradient flows through it.
+ * A shorter result is a prefix of a longer one with the same seed. No gradient flows through it.
  *
  * @param seedPair int32 [2]; `seedPair` of `foundation` makes one.
  */

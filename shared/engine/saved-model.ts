@@ -92,7 +92,7 @@ function framed(
   const pieces = [version, lengthPrefix(META_GRAPHS, metaGraph), ...metaGraph];
   const bytes = byteLengthOf(pieces);
   if (bytes <= MAX_BYTES) return pieces;
-  const text = `a SavedModel: wanted at most ${MAX_BYTES} bytes, which is all that TensorFlow reads; got ${bytes}`;
+  const text = `a SavedModel: wanted at most ${MAX_BYTES} bytes, the largest that TensorFlow reads; got ${bytes}`;
   throw new DiffusionError('SAVED_MODEL_TOO_LARGE', text);
 }
 

@@ -14,7 +14,7 @@ import {
 import type { Fields, Node, Union, ValuesOf } from './field.js';
 import { asObject } from './objects.js';
 
-/** What becomes of fields that aren't declared. */
+/** What happens to fields that aren't declared. */
 export type Undeclared = 'refused' | 'kept';
 
 /**
@@ -98,7 +98,7 @@ function violationsOf(issue: z.core.$ZodIssue, fields: Fields, value: unknown): 
   if (issue.code === 'unrecognized_keys') {
     return issue.keys.map((key) => ({
       field: path === '' ? protoName(key) : joined(path, protoName(key)),
-      description: 'wanted the name of a field; there is no field of this name',
+      description: 'wanted the name of a field; no field has this name',
     }));
   }
   return [{ field: path, description: `wanted ${issue.message}; got ${describeValue(issue.input)}` }];

@@ -44,7 +44,7 @@ export interface UnionVariant<F extends Fields = Fields> {
   readonly fields: F;
   /** As of a field's `since`. */
   readonly since?: number;
-  /** Whether it is made by a program alone, and stands neither in the contracts nor in the documentation. */
+  /** Whether only programs make it, so that it is neither in the contracts nor in the documentation. */
   readonly isInternal?: true;
 }
 
@@ -106,7 +106,7 @@ type ValueOf<N extends Node> =
         ? { [K in keyof V & string]: Flat<{ kind: K } & ValuesOf<V[K]['fields']>> }[keyof V & string]
         : never;
 
-/** A message with any of its fields left out. */
+/** A message of which any field may be unset. */
 export type PartialOf<T> = T extends readonly unknown[]
   ? T
   : T extends object

@@ -8,10 +8,10 @@ import { integer, oneOf, type Parser } from './kinds.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Each method gives a variable's value, or `otherwise` where it is unset, empty or wrong; `check` tells of the wrong. */
+/** Each method gives a variable's value, or `otherwise` where it is unset, empty or wrong; `check` reports the wrong ones. */
 export interface EnvironmentReader {
   readonly text: (name: string, otherwise: string) => string;
-  /** From `least` (1 where it is left out) to what a timer can be set to in milliseconds, 24.8 days. */
+  /** From `least` (1 where it is unset) to what a timer can be set to in milliseconds, 24.8 days. */
   readonly integer: (name: string, otherwise: number, least?: number) => number;
   readonly oneOf: <const T extends string>(values: readonly T[], name: string, otherwise: T) => T;
   /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming each variable that was wrong. */
@@ -56,7 +56,7 @@ const FOUR_GIB = String(4 * 1024 ** 3);
 export function engineEnvironment(env: Environment): Environment {
   const passed = Object.entries(env).filter(([name]) => ENGINE_VARIABLES.test(name));
   return {
-    // TensorFlow's notes on the processor are not news.
+    // TensorFlow's messages about the processor are of no use.
     TF_CPP_MIN_LOG_LEVEL: '2',
     // Large blocks stay with the process: giving them back after each pass costs page faults.
     MALLOC_MMAP_THRESHOLD_: FOUR_GIB,

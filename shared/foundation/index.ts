@@ -38,5 +38,10 @@ export type { Deferred } from './deferred.js';
 export { countSchema, positiveCountSchema } from './schemas.js';
 export { runningTime } from './running-time.js';
 export { processorIdentity } from './processor.js';
-export { cacheFolder, engineEnvironment, engineHeartbeatTimeoutMs, environmentReader } from './environment.js';
+export {
+  cacheFolder,
+  engineEnvironment,
+  engineHeartbeatTimeoutMs,
+  environmentReader,
+} from './environment.js';
 export type { Environment, EnvironmentReader } from './environment.js';

@@ -107,7 +107,7 @@ const MAX_UINT64 = 2n ** 64n - 1n;
 
 /** An unsigned 64-bit integer as decimal text, since JSON numbers are exact only up to 2^53. */
 export const uint64: Kind<string> = {
-  wanted: 'an integer from 0 to 2^64 - 1 (as text beyond 2^53)',
+  wanted: 'an integer from 0 to 2^64 - 1 (written as a string above 2^53)',
   placeholder: 'N',
   read: acceptUint64,
   accept: acceptUint64,

@@ -5,7 +5,7 @@ import { arch, cpus } from 'node:os';
 
 /**
  * The same text on every machine that runs code compiled for this one: a digest over the instruction sets, where the
- * system tells them, else over the processor's name.
+ * system provides them, else over the processor's name.
  */
 export function processorIdentity(): string {
   const known = instructionSets() ?? cpus()[0]?.model ?? 'unknown';

@@ -19,7 +19,7 @@ export type ErrorCode =
   | 'UNAVAILABLE'
   | 'DATA_LOSS';
 
-/** What services tell. */
+/** The reasons that services send. */
 export const WIRE_REASONS = {
   // Of any call.
   CANCELLED: 'CANCELLED',
@@ -54,7 +54,7 @@ export const WIRE_REASONS = {
   ATTEMPT_FENCED: 'ABORTED',
   COMMIT_CONFLICT: 'ABORTED',
   LEASE_LOST: 'ABORTED',
-  // Of data sets and pictures.
+  // Of data sets and images.
   DATASET_NOT_FOUND: 'NOT_FOUND',
   DATASET_EMPTY: 'FAILED_PRECONDITION',
   DATASET_INVALID: 'FAILED_PRECONDITION',
@@ -110,7 +110,7 @@ export const WIRE_REASONS = {
   PRECONDITION_FAILED: 'ABORTED',
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
-/** What only programs on the same machine tell: the command line, set-up, libraries. */
+/** The reasons that only programs on the same machine use: the command line, set-up, libraries. */
 const LOCAL_REASONS = {
   ADDRESS_UNAVAILABLE: 'UNAVAILABLE',
   SETTINGS_INVALID: 'INVALID_ARGUMENT',
@@ -144,7 +144,7 @@ export const REASONS = { ...WIRE_REASONS, ...LOCAL_REASONS };
 export type WireReason = keyof typeof WIRE_REASONS;
 export type Reason = keyof typeof REASONS;
 
-/** Whether a text is one of the reasons that services tell. */
+/** Whether a text is one of the reasons that services send. */
 export function isWireReason(text: string): text is WireReason {
   return Object.hasOwn(WIRE_REASONS, text);
 }

@@ -4,7 +4,7 @@ import type { Clock } from './clock.js';
 
 /**
  * Milliseconds for which the process ran, from an arbitrary origin. Of the time between two calls at most `mostMs`
- * count: whoever is stopped (SIGSTOP, a frozen virtual machine) doesn't call, and what waits beside it waits no longer.
+ * count: a stopped process (SIGSTOP, a frozen virtual machine) makes no calls.
  * It must be called more often than that for all time to count.
  */
 export function runningTime(clock: Clock, mostMs: number): () => number {

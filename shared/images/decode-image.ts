@@ -7,7 +7,7 @@ import { sharp } from './sharp.js';
 /** The largest image that is decoded, in pixels; a bomb is refused by its header. */
 const MAX_PIXELS = 4096 * 4096;
 
-/** The most an image may be enlarged; beyond it there is nothing to learn but the resizing kernel. */
+/** The most an image may be enlarged; a network would only learn the resizing kernel from larger factors. */
 const MAX_ENLARGEMENT = 4;
 
 /** Names the way from bytes to pixels below; it belongs to a data set's identity, so change it with the way. */
@@ -110,7 +110,7 @@ function fromSharp(error: unknown): DiffusionError {
   if (text.includes('exceeds pixel limit'))
     return refused('IMAGE_TOO_LARGE', `wanted at most ${MAX_PIXELS} pixels`, error);
   if (text.includes('unsupported image format')) {
-    return refused('IMAGE_UNSUPPORTED', 'wanted a PNG, JPEG or WebP image; got something else', error);
+    return refused('IMAGE_UNSUPPORTED', 'wanted a PNG, JPEG or WebP image; got another format', error);
   }
   return refused(
     'IMAGE_DAMAGED',

@@ -18,20 +18,21 @@ const HUNG_AFTER_MS = 60_000;
 export async function drawingToPng(svg: string, scale: number): Promise<Uint8Array> {
   const child = fork(fileURLToPath(siblingModule(import.meta.url, './draw-process')), [String(scale)], {
     stdio: ['pipe', 'pipe', 'pipe', 'ipc'],
-    // Nothing else of the environment has a say in what is drawn.
+    // Nothing else of the environment may change the drawing.
     env: { FONTCONFIG_FILE: fileURLToPath(new URL('fonts/fonts.conf', import.meta.url)) },
     timeout: HUNG_AFTER_MS,
   });
   const { stdin, stdout, stderr } = child;
-  if (stdin === null || stdout === null || stderr === null) throw new Error('three pipes were asked for');
+  if (stdin === null || stdout === null || stderr === null)
+    throw new Error('wanted three pipes to the drawing process; got fewer');
   // A process that ends before it has read everything says why by how it ended.
   stdin.on('error', () => undefined).end(svg);
-  const [png, complaint, [code, signal]] = await Promise.all([
+  const [png, errorText, [code, signal]] = await Promise.all([
     buffer(stdout),
     text(stderr),
     once(child, 'close') as Promise<[number | null, NodeJS.Signals | null]>,
   ]);
   if (code === 0) return png;
   const ended = `its process ended with ${signal ?? `code ${String(code)}`}`;
-  throw new DiffusionError('RASTERISE_FAILED', `drawing failed: ${ended}: ${complaint.slice(-2000)}`);
+  throw new DiffusionError('RASTERISE_FAILED', `drawing failed: ${ended}: ${errorText.slice(-2000)}`);
 }

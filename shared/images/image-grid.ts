@@ -8,7 +8,7 @@ export interface ImageGridOptions {
   readonly size: number;
   readonly channels: Channels;
   readonly columns: number;
-  /** Each pixel is drawn as a square of this many. */
+  /** Each pixel becomes a square of this width and height. */
   readonly scale: number;
   /** White pixels between images and around them. */
   readonly gap: number;

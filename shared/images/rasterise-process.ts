@@ -20,7 +20,7 @@ async function run(request: RasteriseRequest): Promise<void> {
   try {
     for (const [index, file] of request.files.entries()) {
       await output.write(await rasterise(await readFile(file), request));
-      if ((index + 1) % PROGRESS_EVERY === 0) tell({ kind: 'progress', done: index + 1 });
+      if ((index + 1) % PROGRESS_EVERY === 0) send({ kind: 'progress', done: index + 1 });
     }
     await output.sync();
   } finally {
@@ -28,7 +28,7 @@ async function run(request: RasteriseRequest): Promise<void> {
   }
 }
 
-function tell(message: RasteriseMessage, then?: () => void): void {
+function send(message: RasteriseMessage, then?: () => void): void {
   process.send?.(message, undefined, {}, then);
 }
 
@@ -43,7 +43,7 @@ async function answer(request: RasteriseRequest): Promise<RasteriseMessage> {
 
 process.once('message', (request: RasteriseRequest) => {
   void answer(request).then((message) => {
-    tell(message, () => {
+    send(message, () => {
       process.disconnect();
     });
   });

@@ -139,7 +139,7 @@ class Unpickler {
     const name = `${this.line()}.${this.line()}`;
     const { calls, names } = this.#meanings;
     if (Object.hasOwn(calls, name) || names.has(name)) return new PickleGlobal(name);
-    throw this.#fault('names that a file of tensors needs', name);
+    throw this.#fault('only names that a file of tensors needs', name);
   }
 
   call(): PickleValue {
@@ -147,7 +147,8 @@ class Unpickler {
     const { calls } = this.#meanings;
     const name = called instanceof PickleGlobal ? called.name : '';
     const meaning = Object.hasOwn(calls, name) ? calls[name] : undefined;
-    if (meaning === undefined || !Array.isArray(args)) throw this.#fault('a call of a name', called);
+    if (meaning === undefined || !Array.isArray(args))
+      throw this.#fault('a call of a named function', called);
     return meaning(args);
   }
 
@@ -162,7 +163,7 @@ class Unpickler {
   }
 
   recall(key: number): PickleValue {
-    if (!this.#memo.has(key)) throw this.#fault('something remembered', `the empty place ${key}`);
+    if (!this.#memo.has(key)) throw this.#fault('a memo entry that exists', `the empty memo entry ${key}`);
     return this.#memo.get(key);
   }
 
@@ -170,12 +171,12 @@ class Unpickler {
   setItems(items: readonly PickleValue[]): PickleValue {
     const target = this.pop();
     if (!(target instanceof Map) || items.length % 2 !== 0)
-      throw this.#fault('a dictionary, keys and values', 'something else');
+      throw this.#fault('a dictionary, keys and values', 'another value');
     for (let i = 0; i < items.length; i += 2) {
       const key = items[i];
       if (typeof key !== 'string' && typeof key !== 'number')
         throw this.#fault('a key that is text or a number', 'another');
-      if (target.has(key)) throw this.#fault('keys that differ', key);
+      if (target.has(key)) throw this.#fault('different keys', key);
       target.set(key, items[i + 1]);
     }
     return target;
@@ -183,7 +184,7 @@ class Unpickler {
 
   append(items: readonly PickleValue[]): PickleValue {
     const target = this.pop();
-    if (!Array.isArray(target)) throw this.#fault('a list', 'something else');
+    if (!Array.isArray(target)) throw this.#fault('a list', 'another value');
     for (const item of items) target.push(item);
     return target;
   }
@@ -192,7 +193,7 @@ class Unpickler {
   build(): PickleValue {
     const [target, state] = this.popMany(2);
     if (!(target instanceof Map && state instanceof Map))
-      throw this.#fault("a dictionary's attributes", 'something else');
+      throw this.#fault("a dictionary's attributes", 'another value');
     return target;
   }
 
@@ -217,7 +218,7 @@ class Unpickler {
     const [value] = this.#stack;
     if (this.#stack.length === 1 && this.#marks.length === 0 && this.#position === this.#bytes.length)
       return value;
-    throw this.#fault('one value, and nothing behind it', `${this.#stack.length} values`);
+    throw this.#fault('one value, and nothing after it', `${this.#stack.length} values`);
   }
 
   #take(count: number): Uint8Array {

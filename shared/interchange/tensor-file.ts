@@ -1,4 +1,4 @@
-/** A network's weights in a file from elsewhere, by name, whichever of the formats it has. */
+/** A network's weights in a file of another program, by name, in any of the supported formats. */
 
 import { DiffusionError, describeValue } from '../foundation/index.js';
 import { openSafetensors } from '../checkpoint/index.js';
@@ -13,7 +13,7 @@ import type { ZipEntry } from './zip.js';
 export interface TensorFile {
   readonly format: 'PyTorch' | 'safetensors';
   readonly tensors: ReadonlyMap<string, StoredTensor>;
-  /** What stood around the tensors and was taken off, such as the prefix "module.". */
+  /** What was removed around the tensors, such as the prefix "module.". */
   readonly unwrapped: readonly string[];
   /**
    * Reads a tensor as float32, row-major, into an array of as many elements as its shape has.
@@ -46,7 +46,7 @@ export async function openTensorFile(source: ByteSource): Promise<TensorFile> {
   if (startsWith(ZIP_MAGIC)) return torchFile(source);
   // Eight bytes of length, then JSON.
   if (start[8] === 0x7b) return named('safetensors', await openSafetensors(source), [], source);
-  throw invalid('a file of torch.save or a safetensors file', 'something else');
+  throw invalid('a file of torch.save or a safetensors file', 'another value');
 }
 
 async function torchFile(source: ByteSource): Promise<TensorFile> {
@@ -89,13 +89,13 @@ function stateDictOf(saved: PickleValue): {
   readonly tensors: Map<string, TorchTensor>;
   readonly wrapper: string | undefined;
 } {
-  if (!(saved instanceof Map)) throw invalid('a state_dict', 'something else');
+  if (!(saved instanceof Map)) throw invalid('a state_dict', 'another value');
   const wrapper = WRAPPERS.find((key) => saved.get(key) instanceof Map);
   const dictionary = (wrapper === undefined ? saved : saved.get(wrapper)) as Map<PickleValue, PickleValue>;
   const tensors = new Map<string, TorchTensor>();
   for (const [name, value] of dictionary) {
     if (typeof name !== 'string' || !isTorchTensor(value)) {
-      throw invalid('a state_dict of tensors alone', `another value under ${describeValue(name)}`);
+      throw invalid('a state_dict that holds only tensors', `another value under ${describeValue(name)}`);
     }
     tensors.set(name, value);
   }
@@ -109,7 +109,7 @@ function tensorNamed<T extends StoredTensor>(tensors: ReadonlyMap<string, T>, na
 }
 
 function legacy(): DiffusionError {
-  const text = 'the file has the format of PyTorch before 1.6; wanted the one since then, a zip archive';
+  const text = 'the file has the old format of PyTorch before 1.6; wanted the zip format of later versions';
   const remedy =
     'with PyTorch: torch.save(torch.load("OLD.pt", map_location="cpu", weights_only=True), "NEW.pt")';
   return new DiffusionError('TORCH_FILE_LEGACY', text, {

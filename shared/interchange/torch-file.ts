@@ -118,7 +118,7 @@ function storageOf(id: PickleValue, entryOf: (key: string) => ZipEntry | undefin
   const [kind, type, key, , elements] = Array.isArray(id) ? (id as PickleValue[]) : [];
   const dtype = type instanceof PickleGlobal ? STORAGES[type.name] : undefined;
   if (kind !== 'storage' || dtype === undefined || typeof key !== 'string' || !isCount(elements))
-    throw fault('a storage with its type, key and length', 'something else');
+    throw fault('a storage with its type, key and length', 'another value');
   const entry = entryOf(key);
   if (entry?.size !== elements * elementSize(dtype)) {
     const wanted = `${elements * elementSize(dtype)} bytes for ${elements} elements of ${dtype} in data/${key}`;
@@ -130,14 +130,14 @@ function storageOf(id: PickleValue, entryOf: (key: string) => ZipEntry | undefin
 /** _rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks[, metadata]). */
 function tensorOf(args: readonly PickleValue[]): TorchTensor {
   const [storage, offset, shape, strides] = args;
-  if (!(storage instanceof StorageInFile)) throw fault('a tensor over a storage', 'something else');
+  if (!(storage instanceof StorageInFile)) throw fault('a tensor over a storage', 'another value');
   const fits =
     isCount(offset) &&
     isCounts(shape) &&
     isCounts(strides) &&
     shape.length === strides.length &&
     shape.length <= MAX_DIMENSIONS &&
-    // Past 2^53 the sum isn't exact, but too large all the same.
+    // Past 2^53 the sum isn't exact, but it is too large in any case.
     offset + extentOf({ shape, strides }) <= storage.elements &&
     isInteger(elementCount(shape));
   if (!fits) {
@@ -147,14 +147,14 @@ function tensorOf(args: readonly PickleValue[]): TorchTensor {
   return new TensorInFile(storage, offset, shape, strides);
 }
 
-/** _rebuild_parameter(data, requires_grad, backward_hooks): averages are saved as parameters. */
+/** _rebuild_parameter(data, requires_grad, backward_hooks): EMA weights are saved as parameters. */
 function parameterOf([data]: readonly PickleValue[]): TorchTensor {
   if (isTorchTensor(data)) return data;
-  throw fault('a parameter over a tensor', 'something else');
+  throw fault('a parameter over a tensor', 'another value');
 }
 
 function orderedDict(args: readonly PickleValue[]): Map<PickleValue, PickleValue> {
-  if (args.length > 0) throw fault('an empty OrderedDict, filled later', `${args.length} arguments`);
+  if (args.length > 0) throw fault('an empty OrderedDict, whose entries follow', `${args.length} arguments`);
   return new Map();
 }
 

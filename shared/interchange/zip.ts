@@ -63,7 +63,7 @@ export async function readZip(source: ByteSource): Promise<Map<string, ZipEntry>
     const position = header + (await localHeaderBytes(source, entry));
     const next = found[i + 1]?.header ?? directory.position;
     if (position + size > next) throw fault(name, `its bytes before ${next}`, position + size);
-    if (entries.has(name)) throw fault(name, 'names that differ', 'one that stands twice');
+    if (entries.has(name)) throw fault(name, 'different names', 'one that occurs twice');
     entries.set(name, { name, size, crc32, position });
   }
   return entries;
@@ -86,7 +86,7 @@ async function findDirectory(source: ByteSource): Promise<Directory> {
   const endPosition = source.size - END_BYTES;
   const end = await viewAt(source, endPosition, END_BYTES);
   if (end.getUint32(0, true) !== END || end.getUint16(20, true) !== 0)
-    throw fault('file', "a zip archive's end record, without a comment, at its end", 'something else');
+    throw fault('file', "a zip archive's end record, without a comment, at its end", 'other bytes');
   const entries = end.getUint16(10, true);
   const size = end.getUint32(12, true);
   const position = end.getUint32(16, true);
@@ -115,7 +115,7 @@ function readDirectory(view: DataView, count: number): DirectoryEntry[] {
   for (let i = 0; i < count; i++) {
     const header = sub(view, offset, CENTRAL_BYTES);
     if (header.getUint32(0, true) !== CENTRAL_HEADER)
-      throw fault('directory', `${count} entries`, `${i}, then something else`);
+      throw fault('directory', `${count} entries`, `${i}, then other bytes`);
     const [nameBytes, extraBytes, commentBytes] = [28, 30, 32].map((at) => header.getUint16(at, true)) as [
       number,
       number,
@@ -133,14 +133,14 @@ function readCentralHeader(header: DataView, name: string, extra: DataView): Dir
   const flags = header.getUint16(8, true);
   const method = header.getUint16(10, true);
   if ((flags & ENCRYPTED) !== 0) throw fault(name, 'no encryption', 'some');
-  if (method !== 0) throw fault(name, 'no compression, as torch.save writes it', `method ${method}`);
+  if (method !== 0) throw fault(name, 'no compression, as torch.save writes files', `method ${method}`);
   // Each field that is full stands in the zip64 extra field, in this order.
   const wides = wideFields(extra);
   const [size, compressed, local] = [24, 20, 42].map((at) => {
     const narrow = header.getUint32(at, true);
     return narrow === FULL_32 ? (wides.shift() ?? narrow) : narrow;
   }) as [number, number, number];
-  if (compressed !== size) throw fault(name, `${size} bytes stored as they are`, compressed);
+  if (compressed !== size) throw fault(name, `${size} bytes without compression`, compressed);
   return { name, size, crc32: header.getUint32(16, true), header: local };
 }
 
@@ -159,7 +159,7 @@ function wideFields(extra: DataView): number[] {
 /** How many bytes stand between the beginning of an entry's local header and its data. */
 async function localHeaderBytes(source: ByteSource, { name, header }: DirectoryEntry): Promise<number> {
   const local = await viewAt(source, header, LOCAL_BYTES);
-  if (local.getUint32(0, true) !== LOCAL_HEADER) throw fault(name, `a header at ${header}`, 'something else');
+  if (local.getUint32(0, true) !== LOCAL_HEADER) throw fault(name, `a header at ${header}`, 'other bytes');
   const nameBytes = local.getUint16(26, true);
   const own = nameOf(await viewAt(source, header + LOCAL_BYTES, nameBytes));
   if (own !== name) throw fault(name, 'the same name in its own header', own);

@@ -25,8 +25,8 @@ export interface PenalisedOutput {
 export interface PenaltyPoint {
   /** [N, H, W, C]. */
   readonly xT: tf.Tensor;
-  /** v, independent random signs, [N, H, W, C]. */
-  readonly signs: tf.Tensor;
+  /** v, a Rademacher vector: independent values of 1 or -1, [N, H, W, C]. */
+  readonly rademacher: tf.Tensor;
   /** Whether f gives C channels after those of epsilon, which don't count. */
   readonly learnedVariance: boolean;
 }
@@ -43,18 +43,18 @@ export interface PenaltyPoint {
 export function penalisedOutput(
   { estimator, stepSize }: GradientPenalty,
   f: (xT: tf.Tensor) => tf.Tensor,
-  { xT, signs, learnedVariance }: PenaltyPoint,
+  { xT, rademacher, learnedVariance }: PenaltyPoint,
 ): PenalisedOutput {
   switch (estimator) {
     case 'hutchinson': {
-      const direction = learnedVariance ? tf.concat([signs, tf.zerosLike(signs)], 3) : signs;
+      const direction = learnedVariance ? tf.concat([rademacher, tf.zerosLike(rademacher)], 3) : rademacher;
       const { value, gradients } = composed(() => valueAndGradientsWithin(f, [xT], direction));
       const [slope] = gradients as [tf.Tensor];
       return { output: value, penalty: meanFlat(tf.square(slope)) };
     }
     case 'finite_difference': {
       const output = f(xT);
-      const change = tf.sub(f(tf.add(xT, tf.mul(signs, stepSize))), output);
+      const change = tf.sub(f(tf.add(xT, tf.mul(rademacher, stepSize))), output);
       const [ofEpsilon] = learnedVariance ? tf.split(change, 2, 3) : [change];
       return { output, penalty: meanFlat(tf.square(tf.div(ofEpsilon as tf.Tensor, stepSize))) };
     }

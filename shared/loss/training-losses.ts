@@ -24,8 +24,8 @@ export interface TrainingBatch {
   readonly xi: tf.Tensor;
   /** The perturbation's strength in each row, [N], so that no schedule of it needs another graph. */
   readonly gamma: tf.Tensor;
-  /** The gradient penalty's directions, random signs, [N, H, W, C]; needed just where there is one. */
-  readonly signs?: tf.Tensor | undefined;
+  /** The gradient penalty's Rademacher vectors, [N, H, W, C]; needed only where there is one. */
+  readonly rademacher?: tf.Tensor | undefined;
   readonly y?: tf.Tensor | undefined;
 }
 
@@ -33,12 +33,12 @@ export interface TrainingBatch {
 export interface TrainingLosses {
   /** Against the target, whatever the loss is. */
   readonly mse: tf.Tensor;
-  /** Where the bound is trained on: its term as it enters the loss. */
-  readonly vb?: tf.Tensor;
+  /** Where the VLB is trained on: its term, as it enters the loss. */
+  readonly vlb?: tf.Tensor;
   /** Where there is one: |d epsilon / d x_t|_F^2 a value as estimated, before lambda. */
   readonly gradientPenalty?: tf.Tensor;
   readonly loss: tf.Tensor;
-  /** What the network was fed, [N, H, W, C]. */
+  /** The network's input, [N, H, W, C]. */
   readonly xT: tf.Tensor;
   /** Variance of the noise in xT as measured, a scalar; its expectation is 1 + gamma^2. */
   readonly inputNoiseVariance: tf.Tensor;
@@ -73,23 +73,23 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
     const f = (x: tf.Tensor): tf.Tensor => network(x, t, y);
     const setting = objective.gradientPenalty;
     if (setting === undefined) return { output: f(xT) };
-    const point = { xT, signs: batch.signs as tf.Tensor, learnedVariance: learned };
+    const point = { xT, rademacher: batch.rademacher as tf.Tensor, learnedVariance: learned };
     const { output, penalty } = penalisedOutput(setting, f, point);
     return { output, gradientPenalty: penalty, lambda: setting.weight };
   }
 
-  function dataLoss(): { readonly loss: tf.Tensor; readonly vb?: tf.Tensor } {
+  function dataLoss(): { readonly loss: tf.Tensor; readonly vlb?: tf.Tensor } {
     switch (objective.lossType) {
       case 'mse':
       case 'rescaled_mse': {
         if (!learned) return { loss: mse };
-        const vb = tf.mul(bound(stopGradient(prediction)), boundWeight(objective, tables.timesteps));
-        return { vb, loss: tf.add(mse, vb) };
+        const vlb = tf.mul(bound(stopGradient(prediction)), boundWeight(objective, tables.timesteps));
+        return { vlb, loss: tf.add(mse, vlb) };
       }
       case 'kl':
       case 'rescaled_kl': {
-        const vb = tf.mul(bound(prediction), boundWeight(objective, tables.timesteps));
-        return { vb, loss: vb };
+        const vlb = tf.mul(bound(prediction), boundWeight(objective, tables.timesteps));
+        return { vlb, loss: vlb };
       }
     }
   }

@@ -1,4 +1,4 @@
-/** One term of the variational bound on the likelihood. */
+/** One term of the VLB (variational lower bound) on the likelihood. */
 import { tf } from '../engine/index.js';
 import type { DiffusionTables } from '../noise/index.js';
 import { discretizedGaussianLogLikelihood, gaussianKl } from './gaussian.js';

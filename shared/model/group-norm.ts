@@ -99,7 +99,7 @@ interface Statistics {
   readonly size: number;
 }
 
-// E[x^2] - E[x]^2 loses digits where a group's mean is many times its deviation; the README has the figures.
+// E[x^2] - E[x]^2 loses digits where a group's mean is many times its deviation; the README has the numbers.
 function statistics(x: tf.Tensor): Statistics {
   const [, height = 1, width = 1, channels = 1] = x.shape;
   const size = (height * width * channels) / NORM_GROUPS;

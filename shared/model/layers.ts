@@ -7,7 +7,7 @@ import type { Resampling } from './plan.js';
 /** A parameter by its full name. */
 export function parameter(parameters: Tensors, name: string): tf.Tensor {
   const tensor = parameters[name];
-  if (tensor === undefined) throw new Error(`the network was given no parameter ${name}`);
+  if (tensor === undefined) throw new Error(`the network needs the parameter ${name}; it was not given`);
   return tensor;
 }
 

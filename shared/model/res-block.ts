@@ -1,4 +1,4 @@
-/** The residual block, which also resamples where the network is told to do it there. */
+/** The residual block, which also resamples where the plan says so. */
 import { statelessUniform, tf } from '../engine/index.js';
 import type { Tensors } from '../engine/index.js';
 import type { UNetConfig } from './config.js';

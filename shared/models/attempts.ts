@@ -14,7 +14,7 @@ export async function claimAttempt(
 ): Promise<number> {
   for (let attempt = (await latestAttempt(store, job, options)) + 1; ; attempt++) {
     try {
-      // The owner makes two claims differ, so that a repeated request is told from another's.
+      // The owner makes two claims differ, so that a repeated request can be distinguished from another owner's.
       const claim = jsonBytes({ attempt, owner: randomUUID() });
       await store.put(jobKeys.attempt(job, attempt), claim, { ...options, ifNoneMatch: true });
       return attempt;

@@ -1,4 +1,4 @@
-/** From a model's name to a checkpoint, and to its weights, each verified: the one way for whoever reads models. */
+/** From a model's name to a checkpoint, and to its weights, each verified: all readers of models use this. */
 
 import { createHash } from 'node:crypto';
 
@@ -34,7 +34,7 @@ export interface Checkpoint {
 }
 
 export interface NewestOptions extends CallOptions {
-  /** Told of each checkpoint that was skipped. */
+  /** Called for each checkpoint that was skipped. */
   readonly onDamaged?: (damaged: DamagedCheckpoint) => void;
 }
 
@@ -141,7 +141,7 @@ export function chooseWeights(
   return { weights, object: objectOfWeights(manifest, weights) };
 }
 
-/** What tells one set of weights from all others, and what they are for. */
+/** What identifies a set of weights, and what they are for. */
 export interface WeightsSource {
   readonly commit: Pick<CommittedCheckpoint, 'job' | 'model' | 'step' | 'attempt'>;
   readonly object: ManifestObject;

@@ -52,7 +52,7 @@ export async function commitCheckpoint(
   const manifestBytes = manifest(committed);
   await store.put(folder + MANIFEST, manifestBytes, { signal });
   await onStage('manifest');
-  // A slow zombie is turned away here; one that passes at the last moment loses to the later attempt's marker.
+  // An earlier attempt that still runs is refused here; one that passes at the last moment loses to the later marker.
   if (!(await isLatestAttempt(store, job, attempt, { signal }))) throw fenced({ job, step, attempt });
   await onStage('fence');
   const { length: size } = manifestBytes;

@@ -1,4 +1,4 @@
-/** Removal of checkpoints and models that nobody wants any more. Repeating a removal that broke off completes it. */
+/** Removal of checkpoints and models. Repeating a removal that was interrupted completes it. */
 
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { jobKeys, modelKeys } from './keys.js';

@@ -44,7 +44,7 @@ export async function findJson<Schema extends z.ZodType>(
 }
 
 /**
- * As `findJson`, for whoever may replace a damaged object. What is too large isn't read, so that it can't be replaced.
+ * As `findJson`, for callers that may replace a damaged object. What is too large isn't read, so that it can't be replaced.
  *
  * @throws DATA_LOSS (reason OBJECT_TOO_LARGE).
  */
@@ -62,7 +62,7 @@ export async function inspectJson<Schema extends z.ZodType>(
   try {
     return { ...stored, value: schema.parse(JSON.parse(Buffer.from(stored.bytes).toString('utf8'))) };
   } catch (cause) {
-    const text = `${describeValue(key)} is damaged: wanted JSON with the fields of its kind`;
+    const text = `${describeValue(key)} is damaged: wanted JSON with the expected fields`;
     return { ...stored, damage: new DiffusionError('OBJECT_INVALID', text, { cause }) };
   }
 }

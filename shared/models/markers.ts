@@ -39,7 +39,7 @@ export async function findMarker(
   const got = `${marker.value.job}, ${marker.value.step}`;
   throw new DiffusionError(
     'OBJECT_INVALID',
-    `${describeValue(key)}: wanted the marker of ${job}, ${step}; got ${got}`,
+    `${describeValue(key)}: wanted the marker of job ${job}, step ${step}; got ${got}`,
   );
 }
 

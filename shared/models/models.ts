@@ -35,7 +35,7 @@ export async function bindModel(
     if (!isLostCondition(error)) throw error;
     const holder = await jobOfModel(store, model, options);
     if (holder === job) return;
-    const text = `model ${describeValue(model)}: wanted a name that no other job holds; got one of job ${holder ?? 'unknown'}`;
+    const text = `model ${describeValue(model)}: wanted a name that no other job uses; got one that job ${holder ?? 'unknown'} uses`;
     throw new DiffusionError('MODEL_TAKEN', text);
   }
 }

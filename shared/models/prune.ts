@@ -82,7 +82,7 @@ export async function removeAbandoned(
   );
 }
 
-/** Undefined where the marker is damaged: then nothing of the step is removed, whoever wrote it. */
+/** Undefined where the marker is damaged: then nothing of the step is removed. */
 async function attemptOfCommit(
   store: ObjectStore,
   job: string,

@@ -123,7 +123,7 @@ export async function newestGoodCommit<T>(
 interface Looked<T> {
   readonly found: { readonly checkpoint: CommittedCheckpoint; readonly value: T } | undefined;
   readonly damaged: readonly DamagedCheckpoint[];
-  /** Whether a step went after it was listed. */
+  /** Whether a step was removed after it was listed. */
   readonly vanished: boolean;
 }
 

@@ -3,7 +3,7 @@
 export interface GammaConfig {
   readonly gamma: number;
   readonly schedule: 'constant' | 'decay' | 'timestep' | 'random';
-  /** Updates until a decaying strength is 0. */
+  /** Optimizer steps until a decaying strength is 0. */
   readonly decaySteps: number;
   /** T. */
   readonly timesteps: number;
@@ -13,9 +13,9 @@ export interface GammaConfig {
 const LEAST_SHARE = 0.1;
 
 /**
- * The strengths [N] of rows at timesteps `t`, in the update that follows `step` others.
+ * The strengths [N] of rows at timesteps `t`, in the optimizer step that follows `step` others.
  *
- * @param uniform The update's draw in [0, 1), which the random schedule uses.
+ * @param uniform The step's random number in [0, 1), which the random schedule uses.
  */
 export function gammaOf(
   { gamma, schedule, decaySteps, timesteps }: GammaConfig,

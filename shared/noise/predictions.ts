@@ -87,7 +87,7 @@ export function combined<Name extends string>(
   const [first, second, ...rest] = names
     .map((name) => [factorAt(combination[name], t), of[name]] as const)
     .filter(([factor]) => factor !== 0);
-  if (first === undefined) throw new RangeError('wanted a factor other than 0; got none');
+  if (first === undefined) throw new RangeError('wanted a factor other than 0; got 0');
   const [a, x] = first;
   if (second === undefined) return a === 1 ? x : x.map((value) => a * value);
   return rest.reduce((sum, [c, z]) => weightedSum(1, sum, c, z), weightedSum(a, x, ...second));

@@ -65,7 +65,7 @@ function customBetas(betas: readonly number[]): Float64Array {
   for (const [t, beta] of betas.entries()) {
     // 1 - beta = 1 would leave x_0 unchanged in float64, and every later table divides by what was added.
     if (!(beta < 1 && 1 - beta < 1 && beta >= previous)) {
-      const wanted = 'numbers over 0 and under 1 that never decrease';
+      const wanted = 'numbers above 0 and below 1 that never decrease';
       throw invalidArgument([violation(`betas[${t}]`, wanted, beta)]);
     }
     previous = beta;

@@ -11,7 +11,7 @@ export interface TimestepDraw {
   readonly weights: Float32Array;
 }
 
-/** All that a sampler has learnt; empty arrays for one that doesn't learn. */
+/** All that a sampler has learned; empty arrays for one that doesn't learn. */
 export interface TimestepSamplerState {
   /** [T * 10] float64, the newest losses of each timestep, oldest first. */
   readonly history: Float64Array;
@@ -23,13 +23,13 @@ export interface TimestepSampler {
   readonly name: TimestepSamplerName;
   /** [T] the probability of each timestep now. */
   probabilities(): Float64Array;
-  /** Whether the next draw prefers some timesteps to others. */
+  /** Whether some timesteps are now more probable than others. */
   isWeighted(): boolean;
-  /** The draw of a training step: a function of (seed, step, probabilities) alone. */
+  /** The timesteps of an optimizer step: a function of (seed, step, probabilities) alone. */
   draw(step: number, batchSize: number): TimestepDraw;
   /**
    * Takes in the unweighted losses of a step's examples, in order.
-   * @throws INVALID_ARGUMENT for a loss that isn't finite, which would spoil all later draws.
+   * @throws INVALID_ARGUMENT for a loss that isn't finite, which would make all later probabilities useless.
    */
   update(t: Int32Array, losses: Float32Array | Float64Array): void;
   /** A copy of the state. */

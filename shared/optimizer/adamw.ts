@@ -13,9 +13,9 @@ export interface AdamWRates {
   readonly learningRate: tf.Tensor;
   /** Decoupled: scales the parameter itself, by the learning rate times this. */
   readonly weightDecay: tf.Tensor;
-  /** 1 - beta1^n at the n-th update. */
+  /** 1 - beta1^n at the n-th optimizer step. */
   readonly biasCorrection1: tf.Tensor;
-  /** 1 - beta2^n at the n-th update. */
+  /** 1 - beta2^n at the n-th optimizer step. */
   readonly biasCorrection2: tf.Tensor;
 }
 
@@ -28,7 +28,7 @@ export interface AdamWState {
 }
 
 /**
- * An update, which then goes over every tensor:
+ * The update of a step, which is then applied to every tensor:
  * m = beta1 m + (1 - beta1) g, v = beta2 v + (1 - beta2) g^2,
  * p = (1 - rate decay) p - rate (m / correction1) / (sqrt(v / correction2) + epsilon).
  *
@@ -66,7 +66,7 @@ export function adamScales({
   ];
 }
 
-/** 1 - beta^updates, in float64: the share of a running mean that isn't its initial 0. */
-export function biasCorrection(beta: number, updates: number): number {
-  return 1 - beta ** updates;
+/** 1 - beta^steps, in float64: the share of a running mean that isn't its initial 0. */
+export function biasCorrection(beta: number, steps: number): number {
+  return 1 - beta ** steps;
 }

@@ -1,4 +1,4 @@
-/** Exponential moving averages of the parameters. */
+/** EMA weights: exponential moving averages of the parameters. */
 import { tf } from '../engine/index.js';
 
 /**
@@ -11,11 +11,11 @@ export function updateEma(ema: tf.Tensor, parameter: tf.Tensor, weight: tf.Tenso
 }
 
 /**
- * The decay of the next update.
+ * The decay of the next optimizer step.
  *
- * @param updates Updates made so far, n.
- * @param warmUp min(rate, (1 + n) / (10 + n)) instead of the rate, so that a short run's average isn't its start.
+ * @param steps Optimizer steps made so far, n.
+ * @param warmUp min(rate, (1 + n) / (10 + n)) instead of the rate, so that a short run's EMA weights aren't its initial weights.
  */
-export function emaDecay(rate: number, updates: number, warmUp: boolean): number {
-  return warmUp ? Math.min(rate, (1 + updates) / (10 + updates)) : rate;
+export function emaDecay(rate: number, steps: number, warmUp: boolean): number {
+  return warmUp ? Math.min(rate, (1 + steps) / (10 + steps)) : rate;
 }

@@ -1,6 +1,6 @@
 /**
  * Values over a stream of bytes between two processes: frames of a bounded length, each the structured clone of one
- * value. Node's own channel (`fork`) is not used, since bytes on it that are no message throw where nobody can catch it.
+ * value. Node's own channel (`fork`) is not used, since invalid bytes on it throw where the error can't be caught.
  */
 
 import type { Socket } from 'node:net';
@@ -48,7 +48,7 @@ export function openChannel(socket: Socket, { maxBytes, onValue, onBroken }: Cha
     try {
       value = deserialize(part);
     } catch {
-      breakOff(`it sent a frame of ${part.length} bytes that is no value`);
+      breakOff(`it sent a frame of ${part.length} bytes that can't be decoded`);
       return;
     }
     part = header;
@@ -68,7 +68,7 @@ export function openChannel(socket: Socket, { maxBytes, onValue, onBroken }: Cha
       else takeValue();
     }
   });
-  // A peer that has ended; its end is told elsewhere.
+  // A peer that has ended; whoever waits for it learns of its end elsewhere.
   socket.on('error', () => undefined);
 
   return {
@@ -79,7 +79,7 @@ export function openChannel(socket: Socket, { maxBytes, onValue, onBroken }: Cha
       if (length > maxBytes) throw new RangeError(`a message of ${length} bytes; wanted at most ${maxBytes}`);
       frame.writeUInt32LE(length);
       if (socket.writableLength > maxBytes) {
-        breakOff(`it left ${socket.writableLength} bytes unread`);
+        breakOff(`it did not read ${socket.writableLength} bytes that were sent to it`);
         return;
       }
       socket.write(frame);

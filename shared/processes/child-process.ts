@@ -1,4 +1,4 @@
-/** A child process that is spoken to in messages, and is killed when it hangs or sends what is none of them. */
+/** A child process that exchanges messages with its parent, and is killed when it hangs or sends an unknown message. */
 
 import { spawn } from 'node:child_process';
 import { Socket } from 'node:net';
@@ -19,15 +19,15 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
   /** Where it was killed because it hung: what hung, in a sentence without an end. */
   readonly unresponsive: string | undefined;
-  /** Where it was killed for what it sent: what that was, in a sentence without an end. For logs alone. */
-  readonly strange: string | undefined;
+  /** Where it was killed for an invalid message: what that was, in a sentence without an end. For logs alone. */
+  readonly invalidMessage: string | undefined;
   /** The end of what it wrote to its standard error. */
   readonly stderrTail: string;
 }
 
 export interface Child<ToChild> {
   readonly pid: number | undefined;
-  /** Sends a message; one to a child that is gone is dropped (`exited` tells of it). */
+  /** Sends a message; one to a child that has ended is dropped (see `exited`). */
   send(message: ToChild): void;
   /** Kills it because of a message that is no answer to what it was asked; no further one is taken. */
   refuse(message: unknown): void;
@@ -43,7 +43,7 @@ export interface ChildOptions<ToChild extends object, FromChild extends object> 
   readonly protocol: Protocol<ToChild, FromChild>;
   /** The child's whole environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  /** A message as the protocol parsed it. A child that sends anything else is killed (`ChildExit.strange`). */
+  /** A message as the protocol parsed it. A child that sends anything else is killed (`ChildExit.invalidMessage`). */
   readonly onMessage: (message: FromChild) => void;
   /** A child of which nothing is heard for this long is killed, as is one that says that its work is overdue. */
   readonly heartbeatTimeoutMs: number;
@@ -61,7 +61,7 @@ export function startChild<ToChild extends object, FromChild extends object>(
   });
   let stderrTail = '';
   let unresponsive: string | undefined;
-  let strange: string | undefined;
+  let invalidMessage: string | undefined;
   const now = runningTime(clock, LATEST_HEARTBEAT_MS);
   let heardMs = now();
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
@@ -72,11 +72,11 @@ export function startChild<ToChild extends object, FromChild extends object>(
     child.kill('SIGKILL');
   }
   function refuse(what: string): void {
-    strange ??= what;
+    invalidMessage ??= what;
     channel.close();
     child.kill('SIGKILL');
   }
-  // Where the system has no place for another process, there is no socket either; 'error' tells.
+  // Where the system can't start another process, there is no socket either; the event 'error' reports it.
   const stdio = child.stdio as readonly unknown[] | undefined;
   const socket = stdio?.[CHANNEL_FD] instanceof Socket ? stdio[CHANNEL_FD] : new Socket().destroy();
   const channel = openChannel(socket, {
@@ -92,12 +92,13 @@ export function startChild<ToChild extends object, FromChild extends object>(
     onBroken: refuse,
   });
   const watchdog = setInterval(() => {
-    if (now() - heardMs >= heartbeatTimeoutMs) giveUp(`it sent no heartbeat for ${heartbeatTimeoutMs / 1000} s`);
+    if (now() - heardMs >= heartbeatTimeoutMs)
+      giveUp(`it sent no heartbeat for ${heartbeatTimeoutMs / 1000} s`);
   }, HEARTBEAT_EVERY_MS);
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       clearInterval(watchdog);
-      resolve({ code, signal, unresponsive, strange, stderrTail });
+      resolve({ code, signal, unresponsive, invalidMessage, stderrTail });
     };
     // 'close' comes after the last of its output; a process that couldn't be started has only 'error'.
     child.on('close', end);
@@ -121,16 +122,16 @@ export function startChild<ToChild extends object, FromChild extends object>(
   };
 }
 
-/** How a child ended, for whoever waits for its work: "was killed by SIGKILL". Never with what it wrote or sent. */
-export function describeExit({ code, signal, unresponsive, strange }: ChildExit): string {
+/** How a child ended, in a few words: "was killed by SIGKILL". It never has what the child wrote or sent. */
+export function describeExit({ code, signal, unresponsive, invalidMessage }: ChildExit): string {
   if (unresponsive !== undefined) return `hung and was killed: ${unresponsive}`;
-  if (strange !== undefined) return 'sent an unknown message and was killed';
+  if (invalidMessage !== undefined) return 'sent an unknown message and was killed';
   return signal === null ? `ended with exit code ${code ?? 'none'}` : `was killed by ${signal}`;
 }
 
-/** What a log is to show beside it. */
-export function exitDetail({ strange, stderrTail }: ChildExit): string {
-  return strange ?? stderrTail;
+/** More details, for a log. */
+export function exitDetail({ invalidMessage, stderrTail }: ChildExit): string {
+  return invalidMessage ?? stderrTail;
 }
 
 /** The module beside the calling one, compiled or not. @param name Without extension: './main'. */

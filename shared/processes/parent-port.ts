@@ -20,7 +20,7 @@ export interface ParentPort<ToParent> {
  * Listens to the parent and sends heartbeats. Call once, in a process made by `startChild`. The process ends with exit
  * code 1 when the parent is gone, and over a message that is none of the protocol's.
  *
- * @param overdue Says, in a sentence, what of the process's work doesn't come to an end; the parent then kills it. The
+ * @param overdue Says, in a sentence, which work of the process is overdue; the parent then kills it. The
  * event loop is free, and sends heartbeats, while other threads work.
  */
 export function connectToParent<FromParent extends object, ToParent extends object>(

@@ -1,9 +1,9 @@
-/** Which process this is, so that another one can tell for certain that it has ended. */
+/** Which process this is, so that another one can know for certain that it has ended. */
 
 import { randomUUID } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
 
-/** A process as another one on the same machine can look it up; without fields where the system doesn't tell. */
+/** A process as another one on the same machine can look it up; without fields where the system doesn't provide them. */
 export interface ProcessIdentity {
   /** Of the machine since it was started; no other machine has it. */
   readonly boot: string;
@@ -19,7 +19,7 @@ export const processToken: string = randomUUID();
 
 let own: ProcessIdentity | undefined;
 
-/** Of this process; undefined where the system doesn't tell, and then nobody can tell that it has ended. */
+/** Of this process; undefined where the system doesn't provide it: then no other process can know that it has ended. */
 export function thisProcess(): ProcessIdentity | undefined {
   own ??= read();
   return own;

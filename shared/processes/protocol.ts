@@ -1,4 +1,4 @@
-/** What a parent and its child say to each other, declared once; whoever receives parses. */
+/** The messages between a parent and its child, declared once; the receiver parses them. */
 
 import { inspect } from 'node:util';
 
@@ -6,7 +6,7 @@ import * as z from 'zod';
 
 import { shortened } from '../foundation/index.js';
 
-/** Messages are objects that a `kind` tells apart; `heartbeat` is taken. */
+/** Messages are objects that differ by their `kind`; the kind `heartbeat` is reserved. */
 export interface Protocol<ToChild extends object, FromChild extends object> {
   readonly toChild: z.ZodType<ToChild>;
   readonly fromChild: z.ZodType<FromChild>;
@@ -30,7 +30,7 @@ const MAX_OVERDUE_CHARACTERS = 1000;
 /** What a child sends while its event loop is free, whatever its protocol. */
 export const heartbeat = z.strictObject({
   kind: z.literal('heartbeat'),
-  /** What of its work doesn't come to an end, in a sentence. */
+  /** Which of its work is overdue, in a sentence. */
   overdue: z.string().max(MAX_OVERDUE_CHARACTERS).exactOptional(),
 });
 
@@ -41,7 +41,7 @@ export function heartbeatOf(overdue: string | undefined): z.infer<typeof heartbe
 
 const MAX_DESCRIPTION = 500;
 
-/** A message that nobody expects, for a log. */
+/** An unknown message, for a log. */
 export function describeMessage(message: unknown): string {
   const text = inspect(message, { depth: 2, maxArrayLength: 4, maxStringLength: 200, customInspect: false });
   return `it sent ${shortened(text, MAX_DESCRIPTION)}`;

@@ -1,4 +1,4 @@
-/** Counter-based random numbers: every draw is a function of (seed, purpose, position), with no hidden state. */
+/** Counter-based random numbers: every number is a function of (seed, purpose, position), with no hidden state. */
 import { createHash } from 'node:crypto';
 import { invalidArgument, isInteger, violation } from '../foundation/index.js';
 
@@ -94,7 +94,7 @@ function positionWords(position: readonly number[]): [number, number, number] {
   return [p0, p1, p2];
 }
 
-/** Draws taken one after another from one position's blocks. */
+/** Random numbers taken one after another from one position's blocks. */
 export interface RandomStream {
   /** The next word, uniform over 0..2^32-1. */
   uint32(): number;
@@ -142,7 +142,7 @@ export function randomStream(key: RandomKey, position: readonly number[]): Rando
 /**
  * `length` standard normal values at a position, by Box-Muller in float64 rounded to float32.
  * Block b gives values 2b and 2b+1: u1 from its words 0 and 1, u2 from words 2 and 3, then
- * sqrt(-2 ln(1 - u1)) times cos(2 pi u2) and sin(2 pi u2). A shorter draw is a prefix of a longer one.
+ * sqrt(-2 ln(1 - u1)) times cos(2 pi u2) and sin(2 pi u2). A shorter result is a prefix of a longer one.
  * @throws INVALID_ARGUMENT for position words out of range.
  */
 export function gaussian(key: RandomKey, position: readonly number[], length: number): Float32Array {

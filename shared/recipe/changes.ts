@@ -1,4 +1,4 @@
-/** What may change of a job's recipe. */
+/** Which fields of a job's recipe may change. */
 
 import { checkOf, valueAt } from '../fields/index.js';
 import { describeValue, DiffusionError, violationsText } from '../foundation/index.js';

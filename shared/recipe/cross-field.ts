@@ -1,4 +1,4 @@
-/** What a recipe's fields demand of each other. */
+/** Rules between the fields of a recipe. */
 
 import { hasClasses, sourceField } from '../dataset/index.js';
 import { DiffusionError, unmet, violation, within, type FieldViolation } from '../foundation/index.js';
@@ -7,7 +7,7 @@ import { recipeProcess } from './parts.js';
 import type { TrainingRecipe } from './table.js';
 import { variantViolations } from './variant-rules.js';
 
-/** Why a recipe whose fields are each accepted is none all the same. */
+/** Why a recipe is refused although each of its fields alone is accepted. */
 export function crossFieldViolations(recipe: TrainingRecipe): FieldViolation[] {
   return [
     ...unmet((demand) => {
@@ -45,7 +45,7 @@ function scheduleViolations(recipe: TrainingRecipe): FieldViolation[] {
   const { name, timesteps, betas } = recipe.noiseSchedule;
   if (name === 'custom' ? betas?.length !== timesteps : betas !== undefined) {
     const wanted =
-      name === 'custom' ? `${timesteps} betas, one a timestep` : `no betas with the ${name} schedule`;
+      name === 'custom' ? `${timesteps} betas, one for each timestep` : `no betas with the ${name} schedule`;
     return [violation('noise_schedule.betas', wanted, `${betas?.length ?? 0} betas`)];
   }
   try {

@@ -1,4 +1,4 @@
-/** A recipe's network, field by field under the recipe's names: what no network can have, and what tells two apart. */
+/** A recipe's network, field by field under the recipe's names: which values are refused, and which fields two networks differ in. */
 
 import { describeValue, protoName, violation, type FieldViolation } from '../foundation/index.js';
 import { unetViolations, type UNetConfig } from '../model/index.js';

@@ -27,7 +27,7 @@ export function unetConfig({ architecture, dataset, objective }: TrainingRecipe)
   };
 }
 
-/** @throws INVALID_ARGUMENT for the recipe of an imported model, whose images nobody knows. */
+/** @throws INVALID_ARGUMENT for the recipe of an imported model, whose training images are unknown. */
 export function datasetConfig({ dataset: { source, imageSize, channels } }: TrainingRecipe): DatasetConfig {
   if (source.kind === 'unknown')
     throw invalidArgument([violation('dataset', 'a source of images', source)], 'RECIPE_INVALID');
@@ -79,7 +79,7 @@ export function gammaConfig(recipe: TrainingRecipe): GammaConfig {
   return { gamma, schedule, decaySteps: wholeRun, timesteps: trainedTimesteps(recipe) };
 }
 
-/** Passes that make one update, and the images of each. */
+/** The microbatches (passes) of one optimizer step, and the images in each. */
 export function microbatches({ training }: TrainingRecipe): { passes: number; batchSize: number } {
   const batchSize = training.microbatchSize === 0 ? training.batchSize : training.microbatchSize;
   return { passes: training.batchSize / batchSize, batchSize };

@@ -70,7 +70,7 @@ function paperPreset(of: {
     inputPerturbation: { gamma: of.gamma },
     architecture: { ...NETWORKS[of.imageSize], numResBlocks: 3, dropout: of.dropout },
     training: { steps: of.steps, batchSize: of.batchSize },
-    // Why: the reference trains on every image; without a few left out, no two variants' errors can be compared.
+    // Why: the reference trains on every image; without held-out images, no two variants' errors can be compared.
     evaluation: { images: 64, everySteps: 500 },
   };
 }

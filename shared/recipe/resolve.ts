@@ -1,4 +1,4 @@
-/** From what a user wrote to a whole, checked recipe. */
+/** From what a user wrote to a complete, checked recipe. */
 
 import { asObject, checkOf, isObject, type UnknownObject } from '../fields/index.js';
 import { invalidArgument, violation, type Kind } from '../foundation/index.js';

@@ -37,6 +37,6 @@ export function parseRecipe(stored: unknown): TrainingRecipe {
 function unsupported(violations: readonly FieldViolation[]): DiffusionError {
   return new DiffusionError(
     'RECIPE_UNSUPPORTED',
-    `a recipe that was stored by another build holds what this one can not honour: ${violationsText(violations)}`,
+    `this build can't use a recipe that another build stored; use a newer build: ${violationsText(violations)}`,
   );
 }

@@ -16,13 +16,13 @@ export const RECIPE = {
       'a name of lower-case letters, digits, dots, dashes and underscores, at most 63',
       'NAME',
     ),
-    "the model's name; the trainer makes one where it is unset",
+    "the model's name; if unset, the trainer makes one",
     { flag: 'name' },
   ),
-  preset: field(oneOf(PRESET_NAMES), 'the preset that fills unset fields; demo-32 where it is unset', {
+  preset: field(oneOf(PRESET_NAMES), 'the preset that fills unset fields; if unset, demo-32', {
     flag: 'preset',
   }),
-  variant: field(oneOf(VARIANTS), "one of the paper's systems; follows from the fields where it is unset", {
+  variant: field(oneOf(VARIANTS), "one of the paper's systems; if unset, it follows from the other fields", {
     flag: 'variant',
   }),
   dataset,
@@ -41,7 +41,7 @@ export const RECIPE = {
 /** All that decides a training run, every field set. JSON, so it can be stored and sent as it is. */
 export type TrainingRecipe = ValuesOf<typeof RECIPE>;
 
-/** A recipe with any of its fields left out. */
+/** A recipe of which any field may be unset. */
 export type PartialRecipe = PartialOf<TrainingRecipe>;
 
 /** A row for each field, by its path. */

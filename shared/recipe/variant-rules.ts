@@ -76,7 +76,7 @@ function penaltyViolations({ gradientPenalty, objective, training }: TrainingRec
     demand(
       meanType === 'epsilon',
       'objective.mean_type',
-      'epsilon with a gradient_penalty, which is on it',
+      'epsilon, since the gradient_penalty is defined for epsilon only',
       meanType,
     );
     switch (estimator) {
@@ -85,7 +85,7 @@ function penaltyViolations({ gradientPenalty, objective, training }: TrainingRec
         demand(
           !training.gradientCheckpointing,
           'training.gradient_checkpointing',
-          'false with gradient_penalty.estimator hutchinson, where it would free nothing',
+          'false with gradient_penalty.estimator hutchinson, where it saves no memory',
           training.gradientCheckpointing,
         );
         break;

@@ -22,7 +22,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_receive_message_length': 4 * 1024 * 1024,
   'grpc.enable_retries': 0,
   'grpc.enable_channelz': 0,
-  // A machine that vanishes closes no connection: without pings a call waits for it for ever. Pings are sent during calls
+  // A machine that fails closes no connection: without pings a call would never end. Pings are sent during calls
   // only. grpc-js's server takes any number of them; where another one objects, grpc-js doubles the time.
   'grpc.keepalive_time_ms': 30_000,
   'grpc.keepalive_timeout_ms': 20_000,

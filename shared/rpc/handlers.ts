@@ -14,13 +14,13 @@ import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundat
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext {
-  /** Aborted when the client cancels, goes away, or its deadline passes. */
+  /** Aborted when the client cancels or disconnects, or its deadline passes. */
   readonly signal: AbortSignal;
 }
 
 export interface HandlerOptions {
   readonly report: ReportInternalError;
-  /** A stream whose reader takes nothing for this long is cut off. */
+  /** A stream is closed when its reader reads nothing for this long. */
   readonly stallTimeoutMs: number;
 }
 
@@ -66,13 +66,13 @@ export function serverStream<Request, Response>(
       })
       .catch((error: unknown) => {
         answerWithError(error, call, report, (status) => call.emit('error', status));
-        // A reader that takes nothing takes no status either: its stream is closed, which it sees as RESOURCE_EXHAUSTED.
+        // A reader that reads nothing gets no status either: its stream is closed, which it sees as RESOURCE_EXHAUSTED.
         if (isSlowReader(error)) closeStream(call);
       });
   };
 }
 
-/** The last handler of a call: whatever goes wrong in telling the error costs the call, never the process. */
+/** The last handler of a call: a fault while the error is sent ends the call, never the process. */
 function answerWithError<Request, Response>(
   error: unknown,
   call: AnyCall<Request, Response>,
@@ -144,7 +144,9 @@ async function drained<Request, Response>(
 ): Promise<void> {
   const { promise, resolve, reject } = deferred();
   const timer = setTimeout(() => {
-    reject(new DiffusionError(SLOW_READER, `the reader took nothing for ${stallTimeoutMs} ms`));
+    reject(
+      new DiffusionError(SLOW_READER, `the client read nothing from the stream for ${stallTimeoutMs} ms`),
+    );
   }, stallTimeoutMs);
   const onDrain = (): void => {
     resolve();

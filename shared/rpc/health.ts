@@ -39,7 +39,10 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
   function check({ service: name }: HealthRequest): HealthResponse {
     const status = statusOf(name);
     if (status !== 'SERVICE_UNKNOWN') return { status };
-    throw new DiffusionError('SERVICE_NOT_FOUND', `there is no such service; this server has ${serviceName}`);
+    throw new DiffusionError(
+      'SERVICE_NOT_FOUND',
+      `wanted the service ${serviceName}; this server has no other`,
+    );
   }
 
   async function* watch(

@@ -1,4 +1,4 @@
-/** Where a service's log goes: standard error, as far as that takes it. A log can't fail a service. */
+/** A service's log on standard error. Lines that can't be written never make the service fail. */
 
 import { writeSync } from 'node:fs';
 
@@ -7,12 +7,12 @@ import type { DestinationStream } from 'pino';
 import { systemClock } from '../foundation/index.js';
 
 const STANDARD_ERROR = 2;
-/** A pipe that is full for a moment is waited for; one that nobody reads is not. */
+/** How long to wait for a full pipe; a pipe that nobody reads is not waited for longer. */
 const TRIES = 20;
 const BETWEEN_TRIES_MS = 5;
 const WARN = 40;
 
-/** Lines that can't be written (a full disk, a reader that is gone) are counted, and the count is told when one can. */
+/** Lines that can't be written (a full disk, a reader that is gone) are counted; the count is logged when one can. */
 export function logOutput(service: string, write: typeof writeSync = writeSync): DestinationStream {
   let lost = 0;
   let torn = false;

@@ -1,4 +1,4 @@
-/** A gRPC server with health, reflection and limits; the services add what they do. */
+/** A gRPC server with health, reflection and limits; the services add their methods. */
 
 import {
   Server,
@@ -67,7 +67,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
 }
 
-// `tryShutdown` alone waits for ever on a stream that doesn't end.
+// `tryShutdown` alone never ends while a stream is open.
 async function closed(server: Server, graceMs: number): Promise<void> {
   const { promise, resolve } = deferred();
   const timer = setTimeout(() => {

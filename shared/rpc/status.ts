@@ -25,7 +25,7 @@ const MAX_FACTS = 8;
 const MAX_FACT = 100;
 const MAX_FIELD_TEXT = 300;
 
-/** Tells the operator of an error whose text the client isn't shown. */
+/** Logs an error whose text the client doesn't get. */
 export type ReportInternalError = (error: unknown, id: string) => void;
 
 /** An error that a client is answered. */
@@ -69,7 +69,7 @@ function sendable(text: string): string {
 
 type Detail = ReturnType<typeof any>;
 
-/** What a program can act on, the most telling first, as much as fits. */
+/** What a program can act on, the most important first, as much as fits. */
 function detailsOf({ reason, metadata, violations, retryAfterMs }: DiffusionError, domain: string): Detail[] {
   const facts = Object.entries(metadata)
     .slice(0, MAX_FACTS)
@@ -88,11 +88,11 @@ function detailsOf({ reason, metadata, violations, retryAfterMs }: DiffusionErro
   let left = MAX_DETAILS_BYTES - details.reduce((sum, { value }) => sum + value.length, 0);
   const fieldViolations = [];
   for (const { field, description } of violations) {
-    const told = {
+    const withViolations = {
       field: shortened(field, MAX_FIELD_TEXT),
       description: shortened(description, MAX_FIELD_TEXT),
     };
-    const violation = { ...told, reason: '', localizedMessage: undefined };
+    const violation = { ...withViolations, reason: '', localizedMessage: undefined };
     left -= BadRequest.encode({ fieldViolations: [violation] }).finish().length;
     if (left < 0) break;
     fieldViolations.push(violation);

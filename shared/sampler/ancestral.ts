@@ -1,4 +1,4 @@
-/** Ancestral sampling: a draw from p(x_{t-1} | x_t) at every step. */
+/** Ancestral sampling: x_{t-1} is sampled from p(x_{t-1} | x_t) at every step. */
 import { posteriorMean } from '../noise/index.js';
 import { evaluate } from './evaluation.js';
 import type { Evaluation } from './evaluation.js';
@@ -19,7 +19,7 @@ async function step({ options, i, x }: StepStart): Promise<StepEnd> {
   return { x: noise === undefined ? mean : drawn(mean, logVariance, noise), predXStart };
 }
 
-export const ancestral: SolverKind = { help: "DDPM's own reverse process", step };
+export const ancestral: SolverKind = { help: 'the reverse process of DDPM', step };
 
 function drawn(
   mean: Float32Array,

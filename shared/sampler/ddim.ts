@@ -27,7 +27,7 @@ async function step({ options, i, x }: StepStart): Promise<StepEnd> {
 }
 
 export const ddim: SolverKind = {
-  help: 'deterministic at eta 0, as noisy as ancestral at eta 1',
+  help: 'DDIM: deterministic at eta 0, as much noise as ancestral at eta 1',
   step,
   options: { eta: real(0, 1) },
 };

@@ -15,7 +15,7 @@ export const dpmpp2m: SolverKind = {
 };
 /** The same for the reverse diffusion instead of its flow. Source: diffusers, sde-dpmsolver++, midpoint. */
 export const dpmpp2mSde: SolverKind = {
-  help: 'the same with fresh noise at each step',
+  help: 'DPM-Solver++(2M) as an SDE, with new noise at each step',
   step: dpmSolver({ stochastic: true }),
   pastLength: rememberedPredictions,
 };

@@ -1,8 +1,8 @@
-/** One look at the network: from x_t to the predicted x_0, through the remedies that are on. */
+/** One evaluation of the network: from x_t to the predicted x_0, through the remedies that are on. */
 import { at, DiffusionError, throwIfAborted } from '../foundation/index.js';
 import { combined, predictXStartFromEpsilon } from '../noise/index.js';
 import { guided } from './guidance.js';
-import { drawnInto } from './inpainting.js';
+import { sampledInto } from './inpainting.js';
 import type { SamplerPlan } from './solver.js';
 import { dynamicallyThresholded } from './remedies/dynamic-threshold.js';
 import { epsilonScale } from './remedies/epsilon-scaling.js';
@@ -10,7 +10,7 @@ import { scoreScale } from './remedies/score-rescaling.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { Predict, SolverOptions } from './solver.js';
 
-/** The network's answer at one step, over the elements of [H, W, C] flattened. */
+/** The network's output at one step, over the elements of [H, W, C] flattened. */
 export interface Evaluation {
   readonly predXStart: Float32Array;
   /** The log variance of p(x_{t-1} | x_t) at an element. */
@@ -28,7 +28,7 @@ export async function evaluate(options: SolverOptions, i: number, x: Float32Arra
   const output = await predict({ xT: x, t: at(plan.modelTimesteps, i), y }, signal);
   const xStart = inRange(plan, rescaledXStart(plan, x, i, predictionOf(plan, output)));
   return {
-    predXStart: options.inpaint === undefined ? xStart : drawnInto(options.inpaint, xStart),
+    predXStart: options.inpaint === undefined ? xStart : sampledInto(options.inpaint, xStart),
     logVariance: logVarianceOf(plan, i, output),
   };
 }
@@ -81,7 +81,7 @@ function logVarianceOf(plan: SamplerPlan, i: number, output: Float32Array): Eval
   };
 }
 
-/** The network, heard only while nobody has cancelled, and only where its answer has a meaning. */
+/** The network, called only while the signal isn't aborted; an output that isn't finite, or of another size, is an error. */
 function checked(predict: Predict, plan: SamplerPlan, i: number, stateLength: number): Predict {
   return async (row, signal) => {
     throwIfAborted(signal, 'sampling');

@@ -27,7 +27,7 @@ async function step({ options, i, x }: StepStart): Promise<StepEnd> {
 }
 
 export const heun: SolverKind = {
-  help: "Heun's method on the probability flow, two evaluations a step",
+  help: "Heun's method on the probability flow, two network evaluations in each step",
   step,
   evaluations: (tables, i) => (looksAhead(tables, i) ? 2 : 1),
 };

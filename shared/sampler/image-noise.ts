@@ -17,7 +17,7 @@ export function imageNoise(seed: bigint, imageIndex: number, length: number): No
 
 /**
  * Between two images' noises: x_T turned from the one to the other by `weight` of the angle between them, so that it
- * stays as long as noise is; later draws are those of `from`.
+ * stays as long as noise is; later noise is that of `from`.
  * @throws INVALID_ARGUMENT naming `weight`.
  */
 export function interpolatedNoise(from: NoiseSource, to: NoiseSource, weight: number): NoiseSource {

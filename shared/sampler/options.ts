@@ -1,9 +1,9 @@
-/** What a solver refuses before it begins. */
+/** Checks of a solver's options before it begins. */
 import { invalidArgument, isInteger, unmet } from '../foundation/index.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { SolverOptions } from './solver.js';
 
-/** Steps of the plan that a start at an image leaves out. */
+/** How many steps of the plan a start at an image skips. */
 export function skippedSteps({ start }: SolverOptions): number {
   return start?.kind === 'image' ? start.skippedSteps : 0;
 }
@@ -19,7 +19,7 @@ export function checkOptions(options: SolverOptions, pastLength: (taken: number)
     demand(
       guided === undefined || y !== UNCONDITIONAL,
       'guidance_scale',
-      '1 or nothing without a class',
+      '1 or unset without a class',
       guided,
     );
 
@@ -46,9 +46,9 @@ export function checkOptions(options: SolverOptions, pastLength: (taken: number)
       if (array === undefined) continue;
       demand(array.length === length, field, `${length} values`, array.length);
       const [least, most] = field === 'inpaint.mask' ? [0, 1] : [-Number.MAX_VALUE, Number.MAX_VALUE];
-      const strange = array.find((value) => !(value >= least && value <= most));
+      const outside = array.find((value) => !(value >= least && value <= most));
       const wanted = field === 'inpaint.mask' ? 'values from 0 to 1' : 'finite values';
-      demand(strange === undefined, field, wanted, String(strange));
+      demand(outside === undefined, field, wanted, String(outside));
     }
   });
   if (found.length > 0) throw invalidArgument(found);

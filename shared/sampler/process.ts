@@ -16,7 +16,7 @@ export interface DiffusionContract extends TrainingProcess {
 export interface VisitedProcess {
   /** Which of the T timesteps each step is. */
   readonly timestepMap: Int32Array;
-  /** What the network is told instead of the step's index. */
+  /** The timestep that the network gets, instead of the step's index. */
   readonly modelTimesteps: Float64Array;
   /** Of the respaced process. */
   readonly tables: DiffusionTables;

@@ -36,9 +36,9 @@ export function visitedTimesteps(
 ): number[] {
   if (respacing === undefined)
     return spacedTimesteps(timesteps, steps ?? Math.min(DEFAULT_STEPS, timesteps), spacing ?? 'even');
-  if (steps !== undefined) throw refused(respacing, 'either steps or respacing');
+  if (steps !== undefined) throw refused(respacing, 'steps or respacing, not both');
   if (spacing === undefined) return spaceTimesteps(timesteps, respacing);
-  throw invalidArgument([violation('spacing', 'nothing beside respacing', spacing)]);
+  throw invalidArgument([violation('spacing', 'no value where respacing is set', spacing)]);
 }
 
 /**
@@ -82,13 +82,13 @@ function strideTimesteps(timesteps: number, respacing: string, count: number): n
   for (let stride = 1; stride < timesteps; stride++) {
     if (Math.ceil(timesteps / stride) === count) return Array.from({ length: count }, (_, i) => i * stride);
   }
-  throw refused(respacing, `a count that some integer stride over ${timesteps} timesteps gives`);
+  throw refused(respacing, `a count that an integer stride over ${timesteps} timesteps can give`);
 }
 
 function sectionTimesteps(timesteps: number, respacing: string): number[] {
   const parts = respacing.split(',').map((part) => part.trim());
   if (!parts.every((part) => /^\d+$/.test(part))) {
-    throw refused(respacing, 'a count, counts between commas, or "ddim" and a count');
+    throw refused(respacing, 'a count, counts separated by commas, or "ddim" and a count');
   }
   const counts = parts.map(Number);
   const sectionSize = Math.floor(timesteps / counts.length);

@@ -1,4 +1,4 @@
-/** What a caller may choose, and what is refused. */
+/** The settings that a caller may choose, and their checks. */
 import { invalidArgument, unmet, type Demand } from '../foundation/index.js';
 import { checkGuidance } from './guidance.js';
 import { remediesOf, type Remedies } from './remedies/index.js';
@@ -17,7 +17,7 @@ export interface SamplerSettings extends Remedies {
   readonly spacing?: TimestepSpacing;
   /** The reference's respacing text instead of `steps`. */
   readonly respacing?: string;
-  /** DDIM's share of fresh noise, 0..1; default 0. */
+  /** DDIM's share of new noise, 0..1; default 0. */
   readonly eta?: number;
   /** Whether each predicted x_0 is clamped to [-1, 1]; default true. */
   readonly clipDenoised?: boolean;
@@ -54,6 +54,6 @@ const OPTIONS = new Set(
 function checkOption(option: SolverOption, settings: SamplerSettings, demand: Demand): void {
   const { sampler, [option]: value = 0 } = settings;
   const kind = SAMPLERS.includes(sampler) ? SOLVERS[sampler].options?.[option] : undefined;
-  if (kind === undefined) demand(value === 0, option, `0 or nothing with the ${sampler} sampler`, value);
+  if (kind === undefined) demand(value === 0, option, `0 or unset with the ${sampler} sampler`, value);
   else demand(kind.accept(value) !== undefined, option, kind.wanted, value);
 }

@@ -11,7 +11,7 @@ export const UNCONDITIONAL = -1;
 export interface NetworkRow {
   /** [H, W, C] flattened. */
   readonly xT: Float32Array;
-  /** As the network was trained to be told it: mapped to the T training timesteps, and rescaled if it was. */
+  /** As the network was trained to get it: mapped to the T training timesteps, and rescaled if it was. */
   readonly t: number;
   /** Class label, or UNCONDITIONAL. */
   readonly y: number;
@@ -23,7 +23,7 @@ export interface NetworkRow {
  */
 export type Predict = (row: NetworkRow, signal?: AbortSignal) => Promise<Float32Array>;
 
-/** Standard normal values of one image: position 0 is x_T, position k the k-th draw of the trajectory. */
+/** Standard normal values of one image: position 0 is x_T, position k the k-th noise of the trajectory. */
 export type NoiseSource = (position: number) => Float32Array;
 
 /** Where a trajectory begins, if not at the noise of position 0. */
@@ -33,14 +33,14 @@ export type Start =
   /** At a given x_T, as encoding makes one. */
   | { readonly kind: 'latent'; readonly xT: Float32Array };
 
-/** What is drawn into a given image, and what is kept of it. Both arrays are [H, W, C] flattened. */
+/** Which part of a given image is sampled, and which is kept. Both arrays are [H, W, C] flattened. */
 export interface Inpainting {
   readonly image: Float32Array;
-  /** 1 draws, 0 keeps the image, values between blend. */
+  /** 1 samples the pixel, 0 keeps the image's, values between blend. */
   readonly mask: Float32Array;
 }
 
-/** All that a solver needs to go on after a step. */
+/** All that a solver needs to continue after a step. */
 export interface SolverState {
   /** Of all the plan's steps; those skipped at the start count as done. */
   readonly stepsDone: number;

@@ -14,7 +14,7 @@ export function samplerStep(
   return { index, t: at(timestepMap, i), steps, sample: x, predXStart, state };
 }
 
-/** The draw that belongs to respaced step `i`, or nothing at the last step, which adds no noise. */
+/** The noise of respaced step `i`, or nothing at the last step, which adds no noise. */
 export function stepNoise({ plan, noise }: SolverOptions, i: number): Float32Array | undefined {
   return i === 0 ? undefined : noise(plan.steps - i);
 }

@@ -1,6 +1,6 @@
-/** A solver out of its single step: where a trajectory begins, goes on after an interruption, and what it yields. */
+/** A solver out of its single step: where a trajectory begins, how it resumes after an interruption, and what it yields. */
 import { qSample } from '../noise/index.js';
-import { drawnInto } from './inpainting.js';
+import { sampledInto } from './inpainting.js';
 import { checkOptions, skippedSteps } from './options.js';
 import { visitedProcess } from './process.js';
 import { shiftedTimestep } from './remedies/time-shift.js';
@@ -19,7 +19,7 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
   // One noise at all levels: kept pixels go straight from x_T to the image.
   const noised = (image: Float32Array, i: number) => (i < 0 ? image : qSample(plan.tables, image, i, xT()));
   const withKept = (x: Float32Array, i: number) =>
-    inpaint === undefined ? x : drawnInto(inpaint, x, noised(inpaint.image, i));
+    inpaint === undefined ? x : sampledInto(inpaint, x, noised(inpaint.image, i));
 
   let x = resume?.x ?? withKept(start?.kind === 'image' ? noised(start.xStart, first) : xT(), first);
   let history = resume?.history ?? [];

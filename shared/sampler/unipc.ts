@@ -26,7 +26,7 @@ async function step({ options, i, x, history }: StepStart): Promise<StepEnd> {
 }
 
 export const unipc: SolverKind = {
-  help: 'UniPC of second order, a predictor and a corrector',
+  help: 'second-order UniPC, a predictor and a corrector',
   step,
   pastLength: (taken) => (taken === 0 ? 0 : Math.min(taken, 2) + 1),
 };

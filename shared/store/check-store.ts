@@ -25,18 +25,18 @@ export async function checkStore(
   const key = `probe/${randomUUID()}`;
   const bytes = Buffer.from(key);
   await store.put(key, bytes, { ...options, ifNoneMatch: true });
-  const heeded = await isRefused(store, key, options);
+  const conditional = await isRefused(store, key, options);
   const { bytes: found } = await store.get(key, options);
   await store.remove([key], options);
-  if (!heeded) {
+  if (!conditional) {
     throw probeError(
       store,
       'STORE_NOT_CONDITIONAL',
-      'the server ignores If-None-Match; wanted one that heeds it',
+      'the server ignores the header If-None-Match; use a server that supports conditional writes',
     );
   }
   if (Buffer.compare(found, bytes) !== 0) {
-    throw probeError(store, 'STORE_INCONSISTENT', 'what was written did not come back');
+    throw probeError(store, 'STORE_INCONSISTENT', 'the object read back differs from the one written');
   }
 }
 

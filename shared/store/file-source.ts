@@ -40,7 +40,7 @@ export interface FileSource {
   /** Whether there is anything to look through, at the cost of one question. @throws NOT_FOUND. */
   check(options?: CallOptions): Promise<void>;
   /**
-   * Finds the files, at any depth, whose last name is accepted. Names that begin with a dot are left out. No file is
+   * Finds the files, at any depth, whose last name is accepted. Names that begin with a dot are skipped. No file is
    * opened.
    *
    * @throws NOT_FOUND; FAILED_PRECONDITION (reason FILES_TOO_MANY).
@@ -67,7 +67,7 @@ export function checkFileCount(count: number, description: string): void {
 }
 
 export function fileChanged(file: FoundFile, description: string, cause?: unknown): DiffusionError {
-  return fileError('FILE_CHANGED', file, description, 'it changed after it was found', cause);
+  return fileError('FILE_CHANGED', file, description, 'it changed after it was listed', cause);
 }
 
 export function fileUnreadable(file: FoundFile, description: string, cause: unknown): DiffusionError {

@@ -1,4 +1,4 @@
-/** The files of a folder on this machine, as somebody left them there. */
+/** The files of others in a folder on this machine. */
 
 import { constants, type BigIntStats, type Dirent } from 'node:fs';
 import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
@@ -29,7 +29,7 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
 
   function missing(error: unknown): DiffusionError {
     const what = only === undefined ? 'folder' : 'file';
-    const text = `there is no such ${what}, or it can't be read (${codeOf(error) || String(error)})`;
+    const text = `the ${what} does not exist or can't be read (${codeOf(error) || String(error)})`;
     return storeError(description, 'open', { ...notFound, text });
   }
 

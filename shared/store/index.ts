@@ -2,8 +2,8 @@ export { checkStore } from './check-store.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
 export type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
-export { patientStore, perseverance, waitOut } from './patient-store.js';
-export type { Patience, Persevere } from './patient-store.js';
+export { retryingStore, outageRetry, retryOutages } from './retrying-store.js';
+export type { OutageSettings, OutageRetry } from './retrying-store.js';
 export { isLostCondition, isNotFound } from './store-errors.js';
 export {
   fileAccess,

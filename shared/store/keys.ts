@@ -21,6 +21,6 @@ export function checkKey(key: string): void {
 export function checkPrefix(prefix: string): void {
   if (prefix === '') return;
   if (!prefix.endsWith('/'))
-    throw invalidArgument([violation('prefix', 'nothing, or a text that ends with "/"', prefix)]);
+    throw invalidArgument([violation('prefix', 'an empty text, or one that ends with "/"', prefix)]);
   checkKey(prefix.slice(0, -1));
 }

@@ -1,4 +1,4 @@
-/** Files that appear whole or not at all, and that a power cut does not take back. */
+/** Files that appear complete or not at all, and that survive a power failure. */
 
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { codeOf } from './store-errors.js';
 const TEMP_LIMIT_MS = 24 * 60 * 60 * 1000;
 /** Between the random part of a temporary file's name and its owner. */
 const TEMP_SEPARATOR = '!';
-/** How often a folder may vanish under a writer because another process just emptied it. */
+/** How often a folder may be removed during a write, because another process just emptied it. */
 const FOLDER_TRIES = 5;
 
 /** Replaces whatever stands at `path`. @param check Called right before; what it throws leaves all as it was. */
@@ -49,7 +49,7 @@ export async function removeFile(path: string, root: string): Promise<void> {
   await syncFolder(folder).catch(ignoreMissing);
 }
 
-/** Removes what writers that are no more have left in the folder of temporary files. */
+/** Removes the temporary files of writers that have ended. */
 export async function sweepTemp(temp: string): Promise<void> {
   for (const name of await readdir(temp)) {
     const path = join(temp, name);

@@ -58,7 +58,7 @@ async function acquire(
   signal: AbortSignal | undefined,
   holdLimitMs: number,
 ): Promise<number> {
-  // By a clock that nobody sets, from when this waiter saw the ticket first.
+  // By the monotonic clock, from when this waiter saw the ticket first.
   let seen = { number: 0, sinceMs: 0 };
   for (;;) {
     refuseAborted(signal);

@@ -21,7 +21,7 @@ export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, t
     const nearest = await nearestFolder(resolve(folder));
     if (nearest === resolve(folder)) return undefined;
     await access(nearest, constants.W_OK);
-    return `${resolve(folder)}, made when a service starts`;
+    return `${resolve(folder)}, created when a service starts`;
   },
   isFileAddress: (address) => !address.includes('://') && FILE_ADDRESS.test(address),
   fileAccess: () => true,

@@ -23,7 +23,7 @@ export interface S3Access {
   readonly secretKey: string;
   /** The certificates, in PEM, that the server's must go back to; default: those Node trusts. */
   readonly caFile?: string | undefined;
-  /** The longest silence on a connection before the request counts as lost; default: 30,000. */
+  /** Idle timeout: a request fails when no data come for this long, in milliseconds; default: 30,000. */
   readonly requestTimeoutMs?: number | undefined;
   readonly retry?: RetryPolicy | undefined;
 }
@@ -58,7 +58,7 @@ export function connectS3(access: S3Access, bucket: string, partSize?: number): 
   const description = `S3 at ${useTLS ? 'https' : 'http'}://${endpoint}:${port}, bucket ${bucket}`;
   const agent = openAgent(access, description);
 
-  /** A client whose requests end with the signal, or after a silence: the library itself waits for ever. */
+  /** A client whose requests end with the signal, or after the idle timeout: the library itself has no limit. */
   function clientOf(signal: AbortSignal | undefined): Client {
     const request = (options: https.RequestOptions, onResponse: (response: http.IncomingMessage) => void) => {
       const sent = (useTLS ? https : http).request(
@@ -66,7 +66,7 @@ export function connectS3(access: S3Access, bucket: string, partSize?: number): 
         onResponse,
       );
       return sent.on('timeout', () => {
-        sent.destroy(Object.assign(new Error(`silent for ${timeout} ms`), { code: 'ETIMEDOUT' }));
+        sent.destroy(Object.assign(new Error(`no data for ${timeout} ms`), { code: 'ETIMEDOUT' }));
       });
     };
     const transport = { request: request as typeof http.request };

@@ -32,7 +32,7 @@ const byServerCode: ReadonlyMap<string, StoreFault> = new Map([
     'NoSuchBucket',
     {
       reason: 'STORE_BUCKET_MISSING',
-      text: 'the bucket does not exist; make it first',
+      text: 'the bucket does not exist; create it first',
     },
   ],
   [
@@ -42,7 +42,10 @@ const byServerCode: ReadonlyMap<string, StoreFault> = new Map([
       text: "this machine's clock and the server's are too far apart; set the clocks",
     },
   ],
-  ['AuthorizationHeaderMalformed', { reason: 'STORE_REGION', text: 'the server wants another region' }],
+  [
+    'AuthorizationHeaderMalformed',
+    { reason: 'STORE_REGION', text: 'the server is in another region; set the region of the store' },
+  ],
 ]);
 
 /** Codes of OpenSSL and Node where the server's certificate, or its speaking TLS at all, is the trouble. */

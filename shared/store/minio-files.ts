@@ -1,4 +1,4 @@
-/** The objects of a bucket, as somebody left them there. */
+/** The objects of others in a bucket. */
 
 import { compareUtf8, DiffusionError } from '../foundation/index.js';
 import {
@@ -38,7 +38,7 @@ const KEYS_A_PAGE = 1000;
 export function openMinioFiles(
   access: S3Access,
   { bucket, path }: BucketLocation,
-  { extension, persevere = (_signal, work) => work(false) }: FilesOptions = {},
+  { extension, retryOutage = (_signal, work) => work(false) }: FilesOptions = {},
 ): FileSource {
   const connection = connectS3(access, bucket);
   const { folder, only } = splitFile(path, extension);
@@ -46,7 +46,7 @@ export function openMinioFiles(
   const description = path === '' ? connection.description : `${connection.description}, under ${path}`;
 
   function call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T> {
-    return persevere(signal, () => connection.call(action, signal, work));
+    return retryOutage(signal, () => connection.call(action, signal, work));
   }
 
   async function page(token: string, count: number, signal: AbortSignal | undefined) {
@@ -83,7 +83,7 @@ export function openMinioFiles(
     async check({ signal } = {}) {
       if (only !== undefined) await listOne(only, signal);
       else if ((await page('', 1, signal)).objects.length === 0)
-        throw storeError(description, 'list', { ...notFound, text: 'there is nothing under this prefix' });
+        throw storeError(description, 'list', { ...notFound, text: 'no object has this prefix' });
     },
     async list(accepts, { signal } = {}) {
       const files = await (only === undefined ? listAll(accepts, signal) : listOne(only, signal));
@@ -105,7 +105,7 @@ export function openMinioFiles(
           if (file.version === etagOf(etag) && Number(size) === length) return bodyOf(response, length);
           response.destroy();
           if (file.version !== etagOf(etag)) throw fileChanged(file, description);
-          const text = `wanted ${length} bytes from ${start} on; the server sends ${size ?? 'an unknown number'}`;
+          const text = `wanted ${length} bytes from offset ${start}; the server sends ${size ?? 'an unknown number'}`;
           throw storeError(description, action, { reason: 'STORE_REFUSED', text });
         });
       } catch (error) {

@@ -73,7 +73,7 @@ export function openMinioStore(settings: MinioStoreSettings): ObjectStore {
         return { etag: await once(action, signal, (client) => write(client, key, bytes, headers)) };
       } catch (error) {
         if (ifMatch !== undefined && isNotFound(error)) throw storeError(description, action, lostCondition);
-        // An earlier try may have been carried out although its answer was lost: then this try lost to ourselves.
+        // An earlier try may have succeeded although its answer was lost: then it made this one's condition fail.
         if (unanswered && isLostCondition(error)) {
           const standing = await read(key, Infinity, signal);
           if (Buffer.compare(standing.bytes, bytes) === 0) return { etag: standing.etag };

@@ -1,4 +1,4 @@
-/** Another try for what may well succeed on it. */
+/** Tries again what may succeed the next time. */
 
 import { randomInt } from 'node:crypto';
 import { DiffusionError, pause } from '../foundation/index.js';

@@ -27,7 +27,7 @@ export const s3: StoreKind<{ readonly kind: 'minio' } & MinioStoreSettings, S3Ac
   scheme: 's3',
   placeholder: 's3://BUCKET/PREFIX',
   notes: [
-    `A bucket (MinIO, say) needs ${STORE}_ENDPOINT, ${STORE}_ACCESS_KEY and ${STORE}_SECRET_KEY (or the same
+    `A bucket (on MinIO, for example) needs ${STORE}_ENDPOINT, ${STORE}_ACCESS_KEY and ${STORE}_SECRET_KEY (or the same
 with _FILE and a path), and takes ${STORE}_REGION and ${STORE}_CA_FILE. ${DATASET}_... are the same for buckets
 with training images, where these are on another server or need other keys.`,
   ],
@@ -53,7 +53,7 @@ with training images, where these are on another server or need other keys.`,
   },
   openFiles: async (address, access, options) => {
     const location = locationOf(address);
-    if (location === undefined) throw new Error(`${address} is not an address of S3`);
+    if (location === undefined) throw new Error(`${address} is not an S3 address (s3://bucket/prefix)`);
     return (await import('./minio-files.js')).openMinioFiles(access, location, options);
   },
 };
@@ -89,7 +89,7 @@ function endpointOf(
   // Credentials in the address would end up in logs.
   const plain = url !== undefined && url.origin !== 'null' && url.href === `${url.origin}/`;
   if (!plain || !['http:', 'https:'].includes(url.protocol)) {
-    const shown = url !== undefined && url.password !== '' ? 'an address with a password' : text;
+    const shown = url !== undefined && url.password !== '' ? 'an address that contains a password' : text;
     violations.push(violation(name, 'http://host:port or https://host:port', shown));
     return { endpoint: '', port: 0, useTLS: true };
   }
@@ -117,7 +117,7 @@ function secretOf(env: Environment, name: string, violations: FieldViolation[]):
   }
   const secret = textOf(env, name);
   if (secret === undefined)
-    violations.push(violation(name, `a key here, or its file in ${fileName}`, undefined));
+    violations.push(violation(name, `a key here, or the path of its file in ${fileName}`, undefined));
   return secret ?? '';
 }
 

@@ -20,7 +20,7 @@ export const notFound: StoreFault = { reason: 'OBJECT_NOT_FOUND', text: 'no such
 
 export const lostCondition: StoreFault = {
   reason: 'PRECONDITION_FAILED',
-  text: 'another writer was first',
+  text: 'another writer wrote this object first',
 };
 
 export function tooLarge(maxBytes: number, size: number): StoreFault {
@@ -30,7 +30,7 @@ export function tooLarge(maxBytes: number, size: number): StoreFault {
   };
 }
 
-/** Whether a conditional put lost. */
+/** Whether a conditional put failed because its condition did not hold. */
 export function isLostCondition(error: unknown): boolean {
   return error instanceof DiffusionError && error.reason === lostCondition.reason;
 }

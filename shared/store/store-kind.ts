@@ -3,7 +3,7 @@
 import type { Environment, FieldViolation } from '../foundation/index.js';
 import type { FileSource } from './file-source.js';
 import type { ObjectStore } from './object-store.js';
-import type { Persevere } from './patient-store.js';
+import type { OutageRetry } from './retrying-store.js';
 
 /** The variable that holds the store's address. */
 export const STORE_VARIABLE = 'IP_DIFFUSION_STORE';
@@ -15,7 +15,7 @@ export interface FilesOptions {
   /** Files are read by this ending; a location that ends so is one file, any other one a folder. */
   readonly extension?: string | undefined;
   /** Repeats what fails by an outage; default: a few tries. */
-  readonly persevere?: Persevere | undefined;
+  readonly retryOutage?: OutageRetry | undefined;
 }
 
 export interface StoreKind<

@@ -102,7 +102,7 @@ export async function openFiles(
   if (own !== undefined) return kind.openFiles(address, own, options);
   throw new DiffusionError(
     'STORE_NOT_CONFIGURED',
-    `nothing says how to reach ${kind.placeholder}. ${kind.notes.join(' ')}`,
+    `there are no settings for ${kind.placeholder}. ${kind.notes.join(' ')}`,
   );
 }
 

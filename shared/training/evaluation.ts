@@ -1,4 +1,4 @@
-/** The error on images that are never trained on: comparable between variants, as training losses are not. */
+/** The error on held-out images: comparable between variants, as training losses are not. */
 
 import type { Dataset } from '../dataset/index.js';
 import type { EngineArray, LoadedModule } from '../engine/index.js';
@@ -11,7 +11,7 @@ import { gridImages } from './grid-size.js';
 import { networkInputs } from './network-inputs.js';
 import { predictionName } from './training-module.js';
 
-/** Mean squared errors, of the weights and of the average with the largest rate. */
+/** Mean squared errors with the raw weights, and with the EMA weights of the largest rate. */
 export interface Errors {
   readonly mse: number;
   readonly emaMse: number;

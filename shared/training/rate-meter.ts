@@ -1,11 +1,11 @@
-/** How fast training goes, over its latest updates. */
+/** The speed of training, over its latest optimizer steps. */
 
 const WINDOW = 32;
 
 export interface RateMeter {
-  /** Takes in that an update ended, by the monotonic clock. */
+  /** Records that an optimizer step ended, by the monotonic clock. */
   tick(nowMs: number): void;
-  /** Milliseconds an update, or undefined until two updates have ended. */
+  /** Milliseconds for each optimizer step, or undefined until two steps have ended. */
   stepMs(): number | undefined;
 }
 

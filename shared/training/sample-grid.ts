@@ -1,4 +1,4 @@
-/** A few images drawn from the largest average while training goes on: what the network can do by now. */
+/** A few images sampled with the EMA weights of the largest rate during training: what the network can do by now. */
 
 import type { LoadedModule } from '../engine/index.js';
 import { deferred, type Deferred } from '../foundation/index.js';
@@ -21,7 +21,7 @@ import { predictionName } from './training-module.js';
 const WANTED_SIDE_PIXELS = 256;
 
 /**
- * Draws the grid with the run's seed, so that successive grids show the same images as they get better.
+ * Samples the grid with the run's seed, so that successive grids show the same images as they get better.
  *
  * @throws DiffusionError INTERNAL where the network's output isn't finite; the signal's reason, between two steps.
  */

@@ -21,10 +21,10 @@ import {
   trainOn,
   WEIGHTS,
 } from './training-step.js';
-import type { NoisyBatch, TrainingStepConfig, UpdateRates } from './training-step.js';
+import type { NoisyBatch, TrainingStepConfig, StepRates } from './training-step.js';
 
 export interface TrainingModuleConfig extends TrainingStepConfig {
-  /** Images of one pass; an update takes `accumulationSteps` passes. */
+  /** Images of one pass; an optimizer step takes `accumulationSteps` passes. */
   readonly batchSize: number;
   readonly accumulationSteps: number;
   /** Batch sizes at which the network can be asked for a prediction. */
@@ -36,12 +36,12 @@ export interface TrainingModuleConfig extends TrainingStepConfig {
 /**
  * Functions of a training run.
  *
- * With one pass an update, `trainStep`; with more, `accumulate` for each pass and then `applyGradients`.
+ * With one pass in each optimizer step, `trainStep`; with more, `accumulate` for each pass and then `applyGradients`.
  * A pass takes `pixels` [N, H, W, C] uint8, `t` [N] int32, `lossWeights` [N], `gamma` [N], the seed pairs `noiseKey` and
- * `xiKey` int32 [2], `signsKey` int32 [2] where there is a gradient penalty, `dropoutKeys` int32 [layers, 2] where the
+ * `xiKey` int32 [2], `rademacherKey` int32 [2] where there is a gradient penalty, `dropoutKeys` int32 [layers, 2] where the
  * network drops out, and `y` [N] int32 where it has classes; it gives `loss` (weighted mean), `mse` and, where there are
- * such terms, `vb` and `gradientPenalty` (means), `losses` [N] (unweighted), `inputNoiseVariance` and `finite`. An update takes what `updateInputs` makes and gives `gradNorm`,
- * `paramNorm` and `finite`; where `finite` is 0, all variables are as they were.
+ * such terms, `vlb` and `gradientPenalty` (means), `losses` [N] (unweighted), `inputNoiseVariance` and `finite`. An optimizer
+ * step takes what `stepInputs` makes and gives `gradNorm`, `paramNorm` and `finite`; where `finite` is 0, all variables are as they were.
  * Predictions are named by `predictionName`.
  */
 export function trainingModule(config: TrainingModuleConfig): EngineModule {
@@ -52,7 +52,7 @@ export function trainingModule(config: TrainingModuleConfig): EngineModule {
           trainStep: {
             inputs: { ...passInputs(config), ...rateInputs(config) },
             body: (inputs, variables) =>
-              trainOn(config, variables, noisyBatch(config, inputs), inputs as unknown as UpdateRates),
+              trainOn(config, variables, noisyBatch(config, inputs), inputs as unknown as StepRates),
           },
         }
       : {
@@ -63,8 +63,7 @@ export function trainingModule(config: TrainingModuleConfig): EngineModule {
           },
           applyGradients: {
             inputs: rateInputs(config),
-            body: (inputs, variables) =>
-              applyAccumulated(config, variables, inputs as unknown as UpdateRates),
+            body: (inputs, variables) => applyAccumulated(config, variables, inputs as unknown as StepRates),
           },
         };
   return {
@@ -74,12 +73,12 @@ export function trainingModule(config: TrainingModuleConfig): EngineModule {
   };
 }
 
-/** The prediction with the weights, or with the average of a rate, of so many images. */
+/** The name of the prediction for this many images with the raw weights, or with the EMA weights of a rate. */
 export function predictionName(source: 'weights' | { readonly emaRate: number }, batchSize: number): string {
   return `predict_${source === 'weights' ? source : `ema_${source.emaRate}`}_${batchSize}`;
 }
 
-export interface UpdateSettings extends LearningRateConfig {
+export interface StepSettings extends LearningRateConfig {
   readonly weightDecay: number;
   readonly emaRates: readonly number[];
   readonly emaWarmUp: boolean;
@@ -87,15 +86,15 @@ export interface UpdateSettings extends LearningRateConfig {
   readonly beta2: number;
 }
 
-/** The inputs of the update that follows `updates` others. */
-export function updateInputs(settings: UpdateSettings, updates: number): Record<string, Float32Array> {
+/** The inputs of the optimizer step that follows `stepsDone` others. */
+export function stepInputs(settings: StepSettings, stepsDone: number): Record<string, Float32Array> {
   const { weightDecay, emaRates, emaWarmUp, beta1, beta2 } = settings;
   return {
-    learningRate: Float32Array.of(learningRateAt(settings, updates)),
+    learningRate: Float32Array.of(learningRateAt(settings, stepsDone)),
     weightDecay: Float32Array.of(weightDecay),
-    biasCorrection1: Float32Array.of(biasCorrection(beta1, updates + 1)),
-    biasCorrection2: Float32Array.of(biasCorrection(beta2, updates + 1)),
-    emaWeights: Float32Array.from(emaRates, (rate) => 1 - emaDecay(rate, updates, emaWarmUp)),
+    biasCorrection1: Float32Array.of(biasCorrection(beta1, stepsDone + 1)),
+    biasCorrection2: Float32Array.of(biasCorrection(beta2, stepsDone + 1)),
+    emaWeights: Float32Array.from(emaRates, (rate) => 1 - emaDecay(rate, stepsDone, emaWarmUp)),
   };
 }
 
@@ -122,7 +121,7 @@ function passInputs({
     noiseKey: { shape: [2], dtype: 'int32' },
     xiKey: { shape: [2], dtype: 'int32' },
   };
-  if (objective.gradientPenalty !== undefined) inputs['signsKey'] = { shape: [2], dtype: 'int32' };
+  if (objective.gradientPenalty !== undefined) inputs['rademacherKey'] = { shape: [2], dtype: 'int32' };
   if (dropout > 0) inputs['dropoutKeys'] = { shape: [dropoutLayerCount(architecture), 2], dtype: 'int32' };
   if (numClasses !== undefined) inputs['y'] = { shape: [batchSize], dtype: 'int32' };
   return inputs;
@@ -142,9 +141,12 @@ function rateInputs({ emaRates }: TrainingModuleConfig): Record<string, TensorSp
 function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: Tensors): NoisyBatch {
   const { imageSize, inChannels } = architecture;
   const shape = [batchSize, imageSize, imageSize, inChannels];
-  const { pixels, t, lossWeights, gamma, noiseKey, xiKey, signsKey, dropoutKeys, y } = inputs as Readonly<
-    Record<'pixels' | 't' | 'lossWeights' | 'gamma' | 'noiseKey' | 'xiKey', tf.Tensor>
-  > & { readonly signsKey?: tf.Tensor; readonly dropoutKeys?: tf.Tensor; readonly y?: tf.Tensor };
+  const { pixels, t, lossWeights, gamma, noiseKey, xiKey, rademacherKey, dropoutKeys, y } =
+    inputs as Readonly<Record<'pixels' | 't' | 'lossWeights' | 'gamma' | 'noiseKey' | 'xiKey', tf.Tensor>> & {
+      readonly rademacherKey?: tf.Tensor;
+      readonly dropoutKeys?: tf.Tensor;
+      readonly y?: tf.Tensor;
+    };
   return {
     xStart: tf.sub(tf.div(tf.cast(pixels, 'float32'), 127.5), 1),
     t,
@@ -152,15 +154,15 @@ function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: T
     gamma,
     epsilon: statelessNormal(shape, noiseKey),
     xi: statelessNormal(shape, xiKey),
-    signs: signsKey && randomSigns(shape, signsKey),
+    rademacher: rademacherKey && rademacherVector(shape, rademacherKey),
     y,
     dropout: dropoutKeys && { keys: dropoutKeys },
   };
 }
 
-function randomSigns(shape: readonly number[], key: tf.Tensor): tf.Tensor {
-  const heads = tf.cast(tf.greaterEqual(statelessUniform(shape, key), 0.5), 'float32');
-  return tf.sub(tf.mul(heads, 2), 1);
+function rademacherVector(shape: readonly number[], key: tf.Tensor): tf.Tensor {
+  const ones = tf.cast(tf.greaterEqual(statelessUniform(shape, key), 0.5), 'float32');
+  return tf.sub(tf.mul(ones, 2), 1);
 }
 
 function predictions(config: TrainingModuleConfig): Record<string, ModuleFunction> {

@@ -1,4 +1,4 @@
-/** One training step in tensors, with its noise as an argument: loss, gradients, update. */
+/** One optimizer step in tensors, with its noise as an argument: loss, gradients, update. */
 import { nativeLanes, tf, valueAndGradients } from '../engine/index.js';
 import type { AdamUpdates, FunctionResult, Tensors } from '../engine/index.js';
 import { trainingLosses } from '../loss/index.js';
@@ -21,7 +21,7 @@ export interface TrainingStepConfig extends TrainingProcess {
   readonly gradientCheckpointing?: boolean;
 }
 
-/** Images with everything that is drawn for them. */
+/** Images with all their random numbers. */
 export interface NoisyBatch {
   /** [N, H, W, C] in [-1, 1]. */
   readonly xStart: tf.Tensor;
@@ -35,15 +35,15 @@ export interface NoisyBatch {
   readonly xi: tf.Tensor;
   /** The perturbation's strength in each row, [N]. */
   readonly gamma: tf.Tensor;
-  /** [N, H, W, C], random signs, where there is a gradient penalty. */
-  readonly signs?: tf.Tensor | undefined;
+  /** [N, H, W, C], a Rademacher vector, where there is a gradient penalty. */
+  readonly rademacher?: tf.Tensor | undefined;
   /** [N] int32. */
   readonly y?: tf.Tensor | undefined;
   readonly dropout?: Dropout | undefined;
 }
 
-/** What an update takes from the host, as scalar tensors; `emaWeights` is [number of rates]. */
-export interface UpdateRates {
+/** What an optimizer step takes from the host, as scalar tensors; `emaWeights` is [number of rates]. */
+export interface StepRates {
   readonly learningRate: tf.Tensor;
   readonly weightDecay: tf.Tensor;
   readonly biasCorrection1: tf.Tensor;
@@ -55,13 +55,13 @@ export interface UpdateRates {
 export const WEIGHTS = 'weights/';
 export const ADAM_M = 'adam_m/';
 export const ADAM_V = 'adam_v/';
-/** The mean gradient so far, while an update's microbatches come in. */
+/** The mean gradient so far, while a step's microbatches come in. */
 export const GRADIENT = 'grad/';
 export const emaPrefix = (rate: number): string => `ema_${rate}/`;
 
 /**
  * The weighted mean of the batch's losses and its gradient in every parameter.
- * Outputs: `loss` (weighted), `mse`, `vb` and `gradientPenalty` (means), `losses` [N] (unweighted),
+ * Outputs: `loss` (weighted), `mse`, `vlb` and `gradientPenalty` (means), `losses` [N] (unweighted),
  * `inputNoiseVariance`.
  */
 export function lossAndGradients(config: TrainingStepConfig, variables: Tensors, batch: NoisyBatch) {
@@ -70,13 +70,13 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
   const { lossWeights, dropout, ...noisy } = batch;
   return valueAndGradients(
     (parameters) => {
-      const { mse, vb, gradientPenalty, loss, inputNoiseVariance } = trainingLosses({
+      const { mse, vlb, gradientPenalty, loss, inputNoiseVariance } = trainingLosses({
         ...noisy,
         tables,
         objective,
         network: (xT, t, y) => {
-          const told = tf.gather(tf.tensor1d(Float32Array.from(modelTimesteps)), t);
-          return unet(architecture, parameters, xT, told, {
+          const modelT = tf.gather(tf.tensor1d(Float32Array.from(modelTimesteps)), t);
+          return unet(architecture, parameters, xT, modelT, {
             y,
             dropout,
             checkpointing: gradientCheckpointing,
@@ -86,7 +86,7 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
       return {
         loss: tf.mean(tf.mul(loss, lossWeights)),
         mse: tf.mean(mse),
-        ...(vb !== undefined && { vb: tf.mean(vb) }),
+        ...(vlb !== undefined && { vlb: tf.mean(vlb) }),
         ...(gradientPenalty !== undefined && { gradientPenalty: tf.mean(gradientPenalty) }),
         losses: loss,
         inputNoiseVariance,
@@ -100,11 +100,11 @@ export function lossAndGradients(config: TrainingStepConfig, variables: Tensors,
  * AdamW and EMA over all parameters; when a gradient or one of `mustBeFinite` isn't finite, nothing changes.
  * Outputs: `gradNorm`, `paramNorm` (before the update), `finite` (1 or 0).
  */
-export function applyUpdate(
+export function applyStep(
   config: TrainingStepConfig,
   variables: Tensors,
   lossGradients: Tensors,
-  rates: UpdateRates,
+  rates: StepRates,
   mustBeFinite: readonly tf.Tensor[] = [],
 ): FunctionResult & { readonly updates: Tensors } {
   const parameters = parametersOf(config.architecture, variables, WEIGHTS);
@@ -117,7 +117,7 @@ export function applyUpdate(
     : { outputs, updates: {}, adam: adamUpdates(config, gradients, rates), commit: finite };
 }
 
-/** The gradients of loss + penalty * |theta|^2, once an update however many passes made it. */
+/** The gradients of loss + penalty * |theta|^2, once for each step however many passes it has. */
 function penalised(gradients: Tensors, parameters: Tensors, penalty: number): Tensors {
   if (penalty === 0) return gradients;
   return Object.fromEntries(
@@ -133,7 +133,7 @@ function composedUpdates(
   config: TrainingStepConfig,
   variables: Tensors,
   gradients: Tensors,
-  rates: UpdateRates,
+  rates: StepRates,
 ): Record<string, tf.Tensor> {
   const parameters = parametersOf(config.architecture, variables, WEIGHTS);
   const update = adamW(rates, config.optimizer);
@@ -147,12 +147,8 @@ function composedUpdates(
     updates[`${ADAM_M}${name}`] = next.m;
     updates[`${ADAM_V}${name}`] = next.v;
     config.emaRates.forEach((rate, i) => {
-      const average = `${emaPrefix(rate)}${name}`;
-      updates[average] = updateEma(
-        variables[average] as tf.Tensor,
-        next.parameter,
-        emaWeights[i] as tf.Tensor,
-      );
+      const ema = `${emaPrefix(rate)}${name}`;
+      updates[ema] = updateEma(variables[ema] as tf.Tensor, next.parameter, emaWeights[i] as tf.Tensor);
     });
   }
   return updates;
@@ -162,7 +158,7 @@ function composedUpdates(
 function adamUpdates(
   { optimizer: { beta1, beta2, epsilon }, emaRates }: TrainingStepConfig,
   gradients: Tensors,
-  rates: UpdateRates,
+  rates: StepRates,
 ): AdamUpdates {
   return {
     ...{ beta1, beta2, epsilon },
@@ -171,26 +167,26 @@ function adamUpdates(
       parameter: `${WEIGHTS}${name}`,
       m: `${ADAM_M}${name}`,
       v: `${ADAM_V}${name}`,
-      averages: emaRates.map((rate) => `${emaPrefix(rate)}${name}`),
+      ema: emaRates.map((rate) => `${emaPrefix(rate)}${name}`),
       gradient,
     })),
   };
 }
 
-/** A whole update from one batch. */
+/** A whole optimizer step from one batch. */
 export function trainOn(
   config: TrainingStepConfig,
   variables: Tensors,
   batch: NoisyBatch,
-  rates: UpdateRates,
+  rates: StepRates,
 ): FunctionResult {
   const { values, gradients } = lossAndGradients(config, variables, batch);
-  const result = applyUpdate(config, variables, gradients, rates, [values.loss]);
+  const result = applyStep(config, variables, gradients, rates, [values.loss]);
   return { ...result, outputs: { ...values, ...result.outputs } };
 }
 
 /**
- * Adds one of several microbatches to the gradient of the update to come, unless its loss isn't finite.
+ * Adds one of several microbatches to the step's gradient, unless its loss isn't finite.
  * Outputs as of `lossAndGradients`, and `finite`.
  */
 export function accumulateOn(
@@ -210,14 +206,14 @@ export function accumulateOn(
   return { outputs: { ...values, finite }, updates, commit: finite };
 }
 
-/** The update from what `accumulateOn` has gathered, which starts again from zero. Outputs as of `applyUpdate`. */
+/** The optimizer step from what `accumulateOn` has gathered, which starts again from zero. Outputs as of `applyStep`. */
 export function applyAccumulated(
   config: TrainingStepConfig,
   variables: Tensors,
-  rates: UpdateRates,
+  rates: StepRates,
 ): FunctionResult {
   const gradients = parametersOf(config.architecture, variables, GRADIENT);
-  const { updates, ...result } = applyUpdate(config, variables, gradients, rates);
+  const { updates, ...result } = applyStep(config, variables, gradients, rates);
   const emptied = Object.entries(gradients).map(
     ([name, sum]) => [`${GRADIENT}${name}`, tf.zerosLike(sum)] as const,
   );

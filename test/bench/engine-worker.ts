@@ -10,7 +10,7 @@ import type { EngineArray, EngineModule, LoadedModule } from '../../shared/engin
 import { dropoutLayerCount, parameterCount, type UNetConfig } from '../../shared/model/index.js';
 import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import { trainingModule, updateInputs } from '../../shared/training/training-module.js';
+import { trainingModule, stepInputs } from '../../shared/training/training-module.js';
 
 interface Task {
   readonly work: 'train' | 'predict';
@@ -110,7 +110,7 @@ function training({ architecture, batch, precision }: Task): Work {
         ...(dropout > 0 && {
           dropoutKeys: Int32Array.from({ length: 2 * layers }, (_, i) => n * 1000 + i),
         }),
-        ...updateInputs(OPTIMIZER, n),
+        ...stepInputs(OPTIMIZER, n),
       },
     ],
   };

@@ -45,7 +45,7 @@ test('decode(encode(x)) = x', (t) => {
   t.deepEqual(decodeManifest(bytes, asIs), manifest);
 });
 
-test('of what was imported neither data set nor engine need be known', (t) => {
+test('an imported checkpoint needs neither data set nor engine', (t) => {
   const rest: Manifest<object> = { ...manifest, datasetManifestSha256: undefined, engine: undefined };
   const imported = { file: 'ema_0.9999_460000.pt', sha256: hash };
   const decoded = decodeManifest(encodeManifest({ ...rest, imported }, asIs), asIs);
@@ -62,7 +62,7 @@ test('equal manifests are equal bytes in whatever order their keys stand', (t) =
   t.is(canonicalJson({ b: [1, { d: undefined, c: null }], a: 'x' }), '{"a":"x","b":[1,{"c":null}]}');
 });
 
-test('fields of a newer minor version are passed over', (t) => {
+test('unknown fields of a newer minor version are ignored', (t) => {
   t.deepEqual(decodeManifest(edited('{"attempt"', '{"added":{"x":1},"attempt"'), asIs), manifest);
 });
 
@@ -125,7 +125,7 @@ test('__proto__ anywhere in a manifest reaches no prototype', (t) => {
   t.is(({} as Record<string, unknown>)['x'], undefined);
 });
 
-test('a recipe that this build can not honour is no damage: the recipe room says why', (t) => {
+test("a recipe that this build can't use does not count as damage: the recipe room says why", (t) => {
   const parse = (): never => {
     throw new DiffusionError('RECIPE_UNSUPPORTED', 'recipe.alpha.gamma: wanted a number below 1; got 3');
   };

@@ -62,7 +62,7 @@ test('a falling order is walked from its end', async (t) => {
   t.deepEqual(second.items, ['b', 'a']);
 });
 
-test('a page ends where it would be too long for a message, and goes on with the item that did not fit', async (t) => {
+test('a page ends before it is too long for a message, and the next page starts with the item that did not fit', async (t) => {
   const MIB = 1024 * 1024;
   const large = { ...content, encode: () => ({ finish: () => Buffer.alloc(MIB) }) };
   const paging = { keyOf: (name: string) => name, order: 'rising', keyPattern: NAME_PATTERN } as const;
@@ -80,7 +80,7 @@ test('one item is on a page however long it is', async (t) => {
   t.not(page.nextPageToken, '');
 });
 
-test('items that are left out take no place, and pages with none of them go on', async (t) => {
+test('skipped items take no place on a page, and a page of skipped items is not the last one', async (t) => {
   const many = Array.from({ length: 100 }, (_, i) => `n${String(i).padStart(3, '0')}`);
   const few = { ...content, read: (name: string) => Promise.resolve(name.endsWith('9') ? name : undefined) };
   const paging = { keyOf: (name: string) => name, order: 'rising', keyPattern: NAME_PATTERN } as const;

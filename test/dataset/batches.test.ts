@@ -54,7 +54,7 @@ test('the order is the seed’s, differs between epochs, and does not depend on 
   t.notDeepEqual(indicesOf(await take(dataset, 10, { seed: 8n })), indices);
 });
 
-test('a stream taken up anywhere goes on byte for byte', async (t) => {
+test('a stream resumed at any position gives the same bytes', async (t) => {
   const length = fc.integer({ min: 1, max: 12 });
   await fc.assert(
     fc.asyncProperty(length, fc.integer({ min: 1, max: 9 }), fc.nat(6), async (size, batchSize, stop) => {

@@ -69,14 +69,14 @@ test('a prepared data set is not prepared again, unless its pixels are damaged',
 test('what a killed preparation left is not taken for a pack, and is removed when old', async (t) => {
   const folder = await folderOf(t, 1);
   const cacheFolder = await temporaryFolder(t);
-  const leave = async (name: string, time: Date) => {
+  const makeLeftover = async (name: string, time: Date) => {
     const partial = join(cacheFolder, `images-${'0'.repeat(32)}.partial-${name}`);
     await mkdir(partial);
     await writeFile(join(partial, 'pixels.bin'), 'half');
     await utimes(join(partial, 'pixels.bin'), time, time);
   };
-  await leave('old', new Date('2020-01-01'));
-  await leave('new', new Date('2100-01-01'));
+  await makeLeftover('old', new Date('2020-01-01'));
+  await makeLeftover('new', new Date('2100-01-01'));
   t.is((await scanDataset(config(folder), { cacheFolder })).count, 1);
   const left = (await readdir(cacheFolder)).filter((name) => name.includes('partial'));
   t.deepEqual(

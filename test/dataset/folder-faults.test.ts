@@ -106,7 +106,7 @@ test('files that cannot be read are skipped', async (t) => {
   t.deepEqual(counts(manifest), { UNREADABLE: 1 + locked });
 });
 
-test('strange names are read, in the order of their UTF-8 bytes', async (t) => {
+test('unusual names are read, in the order of their UTF-8 bytes', async (t) => {
   const folder = await temporaryFolder(t);
   const names = [
     '%2F.png',
@@ -129,7 +129,7 @@ test('strange names are read, in the order of their UTF-8 bytes', async (t) => {
   );
 });
 
-test('up to ten per cent of bad files are left out; above it the folder is DATASET_INVALID', async (t) => {
+test('up to ten per cent of bad files are skipped; above it the folder is DATASET_INVALID', async (t) => {
   const folder = await temporaryFolder(t);
   const png = await pngOf(1);
   for (let n = 0; n < 90; n++) await put(folder, `good-${n}.png`, png);

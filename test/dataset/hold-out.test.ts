@@ -11,7 +11,7 @@ async function indicesOf(dataset: Dataset): Promise<number[]> {
 
 const ascending = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);
 
-test('what is trained on and what is held out make up the whole, once each', async (t) => {
+test('the training images and the held-out images together are all images, each once', async (t) => {
   // 25 images: the ramp's bytes end at 255.
   const lengths = fc.integer({ min: 1, max: 25 });
   await fc.assert(

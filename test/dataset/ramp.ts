@@ -1,4 +1,4 @@
-/** A data set whose images tell their places. */
+/** A data set whose images show their positions. */
 import type { Dataset } from '../../shared/dataset/index.js';
 
 export const WIDTH = 3;

@@ -10,7 +10,7 @@ import {
   type SourceKindName,
 } from '../../shared/dataset/index.js';
 import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
-import { fileAccess, perseverance } from '../../shared/store/index.js';
+import { fileAccess, outageRetry } from '../../shared/store/index.js';
 import { gateBefore } from '../faults/gate.js';
 import { storedZip } from '../interchange/archives.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
@@ -122,7 +122,7 @@ test('a tar: a sample without a class of its own is skipped where classes are as
   t.is((await scanTar(t, tar)).count, 8);
 });
 
-test('a tar that is cut off, compressed, damaged or none is DATASET_INVALID and named', async (t) => {
+test('a tar that is truncated, compressed, damaged or none is DATASET_INVALID and named', async (t) => {
   const whole = tarOf(await goodSample('good'));
   const broken = Buffer.from(whole);
   broken.write('????????', 148);
@@ -142,7 +142,7 @@ test('a tar that is cut off, compressed, damaged or none is DATASET_INVALID and 
       reason: 'DATASET_INVALID',
       metadata: { path: 'shard.tar' },
     });
-    t.regex(error.message, /"shard\.tar": wanted a whole tar/);
+    t.regex(error.message, /"shard\.tar": wanted a complete tar file/);
     t.regex(error.message, why);
   }
 });
@@ -172,8 +172,8 @@ test('an npz: wrong types, shapes, orders, versions and lengths are named with w
     [npyOf('|u1', [4_000_001, 1, 1, 3], new Uint8Array(3)), /at most 4000000 images/],
     [npyOf('|u1', [9, 9, 9, 9, 9, 9, 9, 9, 9], new Uint8Array(3)), /a shape of up to 8 numbers/],
     [npyOf('|u1', shape, pixels, 'True'), /C order/],
-    [npyOf('|u1', shape, pixels.subarray(1)), /wanted 384 bytes, as its shape says; got 383/],
-    [npyOf('|u1', shape, Buffer.concat([pixels, pixels])), /wanted 384 bytes, as its shape says; got 768/],
+    [npyOf('|u1', shape, pixels.subarray(1)), /wanted 384 bytes, as its shape needs; got 383/],
+    [npyOf('|u1', shape, Buffer.concat([pixels, pixels])), /wanted 384 bytes, as its shape needs; got 768/],
     [npyOf('|O', shape, pixels), /uint8/],
     [Buffer.from('not an array'), /NumPy's format/],
     [good.subarray(0, 9), /a whole header/],
@@ -188,7 +188,7 @@ test('an npz: wrong types, shapes, orders, versions and lengths are named with w
   }
 });
 
-test('an npz: what is no archive, cut off, damaged or without the arrays is named', async (t) => {
+test('an npz: what is no archive, truncated, damaged or without the arrays is named', async (t) => {
   const good = npzOf({ arr_0: imagesOf([1, 2]) });
   const damaged = Buffer.from(good);
   damaged[300] = (damaged[300] ?? 0) ^ 1;
@@ -236,16 +236,13 @@ test('an npz of images that are too small for the size is skipped image by image
   t.like(error, { reason: 'DATASET_EMPTY', metadata: { IMAGE_TOO_SMALL: '2' } });
 });
 
-realTest(
-  'a bucket that nothing says how to reach is STORE_NOT_CONFIGURED, and says which variables',
-  async (t) => {
-    if (server === undefined) return;
-    const { address } = bucketPlace(server);
-    const error = await refusal(t, scan(t, { address, access: fileAccess({}) }));
-    t.like(error, { code: 'FAILED_PRECONDITION', reason: 'STORE_NOT_CONFIGURED' });
-    t.regex(error.message, /IP_DIFFUSION_S3_ENDPOINT/);
-  },
-);
+realTest('a bucket without settings is STORE_NOT_CONFIGURED, and says which variables', async (t) => {
+  if (server === undefined) return;
+  const { address } = bucketPlace(server);
+  const error = await refusal(t, scan(t, { address, access: fileAccess({}) }));
+  t.like(error, { code: 'FAILED_PRECONDITION', reason: 'STORE_NOT_CONFIGURED' });
+  t.regex(error.message, /IP_DIFFUSION_S3_ENDPOINT/);
+});
 
 realTest('a bucket that is missing, or refuses the keys, is named and not waited for', async (t) => {
   if (server === undefined) return;
@@ -318,7 +315,7 @@ realTest(
     const gate = await gateBefore(server.port);
     t.teardown(() => gate.shut());
     let outages = 0;
-    const persevere = perseverance({
+    const retryOutage = outageRetry({
       ...{
         limitMs: 60_000,
         clock: systemClock,
@@ -336,7 +333,7 @@ realTest(
     const dataset = await openDataset(
       { source, imageSize: 8, channels: 3 },
       {
-        ...{ cacheFolder: await temporaryFolder(t), access: accessTo(server, gate.port), persevere },
+        ...{ cacheFolder: await temporaryFolder(t), access: accessTo(server, gate.port), retryOutage },
         onProgress: () => {
           shut ??= gate.shut();
         },

@@ -1,4 +1,4 @@
-/** Draws that are a function of their seed. */
+/** Random numbers that are a function of their seed. */
 import test from 'ava';
 import { createEagerEngine, statelessNormal, statelessUniform, tf } from '../../shared/engine/index.js';
 
@@ -11,14 +11,14 @@ for (const [name, kind] of [
   ['normal', statelessNormal],
   ['uniform', statelessUniform],
 ] as const) {
-  test(`${name} draws depend on their seed alone`, (t) => {
+  test(`${name} numbers depend on their seed alone`, (t) => {
     const first = draw(kind, [4, 5], 1, -2);
     t.deepEqual(draw(kind, [4, 5], 1, -2), first);
     t.notDeepEqual(draw(kind, [4, 5], 2, -2), first);
     t.notDeepEqual(draw(kind, [4, 5], 1, -1), first);
   });
 
-  test(`a shorter ${name} draw is the beginning of a longer one`, (t) => {
+  test(`a shorter ${name} result is the beginning of a longer one`, (t) => {
     t.deepEqual(draw(kind, [7], 3, 4), draw(kind, [1000], 3, 4).slice(0, 7));
   });
 }
@@ -28,13 +28,13 @@ const moments = (values: readonly number[]): [mean: number, variance: number] =>
   return [mean, values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length];
 };
 
-test('normal draws have mean 0 and variance 1', (t) => {
+test('normal numbers have mean 0 and variance 1', (t) => {
   const [mean, variance] = moments(draw(statelessNormal, [100_000], 5, 6));
   t.true(Math.abs(mean) < 0.02);
   t.true(Math.abs(variance - 1) < 0.02);
 });
 
-test('uniform draws fill [0, 1)', (t) => {
+test('uniform numbers fill [0, 1)', (t) => {
   const values = draw(statelessUniform, [100_000], 5, 6);
   const [mean, variance] = moments(values);
   t.true(values.every((value) => value >= 0 && value < 1));

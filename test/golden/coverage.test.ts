@@ -1,4 +1,4 @@
-/** No golden file is passed over: each is tested by a suite beside this one, or named here as skipped. */
+/** Every golden file is used: each is tested by a suite beside this one, or named here as skipped. */
 import test from 'ava';
 import { goldenNames } from './golden.js';
 

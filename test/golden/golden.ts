@@ -1,9 +1,9 @@
-/** Where the golden figures lie: computed by the paper's reference implementation, see data/README.md. */
+/** Where the golden reference values lie: computed by the paper's reference implementation, see data/README.md. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The folder of golden figures: `GOLDEN_DIR`, or the committed subset. */
+/** The folder of golden reference values: `GOLDEN_DIR`, or the committed subset. */
 export function goldenDir(): string {
   return process.env['GOLDEN_DIR'] ?? fileURLToPath(new URL('data', import.meta.url));
 }

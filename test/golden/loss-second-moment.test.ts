@@ -33,7 +33,7 @@ test("the probabilities are the reference's", (t) => {
   }
 });
 
-test("each drawn example has the reference's loss weight", (t) => {
+test("each chosen example has the reference's loss weight", (t) => {
   const { t: timesteps, weights } = updated().draw(0, 1000);
   timesteps.forEach((timestep, i) => {
     const wanted = golden.loss_weights[timestep] ?? NaN;

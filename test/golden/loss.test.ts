@@ -52,7 +52,7 @@ function checkLosses(t: ExecutionContext, golden: GoldenTensors, results: Record
     check(`loss[${i}]`, results['losses']?.[i] ?? NaN, wanted, bounded ? BOUND_TOLERANCE : TOLERANCE);
   });
   if (golden.has('mse')) check('mean mse', results['mse']?.[0] ?? NaN, mean('mse'), TOLERANCE);
-  if (bounded) check('mean vb', results['vb']?.[0] ?? NaN, mean('vb'), BOUND_TOLERANCE);
+  if (bounded) check('mean vb', results['vlb']?.[0] ?? NaN, mean('vb'), BOUND_TOLERANCE);
 }
 
 function checkGradients(

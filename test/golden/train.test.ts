@@ -1,10 +1,10 @@
-/** Three steps of training against the reference's: losses, weights and moving averages. */
+/** Three steps of training against the reference's: losses, raw weights and EMA weights. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { trainingModule, updateInputs } from '../../shared/training/training-module.js';
+import { trainingModule, stepInputs } from '../../shared/training/training-module.js';
 import type { TrainingModuleConfig } from '../../shared/training/training-module.js';
 import { emaPrefix, trainOn, WEIGHTS } from '../../shared/training/training-step.js';
-import type { NoisyBatch, UpdateRates } from '../../shared/training/training-step.js';
+import type { NoisyBatch, StepRates } from '../../shared/training/training-step.js';
 import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
 import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
@@ -59,7 +59,7 @@ for (const name of goldenNames('train_')) {
           t: golden.integers(`step${step}/t`),
           lossWeights: new Float32Array(batchSize).fill(1),
           gamma: new Float32Array(batchSize).fill(Number(golden.setting('input_perturbation_gamma'))),
-          ...updateInputs(settings, step),
+          ...stepInputs(settings, step),
         });
         const loss = results['loss']?.[0] ?? NaN;
         t.true(Math.abs(loss - wanted) <= LOSS_TOLERANCE * wanted, `loss of step ${step}: ${loss} for ${wanted}`);
@@ -89,7 +89,7 @@ function withExplicitNoise(config: TrainingModuleConfig): EngineModule {
           xi: images,
         },
         body: (given, values) =>
-          trainOn(config, values, given as unknown as NoisyBatch, given as unknown as UpdateRates),
+          trainOn(config, values, given as unknown as NoisyBatch, given as unknown as StepRates),
       },
     },
   };

@@ -74,7 +74,7 @@ test('cancelling ends the process', async (t) => {
   t.like(await t.throwsAsync(work), { code: 'CANCELLED' });
 });
 
-test('a drawing that is none is refused with what is wrong', async (t) => {
+test('a file that is not a drawing is refused with the reason', async (t) => {
   const error = await t.throwsAsync(drawingToPng('<svg', 1));
   t.like(error, { code: 'INTERNAL', reason: 'RASTERISE_FAILED' });
 });

@@ -65,7 +65,7 @@ test('tensors of every layout and precision come out as PyTorch saved them', asy
   t.deepEqual([format, unwrapped], ['PyTorch', []]);
 });
 
-test('what stands around a state_dict is taken off, and told', async (t) => {
+test('what stands around a state_dict is removed, and reported', async (t) => {
   const file = await open(dataFile('wrapped.pt'));
   t.deepEqual([...file.tensors.keys()], ['weight', 'bias']);
   t.deepEqual(await valuesOf(file, 'weight'), layouts.plain);
@@ -99,10 +99,14 @@ const refused: readonly (readonly [string, Uint8Array, RegExp])[] = [
   ['an opcode beyond tensors', storedZip({ 'a/data.pkl': pickleOf`i.` }), /offset 2: .*0x69/],
   ['protocol 4', storedZip({ 'a/data.pkl': Buffer.from([0x80, 4, 0x7d, 0x2e]) }), /protocol 2.*got 4/],
   ['a pickle that ends early', storedZip({ 'a/data.pkl': pickleOf`}` }), /end of the pickle/],
-  ['bytes behind the pickle', storedZip({ 'a/data.pkl': pickleOf`}.}` }), /nothing behind it/],
-  ['a key that stands twice', storedZip({ 'a/data.pkl': pickleOf`}(X${'k'}K\x01X${'k'}K\x02u.` }), /differ/],
+  ['bytes behind the pickle', storedZip({ 'a/data.pkl': pickleOf`}.}` }), /nothing after it/],
+  [
+    'a key that occurs twice',
+    storedZip({ 'a/data.pkl': pickleOf`}(X${'k'}K\x01X${'k'}K\x02u.` }),
+    /different keys/,
+  ],
   ['an empty stack', storedZip({ 'a/data.pkl': pickleOf`R.` }), /a value on the stack/],
-  ['a place never filled', storedZip({ 'a/data.pkl': pickleOf`h\x07.` }), /empty place 7/],
+  ['a memo entry never filled', storedZip({ 'a/data.pkl': pickleOf`h\x07.` }), /empty memo entry 7/],
   ['something that is no dictionary', storedZip({ 'a/data.pkl': pickleOf`K\x01.` }), /a state_dict/],
   [
     'a dictionary of numbers',

@@ -53,7 +53,7 @@ function losses(
     epsilon: noiseTensor('penalty epsilon', SHAPE),
     xi: noiseTensor('penalty xi', SHAPE),
     gamma: tf.zeros([images]),
-    signs: tf.tensor(
+    rademacher: tf.tensor(
       Float32Array.from({ length: images * D }, (_, i) => at(signs, i % D)),
       SHAPE,
     ),
@@ -84,7 +84,7 @@ function known(image: number): number {
 const isNear = (got: number, wanted: number, tolerance: number): boolean =>
   Math.abs(got / wanted - 1) <= tolerance;
 
-test('over all signs Hutchinson is |J|_F^2 a value, and one vector of signs need not be', (t) => {
+test("over all Rademacher vectors Hutchinson's mean is |J|_F^2 a value; one vector's need not be", (t) => {
   const mean = expectation(bent, { estimator: 'hutchinson' });
   for (const image of [0, 1]) t.true(isNear(at(mean, image), known(image), 1e-5));
   const single = penaltyOf(bent, at(ALL_SIGNS, 5), {});
@@ -111,7 +111,7 @@ for (const estimator of ESTIMATORS) {
       );
       t.is(none?.gradientPenalty, undefined);
       t.deepEqual(numbers(some?.gradientPenalty), penaltyOf(bent, signs, { estimator }));
-      t.deepEqual([numbers(some?.mse), numbers(some?.vb)], [numbers(none?.mse), numbers(none?.vb)]);
+      t.deepEqual([numbers(some?.mse), numbers(some?.vlb)], [numbers(none?.mse), numbers(none?.vlb)]);
       numbers(some?.loss).forEach((loss, i) => {
         const wanted = at(numbers(none?.loss), i) + 0.5 * at(numbers(some?.gradientPenalty), i);
         t.true(isNear(loss, wanted, 1e-6));

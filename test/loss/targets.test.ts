@@ -107,22 +107,22 @@ test('a network that is right about x_0, about the mean of x_{t-1} or about v ha
 });
 
 for (const meanType of MEAN_TYPES) {
-  test(`a network of ${meanType} has the bound of one of epsilon that says the same of x_0`, (t) => {
+  test(`a network of ${meanType} has the bound of one of epsilon that predicts the same x_0`, (t) => {
     tf.tidy(() => {
       const given = batch(3, { t: tf.tensor1d([0, 60, 99], 'int32') });
-      const said = tf.split(noiseTensor('answer', [3, 4, 4, 2]), 2, 3) as [tf.Tensor, tf.Tensor];
+      const outputs = tf.split(noiseTensor('answer', [3, 4, 4, 2]), 2, 3) as [tf.Tensor, tf.Tensor];
       const bound = (of: MeanType, output: (xT: tf.Tensor) => tf.Tensor): Float32Array => {
         const objective: Objective = {
           ...{ meanType: of, varianceType: 'learned_range', lossType: 'kl', target: 'epsilon' },
         };
-        const network = (xT: tf.Tensor): tf.Tensor => tf.concat([output(xT), said[1]], 3);
+        const network = (xT: tf.Tensor): tf.Tensor => tf.concat([output(xT), outputs[1]], 3);
         return trainingLosses({ ...given, objective, network }).loss.dataSync() as Float32Array;
       };
       const { xStart } = predictionOf('epsilon', tables);
-      const wanted = bound('epsilon', () => said[0]);
+      const wanted = bound('epsilon', () => outputs[0]);
       const ours = bound(meanType, (xT) => {
-        const xStartSaid = combinedTensors(xStart, given.t, { xT, prediction: said[0] });
-        const of = { noise: said[0], xStart: xStartSaid, xT };
+        const xStartPredicted = combinedTensors(xStart, given.t, { xT, prediction: outputs[0] });
+        const of = { noise: outputs[0], xStart: xStartPredicted, xT };
         return combinedTensors(predictionOf(meanType, tables).target, given.t, of);
       });
       // At t = 99 float32 keeps five digits of x_0, which is 1,400 times as large as epsilon there.
@@ -142,8 +142,8 @@ for (const varianceType of ['learned', 'learned_range', 'fixed_small'] as const)
         trainingLosses(
           batch(3, { objective: { ...OBJECTIVE, varianceType, lossType }, network: () => output }),
         );
-      const { loss, vb } = losses('kl');
-      t.deepEqual(loss.dataSync(), vb?.dataSync());
+      const { loss, vlb } = losses('kl');
+      t.deepEqual(loss.dataSync(), vlb?.dataSync());
       const ratio = number(tf.mean(losses('rescaled_kl').loss)) / number(tf.mean(loss));
       t.true(Math.abs(ratio / boundWeight({ ...OBJECTIVE, lossType: 'rescaled_kl' }, 100) - 1) < 1e-5);
       const gradient = tf.grad((output: tf.Tensor) => tf.sum(losses('kl', output).loss))(answer);

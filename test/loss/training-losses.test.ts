@@ -58,7 +58,7 @@ test('without perturbation the input is q_sample of epsilon, bit for bit', (t) =
   });
 });
 
-test('what the network is fed is what is reported as xT', (t) => {
+test("xT is the network's input", (t) => {
   tf.tidy(() => {
     const { network, fed } = constantNetwork(6);
     const { xT } = trainingLosses(batch({ network }));
@@ -66,7 +66,7 @@ test('what the network is fed is what is reported as xT', (t) => {
   });
 });
 
-test('the noise in what the network is fed has variance 1 + gamma^2', (t) => {
+test("the noise in the network's input has variance 1 + gamma^2", (t) => {
   const shape = [16, 16, 16, 3];
   const moments = (gamma: number): [measured: number, reported: number] =>
     tf.tidy(() => {
@@ -125,46 +125,46 @@ test('xT is linear in gamma, and the target does not depend on it', (t) => {
   );
 });
 
-test('the bound trains the variance only, the error the mean only', (t) => {
+test('the VLB trains the variance only, the error the mean only', (t) => {
   tf.tidy(() => {
     const answer = noiseTensor('head', [...SHAPE.slice(0, 3), 6]);
-    const gradientOf = (term: 'mse' | 'vb'): [mean: tf.Tensor, variance: tf.Tensor] => {
+    const gradientOf = (term: 'mse' | 'vlb'): [mean: tf.Tensor, variance: tf.Tensor] => {
       const gradient = tf.grad((output) =>
         tf.sum(trainingLosses(batch({ network: () => output }))[term] as tf.Tensor),
       )(answer);
       return tf.split(gradient, 2, 3) as [tf.Tensor, tf.Tensor];
     };
     const someGradient = (tensor: tf.Tensor): boolean => valuesOf(tensor).some((value) => value !== 0);
-    t.deepEqual(gradientOf('vb').map(someGradient), [false, true]);
+    t.deepEqual(gradientOf('vlb').map(someGradient), [false, true]);
     t.deepEqual(gradientOf('mse').map(someGradient), [true, false]);
   });
 });
 
-test('the hybrid loss is error plus bound, which rescaling weighs by T / 1000', (t) => {
+test('the hybrid loss is error plus VLB, which rescaling weighs by T / 1000', (t) => {
   tf.tidy(() => {
     const plain = trainingLosses(batch());
     const rescaled = trainingLosses(batch({ objective: objective('learned_range', 'rescaled_mse') }));
-    const [mse, vb, loss] = [valuesOf(plain.mse), valuesOf(plain.vb), valuesOf(plain.loss)];
-    t.true(vb.every((value) => Number.isFinite(value)));
+    const [mse, vlb, loss] = [valuesOf(plain.mse), valuesOf(plain.vlb), valuesOf(plain.loss)];
+    t.true(vlb.every((value) => Number.isFinite(value)));
     loss.forEach((value, i) => {
-      t.true(Math.abs(value - (mse[i] ?? NaN) - (vb[i] ?? NaN)) <= 1e-6 * Math.abs(value));
+      t.true(Math.abs(value - (mse[i] ?? NaN) - (vlb[i] ?? NaN)) <= 1e-6 * Math.abs(value));
     });
     t.deepEqual(valuesOf(rescaled.mse), mse);
-    valuesOf(rescaled.vb).forEach((value, i) => {
-      t.true(Math.abs(value - 0.1 * (vb[i] ?? NaN)) <= 1e-6 * Math.abs(value));
+    valuesOf(rescaled.vlb).forEach((value, i) => {
+      t.true(Math.abs(value - 0.1 * (vlb[i] ?? NaN)) <= 1e-6 * Math.abs(value));
     });
   });
 });
 
 for (const varianceType of ['fixed_small', 'fixed_large'] as const) {
-  test(`with ${varianceType} variance the loss is the error, and there is no bound`, (t) => {
+  test(`with ${varianceType} variance the loss is the error, and there is no VLB`, (t) => {
     tf.tidy(() => {
       const network = constantNetwork(3).network;
-      const { mse, loss, vb } = trainingLosses(
+      const { mse, loss, vlb } = trainingLosses(
         batch({ objective: objective(varianceType, 'rescaled_mse'), network }),
       );
       t.deepEqual(valuesOf(loss), valuesOf(mse));
-      t.is(vb, undefined);
+      t.is(vlb, undefined);
     });
   });
 }

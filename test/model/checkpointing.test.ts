@@ -67,7 +67,7 @@ function module(gradientCheckpointing: boolean): EngineModule {
   };
 }
 
-test('checkpointing keeps no mask of dropout: each is drawn again where its block is', async (t) => {
+test('checkpointing keeps no mask of dropout: each is made again where its block is computed again', async (t) => {
   await createCompiledEngine();
   const counts = [false, true].map((checkpointing) => {
     const { functions, variables } = module(checkpointing);

@@ -44,7 +44,7 @@ for (const [name, config] of Object.entries(variants)) {
   const rowSize = config.imageSize ** 2 * config.inChannels;
   const outputSize = config.imageSize ** 2 * config.outChannels;
 
-  test.serial(`a fresh network answers exactly 0 (${name})`, async (t) => {
+  test.serial(`the output of a new network is exactly 0 (${name})`, async (t) => {
     const loaded = await engine.load(predictionModule(config, [2]));
     const initial = initialParameters(config, 3n);
     await loaded.assign(
@@ -140,7 +140,7 @@ test('there is a dropout layer in every residual block', (t) => {
   t.is(dropoutLayerCount({ ...smallNetwork, resblockUpdown: false }), 11);
 });
 
-test('class labels are demanded by a network with classes, and by no other', (t) => {
+test('class labels are required by a network with classes, and refused by others', (t) => {
   tf.tidy(() => {
     const x = tf.zeros([1, 8, 8, 3]);
     const time = tf.tensor1d([0]);

@@ -130,7 +130,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
     }
   });
 
-  test('a zombie that wakes up between its fence check and its marker loses to the later attempt', async (t) => {
+  test('an earlier attempt that continues between its fence check and its marker loses to the later attempt', async (t) => {
     const store = await open();
     const zombie = await claimAttempt(store, job);
     const overtake = async (stage: CommitStage): Promise<void> => {
@@ -165,7 +165,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
     t.deepEqual(await listModels(store), ['another', model]);
   });
 
-  test('ids that could leave their place are refused', async (t) => {
+  test('ids that could lead outside their place are refused', async (t) => {
     const store = await open();
     for (const id of ['', '..', '../x', 'a/b', 'A', 'x'.repeat(64)]) {
       await t.throwsAsync(claimAttempt(store, id), { code: 'INVALID_ARGUMENT', message: /^job: / });

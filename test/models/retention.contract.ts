@@ -119,7 +119,7 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
     t.deepEqual(await listCommits(store, job), [10, 15, 20, 30]);
   });
 
-  test('a reader whose checkpoint is pruned under its hands gets a clean NOT_FOUND', async (t) => {
+  test('a reader whose checkpoint is pruned while it reads gets a clean NOT_FOUND', async (t) => {
     const store = await open();
     const attempt = await claimAttempt(store, job);
     await commitCheckpoint(store, checkpoint(10, attempt));
@@ -129,7 +129,7 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
     await t.throwsAsync(readAll(store, commit), { code: 'NOT_FOUND', message: /no checkpoint of step 10/ });
   });
 
-  test('objects that a pruning killed half-way left behind are abandoned ones', async (t) => {
+  test('objects that a killed pruning left are removed as abandoned ones', async (t) => {
     const store = await open();
     const attempt = await claimAttempt(store, job);
     for (const step of [10, 20]) await commitCheckpoint(store, checkpoint(step, attempt));
@@ -138,7 +138,7 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
     t.deepEqual(await newest(store), { step: 20, damaged: [] });
   });
 
-  test('clean-up leaves what stands behind a damaged marker, and what a later attempt is writing', async (t) => {
+  test('clean-up keeps what stands behind a damaged marker, and what a later attempt is writing', async (t) => {
     const store = await open();
     const attempt = await claimAttempt(store, job);
     await commitCheckpoint(store, checkpoint(10, attempt));

@@ -26,6 +26,6 @@ test('over the timesteps it rises from a tenth to the whole', (t) => {
   t.deepEqual(strengths('timestep', 0), [0.05, 0.272727, 0.5]);
 });
 
-test("a random one is the draw's share of it, the same for every row", (t) => {
+test("a random one is the random number's share of it, the same for every row", (t) => {
   t.deepEqual(strengths('random', 3, 0.25), [0.125, 0.125, 0.125]);
 });

@@ -72,7 +72,7 @@ test('v is sqrt(alphasCumprod) epsilon - sqrt(1 - alphasCumprod) x_0, the slope 
   }
 });
 
-test('what a network says as it is, is given back bit for bit', (t) => {
+test('a prediction that needs no conversion is returned bit for bit', (t) => {
   const odd = Float32Array.of(-0, 0, 1e-45, 3.4e38, NaN);
   const given = { xT: odd.slice(), prediction: odd };
   for (const timestep of [0, 50, 99]) {

@@ -27,7 +27,7 @@ test('the uniform sampler visits every timestep alike with weight 1', (t) => {
   }
 });
 
-test('a draw depends on seed and step alone', (t) => {
+test('the timesteps of a step depend on seed and step alone', (t) => {
   for (const name of ['uniform', 'loss-second-moment'] as const) {
     const draw = (seed: bigint, step: number) => makeTimestepSampler(name, 1000, seed).draw(step, 16).t;
     t.deepEqual(draw(1n, 7), draw(1n, 7));
@@ -89,7 +89,7 @@ test('loss weights leave the objective unbiased', (t) => {
   t.true(Math.abs(value / wanted - 1) < 0.01, `${value} for ${wanted}`);
 });
 
-test('a restored sampler goes on as the one that was saved', (t) => {
+test('a restored sampler gives what the saved one would have given', (t) => {
   const sampler = warmedUp();
   const restored = makeTimestepSampler('loss-second-moment', TIMESTEPS, 5n);
   restored.restore(sampler.state());

@@ -3,13 +3,13 @@ import { diffusionTables, makeBetas, trainingProcess } from '../../shared/noise/
 
 const schedule = makeBetas({ name: 'linear', timesteps: 40 });
 
-test('a process of all timesteps has the betas of the schedule themselves, and tells the network t', (t) => {
+test('a process of all timesteps has the betas of the schedule themselves, and gives the network t', (t) => {
   const { betas, modelTimesteps } = trainingProcess(schedule);
   t.is(betas, schedule);
   t.deepEqual([...modelTimesteps], [...schedule.keys()]);
 });
 
-test('a respaced process has the noise of the timesteps that it visits, and tells the network their places', (t) => {
+test('a respaced process has the noise of the timesteps that it visits, and gives the network their positions', (t) => {
   const timesteps = [0, 7, 39];
   const { betas, modelTimesteps } = trainingProcess(schedule, { timesteps });
   t.deepEqual([...modelTimesteps], timesteps);

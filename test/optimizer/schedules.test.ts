@@ -1,4 +1,4 @@
-/** Learning rates and moving averages as they change over a run. */
+/** Learning rates and EMA weights as they change over a run. */
 import test from 'ava';
 import fc from 'fast-check';
 import { createEagerEngine, tf } from '../../shared/engine/index.js';
@@ -48,7 +48,7 @@ test('the decay warms up to its rate and never passes it', (t) => {
   );
 });
 
-test('the average moves by its weight towards the parameter', (t) => {
+test('the EMA weights move by their weight towards the parameter', (t) => {
   tf.tidy(() => {
     const moved = updateEma(tf.tensor1d([0, 4]), tf.tensor1d([8, 4]), tf.scalar(0.25));
     t.deepEqual([...moved.dataSync()], [2, 4]);

@@ -1,4 +1,4 @@
-/** For a child that is told to begin, and says that it has begun. */
+/** For a child that gets a message to begin, and reports that it has begun. */
 import * as z from 'zod';
 
 import type { Protocol } from '../../shared/processes/index.js';

@@ -1,4 +1,4 @@
-/** Children that hang, those that send what is no message, and the time that counts for them. */
+/** Children that hang, children that send invalid messages, and the time that counts for them. */
 import { serialize } from 'node:v8';
 
 import test from 'ava';
@@ -38,13 +38,13 @@ test('a child that sends no heartbeat is killed, and its exit says so', async (t
   t.is(unresponsive, 'it sent no heartbeat for 6 s');
 });
 
-test('a child that is killed by somebody else has not hung', async (t) => {
+test('a child that is killed from outside does not count as hung', async (t) => {
   const child = startBlocked(600_000, () => {
     child.kill();
   });
   child.send({ kind: 'begin' });
   const exit = await child.exited;
-  t.like(exit, { signal: 'SIGKILL', unresponsive: undefined, strange: undefined });
+  t.like(exit, { signal: 'SIGKILL', unresponsive: undefined, invalidMessage: undefined });
   t.is(describeExit(exit), 'was killed by SIGKILL');
 });
 
@@ -75,15 +75,15 @@ const frame = (value: Uint8Array, length = value.length): Buffer => {
 const circular: Record<string, unknown> = { kind: 'echoed' };
 circular['values'] = circular;
 
-for (const [what, bytes, strange] of [
+for (const [what, bytes, invalidMessage] of [
   ['junk', Buffer.from('no frame, and no value'), /frame of \d+ bytes; wanted at most 4194304$/],
-  ['an empty frame', frame(Buffer.alloc(0)), /^it sent a frame of 0 bytes that is no value$/],
-  ['a damaged value', frame(Buffer.alloc(12, 255)), /^it sent a frame of 12 bytes that is no value$/],
-  ['a value that is cut off', frame(serialize('a text').subarray(0, 5)), /that is no value$/],
+  ['an empty frame', frame(Buffer.alloc(0)), /^it sent a frame of 0 bytes that can't be decoded$/],
+  ['a damaged value', frame(Buffer.alloc(12, 255)), /^it sent a frame of 12 bytes that can't be decoded$/],
+  ['a truncated value', frame(serialize('a text').subarray(0, 5)), /that can't be decoded$/],
   ['a message of another protocol', frame(serialize({ kind: 'hello' })), /^it sent { kind: 'hello' }$/],
   ['no object', frame(serialize(null)), /^it sent null$/],
   ['an object that holds itself', frame(serialize(circular)), /^it sent <ref \*1> {/],
-  ['a strange heartbeat', frame(serialize({ kind: 'heartbeat', overdue: 7 })), /overdue: 7/],
+  ['an invalid heartbeat', frame(serialize({ kind: 'heartbeat', overdue: 7 })), /overdue: 7/],
   ['a long text', frame(serialize('a'.repeat(50_000))), /^it sent 'a{200}'\.\.\. 49800 more characters$/],
 ] as const) {
   test(`a child that writes ${what} to its channel is killed, and its exit says so`, async (t) => {
@@ -91,7 +91,7 @@ for (const [what, bytes, strange] of [
     child.send({ kind: 'write', bytes });
     const exit = await child.exited;
     t.is(exit.signal, 'SIGKILL');
-    t.regex(exit.strange ?? '', strange);
+    t.regex(exit.invalidMessage ?? '', invalidMessage);
     t.is(describeExit(exit), 'sent an unknown message and was killed');
   });
 }
@@ -99,10 +99,10 @@ for (const [what, bytes, strange] of [
 test('a child whose parent reads more slowly than it sends ends instead of growing', async (t) => {
   const child = startTalking();
   child.send({ kind: 'flood' });
-  const { code, strange, stderrTail } = await child.exited;
+  const { code, invalidMessage, stderrTail } = await child.exited;
   t.is(code, 1);
-  t.is(strange, undefined);
-  t.regex(stderrTail, /^the parent process: it left \d+ bytes unread$/m);
+  t.is(invalidMessage, undefined);
+  t.regex(stderrTail, /^the parent process: it did not read \d+ bytes that were sent to it$/m);
 });
 
 test('a message that is larger than the protocol allows is not sent', (t) => {
@@ -116,7 +116,7 @@ test('a message that is larger than the protocol allows is not sent', (t) => {
   child.kill();
 });
 
-test('of the time between two calls no more counts than a process that runs lets pass', (t) => {
+test('of the time between two calls only the time that a running process needs counts', (t) => {
   let time = 100;
   const now = runningTime({ wallMs: () => 0, monotonicMs: () => time }, 1500);
   const began = now();

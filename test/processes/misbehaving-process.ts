@@ -1,4 +1,4 @@
-/** A child that answers as it is told to, and writes other things to its channel, too. */
+/** A child that answers as the message says, and writes other things to its channel, too. */
 import { writeSync } from 'node:fs';
 
 import { connectToParent } from '../../shared/processes/index.js';

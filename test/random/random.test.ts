@@ -91,7 +91,7 @@ test("the README's test vectors hold", (t) => {
   t.deepEqual([...permutation(first, [2], 8)], [3, 6, 4, 2, 5, 0, 1, 7]);
 });
 
-test('a seed that is no uint64 is refused by name', (t) => {
+test('a seed that is not a uint64 is refused by name', (t) => {
   for (const seed of [-1n, 2n ** 64n]) {
     const error = t.throws(() => deriveKey(seed, 'test'), { instanceOf: DiffusionError });
     t.is(error.violations[0]?.field, 'seed');
@@ -117,12 +117,12 @@ test('seed, purpose and every position word give noise of their own', (t) => {
   t.is(new Set(draws.map(String)).size, draws.length);
 });
 
-test('a shorter gaussian draw is a prefix of a longer one', (t) => {
+test('a shorter gaussian result is a prefix of a longer one', (t) => {
   const long = gaussian(key, [3, 4], 101);
   for (const length of [0, 1, 2, 7, 100]) t.deepEqual(gaussian(key, [3, 4], length), long.slice(0, length));
 });
 
-test('gaussian draws have the moments of a standard normal', (t) => {
+test('gaussian numbers have the moments of a standard normal', (t) => {
   const values = gaussian(key, [5], 400_000);
   const [mean, variance] = meanAndVariance(values);
   const [, varianceOfSquares] = meanAndVariance(values.map((value) => value * value));
@@ -131,14 +131,14 @@ test('gaussian draws have the moments of a standard normal', (t) => {
   t.true(Math.abs(varianceOfSquares - 2) < 0.08, `variance of the squares ${varianceOfSquares}`);
 });
 
-test('gaussian draws at neighbouring positions are uncorrelated', (t) => {
+test('gaussian numbers at neighbouring positions are uncorrelated', (t) => {
   const here = gaussian(key, [0, 0], 200_000);
   const next = gaussian(key, [0, 1], 200_000);
   const covariance = here.reduce((sum, value, i) => sum + value * (next[i] ?? 0), 0) / here.length;
   t.true(Math.abs(covariance) < 0.012, `covariance ${covariance}`);
 });
 
-test('uniform draws lie in [0, 1) with the moments of a uniform', (t) => {
+test('uniform numbers lie in [0, 1) with the moments of a uniform', (t) => {
   const stream = randomStream(key, [9]);
   const values = Array.from({ length: 200_000 }, () => stream.uniform());
   t.true(values.every((value) => value >= 0 && value < 1));
@@ -147,7 +147,7 @@ test('uniform draws lie in [0, 1) with the moments of a uniform', (t) => {
   t.true(Math.abs(variance - 1 / 12) < 0.001);
 });
 
-test('integer draws are even over a bound that divides no power of two', (t) => {
+test('integers are uniform over a bound that divides no power of two', (t) => {
   // With this bound a third of all words is drawn again: a plain remainder would favour the lower half 2 to 1.
   const bound = 3 * 2 ** 30;
   const stream = randomStream(key, [10]);
@@ -162,7 +162,7 @@ test('integer draws are even over a bound that divides no power of two', (t) => 
   );
 });
 
-test('integer draws take bounds from 1 to 2^32 only', (t) => {
+test('integers take bounds from 1 to 2^32 only', (t) => {
   const stream = randomStream(key, [11]);
   t.is(stream.integer(1), 0);
   t.true(stream.integer(2 ** 32) < 2 ** 32);

@@ -4,7 +4,7 @@ import test from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { changeRecipe, networkDifferences, resolveRecipe } from '../../shared/recipe/index.js';
 
-test('networks that differ are told apart field by field, under the names of the recipe', (t) => {
+test('differences between networks are named field by field, under the names of the recipe', (t) => {
   const recipe = resolveRecipe({}, 'model');
   const other = resolveRecipe(
     {

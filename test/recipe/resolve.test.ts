@@ -28,7 +28,7 @@ function refusedFields(input: unknown): string[] {
   return [];
 }
 
-test('an empty recipe is the demo, whole, and ADM-IP with gamma 0.1', (t) => {
+test('an empty recipe becomes the complete demo recipe, ADM-IP with gamma 0.1', (t) => {
   const recipe = resolveRecipe({}, 'my-model');
   t.is(recipe.name, 'my-model');
   t.is(recipe.preset, 'demo-32');
@@ -87,7 +87,7 @@ test("the rows of Table 7 are ADM's network and loss, and differ in input and ta
   }
 });
 
-test('a variant asked for goes before that of the preset, whose objective stays', (t) => {
+test("a requested variant replaces the preset's, and the preset's objective stays", (t) => {
   const of = (variant: string) =>
     resolveRecipe({ preset: 'cifar10-32-ddpm', variant, dataset: FOLDER }, 'model');
   t.like(of('DDPM-IP'), { variant: 'DDPM-IP', inputPerturbation: { gamma: 0.1 } });
@@ -139,7 +139,7 @@ test('a respacing keeps some timesteps of the schedule, and T is then their numb
   t.is(trainedTimesteps(resolveRecipe({}, 'model')), 1000);
 });
 
-test('every prediction may be perturbed, and trained by the bound', (t) => {
+test('every prediction may be perturbed, and trained by the VLB', (t) => {
   for (const meanType of MEAN_TYPES) {
     const objective = { meanType, lossType: 'rescaled_kl' } as const;
     const recipe = resolveRecipe({ objective, inputPerturbation: { gamma: 0.2 } }, 'model');
@@ -335,7 +335,7 @@ for (const [section, field] of [
   ['architecture', 'channelMult'],
   ['architecture', 'attentionResolutions'],
 ] as const) {
-  test(`of a list of a million ${field} the length is refused, and no element is looked at`, (t) => {
+  test(`a list of a million ${field} is refused by its length, and no element is checked`, (t) => {
     const values = new Array<number>(1_000_000).fill(-1);
     const looked = new Proxy(values, {
       get(target, key, receiver): unknown {

@@ -38,7 +38,7 @@ test('a quiet call outlives any number of pings', async (t) => {
   client.close();
 });
 
-test('whoever waits for a server can stop waiting', async (t) => {
+test('waiting for a server can be cancelled', async (t) => {
   const { address } = await fakeTrainer(t);
   const peer = await vanishingPeer(t, address);
   peer.vanish();

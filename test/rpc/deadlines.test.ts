@@ -41,7 +41,7 @@ for (const timeout of ['99999999H', '99999999M', '99999999S', '2147484S', '597H'
   });
 }
 
-test('a deadline of more than 24.8 days is none', async (t) => {
+test('a deadline of more than 24.8 days counts as no deadline', async (t) => {
   const deadlines: unknown[] = [];
   const server = await startGrpcServer({
     address: '127.0.0.1:0',

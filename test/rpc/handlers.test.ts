@@ -93,7 +93,7 @@ test('an error of ours reaches the client with its code and reason', async (t) =
   t.is((await t.throwsAsync(read('known'), expected)).reason, 'JOB_NOT_FOUND');
 });
 
-test('a client that leaves ends the stream it was reading, even while that waits', async (t) => {
+test('a client that goes away ends the stream it was reading, even while that waits', async (t) => {
   const ended = deferred();
   const { client: leaving, close: closeServer } = await serve({
     getTrainingJob: unary(() => empty, options),
@@ -117,7 +117,7 @@ test('a client that leaves ends the stream it was reading, even while that waits
   closeServer();
 });
 
-test('a client that cancels a call is told to the handler', async (t) => {
+test('the handler learns that a client cancelled the call', async (t) => {
   const controller = new AbortController();
   const reason = deferred<unknown>();
   const { client: leaving, close: closeServer } = await serve({

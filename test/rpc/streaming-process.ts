@@ -1,4 +1,4 @@
-/** A server that streams as many bytes as it is asked for, and says how large it is. Tells its port to its parent. */
+/** A server that streams as many bytes as it is asked for, and says how large it is. Sends its port to its parent. */
 
 import { randomBytes } from 'node:crypto';
 

@@ -58,7 +58,7 @@ for (const [reader, between] of [
     (count: number) => (count % 8 === 0 ? new Promise((resume) => setTimeout(resume, 20)) : undefined),
   ],
 ] as const) {
-  test.serial(`300 MB to ${reader} leave the sender as small as it was`, async (t) => {
+  test.serial(`300 MB to ${reader} do not make the sender larger`, async (t) => {
     const { sizes, read, stop } = await startServer(60_000);
     await read(40, () => undefined);
     const [, before = 0] = await sizes();

@@ -63,7 +63,7 @@ test('a learned variance moves each element from the posterior variance at -1 to
   });
 });
 
-test('the last step adds no noise and draws none', async (t) => {
+test('the last step adds no noise and asks for none', async (t) => {
   const contract = toyContract();
   const plan = samplerPlan({ sampler: 'ancestral', steps: 5 }, contract);
   const positions: number[] = [];

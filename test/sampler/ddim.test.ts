@@ -14,7 +14,7 @@ import {
 const contract = toyContract();
 const predict = toyPredict(contract);
 
-test('eta 0 draws x_T and nothing else', async (t) => {
+test('eta 0 uses the noise of x_T and no other', async (t) => {
   const plan = samplerPlan({ sampler: 'ddim', steps: 10 }, contract);
   const positions: number[] = [];
   const noise = (position: number) => {
@@ -47,7 +47,7 @@ test('eta 1 has the moments of ancestral sampling with the small variance', asyn
   t.true(Math.abs(variance / wantedVariance - 1) < 0.035, `variance ${variance} for ${wantedVariance}`);
 });
 
-test('eta between 0 and 1 spends one draw on each step but the last', async (t) => {
+test('eta between 0 and 1 uses one noise in each step except the last', async (t) => {
   const plan = samplerPlan({ sampler: 'ddim', steps: 4, eta: 0.5 }, contract);
   const positions: number[] = [];
   const noise = (position: number) => {

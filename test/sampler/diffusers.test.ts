@@ -1,4 +1,4 @@
-/** Solvers that the reference lacks, against Hugging Face diffusers' schedulers; data/diffusers_figures.py says how. */
+/** Solvers that the reference lacks, against Hugging Face diffusers' schedulers; data/diffusers_reference.py says how. */
 import test from 'ava';
 import { readFileSync } from 'node:fs';
 import { at } from '../../shared/foundation/index.js';
@@ -27,7 +27,7 @@ const { cases } = JSON.parse(readFileSync(file, 'utf8')) as { readonly cases: Ca
 const network = ({ xT, t }: NetworkRow) =>
   Promise.resolve(xT.map((value) => 0.8 * Math.tanh(value) + 0.1 * Math.cos(t / 100)));
 
-for (const { sampler, schedule, T, spacing, steps, threshold, ...figures } of cases) {
+for (const { sampler, schedule, T, spacing, steps, threshold, ...reference } of cases) {
   const title = `${sampler}, ${steps} ${spacing} steps of ${T} (${schedule}), ${threshold ?? 'no'} threshold`;
   test(`every step is that of diffusers: ${title}`, async (t) => {
     const plan = samplerPlan(
@@ -45,10 +45,10 @@ for (const { sampler, schedule, T, spacing, steps, threshold, ...figures } of ca
         channels: 1,
       },
     );
-    t.deepEqual([...plan.timestepMap].reverse(), figures.timesteps);
-    const noise = (position: number) => Float32Array.from(at([figures.x_T, ...figures.noises], position));
+    t.deepEqual([...plan.timestepMap].reverse(), reference.timesteps);
+    const noise = (position: number) => Float32Array.from(at([reference.x_T, ...reference.noises], position));
     for await (const { index, sample } of solver({ plan, predict: network, noise })) {
-      const wanted = at(figures.samples, index);
+      const wanted = at(reference.samples, index);
       const scale = Math.max(...wanted.map(Math.abs));
       sample.forEach((value, e) => {
         const error = Math.abs(value - at(wanted, e)) / scale;

@@ -68,7 +68,7 @@ test('the optimum of DDPM-IP is that of DDPM-y over sqrt(1 + gamma^2), or over 1
 });
 
 for (const sampler of SAMPLERS) {
-  test(`${sampler}: DDPM-y with epsilon scaled by sqrt(1 + gamma^2) draws the images of DDPM-IP`, async (t) => {
+  test(`${sampler}: DDPM-y with epsilon scaled by sqrt(1 + gamma^2) gives the images of DDPM-IP`, async (t) => {
     const noise = toyNoise(12);
     for (const gamma of [0.1, 0.15, 0.4]) {
       for (const [target, b] of [

@@ -32,7 +32,7 @@ test('steps and the respacing text of the same number are one plan', (t) => {
   );
 });
 
-test('the network is told training timesteps, multiplied by 1000 / T where it was trained so', (t) => {
+test('the network gets training timesteps, multiplied by 1000 / T where it was trained so', (t) => {
   const betas = contract.betas.slice(0, 250);
   const short = { ...contract, ...trainingProcess(betas) };
   const plan = samplerPlan({ sampler: 'ddim', steps: 3 }, short);

@@ -24,7 +24,7 @@ const OFF: Omit<SamplerSettings, 'sampler'> = {
 for (const sampler of SAMPLERS) {
   for (const meanType of MEAN_TYPES) {
     const given = { ...contract, meanType };
-    test(`${sampler}, ${meanType}: every remedy that is off leaves no trace`, async (t) => {
+    test(`${sampler}, ${meanType}: a remedy that is off changes nothing`, async (t) => {
       const image = async (settings: Omit<SamplerSettings, 'sampler'>) => {
         const plan = samplerPlan({ sampler, steps: 7, ...settings }, given);
         return {
@@ -205,17 +205,17 @@ test('the time-shift sampler takes x_t for the timestep of its variance, within 
   const small = (position: number) => noise(position).map((value) => 0.8 * value);
   const steps = await collect(solver({ plan, predict: eager, noise: small }));
   let shifted = 0;
-  for (const [step, { xT, t: told }] of asked.entries()) {
+  for (const [step, { xT, t: given }] of asked.entries()) {
     const own = at(plan.timestepMap, plan.steps - 1 - step);
-    t.is(at(steps, step).t, told);
+    t.is(at(steps, step).t, given);
     if (step === 0 || own <= 300) {
-      t.is(told, own);
+      t.is(given, own);
       continue;
     }
     const distance = (timestep: number) => Math.abs(varianceOf(xT) - (1 - at(alphasCumprod, timestep)));
     const nearby = Array.from({ length: window + 1 }, (_, offset) => own - window / 2 + offset);
-    t.true(nearby.every((timestep) => distance(told) <= distance(timestep) + 1e-12));
-    if (told !== own) shifted += 1;
+    t.true(nearby.every((timestep) => distance(given) <= distance(timestep) + 1e-12));
+    if (given !== own) shifted += 1;
   }
   t.true(shifted > 3);
 });
@@ -225,15 +225,15 @@ test('a shifted step stays between its neighbours, whatever the variance', async
     const settings = { sampler: 'ancestral', steps: 10, timeShift: { window: 999, cutoff: 0 } } as const;
     const plan = samplerPlan(settings, contract);
     const asked: number[] = [];
-    const wild = ({ xT, t: told }: NetworkRow) => {
-      asked.push(told);
+    const wild = ({ xT, t: given }: NetworkRow) => {
+      asked.push(given);
       return Promise.resolve(xT.map((value) => scale * value));
     };
     const image = await drain(solver({ plan, predict: wild, noise }));
     t.true(image.every((value) => Number.isFinite(value)));
-    asked.forEach((told, step) => {
+    asked.forEach((given, step) => {
       const i = plan.steps - 1 - step;
-      t.true(told > (plan.timestepMap[i - 1] ?? -1) && told < (plan.timestepMap[i + 1] ?? 1000));
+      t.true(given > (plan.timestepMap[i - 1] ?? -1) && given < (plan.timestepMap[i + 1] ?? 1000));
     });
   }
 });

@@ -68,11 +68,11 @@ for (const respacing of REFUSED) {
   });
 }
 
-test('the refusal of a stride shows what was asked for', (t) => {
+test('the refusal of a stride shows the requested value', (t) => {
   const error = t.throws(() => spaceTimesteps(1000, 'ddim80'), { instanceOf: DiffusionError });
   t.is(
     error.message,
-    'respacing: wanted a count that some integer stride over 1000 timesteps gives; got "ddim80"',
+    'respacing: wanted a count that an integer stride over 1000 timesteps can give; got "ddim80"',
   );
 });
 

@@ -1,4 +1,4 @@
-/** What a solver yields is enough to go on from. */
+/** What a solver yields is enough to resume from. */
 import test from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encode, SAMPLERS, samplerPlan, solver } from '../../shared/sampler/index.js';
@@ -45,7 +45,7 @@ for (const sampler of [...SAMPLERS, 'ddim with eta'] as const) {
   });
 }
 
-test('encoding goes on after any step, too', async (t) => {
+test('encoding can be resumed after any step, too', async (t) => {
   const plan = samplerPlan({ sampler: 'ddim', steps: 5 }, contract);
   const start = { kind: 'image', xStart: image, skippedSteps: 0 } as const;
   const options = { plan, predict: toyPredict(contract), noise, start };
@@ -68,7 +68,7 @@ const REFUSED: readonly (readonly [string, SolverState])[] = [
 ];
 
 for (const [i, [field, resume]] of REFUSED.entries()) {
-  test(`state ${i} isn't one of the solver's, which is said of ${field}`, async (t) => {
+  test(`state ${i} isn't one of the solver's and is refused, naming ${field}`, async (t) => {
     const plan = samplerPlan({ sampler: 'dpmpp_2m', steps: 6 }, contract);
     const steps = solver({ plan, predict: toyPredict(contract), noise, resume });
     const error = await t.throwsAsync(() => steps.next(), { instanceOf: DiffusionError });

@@ -101,7 +101,7 @@ for (const settings of SOLVERS) {
     }
   });
 
-  test(`${name}: a network of any prediction draws what one of epsilon does, respaced and with remedies`, async (t) => {
+  test(`${name}: a network of any prediction gives the images of a network of epsilon, respaced and with remedies`, async (t) => {
     const trained = trainingProcess(makeBetas({ name: 'cosine', timesteps: 100 }));
     const remedied: SamplerSettings = {
       ...settings,

@@ -52,7 +52,7 @@ for (const sampler of SAMPLERS) {
     t.deepEqual(given, await drain(solver({ plan, predict, noise: drawn })));
   });
 
-  test(`${sampler}: what is kept lies at its level at every step, and is exactly the image at the end`, async (t) => {
+  test(`${sampler}: kept pixels have the noise of their level at every step, and is exactly the image at the end`, async (t) => {
     const steps = await collect(solver({ plan, predict, noise, inpaint: { image, mask } }));
     for (const { index, sample, predXStart } of steps) {
       const level = plan.steps - 2 - index;
@@ -65,7 +65,7 @@ for (const sampler of SAMPLERS) {
     }
   });
 
-  test(`${sampler}: to draw everything is to draw without an image`, async (t) => {
+  test(`${sampler}: a mask of ones gives the image without inpainting`, async (t) => {
     const inpaint = { image, mask: mask.map(() => 1) };
     t.deepEqual(
       await drain(solver({ plan, predict, noise, inpaint })),
@@ -84,7 +84,7 @@ test('a mask between 0 and 1 blends', async (t) => {
   t.notDeepEqual(blended, image);
 });
 
-test('an image that was encoded is drawn again from its x_T', async (t) => {
+test('an encoded image is sampled again from its x_T', async (t) => {
   const plan = samplerPlan({ sampler: 'ddim', clipDenoised: false, steps: 500 }, contract);
   const xStart = image.map((value) => value / 2);
   const encoded = await collect(

@@ -12,7 +12,7 @@ import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import {
   fileAccess,
   openFiles,
-  perseverance,
+  outageRetry,
   piecesOf,
   type FilesOptions,
   type FileSource,
@@ -176,7 +176,7 @@ for (const [name, make] of Object.entries(PLACES)) {
   });
 }
 
-realTest('a missing bucket and wrong keys are told apart, without a key in the text', async (t) => {
+realTest('a missing bucket and wrong keys are distinguished, without a key in the text', async (t) => {
   if (server === undefined) return;
   const wrong = { ...server, secretKey: 'not-the-secret' };
   const cases = [
@@ -199,14 +199,14 @@ realTest('a server that goes away between the parts of a file is waited for', as
   const gate = await gateBefore(server.port);
   t.teardown(() => gate.shut());
   const outages: (string | undefined)[] = [];
-  const persevere = perseverance({
+  const retryOutage = outageRetry({
     ...{ limitMs: 60_000, clock: systemClock, firstDelayMs: 10 },
     onOutage: (error) => {
       outages.push(error?.reason);
       if (error !== undefined) void gate.open();
     },
   });
-  const source = await openFiles(bucket.address('outage'), accessTo(server, gate.port), { persevere });
+  const source = await openFiles(bucket.address('outage'), accessTo(server, gate.port), { retryOutage });
   t.teardown(() => source.close());
   const [file] = await foundIn(source);
   if (file === undefined) return t.fail();

@@ -72,7 +72,7 @@ export function storeContract(test: TestFn, open: () => Promise<ObjectStore>): v
     t.is(text((await store.get('a')).bytes), 'first');
   });
 
-  test('of eight writers racing to create a key exactly one wins, and its bytes stand', async (t) => {
+  test('of eight writers that race to create a key exactly one wins, and its bytes are stored', async (t) => {
     const store = await open();
     const writers = Array.from({ length: 8 }, (_, writer) => `writer ${writer}`);
     const ends = await Promise.allSettled(
@@ -178,7 +178,7 @@ export function storeContract(test: TestFn, open: () => Promise<ObjectStore>): v
     await t.throwsAsync(store.get('a', late), { code: 'DEADLINE_EXCEEDED' });
   });
 
-  test('the probe passes and leaves nothing', async (t) => {
+  test('the probe passes and keeps no object', async (t) => {
     const store = await open();
     await checkStore(store, 'write');
     await checkStore(store, 'read');

@@ -38,7 +38,7 @@ retentionContract(test, open);
 /** What a process leaves behind as its name. */
 async function ownerText(over: Partial<ProcessIdentity> = {}): Promise<string> {
   const here = thisProcess();
-  if (here === undefined) throw new Error('this system tells nothing of its processes');
+  if (here === undefined) throw new Error('this system provides nothing about its processes');
   const { boot, namespace, pid, startedAt } = {
     ...here,
     pid: process.ppid,
@@ -67,7 +67,7 @@ test('no temporary file stays behind, whether a put wins, loses or fails', async
   t.deepEqual(await readdir(join(folder, '.store', 'temp')), []);
 });
 
-test('opening removes the temporary files of dead writers and leaves those of living ones', async (t) => {
+test('opening removes the temporary files of dead writers and keeps those of running ones', async (t) => {
   const folder = await newFolder();
   await openLocalStore({ folder });
   const temp = join(folder, '.store', 'temp');
@@ -146,7 +146,7 @@ test('a writer killed in the middle of a put leaves the object as it was', async
   t.deepEqual(await readdir(join(folder, '.store', 'temp')), []);
 });
 
-test('a folder that is a file is refused in words', async (t) => {
+test('a file in the place of the folder is refused with a clear message', async (t) => {
   const path = join(await newFolder(), 'file');
   await writeFile(path, '');
   await t.throwsAsync(openLocalStore({ folder: path }), {

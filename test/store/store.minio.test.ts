@@ -41,7 +41,7 @@ storeContract(realTest, open);
 commitContract(realTest, open);
 retentionContract(realTest, open);
 
-realTest('a listing goes on past the first page', async (t) => {
+realTest('a listing continues after the first page', async (t) => {
   const store = await open();
   const keys = Array.from({ length: 1001 }, (_, i) => `k/${String(i).padStart(4, '0')}`);
   for (let start = 0; start < keys.length; start += 50) {
@@ -63,7 +63,7 @@ realTest('an object larger than a part goes up in parts and comes back whole', a
 });
 
 realTest(
-  'a wrong secret, a wrong access key and a missing bucket are told apart from each other',
+  'a wrong secret, a wrong access key and a missing bucket are distinguished from each other',
   async (t) => {
     const wrong: [Partial<MinioStoreSettings>, string][] = [
       [{ secretKey: 'not-the-secret' }, 'STORE_ACCESS_DENIED'],
@@ -109,7 +109,7 @@ test('a server that is not there is UNAVAILABLE with a time to wait', async (t) 
   t.regex(error.message, /ECONNREFUSED/);
 });
 
-test('a server that accepts and stays silent is UNAVAILABLE after the timeout', async (t) => {
+test('a server that accepts and sends nothing is UNAVAILABLE after the timeout', async (t) => {
   let connections = 0;
   const port = await listening(
     t,
@@ -120,7 +120,7 @@ test('a server that accepts and stays silent is UNAVAILABLE after the timeout', 
   t.is(connections, 3);
 });
 
-test('a server that falls silent in the middle of a body is UNAVAILABLE after the timeout', async (t) => {
+test('a server that stops in the middle of a body is UNAVAILABLE after the timeout', async (t) => {
   const port = await listening(
     t,
     createHttpServer((_request, response) => {
@@ -131,7 +131,7 @@ test('a server that falls silent in the middle of a body is UNAVAILABLE after th
   await t.throwsAsync(store.get('a'), { code: 'UNAVAILABLE' });
 });
 
-test('a call to a silent server ends when its signal does', async (t) => {
+test('a call to a server that sends nothing ends when its signal does', async (t) => {
   const port = await listening(t, createServer());
   const store = await open({ port });
   await t.throwsAsync(store.get('a', { signal: AbortSignal.timeout(20) }), { code: 'DEADLINE_EXCEEDED' });
@@ -195,7 +195,7 @@ for (const [status, code, expected, reason] of [
   });
 }
 
-test('a key of digits alone, which somebody else left there, comes as a text', async (t) => {
+test('a key that is only digits, made by another program, comes as a text', async (t) => {
   const listing = `<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>123</Key></Contents></ListBucketResult>`;
   const store = await open({ port: await listening(t, answering([body(listing)])), prefix: '' });
   for await (const key of store.list('')) t.is(key, '123');
@@ -222,7 +222,7 @@ test('a server without TLS behind an https address is UNAVAILABLE, without a fal
   t.is(plain, 0);
 });
 
-test('a CA file that is missing is refused in words', (t) => {
+test('a missing CA file is refused with a clear message', (t) => {
   t.throws(() => openMinioStore(settings({ useTLS: true, caFile: '/no/such/ca.pem' })), {
     code: 'FAILED_PRECONDITION',
     message: /CA file.*no such file/,
@@ -235,6 +235,6 @@ test('a server that ignores conditions fails the probe', async (t) => {
   const store = await open({ port: await listening(t, answering([ok, ok, body('probe'), gone])) });
   await t.throwsAsync(checkStore(store, 'write'), {
     code: 'FAILED_PRECONDITION',
-    message: /ignores If-None-Match/,
+    message: /ignores the header If-None-Match; use a server/,
   });
 });

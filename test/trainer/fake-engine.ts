@@ -50,7 +50,7 @@ export function engines(...scripts: readonly Script[]): {
         code: null,
         signal: null,
         unresponsive: undefined,
-        strange: undefined,
+        invalidMessage: undefined,
         stderrTail: '',
         ...how,
       });

@@ -93,7 +93,7 @@ async function errorsOf(
   return { ...(await evaluate(recipe, loaded, heldOut, new AbortController().signal)), calls };
 }
 
-test('a network that finds the noise has no error, one that answers 0 has that of the noise', async (t) => {
+test('a network that finds the noise has no error, one with output 0 has that of the noise', async (t) => {
   for (const over of [{}, { variant: 'DDPM' }] as const) {
     const recipe = recipeOf(over);
     const found = await errorsOf(recipe, epsilonOf(recipe));
@@ -103,7 +103,7 @@ test('a network that finds the noise has no error, one that answers 0 has that o
   }
 });
 
-test('the average measured is that of the largest rate, on the inputs that the weights had', async (t) => {
+test('the EMA weights of the largest rate are measured, on the same inputs as the raw weights', async (t) => {
   const recipe = recipeOf();
   const find = epsilonOf(recipe);
   const { mse, emaMse, calls } = await errorsOf(recipe, (xT, time, row, name) =>
@@ -115,7 +115,7 @@ test('the average measured is that of the largest rate, on the inputs that the w
   t.deepEqual(calls[0]?.inputs, calls[1]?.inputs);
 });
 
-test('timesteps are spread evenly over all, and told as the network knows them', async (t) => {
+test('timesteps are spread evenly over all, and the network gets them as it was trained to', async (t) => {
   const timesteps = async (rescaleTimesteps: boolean): Promise<number[]> => {
     const recipe = recipeOf({ objective: { rescaleTimesteps } });
     const { calls } = await errorsOf(recipe, (xT) => xT);
@@ -131,7 +131,7 @@ test('timesteps are spread evenly over all, and told as the network knows them',
   );
 });
 
-test('what a network is asked depends on neither its seed nor its perturbation', async (t) => {
+test("the network's inputs depend on neither seed nor perturbation", async (t) => {
   const inputs = async (over: PartialRecipe): Promise<unknown> =>
     (await errorsOf(recipeOf(over), (xT) => xT)).calls.map((call) => call.inputs);
   const wanted = await inputs({});
@@ -164,23 +164,23 @@ test('other mean types are measured against their own targets', async (t) => {
   t.true(v.mse < 1e-10, `${v.mse}`);
 });
 
-test('a network of a respaced process is measured at its own timesteps, told by their places in the schedule', async (t) => {
+test('a network of a respaced process is measured at its own timesteps, given by their positions in the schedule', async (t) => {
   const recipe = recipeOf({ noiseSchedule: { timesteps: 100, respacing: '2,3' } });
   const { calls } = await errorsOf(recipe, (xT) => xT);
-  const told = calls.flatMap(({ name, inputs }) =>
+  const given = calls.flatMap(({ name, inputs }) =>
     name.includes('weights') ? [...(inputs['t'] ?? [])] : [],
   );
-  t.deepEqual([...new Set(told.slice(0, IMAGES))], [0, 49, 50, 74, 99]);
+  t.deepEqual([...new Set(given.slice(0, IMAGES))], [0, 49, 50, 74, 99]);
 });
 
-test('a network with classes is told them', async (t) => {
+test('a network with classes gets them', async (t) => {
   const recipe = recipeOf({
     dataset: { imageSize: SIZE, source: { kind: 'folder', path: '/images', classFolders: true } },
     architecture: { numClasses: 2000 },
   });
   const { calls } = await errorsOf(recipe, (xT) => xT);
-  const told = calls.flatMap(({ name, inputs }) =>
+  const given = calls.flatMap(({ name, inputs }) =>
     name.includes('weights') ? [...(inputs['y'] ?? [])] : [],
   );
-  t.deepEqual(told.slice(0, IMAGES), [...(heldOut.labels ?? [])]);
+  t.deepEqual(given.slice(0, IMAGES), [...(heldOut.labels ?? [])]);
 });

@@ -56,7 +56,7 @@ function module({ penalty = {}, precision = 'float32' }: Asked): EngineModule {
             epsilon: noiseTensor('epsilon', SHAPE),
             xi: noiseTensor('xi', SHAPE),
             gamma: tf.zeros([2]),
-            signs: tf.sign(noiseTensor('signs', SHAPE)),
+            rademacher: tf.sign(noiseTensor('rademacher', SHAPE)),
             dropout: { keys: tf.tensor2d(keys, [keys.length / 2, 2], 'int32') },
           };
           const { values, gradients } = lossAndGradients(config, variables, batch);

@@ -1,7 +1,7 @@
 /** What the compiled step really feeds its network, so that no refactor switches the perturbation off unseen. */
 import test from 'ava';
 
-import { trainingModule, updateInputs } from '../../shared/training/training-module.js';
+import { trainingModule, stepInputs } from '../../shared/training/training-module.js';
 import { createCompiledEngine, statelessNormal, tf } from '../../shared/engine/index.js';
 import type { EngineArray, EngineModule, ModuleFunction } from '../../shared/engine/index.js';
 import { at } from '../../shared/foundation/index.js';
@@ -31,9 +31,9 @@ for (const variant of VARIANTS) {
       });
       const updates = await fed(recipe, [0, 1, 2, 3]);
       const measured: number[] = [];
-      for (const { figures, passes } of updates) {
+      for (const { metrics, passes } of updates) {
         const own = meanSquare(passes.flatMap((pass) => noiseRows(recipe, pass).flat()));
-        t.true(Math.abs(figures.inputNoiseVariance / own - 1) < 1e-4);
+        t.true(Math.abs(metrics.inputNoiseVariance / own - 1) < 1e-4);
         measured.push(own);
       }
       // 24,576 values: their variance is off by 1 % or so.
@@ -44,14 +44,14 @@ for (const variant of VARIANTS) {
   );
 }
 
-test.serial('each schedule of gamma feeds what it says, row by row and update by update', async (t) => {
+test.serial('the input has the gamma of its schedule, row by row and step by step', async (t) => {
   const of = async (inputPerturbation: PartialRecipe['inputPerturbation'], steps: readonly number[]) => {
     const recipe = recipeOf({ variant: 'ADM-IP', inputPerturbation: { gamma: 1, ...inputPerturbation } });
     return { recipe, updates: await fed(recipe, steps) };
   };
   const variances = ({ recipe, updates }: Awaited<ReturnType<typeof of>>): number[] =>
     updates.map(({ passes }) => meanSquare(passes.flatMap((pass) => noiseRows(recipe, pass).flat())));
-  // 6,144 values an update.
+  // 6,144 values in each step.
   const near = (got: number | undefined, wanted: number): void => {
     t.true(Math.abs((got ?? NaN) / wanted - 1) < 0.06, `${got} for ${wanted}`);
   };
@@ -82,13 +82,13 @@ test.serial('each schedule of gamma feeds what it says, row by row and update by
   }
 
   const random = await of({ schedule: 'random' }, [0, 1, 2, 3]);
-  t.is(new Set(random.updates.map(({ figures }) => figures.gamma)).size, 4);
+  t.is(new Set(random.updates.map(({ metrics }) => metrics.gamma)).size, 4);
   variances(random).forEach((variance, i) => {
-    near(variance, 1 + at(random.updates, i).figures.gamma ** 2);
+    near(variance, 1 + at(random.updates, i).metrics.gamma ** 2);
   });
 });
 
-test.serial('the passes of an update are perturbed as one is, each by noise of its own', async (t) => {
+test.serial('the passes of a step are perturbed like a single pass, each with its own noise', async (t) => {
   const recipe = recipeOf({
     variant: 'ADM-IP',
     inputPerturbation: { gamma: GAMMA },
@@ -139,7 +139,7 @@ test.serial(
       // Its last convolution is of zeros, so that its answer and the answer's gradient come from the target alone.
       const weights = livelyParameters(config.architecture);
       weights.set('out.2.weight', new Float32Array(weights.get('out.2.weight')?.length ?? 0));
-      const rates = updateInputs({ ...recipe.optimizer, emaRates: config.emaRates, emaWarmUp: false }, 0);
+      const rates = stepInputs({ ...recipe.optimizer, emaRates: config.emaRates, emaWarmUp: false }, 0);
       const { outputs, bias } = await stepWith(trainingModule(config), 'trainStep', weights, {
         ...pass(gamma),
         ...rates,
@@ -187,7 +187,7 @@ test.serial(
       },
     };
     const weights = livelyParameters(architecture);
-    const rates = updateInputs({ ...recipe.optimizer, emaRates: config.emaRates, emaWarmUp: false }, 0);
+    const rates = stepInputs({ ...recipe.optimizer, emaRates: config.emaRates, emaWarmUp: false }, 0);
     const { pixels, t: time, noiseKey } = pass(0) as Record<'pixels' | 't' | 'noiseKey', EngineArray>;
     const known = await stepWith({ ...module, functions: { plain } }, 'plain', weights, {
       pixels,

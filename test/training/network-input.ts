@@ -1,7 +1,7 @@
 /** The network's input as the compiled step makes it: the part of its graph that does so, run by itself. */
 import { trainingModule } from '../../shared/training/training-module.js';
 import type { TrainingModuleConfig } from '../../shared/training/training-module.js';
-import { update } from '../../shared/training/update.js';
+import { optimizerStep } from '../../shared/training/optimizer-step.js';
 import { functionGraph } from '../../shared/engine/compiled/function-graph.js';
 import { parseRef, valueOf, type Graph, type Value } from '../../shared/engine/compiled/graph.js';
 import { passed } from '../../shared/engine/compiled/passes.js';
@@ -85,7 +85,7 @@ function readingInput(name: string, called: ModuleFunction, { variables }: Engin
   };
 }
 
-/** What the network is fed in the updates after `steps` others each, with the streamed figures of each update. */
+/** The network's input in the optimizer steps after `steps` others each, with the streamed metrics of each step. */
 export async function fed(recipe: TrainingRecipe, steps: readonly number[]) {
   const module = trainingModule(configOf(recipe));
   const name = microbatches(recipe).passes === 1 ? 'trainStep' : 'accumulate';
@@ -100,20 +100,20 @@ export async function fed(recipe: TrainingRecipe, steps: readonly number[]) {
       };
     },
   } as unknown as LoadedModule;
-  const updater = {
+  const run = {
     ...{ recipe, architecture: unetConfig(recipe), loaded },
     timestepSampler: makeTimestepSampler('uniform', recipe.noiseSchedule.timesteps, 3n),
     data: { next: () => Promise.resolve({ pixels, position: { epoch: 0, offset: 0 } }) },
   };
   const pixels = pixelsOf(microbatches(recipe).batchSize);
-  const updates = [];
+  const made = [];
   for (const step of steps) {
     passes = [];
-    const { figures } = await update(updater, step);
-    updates.push({ step, figures, passes });
+    const { metrics } = await optimizerStep(run, step);
+    made.push({ step, metrics, passes });
   }
   input.close();
-  return updates;
+  return made;
 }
 
 export function pixelsOf(images: number): Uint8Array {

@@ -1,9 +1,9 @@
 /** The trainer's engine module: steps, accumulation, refusal of what isn't finite, predictions. */
 import test from 'ava';
-import { predictionName, trainingModule, updateInputs } from '../../shared/training/training-module.js';
+import { predictionName, trainingModule, stepInputs } from '../../shared/training/training-module.js';
 import type { TrainingModuleConfig } from '../../shared/training/training-module.js';
 import { accumulateOn, trainOn } from '../../shared/training/training-step.js';
-import type { NoisyBatch, UpdateRates } from '../../shared/training/training-step.js';
+import type { NoisyBatch, StepRates } from '../../shared/training/training-step.js';
 import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import type { EngineArray, EngineModule, LoadedModule, TensorSpec } from '../../shared/engine/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../shared/model/index.js';
@@ -68,11 +68,11 @@ async function snapshot(loaded: LoadedModule, of: TrainingModuleConfig): Promise
   return loaded.read(trainingModule(of).variables.map(({ name }) => name));
 }
 
-test.serial('a step moves weights, moments and averages, and leaves no other tensor', async (t) => {
+test.serial('a step moves raw weights, moments and EMA weights, and keeps no other tensor', async (t) => {
   const loaded = await loadWithWeights(config);
   const before = await snapshot(loaded, config);
   const live = tf.memory().numTensors;
-  const outputs = await loaded.run('trainStep', { ...pass(4), ...updateInputs(settings, 0) });
+  const outputs = await loaded.run('trainStep', { ...pass(4), ...stepInputs(settings, 0) });
   t.is(tf.memory().numTensors, live);
   t.deepEqual(Object.keys(outputs).sort(), [
     'finite',
@@ -82,7 +82,7 @@ test.serial('a step moves weights, moments and averages, and leaves no other ten
     'losses',
     'mse',
     'paramNorm',
-    'vb',
+    'vlb',
   ]);
   t.is(outputs['losses']?.length, 4);
   t.is(outputs['finite']?.[0], 1);
@@ -95,7 +95,7 @@ test.serial('a step moves weights, moments and averages, and leaves no other ten
 test.serial('the same inputs give the same bytes, and each key counts', async (t) => {
   const lossOf = async (changes: Record<string, EngineArray>): Promise<Float32Array | undefined> => {
     const loaded = await loadWithWeights(config);
-    const { losses } = await loaded.run('trainStep', { ...pass(4, changes), ...updateInputs(settings, 0) });
+    const { losses } = await loaded.run('trainStep', { ...pass(4, changes), ...stepInputs(settings, 0) });
     await loaded.dispose();
     return losses;
   };
@@ -117,7 +117,7 @@ test.serial('dropout is part of a step and follows its keys', async (t) => {
     const dropoutKeys = Int32Array.from({ length: 2 * layers }, (_, i) => first + i);
     const { losses } = await loaded.run('trainStep', {
       ...pass(4, { dropoutKeys }),
-      ...updateInputs(settings, 0),
+      ...stepInputs(settings, 0),
     });
     await loaded.dispose();
     return losses;
@@ -132,7 +132,7 @@ test.serial('a step that is not finite changes nothing', async (t) => {
   const lossWeights = Float32Array.of(1, 1, NaN, 1);
   const { finite } = await loaded.run('trainStep', {
     ...pass(4, { lossWeights }),
-    ...updateInputs(settings, 0),
+    ...stepInputs(settings, 0),
   });
   t.is(finite?.[0], 0);
   t.deepEqual(await snapshot(loaded, config), before);
@@ -153,7 +153,7 @@ function withExplicitNoise(of: TrainingModuleConfig, passSize: number): EngineMo
   };
   const { variables, functions } = trainingModule(of);
   const rates = Object.fromEntries(
-    Object.keys(updateInputs(settings, 0)).map((name) => [
+    Object.keys(stepInputs(settings, 0)).map((name) => [
       name,
       { shape: name === 'emaWeights' ? [of.emaRates.length] : [], dtype: 'float32' } as const,
     ]),
@@ -165,7 +165,7 @@ function withExplicitNoise(of: TrainingModuleConfig, passSize: number): EngineMo
       trainOn: {
         inputs: { ...batch, ...rates },
         body: (inputs, values) =>
-          trainOn(of, values, inputs as unknown as NoisyBatch, inputs as unknown as UpdateRates),
+          trainOn(of, values, inputs as unknown as NoisyBatch, inputs as unknown as StepRates),
       },
       accumulateOn: {
         inputs: batch,
@@ -194,15 +194,15 @@ test.serial('the average of accumulated passes is the gradient of the whole batc
   );
   const whole = await engine.load(withExplicitNoise(config, 8));
   await whole.assign(weights);
-  await whole.run('trainOn', { ...examples(0, 8), ...updateInputs(settings, 0) });
+  await whole.run('trainOn', { ...examples(0, 8), ...stepInputs(settings, 0) });
 
   const accumulating = { ...config, accumulationSteps: 2 };
   const halves = await engine.load(withExplicitNoise(accumulating, 4));
   await halves.assign(weights);
   for (const from of [0, 4]) t.is((await halves.run('accumulateOn', examples(from, 4)))['finite']?.[0], 1);
-  t.is((await halves.run('applyGradients', updateInputs(settings, 0)))['finite']?.[0], 1);
+  t.is((await halves.run('applyGradients', stepInputs(settings, 0)))['finite']?.[0], 1);
 
-  // After the first update the first moment is the gradient times 1 - beta1.
+  // After the first step the first moment is the gradient times 1 - beta1.
   const names = parameterSpecs(architecture).map(({ name }) => `adam_m/${name}`);
   const [ours, wanted] = [await halves.read(names), await whole.read(names)];
   const largest = (values: Float32Array): number =>
@@ -218,7 +218,7 @@ test.serial('the average of accumulated passes is the gradient of the whole batc
   await halves.dispose();
 });
 
-test.serial('a pass that is not finite is not gathered', async (t) => {
+test.serial('a pass that is not finite is not accumulated', async (t) => {
   const of = { ...config, accumulationSteps: 2 };
   const loaded = await loadWithWeights(of);
   const { finite } = await loaded.run('accumulate', pass(4, { gamma: new Float32Array(4).fill(Infinity) }));
@@ -228,14 +228,14 @@ test.serial('a pass that is not finite is not gathered', async (t) => {
   await loaded.dispose();
 });
 
-test.serial('predictions come from the weights or from the average that is named', async (t) => {
+test.serial('predictions come from the raw weights or from the EMA weights that are named', async (t) => {
   const loaded = await loadWithWeights(config);
   const inputs = { xT: noiseArray('xT', 2 * PIXELS), t: Float32Array.of(3, 77) };
   const predict = async (source: Parameters<typeof predictionName>[0]): Promise<Float32Array | undefined> =>
     (await loaded.run(predictionName(source, 2), inputs))['modelOutput'];
   const start = await predict('weights');
   t.deepEqual(await predict({ emaRate: 0.9 }), start);
-  await loaded.run('trainStep', { ...pass(4), ...updateInputs({ ...settings, learningRate: 0.1 }, 0) });
+  await loaded.run('trainStep', { ...pass(4), ...stepInputs({ ...settings, learningRate: 0.1 }, 0) });
   const [weights, fast, slow] = [
     await predict('weights'),
     await predict({ emaRate: 0.9 }),
@@ -247,8 +247,8 @@ test.serial('predictions come from the weights or from the average that is named
   await loaded.dispose();
 });
 
-test('an update is told its rates by how many came before', (t) => {
-  const inputs = updateInputs({ ...settings, learningRate: 2, annealSteps: 10, emaWarmUp: true }, 5);
+test("a step's rates depend on how many steps came before", (t) => {
+  const inputs = stepInputs({ ...settings, learningRate: 2, annealSteps: 10, emaWarmUp: true }, 5);
   t.deepEqual(Object.fromEntries(Object.entries(inputs).map(([name, value]) => [name, [...value]])), {
     learningRate: [1],
     weightDecay: [Math.fround(0.01)],

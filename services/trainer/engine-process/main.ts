@@ -5,11 +5,11 @@ import { connectToParent } from '../../../shared/processes/index.js';
 import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import {
-  patientStore,
-  perseverance,
+  retryingStore,
+  outageRetry,
   storeFromSettings,
-  waitOut,
-  type Patience,
+  retryOutages,
+  type OutageSettings,
 } from '../../../shared/store/index.js';
 import { removeAbandoned } from '../../../shared/models/index.js';
 import { failureOf } from './failure.js';
@@ -49,18 +49,18 @@ function endOf(error: unknown): FromEngine {
 }
 
 async function work(start: StartTraining): Promise<FromEngine> {
-  const patience: Patience = {
+  const outageSettings: OutageSettings = {
     limitMs: start.storeRetryLimitMs,
     clock: systemClock,
     onOutage: (error) => {
       send({ kind: 'store', problem: error?.message });
     },
   };
-  const opened = await waitOut(patience, stop.signal, () => storeFromSettings(start.store));
-  const store = patientStore(opened, patience);
+  const opened = await retryOutages(outageSettings, stop.signal, () => storeFromSettings(start.store));
+  const store = retryingStore(opened, outageSettings);
   // Only outages of a data set are waited out; for any other error the job fails at once, so that its owner sees it.
-  const persevere = perseverance({ ...patience, isOutage: ({ code }) => code === 'UNAVAILABLE' });
-  const run = await openRun(start, store, stop.signal, persevere);
+  const retryOutage = outageRetry({ ...outageSettings, isOutage: ({ code }) => code === 'UNAVAILABLE' });
+  const run = await openRun(start, store, stop.signal, retryOutage);
   send({
     kind: 'ready',
     step: run.counters.step,

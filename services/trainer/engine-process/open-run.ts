@@ -21,7 +21,7 @@ import {
   type CommittedCheckpoint,
   type DamagedCheckpoint,
 } from '../../../shared/models/index.js';
-import type { ObjectStore, Persevere } from '../../../shared/store/index.js';
+import type { ObjectStore, OutageRetry } from '../../../shared/store/index.js';
 import { readWarmStart } from '../warm-start.js';
 import type { StartTraining } from './messages.js';
 import { gridImages } from '../../../shared/training/index.js';
@@ -34,9 +34,9 @@ import {
   type DecodedCheckpoint,
   type RunTensors,
 } from './training-state.js';
-import type { Updater } from '../../../shared/training/index.js';
+import type { TrainingRun } from '../../../shared/training/index.js';
 
-export interface Run extends RunTensors, Updater {
+export interface Run extends RunTensors, TrainingRun {
   readonly build: EngineBuild;
   /** The whole data set. */
   readonly dataset: Dataset;
@@ -60,16 +60,16 @@ interface Loaded extends Resumed {
 }
 
 /**
- * @param persevere Repeats reads of the data set that fail by an outage; default: a few tries.
+ * @param retryOutage Repeats reads of the data set that fail by an outage; default: a few tries.
  * @throws DiffusionError with a reason of `failure.ts`; CANCELLED by the signal.
  */
 export async function openRun(
   { jobId, recipe, fileAccess: access, cacheFolder }: StartTraining,
   store: ObjectStore,
   signal: AbortSignal,
-  persevere?: Persevere,
+  retryOutage?: OutageRetry,
 ): Promise<Run> {
-  const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, access, persevere, signal });
+  const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, access, retryOutage, signal });
   checkClasses(recipe, dataset);
   const { training: trainedOn, heldOut } = holdOut(dataset, recipe.evaluation.images);
   const engine = await createCompiledEngine();

@@ -11,7 +11,7 @@ import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from '../../../shared/training/index.js';
 import { sampleGrid } from '../../../shared/training/index.js';
 import { snapshot, type Counters } from './training-state.js';
-import { update, type UpdateFigures } from '../../../shared/training/index.js';
+import { optimizerStep, type OptimizerStepMetrics } from '../../../shared/training/index.js';
 
 export interface TrainingLoop {
   readonly start: StartTraining;
@@ -63,7 +63,7 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
 
   while (counters.step < training.steps && !stop.aborted) {
     if (writer.failed) await writer.settled();
-    const { figures: metrics, position } = await update(run, counters.step);
+    const { metrics, position } = await optimizerStep(run, counters.step);
     counters = { step: counters.step + 1, samplesSeen: counters.samplesSeen + training.batchSize, position };
     rate.tick(clock.monotonicMs());
     const { step } = counters;
@@ -92,7 +92,7 @@ function isDue(everySteps: number, step: number): boolean {
 function metricsOf(
   { start }: TrainingLoop,
   counters: Counters,
-  metrics: UpdateFigures,
+  metrics: OptimizerStepMetrics,
   stepMs: number | undefined,
 ): StepMetrics {
   const { training } = start.recipe;

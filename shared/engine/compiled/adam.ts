@@ -16,15 +16,15 @@ export interface Condition {
 export interface TracedAdam {
   readonly settings: Pick<AdamUpdates, 'beta1' | 'beta2' | 'epsilon'>;
   readonly rates: Value;
-  /** Gradient, parameter, m, v, averages. */
+  /** Gradient, parameter, m, v, ema. */
   readonly nodes: readonly (readonly Value[])[];
   /** What must have been computed before anything is written. */
   readonly awaited: readonly Value[];
 }
 
 /** The names of the variables that an update writes into. */
-export function writtenBy({ parameter, m, v, averages }: AdamUpdate): string[] {
-  return [parameter, m, v, ...averages];
+export function writtenBy({ parameter, m, v, ema }: AdamUpdate): string[] {
+  return [parameter, m, v, ...ema];
 }
 
 export function tracedAdam(

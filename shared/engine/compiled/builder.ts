@@ -54,7 +54,7 @@ export function createBuilder(prefix: string): Builder {
 
   function one(...args: Parameters<Builder['add']>): Value {
     const [value, ...others] = add(...args);
-    if (value === undefined || others.length > 0) throw new Error(`${args[0]} hasn't just one output`);
+    if (value === undefined || others.length > 0) throw new Error(`${args[0]}: wanted one output`);
     return value;
   }
 

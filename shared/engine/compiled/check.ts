@@ -12,10 +12,10 @@ import type { Graph, Node } from './graph.js';
 export function checkGraph(graph: Graph): void {
   const earlier = new Set<string>();
   for (const [name, node] of graph) {
-    if (name !== node.name) throw new Error(`node ${node.name} is filed under ${name}`);
+    if (name !== node.name) throw new Error(`node ${node.name} is stored under another name, ${name}`);
     for (const needed of [...node.inputs.map((ref) => parseRef(ref).node), ...node.controlInputs]) {
       if (!earlier.has(needed)) {
-        const why = graph.has(needed) ? `comes after it, or depends on it` : 'is not in the graph';
+        const why = graph.has(needed) ? `comes after it or depends on it` : 'is not in the graph';
         throw new Error(`${describeNode(node)}: ${needed} ${why}`);
       }
     }

@@ -38,7 +38,7 @@ type Arrays = Readonly<Record<string, EngineArray>>;
 
 /**
  * Starts the engine that compiles. A function is traced and compiled by its first run.
- * @param runs Follows the runs of its modules; `overdueRun` tells of the process's own alone.
+ * @param runs Follows the runs of its modules; `overdueRun` reports only those of the process's own watch.
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) when the native library is missing or can't be loaded.
  */
 export async function createCompiledEngine(runs: RunWatch = processRuns): Promise<CompiledEngine> {

@@ -10,7 +10,7 @@ import { passed, withoutRepeats, withoutUnused } from './passes.js';
 import { withPreparedFilters } from './prepared-filters.js';
 
 /**
- * The general passes, then those for this machine's kernels and for the precision, then what is to be hoisted.
+ * The general passes, then those for this machine's kernels and for the precision, then hoisting.
  *
  * @param readPrefix What stands before the names of the nodes that read what was hoisted.
  */

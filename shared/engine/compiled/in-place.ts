@@ -1,11 +1,11 @@
-/** Whether what `NativeAdam` writes where it lies, in variables as they were read, is seen by nobody else. */
+/** Checks that no other node can see what `NativeAdam` writes in place, into variables as they were read. */
 import { parseRef } from './graph.js';
 import type { Graph, Node } from './graph.js';
 import { operation } from './operations/index.js';
 
 /** How a function treats variables, by their names. */
 export interface VariableUse {
-  /** Those that it writes where they lie. */
+  /** Those that it writes in place. */
   readonly written: ReadonlySet<string>;
   /** Those that get memory from elsewhere, or give theirs away: two variables may then lie in one place. */
   readonly stored: ReadonlySet<string>;
@@ -28,8 +28,10 @@ export function checkInPlace(graph: Graph, kept: ReadonlySet<string>): VariableU
     for (const ref of node.inputs.slice(READ_ONLY)) {
       const variable = readBy(graph, parseRef(ref).node);
       if (variable === undefined)
-        throw new Error(`node ${node.name} writes into ${ref}, which is no variable as it was read`);
-      if (writers.has(variable)) throw new Error(`variable ${variable} is written where it lies twice`);
+        throw new Error(
+          `node ${node.name} writes into ${ref}; wanted a variable that was read and not changed`,
+        );
+      if (writers.has(variable)) throw new Error(`variable ${variable} is written in place twice`);
       writers.set(variable, node);
     }
   }
@@ -54,7 +56,7 @@ export function checkInPlace(graph: Graph, kept: ReadonlySet<string>): VariableU
           : shown.length > 0
             ? `the result ${node.name}`
             : node.name;
-      throw new Error(`variable ${variable} is written where it lies, and seen by ${who}`);
+      throw new Error(`variable ${variable} is written in place, and also used by ${who}`);
     }
   }
   const use = { written: new Set(writers.keys()), stored };
@@ -81,7 +83,7 @@ export function variableUses(): { add(use: VariableUse): void } {
 function checkStored({ written, stored }: VariableUse): void {
   const both = [...written].find((name) => stored.has(name));
   if (both === undefined) return;
-  throw new Error(`variable ${both} is written where it lies, and also stored or given to another variable`);
+  throw new Error(`variable ${both} is written in place, and also stored or given to another variable`);
 }
 
 /** The variables in whose memory each node's results may lie. */

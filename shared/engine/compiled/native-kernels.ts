@@ -24,7 +24,7 @@ export interface NativeKernels {
   readonly revision: string;
 }
 
-/** Set to `off`, a process goes without. */
+/** Set to `off`, a process doesn't use the kernels. */
 const SWITCH = 'IP_DIFFUSION_NATIVE_KERNELS';
 
 /** What set-up wrote beside the kernels. */
@@ -44,7 +44,7 @@ export function nativeKernels(): NativeKernels | undefined {
   return 'lanes' in kernels ? kernels : undefined;
 }
 
-/** Why the process goes without the kernels; undefined where it has them. */
+/** Why the process doesn't use the kernels; undefined where it does. */
 export function withoutKernels(): WithoutKernels | undefined {
   const kernels = lookedFor();
   return 'lanes' in kernels ? undefined : kernels;
@@ -57,7 +57,7 @@ function lookedFor(): NativeKernels | WithoutKernels {
 
 function look(): NativeKernels | WithoutKernels {
   if (env[SWITCH] === 'off') return { reason: `${SWITCH} is off`, remedy: `unset ${SWITCH}` };
-  if (usesGpu()) return { reason: 'they are for the processor alone, and a GPU computes' };
+  if (usesGpu()) return { reason: 'they run on the CPU only, and this engine computes on a GPU' };
   const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
   return kernelsIn(join(dirname(manifest), 'deps', 'lib'));
 }
@@ -73,7 +73,7 @@ function usesGpu(): boolean {
 /** Registers the kernels that set-up put into a folder, or says why it can't. */
 export function kernelsIn(folder: string): NativeKernels | WithoutKernels {
   const description = join(folder, 'native-kernels.json');
-  if (!existsSync(description)) return { reason: 'set-up built none', remedy: 'npm run setup' };
+  if (!existsSync(description)) return { reason: 'the set-up did not build them', remedy: 'npm run setup' };
   try {
     const { file, processor, revision } = JSON.parse(readFileSync(description, 'utf8')) as Description;
     // They were compiled for one processor's instructions, and another may not have them.
@@ -105,7 +105,7 @@ export function isInTiles({ tiles }: NativeKernels, precision: EnginePrecision, 
   return tiles && precision === 'bfloat16' && depth % TILE_DEPTH === 0;
 }
 
-/** What a convolution or product is told of its factors: see `native-kernels/factors.h`. */
+/** How a convolution or product treats its factors: see `native-kernels/factors.h`. */
 export function factorAttributes(
   kernels: NativeKernels,
   precision: EnginePrecision,

@@ -1,13 +1,13 @@
-/** Which runs take far longer than they should: a run that never ends looks from outside like one that is at work. */
+/** Which runs take far longer than they should: from outside, a run that hangs looks like one that works. */
 import { runningTime, systemClock } from '../../foundation/index.js';
 import type { Clock } from '../../foundation/index.js';
 
 export interface RunLimits {
   /** What any run may take. */
   readonly leastMs: number;
-  /** And how many times as long as the longest that came to its end. */
+  /** And how many times as long as the longest run that ended. */
   readonly timesLongest: number;
-  /** What a run may take of which none has come to its end, beside its work. */
+  /** What a run may take before any run like it has ended, besides the time for its work. */
   readonly firstMs: number;
   /** How much of its work such a run does at least, in operations of floating point a millisecond. */
   readonly leastFlopsPerMs: number;
@@ -89,7 +89,7 @@ export function runWatch(limits: RunLimits = RUN_LIMITS, clock: Clock = systemCl
       .sort((a, b) => b.tookMs - b.limitMs - (a.tookMs - a.limitMs))[0];
     return (
       late &&
-      `its run of ${late.name} has taken ${inSeconds(late.tookMs)} of ${inSeconds(late.limitMs)} at the most`
+      `its run of ${late.name} has taken ${inSeconds(late.tookMs)}; the limit is ${inSeconds(late.limitMs)}`
     );
   }
 

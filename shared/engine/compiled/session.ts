@@ -18,7 +18,7 @@ export interface Session {
   extend(graph: Graph): void;
   /**
    * What is to be run again and again: `inputs` are placeholders, `targets` are nodes that must run.
-   * One run at a time. @param work By which it is told that a run never ends.
+   * One run at a time. @param work About how much it computes, from which follows when a run is overdue.
    */
   prepare(
     inputs: readonly Value[],

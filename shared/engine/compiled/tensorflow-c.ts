@@ -121,7 +121,7 @@ function load(): TensorFlowC {
     const folder = join(dirname(manifest), 'deps', 'lib');
     // The main library rests on the framework, which must be in the process first.
     const [, library] = LIBRARIES.map((file) => koffi.load(join(folder, file)));
-    if (library === undefined) throw new Error('there is no library');
+    if (library === undefined) throw new Error('the library file was not found');
     koffi.struct('TF_Buffer', { data: 'void *', length: 'size_t', data_deallocator: 'void *' });
     const functions = Object.entries(PROTOTYPES).map(
       ([name, prototype]) => [name, library.func(prototype)] as const,

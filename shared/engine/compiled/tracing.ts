@@ -51,7 +51,7 @@ function scoped<T>(body: () => T): T {
 // tfjs's switch is done when the call returns, where the backend needs no waiting for.
 function use(backend: string): void {
   void tf.setBackend(backend);
-  if (tf.getBackend() !== backend) throw new Error(`tfjs didn't switch to its backend ${backend}`);
+  if (tf.getBackend() !== backend) throw new Error(`tfjs could not switch to its backend ${backend}`);
 }
 
 class TracingBackend extends tf.KernelBackend implements Tracer {
@@ -62,7 +62,8 @@ class TracingBackend extends tf.KernelBackend implements Tracer {
 
   readonly toValue = ({ dataId }: tf.TensorInfo): Value => {
     const value = this.#values.get(dataId);
-    if (value === undefined) throw new Error('a tensor from outside of the traced function was used in it');
+    if (value === undefined)
+      throw new Error('a traced function may only use its own tensors; it used one from outside');
     return value;
   };
 
@@ -85,7 +86,7 @@ class TracingBackend extends tf.KernelBackend implements Tracer {
 
   override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {
     if (dtype === 'string' || dtype === 'complex64')
-      throw new Error(`wanted numbers in a graph; got ${dtype}`);
+      throw new Error(`wanted a numeric type in a graph; got ${dtype}`);
     const constant = { dtype: dtype satisfies Dtype, shape, values: values as ConstantValues };
     return this.infoOf(this.#tracing().constant(constant)).dataId;
   }
@@ -128,7 +129,8 @@ class TracingBackend extends tf.KernelBackend implements Tracer {
   }
 
   #tracing(): Builder {
-    if (this.graph === undefined) throw new Error("tfjs's backend of graphs was used outside of a trace");
+    if (this.graph === undefined)
+      throw new Error('the graph backend of tfjs works only while a function is traced');
     return this.graph;
   }
 }
@@ -155,7 +157,7 @@ function namingKernel(cause: unknown): unknown {
   if (kernel === undefined) return cause;
   return new DiffusionError(
     'ENGINE_KERNEL',
-    `tfjs's kernel ${kernel} can't be traced; its rule belongs in shared/engine/compiled/kernels`,
+    `tfjs's kernel ${kernel} can't be traced; add a rule for it in shared/engine/compiled/kernels`,
     { cause, metadata: { kernel } },
   );
 }

@@ -7,7 +7,7 @@ import { bool, integer, oneOf } from '../../foundation/index.js';
 const source = union('a source of images, such as {"kind": "folder", "path": "..."} or {"kind": "twemoji"}', {
   ...SOURCES,
   unknown: {
-    help: 'of an imported model: nobody says what it was trained on, and no job can take it',
+    help: "stands in imported models, whose training images are unknown; a job can't use it",
     fields: {},
     isInternal: true,
   },
@@ -21,5 +21,5 @@ export const dataset = section('the images', {
     { flag: 'image-size' },
   ),
   channels: field(oneOf([1, 3]), '3 for colour, 1 for grey', { default: 3 }),
-  randomFlip: field(bool, 'mirror half of the images, drawn for each use', { default: true }),
+  randomFlip: field(bool, 'mirror images at random, with probability 1/2 at each use', { default: true }),
 });

@@ -12,15 +12,15 @@ export const noiseSchedule = section('the noise schedule: betas of T timesteps',
   timesteps: field(integer(1, 10_000), 'T; the number of betas with custom', { default: 1000 }),
   betas: optional(
     list(positive(1), 1, 10_000),
-    'explicit variances, none below the one before it; with custom',
+    'the betas of custom: a number for each timestep, none smaller than the one before it',
   ),
   respacing: field(
     matching(
       /^(?:ddim\d{1,5}|[\d, ]{0,256})$/,
-      'counts between commas, "ddim" and a count, or nothing',
+      'counts separated by commas, "ddim" and a count, or nothing',
       'GRAMMAR',
     ),
-    'the part of the timesteps that is trained on, in the grammar of sampling: "250", "10,15,20" or "ddim50"',
+    'the timesteps to train on, written as for sampling: "250", "10,15,20" or "ddim50"',
     { default: '' },
   ),
 });
@@ -32,17 +32,17 @@ export const inputPerturbation = section('the perturbation of the input in train
   }),
   schedule: field(
     oneOf(['constant', 'decay', 'timestep', 'random']),
-    'constant; decay, to 0 over decay_steps; timestep, from a tenth of gamma at t = 0 to all of it at T - 1; random, a draw for each optimizer step',
+    'constant; decay, to 0 over decay_steps; timestep, from a tenth of gamma at t = 0 to all of it at T - 1; random, a random number for each optimizer step',
     { default: 'constant' },
   ),
   decaySteps: field(
     integer(0, MAX_STEPS),
-    'optimizer steps until the strength is 0, with decay; 0 for the whole run',
+    'with decay: optimizer steps until the strength is 0; 0 for the whole run',
     { default: 0 },
   ),
   target: field(
     oneOf(['epsilon', 'normalised', 'unnormalised']),
-    'what is learned of the noise epsilon + gamma xi: epsilon (DDPM-IP); normalised, all of it divided by sqrt(1 + gamma^2) (DDPM-y); unnormalised, all of it',
+    'the target when the input noise is epsilon + gamma xi: epsilon alone (DDPM-IP); normalised, the sum divided by sqrt(1 + gamma^2) (DDPM-y); unnormalised, the sum',
     { default: 'epsilon' },
   ),
 });
@@ -63,7 +63,7 @@ export const objective = section('what the network predicts, and its loss', {
   ),
   timestepSampler: field(
     oneOf(['uniform', 'loss-second-moment']),
-    "how training timesteps are drawn: uniform, or by the loss of each timestep's last 10 draws",
+    "how training timesteps are chosen: uniform, or in proportion to the root mean square of each timestep's last 10 losses",
     { default: 'loss-second-moment' },
   ),
   rescaleTimesteps: field(bool, 'whether timesteps enter the network scaled by 1000 / T', { default: false }),
@@ -79,5 +79,5 @@ export const gradientPenalty = section("a penalty on the gradient of epsilon in 
     'how the norm is estimated: hutchinson, by the gradient of a gradient; finite_difference, by a second pass',
     { default: 'hutchinson' },
   ),
-  stepSize: field(positive(1), 'h of finite_difference, in units of x_t', { default: 0.01 }),
+  stepSize: field(positive(1), 'step size h of finite_difference, in units of x_t', { default: 0.01 }),
 });

@@ -14,9 +14,11 @@ export const architecture = section("the reference's U-Net; the image size is th
   dropout: field(real(0, 0.99), 'dropout in the residual blocks'),
   numHeads: field(integer(1, 64), 'attention heads, where num_head_channels is 0', { default: 4 }),
   numHeadChannels: field(integer(0, 512), 'channels of an attention head; 0 for num_heads heads'),
-  useScaleShiftNorm: field(bool, 'whether the timestep scales and shifts the group norms', { default: true }),
-  resblockUpdown: field(bool, 'residual blocks for up- and downsampling', { default: true }),
-  convResample: field(bool, 'convolutions for up- and downsampling, where these are no residual blocks', {
+  useScaleShiftNorm: field(bool, 'whether the timestep embedding scales and shifts after the group norms', {
+    default: true,
+  }),
+  resblockUpdown: field(bool, 'use residual blocks for up- and downsampling', { default: true }),
+  convResample: field(bool, 'use convolutions for up- and downsampling, where no residual blocks do it', {
     default: true,
   }),
   useNewAttentionOrder: field(bool, 'split query, key and value before the heads', { default: true }),

@@ -9,7 +9,9 @@ export const optimizer = section('AdamW', {
   weightDecay: field(real(0, 1), "decoupled weight decay (ADM-WD's)", { default: 0, flag: 'weight-decay' }),
   beta1: field(real(0, 0.999999), "decay of the gradient's moving average", { default: 0.9 }),
   beta2: field(real(0, 0.999999), "decay of the squared gradient's moving average", { default: 0.999 }),
-  epsilon: field(positive(0.1), "added to the root of the squared gradient's average", { default: 1e-8 }),
+  epsilon: field(positive(0.1), "added to the square root of the squared gradient's moving average", {
+    default: 1e-8,
+  }),
   annealSteps: field(
     integer(0, MAX_STEPS),
     'optimizer steps over which the learning rate falls to 0; 0 for a constant rate',

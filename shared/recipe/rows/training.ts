@@ -9,11 +9,11 @@ const steps = integer(0, MAX_STEPS);
 const stepsFromOne = integer(1, MAX_STEPS);
 
 export const training = section('the run', {
-  steps: field(stepsFromOne, 'optimizer steps in all', { flag: 'steps', mayChange: true }),
-  batchSize: field(integer(1, 4096), 'images of an optimizer step', { flag: 'batch-size' }),
+  steps: field(stepsFromOne, 'number of optimizer steps', { flag: 'steps', mayChange: true }),
+  batchSize: field(integer(1, 4096), 'images in each optimizer step', { flag: 'batch-size' }),
   microbatchSize: field(
     integer(0, 4096),
-    'images of a microbatch, whose gradients are averaged; a divisor of batch_size, or 0 for the whole batch',
+    "images in a microbatch; the gradients of a step's microbatches are averaged; a divisor of batch_size, or 0 for the whole batch",
     { default: 0 },
   ),
   seed: field(uint64, 'seed of every random number', { default: '0', flag: 'seed' }),
@@ -21,8 +21,11 @@ export const training = section('the run', {
     default: 5000,
     mayChange: true,
   }),
-  keepLast: field(integer(1, 1000), 'checkpoints that are kept', { default: 3, mayChange: true }),
-  keepEverySteps: field(steps, 'keep also each checkpoint whose step is a multiple of this; 0 for none', {
+  keepLast: field(integer(1, 1000), 'how many of the newest checkpoints are kept', {
+    default: 3,
+    mayChange: true,
+  }),
+  keepEverySteps: field(steps, 'also keep each checkpoint whose step is a multiple of this; 0 for none', {
     default: 0,
     mayChange: true,
   }),
@@ -34,41 +37,46 @@ export const training = section('the run', {
     default: 10,
     mayChange: true,
   }),
-  precision: field(oneOf(PRECISIONS), 'what convolutions and matrix products multiply; all else is float32', {
-    default: 'float32',
-    flag: 'precision',
-  }),
+  precision: field(
+    oneOf(PRECISIONS),
+    'number format in which convolutions and matrix products multiply; everything else is float32',
+    {
+      default: 'float32',
+      flag: 'precision',
+    },
+  ),
   gradientCheckpointing: field(
     bool,
     'compute residual blocks again in the backward pass: less memory, more time',
     { default: false, flag: 'gradient-checkpointing' },
   ),
-  labelDropout: field(real(0, 0.99), 'share of images whose class is left out, so that guidance works', {
-    default: 0,
-    flag: 'label-dropout',
-  }),
+  labelDropout: field(
+    real(0, 0.99),
+    'share of images that are trained without their class; guidance needs it',
+    {
+      default: 0,
+      flag: 'label-dropout',
+    },
+  ),
 });
 
 export const warmStart = optionalSection(
-  'where the weights of a new run come from, instead of random numbers',
+  'a checkpoint whose weights a new run starts from, instead of random ones',
   {
     model: field(
       matching(NAME_PATTERN, 'the name of a model', 'MODEL'),
       "a model in the trainer's store, with the same network",
     ),
-    checkpointStep: optional(
-      steps,
-      'the step of its checkpoint; the newest that can be read where it is unset',
-    ),
+    checkpointStep: optional(steps, 'the step of its checkpoint; if unset, the newest that can be read'),
     weights: optional(
       weightsChoice,
-      'its raw weights, or the EMA weights of a rate; the largest rate where it is unset',
+      'its raw weights, or the EMA weights of a rate; if unset, the EMA weights of the largest rate',
     ),
   },
 );
 
 // Presets hold images out; recipes from before there was evaluation trained on all of them.
-export const evaluation = section('the error on images that are never trained on', {
+export const evaluation = section('the error on held-out images, which are never trained on', {
   images: field(integer(0, 4096), 'images held out, at most a tenth of the data set; 0 for none', {
     default: 0,
   }),

@@ -7,7 +7,7 @@ export type DynamicThreshold = number;
 
 export const dynamicThreshold: Remedy<DynamicThreshold> = {
   check: (quantile, demand, { clipDenoised }) => {
-    const wanted = clipDenoised ? 'a quantile over 0 and up to 1' : 'nothing where clip_denoised is false';
+    const wanted = clipDenoised ? 'a quantile above 0, at most 1' : 'nothing where clip_denoised is false';
     demand(clipDenoised && quantile > 0 && quantile <= 1, 'dynamic_threshold', wanted, quantile);
   },
   isOn: () => true,

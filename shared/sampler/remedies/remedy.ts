@@ -10,7 +10,7 @@ export interface RemedyContext {
   readonly clipDenoised: boolean;
 }
 
-/** A row of the table of remedies. Settings that are off are left out of a plan, so that they cost and change nothing. */
+/** A row of the table of remedies. A plan has no settings that are off, so that they cost and change nothing. */
 export interface Remedy<Settings> {
   readonly check: (settings: Settings, demand: Demand, context: RemedyContext) => void;
   readonly isOn: (settings: Settings) => boolean;

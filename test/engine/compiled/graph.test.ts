@@ -125,7 +125,7 @@ test('what is computed twice is computed once, but for reads of variables', (t) 
   t.is(input, other);
 });
 
-test('x * 1, x + 0 and moves that move nothing are left out, unless they broadcast or are asked for', (t) => {
+test('x * 1, x + 0 and moves that move nothing are removed, unless they broadcast or are asked for', (t) => {
   const graph = sketch((builder, x) => {
     const one = builder.one('Mul', [x, builder.float(1)]);
     const moved = builder.one('Transpose', [
@@ -190,11 +190,11 @@ test('a kernel without a rule is named, with the place for one', (t) => {
   t.regex(error.message, /Cumsum.*shared\/engine\/compiled\/kernels/);
 });
 
-test('what a trace can not do is said, and leaves tfjs as it was', (t) => {
+test("what can't be traced is an error that says so, and keeps tfjs as it was", (t) => {
   const before = [tf.getBackend(), tf.memory().numTensors];
   const outside = tf.tensor1d([1]);
   const builder = createBuilder('');
-  t.throws(() => trace(builder, () => tf.exp(outside)), { message: /outside of the traced function/ });
+  t.throws(() => trace(builder, () => tf.exp(outside)), { message: /used one from outside/ });
   t.throws(() => trace(builder, () => tf.exp(tf.scalar(1)).dataSync()), { message: /not known/ });
   outside.dispose();
   t.deepEqual([tf.getBackend(), tf.memory().numTensors], before);

@@ -1,5 +1,5 @@
 /**
- * A child whose runs wait for ever, as soon as it is told to begin: for an element of a queue into which nobody puts one.
+ * A child whose runs wait for ever, as soon as it gets the message to begin: for an element of a queue into which nobody puts one.
  * Its event loop is free meanwhile.
  */
 import { createBuilder } from '../../../shared/engine/compiled/builder.js';

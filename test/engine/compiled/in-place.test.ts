@@ -1,4 +1,4 @@
-/** That nobody sees what Adam writes into variables where they lie: such a function is refused. */
+/** Functions in which another node could see what Adam writes in place are refused. */
 import test from 'ava';
 
 import { nativeKernels } from '../../../shared/engine/compiled/index.js';
@@ -13,13 +13,13 @@ type Body = (variables: Record<string, tf.Tensor>) => FunctionResult;
 
 /** An update of `w` by Adam with a gradient of ones. */
 const adam = (
-  over: { gradient?: tf.Tensor; averages?: readonly string[] } = {},
+  over: { gradient?: tf.Tensor; ema?: readonly string[] } = {},
 ): NonNullable<FunctionResult['adam']> => {
-  const { gradient = tf.ones(SHAPE), averages = ['average'] } = over;
+  const { gradient = tf.ones(SHAPE), ema = ['average'] } = over;
   return {
     ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-    rates: tf.ones([3 + averages.length]),
-    of: [{ parameter: 'w', m: 'm', v: 'v', averages, gradient }],
+    rates: tf.ones([3 + ema.length]),
+    of: [{ parameter: 'w', m: 'm', v: 'v', ema, gradient }],
   };
 };
 
@@ -75,12 +75,12 @@ const REFUSED: readonly (readonly [title: string, body: Body, refusal: RegExp])[
   [
     'another variable becomes the parameter as read',
     ({ w }) => ({ outputs: {}, updates: { other: w as tf.Tensor }, adam: adam() }),
-    /w.* seen by body.(updates.other|Switch)/,
+    /w.* used by body.(updates.other|Switch)/,
   ],
   [
     'another variable becomes the parameter where updates are committed',
     ({ w }) => ({ outputs: {}, updates: { other: w as tf.Tensor }, adam: adam(), commit: tf.scalar(1) }),
-    /w.* seen by body.(updates.other|Switch)/,
+    /w.* used by body.(updates.other|Switch)/,
   ],
   [
     'the parameter is stored, too',
@@ -88,11 +88,11 @@ const REFUSED: readonly (readonly [title: string, body: Body, refusal: RegExp])[
     /w.* stored/,
   ],
   [
-    "an update's gradient is a variable that is written",
+    'the gradient of an Adam update is a variable that is written',
     ({ v }) => ({ outputs: {}, adam: adam({ gradient: v as tf.Tensor }) }),
     /v.* gradient/,
   ],
-  ['an average is the parameter', () => ({ outputs: {}, adam: adam({ averages: ['w'] }) }), /w.* twice/],
+  ['an average is the parameter', () => ({ outputs: {}, adam: adam({ ema: ['w'] }) }), /w.* twice/],
   [
     'two updates have one parameter',
     () => {
@@ -142,17 +142,14 @@ for (const [title, storing] of STORING) {
     ['training', 'storing'],
     ['storing', 'training'],
   ] as const) {
-    test.serial(
-      `a function is refused that ${title} where it lies: ${order[1]} after ${order[0]}`,
-      async (t) => {
-        const training: Body = () => ({ outputs: {}, adam: adam() });
-        await using({ training, storing }, async (loaded) => {
-          await loaded.run(order[0], {});
-          await t.throwsAsync(loaded.run(order[1], {}), {
-            message: /(w|average) is written where it lies, and/,
-          });
+    test.serial(`a function is refused that ${title} in place: ${order[1]} after ${order[0]}`, async (t) => {
+      const training: Body = () => ({ outputs: {}, adam: adam() });
+      await using({ training, storing }, async (loaded) => {
+        await loaded.run(order[0], {});
+        await t.throwsAsync(loaded.run(order[1], {}), {
+          message: /(w|average) is written in place, and/,
         });
-      },
-    );
+      });
+    });
   }
 }

@@ -35,7 +35,7 @@ test('an input of another type is refused before a kernel sees it', async (t) =>
   session.close();
 });
 
-test('Adam moves as many averages as there are', async (t) => {
+test('Adam moves the EMA weights of every rate', async (t) => {
   const inputs = [[], [3 + 20], [8], [8], [8], [8], ...Array.from({ length: 20 }, () => [8])];
   await t.notThrowsAsync(run({ op: 'NativeAdam', inputs, attributes: adam(20) }));
 });

@@ -1,4 +1,4 @@
-/** Prints what 1,800 of 2,000 training steps leave behind: live tensors, and growth of resident memory in MiB. */
+/** Prints what 1,800 of 2,000 training steps leave: live tensors, and growth of resident memory in MiB. */
 import { trainingModule } from '../../../shared/training/training-module.js';
 import { createCompiledEngine, tf } from '../../../shared/engine/index.js';
 import { batch, parameters, PLAIN, rates, training } from './training.js';

@@ -35,7 +35,7 @@ const SWAP: EngineModule = {
 const A = Float32Array.of(1, 2);
 const B = Float32Array.of(3, 4);
 
-test('a run sees variables as they were before it, and stores updates unless told not to', async (t) => {
+test('a run sees variables as they were before it, and stores updates unless `commit` is 0', async (t) => {
   const loaded = await compiled.load(SWAP);
   t.deepEqual([...(await loaded.read(['a', 'b'])).values()], [new Float32Array(2), new Float32Array(2)]);
   await loaded.assign(

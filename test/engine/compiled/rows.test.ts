@@ -15,11 +15,11 @@ for (const precision of ['float32', 'bfloat16'] as const) {
     await loaded.assign(parameters(PLAIN));
     const size = PLAIN.imageSize ** 2 * PLAIN.inChannels;
     const xT = gaussian(deriveKey(6n, 'x'), [], IMAGES * size);
-    const told = Float32Array.from({ length: IMAGES }, (_, i) => (i * 37) % 100);
+    const timesteps = Float32Array.from({ length: IMAGES }, (_, i) => (i * 37) % 100);
     const rowsInBatches = async (n: number): Promise<Float32Array[]> => {
       const results: Float32Array[] = [];
       for (let i = 0; i + n <= IMAGES; i += n) {
-        const inputs = { xT: xT.slice(i * size, (i + n) * size), t: told.slice(i, i + n) };
+        const inputs = { xT: xT.slice(i * size, (i + n) * size), t: timesteps.slice(i, i + n) };
         const { modelOutput = new Float32Array() } = await loaded.run(`predict_${n}`, inputs);
         for (let row = 0; row < n; row++) results.push(modelOutput.slice(row * size, (row + 1) * size));
       }

@@ -1,4 +1,4 @@
-/** Three updates of a small training run; prints a hash of every byte of the results and the variables. */
+/** Three optimizer steps of a small training run; prints a hash of every byte of the results and the variables. */
 import { createHash } from 'node:crypto';
 
 import { createCompiledEngine } from '../../../shared/engine/index.js';

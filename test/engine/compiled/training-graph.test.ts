@@ -20,7 +20,7 @@ import { openModuleSession } from './module-session.js';
 import { printed } from './printed.js';
 import { batch, NETWORK, parameters, rates, training } from './training.js';
 
-const FIGURE = fileURLToPath(new URL('figures/training-step.txt', import.meta.url));
+const SNAPSHOT = fileURLToPath(new URL('snapshots/training-step.txt', import.meta.url));
 const SMALL = { ...NETWORK, channelMult: [1], attentionResolutions: [8] };
 const module = trainingModule(training(SMALL, 1));
 const step = module.functions['trainStep'] ?? { inputs: {}, body: () => ({ outputs: {} }) };
@@ -35,8 +35,8 @@ const kept = new Set(
 test('the printed graph of a small training step is as it was', async (t) => {
   const text = printed(passed(traced.graph, kept));
   // Set the variable to write down a change that was meant.
-  if (process.env['UPDATE_FIGURES'] !== undefined) await writeFile(FIGURE, text);
-  t.is(text, await readFile(FIGURE, 'utf8'));
+  if (process.env['UPDATE_SNAPSHOT'] !== undefined) await writeFile(SNAPSHOT, text);
+  t.is(text, await readFile(SNAPSHOT, 'utf8'));
 });
 
 async function results(graph: Graph): Promise<Float32Array[]> {

@@ -1,5 +1,5 @@
 /** Small training runs, which any engine can be asked to make. */
-import { trainingModule, updateInputs } from '../../../shared/training/training-module.js';
+import { trainingModule, stepInputs } from '../../../shared/training/training-module.js';
 import type { TrainingModuleConfig } from '../../../shared/training/training-module.js';
 import type { LoadedModule } from '../../../shared/engine/index.js';
 import { deriveKey, gaussian, seedPair } from '../../../shared/random/index.js';
@@ -84,7 +84,7 @@ export function batch({ imageSize, inChannels, dropout, ...architecture }: UNetC
 }
 
 export const rates = (step: number) =>
-  updateInputs(
+  stepInputs(
     { ...ADAM, learningRate: 1e-3, annealSteps: 0, weightDecay: 0.01, emaRates: [EMA], emaWarmUp: true },
     step,
   );
@@ -104,7 +104,7 @@ export function parameters(architecture: UNetConfig, prefix = ''): Map<string, F
 
 export type Log = Record<string, Float32Array>;
 
-/** Every output of three updates and every variable after them, by name. */
+/** Every output of three optimizer steps and every variable after them, by name. */
 export async function trained(
   loaded: LoadedModule,
   config: TrainingModuleConfig,

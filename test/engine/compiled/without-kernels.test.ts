@@ -24,8 +24,8 @@ const describe = (description: object | string): Promise<void> =>
     typeof description === 'string' ? description : JSON.stringify(description),
   );
 
-test.serial('where set-up built none', (t) => {
-  t.deepEqual(kernelsIn(folder), { reason: 'set-up built none', remedy: 'npm run setup' });
+test.serial('where the set-up did not build them', (t) => {
+  t.deepEqual(kernelsIn(folder), { reason: 'the set-up did not build them', remedy: 'npm run setup' });
 });
 
 test.serial('where they are for another processor', async (t) => {
@@ -34,7 +34,7 @@ test.serial('where they are for another processor', async (t) => {
   t.deepEqual(kernelsIn(folder), { reason, remedy: 'npm run setup, on this machine' });
 });
 
-test.serial('where their file is gone, or is no library, or nobody can read what they are', async (t) => {
+test.serial('where their file is missing, is not a library, or has an unreadable description', async (t) => {
   await describe({ file: 'kernels.node', processor: processorIdentity(), revision: '1' });
   const loading = () => {
     const found = kernelsIn(folder);
@@ -76,6 +76,6 @@ test('the build names the kernels by all that results to the bit depend on', (t)
   t.is(kernelsFinding(build).state, 'ok');
 });
 
-test('the doctor has nothing to mend where none are wanted', (t) => {
+test('the doctor suggests nothing where they are switched off', (t) => {
   t.is(kernelsFinding({ withoutKernels: { reason: 'a GPU computes' } }).state, 'absent');
 });

@@ -23,7 +23,7 @@ const attention =
 export const nativeKernelRules: KernelRules = {
   After: ({ graph, inputs }) => {
     const { x, awaited } = inputs;
-    if (x === undefined || awaited === undefined) throw new Error('wanted x and awaited');
+    if (x === undefined || awaited === undefined) throw new Error('wanted the inputs x and awaited');
     return graph.one('Identity', [x], {}, { controlInputs: [parseRef(awaited.ref).node] });
   },
   NativeSumOfSquares: (call) => call.graph.one('NativeSumOfSquares', listed(call)),

@@ -1,9 +1,9 @@
-/** Kernels that move elements without computing, and draws. */
+/** Kernels that move elements without computing, and random numbers. */
 import { sizeOf } from '../graph.js';
 import { attribute, axesOf, listed, reshaped, taken, wholeShape } from './rule.js';
 import type { KernelRule, KernelRules } from './rule.js';
 
-const draw =
+const randomNumbers =
   (op: string): KernelRule =>
   (call) => {
     const shape = call.graph.integers(attribute<number[]>(call, 'shape'));
@@ -93,8 +93,8 @@ export const shapeKernels: KernelRules = {
       num_split: { int: sizes.length },
     });
   },
-  StatelessRandomNormal: draw('StatelessRandomNormal'),
-  StatelessRandomUniform: draw('StatelessRandomUniform'),
+  StatelessRandomNormal: randomNumbers('StatelessRandomNormal'),
+  StatelessRandomUniform: randomNumbers('StatelessRandomUniform'),
   Tile: (call) =>
     call.graph.one('Tile', [taken(call, 'x'), call.graph.integers(attribute<number[]>(call, 'reps'))]),
   Transpose: (call) => {

@@ -1,4 +1,4 @@
-/** Operations at a graph's edges: constants, inputs, variables, control, random draws. */
+/** Operations at a graph's edges: constants, inputs, variables, control, random numbers. */
 import { describeOutput } from '../graph.js';
 import type { Attributes, Output } from '../graph.js';
 import { dtypeAttribute, input, integersOf, want, wantCount, wantDtype } from './operation.js';
@@ -10,7 +10,7 @@ function shapeAttribute(attributes: Attributes): readonly number[] {
   return attribute.shape;
 }
 
-const draw: Operation = {
+const randomNumbers: Operation = {
   types: { T: 0, Tseed: 1 },
   infer: (inputs, attributes) => {
     wantCount(inputs, 2);
@@ -77,6 +77,6 @@ export const stateOperations: Operations = {
     },
   },
   // Functions of their seeds alone.
-  StatelessRandomNormal: draw,
-  StatelessRandomUniform: draw,
+  StatelessRandomNormal: randomNumbers,
+  StatelessRandomUniform: randomNumbers,
 };

@@ -1,4 +1,4 @@
-/** One optimizer update: draws, passes through the network, and what is told of it. */
+/** One optimizer step: its random numbers, the passes through the network, the update, and its metrics. */
 
 import type { Batch, BatchSource, DataPosition } from '../dataset/index.js';
 import type { EngineArray, LoadedModule } from '../engine/index.js';
@@ -15,9 +15,9 @@ import {
   trainedTimesteps,
   type TrainingRecipe,
 } from '../recipe/index.js';
-import { updateInputs, type UpdateSettings } from './training-module.js';
+import { stepInputs, type StepSettings } from './training-module.js';
 
-export interface Updater {
+export interface TrainingRun {
   readonly recipe: TrainingRecipe;
   readonly architecture: UNetConfig;
   readonly loaded: LoadedModule;
@@ -26,8 +26,8 @@ export interface Updater {
   readonly data: BatchSource;
 }
 
-/** Means over the update's images. */
-export interface UpdateFigures {
+/** Means over the step's images. */
+export interface OptimizerStepMetrics {
   readonly loss: number;
   readonly mse: number;
   readonly vlb?: number;
@@ -39,30 +39,30 @@ export interface UpdateFigures {
   /** Of the input perturbation. */
   readonly gamma: number;
   readonly inputNoiseVariance: number;
-  /** Whether timesteps with a large loss were drawn more often, which makes `mse` higher. */
+  /** Whether timesteps with a large loss were chosen more often, which makes `mse` higher. */
   readonly timestepsWeighted: boolean;
 }
 
-export interface Update {
-  readonly figures: UpdateFigures;
-  /** Where the data goes on. */
+export interface OptimizerStep {
+  readonly metrics: OptimizerStepMetrics;
+  /** Where the next step's data starts. */
   readonly position: DataPosition;
 }
 
 type Outputs = Readonly<Record<string, Float32Array>>;
 
 /**
- * Makes the update that follows `step` others. All that is drawn is a function of (seed, step) and, for the
- * timesteps, of the losses before.
+ * Makes the optimizer step that follows `step` others. All its random numbers are a function of (seed, step) and, for
+ * the timesteps, of the earlier losses.
  *
- * @throws DiffusionError DIVERGED where a loss or gradient isn't finite; the run is then of no further use.
+ * @throws DiffusionError DIVERGED where a loss or gradient isn't finite; the run can't be used any more.
  */
-export async function update(updater: Updater, step: number): Promise<Update> {
-  const { recipe, loaded, timestepSampler, data } = updater;
+export async function optimizerStep(run: TrainingRun, step: number): Promise<OptimizerStep> {
+  const { recipe, loaded, timestepSampler, data } = run;
   const { passes, batchSize } = microbatches(recipe);
   const timestepsWeighted = timestepSampler.isWeighted();
-  const draw = timestepSampler.draw(step, passes * batchSize);
-  const rates = updateInputs(updateSettings(recipe), step);
+  const chosen = timestepSampler.draw(step, passes * batchSize);
+  const rates = stepInputs(stepSettings(recipe), step);
   const outputs: Outputs[] = [];
   const gammas: number[] = [];
   let applied: Outputs = {};
@@ -70,7 +70,7 @@ export async function update(updater: Updater, step: number): Promise<Update> {
   for (let pass = 0; pass < passes; pass++) {
     const batch = await data.next();
     position = batch.position;
-    const inputs = passInputs(updater, step, pass, batch, slice(draw, pass, batchSize));
+    const inputs = passInputs(run, step, pass, batch, slice(chosen, pass, batchSize));
     gammas.push(...inputs.gamma);
     const output = await loaded.run(...(passes === 1 ? trainStep(inputs, rates) : accumulate(inputs)));
     refuseNonFinite(output, step);
@@ -81,8 +81,8 @@ export async function update(updater: Updater, step: number): Promise<Update> {
     applied = await loaded.run('applyGradients', rates);
     refuseNonFinite(applied, step);
   }
-  timestepSampler.update(draw.t, concatenatedLosses(outputs, batchSize));
-  return { figures: { ...figuresOf(recipe, step, outputs, applied, gammas), timestepsWeighted }, position };
+  timestepSampler.update(chosen.t, concatenatedLosses(outputs, batchSize));
+  return { metrics: { ...metricsOf(recipe, step, outputs, applied, gammas), timestepsWeighted }, position };
 }
 
 type EngineCall = Parameters<LoadedModule['run']>;
@@ -94,7 +94,7 @@ const trainStep = (inputs: EngineCall[1], rates: EngineCall[1]): EngineCall => [
 const accumulate = (inputs: EngineCall[1]): EngineCall => ['accumulate', inputs];
 
 function passInputs(
-  { recipe, architecture }: Updater,
+  { recipe, architecture }: TrainingRun,
   step: number,
   pass: number,
   { pixels, labels }: Batch,
@@ -109,10 +109,10 @@ function passInputs(
     pixels,
     t,
     lossWeights: weights,
-    gamma: gammaOf(gammaConfig(recipe), { step, t, uniform: gammaDraw(seed, step) }),
+    gamma: gammaOf(gammaConfig(recipe), { step, t, uniform: gammaRandom(seed, step) }),
     noiseKey: Int32Array.from(key('training noise')),
     xiKey: Int32Array.from(key('input perturbation')),
-    ...(penalised && { signsKey: Int32Array.from(key('gradient penalty')) }),
+    ...(penalised && { rademacherKey: Int32Array.from(key('gradient penalty')) }),
     ...(dropout > 0 && {
       dropoutKeys: Int32Array.from(
         Array.from({ length: dropoutLayerCount(architecture) }, (_, layer) => key('dropout', layer)).flat(),
@@ -123,7 +123,7 @@ function passInputs(
   };
 }
 
-/** Labels of the update's images from `first` on, with -1 for a share of them, whatever the size of a pass. */
+/** Labels of the step's images from `first` on; a share of them is -1, whatever the size of a pass. */
 function withoutDropped(
   { training: { seed, labelDropout } }: TrainingRecipe,
   step: number,
@@ -137,12 +137,12 @@ function withoutDropped(
   );
 }
 
-/** What the random schedule of gamma draws for an update. */
-function gammaDraw(seed: bigint, step: number): number {
+/** The random number of a step for the random schedule of gamma. */
+function gammaRandom(seed: bigint, step: number): number {
   return randomStream(deriveKey(seed, 'gamma'), [step]).uniform();
 }
 
-function updateSettings({ optimizer, ema }: TrainingRecipe): UpdateSettings {
+function stepSettings({ optimizer, ema }: TrainingRecipe): StepSettings {
   return { ...optimizer, emaRates: ema.rates, emaWarmUp: ema.warmUp };
 }
 
@@ -155,7 +155,7 @@ function refuseNonFinite(output: Outputs, step: number): void {
   if (scalar(output, 'finite') === 1) return;
   const loss =
     output['loss'] === undefined ? 'a gradient' : `loss ${String(scalar(output, 'loss'))} or its gradient`;
-  throw new DiffusionError('DIVERGED', `update ${step + 1}: ${loss} is not finite`);
+  throw new DiffusionError('DIVERGED', `step ${step + 1}: ${loss} is not finite`);
 }
 
 function concatenatedLosses(outputs: readonly Outputs[], batchSize: number): Float32Array {
@@ -166,21 +166,21 @@ function concatenatedLosses(outputs: readonly Outputs[], batchSize: number): Flo
   return losses;
 }
 
-function figuresOf(
+function metricsOf(
   recipe: TrainingRecipe,
   step: number,
   outputs: readonly Outputs[],
   applied: Outputs,
   gammas: readonly number[],
-): Omit<UpdateFigures, 'timestepsWeighted'> {
+): Omit<OptimizerStepMetrics, 'timestepsWeighted'> {
   const mean = (name: string): number =>
     outputs.reduce((sum, output) => sum + scalar(output, name), 0) / outputs.length;
-  // As it enters the loss it may be scaled; told is the bound itself.
+  // The loss may scale the VLB; the metric is the unscaled VLB.
   const boundScale = 1 / boundWeight(lossObjective(recipe), trainedTimesteps(recipe));
   return {
     loss: mean('loss'),
     mse: mean('mse'),
-    ...(outputs[0]?.['vb'] !== undefined && { vlb: mean('vb') * boundScale }),
+    ...(outputs[0]?.['vlb'] !== undefined && { vlb: mean('vlb') * boundScale }),
     ...(outputs[0]?.['gradientPenalty'] !== undefined && { gradientPenalty: mean('gradientPenalty') }),
     gradNorm: scalar(applied, 'gradNorm'),
     paramNorm: scalar(applied, 'paramNorm'),

@@ -1,24 +1,24 @@
-/** A store that waits out another one's outages. */
+/** A store that repeats another one's calls during outages. */
 
 import { randomInt } from 'node:crypto';
 import { DiffusionError, pause, type Clock } from '../foundation/index.js';
 import type { ObjectStore } from './object-store.js';
 import { isLostCondition, isNotFound, refuseAborted } from './store-errors.js';
 
-export interface Patience {
+export interface OutageSettings {
   /** A call that has waited for so long ends. */
   readonly limitMs: number;
   readonly clock: Clock;
   /** The wait before the second try; it doubles up to half a minute. Default: 500. */
   readonly firstDelayMs?: number;
-  /** Which errors may pass; default: those of a store that is away, full, or refuses credentials. */
+  /** Which errors may be temporary; default: those of a store that does not answer, is full, or refuses credentials. */
   readonly isOutage?: (error: DiffusionError) => boolean;
   /** Called with an error when calls begin to wait, and with undefined when none waits any more. */
   readonly onOutage: (error: DiffusionError | undefined) => void;
 }
 
 /** Runs work, and again while it fails by an outage; `again` says whether it was tried before. */
-export type Persevere = <T>(
+export type OutageRetry = <T>(
   signal: AbortSignal | undefined,
   work: (again: boolean) => Promise<T>,
 ) => Promise<T>;
@@ -33,18 +33,18 @@ const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED
  * @throws DiffusionError UNAVAILABLE (reason STORE_UNAVAILABLE) past the limit; the signal's reason; whatever else
  * `work` throws.
  */
-export function waitOut<T>(
-  patience: Patience,
+export function retryOutages<T>(
+  outageSettings: OutageSettings,
   signal: AbortSignal | undefined,
   work: () => Promise<T>,
 ): Promise<T> {
-  return perseverance(patience)(signal, work);
+  return outageRetry(outageSettings)(signal, work);
 }
 
 /** One for many calls: `onOutage` is called once for all that wait at the same time. */
-export function perseverance(patience: Patience): Persevere {
-  const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = patience;
-  const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = patience;
+export function outageRetry(outageSettings: OutageSettings): OutageRetry {
+  const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = outageSettings;
+  const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = outageSettings;
   let waitingCalls = 0;
 
   async function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
@@ -80,26 +80,26 @@ export function perseverance(patience: Patience): Persevere {
 }
 
 /**
- * The same store, whose calls are repeated while it is away, full, or refuses credentials: whatever passes, or a person
- * can mend while training goes on.
+ * The same store, whose calls are repeated while it does not answer, is full, or refuses credentials: faults that end
+ * by themselves, or that a person can repair while training runs.
  *
  * A call throws UNAVAILABLE (reason STORE_UNAVAILABLE) once it has waited for the limit.
  */
-export function patientStore(store: ObjectStore, patience: Patience): ObjectStore {
-  const persevering = perseverance(patience);
+export function retryingStore(store: ObjectStore, outageSettings: OutageSettings): ObjectStore {
+  const retrying = outageRetry(outageSettings);
   return {
     description: store.description,
-    get: (key, options = {}) => persevering(options.signal, () => store.get(key, options)),
-    head: (key, options = {}) => persevering(options.signal, () => store.head(key, options)),
+    get: (key, options = {}) => retrying(options.signal, () => store.get(key, options)),
+    head: (key, options = {}) => retrying(options.signal, () => store.head(key, options)),
     put: (key, bytes, options = {}) =>
-      persevering(options.signal, async (again) => {
+      retrying(options.signal, async (again) => {
         try {
           return await store.put(key, bytes, options);
         } catch (error) {
           if (!again || !isLostCondition(error)) throw error;
-          // An earlier try may have been carried out although it failed: then this one lost to ourselves.
+          // An earlier try may have been carried out although it failed: then our own earlier try made this condition fail.
           const { signal } = options;
-          const standing = await persevering(signal, () => store.get(key, { signal })).catch(ignoreMissing);
+          const standing = await retrying(signal, () => store.get(key, { signal })).catch(ignoreMissing);
           if (standing === undefined || Buffer.compare(standing.bytes, bytes) !== 0) throw error;
           return { etag: standing.etag };
         }
@@ -109,7 +109,7 @@ export function patientStore(store: ObjectStore, patience: Patience): ObjectStor
       let last = '';
       let keys = store.list(prefix, options)[Symbol.asyncIterator]();
       for (;;) {
-        const next = await persevering(options.signal, async (again) => {
+        const next = await retrying(options.signal, async (again) => {
           if (again) keys = store.list(prefix, options)[Symbol.asyncIterator]();
           for (;;) {
             const found = await keys.next();
@@ -121,7 +121,7 @@ export function patientStore(store: ObjectStore, patience: Patience): ObjectStor
         yield next.value;
       }
     },
-    remove: (keys, options = {}) => persevering(options.signal, () => store.remove(keys, options)),
+    remove: (keys, options = {}) => retrying(options.signal, () => store.remove(keys, options)),
     close: () => store.close(),
   };
 }

@@ -9,7 +9,7 @@ for (const [name, draw] of [
   ['normal', statelessNormal],
   ['uniform', statelessUniform],
 ] as const) {
-  test(`${name} draws are eager's to the bit, for any seed and length`, async (t) => {
+  test(`${name} numbers equal the eager engine's to the bit, for any seed and length`, async (t) => {
     const called = {
       inputs: { seed: { shape: [2], dtype: 'int32' } },
       body: ({ seed }: Tensors) => ({

@@ -4,7 +4,7 @@ import type { BatchSource } from '../../shared/dataset/index.js';
 import type { EngineArray, LoadedModule } from '../../shared/engine/index.js';
 import { makeTimestepSampler } from '../../shared/noise/index.js';
 import { microbatches, resolveRecipe, unetConfig, type PartialRecipe } from '../../shared/recipe/index.js';
-import { update } from '../../shared/training/update.js';
+import { optimizerStep } from '../../shared/training/optimizer-step.js';
 
 const over: PartialRecipe = {
   objective: { timestepSampler: 'uniform' },
@@ -16,7 +16,7 @@ interface Call {
   readonly inputs: Readonly<Record<string, EngineArray>>;
 }
 
-/** An engine that answers with the figures given, and keeps what it was asked. */
+/** An engine that answers with the metrics given, and keeps what it was asked. */
 function setUp(answer: Record<string, number>, recipeOver = over) {
   const recipe = resolveRecipe(recipeOver, 'model');
   const calls: Call[] = [];
@@ -45,37 +45,37 @@ function setUp(answer: Record<string, number>, recipeOver = over) {
     },
   };
   const timestepSampler = makeTimestepSampler(recipe.objective.timestepSampler, 1000, 0n);
-  return { calls, updater: { recipe, architecture: unetConfig(recipe), loaded, timestepSampler, data } };
+  return { calls, run: { recipe, architecture: unetConfig(recipe), loaded, timestepSampler, data } };
 }
 
 test('a loss that is not finite ends training as DIVERGED', async (t) => {
-  const { updater, calls } = setUp({ finite: 0, loss: Number.NaN });
-  await t.throwsAsync(update(updater, 4), { message: 'update 5: loss NaN or its gradient is not finite' });
+  const { run, calls } = setUp({ finite: 0, loss: Number.NaN });
+  await t.throwsAsync(optimizerStep(run, 4), { message: 'step 5: loss NaN or its gradient is not finite' });
   t.is(calls.length, 1);
 });
 
-test('an update takes its passes, then applies their gradient once, and the data goes on behind the last', async (t) => {
-  const { updater, calls } = setUp({ loss: 2 });
-  const { figures, position } = await update(updater, 0);
+test("an optimizer step takes its passes, then applies their gradient once; the next step's data follows the last pass's", async (t) => {
+  const { run, calls } = setUp({ loss: 2 });
+  const { metrics, position } = await optimizerStep(run, 0);
   t.deepEqual(
     calls.map(({ name }) => name),
     ['accumulate', 'accumulate', 'applyGradients'],
   );
-  t.is(figures.loss, 2);
+  t.is(metrics.loss, 2);
   t.deepEqual(position, { epoch: 0, offset: 2 });
 });
 
-test('an update says whether its timesteps were weighted', async (t) => {
-  const { updater } = setUp({});
-  t.false((await update(updater, 0)).figures.timestepsWeighted);
-  const weighting = { ...updater.timestepSampler, isWeighted: () => true };
-  t.true((await update({ ...updater, timestepSampler: weighting }, 0)).figures.timestepsWeighted);
+test('an optimizer step reports whether its timesteps were weighted', async (t) => {
+  const { run } = setUp({});
+  t.false((await optimizerStep(run, 0)).metrics.timestepsWeighted);
+  const weighting = { ...run.timestepSampler, isWeighted: () => true };
+  t.true((await optimizerStep({ ...run, timestepSampler: weighting }, 0)).metrics.timestepsWeighted);
 });
 
-test('every draw belongs to its step and pass alone', async (t) => {
+test('every step and pass has its own random numbers', async (t) => {
   const keys = async (step: number): Promise<string[]> => {
-    const { updater, calls } = setUp({});
-    await update(updater, step);
+    const { run, calls } = setUp({});
+    await optimizerStep(run, step);
     return calls.flatMap(({ inputs: { noiseKey, xiKey } }) =>
       noiseKey && xiKey ? [noiseKey.join(), xiKey.join()] : [],
     );
@@ -89,7 +89,7 @@ async function labelsOf(
   labelDropout: number,
   { step = 0, seed = '0', microbatchSize = 0 } = {},
 ): Promise<number[]> {
-  const { updater, calls } = setUp(
+  const { run, calls } = setUp(
     {},
     {
       ...over,
@@ -98,11 +98,11 @@ async function labelsOf(
       training: { batchSize: 400, microbatchSize, seed, labelDropout },
     },
   );
-  await update(updater, step);
+  await optimizerStep(run, step);
   return calls.flatMap(({ inputs: { y } }) => [...(y ?? [])]);
 }
 
-test('of the labels a share is left out, and the others are as they were', async (t) => {
+test('a share of the labels is dropped, and the others are unchanged', async (t) => {
   const [all, some] = [await labelsOf(0), await labelsOf(0.25)];
   t.is(all.length, 400);
   t.false(all.includes(-1));
@@ -111,17 +111,17 @@ test('of the labels a share is left out, and the others are as they were', async
   t.true(some.every((label, i) => label === -1 || label === all[i]));
 });
 
-test('which labels are left out is a function of seed and step, not of the passes', async (t) => {
+test('which labels are dropped is a function of seed and step, not of the passes', async (t) => {
   const first = await labelsOf(0.25);
   t.deepEqual(await labelsOf(0.25, { microbatchSize: 100 }), first);
   t.notDeepEqual(await labelsOf(0.25, { step: 1 }), first);
   t.notDeepEqual(await labelsOf(0.25, { seed: '1' }), first);
 });
 
-test('the bound is told in bits per dimension, however the loss scales it', async (t) => {
+test('the VLB is reported in bits per dimension, however the loss scales it', async (t) => {
   const bound = async (timesteps: number): Promise<number | undefined> => {
-    const { updater } = setUp({ vb: 0.5 }, { ...over, noiseSchedule: { timesteps } });
-    return (await update(updater, 0)).figures.vlb;
+    const { run } = setUp({ vlb: 0.5 }, { ...over, noiseSchedule: { timesteps } });
+    return (await optimizerStep(run, 0)).metrics.vlb;
   };
   t.is(await bound(1000), 0.5);
   t.is(await bound(500), 1);

@@ -1,7 +1,7 @@
 """Writes diffusers.json: what the schedulers of Hugging Face diffusers make of a network of one line.
 
     python -m venv venv && venv/bin/pip install diffusers==0.42.1 torch==2.15.0 numpy==2.4.6
-    venv/bin/python diffusers_figures.py > diffusers.json
+    venv/bin/python diffusers_reference.py > diffusers.json
 
 Timesteps follow diffusers' DDIM scheduler, whose spacings are those of arXiv 2305.08891; every other
 scheduler is given the same ones, and all of them sigmas in float64 where diffusers would round to float32. x is stored
@@ -73,7 +73,7 @@ def scheduler_of(sampler, betas, timesteps, threshold):
     return scheduler
 
 
-def figures(case):
+def reference_values(case):
     betas = betas_of(case["schedule"], case["T"])
     timesteps = spaced(betas, case["spacing"], case["steps"])
     sampler = case["sampler"]
@@ -116,7 +116,7 @@ CASES = [
     ("linear", 1000, "trailing", 8, 0.8),
 ]
 
-all_figures = []
+all_values = []
 for sampler in ("dpmpp_2m", "dpmpp_2m_sde", "euler", "heun", "unipc"):
     for schedule, T, spacing, steps, threshold in CASES:
         if sampler == "euler" and threshold is not None:
@@ -127,8 +127,8 @@ for sampler in ("dpmpp_2m", "dpmpp_2m_sde", "euler", "heun", "unipc"):
         if sampler == "heun" and schedule == "cosine" and spacing == "trailing":
             continue
         case = {"sampler": sampler, "schedule": schedule, "T": T, "spacing": spacing, "steps": steps}
-        all_figures.append(figures(case if threshold is None else {**case, "threshold": threshold}))
-origin = "Hugging Face diffusers 0.42.1, torch 2.15.0, by diffusers_figures.py"
+        all_values.append(reference_values(case if threshold is None else {**case, "threshold": threshold}))
+origin = "Hugging Face diffusers 0.42.1, torch 2.15.0, by diffusers_reference.py"
 print("{" + f'"origin": {json.dumps(origin)}, "cases": [')
-print(",\n".join(json.dumps(case) for case in all_figures))
+print(",\n".join(json.dumps(case) for case in all_values))
 print("]}")

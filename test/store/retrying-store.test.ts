@@ -1,4 +1,4 @@
-/** A store that is away now and then, behind one that waits for it. */
+/** A store with outages, behind one that waits for it. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -8,15 +8,15 @@ import test from 'ava';
 
 import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
-import { openLocalStore, patientStore, type ObjectStore } from '../../shared/store/index.js';
+import { openLocalStore, retryingStore, type ObjectStore } from '../../shared/store/index.js';
 import { commitContract } from '../models/commits.contract.js';
 import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
 
-const root = await mkdtemp(join(tmpdir(), 'patient-'));
+const root = await mkdtemp(join(tmpdir(), 'retrying-'));
 test.after.always(() => rm(root, { recursive: true, force: true }));
 
-const away = (): DiffusionError => new DiffusionError('STORE_UNAVAILABLE', 'the store is away');
+const away = (): DiffusionError => new DiffusionError('STORE_UNAVAILABLE', 'the store does not answer');
 const openLocal = async (): Promise<ObjectStore> =>
   openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
 
@@ -51,17 +51,17 @@ function flaky(store: ObjectStore, fails: 'before' | 'after'): ObjectStore {
   };
 }
 
-const patience = { limitMs: 60_000, clock: systemClock, firstDelayMs: 1, onOutage: () => undefined };
+const outageSettings = { limitMs: 60_000, clock: systemClock, firstDelayMs: 1, onOutage: () => undefined };
 
 const openFlaky = async (): Promise<ObjectStore> =>
-  patientStore(flaky(await openLocal(), 'before'), patience);
+  retryingStore(flaky(await openLocal(), 'before'), outageSettings);
 storeContract(test, openFlaky);
 commitContract(test, openFlaky);
 retentionContract(test, openFlaky);
 
 test('a conditional put that was carried out although it failed has won, not lost', async (t) => {
   const local = await openLocal();
-  const store = patientStore(flaky(local, 'after'), patience);
+  const store = retryingStore(flaky(local, 'after'), outageSettings);
   const { etag } = await store.put('a', Buffer.from('1'), { ifNoneMatch: true });
   await store.put('a', Buffer.from('2'), { ifMatch: etag });
   t.is(Buffer.from((await local.get('a')).bytes).toString(), '2');
@@ -73,40 +73,40 @@ test('a conditional put that was carried out although it failed has won, not los
   );
 });
 
-test('waiting is told once when it begins and once when it ends, however many calls wait', async (t) => {
-  const told: (string | undefined)[] = [];
+test('waiting is reported once when it begins and once when it ends, however many calls wait', async (t) => {
+  const reported: (string | undefined)[] = [];
   let isAway = true;
   const local = await openLocal();
-  const store = patientStore(
+  const store = retryingStore(
     { ...local, head: (key, options) => (isAway ? Promise.reject(away()) : local.head(key, options)) },
-    { ...patience, onOutage: (error) => told.push(error?.message) },
+    { ...outageSettings, onOutage: (error) => reported.push(error?.message) },
   );
   await store.put('a', Buffer.from('1'));
   const calls = [store.head('a'), store.head('a'), store.head('a')];
   await new Promise((resume) => setTimeout(resume, 20));
-  t.deepEqual(told, ['the store is away']);
+  t.deepEqual(reported, ['the store does not answer']);
   isAway = false;
   t.deepEqual(await Promise.all(calls), [{ size: 1 }, { size: 1 }, { size: 1 }]);
-  t.deepEqual(told, ['the store is away', undefined]);
+  t.deepEqual(reported, ['the store does not answer', undefined]);
 });
 
 test('past the limit the error says for how long, and keeps its cause', async (t) => {
   let nowMs = 0;
   const clock = { wallMs: () => 0, monotonicMs: () => (nowMs += 400_000) };
-  const store = patientStore(
+  const store = retryingStore(
     { ...(await openLocal()), get: () => Promise.reject(away()) },
-    { ...patience, limitMs: 3_600_000, clock },
+    { ...outageSettings, limitMs: 3_600_000, clock },
   );
   const error = await t.throwsAsync(store.get('a'), { instanceOf: DiffusionError, code: 'UNAVAILABLE' });
   t.is(error.reason, 'STORE_UNAVAILABLE');
-  t.regex(error.message, /has not answered for 3600 s: the store is away/);
+  t.regex(error.message, /has not answered for 3600 s: the store does not answer/);
 });
 
 test('a signal ends the wait, and what is no outage is thrown at once', async (t) => {
   const local = await openLocal();
-  const store = patientStore(
+  const store = retryingStore(
     { ...local, head: () => Promise.reject(away()) },
-    { ...patience, firstDelayMs: 60_000 },
+    { ...outageSettings, firstDelayMs: 60_000 },
   );
   const controller = new AbortController();
   const waiting = store.head('a', { signal: controller.signal });

@@ -1,7 +1,7 @@
-/** The first update of a preset's training, as a job's engine process makes it, on pixels that are made up. */
+/** The first optimizer steps of a preset's training, as a job's engine process makes them, on made-up pixels. */
 import { initialise } from '../../services/trainer/engine-process/training-state.js';
-import { update } from '../../shared/training/update.js';
-import type { UpdateFigures } from '../../shared/training/update.js';
+import { optimizerStep } from '../../shared/training/optimizer-step.js';
+import type { OptimizerStepMetrics } from '../../shared/training/optimizer-step.js';
 import type { BatchSource } from '../../shared/dataset/index.js';
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import type { EnginePrecision } from '../../shared/engine/index.js';
@@ -11,20 +11,20 @@ import { unetConfig } from '../../shared/recipe/index.js';
 import type { PresetName } from '../../shared/recipe/index.js';
 import { moduleOf, presetRecipe } from './preset-module.js';
 
-export interface PresetUpdate {
+export interface PresetSteps {
   readonly preset: PresetName;
   readonly precision: EnginePrecision;
   readonly batchSize: number;
   readonly gradientCheckpointing: boolean;
 }
 
-export interface UpdateResult {
-  readonly figures: UpdateFigures;
-  /** Of the first update, in which the graph is built, and of the second. */
+export interface StepsResult {
+  readonly metrics: OptimizerStepMetrics;
+  /** Of the first step, in which the graph is built, and of the second. */
   readonly milliseconds: readonly [first: number, second: number];
 }
 
-export async function firstUpdates({ preset, ...training }: PresetUpdate): Promise<UpdateResult> {
+export async function firstSteps({ preset, ...training }: PresetSteps): Promise<StepsResult> {
   const recipe = presetRecipe(preset, training);
   const { ema, objective, noiseSchedule, dataset } = recipe;
   const architecture = unetConfig(recipe);
@@ -35,14 +35,14 @@ export async function firstUpdates({ preset, ...training }: PresetUpdate): Promi
   const data = madeUp(training.batchSize * dataset.imageSize ** 2 * dataset.channels);
 
   const milliseconds: number[] = [];
-  let figures: UpdateFigures | undefined;
+  let metrics: OptimizerStepMetrics | undefined;
   for (const step of [0, 1]) {
     const began = performance.now();
-    ({ figures } = await update({ ...tensors, recipe, data }, step));
+    ({ metrics } = await optimizerStep({ ...tensors, recipe, data }, step));
     milliseconds.push(Math.round(performance.now() - began));
   }
   await loaded.dispose();
-  return { figures: figures as UpdateFigures, milliseconds: milliseconds as [number, number] };
+  return { metrics: metrics as OptimizerStepMetrics, milliseconds: milliseconds as [number, number] };
 }
 
 function madeUp(length: number): BatchSource {
