@@ -15,7 +15,7 @@ export function fieldsPage(): string {
   const page = [
     '# Fields of a recipe',
     'On the command line `--set FIELD=VALUE` sets any of these fields, with commas between the values of a list: `--set ema.rates=0.99,0.999`. Some have a flag too. In a recipe file the names are written in camelCase, and a data set\'s source has its `kind`: `{"dataset": {"source": {"kind": "folder", "path": "/images"}, "imageSize": 32}}` sets `dataset.folder.path` and `dataset.image_size`. Errors name fields as they stand here.',
-    'A field that is left out takes the value of the variant that was asked for, else that of the preset, else the default. The fields that may change can be changed when a job is resumed.',
+    'An unset field has the value of the chosen variant, else that of the preset, else the default. The fields that may change can be changed when a job is resumed.',
     'Generated from `shared/recipe` by `npm run docs`.',
     table(rowsOf(Object.fromEntries(single), [], '')),
     ...sections,
@@ -23,22 +23,22 @@ export function fieldsPage(): string {
   return `${page.join('\n\n')}\n`;
 }
 
-/** Presets give every field of a section that has no default and can't be left out. */
+/** Presets give every field of a section that has no default and must be set. */
 function rowsOfSection({ fields, optional }: Section, key: string): string[] {
   return rowsOf(fields, [protoName(key)], optional ? '' : "the preset's");
 }
 
-/** @param unsaid What stands for a default where a field has none. */
-function rowsOf(fields: Fields, path: readonly string[], unsaid: string): string[] {
-  return Object.entries(fields).flatMap(([key, node]) => rowsOfNode(node, key, path, unsaid));
+/** @param otherwise The text of the default where a field has none. */
+function rowsOf(fields: Fields, path: readonly string[], otherwise: string): string[] {
+  return Object.entries(fields).flatMap(([key, node]) => rowsOfNode(node, key, path, otherwise));
 }
 
-function rowsOfNode(node: Node, key: string, path: readonly string[], unsaid: string): string[] {
+function rowsOfNode(node: Node, key: string, path: readonly string[], otherwise: string): string[] {
   switch (node.node) {
     case 'field':
-      return [fieldRow([...path, protoName(key)], node, node.optional ? '' : unsaid)];
+      return [fieldRow([...path, protoName(key)], node, node.optional ? '' : otherwise)];
     case 'section':
-      return rowsOf(node.fields, [...path, protoName(key)], unsaid);
+      return rowsOf(node.fields, [...path, protoName(key)], otherwise);
     case 'union':
       return Object.entries(node.variants).flatMap(([kind, { help, fields, isInternal }]) => {
         if (isInternal) return [];

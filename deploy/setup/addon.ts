@@ -72,7 +72,7 @@ export async function installFile(from: string, to: string): Promise<boolean> {
   return true;
 }
 
-/** Loads the addon once in a process of its own: a library that this machine can't run is found here, not in a job. */
+/** Loads the addon once in a child process, so a library that this machine can't run is noticed here, not in a job. */
 async function tryAddon(context: SetupContext, installed: string): Promise<void> {
   const script = `console.log(require(${JSON.stringify(installed)}).TF_Version)`;
   try {
@@ -83,7 +83,7 @@ async function tryAddon(context: SetupContext, installed: string): Promise<void>
     });
     context.say(`TensorFlow ${version.trim()} loads`);
   } catch (error) {
-    // Removed, so that the next set-up tries again instead of taking it for installed.
+    // Removed, so that the next set-up tries again and does not think that it is installed.
     await rm(installed, { force: true });
     throw error;
   }

@@ -1,6 +1,6 @@
 /**
- * The door of every npm script. Runs on a fresh clone, so it needs Node alone: installs the packages where they are
- * missing or older than the lockfile, runs the set-up, then the command that was asked for.
+ * Every npm script starts here. It runs on a fresh clone, so it needs only Node: it installs the packages where they are
+ * missing or older than the lockfile, runs the set-up, and then the command that was asked for.
  */
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -85,7 +85,7 @@ const COMMANDS = {
 let child;
 let interrupted = false;
 // Ctrl-C reaches the child from the terminal, but a signal to this process alone does not. The child gets SIGTERM, once:
-// a second SIGINT could be taken for the impatient user's.
+// a second SIGINT could be mistaken for a second Ctrl-C of the user.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     if (!interrupted) child?.kill('SIGTERM');
@@ -125,7 +125,7 @@ async function main(args) {
   );
 }
 
-/** Runs `npm ci` unless it has run to its end for this lockfile; npm ci empties node_modules, and the stamp with it. */
+/** Runs `npm ci` unless it has completed for this lockfile; npm ci empties node_modules, and so removes the stamp. */
 async function installPackages() {
   const stamp = join(root, 'node_modules', '.ip-diffusion-lock');
   const lockfile = readFileSync(join(root, 'package-lock.json'));

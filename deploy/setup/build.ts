@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import type { SetupContext } from './context.js';
 import { filesUnder, keyOf } from './digests.js';
 import { run } from './run.js';
-import { forgetStamp, isCurrent, recordStamp } from './stamp.js';
+import { removeStamp, isCurrent, recordStamp } from './stamp.js';
 
 const COMPILED = ['shared', 'services'];
 const CONFIGURATION = ['tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
@@ -23,7 +23,7 @@ export async function provideBuild(context: SetupContext): Promise<void> {
   if (await isCurrent(root, 'build', key, target)) return;
 
   context.say(`compiling ${inputs.filter((file) => file.endsWith('.ts')).length} TypeScript files`);
-  await forgetStamp(root, 'build');
+  await removeStamp(root, 'build');
   await rm(target, { recursive: true, force: true });
   await run(context, process.execPath, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json'], {
     task: 'the build',

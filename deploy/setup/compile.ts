@@ -14,7 +14,7 @@ export interface Compilation {
   readonly name: string;
   /** File name of what is made. */
   readonly output: string;
-  /** Said before it begins. */
+  /** Printed before it begins. */
   readonly announcement: string;
   /** Relative to the project's root; headers count for the key only. */
   readonly sources: readonly string[];

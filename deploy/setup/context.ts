@@ -1,4 +1,4 @@
-/** Where a set-up works, and how it speaks and stops. */
+/** Where a set-up works, how it prints progress, and what stops it. */
 import { join } from 'node:path';
 
 import { cacheFolder } from '../../shared/foundation/index.js';

@@ -17,14 +17,14 @@ const OUTPUT = 'native-kernels.node';
 
 const FLAGS: readonly string[] = [
   ...['-O3', '-std=c++17', '-fPIC', '-shared', '-pthread', '-fno-math-errno'],
-  // Every processor has its own: x86 vectors by -march, ARM's by -mcpu.
+  // Vector instructions differ by processor: -march selects those of x86, -mcpu those of ARM.
   process.arch === 'x64' ? '-march=native' : '-mcpu=native',
   process.platform === 'darwin' ? '-Wl,-rpath,@loader_path' : '-Wl,-rpath,$ORIGIN',
 ];
 
 /**
- * Installs the kernels and says for which processor they are. The engine does without them where this fails, so that
- * it is told and nothing more.
+ * Installs the kernels and says for which processor they are. The engine works without them, so a failure is
+ * only reported.
  */
 export async function provideKernels(context: SetupContext, library: NativeLibrary): Promise<void> {
   const processor = processorIdentity();
@@ -32,7 +32,7 @@ export async function provideKernels(context: SetupContext, library: NativeLibra
   const sources = (await filesUnder(join(context.root, SOURCES)))
     .filter((file) => /\.(?:cc|h)$/.test(file))
     .map((file) => `${SOURCES}/${file}`);
-  // By which two builds are told apart whose results differ in their last bits.
+  // Distinguishes builds whose results differ in their last bits.
   const revision = (await keyOf(context.root, sources, FLAGS)).slice(0, 8);
   try {
     const compiled = await compiledLibrary(context, library, {
@@ -48,8 +48,8 @@ export async function provideKernels(context: SetupContext, library: NativeLibra
     await writeWhole(description, JSON.stringify({ file: OUTPUT, processor, revision }));
   } catch (error) {
     if (!(error instanceof SetupProblem)) throw error;
-    // Those of an earlier version may take other inputs.
+    // Kernels of an earlier version may take other inputs.
     await rm(description, { force: true });
-    context.say(`the engine will run without its own kernels, and slower: ${error.message}`);
+    context.say(`the engine will run without its own kernels, which is slower: ${error.message}`);
   }
 }

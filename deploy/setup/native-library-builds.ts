@@ -11,7 +11,7 @@ export interface LibraryBuild {
   readonly wheel: string;
   readonly bytes: number;
   readonly sha256: string;
-  /** Said to the user where nobody has run this build with this project yet. */
+  /** A warning for a build that nobody has run with this project yet. */
   readonly untried?: string;
 }
 

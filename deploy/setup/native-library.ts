@@ -1,4 +1,4 @@
-/** Provides libtensorflow: downloaded through pip, checked, and unpacked into the cache; or a library of the user's own. */
+/** Provides libtensorflow: downloaded through pip, checked, and unpacked into the cache; or a library that the user names. */
 import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -16,7 +16,7 @@ import { readJson, writeWhole } from './stamp.js';
 export interface NativeLibrary {
   /** Holds the two libraries and `include/`. */
   readonly directory: string;
-  /** The two libraries' file names: the C API, and what it rests on. */
+  /** The two libraries' file names: the C API, and the framework that it needs. */
   readonly files: readonly [main: string, framework: string];
   /** Changes whenever the library does. */
   readonly identity: string;
@@ -25,7 +25,7 @@ export interface NativeLibrary {
 const OWN_LIBRARY = 'IP_DIFFUSION_LIBTENSORFLOW';
 const OWN_LIBRARY_HINT = `or point ${OWN_LIBRARY} at a folder that holds libtensorflow_cc, libtensorflow_framework and include/`;
 
-// Of the wheel's 13,000 headers, only those that the C API includes, in whole folders.
+// The wheel has 13,000 headers; these folders have all that the C API includes.
 const HEADER_FOLDERS = [
   'tensorflow/c',
   'tensorflow/core/common_runtime/next_pluggable_device/c',
@@ -47,7 +47,7 @@ with zipfile.ZipFile(wheel) as archive:
  * The library to compile against: the one that `IP_DIFFUSION_LIBTENSORFLOW` names, else the pinned build of this
  * platform, which is downloaded where the cache lacks it.
  *
- * @throws SetupProblem where there is no build for this machine, or it can't be had.
+ * @throws SetupProblem where there is no build for this machine, or it can't be downloaded.
  */
 export async function provideNativeLibrary(
   context: SetupContext,
@@ -68,9 +68,9 @@ export async function provideNativeLibrary(
 
 /** The unpacked build in the cache, downloaded first where it is missing or damaged. */
 export async function cachedLibrary(context: SetupContext, build: LibraryBuild): Promise<NativeLibrary> {
-  // With what is taken of the wheel, so that a cache from before more was taken isn't mistaken for whole.
-  const taken = createHash('sha256').update(HEADER_FOLDERS.join('\n')).digest('hex').slice(0, 6);
-  const name = `${LIBRARY_VERSION}-${build.name}-${build.sha256.slice(0, 12)}-${taken}`;
+  // With a hash of the list of headers, so that a folder from before a longer list isn't taken for complete.
+  const headers = createHash('sha256').update(HEADER_FOLDERS.join('\n')).digest('hex').slice(0, 6);
+  const name = `${LIBRARY_VERSION}-${build.name}-${build.sha256.slice(0, 12)}-${headers}`;
   const directory = join(context.cache, 'libtensorflow', name);
   if (!(await isWhole(directory))) {
     await withScratch(context, async (scratch) => {
@@ -91,7 +91,7 @@ async function download(context: SetupContext, build: LibraryBuild, scratch: str
   }
   const size = megabytes(build.bytes);
   await requirePip(context);
-  // Asked for now, so that nobody waits for a download that can't be used.
+  // Checked now, so that nobody waits for a download that can't be used.
   await requireCompiler(context);
   context.say(`downloading libtensorflow ${LIBRARY_VERSION} (${build.package}, ${size} MB) through pip`);
   if (build.untried) context.say(build.untried);
@@ -102,7 +102,7 @@ async function download(context: SetupContext, build: LibraryBuild, scratch: str
     const args = `-m pip download ${options} ${target} ${build.package}==${LIBRARY_VERSION}`.split(' ');
     const quiet = process.stdout.isTTY ? [] : ['--quiet'];
     await run(context, 'python3', [...args, ...quiet, '--dest', scratch], {
-      // pip's own temporary files then lie where they are cleaned up, and where there is room for them.
+      // So pip's temporary files are in a folder that is removed later and has room for them.
       env: { ...process.env, TMPDIR: scratch },
       shown: true,
       task: `downloading ${build.package} ${LIBRARY_VERSION} through pip`,
@@ -116,7 +116,7 @@ async function download(context: SetupContext, build: LibraryBuild, scratch: str
   if (sha256 !== build.sha256) {
     throw new SetupProblem(
       `${build.wheel} has the wrong SHA-256: wanted ${build.sha256}; got ${sha256}`,
-      `nothing of it was kept; check which index pip uses (python3 -m pip config list), ${OWN_LIBRARY_HINT}`,
+      `the download was deleted; check which index pip uses (python3 -m pip config list), ${OWN_LIBRARY_HINT}`,
     );
   }
   return wheel;
@@ -170,7 +170,7 @@ async function requirePip(context: SetupContext): Promise<void> {
   );
 }
 
-/** Says every few seconds how much has come, where pip draws no progress bar. */
+/** Prints every few seconds how much is downloaded, where pip shows no progress bar. */
 function reportBytes(context: SetupContext, scratch: string, total: number): () => void {
   if (process.stdout.isTTY) return () => undefined;
   let last = 0;
@@ -185,7 +185,7 @@ function reportBytes(context: SetupContext, scratch: string, total: number): () 
   };
 }
 
-/** Size of the largest file, which is the wheel as far as it has come: pip copies it within the folder at the end. */
+/** Size of the largest file, which is the wheel during its download: pip copies it within the folder at the end. */
 async function largestFile(folder: string): Promise<number> {
   // Files come and go while they are looked at.
   const sizes = await sizesUnder(folder).catch(() => ({}));

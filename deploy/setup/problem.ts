@@ -1,4 +1,4 @@
-/** What set-up reports when it cannot go on: one sentence for the fault, one for the remedy, and no stack. */
+/** What set-up reports when it cannot continue: one sentence for the fault, one for the remedy, and no stack. */
 
 export class SetupProblem extends Error {
   readonly remedy: string;

@@ -9,7 +9,7 @@ import { dirname, join } from 'node:path';
 import type { SetupContext } from './context.js';
 import { filesUnder, keyOf } from './digests.js';
 import { run } from './run.js';
-import { forgetStamp, isCurrent, recordStamp } from './stamp.js';
+import { removeStamp, isCurrent, recordStamp } from './stamp.js';
 
 export const GENERATED = 'shared/contract/generated';
 /** TensorFlow's graph and session messages, which the compiled engine speaks. */
@@ -127,7 +127,7 @@ async function generate(
   await mkdir(partial, { recursive: true });
   try {
     await fill(partial);
-    await forgetStamp(root, stamp);
+    await removeStamp(root, stamp);
     await rm(target, { recursive: true, force: true });
     await rename(partial, target);
   } finally {

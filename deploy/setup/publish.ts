@@ -1,6 +1,6 @@
 /**
- * Puts finished folders into the shared cache: built under a name of their own, then renamed. A reader never sees a
- * half-made folder, and of two set-ups that make the same one, either result serves both.
+ * Puts finished folders into the shared cache: built under a temporary name, then renamed. A reader never sees an
+ * incomplete folder, and where two set-ups make the same one, both can use either result.
  */
 import { randomBytes } from 'node:crypto';
 import { access, mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -79,7 +79,7 @@ export async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Removes scratch folders whose process is gone: those of this host at once, those of others after a day. */
+/** Removes scratch folders whose process has ended: those of this host at once, those of others after a day. */
 async function removeAbandoned(cache: string): Promise<void> {
   for (const name of await readdir(cache)) {
     const [prefix, host, pid] = name.split('~');

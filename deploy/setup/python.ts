@@ -1,4 +1,4 @@
-/** Virtual environments of Python in the cache, for what the project is compared with and called from. */
+/** Virtual environments of Python in the cache, for benchmarks against other libraries and for clients in Python. */
 import { join, relative } from 'node:path';
 
 import type { SetupContext } from './context.js';
@@ -13,7 +13,7 @@ export interface Environment {
   readonly requirements: string;
   /** Modules that must load before the environment is used, such as "torch, diffusers". */
   readonly imports: string;
-  /** Said before the installation, such as "some 3 GB". */
+  /** Printed before the installation, such as "some 3 GB". */
   readonly size: string;
 }
 
@@ -36,7 +36,7 @@ export async function virtualEnvironment(
     async (finished, scratch) => {
       const python = join(finished, interpreter);
       context.say(`installing ${list} for Python (${size}, once)`);
-      // Debian's Python brings no pip into a virtual environment; the one that is there installs into it.
+      // Debian's Python makes virtual environments without pip; the system's pip installs into them.
       await run(context, 'python3', ['-m', 'venv', '--without-pip', finished], {
         task: 'making a virtual environment',
         remedy: 'install Python 3.9 or newer (Debian and Ubuntu: apt-get install python3 python3-pip)',

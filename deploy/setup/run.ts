@@ -7,7 +7,7 @@ import { SetupProblem } from './problem.js';
 export interface RunOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** What the program is run for, and what to do when it fails: the two halves of the error. */
+  /** What the program is run for, and what to do when it fails; both are in the error. */
   readonly task: string;
   readonly remedy: string;
   /** True lets the program write to the terminal itself (a progress bar); its output is then not captured. */

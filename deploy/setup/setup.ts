@@ -1,4 +1,4 @@
-/** The set-up past npm's packages: native library, addon, generated code, build. What is done already is skipped. */
+/** The set-up after npm's packages: native library, addon, generated code, build. Steps that are done already are skipped. */
 import { join } from 'node:path';
 
 import { provideAddon } from './addon.js';
@@ -59,7 +59,7 @@ async function chosenVariant(): Promise<LibraryVariant> {
 
 function report(error: unknown): number {
   if (interrupted.signal.aborted) {
-    console.error('\nsetup: interrupted; run it again to go on');
+    console.error('\nsetup: interrupted; run it again to continue');
     return 130;
   }
   const message = error instanceof Error ? error.message : String(error);

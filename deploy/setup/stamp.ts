@@ -24,12 +24,12 @@ export async function recordStamp(root: string, name: string, key: string, folde
   );
 }
 
-/** Forgets a stamp before its folder is made anew, so that a set-up cut short is seen. */
-export async function forgetStamp(root: string, name: string): Promise<void> {
+/** Removes a stamp before its folder is built again, so that an interrupted set-up is noticed. */
+export async function removeStamp(root: string, name: string): Promise<void> {
   await rm(stampPath(root, name), { force: true });
 }
 
-/** A JSON file's value, or undefined where it is missing or cut short. */
+/** A JSON file's value, or undefined where it is missing or incomplete. */
 export async function readJson<T>(path: string): Promise<T | undefined> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as T;

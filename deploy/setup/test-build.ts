@@ -2,7 +2,7 @@
  * Transpiles code and tests to `.setup/tests`, where `npm test` runs them: some four hundred processes then start
  * without a TypeScript loader, each in half the time.
  *
- * The folder is laid out as the checkout is. What is no TypeScript is linked, so that modules find it where they do in
+ * The folder has the layout of the checkout. Files that are not TypeScript are linked, so that modules find them as in
  * the checkout.
  */
 import { copyFile, mkdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
@@ -18,7 +18,7 @@ const CODE = ['shared', 'services', 'deploy', 'test'];
 const LINKED = ['node_modules', 'package.json', 'tsconfig.json', 'proto', 'docs'];
 const AVA_CONFIG = 'ava.config.js';
 
-/** Leaves a folder that is as the checkout is now; what is so already stays. */
+/** Makes the folder equal to the current checkout; files that are equal already are not written again. */
 export async function provideTestBuild({ root }: SetupContext): Promise<void> {
   const target = join(root, TARGET);
   const folders = await Promise.all(
@@ -49,7 +49,7 @@ export async function provideTestBuild({ root }: SetupContext): Promise<void> {
   ]);
   await Promise.all(outputFiles.map(({ path, text }) => writeChanged(path, text)));
   await Promise.all(links.map((file) => link(join(root, file), join(target, file))));
-  // No link: it looks at where it lies.
+  // Copied, not linked: AVA uses the folder in which the file is.
   await copyFile(join(root, AVA_CONFIG), join(target, AVA_CONFIG));
 }
 

@@ -1,4 +1,4 @@
-/** The clients in several languages that the tests run: generated from `proto/` by plain protoc, built into the cache. */
+/** The clients in several languages that the tests run: generated from `proto/` by protoc without our tools, and built into the cache. */
 import { copyFile, mkdir } from 'node:fs/promises';
 import { delimiter, dirname, join } from 'node:path';
 

@@ -1,4 +1,4 @@
-/** Programs of others that the tests need: built once by Go into the cache. */
+/** Programs of other projects that the tests need: built once by Go into the cache. */
 import { join } from 'node:path';
 
 import { standaloneContext, type SetupContext } from './context.js';
@@ -14,7 +14,7 @@ const TOOLS: Readonly<Record<TestTool, { readonly module: string; readonly versi
   'protoc-gen-go-grpc': { module: 'google.golang.org/grpc/cmd/protoc-gen-go-grpc', version: 'v1.6.2' },
 };
 
-/** Why tests that need a tool are skipped: said by set-up, and for the tests to say. */
+/** Why tests that need a tool are skipped; set-up and the tests print it. */
 export const GO_MISSING =
   'Go is not installed: tests with a real MinIO server, grpcurl or a client in Go are skipped';
 

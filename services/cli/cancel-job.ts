@@ -12,7 +12,7 @@ export function hasEnded({ state }: Pick<Job, 'state'>): boolean {
   return isEnded(jobStates.read(state));
 }
 
-/** Asks a job to commit a checkpoint and end; the job as it stands then. @throws DiffusionError as the trainer sent it. */
+/** Asks a job to commit a checkpoint and end; returns the job with its state after that. @throws DiffusionError as the trainer sent it. */
 export async function cancelJob(client: TrainerClient, jobId: string, signal: AbortSignal): Promise<Job> {
   return given((await callUnary(client, client.cancelTrainingJob, { jobId }, { signal })).job);
 }
@@ -20,7 +20,7 @@ export async function cancelJob(client: TrainerClient, jobId: string, signal: Ab
 /** The job once it has ended. @throws DiffusionError as `watchJob` does. */
 export async function whenEnded(client: TrainerClient, job: Job, signal: AbortSignal): Promise<Job> {
   if (hasEnded(job)) return job;
-  for await (const { event } of watchJob(client, job.jobId, { signal, onLost: () => undefined }))
+  for await (const { event } of watchJob(client, job.jobId, { signal, onDisconnect: () => undefined }))
     if (event?.$case === 'terminal') return event.value;
   return job;
 }

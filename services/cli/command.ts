@@ -18,7 +18,7 @@ export interface Context {
   readonly terminal: Terminal;
   readonly settings: CliSettings;
   readonly clock: Clock;
-  /** Aborted by Ctrl-C and its like. */
+  /** Aborted by Ctrl-C, SIGTERM or SIGHUP. */
   readonly signal: AbortSignal;
 }
 
@@ -48,9 +48,9 @@ export interface Group extends Described {
 export type Command = Leaf | Group;
 
 export const COMMON_OPTIONS = {
-  json: flag('print JSON (one line an event) instead of text'),
+  json: flag('print JSON (one line for each event) instead of text'),
   debug: flag('show the stack of an error'),
-  help: flag('show this'),
+  help: flag('show this help'),
 };
 
 export interface Invocation<O extends Options> {

@@ -1,13 +1,15 @@
-/** What the environment says to the command line; the only place of this service that reads it. */
+/** The settings of the command line; the only place of this service that reads the environment. */
 
 import type { Environment } from '../../shared/foundation/index.js';
+import { ADDRESS_VARIABLES } from '../../shared/rpc/index.js';
+import { STORE_VARIABLE } from '../../shared/store/index.js';
 
 export type { Environment };
 
 export interface CliSettings {
   /** All variables: an option may name one, and processes that are started inherit them. */
   readonly environment: Environment;
-  /** Whether colours are welcome on a terminal (https://no-color.org). */
+  /** Whether a terminal gets colours (https://no-color.org). */
   readonly colours: boolean;
 }
 
@@ -16,19 +18,14 @@ export function readSettings(): CliSettings {
   return { environment, colours: !environment['NO_COLOR'] && environment['TERM'] !== 'dumb' };
 }
 
-/** Where clients look for the services. */
+/** Where clients find the services. */
 export const TRAINER_VARIABLE = 'IP_DIFFUSION_TRAINER';
 export const SAMPLER_VARIABLE = 'IP_DIFFUSION_SAMPLER';
-export const DEFAULT_TRAINER = '127.0.0.1:50061';
-export const DEFAULT_SAMPLER = '127.0.0.1:50062';
 
 /** Variables that the services read. */
 export const SERVICE_VARIABLES = {
-  store: 'IP_DIFFUSION_STORE',
-  trainerAddress: 'IP_DIFFUSION_TRAINER_ADDRESS',
-  samplerAddress: 'IP_DIFFUSION_SAMPLER_ADDRESS',
+  store: STORE_VARIABLE,
+  trainerAddress: ADDRESS_VARIABLES.trainer,
+  samplerAddress: ADDRESS_VARIABLES.sampler,
   datasetCache: 'IP_DIFFUSION_DATASET_CACHE',
 } as const;
-
-/** Where the services keep checkpoints unless told otherwise. */
-export const DEFAULT_STORE_FOLDER = 'ip-diffusion-store';

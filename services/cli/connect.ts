@@ -1,21 +1,27 @@
-/** Connections to the two services, with a remedy where nothing answers. */
+/** Connections to the two services; where none answers, the error says how to start one. */
 
-import { connectSampler, connectTrainer, whenReady } from '../../shared/rpc/index.js';
+import {
+  connectSampler,
+  connectTrainer,
+  DEFAULT_ADDRESSES,
+  whenReady,
+  type ServiceName,
+} from '../../shared/rpc/index.js';
 import { type samplerWire, type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { DEFAULT_SAMPLER, DEFAULT_TRAINER, SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
+import { SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
 import { address, option } from './options.js';
 
 export type TrainerClient = trainerWire.TrainerServiceClient;
 export type SamplerClient = samplerWire.SamplerServiceClient;
 
 export const trainerAddress = option(address, "the trainer's address", {
-  fallback: DEFAULT_TRAINER,
+  fallback: DEFAULT_ADDRESSES.trainer,
   environment: TRAINER_VARIABLE,
 });
 
 export const samplerAddress = option(address, "the sampler's address", {
-  fallback: DEFAULT_SAMPLER,
+  fallback: DEFAULT_ADDRESSES.sampler,
   environment: SAMPLER_VARIABLE,
 });
 
@@ -41,7 +47,7 @@ export async function withSampler<T>(
 }
 
 async function withClient<Client extends TrainerClient | SamplerClient, T>(
-  service: 'trainer' | 'sampler',
+  service: ServiceName,
   at: string,
   client: Client,
   signal: AbortSignal,
@@ -62,6 +68,6 @@ async function withClient<Client extends TrainerClient | SamplerClient, T>(
 }
 
 /** How to get a service that doesn't answer. */
-export function startRemedy(service: 'trainer' | 'sampler'): string {
+export function startRemedy(service: ServiceName): string {
   return `start one with: npx ip-diffusion serve ${service}`;
 }

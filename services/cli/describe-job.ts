@@ -75,7 +75,7 @@ export function leftFacts(leftMs: number | undefined): string[] {
   return leftMs === undefined || leftMs < 500 ? [] : [`${formatDuration(leftMs)} left`];
 }
 
-/** What --validate-only found out. */
+/** The estimate of --validate-only. */
 export function describeEstimate(estimate: trainerWire.TrainingEstimate): string[] {
   const { duration, dataset } = estimate;
   const recipe = given(estimate.recipe);
@@ -97,7 +97,7 @@ export function describeEstimate(estimate: trainerWire.TrainingEstimate): string
   ]);
 }
 
-/** The settings that tell recipes apart. */
+/** The settings in which recipes differ most. */
 export function recipeFacts(wire: recipeWire.TrainingRecipe): string[][] {
   const { preset, variant, inputPerturbation, noiseSchedule, dataset, training, warmStart } =
     recipeFromWire(wire);

@@ -1,4 +1,4 @@
-/** Thrown values -> what a person or a program is told, and the exit code. */
+/** Thrown values -> what is printed for a person or a program, and the exit code. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { INTERRUPTED } from './interrupts.js';
@@ -11,21 +11,22 @@ export function reportFailure(
   terminal: Terminal,
   { debug, interrupted }: { readonly debug: boolean; readonly interrupted: boolean },
 ): number {
-  const told = describeFailure(error, interrupted);
+  const failure = describeFailure(error, interrupted);
   if (terminal.json) {
-    const { exitCode, ...shown } = told;
-    terminal.complain(toJsonLine({ error: shown, exitCode }));
+    const { exitCode, ...shown } = failure;
+    terminal.printError(toJsonLine({ error: shown, exitCode }));
   } else if (!interrupted) {
     const { bad, dim } = terminal.style;
-    terminal.complain(`${bad('error:')} ${told.message}`);
-    for (const { field, description } of told.violations) terminal.complain(`  ${field}: ${description}`);
-    if (told.hint !== undefined) terminal.complain(dim(`hint: ${told.hint}`));
+    terminal.printError(`${bad('error:')} ${failure.message}`);
+    for (const { field, description } of failure.violations)
+      terminal.printError(`  ${field}: ${description}`);
+    if (failure.hint !== undefined) terminal.printError(dim(`hint: ${failure.hint}`));
   }
-  if (debug && error instanceof Error) terminal.complain(error.stack ?? error.message);
-  return told.exitCode;
+  if (debug && error instanceof Error) terminal.printError(error.stack ?? error.message);
+  return failure.exitCode;
 }
 
-interface Told {
+interface Failure {
   readonly code: string;
   readonly reason: string;
   readonly message: string;
@@ -34,8 +35,8 @@ interface Told {
   readonly exitCode: number;
 }
 
-function describeFailure(error: unknown, interrupted: boolean): Told {
-  const violations: Told['violations'] = [];
+function describeFailure(error: unknown, interrupted: boolean): Failure {
+  const violations: Failure['violations'] = [];
   if (interrupted) {
     return {
       code: 'CANCELLED',
@@ -58,7 +59,7 @@ function describeFailure(error: unknown, interrupted: boolean): Told {
   }
   if (error instanceof DiffusionError) {
     const { code, reason, violations: refused } = error;
-    // The message of a refusal lists its fields; they are shown one by one instead.
+    // The message of a refusal lists its fields; they are printed one by one instead.
     const message =
       code === 'INVALID_ARGUMENT' && refused.length > 0
         ? `${refused.length === 1 ? 'a field was' : `${refused.length} fields were`} refused`
@@ -66,7 +67,7 @@ function describeFailure(error: unknown, interrupted: boolean): Told {
     return { code, reason, message, violations: refused, hint: error.metadata['remedy'], exitCode: 1 };
   }
   const message = error instanceof Error ? firstLine(error.message) : String(error);
-  const hint = '--debug shows where it came from';
+  const hint = '--debug shows the stack';
   return { code: 'INTERNAL', reason: 'INTERNAL', message, violations, hint, exitCode: 1 };
 }
 

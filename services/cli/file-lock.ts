@@ -1,9 +1,8 @@
 /** A file that one process at a time writes to. */
 
 import { readFile, rm, writeFile } from 'node:fs/promises';
-import { setTimeout as pause } from 'node:timers/promises';
 
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import { hasEnded, thisProcess, type ProcessIdentity } from '../../shared/processes/index.js';
 
 const TRIES = 50;
@@ -11,7 +10,7 @@ const RETRY_AFTER_MS = 20;
 
 /**
  * Takes the lock of a file: `<path>.lock`, which names this process. A lock whose process has ended is taken over.
- * Returns what gives it back.
+ * Returns a function that releases it.
  *
  * @param remedy What the user can do where another process has it.
  * @throws DiffusionError FAILED_PRECONDITION naming the process that has the lock.
@@ -25,18 +24,18 @@ export async function lockFile(path: string, remedy: string): Promise<() => Prom
     if (text === undefined) continue;
     holder = identityIn(text);
     if (holder !== undefined && !hasEnded(holder)) break;
-    if (holder !== undefined) await removeLeft(lock, text);
-    // One that names nobody may be being written just now.
+    if (holder !== undefined) await removeAbandoned(lock, text);
+    // A lock without a process may be one that is being written.
     await pause(RETRY_AFTER_MS);
   }
   const name = holder === undefined ? 'another process' : `process ${holder.pid}`;
-  throw new DiffusionError('FILE_NOT_USABLE', `${name} writes to ${path}`, {
+  throw new DiffusionError('FILE_NOT_USABLE', `${name} is writing to ${path}`, {
     metadata: { remedy: `${remedy}; where no process writes to it any more, remove ${lock}` },
   });
 }
 
-/** Removes the lock that a process left. Several may try at once; none may remove the lock that follows it. */
-async function removeLeft(lock: string, text: string): Promise<void> {
+/** Removes the lock of a process that has ended. Several processes may try at once; none may remove the next lock. */
+async function removeAbandoned(lock: string, text: string): Promise<void> {
   const removing = `${lock}.removing`;
   if (!(await isCreated(removing, ''))) return;
   try {

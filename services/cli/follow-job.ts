@@ -14,16 +14,16 @@ import type { ProgressState } from './progress.js';
 import { watchJob } from './watch-job.js';
 
 export interface FollowOptions {
-  /** Takes the metrics; none where it is undefined. */
+  /** The file for the metrics; none is written where it is undefined. */
   readonly csvPath?: string | undefined;
-  /** Takes the sample grids; none where it is undefined. */
+  /** The folder for the sample grids; none are saved where it is undefined. */
   readonly gridFolder?: string | undefined;
   /** Follows from here; from the beginning of what is kept where it is undefined. */
   readonly after?: string | undefined;
   /** The progress that metrics show. */
   readonly describe?: (metrics: trainerWire.StepMetrics) => ProgressState;
-  /** Which events are told in lines of their own; all where it is undefined. */
-  readonly tells?: (event: JobEvent) => boolean;
+  /** Which events are printed as lines; all where it is undefined. */
+  readonly prints?: (event: JobEvent) => boolean;
   /** Called with each event once it is shown and saved. */
   readonly onEvent?: (event: JobEvent, position: string) => Promise<void> | void;
 }
@@ -40,19 +40,19 @@ export async function followJob(
   options: FollowOptions,
   { terminal, signal }: Pick<Context, 'terminal' | 'signal'>,
 ): Promise<trainerWire.TrainingJob> {
-  const { csvPath, gridFolder, after, describe = describeMetrics, tells = () => true, onEvent } = options;
+  const { csvPath, gridFolder, after, describe = describeMetrics, prints = () => true, onEvent } = options;
   const csv = csvPath === undefined ? undefined : await openMetricsCsv(csvPath, jobId);
   const progress = terminal.progress();
-  const onLost = (): void => {
+  const onDisconnect = (): void => {
     terminal.print('lost the connection to the trainer; reconnecting');
   };
   try {
-    for await (const { position, event } of watchJob(client, jobId, { after, signal, onLost })) {
+    for await (const { position, event } of watchJob(client, jobId, { after, signal, onDisconnect })) {
       if (event === undefined) continue;
       if (event.$case === 'stepMetrics') progress.update(describe(event.value));
       const shown = await take(event, { csv, gridFolder });
       terminal.emit({ event: event.$case, position, ...shown.json });
-      if (tells(event)) for (const line of shown.lines) terminal.print(line);
+      if (prints(event)) for (const line of shown.lines) terminal.print(line);
       await onEvent?.(event, position);
       if (event.$case === 'terminal') return event.value;
     }
@@ -60,7 +60,10 @@ export async function followJob(
     progress.end();
     await csv?.close();
   }
-  throw new DiffusionError('SERVICE_UNREACHABLE', 'the watch ended before the job did');
+  throw new DiffusionError(
+    'SERVICE_UNREACHABLE',
+    'the trainer ended the watch before the job ended; run the same command again',
+  );
 }
 
 /** The exit code that an ended job means. */
@@ -84,7 +87,7 @@ async function take(
         json: asJson(trainerWire.WatchTrainingJobResponse_Snapshot.toJSON(event.value)),
         lines: [
           ...(job === undefined ? [] : [`job ${job.jobId} of model ${job.model}: ${stateOf(job)}`]),
-          ...(historyTruncated ? ['its oldest events are no longer kept'] : []),
+          ...(historyTruncated ? ['its oldest events are no longer stored'] : []),
         ],
       };
     }
@@ -150,7 +153,7 @@ function describeMetrics(metrics: trainerWire.StepMetrics): ProgressState {
   return { label: 'training', share, facts: metricsFacts(metrics) };
 }
 
-// The generated `toJSON` promises no more than `unknown`; a message's JSON is an object.
+// The generated `toJSON` has the type `unknown`; a message's JSON is an object.
 function asJson(value: unknown): object {
   return value as object;
 }

@@ -1,4 +1,4 @@
-/** A call of Generate or Encode, shown as it goes on, whose images end up in files. */
+/** A call of Generate or Encode: its progress on the terminal, its images in files. */
 
 import { join } from 'node:path';
 
@@ -24,7 +24,7 @@ export interface Generated {
 type SamplingEvent = samplerWire.GenerateResponse['event'];
 
 /**
- * Samples images into files as they come. @param onEnd Called with what there is, also where the call fails or is
+ * Samples images into files as they come. @param onEnd Called with what was saved, also where the call fails or is
  * cancelled. @throws DiffusionError as the sampler sent it, or DATA_LOSS for an image that came damaged.
  */
 export async function generateImages(

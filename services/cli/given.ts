@@ -1,9 +1,9 @@
-/** Parts of an answer that the contract promises, but the wire may leave out. */
+/** Parts of an answer that the contract promises, but that can be missing on the wire. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
 
-/** @throws DiffusionError where the service left out what it promises. */
+/** @throws DiffusionError where it is missing. */
 export function given<T>(value: T | undefined): T {
   if (value !== undefined) return value;
-  throw new DiffusionError('INTERNAL', 'the service left out a part of its answer');
+  throw new DiffusionError('INTERNAL', 'the answer of the service lacks a required part');
 }

@@ -19,7 +19,7 @@ function groupHelp(group: Group, words: string): string {
     otherwise && `Without a command: ${otherwise.summary}.`,
     section('Options', optionRows({ ...own, ...COMMON_OPTIONS })),
     otherwise && examples(otherwise, words),
-    `npx ${words} <command> --help says more on each.`,
+    `npx ${words} <command> --help shows the options of a command.`,
   );
 }
 

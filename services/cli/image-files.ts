@@ -1,4 +1,4 @@
-/** The images of one Generate call as files: each image, a picture of all, and where they came from. */
+/** The images of one Generate call as files: each image, a picture of all, and provenance.json. */
 
 import { createHash } from 'node:crypto';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
@@ -11,9 +11,9 @@ import { RAW_EXTENSION } from './picture-files.js';
 import { removeRequest, removeToken, saveRequest, saveToken } from './resume-files.js';
 
 export interface ImagePaths {
-  /** Takes the images and `provenance.json`. */
+  /** The folder for the images and `provenance.json`. */
   readonly folder: string;
-  /** Takes the picture of all images. */
+  /** The file for the picture of all images. */
   readonly gridPath?: string;
   /** An image's file name without its extension; model, seed and index where it is undefined. */
   readonly nameOf?: (index: number) => string;
@@ -44,7 +44,7 @@ export interface ImageFiles {
   finish(completed: samplerWire.Completed | undefined): Promise<boolean>;
 }
 
-/** More would make a picture that no viewer likes. */
+/** With more images the picture would be too large for many viewers. */
 const MAX_GRID_IMAGES = 256;
 const GRID_IMAGE_PIXELS = 96;
 
@@ -102,7 +102,7 @@ export async function openImageFiles(
       // They come as they are finished, which may be in any order.
       const inOrder = saved.toSorted((a, b) => a.index - b.index);
       await writeFile(join(folder, 'provenance.json'), provenance(accepted, inOrder, completed));
-      // Raw values are numbers to go on with, not pictures.
+      // Raw values are numbers for other programs, not pictures.
       if (format === 'raw_float32' || gridPath === undefined) return false;
       const { width } = accepted;
       const channels = accepted.channels === 1 ? 1 : 3;
@@ -138,10 +138,10 @@ function provenance(
   images: readonly SavedImage[],
   completed: samplerWire.Completed | undefined,
 ): string {
-  const told = {
+  const content = {
     accepted: samplerWire.Accepted.toJSON(accepted),
     images: images.map((image) => ({ ...image, seed: image.seed.toString() })),
     ...(completed !== undefined && { completed: samplerWire.Completed.toJSON(completed) }),
   };
-  return `${JSON.stringify(told, undefined, 2)}\n`;
+  return `${JSON.stringify(content, undefined, 2)}\n`;
 }

@@ -1,4 +1,4 @@
-/** Ctrl-C and its like: the first one asks for an end, a second Ctrl-C is obeyed at once. */
+/** Ctrl-C and its like: the first one aborts a signal, a second Ctrl-C ends the program at once. */
 
 import { systemClock } from '../../shared/foundation/index.js';
 
@@ -22,7 +22,7 @@ export function listenForInterrupts(): { signal: AbortSignal; stopListening: () 
     controller.abort();
   };
   process.on('SIGINT', onPress).on('SIGTERM', onRequest).on('SIGHUP', onRequest);
-  // Whoever reads may stop reading (`| head`).
+  // The reader of the output may stop reading (`| head`).
   process.stdout.on('error', onRequest);
   return {
     signal: controller.signal,

@@ -18,7 +18,7 @@ const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['samples_seen', ({ samplesSeen }) => samplesSeen],
   ['loss', ({ loss }) => loss],
   ['mse', ({ mse }) => mse],
-  ['vb', ({ vlb }) => vlb],
+  ['vlb', ({ vlb }) => vlb],
   ['gradient_penalty', ({ gradientPenalty }) => gradientPenalty],
   ['grad_norm', ({ gradNorm }) => gradNorm],
   ['param_norm', ({ paramNorm }) => paramNorm],
@@ -32,7 +32,7 @@ const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['evaluation_ema_mse', (_, evaluation) => evaluation?.emaMse],
 ]);
 
-/** What a file of metrics begins with; a row says whose it is and what it is of. */
+/** The first columns of a metrics file: the job and the step of a row. */
 const LEADING = ['job_id', 'step'];
 const HEADER = ['job_id', ...COLUMNS.keys()];
 const REMEDY = 'name another file with --csv';
@@ -41,16 +41,16 @@ export interface MetricsCsv {
   readonly path: string;
   /** Adds a row, unless the file has this job's step already: watching again repeats a job's history. */
   append(metrics: trainerWire.StepMetrics): Promise<void>;
-  /** Goes into the next row, which is that of its step where the trainer sends metrics of that step. */
+  /** Is written with the next row, which has the same step where the trainer sends metrics of that step. */
   evaluated(evaluation: Evaluation): void;
   close(): Promise<void>;
 }
 
 /**
- * Opens a file to append to, or makes it, for this process alone. A row that was cut off by a killed process is
+ * Opens a file to append to, or makes it, for this process only. A row that was cut off by a killed process is
  * removed. A file of another version keeps its columns, and gets those that it lacks.
  *
- * @throws DiffusionError FAILED_PRECONDITION where another process writes to the file, or it is something else.
+ * @throws DiffusionError FAILED_PRECONDITION where another process writes to the file, or it is no metrics file.
  */
 export async function openMetricsCsv(path: string, jobId: string): Promise<MetricsCsv> {
   await mkdir(dirname(path), { recursive: true });
@@ -72,8 +72,8 @@ export async function openMetricsCsv(path: string, jobId: string): Promise<Metri
         evaluation = undefined;
         await file.appendFile(`${[jobId, ...cells].join(',')}\n`);
       },
-      evaluated: (figures) => {
-        if (figures.step > lastStep) evaluation = figures;
+      evaluated: (errors) => {
+        if (errors.step > lastStep) evaluation = errors;
       },
       close: async () => {
         await file.close();
@@ -103,7 +103,7 @@ interface Prepared {
   readonly lastStep: number;
 }
 
-/** Leaves a file of whole rows that has every column. */
+/** Prepares a file: it then has whole rows only, and every column. */
 async function prepare(path: string, jobId: string): Promise<Prepared> {
   const text = await readFile(path, 'utf8').catch((error: unknown) => {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return '';
@@ -118,7 +118,7 @@ async function prepare(path: string, jobId: string): Promise<Prepared> {
   const columns = header.split(',');
   const steps = rows.map((row) => row.split(',')).map(([id, step = '']) => ({ id, step }));
   if (!isHeader(columns) || steps.some(({ step }) => !/^\d+$/.test(step))) {
-    throw new DiffusionError('FILE_NOT_USABLE', `${path} is not a file of metrics; it is left as it is`, {
+    throw new DiffusionError('FILE_NOT_USABLE', `${path} is not a metrics file; nothing was written to it`, {
       metadata: { remedy: REMEDY },
     });
   }
@@ -143,7 +143,7 @@ function isHeader(columns: readonly string[]): boolean {
   );
 }
 
-/** Writes a file whole: whoever reads it, and a crash, finds the old text or the new one. */
+/** Writes a file whole: a reader finds the old text or the new one, also after a crash. */
 async function replace(path: string, text: string): Promise<void> {
   const target = await realpath(path).catch(() => path);
   const file = await open(`${target}.new`, 'w');

@@ -1,4 +1,4 @@
-/** The doctor's look at TensorFlow, in a process of its own: a library that doesn't suit the machine may end it. */
+/** Loads TensorFlow for the doctor, in a child process: a library that doesn't fit the machine may crash it. */
 
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import { connectToParent } from '../../shared/processes/index.js';

@@ -1,4 +1,4 @@
-/** The word that a misspelt one was probably meant to be. */
+/** Finds the known word that is most like a misspelt one. */
 
 /** The nearest of the known words by edits, or undefined where none is near. */
 export function nearest(word: string, known: readonly string[]): string | undefined {

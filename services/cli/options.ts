@@ -1,4 +1,4 @@
-/** What a command's options may be: each kind reads its text and says what it wants. */
+/** What a command's options may be: each kind parses its text and describes the allowed values. */
 
 import { uint64 as decimal, type Parser } from '../../shared/foundation/index.js';
 

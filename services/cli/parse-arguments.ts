@@ -1,4 +1,4 @@
-/** Command-line words -> values, or one line on what is wrong with them. */
+/** Command-line words -> values, or an error that says in one line what is wrong. */
 
 import { parseArgs } from 'node:util';
 
@@ -8,7 +8,7 @@ import type { Options } from './options.js';
 
 /** The arguments don't fit the command; exit code 2. */
 export class UsageError extends Error {
-  /** The command whose help says more, such as `ip-diffusion train`. */
+  /** The command whose help is named in the hint, such as `ip-diffusion train`. */
   readonly usage: string;
 
   constructor(message: string, usage: string) {
@@ -88,7 +88,7 @@ function valueOf(
   const option = options[key];
   const variable = option?.environment;
   const text = variable === undefined ? undefined : environment[variable];
-  // An empty variable counts as one that isn't set.
+  // An empty variable is the same as an unset one.
   if (variable === undefined || !text || !option?.kind) return option?.fallback;
   return readValue(option.kind, text, variable, usage);
 }

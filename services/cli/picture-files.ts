@@ -1,4 +1,4 @@
-/** Files that images start from: pictures as they are, or x_T as `encode` gave it (`.f32`). */
+/** Files that images start from: pictures, or x_T as `encode` wrote it (`.f32`). */
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';

@@ -1,4 +1,4 @@
-/** The table of commands, and the way from words to the command that they name. */
+/** The table of commands, and the search for the command that the words name. */
 
 import { systemClock, type Clock } from '../../shared/foundation/index.js';
 import type { Command, Context, Group, Leaf } from './command.js';

@@ -1,37 +1,37 @@
-/** Progress of long work: one line that is drawn anew on a terminal, a plain line every few seconds elsewhere. */
+/** Progress of long work: a line that is redrawn on a terminal, a new line every few seconds elsewhere. */
 
 import type { Clock } from '../../shared/foundation/index.js';
 import type { Sink } from './sink.js';
 
 export interface ProgressState {
   readonly label: string;
-  /** From 0 to 1; left out where it isn't known. */
+  /** From 0 to 1; undefined where it isn't known. */
   readonly share?: number;
-  /** Short facts, the most telling first: the last ones are cut off on a narrow terminal. */
+  /** Short facts, the most important first: the last ones are cut off on a narrow terminal. */
   readonly facts: readonly string[];
 }
 
 export interface Progress {
   update(state: ProgressState): void;
-  /** A line that stays, above the bar. */
+  /** A line that stays on the terminal, above the bar. */
   note(line: string): void;
-  /** Shows the last state once more and leaves it standing. */
+  /** Shows the last state once more, as a line that stays. */
   end(): void;
 }
 
 const REDRAW_EVERY_MS = 100;
-const PLAIN_EVERY_MS = 5000;
-/** A bar takes what the text leaves, between these widths. */
+const LINE_EVERY_MS = 5000;
+/** The bar has the width that the text leaves free, within these limits. */
 const BAR_WIDTHS = { min: 4, max: 24 };
 const DEFAULT_COLUMNS = 80;
 const CLEAR_LINE = '\r\u001b[K';
 
-/** Nothing here touches the cursor's visibility, line wrapping or signals, so a killed program leaves no trace. */
+/** Nothing here touches the cursor's visibility, line wrapping or signals, so a killed program leaves the terminal as it was. */
 export function createProgress(out: Sink, clock: Clock): Progress {
-  return out.isTTY === true ? drawnProgress(out, clock) : plainProgress(out, clock);
+  return out.isTTY === true ? barProgress(out, clock) : lineProgress(out, clock);
 }
 
-function drawnProgress(out: Sink, clock: Clock): Progress {
+function barProgress(out: Sink, clock: Clock): Progress {
   let last: ProgressState | undefined;
   let drawnMs = -Infinity;
   const draw = (state: ProgressState): void => {
@@ -59,7 +59,7 @@ function drawnProgress(out: Sink, clock: Clock): Progress {
   };
 }
 
-function plainProgress(out: Sink, clock: Clock): Progress {
+function lineProgress(out: Sink, clock: Clock): Progress {
   let pending: ProgressState | undefined;
   let writtenMs = -Infinity;
   const write = (state: ProgressState): void => {
@@ -69,7 +69,7 @@ function plainProgress(out: Sink, clock: Clock): Progress {
   };
   return {
     update: (state) => {
-      if (clock.monotonicMs() - writtenMs >= PLAIN_EVERY_MS) write(state);
+      if (clock.monotonicMs() - writtenMs >= LINE_EVERY_MS) write(state);
       else pending = state;
     },
     note: (line) => {

@@ -29,7 +29,7 @@ import { UsageError } from './parse-arguments.js';
 
 const checkpoint: Parser<{ readonly model: string; readonly step: number | undefined }> = {
   placeholder: 'MODEL[@STEP]',
-  wanted: 'the name of a model, and a step of it after an @ where it is not to be the newest',
+  wanted: 'the name of a model, with @STEP where it is not to be the newest checkpoint',
   read: (value) => {
     const [, model = '', step] = /^([^@]*)(?:@(\d{1,9}))?$/.exec(value) ?? [];
     if (!NAME_PATTERN.test(model)) return undefined;
@@ -56,14 +56,14 @@ export function fieldOptions(keys: readonly string[] = [...FLAGGED.keys()]): Opt
 
 /** The options beside these: each sets more than one field, or none by itself. */
 export const recipeOptions = {
-  recipe: option(text('FILE.json'), 'a recipe file; flags go over it'),
+  recipe: option(text('FILE.json'), 'a recipe file; other flags replace its fields'),
   images: option(
     text('DIR|FILE|s3://BUCKET/PREFIX'),
     'a folder of images, a .tar of WebDataset or an .npz, where the trainer finds it',
   ),
   imagesKind: option(
     oneOf(FILE_KINDS),
-    'what --images is where that does not show: a folder of .tar files is webdataset',
+    'the kind of --images where its name does not show it, such as webdataset for a folder of .tar files',
   ),
   classFolders: option(
     integer(1, 100_000),
@@ -72,15 +72,15 @@ export const recipeOptions = {
   warmStart: option(checkpoint, "start with the weights of a model in the trainer's store"),
   set: repeated(
     text('FIELD=VALUE'),
-    'set any field of docs/fields.md, such as training.keep_last=5; may be given again; goes over other flags',
+    'set any field of docs/fields.md, such as training.keep_last=5; may be given several times; replaces other flags',
   ),
 };
 
-/** What a command line says of a recipe. The keys of `fieldOptions` stand beside those that have a type. */
+/** The recipe as the command line gives it. The keys of `fieldOptions` stand beside those that have a type. */
 export type RecipeValues = Partial<Values<typeof recipeOptions>> & Readonly<Record<string, unknown>>;
 
 /**
- * The recipe that a command line describes; what it leaves open is left open.
+ * The recipe that a command line describes; fields that it does not set stay unset.
  *
  * @throws UsageError for a `--set` that names no field, or a value that the field doesn't take.
  * @throws DiffusionError INVALID_ARGUMENT naming each refused field, or a file that can't be read.
@@ -90,13 +90,13 @@ export async function recipeFromOptions(
   usage: string,
 ): Promise<recipeWire.TrainingRecipe> {
   const recipe = await partialRecipe(values, usage);
-  // The trainer checks again; here it names fields that the wire doesn't have, and needs no trainer.
+  // The trainer checks again. The check here finds unknown fields, which get lost on the wire, and needs no trainer.
   resolveRecipe(recipe, 'unnamed');
   return recipeToWire(recipe);
 }
 
 /**
- * A recipe file with the flags over it, unchecked.
+ * A recipe file with the fields that flags set, unchecked.
  *
  * @throws UsageError as `recipeFromOptions`. @throws DiffusionError for a file that can't be read.
  */
@@ -105,7 +105,7 @@ export async function partialRecipe(values: RecipeValues, usage: string): Promis
   return withFlags(path === undefined ? {} : await readRecipeFile(path), values, usage);
 }
 
-/** The recipe with the fields set that the flags say. @throws UsageError as `recipeFromOptions`. */
+/** The recipe with the fields that the flags set. @throws UsageError as `recipeFromOptions`. */
 export function withFlags(recipe: PartialRecipe, values: RecipeValues, usage: string): PartialRecipe {
   const { images, imagesKind, classFolders, warmStart, set = [] } = values;
   const settings: (readonly [Row, unknown])[] = [
@@ -148,7 +148,7 @@ function readSetting(setting: string, usage: string): [Row, unknown] {
       path,
       RECIPE_ROWS.map((each) => each.path),
     );
-    const hint = meant === undefined ? 'docs/fields.md has all of them' : `did you mean ${meant}?`;
+    const hint = meant === undefined ? 'docs/fields.md lists all fields' : `did you mean ${meant}?`;
     throw new UsageError(`--set: a recipe has no field ${describeValue(name)}; ${hint}`, usage);
   }
   const { kind } = row.field;

@@ -1,4 +1,4 @@
-/** What an interrupted call leaves beside its images, so that another call can resume them. */
+/** Files that an interrupted call writes beside its images, so that another call can resume them. */
 
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -50,8 +50,10 @@ export async function readResumable(folder: string): Promise<samplerWire.Resumed
   );
   const resumable = found.filter(({ tokens }) => tokens.length > 0);
   if (resumable.length > 0) return resumable;
-  throw new DiffusionError('FILE_NOT_FOUND', `wanted images to resume in ${folder}; got none`, {
-    metadata: { remedy: `--resume-every N keeps ${TOKEN} files until their images are done` },
+  throw new DiffusionError('FILE_NOT_FOUND', `wanted images to resume in ${folder}; found none`, {
+    metadata: {
+      remedy: `sample with --resume-every N, which saves ${TOKEN} files until the images are done`,
+    },
   });
 }
 
@@ -59,11 +61,13 @@ async function readRequest(path: string): Promise<samplerWire.NewImages> {
   try {
     return samplerWire.NewImages.decode(await readFile(path));
   } catch (cause) {
-    throw new DiffusionError('FILE_NOT_USABLE', `${path} is damaged`, { cause });
+    throw new DiffusionError('FILE_NOT_USABLE', `${path} is damaged; remove it to resume the other images`, {
+      cause,
+    });
   }
 }
 
-/** Renamed when it is whole: a program that is killed while it writes leaves the file before. */
+/** Written beside, then renamed: a program that is killed while it writes leaves the old file. */
 async function replace(path: string, bytes: Uint8Array): Promise<void> {
   const temporary = `${path}.new`;
   await writeFile(temporary, bytes);

@@ -17,9 +17,12 @@ export const samplerOptions = {
   sampler: option(oneOf(SAMPLERS), samplerHelp, { fallback: 'ancestral' }),
   steps: option(integer(1, MAX_STEPS), `sampling steps of each image; ${DEFAULT_STEPS} when not given`),
   spacing: option(oneOf(SPACINGS), 'how the steps are spread over the timesteps; even when not given'),
-  respacing: option(text('GRAMMAR'), 'the steps in the reference\'s grammar: "80", "10,15,20" or "ddim50"'),
+  respacing: option(
+    text('GRAMMAR'),
+    'the steps in the grammar of the reference implementation: "80", "10,15,20" or "ddim50"',
+  ),
   eta: option(real(0, 1), "DDIM's randomness; 0 when not given"),
-  precision: option(oneOf(PRECISIONS), 'what the network multiplies', { fallback: 'float32' }),
+  precision: option(oneOf(PRECISIONS), 'the numbers that the network computes with', { fallback: 'float32' }),
   noClip: flag("don't clip the predicted x_0 to [-1, 1]"),
   dynamicThreshold: option(real(0, 1), 'clip the predicted x_0 to this quantile, scaled back into [-1, 1]'),
   guidance: option(real(-1000, 1000), 'classifier-free guidance; 1 is off'),
@@ -27,7 +30,10 @@ export const samplerOptions = {
     numbers(1, 2, '[K,]B'),
     'divide epsilon by B, or by K i + B, where i counts steps from the last one; 1 is off',
   ),
-  timeShift: option(numbers(2, 2, 'WINDOW,CUTOFF'), 'tell the network the timestep that fits the variance'),
+  timeShift: option(
+    numbers(2, 2, 'WINDOW,CUTOFF'),
+    'give the network the timestep that fits the variance of x_t',
+  ),
   varianceNormalisation: flag("scale the network's input to the variance of its timestep"),
   scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
 };

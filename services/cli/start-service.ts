@@ -1,4 +1,4 @@
-/** The services as processes of their own. */
+/** Starts the services as child processes. */
 
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
@@ -6,15 +6,14 @@ import { fileURLToPath } from 'node:url';
 
 import { deferred } from '../../shared/foundation/index.js';
 import { siblingModule } from '../../shared/processes/index.js';
+import type { ServiceName } from '../../shared/rpc/index.js';
 import type { Environment } from './config.js';
-
-export type ServiceName = 'trainer' | 'sampler';
 
 export interface ServiceProcess {
   readonly name: ServiceName;
-  /** Resolves when it is gone. Never rejects. */
+  /** Resolves when it has ended. Never rejects. */
   readonly exited: Promise<ServiceExit>;
-  /** Asks it to end in its own way (SIGTERM). */
+  /** Asks it to end (SIGTERM). */
   stop(): void;
   /** Ends it at once (SIGKILL). */
   kill(): void;
@@ -27,7 +26,7 @@ export interface ServiceExit {
 }
 
 /**
- * Starts a service. Ctrl-C doesn't reach it, so whoever starts it decides when it ends; it is killed when this process
+ * Starts a service. Ctrl-C doesn't reach it, so the caller decides when it ends; it is killed when this process
  * exits. @param onLog Takes the lines of its log; without it they go to this process's standard error.
  */
 export function startService(
@@ -38,7 +37,7 @@ export function startService(
   const preload = ['--import', siblingModule(import.meta.url, './service-process').href];
   const main = fileURLToPath(siblingModule(import.meta.url, `../${name}/main`));
   const child = spawn(process.execPath, [...process.execArgv, ...preload, main], {
-    // A process group of its own: a terminal sends Ctrl-C to the whole group of this one.
+    // In its own process group: a terminal sends Ctrl-C to the whole group of this one.
     detached: true,
     env: environment,
     stdio: ['ignore', 'inherit', onLog === undefined ? 'inherit' : 'pipe'],

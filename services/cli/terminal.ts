@@ -1,4 +1,4 @@
-/** Where a command's words go: text for people, or JSON lines for programs. */
+/** The output of commands: text for people, or JSON lines for programs. */
 
 import { stripVTControlCharacters } from 'node:util';
 
@@ -23,8 +23,8 @@ export interface Terminal {
   /** Prints a JSON line, bigints as text; nothing without --json. */
   emit(value: object): void;
   /** Prints a line to standard error. */
-  complain(line: string): void;
-  /** A bar on a terminal, plain lines elsewhere, nothing with --json. */
+  printError(line: string): void;
+  /** A progress bar on a terminal, lines without a bar elsewhere, nothing with --json. */
   progress(): Progress;
 }
 
@@ -52,7 +52,7 @@ export function createTerminal({ out, err, json, colours, clock }: TerminalOptio
     emit: (value) => {
       if (json) out.write(`${toJsonLine(value)}\n`);
     },
-    complain: (text) => {
+    printError: (text) => {
       err.write(`${out.isTTY === true && err.isTTY === true ? text : stripVTControlCharacters(text)}\n`);
     },
     progress: () => {

@@ -12,8 +12,8 @@ import type { ModelRequest, SampleRequest } from './sample-request.js';
 export interface Admitted {
   readonly generation: Generation;
   readonly lease: Lease;
-  /** Gives back the room that the call takes up. */
-  readonly leave: () => void;
+  /** Frees the call's share of the network evaluations. */
+  readonly release: () => void;
 }
 
 export interface AdmitCallOptions {
@@ -22,7 +22,7 @@ export interface AdmitCallOptions {
   readonly admit: Admit;
 }
 
-/** Why the newest checkpoint can't be had although there is nothing wrong with the request. */
+/** Reasons why the newest checkpoint can't be loaded now although the request is right. */
 const NOT_LOADED: ReadonlySet<string> = new Set([
   'MODELS_PINNED',
   'ENGINE_LOST',
@@ -45,12 +45,12 @@ export async function admitCall(
 
   async function admitTo(checkpoint: Checkpoint, wanted: Wanted): Promise<Admitted> {
     const generation = await resolveGeneration(request, checkpoint);
-    const leave = admit(generation.series.evaluations);
+    const release = admit(generation.series.evaluations);
     try {
       const source = engineSource(checkpoint, generation, request);
-      return { generation, lease: await models.acquire(source, wanted, signal), leave };
+      return { generation, lease: await models.acquire(source, wanted, signal), release };
     } catch (error) {
-      leave();
+      release();
       throw error;
     }
   }
@@ -60,7 +60,7 @@ export async function admitCall(
       try {
         return await admitTo(await catalogue.checkpoint(model, step, signal), 'loaded');
       } catch (error) {
-        // It may have been removed, or ended, or be loaded with other weights: the next one may do.
+        // It may have been deleted or unloaded, or other weights of it are loaded: try the next one.
         if (!(error instanceof DiffusionError) || signal.aborted) throw error;
       }
     }

@@ -8,11 +8,11 @@ export interface DamagedWeights {
   refuse(source: EngineSource): void;
   /** Remembers DATA_LOSS, and nothing else. */
   remember(source: EngineSource, error: unknown): void;
-  forget(source: EngineSource): void;
+  remove(source: EngineSource): void;
 }
 
-// A committed object never changes, so damage stays; but somebody may put the right bytes back, and what failed may
-// have been the disk or the network on the way.
+// A committed object never changes, so damage stays. But somebody may restore the right bytes, and the cause may have
+// been the disk or the network.
 const FIRST_CHECK_AFTER_MS = 60_000;
 const LAST_CHECK_AFTER_MS = 60 * 60_000;
 
@@ -38,13 +38,13 @@ export function damagedWeights(clock: Clock): DamagedWeights {
         before === undefined ? FIRST_CHECK_AFTER_MS : Math.min(2 * before.checkAfterMs, LAST_CHECK_AFTER_MS);
       found.set(key, { error, checkAfterMs, untilMs: clock.monotonicMs() + checkAfterMs });
     },
-    forget: (source) => {
+    remove: (source) => {
       found.delete(objectKey(source));
     },
   };
 }
 
-/** Objects of a committed attempt never change, so their place tells them apart. */
+/** Objects of a committed attempt never change, so their place identifies them. */
 export function objectKey({ commit: { job, step, attempt }, object }: EngineSource): string {
   return [job, step, attempt, object.name].join('/');
 }

@@ -38,12 +38,12 @@ export function readEncodeRequest(wire: samplerWire.EncodeRequest, maxImages: nu
     demand(
       isDdim.some((sampler) => sampler === settings.sampler),
       'settings.sampler',
-      'ddim or nothing to encode',
+      'ddim or unset, as only DDIM encodes',
       samplerSettingsFromWire(settings).sampler,
     );
-    demand(eta === 0, 'settings.eta', '0 or nothing to encode', eta);
-    demand(timeShift === undefined, 'settings.time_shift', 'nothing to encode', timeShift);
-    demand(!varianceNormalisation, 'settings.variance_normalisation', 'nothing to encode', true);
+    demand(eta === 0, 'settings.eta', '0 or unset, as Encode has no noise', eta);
+    demand(timeShift === undefined, 'settings.time_shift', 'unset, as Encode has no time shift', timeShift);
+    demand(!varianceNormalisation, 'settings.variance_normalisation', 'unset, as Encode has none', true);
   });
   if (found.length > 0) throw refusal(request, found);
   return request;

@@ -1,4 +1,4 @@
-/** What has become of a call's images, as the messages that tell it. */
+/** Output of a call -> the messages that carry it. */
 
 import {
   imageChunks,
@@ -8,7 +8,7 @@ import {
   type samplingWire,
 } from '../../shared/contract/index.js';
 import { encodeOutput } from './encode-output.js';
-import type { News } from './outbox.js';
+import type { ImageOutput } from './output-buffer.js';
 import type { ImageSeries } from './resolve-generation.js';
 import { writeResumeToken } from './resume-token.js';
 
@@ -16,27 +16,28 @@ export type GenerateEvent = NonNullable<samplerWire.GenerateResponse['event']>;
 
 export async function* eventsOf(
   { seed, shape, format, resumable }: ImageSeries,
-  news: News,
+  output: ImageOutput,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
-  const { index } = news;
-  switch (news.kind) {
+  const { index } = output;
+  switch (output.kind) {
     case 'image':
-      for (const chunk of chunks(news.bytes, format)) yield { $case: 'image', value: { index, seed, chunk } };
+      for (const chunk of chunks(output.bytes, format))
+        yield { $case: 'image', value: { index, seed, chunk } };
       return;
     case 'preview': {
-      const { step, predXStart } = news;
+      const { step, predXStart } = output;
       for (const chunk of await encodedChunks(predXStart, 'png'))
         yield { $case: 'preview', value: { index, step, chunk } };
       return;
     }
     case 'trajectory': {
-      const { step, sample } = news;
+      const { step, sample } = output;
       for (const chunk of await encodedChunks(sample, 'raw_float32'))
         yield { $case: 'trajectoryStep', value: { index, step, chunk } };
       return;
     }
     case 'token': {
-      const { step, state } = news;
+      const { step, state } = output;
       const token = writeResumeToken({ ...resumable, index, state });
       yield { $case: 'resumeToken', value: { index, step, token } };
     }

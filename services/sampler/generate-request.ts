@@ -43,7 +43,7 @@ export function readGenerateRequest(wire: samplerWire.GenerateRequest, maxImages
   }
 }
 
-/** The request is checked as if it came anew; its tokens say what weights it goes on with. */
+/** The request is checked like a new one; its tokens say which weights it is resumed with. */
 function readResumed(
   { request: wire, tokens }: samplerWire.ResumedImages,
   reports: Reports,
@@ -56,7 +56,7 @@ function readResumed(
     'resumed_images.request',
   );
   if (tokens.length > request.count) {
-    const wanted = `at most ${request.count} tokens, one an image`;
+    const wanted = `at most ${request.count} tokens, one for each image`;
     throw invalidArgument([violation('resumed_images.tokens', wanted, `${tokens.length} tokens`)]);
   }
   const resumed = tokens.map((token, i) => readResumeToken(token, `resumed_images.tokens[${i}]`));
@@ -69,7 +69,7 @@ function readResumed(
     if (point.requestSha256 !== request.requestSha256)
       return [violation(field, 'a token of this request', 'one of another request')];
     if (resumed.findIndex(({ index }) => index === point.index) < i)
-      return [violation(field, 'one token an image', `another of image ${point.index}`)];
+      return [violation(field, 'one token for each image', `a second token of image ${point.index}`)];
     return point.weightsSha256 === first.weightsSha256
       ? []
       : [violation(field, 'a token of the same weights as the first', 'one of other weights')];
@@ -122,13 +122,13 @@ function checkNew(
   demand(
     toSeed === undefined || start?.kind !== 'latent',
     'interpolation',
-    'none with start_latents, which leave nothing to a seed',
+    'none with start_latents, as no seed is used with them',
     'an interpolation',
   );
   demand(
     inpainting === undefined || start?.kind !== 'latent',
     'inpainting',
-    'none with start_latents: what is kept needs noise of its own',
+    'none with start_latents, as the kept part needs noise from a seed',
     'a mask',
   );
 }

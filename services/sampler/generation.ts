@@ -1,4 +1,4 @@
-/** One Generate call after its acceptance: progress, news of images, and images as the reader takes them. */
+/** One Generate call after its acceptance: progress, previews and other output of its images, and the images, as the reader takes them. */
 
 import { durationFromMs } from '../../shared/contract/index.js';
 import type { Clock } from '../../shared/foundation/index.js';
@@ -18,8 +18,8 @@ export interface GenerationContext {
 }
 
 /**
- * Nothing is queued for a slow reader but whole images, no more of these than the window, and some steps of
- * trajectories: progress, previews and tokens are made when they are taken, from the newest state.
+ * For a slow reader only finished images (at most the window) and a bounded number of trajectory steps are queued.
+ * Progress, previews and tokens are made from the newest state when the reader takes them.
  */
 export async function* generateImages(
   series: ImageSeries,
@@ -36,9 +36,9 @@ export async function* generateImages(
     while (given < count) {
       await pool.changed();
       yield progress(pool);
-      for (let news = pool.take(); news !== undefined; news = pool.take()) {
-        yield* eventsOf(series, news);
-        if (news.kind !== 'image') continue;
+      for (let output = pool.take(); output !== undefined; output = pool.take()) {
+        yield* eventsOf(series, output);
+        if (output.kind !== 'image') continue;
         given += 1;
         pool.given();
       }

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { deferred } from '../../shared/foundation/index.js';
 import { encode, solver, type SamplerStep } from '../../shared/sampler/index.js';
 import { encodeOutput } from './encode-output.js';
-import { outbox, type News } from './outbox.js';
+import { outputBuffer, type ImageOutput } from './output-buffer.js';
 import type { ImageSeries } from './resolve-generation.js';
 import { VALUES_A_TURN, type PredictRow } from './step-batcher.js';
 
@@ -17,7 +17,7 @@ export interface ImagePool {
   /** Resolves when anything has changed since it resolved last. @throws what made an image fail. */
   changed(): Promise<void>;
   /** What the reader hasn't had. A finished image's place in the window is free when it is `given`. */
-  take(): News | undefined;
+  take(): ImageOutput | undefined;
   given(): void;
   /** Stops all work, and resolves when none is left. */
   stop(): Promise<void>;
@@ -41,11 +41,11 @@ export function imagePool(
   const length = shape.width * shape.height * shape.channels;
   const stopping = new AbortController();
   const stopped = AbortSignal.any([signal, stopping.signal]);
-  // One for each image of the window; Node takes more than ten for a leak.
+  // One listener for each image of the window; Node warns of a leak above ten.
   setMaxListeners(0, stopped);
   const tasks = new Set<Promise<void>>();
-  const unread = outbox();
-  let news = deferred();
+  const unread = outputBuffer();
+  let change = deferred();
   let failure: { readonly error: unknown } | undefined;
   let filling = false;
   let startedCount = 0;
@@ -65,17 +65,17 @@ export function imagePool(
     for await (const step of steps) {
       image = step.sample;
       stepsDone += 1;
-      await tell(index, step);
-      news.resolve();
+      await putReports(index, step);
+      change.resolve();
     }
     const bytes = await encodeOutput(image, shape, format);
     unread.put({ kind: 'image', index, bytes });
     imagesDone += 1;
-    news.resolve();
+    change.resolve();
   }
 
-  /** The last step is the image itself: nothing else is told of it but its place in the trajectory. */
-  async function tell(
+  /** The last step is the image itself, so it has no preview and no token, but it is a step of the trajectory. */
+  async function putReports(
     index: number,
     { index: before, sample, predXStart, state }: SamplerStep,
   ): Promise<void> {
@@ -85,7 +85,7 @@ export function imagePool(
     if (isDue(reports.resumeTokenEverySteps)) unread.put({ kind: 'token', index, step, state });
     if (isDue(reports.trajectoryEverySteps) || (reports.trajectoryEverySteps > 0 && step === plan.steps)) {
       unread.put({ kind: 'trajectory', index, step, sample });
-      news.resolve();
+      change.resolve();
       await unread.room();
     }
   }
@@ -94,7 +94,7 @@ export function imagePool(
     if (filling) return;
     filling = true;
     for (let values = 0; startedCount < count && startedCount - givenCount < window; values += length) {
-      // An image begins with noise to draw.
+      // Starting an image computes its noise.
       if (values >= VALUES_A_TURN) {
         values = 0;
         await setImmediate();
@@ -109,7 +109,7 @@ export function imagePool(
   function startImage(offset: number): void {
     const task = generateImage(offset).catch((error: unknown) => {
       failure ??= { error };
-      news.resolve();
+      change.resolve();
     });
     tasks.add(task);
     void task.then(() => tasks.delete(task));
@@ -124,10 +124,10 @@ export function imagePool(
       return imagesDone;
     },
     changed: async () => {
-      await news.promise;
+      await change.promise;
       // All rows of a pass come back together: one change, not one a row.
       await setImmediate();
-      news = deferred();
+      change = deferred();
       if (failure !== undefined) throw failure.error;
     },
     take: unread.take,

@@ -1,4 +1,4 @@
-/** What makes each image of a call the image that it is: its noise, and what it is made from. */
+/** What determines each image of a call: its noise, and what it starts from. */
 
 import { at, DiffusionError, invalidArgument, isInvalid, violation } from '../../shared/foundation/index.js';
 import { decodeImage, toFloat32, type ImageShape } from '../../shared/images/index.js';
@@ -20,7 +20,7 @@ export interface ImageTask {
 export type TaskAt = (offset: number) => ImageTask;
 
 /**
- * Decodes what the request brings.
+ * Decodes the pictures and latents of the request.
  * @throws DiffusionError INVALID_ARGUMENT that names a picture that can't be decoded, or a latent of another size.
  */
 export async function imageTasks(request: SampleRequest, shape: ImageShape): Promise<TaskAt> {
@@ -32,7 +32,7 @@ export async function imageTasks(request: SampleRequest, shape: ImageShape): Pro
 
   function noiseAt(offset: number): NoiseSource {
     if (toSeed === undefined) return imageNoise(seed, firstIndex + offset, length);
-    // Between two seeds all have one index; to the reader they are a series like any other.
+    // Between two seeds all images use one index of the noise; their indices in the answer still count up.
     const ends = [seed, toSeed].map((of) => imageNoise(of, firstIndex, length)) as [NoiseSource, NoiseSource];
     return interpolatedNoise(...ends, offset / (count - 1));
   }

@@ -1,4 +1,4 @@
-/** One set of weights, ready for rows; a lost engine process is replaced, and its rows are tried again. */
+/** One set of weights, ready for rows; a crashed engine process is replaced, and its rows are tried again. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
@@ -23,7 +23,7 @@ export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise
   let closed = false;
 
   // The state of every image is in its solver, so a pass can be repeated. Only once: weights or rows that kill the
-  // engine would kill it for ever.
+  // engine would kill it every time.
   async function runPass(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
     const current = engine;
     try {
@@ -35,12 +35,12 @@ export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise
     }
   }
 
-  async function replacement(lost: Promise<PredictionEngine>): Promise<PredictionEngine> {
+  async function replacement(crashed: Promise<PredictionEngine>): Promise<PredictionEngine> {
     try {
       return await start();
     } catch (error) {
-      // The next pass finds the lost engine again, and tries again.
-      engine = lost;
+      // The next pass finds the crashed engine again, and replaces it then.
+      engine = crashed;
       throw error;
     }
   }

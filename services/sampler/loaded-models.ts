@@ -1,6 +1,13 @@
-/** The models that are loaded now: each once, a bounded number, the longest unused one making room. */
+/** The models that are loaded now: each once, a bounded number, the least recently used one is ended for a new one. */
 
-import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
+import {
+  deferred,
+  DiffusionError,
+  unlessAborted,
+  whenAborted,
+  type Clock,
+  type Deferred,
+} from '../../shared/foundation/index.js';
 import { damagedWeights, objectKey } from './damaged-weights.js';
 import type { EngineSource } from './engine-process/messages.js';
 import type { LoadedModel } from './loaded-model.js';
@@ -15,13 +22,13 @@ export interface Lease {
 
 /**
  * `exact`: the caller asked for this checkpoint. `newest`: it asked for the model, whose newest checkpoint this is.
- * `loaded`: it takes this checkpoint where that costs no load.
+ * `loaded`: it takes this checkpoint only where it is loaded already.
  */
 export type Wanted = 'exact' | 'newest' | 'loaded';
 
 export interface LoadedModels {
   /**
-   * Loads the weights, or waits for whoever is loading them already.
+   * Loads the weights, or waits for a load of them that has begun.
    *
    * @throws DiffusionError RESOURCE_EXHAUSTED (reason MODELS_PINNED) where every place is in use, the signal's
    * reason, or why the weights can't be loaded.
@@ -33,7 +40,7 @@ export interface LoadedModels {
   list(model: string): Loaded[];
   /** Whether both are the same weights in the same precision. */
   isSame(a: EngineSource, b: EngineSource): boolean;
-  /** Unloads a model; weights in use go with their last lease. @returns what was loaded or being loaded. */
+  /** Unloads a model; weights in use are unloaded when their last lease is released. @returns what was loaded or being loaded. */
   unload(model: string): Loaded[];
   /** Ends all engines and starts no other. */
   close(): Promise<void>;
@@ -58,7 +65,7 @@ interface Entry {
   readonly source: EngineSource;
   /** Once it is loaded. */
   model?: LoadedModel;
-  /** Calls that wait for it; no promise of theirs outlives them. */
+  /** Calls that wait for it; each is removed when its call ends. */
   readonly waiting: Set<Deferred<LoadedModel>>;
   /** Aborted where the engine is to end, loaded or not. */
   readonly ending: AbortController;
@@ -73,13 +80,13 @@ interface Entry {
 const RETRY_AFTER_MS = 5000;
 
 /**
- * A model is loaded beside those that are there, in one extra place, and makes the longest unused one end when it has
- * loaded: a load that fails has cost nobody anything. What is still loading when nobody waits for it any more goes on
- * while there is room, and is the first to end.
+ * A model is loaded in one extra place, beside those that are loaded, and ends the least recently used one when it has
+ * loaded: so a load that fails ends no other model. A load that nobody waits for any more continues while there is room,
+ * and is the first to be ended.
  */
 export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): LoadedModels {
   const damaged = damagedWeights(clock);
-  /** The one used last stands last; queued ones stand in the order in which they came. */
+  /** Sorted by last use; queued ones in the order in which they came. */
   const entries = new Map<string, Entry>();
   /** Unloaded ones that are still in use; no call finds them any more. */
   const retired = new Set<Entry>();
@@ -115,18 +122,18 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     }
   }
 
-  /** Brings queue and engines to what the rules want; called after every change. */
+  /** Starts and ends engines as the rules above say; called after every change. */
   function settle(): void {
-    for (const entry of inState('queued')) if (entry.pins === 0) forget(entry);
+    for (const entry of inState('queued')) if (entry.pins === 0) removeEntry(entry);
     for (const entry of inState('queued')) {
       if (engines.size > capacity) break;
       if (hasPlace(entry)) start(entry);
       else refuse(entry, pinned(capacity));
     }
     while (held().length > capacity && endUnused(inState('loading')));
-    // The one used last stays, too, until an older one is free: it may be what replaces the others.
+    // The one used last stays as well until an older one is free: it may be the one that replaces the others.
     while (inState('loaded').length > capacity && endUnused(inState('loaded').slice(0, -1)));
-    // The extra place is taken for as long as somebody uses what is there: waiting could take hours.
+    // The extra place stays taken for as long as the other models are in use, which may be hours.
     if (engines.size <= held().length && inState('loading').length === 0)
       for (const entry of inState('queued')) refuse(entry, pinned(capacity));
   }
@@ -154,12 +161,12 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     const { source, ending } = entry;
     try {
       const loaded = await load(source, ending.signal);
-      damaged.forget(source);
+      damaged.remove(source);
       entry.state = 'loaded';
       entry.model = loaded;
       for (const { resolve } of entry.waiting) resolve(loaded);
       settle();
-      await aborted(ending.signal);
+      await whenAborted(ending.signal);
       await loaded.close();
     } catch (error) {
       damaged.remember(source, error);
@@ -167,10 +174,10 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     }
   }
 
-  /** Ends the first that nobody uses. @returns whether there was one. */
+  /** Ends the first one that is not in use. @returns whether there was one. */
   function endUnused(candidates: readonly Entry[]): boolean {
     const entry = candidates.find(({ pins }) => pins === 0);
-    if (entry !== undefined) end(entry, new DiffusionError('CANCELLED', 'nobody uses the model any more'));
+    if (entry !== undefined) end(entry, new DiffusionError('CANCELLED', 'the model is no longer in use'));
     return entry !== undefined;
   }
 
@@ -179,13 +186,13 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     entry.ending.abort(why);
   }
 
-  /** Fails whoever waits for the entry, and lets the next call begin anew. */
+  /** Fails the calls that wait for the entry; the next call starts a new load. */
   function refuse(entry: Entry, error: unknown): void {
-    forget(entry);
+    removeEntry(entry);
     for (const { reject } of entry.waiting) reject(error);
   }
 
-  function forget(entry: Entry): void {
+  function removeEntry(entry: Entry): void {
     const key = keyOf(entry.source);
     if (entries.get(key) === entry) entries.delete(key);
   }
@@ -223,8 +230,8 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
       const unloaded = found.map(loadedOf);
       for (const entry of found) {
         retired.add(entry);
-        // The next call loads anew.
-        forget(entry);
+        // The next call starts a new load.
+        removeEntry(entry);
         endRetired(entry);
       }
       settle();
@@ -257,16 +264,11 @@ function loadedOf({ source, pins }: Entry): Loaded {
 async function modelOf({ model, waiting }: Entry, signal: AbortSignal): Promise<LoadedModel> {
   if (model !== undefined) return model;
   const waiter = deferred<LoadedModel>();
-  const onAbort = (): void => {
-    waiter.reject(signal.reason);
-  };
   waiting.add(waiter);
-  signal.addEventListener('abort', onAbort, { once: true });
   try {
-    return await waiter.promise;
+    return await unlessAborted(waiter.promise, signal);
   } finally {
     waiting.delete(waiter);
-    signal.removeEventListener('abort', onAbort);
   }
 }
 
@@ -282,19 +284,6 @@ function pinned(capacity: number): DiffusionError {
   return new DiffusionError('MODELS_PINNED', `all ${capacity} places for models are in use`, {
     retryAfterMs: RETRY_AFTER_MS,
   });
-}
-
-async function aborted(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  const { promise, resolve } = deferred();
-  signal.addEventListener(
-    'abort',
-    () => {
-      resolve();
-    },
-    { once: true },
-  );
-  await promise;
 }
 
 function once(action: () => void): () => void {

@@ -26,7 +26,7 @@ export interface ModelCatalogue {
   ): Promise<T>;
 }
 
-/** @param onDamaged Told of each checkpoint that was skipped. */
+/** @param onDamaged Called with each checkpoint that was skipped. */
 export function modelCatalogue(
   store: ObjectStore,
   onDamaged: (model: string, damaged: DamagedCheckpoint) => void,
@@ -45,7 +45,7 @@ export function modelCatalogue(
   };
 }
 
-/** The error of one checkpoint or model alone, which must not hide the others of a list. */
+/** Whether an error concerns one checkpoint or model only, so that it must not hide the others of a list. */
 export function isOwnFault(error: unknown): error is DiffusionError {
   return (
     error instanceof DiffusionError && ['NOT_FOUND', 'DATA_LOSS', 'FAILED_PRECONDITION'].includes(error.code)

@@ -1,4 +1,4 @@
-/** The methods that tell of models and checkpoints. */
+/** The methods that list and show models and checkpoints. */
 
 import {
   checkpointToWire,

@@ -1,11 +1,16 @@
 /** One engine process with one set of weights, seen from the service. */
 
-import { deferred, DiffusionError, type Clock, type Deferred } from '../../shared/foundation/index.js';
+import {
+  deferred,
+  DiffusionError,
+  onAbort,
+  type Clock,
+  type Deferred,
+} from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { packRows, splitRows, type NetworkRow } from '../../shared/sampler/index.js';
 import type { StoreSettings } from '../../shared/store/index.js';
-import { packRows, splitRows } from './batch.js';
 import { engineProtocol, errorOf, type FromEngine, type EngineSource } from './engine-process/messages.js';
 
 export interface EngineSettings {
@@ -15,8 +20,8 @@ export interface EngineSettings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** Rows of a forward pass, rising; a pass is padded to the next of them. */
   readonly batchSizes: readonly number[];
-  /** An engine that is silent for this long (a pass is silent) is killed. */
-  readonly silenceTimeoutMs: number;
+  /** An engine that sends no heartbeat for this long is killed; it sends none during a pass. */
+  readonly heartbeatTimeoutMs: number;
 }
 
 export interface EngineContext {
@@ -25,13 +30,13 @@ export interface EngineContext {
   readonly clock: Clock;
   /** Called with whatever fails, for the log; the error's cause is not for clients. */
   readonly report: (error: DiffusionError) => void;
-  /** Called with the reason where the engine goes without its own kernels. */
+  /** Called with the reason where the engine runs without its own kernels. */
   readonly warn: (reason: string) => void;
 }
 
 export interface PredictionEngine {
   /**
-   * One forward pass. @throws DiffusionError UNAVAILABLE (reason ENGINE_LOST) where the process is gone or goes.
+   * One forward pass. @throws DiffusionError UNAVAILABLE (reason ENGINE_LOST) where the process has ended or ends.
    */
   predict(rows: readonly NetworkRow[]): Promise<Float32Array[]>;
   /** Ends the process; passes under way fail with ENGINE_LOST. */
@@ -55,7 +60,7 @@ interface Pass {
 export async function startPredictionEngine(
   source: EngineSource,
   store: StoreSettings,
-  { module, environment, batchSizes, silenceTimeoutMs }: EngineSettings,
+  { module, environment, batchSizes, heartbeatTimeoutMs }: EngineSettings,
   { signal, clock, report, warn }: EngineContext,
 ): Promise<PredictionEngine> {
   signal.throwIfAborted();
@@ -64,15 +69,15 @@ export async function startPredictionEngine(
   const loading = deferred<readonly number[]>();
   let isLoading = true;
   let isClosing = false;
-  let lost: DiffusionError | undefined;
+  let crash: DiffusionError | undefined;
   let lastId = 0;
 
-  // A process that says what it can't have been asked for is broken, and so is whatever it says next.
+  // A process that answers what it was not asked is broken, and nothing that it sends later can be trusted.
   function onMessage(message: FromEngine): void {
     if (!isExpected(message)) child.refuse(message);
   }
 
-  /** Takes a message. False where nothing that was asked for has it as its answer. */
+  /** Handles a message. False where it answers nothing that was asked. */
   function isExpected(message: FromEngine): boolean {
     switch (message.kind) {
       case 'loaded': {
@@ -109,14 +114,14 @@ export async function startPredictionEngine(
     protocol: engineProtocol,
     environment,
     onMessage,
-    silenceTimeoutMs,
+    heartbeatTimeoutMs,
     clock,
   });
   void child.exited.then((exit) => {
-    lost = engineLost(exit);
-    if (!isClosing) report(lost);
-    loading.reject(lost);
-    for (const { answer } of passes.values()) answer.reject(lost);
+    crash = engineLost(exit);
+    if (!isClosing) report(crash);
+    loading.reject(crash);
+    for (const { answer } of passes.values()) answer.reject(crash);
     passes.clear();
   });
 
@@ -127,8 +132,7 @@ export async function startPredictionEngine(
   }
 
   async function load(): Promise<readonly number[]> {
-    const onAbort = (): void => void close();
-    signal.addEventListener('abort', onAbort, { once: true });
+    const stopListening = onAbort(signal, () => void close());
     child.send({ kind: 'load', store, source, batchSizes });
     try {
       return await loading.promise;
@@ -137,14 +141,14 @@ export async function startPredictionEngine(
       signal.throwIfAborted();
       throw error;
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      stopListening();
     }
   }
 
   const sizes = await load();
 
   async function predict(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
-    if (lost !== undefined) throw lost;
+    if (crash !== undefined) throw crash;
     const id = ++lastId;
     const batch = packRows(rows, sizes);
     const answer = deferred<Float32Array>();

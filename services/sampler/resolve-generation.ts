@@ -158,7 +158,7 @@ function classViolations(classes: readonly number[], numClasses: number): FieldV
   );
 }
 
-/** A network that never went without classes has nothing to say without. */
+/** A network that was never trained without classes can not predict without one. */
 function guidanceViolations({ settings }: SampleRequest, recipe: TrainingRecipe): FieldViolation[] {
   const { guidanceScale = 1 } = settings;
   if (guidanceScale === 1 || recipe.training.labelDropout > 0) return [];
@@ -171,7 +171,7 @@ function stepViolations({ start }: SampleRequest, { steps }: SamplerPlan): Field
   return [violation('start_images.skipped_steps', `an integer from 0 to ${steps - 1}`, start.skippedSteps)];
 }
 
-/** What is wrong with the call's message itself, beside the fields of its request. */
+/** Violations of the resume tokens, and of how often they are asked for. */
 function callViolations(
   { reports, resumed, firstIndex, count }: SampleRequest,
   { steps }: SamplerPlan,
@@ -187,7 +187,13 @@ function callViolations(
       [state.x, ...state.history].every((of) => of.length === values && of.every(Number.isFinite));
     return fits
       ? []
-      : [violation(`resumed_images.tokens[${i}]`, 'the state of an image of its request', 'another')];
+      : [
+          violation(
+            `resumed_images.tokens[${i}]`,
+            'a state that fits the image of this request',
+            'one that does not fit',
+          ),
+        ];
   });
   if (reports.resumeTokenEverySteps > 0 && values > MAX_RESUMABLE_VALUES) {
     const wanted = `0 for images of more than ${MAX_RESUMABLE_VALUES} values`;
@@ -210,13 +216,13 @@ function resumedTasks(
   return (place) => {
     const { index, state } = resumed[place] as ResumePoint;
     const { options } = fresh(index - firstIndex);
-    // Where it started from is in its state; how far is still asked.
+    // Its state holds the image that it started from, but not the number of skipped steps.
     const began = start?.kind === 'image' && { start: { ...start, xStart: state.x } };
     return { index, options: { ...options, ...began, resume: state } };
   };
 }
 
-/** What each image of the call has behind it when it begins. */
+/** The steps of each image that are done when the call begins. */
 function stepsBehind({ count, start, resumed }: SampleRequest): number[] {
   if (resumed !== undefined) return resumed.map(({ state }) => state.stepsDone);
   return Array.from({ length: count }, () => (start?.kind === 'image' ? start.skippedSteps : 0));

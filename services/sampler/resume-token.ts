@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 
 import { decodeSafetensors, encodeSafetensors, type TensorData } from '../../shared/checkpoint/index.js';
-import { invalidArgument, type DiffusionError } from '../../shared/foundation/index.js';
+import { integer, invalidArgument, type DiffusionError } from '../../shared/foundation/index.js';
 import type { WeightsChoice } from '../../shared/recipe/index.js';
 import type { SolverState } from '../../shared/sampler/index.js';
 
@@ -14,7 +14,7 @@ export interface Resumable {
   /** What the request's checkpoint and weights turned out to be. */
   readonly checkpointStep: number;
   readonly weights: WeightsChoice;
-  /** Of the weights that drew the image so far, in hexadecimal. */
+  /** Of the weights that the image was sampled with so far, in hexadecimal. */
   readonly weightsSha256: string;
 }
 
@@ -29,6 +29,7 @@ export const MAX_RESUMABLE_VALUES = 200_000;
 const FORMAT = 'ip-diffusion resume token 2';
 const STATE = 'x';
 const DIGEST_BYTES = 32;
+const COUNT = integer(0, Number.MAX_SAFE_INTEGER);
 
 /** SHA-256 of the rest, then safetensors: x, and what the solver remembers of earlier steps. */
 export function writeResumeToken({ index, state, weights, checkpointStep, ...hashes }: ResumePoint): Buffer {
@@ -50,7 +51,7 @@ export function writeResumeToken({ index, state, weights, checkpointStep, ...has
 /**
  * Reads a token.
  *
- * @param field What it is called where it is refused.
+ * @param field Its field in the request, for the refusal.
  * @throws DiffusionError INVALID_ARGUMENT (reason RESUME_TOKEN_INVALID) for bytes that aren't a whole token.
  */
 export function readResumeToken(token: Uint8Array, field: string): ResumePoint {
@@ -59,9 +60,9 @@ export function readResumeToken(token: Uint8Array, field: string): ResumePoint {
   const { tensors, metadata } = decoded(content, field);
   const text = (name: string): string => metadata.get(name) ?? '';
   const count = (name: string): number => {
-    const value = Number(metadata.get(name));
-    if (Number.isSafeInteger(value) && value >= 0) return value;
-    throw refused(field);
+    const value = COUNT.read(text(name));
+    if (value === undefined) throw refused(field);
+    return value;
   };
   const x = tensors.get(STATE);
   const weights = text('weights') === 'raw' ? 'raw' : Number(metadata.get('weights'));

@@ -43,7 +43,7 @@ export function runningCalls(): RunningCalls {
   };
 }
 
-/** What a call is answered by a service that stops. */
+/** The error of calls to a service that stops. */
 export function stopping(): DiffusionError {
   return new DiffusionError('SERVICE_STOPPING', 'the service is stopping', {
     retryAfterMs: RETRY_AFTER_MS,

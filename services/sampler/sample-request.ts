@@ -1,4 +1,4 @@
-/** What a call asks of the sampler, as both Generate and Encode come to it: checked as far as no checkpoint is needed. */
+/** What a call asks of the sampler, as Generate and Encode both give it, with the checks that need no checkpoint. */
 
 import type { OutputFormat } from '../../shared/contract/index.js';
 import {
@@ -53,7 +53,7 @@ export interface SampleRequest extends ModelRequest {
   readonly resumed?: readonly ResumePoint[];
 }
 
-/** What is sent of images before they are finished, every so many steps; 0 for never. */
+/** What is sent of images before they are finished, every this many steps; 0 for never. */
 export interface Reports {
   readonly previewEverySteps: number;
   readonly trajectoryEverySteps: number;
@@ -101,8 +101,8 @@ export function checkModelRequest({ model, weights, precision }: ModelRequest, d
 export function checkSampleRequest(request: SampleRequest, maxImages: number, demand: Demand): void {
   const { settings, count, classes } = request;
   const { sampler, spacing = 'even' } = settings;
-  checkModelRequest(request, (met, field, ...told) => {
-    demand(met, field === 'precision' ? 'settings.precision' : field, ...told);
+  checkModelRequest(request, (met, field, ...texts) => {
+    demand(met, field === 'precision' ? 'settings.precision' : field, ...texts);
   });
   demand(
     count >= 1 && count <= maxImages,

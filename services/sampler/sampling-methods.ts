@@ -38,14 +38,14 @@ export function samplingMethods(options: SamplingOptions) {
     const calledMs = clock.monotonicMs();
     const { signal, ended } = calls.begin(context.signal);
     try {
-      const { generation, lease, leave } = await admitCall(request, options, signal);
+      const { generation, lease, release } = await admitCall(request, options, signal);
       try {
         yield accepted(generation);
         const { predict } = lease;
         yield* generateImages(generation.series, { predict, window, signal, clock, calledMs });
       } finally {
         lease.release();
-        leave();
+        release();
       }
     } finally {
       ended();

@@ -1,10 +1,8 @@
 /** Puts the sampler service together and starts it. */
 
-import { setTimeout } from 'node:timers/promises';
-
 import { samplerWire } from '../../shared/contract/index.js';
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
-import { at, DiffusionError, systemClock } from '../../shared/foundation/index.js';
+import { at, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
@@ -42,7 +40,7 @@ export async function startSampler(
       log.error({ ...fields, reason, cause }, `engine: ${message}`);
     };
     const warn = (reason: string): void => {
-      log.warn({ ...fields, reason }, 'the engine goes without its own kernels, and is slower');
+      log.warn({ ...fields, reason }, 'the engine runs without its own kernels, which is slower');
     };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
@@ -99,16 +97,16 @@ export async function startSampler(
 
 /** Asks until the store answers; false where the service stops before. */
 async function whenListed(store: ObjectStore, signal: AbortSignal, log: ServiceLog): Promise<boolean> {
-  let told = false;
+  let isLogged = false;
   while (!signal.aborted) {
     try {
       await checkStore(store, 'read', { signal });
       return true;
     } catch (error) {
       if (error instanceof DiffusionError && error.code === 'CANCELLED') break;
-      if (!told) log.warn({ err: error }, 'the store can not be listed; trying again');
-      told = true;
-      await setTimeout(STORE_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      if (!isLogged) log.warn({ err: error }, 'the store can not be listed; trying again until it can');
+      isLogged = true;
+      await pause(STORE_RETRY_MS, signal);
     }
   }
   return false;

@@ -2,14 +2,14 @@
 
 import { setImmediate } from 'node:timers/promises';
 
-import { at, deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { abortError, at, deferred, onAbort, throwIfAborted } from '../../shared/foundation/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 
 /** One forward pass: an output for each row, in their order. */
 export type RunPass = (rows: readonly NetworkRow[]) => Promise<readonly Float32Array[]>;
 
 export interface RowOptions {
-  /** Takes the row back; its neighbours don't notice. */
+  /** Takes the row out of the queue; other rows are not affected. */
   readonly signal: AbortSignal;
   /** Called when a pass takes the row in. */
   readonly onStart?: () => void;
@@ -30,10 +30,13 @@ interface Waiting {
 }
 
 /**
- * Values that solvers may work on in one turn of the event loop. So many take them some ten milliseconds, for which
+ * How many values solvers work on in one turn of the event loop. This many take about ten milliseconds, during which
  * other calls and health checks wait.
  */
 export const VALUES_A_TURN = 50_000;
+
+/** What an aborted signal ends. */
+const ROW = 'the evaluation of a row';
 
 /** Runs one pass at a time, of at most `maxRows` rows, whatever their timesteps and solvers. */
 export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
@@ -41,20 +44,19 @@ export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
   let running = false;
 
   async function predict(row: NetworkRow, { signal, onStart }: RowOptions): Promise<Float32Array> {
-    if (signal.aborted) throw abortReason(signal);
+    throwIfAborted(signal, ROW);
     const { promise, resolve, reject } = deferred<Float32Array>();
     const entry = { row, onStart, resolve, reject };
-    const leave = (): void => {
+    const stopListening = onAbort(signal, () => {
       waiting.delete(entry);
-      reject(abortReason(signal));
-    };
-    signal.addEventListener('abort', leave, { once: true });
+      reject(abortError(signal, ROW));
+    });
     waiting.add(entry);
     void runPasses();
     try {
       return await promise;
     } finally {
-      signal.removeEventListener('abort', leave);
+      stopListening();
     }
   }
 
@@ -64,7 +66,7 @@ export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
     let answerLast = (): Promise<void> => Promise.resolve();
     for (;;) {
       await setImmediate();
-      // A full pass needn't wait for the solvers that the last one answers: they compute while it runs.
+      // A full pass needn't wait for the solvers of the last pass: they compute while it runs.
       const full = waiting.size >= maxRows;
       if (!full) await answerLast();
       const pass = nextPass(waiting, maxRows);
@@ -87,7 +89,7 @@ export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
   return predict;
 }
 
-/** Resolves when every answered solver that goes on has asked for its next row. */
+/** Resolves when every answered solver that has further steps has asked for its next row. */
 async function answer(pass: readonly Waiting[], outputs: readonly Float32Array[]): Promise<void> {
   let values = 0;
   for (const [i, { resolve }] of pass.entries()) {
@@ -108,11 +110,4 @@ function nextPass(waiting: Set<Waiting>, maxRows: number): Waiting[] {
   const pass = [...waiting].slice(0, maxRows);
   for (const entry of pass) waiting.delete(entry);
   return pass;
-}
-
-function abortReason(signal: AbortSignal): DiffusionError {
-  const reason: unknown = signal.reason;
-  return reason instanceof DiffusionError
-    ? reason
-    : new DiffusionError('CANCELLED', 'the row was taken back', { cause: reason });
 }

@@ -1,7 +1,7 @@
-/** A job that this trainer has: where it stands, what happens to it, and the saving of both. */
+/** A job that this trainer has: its status, its events, and the saving of both. */
 
 import { isEnded, type JobState } from '../../shared/contract/index.js';
-import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
+import { DiffusionError, onAbort, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
@@ -16,8 +16,8 @@ export interface ActiveJobOptions {
   readonly log: EventLog;
   readonly lease: JobLease;
   readonly onSaveFailed: (jobId: string, error: unknown) => void;
-  /** Another trainer has the job: nothing is written any more. */
-  readonly onLost: (job: ActiveJob) => void;
+  /** Called when another trainer has the job; this one writes nothing any more. */
+  readonly onLeaseLost: (job: ActiveJob) => void;
 }
 
 export class ActiveJob {
@@ -25,14 +25,14 @@ export class ActiveJob {
   readonly log: EventLog;
   readonly #options: ActiveJobOptions;
   #status: JobStatus;
-  /** The saving under way, or the last one; true where it succeeded or nothing was left to save. */
+  /** The save under way, or the last one; true where it succeeded or there was nothing to save. */
   #saving: Promise<boolean> = Promise.resolve(true);
   /** The one that follows it. */
   #next: Promise<boolean> | undefined;
   #savedStatus: JobStatus | undefined;
   #isHeld = true;
   #releasing = false;
-  /** Ends a saving that takes longer than a service that stops can wait. */
+  /** Aborts a save that takes longer than a stopping service can wait. */
   readonly #cut = new AbortController();
 
   constructor(options: ActiveJobOptions) {
@@ -68,12 +68,12 @@ export class ActiveJob {
     return this.#isHeld;
   }
 
-  /** Whether the store has all that is known of the job. */
+  /** Whether everything is saved. */
   get isSaved(): boolean {
     return this.#savedStatus === this.#status && this.log.unsaved.length === 0;
   }
 
-  /** Whether nobody else can have changed the job. */
+  /** Whether no other trainer can have changed the job. */
   get isCertain(): boolean {
     return this.#isHeld && !this.ended && this.#options.lease.isFresh;
   }
@@ -84,10 +84,10 @@ export class ActiveJob {
     this.change('RUNNING', 'the engine starts');
   }
 
-  /** The engine goes on after a committed step, perhaps one that it had no time to tell of. */
+  /** The engine starts after a committed step, whose checkpoint event it may have had no time to send. */
   ready(step: number, sizeBytes: number, message: string): void {
     if (step > this.#status.committedStep) this.apply({ kind: 'checkpoint', step, sizeBytes });
-    // Less than before where newer checkpoints turned out to be damaged.
+    // The step is lower than before where newer checkpoints were found damaged.
     this.#update({ step, committedStep: step });
     this.change('RUNNING', message);
   }
@@ -101,7 +101,7 @@ export class ActiveJob {
 
   change(state: JobState, message: string, failureReason?: WireReason): void {
     if (!this.#isHeld) return;
-    // A job that is asked to end stays so, whatever happens until it has ended.
+    // A job that is asked to end stays CANCELLING until it has ended.
     const next = this.#status.state === 'CANCELLING' && !isEnded(state) ? 'CANCELLING' : state;
     this.#update({
       state: next,
@@ -114,8 +114,8 @@ export class ActiveJob {
   }
 
   /**
-   * Saves events and state, and renews the lease. Saves that are asked for while one is under way are one; false where
-   * the store refused, and then all is saved next time.
+   * Saves events and state, and renews the lease. Calls during a save share one further save. False where the
+   * store refused; the next save then saves everything.
    */
   save(): Promise<boolean> {
     this.#next ??= this.#saving.then(() => {
@@ -126,19 +126,20 @@ export class ActiveJob {
     return this.#next;
   }
 
-  /** Saves for the last time, within the signal's time, and leaves the job to any trainer. */
+  /** Saves for the last time, until the signal aborts, and releases the job so that any trainer can take it. */
   async release(signal: AbortSignal): Promise<void> {
     this.#releasing = true;
-    signal.addEventListener('abort', () => {
+    const stopListening = onAbort(signal, () => {
       this.#cut.abort(signal.reason);
     });
     await this.save();
+    stopListening();
     this.#isHeld = false;
   }
 
   async #save(): Promise<boolean> {
     if (!this.#isHeld) return true;
-    const { store, lease, onSaveFailed, onLost } = this.#options;
+    const { store, lease, onSaveFailed, onLeaseLost } = this.#options;
     const { signal } = this.#cut;
     try {
       const events = this.log.unsaved;
@@ -154,7 +155,7 @@ export class ActiveJob {
     } catch (error) {
       if (error instanceof DiffusionError && error.reason === LEASE_LOST) {
         this.#isHeld = false;
-        onLost(this);
+        onLeaseLost(this);
         return true;
       }
       onSaveFailed(this.id, error);

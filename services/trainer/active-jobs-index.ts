@@ -1,9 +1,9 @@
-/** Which jobs haven't ended, as keys in the store: found without reading all jobs there ever were. */
+/** Which jobs haven't ended, as keys in the store: found without reading all jobs. */
 
 import { activeJobOfKey, activeKeys } from '../../shared/models/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 
-/** Names a job as one that hasn't ended. Its status says whether that is so; this only leads there. */
+/** Marks a job as one that may not have ended. Only its status says whether that is so. */
 export async function markActive(store: ObjectStore, jobId: string): Promise<void> {
   await store.put(activeKeys.of(jobId), Buffer.from('{}'));
 }

@@ -6,25 +6,22 @@ import { join, resolve } from 'node:path';
 import {
   cacheFolder,
   engineEnvironment,
+  engineHeartbeatTimeoutMs,
   environmentReader,
   type Environment,
 } from '../../shared/foundation/index.js';
+import { serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
 import { fileAccess, storeSettings, type FileAccess, type StoreSettings } from '../../shared/store/index.js';
 
-export interface TrainerSettings {
-  /** `host:port`; port 0 takes a free one. */
-  readonly address: string;
-  readonly reflection: boolean;
-  /** As pino names them. */
-  readonly logLevel: string;
+export interface TrainerSettings extends ServerSettings {
   readonly store: StoreSettings;
   /** How the files of data sets are reached. */
   readonly fileAccess: FileAccess;
   /** Where prepared images are kept between jobs. */
   readonly datasetCacheFolder: string;
-  /** What this trainer is called where a job says who has it. */
+  /** The name of this trainer in the status of its jobs, for people. */
   readonly name: string;
-  /** A trainer that doesn't renew its hold on a job for so long loses it to another. */
+  /** A trainer that doesn't renew its lease on a job for this long loses it to another one. */
   readonly leaseMs: number;
   readonly concurrentJobs: number;
   /** Jobs that may wait for their turn. */
@@ -33,30 +30,25 @@ export interface TrainerSettings {
   readonly memoryBytes: number;
   /** The engine process's whole environment. */
   readonly engineEnvironment: Environment;
-  /** An engine process that says nothing for this long is killed. */
-  readonly engineSilenceTimeoutMs: number;
+  /** An engine process that sends no heartbeat for this long is killed. */
+  readonly engineHeartbeatTimeoutMs: number;
   readonly restartLimit: number;
   readonly restartDelayMs: number;
   /** How long an engine may take to commit and end when asked to. */
   readonly stopGraceMs: number;
-  /** An outage of the store that lasts longer ends a job, and a trainer that is only starting. */
+  /** An outage of the store that lasts longer fails a job, and ends a trainer that is starting. */
   readonly storeRetryLimitMs: number;
-  /** A reader that takes nothing for this long is cut off. */
-  readonly stallTimeoutMs: number;
   /** How long a service that stops waits for connections to close. */
   readonly graceMs: number;
 }
 
-const DEFAULT_ADDRESS = '127.0.0.1:50061';
-const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 /** @throws DiffusionError INVALID_ARGUMENT naming each variable that is wrong. */
 export function readSettings(env: Environment = process.env): TrainerSettings {
-  const { text, integer, oneOf, check } = environmentReader(env);
+  const reader = environmentReader(env);
+  const { text, integer, check } = reader;
   const settings: TrainerSettings = {
-    address: text('IP_DIFFUSION_TRAINER_ADDRESS', DEFAULT_ADDRESS),
-    reflection: oneOf(['on', 'off'], 'IP_DIFFUSION_REFLECTION', 'on') === 'on',
-    logLevel: oneOf(LOG_LEVELS, 'IP_DIFFUSION_LOG_LEVEL', 'info'),
-    store: storeSettings(env, 'ip-diffusion-store'),
+    ...serverSettings('trainer', reader),
+    store: storeSettings(env),
     fileAccess: fileAccess(env),
     datasetCacheFolder: resolve(text('IP_DIFFUSION_DATASET_CACHE', join(cacheFolder(env), 'datasets'))),
     name: text('IP_DIFFUSION_TRAINER_NAME', hostname()),
@@ -65,13 +57,11 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     maxQueue: integer('IP_DIFFUSION_TRAINER_MAX_QUEUE', 16, 0),
     memoryBytes: totalmem(),
     engineEnvironment: engineEnvironment(env),
-    // An engine says nothing while it traces, and a step of a large network is long to trace.
-    engineSilenceTimeoutMs: integer('IP_DIFFUSION_ENGINE_SILENCE_MS', 300_000, 2000),
+    engineHeartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
     restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),
     restartDelayMs: integer('IP_DIFFUSION_ENGINE_RESTART_DELAY_MS', 1000),
     stopGraceMs: integer('IP_DIFFUSION_STOP_GRACE_MS', 120_000),
     storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 3_600_000),
-    stallTimeoutMs: 60_000,
     graceMs: 5000,
   };
   check();

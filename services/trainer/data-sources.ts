@@ -4,6 +4,7 @@ import { addressOf, checkSource, sourceField, type DatasetManifest } from '../..
 import {
   describeValue,
   DiffusionError,
+  onAbort,
   type Clock,
   type Environment,
 } from '../../shared/foundation/index.js';
@@ -14,16 +15,16 @@ import { scanProtocol, type FromScan } from './scan-messages.js';
 
 export interface DataSources {
   /**
-   * Asks whether a recipe's images are there; what is in them shows when they are read.
+   * Asks whether a recipe's images are there; their content is checked when they are read.
    *
    * @throws DiffusionError NOT_FOUND (reason DATASET_NOT_FOUND), UNAVAILABLE or FAILED_PRECONDITION, naming the field
    * with the address.
    */
   check(recipe: TrainingRecipe): Promise<void>;
-  /** Whether this trainer is one that can read a recipe's images, now or after an outage. */
+  /** Whether this trainer can read a recipe's images, now or after an outage. */
   isReachable(recipe: TrainingRecipe): Promise<boolean>;
   /**
-   * Prepares a recipe's images in a process of their own, and says what was found.
+   * Prepares a recipe's images in a child process, and returns what was found.
    *
    * @throws DiffusionError as `scanDataset`; RESOURCE_EXHAUSTED (reason QUEUE_FULL) while others are being read.
    */
@@ -36,8 +37,8 @@ export interface DataSourcesOptions {
   readonly cacheFolder: string;
   /** The whole environment of the processes that read images. */
   readonly environment: Environment;
-  /** A process that sends nothing for this long is killed. */
-  readonly silenceTimeoutMs: number;
+  /** A process that sends no heartbeat for this long is killed. */
+  readonly heartbeatTimeoutMs: number;
   readonly clock: Clock;
 }
 
@@ -78,7 +79,7 @@ export function dataSources(options: DataSourcesOptions): DataSources {
     },
     async scan(recipe, signal) {
       if (scans >= SCANS_AT_ONCE) {
-        const message = `${SCANS_AT_ONCE} data sets are being read already; try again when one is done`;
+        const message = `${SCANS_AT_ONCE} data sets are being read; try again when one of them is done`;
         throw new DiffusionError('QUEUE_FULL', message, { retryAfterMs: RETRY_AFTER_MS });
       }
       scans += 1;
@@ -93,26 +94,24 @@ export function dataSources(options: DataSourcesOptions): DataSources {
 
 async function scanInChild(
   recipe: TrainingRecipe,
-  { access, cacheFolder, environment, silenceTimeoutMs, clock }: DataSourcesOptions,
+  { access, cacheFolder, environment, heartbeatTimeoutMs, clock }: DataSourcesOptions,
   signal: AbortSignal,
 ): Promise<DatasetManifest> {
   let answer: FromScan | undefined;
   const child = startChild({
     protocol: scanProtocol,
-    ...{ module: siblingModule(import.meta.url, './scan-process'), environment, silenceTimeoutMs, clock },
+    ...{ module: siblingModule(import.meta.url, './scan-process'), environment, heartbeatTimeoutMs, clock },
     onMessage: (message) => {
       answer = message;
       child.kill();
     },
   });
-  const stop = (): void => {
-    child.send({ kind: 'stop' });
-  };
-  signal.addEventListener('abort', stop, { once: true });
   child.send({ kind: 'scan', config: datasetConfig(recipe), cacheFolder, access });
-  if (signal.aborted) stop();
+  const stopListening = onAbort(signal, () => {
+    child.send({ kind: 'stop' });
+  });
   const exit = await child.exited;
-  signal.removeEventListener('abort', stop);
+  stopListening();
   if (answer === undefined) {
     throw new Error(`the process that read the data set ${describeExit(exit)}: ${exitDetail(exit)}`);
   }

@@ -1,4 +1,4 @@
-/** Removal of jobs, models and checkpoints, never of what a job that has not ended needs. */
+/** Deletion of jobs, models and checkpoints; refused for what a job that has not ended needs. */
 
 import { isEnded } from '../../shared/contract/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
@@ -77,20 +77,20 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
     throw new DiffusionError('MODEL_NOT_FOUND', `there is no model ${model}`, { metadata: { model } });
   }
 
-  /** From here on no trainer runs or resumes the job, and whoever finds it goes on with its removal. */
+  /** From here on no trainer runs or resumes the job, and any trainer that finds it continues its removal. */
   async function begin(jobId: string, deleting: Deletion): Promise<void> {
     const { record } = await readRecord(store, jobId);
     await supervisor.find(jobId)?.save();
     await changeEnded(record, (stored) => statusBytes(stored.status, stored.term + 1, { deleting }));
-    supervisor.forget(jobId, new DiffusionError('JOB_NOT_FOUND', 'the job was deleted'));
+    supervisor.drop(jobId, new DiffusionError('JOB_NOT_FOUND', 'the job was deleted'));
   }
 
-  /** The job's newest checkpoint becomes another, so that it says what a resumption goes on from. */
+  /** Sets the job's newest checkpoint to an older one, from which a resumption then starts. */
   async function stepBack(jobId: string, committedStep: number): Promise<void> {
     const { record } = await readRecord(store, jobId);
     await supervisor.find(jobId)?.save();
     await changeEnded(record, ({ status, term }) => statusBytes({ ...status, committedStep }, term + 1, {}));
-    supervisor.forget(jobId, new DiffusionError('JOB_MOVED', 'a checkpoint of the job was deleted'));
+    supervisor.drop(jobId, new DiffusionError('JOB_MOVED', 'a checkpoint of the job was deleted'));
   }
 
   /** Changes an ended job's status by compare-and-swap. @throws DiffusionError JOB_ACTIVE. */
@@ -99,7 +99,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
     for (;;) {
       const stored = await readStatus(store, record);
       if (!isEnded(stored.status.state)) throw active(jobId, stored.status.state);
-      // So that a removal which breaks off here is found.
+      // So that a removal which is interrupted from here on is found and completed.
       await markActive(store, jobId);
       try {
         const condition =
@@ -123,10 +123,10 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
       if (job === undefined || isEnded(job.status.state)) continue;
       const { warmStart } = job.record.recipe;
       const starts = warmStart?.model === model && (step === undefined || warmStart.checkpointStep === step);
-      if (starts) throw inUse(`job ${jobId} starts from it, and has not ended`, jobId);
-      const goesOn = job.record.model === model && step !== undefined;
-      if (goesOn && (await listCommits(store, jobId)).at(-1) === step)
-        throw inUse(`job ${jobId} would go on from it, and has not ended`, jobId);
+      if (starts) throw inUse(`job ${jobId} starts from it and has not ended`, jobId);
+      const resumes = job.record.model === model && step !== undefined;
+      if (resumes && (await listCommits(store, jobId)).at(-1) === step)
+        throw inUse(`job ${jobId} resumes from it and has not ended`, jobId);
     }
   }
 
@@ -137,7 +137,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
 export async function finishDeletion(store: ObjectStore, jobId: string): Promise<void> {
   const deleting = (await findStatus(store, jobId))?.content?.deleting;
   if (deleting === undefined) return;
-  // The record goes last but for the status: without it, all else has gone before.
+  // The record is removed last but one, before the status: where it is missing, all else is removed already.
   const record = await findRecord(store, jobId);
   if (deleting === 'model' && record !== undefined)
     await deleteModel(store, { model: record.model, job: jobId });

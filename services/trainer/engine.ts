@@ -19,7 +19,7 @@ export type StartEngine = (start: StartTraining, onMessage: (message: FromEngine
 export interface EngineOptions {
   /** The process's whole environment. */
   readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly silenceTimeoutMs: number;
+  readonly heartbeatTimeoutMs: number;
   readonly clock: Clock;
 }
 

@@ -36,10 +36,10 @@ const PENALTY_COST = {
 /** Node, TensorFlow and its library. */
 const PROCESS_BYTES = 6e8;
 const IMAGES_IN_MEMORY_BYTES = 2 * 1024 ** 3;
-/** Weights, both moments and the gradients; averages come on top. */
+/** Weights, both moments and the gradients; each set of EMA weights is one more. */
 const COPIES_OF_PARAMETERS = 4;
 
-/** Memory that a recipe's parameters alone need: weights, moments, gradients and averages. */
+/** Memory that a recipe's parameters alone need: weights, moments, gradients and EMA weights. */
 export function leastMemoryBytes(recipe: TrainingRecipe): number {
   const copies = COPIES_OF_PARAMETERS + recipe.ema.rates.length + (microbatches(recipe).passes > 1 ? 1 : 0);
   return copies * FLOAT_BYTES * parameterCount(unetConfig(recipe));
@@ -51,7 +51,7 @@ export function checkMemory(recipe: TrainingRecipe, memoryBytes: number): void {
   if (needed <= memoryBytes) return;
   throw new DiffusionError(
     'MEMORY_BUDGET',
-    `the network's ${parameterCount(unetConfig(recipe))} parameters need ${needed} bytes of memory to train; got ${memoryBytes}`,
+    `the network's ${parameterCount(unetConfig(recipe))} parameters need ${needed} bytes of memory to train; this machine has ${memoryBytes}`,
   );
 }
 
@@ -83,7 +83,7 @@ function durationMs(recipe: TrainingRecipe): number {
   const grids = sampleEverySteps === 0 ? 0 : Math.floor(steps / sampleEverySteps);
   const sampling = grids * gridImages(recipe.dataset.imageSize) * GRID_STEPS * forwardFlops;
   const evaluations = everySteps === 0 ? 0 : Math.ceil(steps / everySteps);
-  // With the weights, and with their largest average.
+  // With the raw weights, and with the EMA weights of the largest rate.
   const evaluating = evaluations * 2 * images * forwardFlops;
   return ((training + sampling + evaluating) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
 }
@@ -92,9 +92,9 @@ function penaltyCost({ gradientPenalty: { weight, estimator } }: TrainingRecipe)
   return weight > 0 ? PENALTY_COST[estimator] : { time: 1, activations: 1 };
 }
 
-/** The bytes of a checkpoint's tensors with their headers; the manifest's few kilobytes come on top. */
+/** The bytes of a checkpoint's tensors with their headers; without the few kilobytes of the manifest. */
 function checkpointBytes(recipe: TrainingRecipe): number {
-  // Weights, two moments and the averages all have the parameters' names and shapes.
+  // Raw weights, two moments and the EMA weights all have the parameters' names and shapes.
   const copies = 3 + recipe.ema.rates.length;
   let bytes = 0;
   for (const { name, shape } of parameterSpecs(unetConfig(recipe))) {

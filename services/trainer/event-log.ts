@@ -1,6 +1,6 @@
 /** A job's numbered events: bounded in memory, followed by any number of readers at their own pace. */
 
-import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { changes, DiffusionError } from '../../shared/foundation/index.js';
 import { isEnded } from '../../shared/contract/index.js';
 import type { JobEvent } from './job.js';
 
@@ -37,7 +37,7 @@ export const START: Position = { term: 0, number: 0 };
 interface Cursor {
   /** Index of the next event to look at, counted from the log's first one ever. */
   next: number;
-  /** Up to here it is history, which is replayed without gaps. */
+  /** Events before this index are history, which is replayed without gaps. */
   readonly replayEnd: number;
   dropped: number;
 }
@@ -52,11 +52,11 @@ export class EventLog {
   #lastMetrics: number;
   /** Indices of the grids that have their images. */
   readonly #grids: number[];
-  /** Index of the newest event that went although no reader may miss it. */
-  #lastLost = -1;
+  /** Index of the newest dropped event that no reader may miss. */
+  #lastDropped = -1;
   #truncatedUpTo: Position;
   #closed: DiffusionError | undefined;
-  readonly #waiting = new Set<() => void>();
+  readonly #changes = changes();
 
   /** @param history Events saved earlier, in order. @param truncatedUpTo Events up to here are no longer kept. */
   constructor(
@@ -97,7 +97,7 @@ export class EventLog {
     return this.#events.slice(Math.max(0, this.#firstUnsaved - this.#first));
   }
 
-  /** Tells the log that `unsaved`, as it was up to this position, is saved. */
+  /** Marks all events up to this position as saved. */
   saved(upTo: Position): void {
     this.#firstUnsaved = Math.max(this.#firstUnsaved, this.#indexAfter(upTo));
   }
@@ -109,21 +109,21 @@ export class EventLog {
     if (event.kind === 'grid') this.#grids.push(this.#end);
     this.#events.push({ position: this.#last, event });
     this.#trim();
-    this.#wake();
+    this.#changes.notify();
   }
 
   /** Readers get what they haven't read yet, then this error; an ended job's readers just end. */
   close(error: DiffusionError): void {
     this.#closed = error;
-    this.#wake();
+    this.#changes.notify();
   }
 
   /**
    * Events after a position, those to come included. It returns when all are read and the job has ended; the
    * event that ended it is not among them, but is where the log ends.
    *
-   * @throws DiffusionError what the log was closed with; RESOURCE_EXHAUSTED where a reader is so late that events
-   * are gone which may not be missed; the signal's reason.
+   * @throws DiffusionError what the log was closed with; RESOURCE_EXHAUSTED where a reader is so slow that
+   * events which it must not miss were dropped; the signal's reason.
    */
   async *follow(after: Position, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     const cursor: Cursor = { next: this.#indexAfter(after), replayEnd: this.#end, dropped: 0 };
@@ -132,7 +132,7 @@ export class EventLog {
       if (entry !== undefined) yield entry;
       else if (this.ended) return;
       else if (this.#closed !== undefined) throw this.#closed;
-      else await this.#change(signal);
+      else await this.#changes.next(signal);
     }
   }
 
@@ -141,8 +141,11 @@ export class EventLog {
   }
 
   #take(cursor: Cursor): FollowedEvent | undefined {
-    if (cursor.next <= this.#lastLost) {
-      throw new DiffusionError('SLOW_READER', 'the reader is too far behind; watch again for what is kept');
+    if (cursor.next <= this.#lastDropped) {
+      throw new DiffusionError(
+        'SLOW_READER',
+        'the reader is too far behind, so events that it must not miss were dropped; watch again',
+      );
     }
     if (cursor.next < this.#first) {
       cursor.dropped += this.#first - cursor.next;
@@ -183,12 +186,12 @@ export class EventLog {
   }
 
   #trim(): void {
-    // In blocks: shifting a long array at every event would cost more than the event.
+    // In blocks: shifting a long array for every event would cost more than the event itself.
     if (this.#events.length >= this.#limits.maxEvents * 1.1) {
       const gone = this.#events.splice(0, this.#events.length - this.#limits.maxEvents);
       gone.forEach(({ position, event }, offset) => {
         this.#truncatedUpTo = position;
-        if (event.kind !== 'metrics') this.#lastLost = this.#first + offset;
+        if (event.kind !== 'metrics') this.#lastDropped = this.#first + offset;
       });
       this.#first += gone.length;
     }
@@ -198,24 +201,6 @@ export class EventLog {
       if (entry?.event.kind !== 'grid') continue;
       this.#events[offset] = { position: entry.position, event: { kind: 'grid', step: entry.event.step } };
     }
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting) wake();
-  }
-
-  async #change(signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    const { promise, resolve } = deferred();
-    const wake = (): void => {
-      resolve();
-    };
-    this.#waiting.add(wake);
-    signal.addEventListener('abort', wake, { once: true });
-    await promise;
-    this.#waiting.delete(wake);
-    signal.removeEventListener('abort', wake);
-    signal.throwIfAborted();
   }
 }
 

@@ -12,7 +12,7 @@ import {
 } from './event-log.js';
 import type { JobEvent } from './job.js';
 
-/** Writes events as a segment of their own. */
+/** Writes events as a new segment. */
 export async function saveSegment(
   store: ObjectStore,
   jobId: string,
@@ -75,7 +75,7 @@ function toStored(event: JobEvent): object {
   return { ...event, image: { ...event.image, png: Buffer.from(event.image.png).toString('base64') } };
 }
 
-// Our own writing, whole or not at all: what doesn't parse ends the segment, it doesn't end the service.
+// Segments are written by us, whole or not at all. A line that doesn't parse ends the segment, not the service.
 function parseSegment(bytes: Uint8Array): LoggedEvent[] {
   const events: LoggedEvent[] = [];
   for (const line of Buffer.from(bytes).toString('utf8').split('\n')) {

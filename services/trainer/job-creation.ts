@@ -25,7 +25,7 @@ export interface JobCreationOptions {
   readonly sources: DataSources;
   readonly clock: Clock;
   readonly memoryBytes: number;
-  /** Told of the model of each job that is created. */
+  /** Called with the model of each job that is created. */
   readonly onCreated: (model: string) => void;
 }
 
@@ -60,7 +60,7 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
 
   async function createClaimed(recipe: TrainingRecipe, claim: RequestClaim): Promise<Job> {
     const claimed = await findClaimed(store, claim);
-    // Made to the end where an earlier try broke off.
+    // Completed where an earlier try was interrupted.
     const make = async (): Promise<Job> => adopt(claimed ?? (await recordOf(recipe, claim)), claim);
     return claimed === undefined ? supervisor.withPlace(make) : make();
   }
@@ -77,7 +77,7 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
     };
   }
 
-  // Another trainer or call may have been faster, and then the job is theirs.
+  // Another trainer or call may have been faster, and has the job then.
   async function adopt(wanted: JobRecord, claim?: RequestClaim): Promise<Job> {
     const { jobId, model } = await createRecord(store, wanted, claim);
     onCreated(model);

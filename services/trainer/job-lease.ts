@@ -1,7 +1,7 @@
 /**
- * A trainer's hold on a job: taken in the store, renewed by compare-and-swap, and over once it was not renewed for its
- * duration. No machine's wall clock counts: whoever waits for a lease to end watches, by its own clock, that it doesn't
- * change.
+ * A trainer's lease on a job: taken in the store, renewed by compare-and-swap, and over when it is not renewed for its
+ * duration. No wall clock is compared: a trainer that waits for a lease to end measures with its own clock for how long
+ * the lease doesn't change.
  */
 
 import { isEnded } from '../../shared/contract/index.js';
@@ -14,7 +14,7 @@ import { findStatus, statusBytes, type Lease, type StoredStatus } from './job-st
 
 /** A trainer process. */
 export interface Trainer {
-  /** An id that no other process ever has. */
+  /** An id that is unique to this process. */
   readonly holder: string;
   /** For people. */
   readonly name: string;
@@ -48,9 +48,9 @@ export class JobLease {
   }
 
   /**
-   * Takes the job from where it stands in the store, with its next status.
+   * Takes the job as it was read from the store, with its next status.
    *
-   * @returns undefined where it doesn't stand so any more, because another trainer was faster.
+   * @returns undefined where the stored status has changed since, because another trainer was faster.
    */
   static async take(
     options: LeaseOptions,
@@ -77,7 +77,7 @@ export class JobLease {
   }
 
   /**
-   * Writes where the job stands, and renews the lease; an ended job's is given up with it.
+   * Writes the job's status, and renews the lease; with an ended status the lease is released.
    *
    * @throws DiffusionError ABORTED (reason LEASE_LOST) where another trainer has taken the job; what the store throws.
    */
@@ -90,7 +90,7 @@ export class JobLease {
     );
   }
 
-  /** Writes where the job stands, for any trainer to take it. @throws as `renew`. */
+  /** Writes the job's status and releases the lease, so that any trainer can take the job. @throws as `renew`. */
   async release(status: JobStatus, signal?: AbortSignal): Promise<void> {
     await this.#write(status, undefined, signal);
   }
@@ -113,7 +113,7 @@ export class JobLease {
     }
   }
 
-  /** What stands instead may be this trainer's own, of a write whose answer was lost, or damaged: either is written over. */
+  /** Overwrites what is stored where this trainer wrote it (its answer was lost), or where it is damaged. */
   async #standingEtag(signal: AbortSignal | undefined): Promise<string> {
     const { store, trainer } = this.#options;
     const standing = await findStatus(store, this.#jobId, { signal });
@@ -133,7 +133,7 @@ function leaseOf({ trainer, durationMs }: LeaseOptions, renewals: number): Lease
   return { holder, trainer: name, durationMs, renewals, ...(process !== undefined && { process }) };
 }
 
-/** What other trainers hold, as far as this one has watched it. */
+/** The leases of other trainers, as this one has watched them. */
 export class LeaseWatch {
   readonly #clock: Clock;
   readonly #seen = new Map<string, { readonly mark: string; readonly sinceMs: number }>();
@@ -142,14 +142,14 @@ export class LeaseWatch {
     this.#clock = clock;
   }
 
-  /** Whether nobody has the job any more: given up, of a process that has ended, or watched for its whole duration. */
+  /** Whether no trainer has the job any more: released, of a process that has ended, or unchanged for its duration. */
   isOver(jobId: string, { lease, etag = '' }: Pick<StoredStatus, 'lease' | 'etag'>): boolean {
     if (lease === undefined) return true;
     const unchangedMs = this.unchangedMs(jobId, etag);
     return unchangedMs > lease.durationMs || (lease.process !== undefined && hasEnded(lease.process));
   }
 
-  /** For how long something has been seen with the same mark; 0 when it is seen so for the first time. */
+  /** For how long the mark of a job has been the same; 0 when it is new. */
   unchangedMs(jobId: string, mark: string): number {
     const nowMs = this.#clock.monotonicMs();
     const seen = this.#seen.get(jobId);
@@ -158,7 +158,7 @@ export class LeaseWatch {
     return 0;
   }
 
-  /** Forgets all jobs but these. */
+  /** Removes all jobs but these. */
   keepOnly(jobIds: ReadonlySet<string>): void {
     for (const jobId of this.#seen.keys()) if (!jobIds.has(jobId)) this.#seen.delete(jobId);
   }

@@ -21,7 +21,7 @@ export interface JobFilter {
   readonly createdBefore: Date | undefined;
 }
 
-/** How a job stands on a page. */
+/** What a job is on a page. */
 export interface JobContent<Message> {
   readonly write: (job: Job) => Message;
   readonly encode: PageContent<JobOrder, Message>['encode'];
@@ -34,14 +34,14 @@ export interface JobList {
     filter: JobFilter,
     content: JobContent<Message>,
   ): Promise<Page<Message>>;
-  /** A model's name may have become another job's. */
-  forget(model: string): void;
+  /** Removes what is remembered of a model, whose name may belong to another job now. */
+  remove(model: string): void;
 }
 
-/** Of errors that are one job's matter: one that can't be read, or whose trainer is gone, must not hide the others. */
+/** Codes of errors that concern one job: one that can't be read must not hide the others. */
 const HIDES_ONE: ReadonlySet<string> = new Set(['NOT_FOUND', 'DATA_LOSS', 'FAILED_PRECONDITION']);
 
-/** @param get A job as it stands. */
+/** @param get A job with its current status. */
 export function jobList(store: ObjectStore, get: (jobId: string) => Promise<Job>): JobList {
   /** By model: what was listed before, as creation times never change. */
   const known = new Map<string, JobOrder>();
@@ -51,7 +51,7 @@ export function jobList(store: ObjectStore, get: (jobId: string) => Promise<Job>
       return await get(jobId);
     } catch (error) {
       if (!(error instanceof DiffusionError) || !HIDES_ONE.has(error.code)) throw error;
-      // It was deleted, perhaps, and another job has its model's name.
+      // Perhaps it was deleted, and another job has its model's name.
       if (error.reason === 'JOB_NOT_FOUND') known.delete(model);
       return undefined;
     }
@@ -76,7 +76,7 @@ export function jobList(store: ObjectStore, get: (jobId: string) => Promise<Job>
         encode,
       });
     },
-    forget: (model) => {
+    remove: (model) => {
       known.delete(model);
     },
   };

@@ -1,4 +1,4 @@
-/** Where a job's truth is: in this trainer's memory, or in the store. */
+/** Finds where a job's current status is: in this trainer's memory, or in the store. */
 
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
@@ -15,13 +15,13 @@ export type LocatedJob =
 export interface JobLocator {
   /** @throws DiffusionError INVALID_ARGUMENT naming `job_id`, as `readJob`. */
   locate(jobId: string): Promise<LocatedJob>;
-  /** The job as it stands. @throws as `locate`. */
+  /** The job with its current status. @throws as `locate`. */
   get(jobId: string): Promise<Job>;
 }
 
 /**
- * In memory, where this trainer has the job for certain or had it last; else in the store. Where the store doesn't
- * answer, what is in memory is all that anybody knows.
+ * In memory, where this trainer certainly has the job or had it last; else in the store. Where the store doesn't answer,
+ * what is in memory is used.
  */
 export function jobLocator(store: ObjectStore, supervisor: JobSupervisor): JobLocator {
   async function locate(jobId: string): Promise<LocatedJob> {
@@ -47,10 +47,10 @@ export function jobLocator(store: ObjectStore, supervisor: JobSupervisor): JobLo
   };
 }
 
-/** What is said of a job that another trainer has. */
+/** The error for a job that another trainer has. */
 export function jobElsewhere({ lease }: StoredJob): DiffusionError {
   const trainer = lease?.trainer ?? 'another trainer';
-  return new DiffusionError('JOB_ELSEWHERE', `trainer ${trainer} has the job; call that one`, {
+  return new DiffusionError('JOB_ELSEWHERE', `trainer ${trainer} has the job; call that trainer`, {
     metadata: { trainer },
   });
 }

@@ -4,7 +4,7 @@ import * as z from 'zod';
 
 import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js';
 import type { Paging } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, positiveCountSchema } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
 import {
   bindModel,
@@ -26,7 +26,7 @@ const READ_AT_ONCE = 16;
 // Fields of a newer build are kept, and written back where the record is changed.
 const recordSchema = z.looseObject({
   /** Of the recipe; absent in the first version. */
-  formatVersion: z.int().positive().default(1),
+  formatVersion: positiveCountSchema.default(1),
   jobId: z.string(),
   model: z.string(),
   recipe: z.unknown(),
@@ -44,7 +44,7 @@ export interface RequestClaim {
   readonly bodySha256: string;
 }
 
-/** A record as it stands in the store. */
+/** A record as the store has it. */
 export interface StoredRecord {
   readonly record: JobRecord;
   readonly etag: string;
@@ -70,21 +70,22 @@ export async function findClaimed(
   const claim = await findJson(store, requestKey(sha256(requestId)), claimSchema, LARGE);
   if (claim === undefined) return undefined;
   if (claim.value.bodySha256 === bodySha256) return recordOf(claim.value.record);
-  throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id came before, with another recipe', {
+  throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id was used before, with another recipe', {
     violations: [
       {
         field: 'request_id',
-        description: 'wanted a request_id of its own for each recipe; got one that is taken',
+        description:
+          'wanted a different request_id for each recipe; got one that was used with another recipe',
       },
     ],
   });
 }
 
 /**
- * Makes a job, once for a request id, whoever else asks for it at the same time and wherever an earlier try broke off.
- * The model's name is taken last: death before that leaves a record that nobody sees, and the name free.
+ * Makes a job, once for a request id, even where several calls make it at the same time or an earlier one was interrupted.
+ * The model's name is taken last: after a crash before that, the record is invisible and the name free.
  *
- * @returns the record as it stands: another's where the claim was lost.
+ * @returns the record in the store: that of another call where it was faster.
  * @throws ALREADY_EXISTS where the request_id or the model's name is taken.
  */
 export async function createRecord(
@@ -113,12 +114,12 @@ export async function createRecord(
   return winner;
 }
 
-/** Whether the job's creation came to its end: its model's name is its own. */
+/** Whether the job's creation was completed: its model's name belongs to it. */
 export async function isBound(store: ObjectStore, { jobId, model }: JobRecord): Promise<boolean> {
   return (await jobOfModel(store, model)) === jobId;
 }
 
-/** Removes what a creation left that didn't come to its end. */
+/** Removes the objects of a creation that was not completed. */
 export async function removeUnbound(store: ObjectStore, jobId: string): Promise<void> {
   await store.remove([jobKeys.record(jobId)]);
   await unmarkActive(store, jobId);
@@ -196,9 +197,9 @@ export async function readRecord(
     : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
   const imported = jobId.startsWith(importJobPrefix)
-    ? ': an imported model has no training to go on with; start a new job from it with warm_start'
+    ? ': an imported model has no optimizer state to resume from; start a new job from it with warm_start'
     : '';
-  throw new DiffusionError('JOB_NOT_FOUND', `there is no such job${imported}`);
+  throw new DiffusionError('JOB_NOT_FOUND', `there is no job of this id${imported}`);
 }
 
 function versioned(record: JobRecord): object {
@@ -215,7 +216,7 @@ function recordOf({ recipe, formatVersion, ...rest }: z.infer<typeof recordSchem
   return { ...rest, recipe: recipeFormat.parse(recipe) };
 }
 
-/** False where something stands there already. */
+/** False where the object exists already. */
 async function createJson(store: ObjectStore, key: string, value: object): Promise<boolean> {
   try {
     await store.put(key, bytesOf(value), { ifNoneMatch: true });

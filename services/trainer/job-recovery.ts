@@ -1,11 +1,9 @@
-/** Finds jobs that no trainer has any more, and takes them. */
-
-import { setTimeout as delay } from 'node:timers/promises';
+/** Finds jobs that no trainer runs any more, and recovers them. */
 
 import type { Logger } from 'pino';
 
 import { isEnded } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
 import { finishDeletion } from './deletion.js';
@@ -21,20 +19,20 @@ export interface RecoveryOptions {
   readonly supervisor: JobSupervisor;
   readonly leases: LeaseWatch;
   readonly sources: DataSources;
-  /** What stands for so long without a change is nobody's work any more. */
+  /** Nobody works any more on what hasn't changed for this long. */
   readonly leaseMs: number;
   readonly logger: Logger;
 }
 
 export interface JobRecovery {
   /**
-   * Looks through the jobs that haven't ended and takes those that nobody has, the oldest first, as far as the queue has
-   * room. A trainer that had a job and doesn't renew its lease is waited for as long as that lasts.
+   * Scans the jobs that haven't ended and takes those without a trainer, the oldest first, as far as the queue has room.
+   * A job whose trainer doesn't renew its lease is taken when the lease is over.
    *
    * @throws what the store throws.
    */
   scan(): Promise<void>;
-  /** Scans again and again until the signal aborts; what the store throws is told. */
+  /** Scans again and again until the signal aborts; what the store throws is logged. */
   run(signal: AbortSignal): Promise<void>;
 }
 
@@ -46,12 +44,12 @@ export function jobRecovery({
   leaseMs,
   logger,
 }: RecoveryOptions): JobRecovery {
-  /** What was told of jobs that stay where they are, so that each scan doesn't tell it again. */
-  const told = new Map<string, string>();
+  /** By job: what was logged of it last, so that each scan doesn't log it again. */
+  const logged = new Map<string, string>();
 
-  function tell(jobId: string, message: string): void {
-    if (told.get(jobId) === message) return;
-    told.set(jobId, message);
+  function logOnce(jobId: string, message: string): void {
+    if (logged.get(jobId) === message) return;
+    logged.set(jobId, message);
     logger.warn({ job: jobId }, message);
   }
 
@@ -71,13 +69,13 @@ export function jobRecovery({
           await unmarkActive(store, jobId);
         });
       } else if (error.code === 'DATA_LOSS' || error.code === 'FAILED_PRECONDITION')
-        tell(jobId, `the job can not be recovered: ${error.message}`);
+        logOnce(jobId, `the job can not be recovered: ${error.message}`);
       else throw error;
       return undefined;
     }
   }
 
-  /** Removes what a creation or an end left behind, once it can't be under way any more. */
+  /** Removes the remains of a creation or of an ended job, once nobody can be working on it any more. */
   async function tidy(jobId: string, mark: string | undefined, remove: () => Promise<void>): Promise<void> {
     if (leases.unchangedMs(jobId, mark ?? '') > leaseMs) await remove();
   }
@@ -90,7 +88,7 @@ export function jobRecovery({
       return;
     }
     if (!(await sources.isReachable(recipe))) {
-      tell(jobId, 'the job is left to another trainer: its images can not be reached from this one');
+      logOnce(jobId, 'the job waits for another trainer: its images can not be reached from this one');
       return;
     }
     const waits = state === 'PENDING' || (state === 'RETRYING' && job.lease === undefined);
@@ -99,23 +97,23 @@ export function jobRecovery({
         state: state === 'PENDING' ? 'PENDING' : 'RETRYING',
         message: waits
           ? 'waiting for its turn'
-          : `the trainer that ran it is gone; waiting to go on from step ${committedStep}`,
+          : `the trainer that ran it has ended; waiting to resume from step ${committedStep}`,
       }),
     );
     if (taken === undefined) return;
-    told.delete(jobId);
+    logged.delete(jobId);
     logger.info({ job: jobId, step: committedStep, from: job.lease?.trainer }, 'job recovered');
   }
 
   async function scan(): Promise<void> {
     const marked = new Set(await listMarked(store));
     const held = new Map(supervisor.held().map((job) => [job.id, job]));
-    // A mark that went, for whatever reason, would leave the job to nobody.
+    // A job whose mark is missing would never be found again.
     for (const [jobId, job] of held)
       if (!marked.has(jobId) && job.isHeld && !job.ended) await markActive(store, jobId);
     const others = [...marked].filter((jobId) => !held.has(jobId));
     leases.keepOnly(marked);
-    for (const jobId of told.keys()) if (!marked.has(jobId)) told.delete(jobId);
+    for (const jobId of logged.keys()) if (!marked.has(jobId)) logged.delete(jobId);
     const found = (await mapInBatches(others, look)).filter((job) => job !== undefined);
     found.sort((a, b) => (a.record.createdAt < b.record.createdAt ? -1 : 1));
     for (const job of found) {
@@ -123,7 +121,7 @@ export function jobRecovery({
         await recover(job);
       } catch (error) {
         if (!(error instanceof DiffusionError) || error.reason !== 'QUEUE_FULL') throw error;
-        tell(job.record.jobId, "the job waits for a trainer: this one's queue is full");
+        logOnce(job.record.jobId, "the job waits for a trainer: this one's queue is full");
       }
     }
   }
@@ -132,10 +130,10 @@ export function jobRecovery({
     scan,
     async run(signal) {
       for (;;) {
-        await delay(leaseMs / 3, undefined, { signal }).catch(() => undefined);
+        await pause(leaseMs / 3, signal);
         if (signal.aborted) return;
         await scan().catch((error: unknown) => {
-          if (!signal.aborted) logger.warn({ err: error }, 'jobs without a trainer could not be looked for');
+          if (!signal.aborted) logger.warn({ err: error }, 'the search for jobs without a trainer failed');
         });
       }
     },

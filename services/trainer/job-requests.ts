@@ -1,9 +1,7 @@
-/** What clients ask of jobs. */
-
-import { setTimeout as delay } from 'node:timers/promises';
+/** The requests of clients on jobs. */
 
 import { isEnded } from '../../shared/contract/index.js';
-import type { Clock } from '../../shared/foundation/index.js';
+import { pause, type Clock } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
 import type { DataSources } from './data-sources.js';
@@ -27,7 +25,7 @@ export interface JobRequestsOptions {
   readonly memoryBytes: number;
 }
 
-/** A job to watch: its events, and how it stands whenever asked. */
+/** A job to watch: its events, and its status at any time. */
 export interface WatchedJob {
   readonly log: EventLog;
   job(): Job;
@@ -37,12 +35,12 @@ export interface JobRequests extends JobCreation {
   readonly list: JobList;
   readonly resume: ResumeJob;
   get(jobId: string): Promise<Job>;
-  /** Asks a job to end; the answer is the job as it stands then. */
+  /** Asks a job to end; returns the job with its status after that. */
   cancel(jobId: string): Promise<Job>;
   watch(jobId: string): Promise<WatchedJob>;
 }
 
-/** How long a cancellation waits for the store to have it. */
+/** How long a cancellation waits until it is saved. */
 const SAVED_WITHIN_MS = 2000;
 
 export function jobRequests({
@@ -78,14 +76,14 @@ export function jobRequests({
 
   async function watch(jobId: string): Promise<WatchedJob> {
     const { active, stored } = await locate(jobId);
-    // Looked up anew: a job that is resumed is another object with the same log.
+    // Looked up each time: a job that is resumed is another object with the same log.
     if (active !== undefined) return { log: active.log, job: () => (supervisor.find(jobId) ?? active).job };
     if (!isEnded(stored.status.state)) throw jobElsewhere(stored);
     return { log: endedLog(await loadEventLog(store, jobId), stored), job: () => stored };
   }
 
   return {
-    ...jobCreation({ store, supervisor, locator, sources, clock, memoryBytes, onCreated: list.forget }),
+    ...jobCreation({ store, supervisor, locator, sources, clock, memoryBytes, onCreated: list.remove }),
     resume: jobResumption({ store, supervisor, locator, leases }),
     list,
     get,
@@ -94,13 +92,10 @@ export function jobRequests({
   };
 }
 
-/** A store that is slow or away doesn't keep the caller waiting: saving goes on. */
+/** Waits for the save only briefly where the store is slow or unavailable; the save continues. */
 async function savedSoon(active: ActiveJob): Promise<void> {
   const waiting = new AbortController();
-  await Promise.race([
-    active.save(),
-    delay(SAVED_WITHIN_MS, undefined, { signal: waiting.signal }).catch(() => undefined),
-  ]);
+  await Promise.race([active.save(), pause(SAVED_WITHIN_MS, waiting.signal)]);
   waiting.abort();
 }
 

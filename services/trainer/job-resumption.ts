@@ -43,7 +43,7 @@ export function jobResumption({ store, supervisor, locator, leases }: JobResumpt
     const known: Job = active === undefined ? found : active.job;
     if (isSame(known.record, claim)) return known;
     if (active?.ended === false) throw stillActive(active.status.state);
-    // What the store has must be its end.
+    // Its end must be saved.
     await active?.save();
     return supervisor.withPlace(async () => {
       const stored = await readJob(store, jobId);
@@ -61,7 +61,7 @@ export function jobResumption({ store, supervisor, locator, leases }: JobResumpt
         },
       );
       if (taken !== undefined) return taken.job;
-      // Somebody else resumed it in between.
+      // Another call resumed it meanwhile.
       throw stillActive((await readJob(store, jobId)).status.state);
     });
   };
@@ -79,8 +79,10 @@ function claimOf(changes: RecipeChanges, requestId: string): ResumeClaim {
 function isSame({ resumed }: JobRecord, claim: ResumeClaim | undefined): boolean {
   if (claim === undefined || resumed?.requestSha256 !== claim.requestSha256) return false;
   if (resumed.bodySha256 === claim.bodySha256) return true;
-  throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id came before, with other changes', {
-    violations: [violation('request_id', 'one of its own for each resumption', 'one that is taken')],
+  throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id was used before, with other changes', {
+    violations: [
+      violation('request_id', 'a different one for each resumption', 'one that was used with other changes'),
+    ],
   });
 }
 
@@ -94,7 +96,7 @@ function changedRecipe(
   if (recipe.training.steps >= committedStep) return recipe;
   const { field, description } = violation(
     'recipe.training.steps',
-    `at least ${committedStep}, the steps done`,
+    `at least ${committedStep}, the steps that are done`,
     recipe.training.steps,
   );
   throw new DiffusionError('RECIPE_DIFFERS', `${field}: ${description}`, {

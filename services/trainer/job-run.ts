@@ -1,9 +1,8 @@
-/** One job from its turn in the queue to its end: an engine process, and another when that one is lost. */
+/** One job from its turn in the queue to its end: an engine process, and another one when that one crashes. */
 
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
 
-import { DiffusionError, type Clock, type WireReason } from '../../shared/foundation/index.js';
+import { DiffusionError, pause, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
 import {
@@ -27,13 +26,13 @@ export interface JobRunSettings {
   readonly startEngine: StartEngine;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** Engines that may be lost, one after another, without a new checkpoint in between. */
+  /** Engines that may crash, one after another, without a new checkpoint in between. */
   readonly restartLimit: number;
   /** Wait before the first restart; it doubles with each further one. */
   readonly restartDelayMs: number;
   /** How long an engine may take to commit and end when asked to. */
   readonly stopGraceMs: number;
-  /** How long the store may fail before the job does. */
+  /** How long the store may be unavailable before the job fails. */
   readonly storeRetryLimitMs: number;
 }
 
@@ -42,13 +41,13 @@ type Interruption = 'cancel' | 'suspend' | 'abandon';
 
 type Outcome =
   | Extract<FromEngine, { kind: 'ended' | 'failed' | 'fenced' }>
-  | { readonly kind: 'lost'; readonly exit: ChildExit; readonly ready: boolean };
+  | { readonly kind: 'crashed'; readonly exit: ChildExit; readonly ready: boolean };
 
 const LONGEST_WAIT_MS = 30_000;
 
 export class JobRun {
   readonly job: ActiveJob;
-  /** Resolves when nothing runs any more; the job has then ended, or is left to be taken up by the next service. */
+  /** Resolves when nothing runs any more; the job has then ended, or waits for another trainer to recover it. */
   readonly done: Promise<void>;
   readonly #settings: JobRunSettings;
   readonly #interrupted = new AbortController();
@@ -59,12 +58,12 @@ export class JobRun {
     this.job = job;
     this.#settings = settings;
     this.done = this.#run().catch((error: unknown) => {
-      settings.logger.error({ job: job.id, err: error }, 'the job ended over an error of the service');
+      settings.logger.error({ job: job.id, err: error }, 'the job failed by an error of the service');
       job.change('FAILED', 'the service failed; its log has the cause', 'INTERNAL');
     });
   }
 
-  /** Lets the engine commit and end, within the grace. A cancellation stands above a suspension. */
+  /** Lets the engine commit and end, within the grace. A cancellation replaces a suspension, not the other way round. */
   interrupt(by: 'cancel' | 'suspend'): void {
     if (this.#interruption === undefined || this.#interruption === 'suspend') this.#interruption = by;
     this.#interrupted.abort();
@@ -81,7 +80,7 @@ export class JobRun {
   async #run(): Promise<void> {
     const { job } = this;
     const { restartLimit, restartDelayMs } = this.#settings;
-    let lost = 0;
+    let crashes = 0;
     let wasReady = false;
     for (;;) {
       const attempt = await this.#claim();
@@ -93,25 +92,25 @@ export class JobRun {
         this.#end(outcome);
         return;
       }
-      // An attempt that was fenced off is another trainer's doing, which the lease tells, or of nobody who has the job.
+      // An attempt is fenced off by another trainer, which the lease shows when it is saved, or by something that has no lease.
       if (outcome.kind === 'fenced') await job.save();
       if (this.#endAsAsked()) return;
-      const loss = outcome.kind === 'lost' ? outcome : { exit: undefined, ready: true };
-      wasReady ||= loss.ready;
-      lost = job.status.committedStep > committedBefore ? 1 : lost + 1;
+      const crash = outcome.kind === 'crashed' ? outcome : { exit: undefined, ready: true };
+      wasReady ||= crash.ready;
+      crashes = job.status.committedStep > committedBefore ? 1 : crashes + 1;
       const why =
-        loss.exit === undefined
+        crash.exit === undefined
           ? 'the attempt was fenced off'
-          : `the engine process ${describeExit(loss.exit)}`;
-      const detail = loss.exit === undefined ? undefined : exitDetail(loss.exit);
-      this.#settings.logger.warn({ job: job.id, attempt, lost, detail }, why);
-      if (lost > restartLimit) {
-        const reason = loss.exit === undefined ? 'INTERNAL' : reasonOfLoss(loss.exit, wasReady);
-        job.change('FAILED', `${why}; ${lost} times without a new checkpoint`, reason);
+          : `the engine process ${describeExit(crash.exit)}`;
+      const detail = crash.exit === undefined ? undefined : exitDetail(crash.exit);
+      this.#settings.logger.warn({ job: job.id, attempt, crashes, detail }, why);
+      if (crashes > restartLimit) {
+        const reason = crash.exit === undefined ? 'INTERNAL' : reasonOfCrash(crash.exit, wasReady);
+        job.change('FAILED', `${why}; ${crashes} times without a new checkpoint`, reason);
         return;
       }
-      job.change('RETRYING', `${why}; another one goes on from step ${job.status.committedStep}`);
-      await this.#wait(Math.min(restartDelayMs * 2 ** (lost - 1), LONGEST_WAIT_MS));
+      job.change('RETRYING', `${why}; a new one resumes from step ${job.status.committedStep}`);
+      await this.#wait(Math.min(restartDelayMs * 2 ** (crashes - 1), LONGEST_WAIT_MS));
       if (this.#endAsAsked()) return;
     }
   }
@@ -126,7 +125,7 @@ export class JobRun {
       firstDelayMs: restartDelayMs,
       onOutage: (error: DiffusionError | undefined) => {
         logger.warn({ job: this.job.id, err: error }, 'claiming an attempt');
-        this.#tellOfStore(error?.message);
+        this.#reportStore(error?.message);
       },
     };
     try {
@@ -138,7 +137,7 @@ export class JobRun {
   }
 
   /** @param problem Undefined where the store answers again. */
-  #tellOfStore(problem: string | undefined): void {
+  #reportStore(problem: string | undefined): void {
     const { state } = this.job.status;
     const message = problem === undefined ? 'the store answers again' : `waiting for the store: ${problem}`;
     this.job.change(state, message);
@@ -174,12 +173,12 @@ export class JobRun {
           break;
         case 'store':
           logger.warn({ job: jobId, attempt }, message.problem ?? 'the store answers again');
-          this.#tellOfStore(message.problem);
+          this.#reportStore(message.problem);
           break;
         case 'ended':
         case 'failed':
         case 'fenced':
-          // All is committed, and native code takes its time to end by itself.
+          // Everything is committed, and native code would take long to end by itself.
           last = message;
           engine.kill();
           break;
@@ -190,7 +189,7 @@ export class JobRun {
     if (this.#interruption !== undefined) this.#endWithinGrace(engine);
     const exit = await engine.exited;
     this.#engine = undefined;
-    return last ?? { kind: 'lost', exit, ready };
+    return last ?? { kind: 'crashed', exit, ready };
   }
 
   #end(outcome: Extract<Outcome, { kind: 'ended' | 'failed' }>): void {
@@ -201,7 +200,7 @@ export class JobRun {
     } else this.#endAsAsked();
   }
 
-  /** Ends the run as its interruption wants it; false where there is none. */
+  /** Ends the run as its interruption asks; false where there is none. */
   #endAsAsked(): boolean {
     switch (this.#interruption) {
       case undefined:
@@ -210,7 +209,7 @@ export class JobRun {
         this.job.change('CANCELLED', cancelledAt(this.job.status.committedStep));
         return true;
       case 'suspend':
-        this.job.change('RETRYING', 'the service stopped; the job goes on when it starts again');
+        this.job.change('RETRYING', 'the service stopped; the job is resumed when a trainer starts');
         return true;
       case 'abandon':
         return true;
@@ -228,11 +227,11 @@ export class JobRun {
   }
 
   async #wait(ms: number): Promise<void> {
-    await delay(ms, undefined, { signal: this.#interrupted.signal }).catch(() => undefined);
+    await pause(ms, this.#interrupted.signal);
   }
 }
 
-function reasonOfLoss({ stderrTail, code }: ChildExit, wasReady: boolean): WireReason {
+function reasonOfCrash({ stderrTail, code }: ChildExit, wasReady: boolean): WireReason {
   if (code === 137 || /out of memory|bad_alloc/i.test(stderrTail)) return 'ENGINE_OUT_OF_MEMORY';
   return wasReady ? 'ENGINE_CRASH_LOOP' : 'ENGINE_START';
 }

@@ -1,12 +1,12 @@
 /**
- * Where a job stands and which trainer has it, in the store: one object, changed by compare-and-swap alone. So a trainer
- * that has lost a job without knowing it can't write over what the next one has written.
+ * A job's status and lease in the store: one object, changed by compare-and-swap only. So a trainer that has lost a job
+ * without noticing can't overwrite what the next one has written.
  */
 
 import * as z from 'zod';
 
 import { canonicalJson } from '../../shared/checkpoint/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { countSchema, DiffusionError, positiveCountSchema } from '../../shared/foundation/index.js';
 import type { ProcessIdentity } from '../../shared/processes/index.js';
 import type { CallOptions, ObjectStore } from '../../shared/store/index.js';
 import { inspectJson, jobKeys, latestAttempt, listCommits } from '../../shared/models/index.js';
@@ -14,16 +14,14 @@ import { newestTerm } from './event-segments.js';
 import { jobStatusSchema, type Job, type JobRecord, type JobStatus } from './job.js';
 import { readRecord } from './job-records.js';
 
-/** What is being removed: the job alone, or its model with it. */
+/** What is being removed: only the job, or its model too. */
 const DELETIONS = ['job', 'model'] as const;
 export type Deletion = (typeof DELETIONS)[number];
-
-const count = z.int().nonnegative();
 
 const processSchema = z.object({
   boot: z.string(),
   namespace: z.string(),
-  pid: count,
+  pid: countSchema,
   startedAt: z.string(),
 }) satisfies z.ZodType<ProcessIdentity>;
 
@@ -32,10 +30,10 @@ const leaseSchema = z.object({
   holder: z.string(),
   /** That trainer's name, for people. */
   trainer: z.string(),
-  /** A lease that nobody has renewed for so long belongs to nobody any more. */
-  durationMs: z.int().positive(),
-  /** Makes each renewal another object. */
-  renewals: count,
+  /** A lease that isn't renewed for this long is over. */
+  durationMs: positiveCountSchema,
+  /** Makes the object of each renewal different. */
+  renewals: countSchema,
   process: processSchema.exactOptional(),
 });
 
@@ -45,7 +43,7 @@ export type Lease = Readonly<z.infer<typeof leaseSchema>>;
 const storedSchema = z
   .object({
     ...jobStatusSchema.shape,
-    term: count.optional(),
+    term: countSchema.optional(),
     lease: leaseSchema.optional(),
     deleting: z.enum(DELETIONS).optional(),
   })
@@ -62,13 +60,13 @@ export interface StoredStatus {
   readonly term: number;
   /** Undefined where no trainer has the job. */
   readonly lease: Lease | undefined;
-  /** Set once the job's removal has begun, which nothing takes back. */
+  /** Set once the job's removal has begun, which can't be undone. */
   readonly deleting?: Deletion | undefined;
   /** Undefined where nothing is stored. */
   readonly etag: string | undefined;
 }
 
-/** What stands under a job's key; `content` is undefined where it is damaged. */
+/** The status object of a job; `content` is undefined where it is damaged. */
 export interface FoundStatus {
   readonly content: Omit<StoredStatus, 'etag'> | undefined;
   readonly etag: string;
@@ -92,7 +90,7 @@ export async function findStatus(
   return found && { content: found.value, etag: found.etag };
 }
 
-/** Where a job stands; where that was damaged, what its checkpoints and events say. */
+/** A job's status; where it is damaged, one made from its checkpoints and events. */
 export async function readStatus(
   store: ObjectStore,
   record: JobRecord,
@@ -104,7 +102,7 @@ export async function readStatus(
   return { ...(await statusFromTraces(store, record)), lease: undefined, etag: found.etag };
 }
 
-/** Where a job stands before anything has happened to it. */
+/** The status of a new job. */
 export function firstStatus({ createdAt }: JobRecord): JobStatus {
   return {
     state: 'PENDING',
@@ -126,7 +124,7 @@ async function statusFromTraces(
     status: {
       state: 'FAILED',
       failureReason: 'INTERNAL',
-      message: `${jobKeys.status(jobId)} is damaged; resume the job to go on after step ${step}`,
+      message: `${jobKeys.status(jobId)} is damaged; resume the job to continue after step ${step}`,
       step,
       committedStep: step,
       attempt: await latestAttempt(store, jobId),
@@ -136,7 +134,7 @@ async function statusFromTraces(
   };
 }
 
-/** A job as it stands in the store. */
+/** A job as the store has it. */
 export interface StoredJob extends Job, Omit<StoredStatus, 'status'> {
   readonly recordEtag: string;
 }

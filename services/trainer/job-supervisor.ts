@@ -1,9 +1,7 @@
-/** All jobs of this trainer: a bounded queue, a few that run, and the ones that ended lately. */
-
-import { setTimeout as delay } from 'node:timers/promises';
+/** All jobs of this trainer: a bounded queue, the running ones, and those that ended recently. */
 
 import { isEnded, type JobState } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { EventLog } from './event-log.js';
@@ -14,7 +12,7 @@ import type { StoredJob } from './job-status.js';
 
 export interface SupervisorSettings extends JobRunSettings {
   readonly trainer: LeaseOptions['trainer'];
-  /** A trainer that doesn't renew its hold on a job for so long loses it. */
+  /** A trainer that doesn't renew its lease on a job for this long loses the job. */
   readonly leaseMs: number;
   readonly concurrentJobs: number;
   /** Jobs that may wait for their turn. */
@@ -25,7 +23,7 @@ export interface SupervisorSettings extends JobRunSettings {
 export interface TakenAs {
   readonly state: JobState;
   readonly message: string;
-  /** Done between taking the job and starting it; where it fails, the job stands as it stood. */
+  /** Done between taking the job and starting it; where it fails, the job keeps its former status. */
   readonly before?: () => Promise<void>;
 }
 
@@ -33,7 +31,7 @@ export interface TakenAs {
 const ENDED_KEPT = 64;
 const QUEUE_RETRY_AFTER_MS = 60_000;
 const SAVE_RETRY_MS = 5000;
-/** How long the last saves may take of a service that stops. */
+/** How long the last saves of a stopping service may take. */
 const STOP_SAVE_MS = 10_000;
 
 export class JobSupervisor {
@@ -53,12 +51,12 @@ export class JobSupervisor {
     }, settings.leaseMs / 3).unref();
   }
 
-  /** A job that waits, runs, or ended lately. */
+  /** A job that waits, runs, or ended recently. */
   find(jobId: string): ActiveJob | undefined {
     return this.#jobs.get(jobId);
   }
 
-  /** The jobs that this trainer has, ended ones left out. */
+  /** The jobs that this trainer has, without those that ended. */
   held(): ActiveJob[] {
     return [...this.#jobs.values()].filter((job) => job.isHeld && !job.ended);
   }
@@ -72,7 +70,7 @@ export class JobSupervisor {
     const { maxQueue, concurrentJobs } = this.#settings;
     this.#refuseStopping();
     if (this.#queue.length + this.#runs.size + this.#reserved >= maxQueue + concurrentJobs) {
-      throw new DiffusionError('QUEUE_FULL', `the queue is full: ${maxQueue} jobs wait already`, {
+      throw new DiffusionError('QUEUE_FULL', `the queue is full: ${maxQueue} jobs are waiting`, {
         retryAfterMs: QUEUE_RETRY_AFTER_MS,
       });
     }
@@ -85,15 +83,15 @@ export class JobSupervisor {
   }
 
   /**
-   * Takes a job from where it stands in the store and queues it; one that is taken as ended is only ended.
+   * Takes a job as it was read from the store and queues it; one that is taken with an ended state is only ended.
    *
-   * @returns undefined where it doesn't stand so any more, because another trainer or call was faster.
+   * @returns undefined where the stored status has changed since, because another trainer or call was faster.
    */
   async take(stored: StoredJob, { state, message, before }: TakenAs): Promise<ActiveJob | undefined> {
     const { store, clock, leaseMs, trainer } = this.#settings;
     const { record, status } = stored;
     const { jobId } = record;
-    // First, so that a job which is taken is found again wherever this trainer dies.
+    // First, so that the job is found again if this trainer crashes from here on.
     await markActive(store, jobId);
     const updatedAt = new Date(clock.wallMs()).toISOString();
     const endedAt = isEnded(state) ? updatedAt : undefined;
@@ -104,11 +102,11 @@ export class JobSupervisor {
       const log = await this.#logOf(stored);
       await before?.();
       this.#refuseStopping();
-      // Nothing is waited for from here on: a call finds the job in the queue, or not at all.
+      // No await from here on: other calls find the job in the queue, or not at all.
       return this.#activate({ ...stored, status: next }, lease, log);
     } catch (error) {
       await lease.release(status).catch((failure: unknown) => {
-        this.#settings.logger.warn({ job: jobId, err: failure }, 'a job could not be given back');
+        this.#settings.logger.warn({ job: jobId, err: failure }, 'a job could not be released');
       });
       throw error;
     }
@@ -122,20 +120,20 @@ export class JobSupervisor {
       active.change('CANCELLED', 'cancelled before it began');
       void this.#finish(active);
     } else {
-      active.change('CANCELLING', 'asked to end; it commits a last checkpoint');
+      active.change('CANCELLING', 'cancelling; the job commits a last checkpoint');
       this.#runs.get(active.id)?.interrupt('cancel');
     }
   }
 
-  /** Forgets an ended job that is about to be removed; its watchers get the error. */
-  forget(jobId: string, error: DiffusionError): void {
+  /** Removes an ended job from memory because it is being deleted; its watchers get the error. */
+  drop(jobId: string, error: DiffusionError): void {
     const job = this.#jobs.get(jobId);
     if (job?.ended !== true) return;
     this.#jobs.delete(jobId);
     job.log.close(error);
   }
 
-  /** Lets running jobs commit and stop, and leaves them and the waiting ones to any trainer. Watches end. */
+  /** Lets running jobs commit and stop, and releases them and the waiting ones for any trainer. Ends watches. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     clearInterval(this.#renewing);
@@ -166,7 +164,7 @@ export class JobSupervisor {
       onSaveFailed: (job, error) => {
         logger.warn({ job, err: error }, 'the state of a job was not saved');
       },
-      onLost: (job) => {
+      onLeaseLost: (job) => {
         this.#abandon(job);
       },
     });
@@ -182,14 +180,16 @@ export class JobSupervisor {
     return active;
   }
 
-  /** Another trainer has the job: its engine here is ended, and its watchers are sent there. */
+  /** Another trainer has the job: its engine here is ended, and its watchers are asked to call that trainer. */
   #abandon(active: ActiveJob): void {
     this.#settings.logger.warn({ job: active.id }, 'another trainer has taken the job');
     const waiting = this.#queue.indexOf(active);
     if (waiting >= 0) this.#queue.splice(waiting, 1);
     if (this.#jobs.get(active.id) === active) this.#jobs.delete(active.id);
     this.#runs.get(active.id)?.abandon();
-    active.log.close(new DiffusionError('JOB_MOVED', 'another trainer has taken the job; watch it there'));
+    active.log.close(
+      new DiffusionError('JOB_MOVED', 'another trainer has taken the job; watch the job at that trainer'),
+    );
   }
 
   #startNext(): void {
@@ -205,23 +205,23 @@ export class JobSupervisor {
     });
   }
 
-  /** Tells of a job's end, and saves it, however long the store is away. */
+  /** Reports a job's end, and saves it, however long the store is unavailable. */
   async #finish(active: ActiveJob): Promise<void> {
     const { store, logger } = this.#settings;
     if (!active.isHeld) return;
     const { state, failureReason, step, message } = active.status;
     logger.info({ job: active.id, state, reason: failureReason, step }, message);
-    this.#forgetOldest();
+    this.#dropOldest();
     const { signal } = this.#stopping;
     while (!(await active.save()) && !signal.aborted) {
-      await delay(SAVE_RETRY_MS, undefined, { signal, ref: false }).catch(() => undefined);
+      await pause(SAVE_RETRY_MS, signal, { ref: false });
     }
     if (!active.ended || this.#jobs.get(active.id) !== active) return;
-    // Where this fails, whoever looks for jobs to take finds an ended one, and removes the mark.
+    // Where this fails, the scan for jobs to recover finds an ended job, and removes the mark.
     await unmarkActive(store, active.id).catch(() => undefined);
   }
 
-  #forgetOldest(): void {
+  #dropOldest(): void {
     const ended = [...this.#jobs.values()].filter((job) => job.ended);
     for (const { id } of ended.slice(0, -ENDED_KEPT)) this.#jobs.delete(id);
   }
@@ -231,7 +231,7 @@ export class JobSupervisor {
   }
 }
 
-/** The answer of a service that doesn't take calls, or no longer goes on with a watch. */
+/** The error of a service that doesn't take calls yet, or ends its calls and watches. */
 export function unavailable(phase: 'starting' | 'stopping', why = ''): DiffusionError {
   const text = why === '' ? `the service is ${phase}` : `the service is ${phase}: ${why}`;
   return new DiffusionError(

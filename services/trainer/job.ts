@@ -1,22 +1,20 @@
-/** What the trainer knows of a job, and what can happen to it. */
+/** A job, and its events. */
 
 import * as z from 'zod';
 
 import { JOB_STATES, type JobState } from '../../shared/contract/index.js';
-import { WIRE_REASONS, type WireReason } from '../../shared/foundation/index.js';
+import { countSchema, WIRE_REASONS, type WireReason } from '../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
 import type { GridImage } from '../../shared/training/index.js';
 
 /** Why a job failed. */
 export const failureReasonSchema = z.enum(Object.keys(WIRE_REASONS) as WireReason[]);
 
-const count = z.int().nonnegative();
-
 /** The metrics of one optimizer step; means over its images. */
 export const stepMetricsSchema = z.object({
   /** Optimizer steps done. */
-  step: count,
-  totalSteps: count,
+  step: countSchema,
+  totalSteps: countSchema,
   loss: z.number(),
   mse: z.number(),
   vlb: z.number().exactOptional(),
@@ -31,23 +29,23 @@ export const stepMetricsSchema = z.object({
   imagesPerSecond: z.number(),
   /** Missing until a rate is known. */
   remainingMs: z.number().exactOptional(),
-  samplesSeen: count,
-  epoch: count,
+  samplesSeen: countSchema,
+  epoch: countSchema,
 });
 
 export type StepMetrics = Readonly<z.infer<typeof stepMetricsSchema>>;
 
-/** Where a job stands. */
+/** A job's status. */
 export const jobStatusSchema = z.object({
   state: z.enum(JOB_STATES),
   failureReason: failureReasonSchema.catch('INTERNAL').optional(),
   /** One sentence on the state, for people. */
   message: z.string(),
   /** Optimizer steps done, by the newest metrics. */
-  step: count,
-  committedStep: count,
+  step: countSchema,
+  committedStep: countSchema,
   /** Engine processes started so far. */
-  attempt: count,
+  attempt: countSchema,
   latestMetrics: stepMetricsSchema.exactOptional(),
   /** ISO 8601, UTC. */
   updatedAt: z.string(),
@@ -101,20 +99,20 @@ export function cancelledAt(committedStep: number): string {
 
 /** Mean squared errors on images that are never trained on, without perturbation. */
 export const evaluationSchema = z.object({
-  step: count,
+  step: countSchema,
   mse: z.number(),
-  /** Of the average with the largest rate. */
+  /** Of the EMA weights of the largest rate. */
   emaMse: z.number(),
   /** Images held out. */
-  images: count,
+  images: countSchema,
 });
 
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>;
 
-/** What an engine process tells of its work. */
+/** What an engine process reports of its work. */
 export type EngineEvent =
   | { readonly kind: 'metrics'; readonly metrics: StepMetrics }
-  /** Without an image once newer ones have taken its place. */
+  /** Its image is dropped once there are newer ones. */
   | { readonly kind: 'grid'; readonly step: number; readonly image?: GridImage }
   | { readonly kind: 'checkpoint'; readonly step: number; readonly sizeBytes: number }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation };

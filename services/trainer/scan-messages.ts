@@ -1,4 +1,4 @@
-/** What the service and a process that reads a data set say to each other. */
+/** The messages between the service and a process that reads a data set. */
 
 import * as z from 'zod';
 
@@ -51,7 +51,7 @@ export const scanProtocol: Protocol<ToScan, FromScan> = {
   maxMessageBytes: 16 * 1024 ** 2,
 };
 
-/** A text of a length that the service takes. */
+/** A text shortened to what the service takes. */
 export function bounded(text: string): string {
   return shortened(text, MAX_TEXT);
 }

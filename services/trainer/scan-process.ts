@@ -1,4 +1,4 @@
-/** A process that reads one data set and says what is in it, so that the service stays free to answer. */
+/** A process that reads one data set and reports what is in it, so that the service can answer calls meanwhile. */
 
 import { scanDataset } from '../../shared/dataset/index.js';
 import { DiffusionError, isReason } from '../../shared/foundation/index.js';

@@ -23,14 +23,14 @@ import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
 
-/** A store that is silent at the start is waited for in the background after this. */
+/** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
 
 /**
- * Listens, and says SERVING once the store can be written; then takes the jobs that no trainer has.
+ * Listens, and says SERVING once the store can be written; then recovers the jobs that no trainer runs.
  *
- * @throws DiffusionError for a store that can't be used or an address that can't be listened on. A store that is away is
- * waited for.
+ * @throws DiffusionError for a store that can't be used or an address that can't be listened on. A store that is
+ * unavailable is waited for.
  */
 export async function startTrainer(settings: TrainerSettings, logger: ServiceLog): Promise<RunningService> {
   const clock = systemClock;
@@ -40,7 +40,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     access: settings.fileAccess,
     cacheFolder: datasetCacheFolder,
     environment: settings.engineEnvironment,
-    silenceTimeoutMs: settings.engineSilenceTimeoutMs,
+    heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
     clock,
   });
   const supervisor = new JobSupervisor({
@@ -53,7 +53,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     trainer: { holder: randomUUID(), name, process: thisProcess() },
     startEngine: engineStarter({
       environment: settings.engineEnvironment,
-      silenceTimeoutMs: settings.engineSilenceTimeoutMs,
+      heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
       clock,
     }),
   });
@@ -97,7 +97,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
 
   async function serve(): Promise<void> {
     await recovery.scan().catch((error: unknown) => {
-      logger.warn({ err: error }, 'jobs without a trainer could not be looked for');
+      logger.warn({ err: error }, 'the search for jobs without a trainer failed');
     });
     if (stopping.signal.aborted) return;
     phase = 'serving';
@@ -109,7 +109,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   failure.promise.catch(() => undefined);
   let starting = Promise.resolve();
   try {
-    // Only now: a trainer that can't listen must not take jobs.
+    // Not earlier: a trainer that can't listen must not take jobs.
     if (await isThere(store)) await serve();
     else {
       starting = retryOutages(outageSettings, stopping.signal, () =>
@@ -137,7 +137,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   };
 }
 
-/** False where the store is away. @throws DiffusionError where it can't be used, and waiting would not help. */
+/** False where the store is unavailable. @throws DiffusionError where it can't be used, and waiting would not help. */
 async function isThere(store: ObjectStore): Promise<boolean> {
   try {
     await checkStore(store, 'write', { signal: AbortSignal.timeout(FIRST_CHECK_MS) });
@@ -149,7 +149,7 @@ async function isThere(store: ObjectStore): Promise<boolean> {
   }
 }
 
-/** A certificate that isn't trusted is a setting that is wrong, as far as anybody can tell at the start. */
+/** A certificate that isn't trusted is a wrong setting and no outage. */
 function isAway({ code, reason }: DiffusionError): boolean {
   return code === 'UNAVAILABLE' && reason !== 'STORE_TLS';
 }

@@ -40,7 +40,7 @@ export async function settleWarmStart(store: ObjectStore, recipe: TrainingRecipe
 /**
  * The parameters of a settled warm start, in PyTorch's layout.
  *
- * @throws DiffusionError with reason WARM_START_LOST where they went or were damaged since; whatever else the store
+ * @throws DiffusionError with reason WARM_START_LOST where they were deleted or damaged since; whatever else the store
  * throws.
  */
 export async function readWarmStart(
@@ -60,7 +60,7 @@ export async function readWarmStart(
   }
 }
 
-/** What `use` makes of the checkpoint that the warm start means, and of its weights. */
+/** The result of `use` for the warm start's checkpoint and weights. */
 async function withSource<T>(
   store: ObjectStore,
   recipe: TrainingRecipe,
@@ -92,7 +92,7 @@ function chosenOrRefused(
   }
 }
 
-/** What is said of a model or checkpoint that isn't there, by the recipe's field; other errors as they are. */
+/** The refusal of a model or checkpoint that isn't there, naming the recipe's field; other errors as they are. */
 function notFound(error: unknown, { model, checkpointStep }: WarmStart): unknown {
   if (!(error instanceof DiffusionError)) return error;
   switch (error.reason) {

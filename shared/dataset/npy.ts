@@ -1,5 +1,5 @@
 /** The header of a NumPy array as numpy.save writes it. */
-import { describeValue, DiffusionError } from '../foundation/index.js';
+import { describeValue, DiffusionError, isInteger } from '../foundation/index.js';
 import type { ByteReader } from './byte-reader.js';
 
 export interface NpyHeader {
@@ -48,7 +48,7 @@ function parse(name: string, text: string): Omit<NpyHeader, 'headerBytes'> {
     throw npzFault(name, 'a header with descr, fortran_order and shape of an array of numbers', text);
   if (order === 'True') throw npzFault(name, 'an array in C order', 'one in Fortran order');
   const dimensions = shape.split(',').flatMap((part) => (part.trim() === '' ? [] : [Number(part)]));
-  if (dimensions.length > MAX_DIMENSIONS || !dimensions.every(Number.isSafeInteger))
+  if (dimensions.length > MAX_DIMENSIONS || !dimensions.every((size) => isInteger(size)))
     throw npzFault(name, `a shape of up to ${MAX_DIMENSIONS} numbers`, shape);
   return { dtype, shape: dimensions };
 }

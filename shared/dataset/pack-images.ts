@@ -1,7 +1,7 @@
 /** Images one after the other -> one file of pixels, and what was found. */
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { DiffusionError } from '../foundation/index.js';
+import { DiffusionError, throwIfAborted } from '../foundation/index.js';
 import { decodeImage } from '../images/index.js';
 import type { ImageSettings } from './image-settings.js';
 import type { OnProgress } from './image-source.js';
@@ -53,8 +53,7 @@ export async function packImages(
   try {
     let done = 0;
     for await (const { candidate, loaded } of mapInOrder(candidates, DECODED_AT_ONCE, loadOf)) {
-      if (signal?.aborted === true)
-        throw new DiffusionError('CANCELLED', 'reading the data set was cancelled');
+      throwIfAborted(signal, 'reading the data set');
       if (typeof loaded === 'string') skipped.push({ path: candidate.path, reason: loaded });
       else {
         const { pixels, ...image } = loaded;

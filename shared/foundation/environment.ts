@@ -66,6 +66,12 @@ export function engineEnvironment(env: Environment): Environment {
   };
 }
 
+/** How long an engine process may say nothing before it is killed. */
+export function engineHeartbeatTimeoutMs({ integer }: Pick<EnvironmentReader, 'integer'>): number {
+  // An engine says nothing while it traces, and a step of a large network is long to trace.
+  return integer('IP_DIFFUSION_ENGINE_HEARTBEAT_TIMEOUT_MS', 300_000, 2000);
+}
+
 /** The folder that all checkouts and services of a user share: `IP_DIFFUSION_CACHE`, or ours in the user's cache. */
 export function cacheFolder(env: Environment, platform: NodeJS.Platform = process.platform): string {
   const of = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);

@@ -1,4 +1,4 @@
-export { unlessAborted } from './abort.js';
+export { abortError, onAbort, pause, throwIfAborted, unlessAborted, whenAborted } from './abort.js';
 export {
   DiffusionError,
   describeValue,
@@ -30,10 +30,18 @@ export type { ErrorCode, Reason, WireReason } from './reasons.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { at } from './at.js';
+export { changes } from './changes.js';
+export type { Changes } from './changes.js';
 export { compareUtf8 } from './byte-order.js';
 export { deferred } from './deferred.js';
 export type { Deferred } from './deferred.js';
+export { countSchema, positiveCountSchema } from './schemas.js';
 export { runningTime } from './running-time.js';
 export { processorIdentity } from './processor.js';
-export { cacheFolder, engineEnvironment, environmentReader } from './environment.js';
+export {
+  cacheFolder,
+  engineEnvironment,
+  engineHeartbeatTimeoutMs,
+  environmentReader,
+} from './environment.js';
 export type { Environment, EnvironmentReader } from './environment.js';

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { DiffusionError } from '../foundation/index.js';
+import { abortError, DiffusionError, onAbort, throwIfAborted } from '../foundation/index.js';
 import type { Channels } from './pixel-format.js';
 
 /** What the process is asked for. */
@@ -29,19 +29,18 @@ export type RasteriseMessage =
  * Draws square SVG files on white and writes their pixels to one file, in order. Only for files that came with a
  * pinned package: SVG from users must never come here.
  *
- * @throws DiffusionError CANCELLED when the signal fires, INTERNAL (reason RASTERISE_FAILED) when a file can't be drawn.
+ * @throws DiffusionError CANCELLED or the signal's own when it aborts, INTERNAL (reason RASTERISE_FAILED) when a file can't be drawn.
  */
 export async function rasteriseSvgFiles(
   request: RasteriseRequest,
   onProgress: (done: number) => void,
   signal?: AbortSignal,
 ): Promise<void> {
-  if (signal?.aborted === true) throw cancelled();
+  throwIfAborted(signal, 'rasterising');
   // The same file extension as this module's: .ts under a TypeScript loader, .js when built.
   const script = new URL(`./rasterise-process${extname(import.meta.url)}`, import.meta.url);
   const child = fork(fileURLToPath(script), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
-  const stop = () => child.kill('SIGKILL');
-  signal?.addEventListener('abort', stop);
+  const stopListening = onAbort(signal, () => child.kill('SIGKILL'));
   try {
     await new Promise<void>((resolve, reject) => {
       let failure: string | undefined;
@@ -55,7 +54,7 @@ export async function rasteriseSvgFiles(
         failure ??= error.message;
       });
       child.on('close', (code, signalName) => {
-        if (signal?.aborted === true) reject(cancelled());
+        if (signal?.aborted === true) reject(abortError(signal, 'rasterising'));
         else if (finished) resolve();
         else reject(failed(failure ?? `the process ended with ${signalName ?? `code ${String(code)}`}`));
       });
@@ -64,12 +63,8 @@ export async function rasteriseSvgFiles(
       });
     });
   } finally {
-    signal?.removeEventListener('abort', stop);
+    stopListening();
   }
-}
-
-function cancelled(): DiffusionError {
-  return new DiffusionError('CANCELLED', 'rasterising was cancelled');
 }
 
 function failed(message: string): DiffusionError {

@@ -1,6 +1,6 @@
 /** Pickles as torch.save writes them, read as plain data: nothing is imported, looked up or run. */
 
-import { DiffusionError, describeValue } from '../foundation/index.js';
+import { DiffusionError, describeValue, isInteger } from '../foundation/index.js';
 
 /** A name that a pickle refers to; only a name. */
 export class PickleGlobal {
@@ -113,7 +113,7 @@ class Unpickler {
         bytes.reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), negative ? -1n : 0n),
       ),
     );
-    if (bytes.length > 8 || !Number.isSafeInteger(value))
+    if (bytes.length > 8 || !isInteger(value, Number.MIN_SAFE_INTEGER))
       throw this.#fault('an integer of at most 53 bits', `${bytes.length} bytes`);
     return value;
   }

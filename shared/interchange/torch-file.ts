@@ -139,7 +139,7 @@ function tensorOf(args: readonly PickleValue[]): TorchTensor {
     shape.length <= MAX_DIMENSIONS &&
     // Past 2^53 the sum isn't exact, but it is too large in any case.
     offset + extentOf({ shape, strides }) <= storage.elements &&
-    Number.isSafeInteger(elementCount(shape));
+    isInteger(elementCount(shape));
   if (!fits) {
     const got = describeValue([offset, shape, strides]);
     throw fault(`offset, size and strides of a tensor within ${storage.elements} elements`, got);

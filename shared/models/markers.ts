@@ -1,7 +1,7 @@
 /** Commit markers: the one object whose presence makes a checkpoint exist. */
 
 import { z } from 'zod';
-import { DiffusionError, describeValue } from '../foundation/index.js';
+import { countSchema, DiffusionError, positiveCountSchema, describeValue } from '../foundation/index.js';
 import { findJson, jsonBytes } from './json-object.js';
 import type { StoredJson } from './json-object.js';
 import { jobKeys } from './keys.js';
@@ -11,10 +11,10 @@ import { isLostCondition } from '../store/index.js';
 const markerSchema = z.object({
   job: z.string(),
   model: z.string(),
-  step: z.number().int().nonnegative(),
-  attempt: z.number().int().positive(),
+  step: countSchema,
+  attempt: positiveCountSchema,
   /** Of the manifest. */
-  size: z.number().int().nonnegative(),
+  size: countSchema,
   sha256: z.string(),
 });
 

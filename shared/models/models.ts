@@ -1,7 +1,7 @@
 /** Models: the names under which samplers find what jobs commit. */
 
 import { z } from 'zod';
-import { DiffusionError, describeValue } from '../foundation/index.js';
+import { countSchema, DiffusionError, positiveCountSchema, describeValue } from '../foundation/index.js';
 import { findJson, jsonBytes } from './json-object.js';
 import type { StoredJson } from './json-object.js';
 import { modelKeys, modelOfKey } from './keys.js';
@@ -11,8 +11,8 @@ import { isLostCondition } from '../store/index.js';
 const jobSchema = z.object({ job: z.string() });
 const latestSchema = z.object({
   job: z.string(),
-  attempt: z.number().int().positive(),
-  step: z.number().int().nonnegative(),
+  attempt: positiveCountSchema,
+  step: countSchema,
 });
 
 /** Where a model's newest checkpoint is; a hint that may be behind, never ahead of a commit. */

@@ -46,7 +46,7 @@ export interface ChildOptions<ToChild extends object, FromChild extends object> 
   /** A message as the protocol parsed it. A child that sends anything else is killed (`ChildExit.invalidMessage`). */
   readonly onMessage: (message: FromChild) => void;
   /** A child of which nothing is heard for this long is killed, as is one that says that its work is overdue. */
-  readonly silenceTimeoutMs: number;
+  readonly heartbeatTimeoutMs: number;
   readonly clock: Clock;
 }
 
@@ -54,7 +54,7 @@ export interface ChildOptions<ToChild extends object, FromChild extends object> 
 export function startChild<ToChild extends object, FromChild extends object>(
   options: ChildOptions<ToChild, FromChild>,
 ): Child<ToChild> {
-  const { clock, silenceTimeoutMs, protocol } = options;
+  const { clock, heartbeatTimeoutMs, protocol } = options;
   const child = spawn(process.execPath, [...process.execArgv, fileURLToPath(options.module)], {
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     env: options.environment,
@@ -92,7 +92,8 @@ export function startChild<ToChild extends object, FromChild extends object>(
     onBroken: refuse,
   });
   const watchdog = setInterval(() => {
-    if (now() - heardMs >= silenceTimeoutMs) giveUp(`it sent no heartbeat for ${silenceTimeoutMs / 1000} s`);
+    if (now() - heardMs >= heartbeatTimeoutMs)
+      giveUp(`it sent no heartbeat for ${heartbeatTimeoutMs / 1000} s`);
   }, HEARTBEAT_EVERY_MS);
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {

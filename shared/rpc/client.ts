@@ -11,7 +11,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 
-import { deferred, DiffusionError, systemClock } from '../foundation/index.js';
+import { deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
 import { SamplerServiceClient } from '../contract/generated/diffusion/sampler/v1/sampler.js';
 import { TrainerServiceClient } from '../contract/generated/diffusion/trainer/v1/trainer.js';
 import { fromServiceError } from './status.js';
@@ -48,10 +48,6 @@ export function connectSampler(address: string, options: ChannelOptions = {}): S
 export async function whenReady(client: Client, timeoutMs: number, signal?: AbortSignal): Promise<void> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = deferred();
-  const onAbort = (): void => {
-    reject(signal?.reason);
-  };
-  signal?.addEventListener('abort', onAbort, { once: true });
   client.waitForReady(deadlineAfter(timeoutMs), (error) => {
     if (error === undefined) resolve();
     else {
@@ -59,11 +55,7 @@ export async function whenReady(client: Client, timeoutMs: number, signal?: Abor
       reject(new DiffusionError('SERVICE_UNREACHABLE', `no service answers at ${target}`, { cause: error }));
     }
   });
-  try {
-    await promise;
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-  }
+  await unlessAborted(promise, signal);
 }
 
 export interface CallLimits {
@@ -97,14 +89,13 @@ export async function callUnary<Request, Response>(
     if (error === null) resolve(response);
     else reject(fromServiceError(error));
   });
-  const cancel = (): void => {
+  const stopListening = onAbort(limits.signal, () => {
     call.cancel();
-  };
-  limits.signal?.addEventListener('abort', cancel, { once: true });
+  });
   try {
     return await promise;
   } finally {
-    limits.signal?.removeEventListener('abort', cancel);
+    stopListening();
   }
 }
 
@@ -117,16 +108,15 @@ export async function* callStream<Request, Response>(
 ): AsyncGenerator<Response> {
   limits.signal?.throwIfAborted();
   const call = method.call(client, request, new Metadata(), callOptions(limits));
-  const cancel = (): void => {
+  const stopListening = onAbort(limits.signal, () => {
     call.cancel();
-  };
-  limits.signal?.addEventListener('abort', cancel, { once: true });
+  });
   try {
     for await (const message of call) yield message as Response;
   } catch (error) {
     throw fromServiceError(error);
   } finally {
-    limits.signal?.removeEventListener('abort', cancel);
+    stopListening();
     call.cancel();
   }
 }

@@ -151,17 +151,11 @@ async function drained<Request, Response>(
   const onDrain = (): void => {
     resolve();
   };
-  const onAbort = (): void => {
-    reject(signal.reason as Error);
-  };
   call.once('drain', onDrain);
-  signal.addEventListener('abort', onAbort, { once: true });
-  if (signal.aborted) onAbort();
   try {
-    await promise;
+    await unlessAborted(promise, signal);
   } finally {
     clearTimeout(timer);
     call.off('drain', onDrain);
-    signal.removeEventListener('abort', onAbort);
   }
 }

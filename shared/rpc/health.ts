@@ -6,7 +6,7 @@
 import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { service } from 'grpc-health-check';
 
-import { deferred, DiffusionError, unlessAborted } from '../foundation/index.js';
+import { changes, DiffusionError } from '../foundation/index.js';
 import { serverStream, unary, type CallContext, type HandlerOptions } from './handlers.js';
 
 export interface Health {
@@ -29,7 +29,7 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
   const names = ['', serviceName];
   const closed = new AbortController();
   let serving = false;
-  let changed = deferred();
+  const servingChanges = changes();
 
   const statusOf = (name: string): HealthResponse['status'] => {
     if (!names.includes(name)) return 'SERVICE_UNKNOWN';
@@ -50,10 +50,14 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
     { signal }: CallContext,
   ): AsyncGenerator<HealthResponse> {
     const either = AbortSignal.any([signal, closed.signal]);
+    let sent: HealthResponse['status'] | undefined;
     for (;;) {
-      const next = changed.promise;
-      yield { status: statusOf(name) };
-      await unlessAborted(next, either);
+      const status = statusOf(name);
+      if (status === sent) await servingChanges.next(either);
+      else {
+        sent = status;
+        yield { status };
+      }
     }
   }
 
@@ -69,9 +73,7 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
   return {
     setServing: (now) => {
       serving = now;
-      const { resolve } = changed;
-      changed = deferred();
-      resolve();
+      servingChanges.notify();
     },
     close: () => {
       closed.abort(new DiffusionError('SERVICE_STOPPING', 'the service is stopping'));

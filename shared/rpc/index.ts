@@ -4,6 +4,8 @@ export { serverStream, unary } from './handlers.js';
 export type { CallContext, HandlerOptions } from './handlers.js';
 export { runService, serviceLog } from './run-service.js';
 export type { RunningService, ServiceLog } from './run-service.js';
+export { ADDRESS_VARIABLES, DEFAULT_ADDRESSES, serverSettings } from './server-settings.js';
+export type { ServerSettings, ServiceName } from './server-settings.js';
 export { startGrpcServer } from './server.js';
 export type { GrpcServer, GrpcServerOptions } from './server.js';
 export { fromServiceError, toServiceError } from './status.js';

@@ -1,5 +1,5 @@
 /** One evaluation of the network: from x_t to the predicted x_0, through the remedies that are on. */
-import { at, DiffusionError } from '../foundation/index.js';
+import { at, DiffusionError, throwIfAborted } from '../foundation/index.js';
 import { combined, predictXStartFromEpsilon } from '../noise/index.js';
 import { guided } from './guidance.js';
 import { sampledInto } from './inpainting.js';
@@ -84,19 +84,12 @@ function logVarianceOf(plan: SamplerPlan, i: number, output: Float32Array): Eval
 /** The network, called only while the signal isn't aborted; an output that isn't finite, or of another size, is an error. */
 function checked(predict: Predict, plan: SamplerPlan, i: number, stateLength: number): Predict {
   return async (row, signal) => {
-    throwIfAborted(signal);
+    throwIfAborted(signal, 'sampling');
     const output = await predict(row, signal);
-    throwIfAborted(signal);
+    throwIfAborted(signal, 'sampling');
     checkOutput(plan, i, output, stateLength);
     return output;
   };
-}
-
-function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  const reason: unknown = signal.reason;
-  if (reason instanceof DiffusionError) throw reason;
-  throw new DiffusionError('CANCELLED', 'sampling was cancelled', { cause: reason });
 }
 
 function checkOutput(plan: SamplerPlan, i: number, output: Float32Array, stateLength: number): void {

@@ -15,7 +15,7 @@ import {
   type FileSource,
   type FoundFile,
 } from './file-source.js';
-import { codeOf, notFound, storeError, throwIfAborted } from './store-errors.js';
+import { codeOf, notFound, storeError, refuseAborted } from './store-errors.js';
 
 /**
  * A folder and all below it, or one file. A link counts as the file that it leads to where that lies inside the folder;
@@ -44,7 +44,7 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
     const skipped: { path: string; reason: FileProblem }[] = [];
     const pending = [''];
     for (let parent = pending.pop(); parent !== undefined; parent = pending.pop()) {
-      throwIfAborted(signal);
+      refuseAborted(signal);
       let entries: Dirent[] = [];
       try {
         entries = await readdir(join(root, parent), { withFileTypes: true });
@@ -90,7 +90,7 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
     },
     list: (accepts, { signal } = {}) => (only === undefined ? listAll(accepts, signal) : listOne(only)),
     async read(file, { start, length }, { signal } = {}) {
-      throwIfAborted(signal);
+      refuseAborted(signal);
       const bytes = new Uint8Array(length);
       try {
         // Without blocking and checked again once open: the name may lead elsewhere by now, even to a pipe.

@@ -3,11 +3,10 @@
 import { randomInt } from 'node:crypto';
 import { readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { createFile } from './local-files.js';
-import { systemClock } from '../foundation/index.js';
+import { pause, systemClock } from '../foundation/index.js';
 import { isOwnerGone, ownerText } from './local-owner.js';
-import { codeOf, throwIfAborted } from './store-errors.js';
+import { codeOf, refuseAborted } from './store-errors.js';
 
 /** Far longer than anyone holds the lock: a holder that has been seen with it for so long is dead, or stopped. */
 const HOLD_LIMIT_MS = 30_000;
@@ -62,12 +61,12 @@ async function acquire(
   // By the monotonic clock, from when this waiter saw the ticket first.
   let seen = { number: 0, sinceMs: 0 };
   for (;;) {
-    throwIfAborted(signal);
+    refuseAborted(signal);
     const highest = Math.max(0, ...(await ticketsOf(folders)).map(({ number }) => number));
     if (highest !== seen.number) seen = { number: highest, sinceMs: systemClock.monotonicMs() };
     const isLost = systemClock.monotonicMs() - seen.sinceMs > holdLimitMs;
     if (!(await isFree(folders, highest, isLost))) {
-      await setTimeout(randomInt(2, 10));
+      await pause(randomInt(2, 10), signal);
       continue;
     }
     const number = highest + 1;

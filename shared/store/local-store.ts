@@ -15,7 +15,7 @@ import {
   lostCondition,
   notFound,
   storeError,
-  throwIfAborted,
+  refuseAborted,
   tooLarge,
 } from './store-errors.js';
 import type { StoreFault } from './store-errors.js';
@@ -40,7 +40,7 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
   const description = `local folder ${folder}`;
 
   async function guarded<T>(action: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> {
-    throwIfAborted(signal);
+    refuseAborted(signal);
     try {
       return await work();
     } catch (error) {
@@ -112,7 +112,7 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
   }
 
   async function* walk(prefix: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
-    throwIfAborted(signal);
+    refuseAborted(signal);
     for (const name of await entriesOf(join(folder, prefix))) {
       if (name.endsWith('/')) yield* walk(prefix + name, signal);
       else yield prefix + name;

@@ -10,7 +10,7 @@ import { Client } from 'minio';
 import { DiffusionError } from '../foundation/index.js';
 import { minioFault } from './minio-errors.js';
 import { defaultRetryPolicy, retrying, type RetryPolicy } from './retry.js';
-import { storeError, throwIfAborted } from './store-errors.js';
+import { storeError, refuseAborted } from './store-errors.js';
 
 /** Where the server is and who asks, without what is asked for. */
 export interface S3Access {
@@ -80,11 +80,11 @@ export function connectS3(access: S3Access, bucket: string, partSize?: number): 
   }
 
   async function once<T>(action: string, signal: AbortSignal | undefined, work: Work<T>) {
-    throwIfAborted(signal);
+    refuseAborted(signal);
     try {
       return await work(clientOf(signal));
     } catch (error) {
-      throwIfAborted(signal);
+      refuseAborted(signal);
       if (error instanceof DiffusionError) throw error;
       throw storeError(description, action, minioFault(error));
     }

@@ -1,9 +1,8 @@
 /** Tries again what may succeed the next time. */
 
 import { randomInt } from 'node:crypto';
-import { setTimeout } from 'node:timers/promises';
-import { DiffusionError } from '../foundation/index.js';
-import { throwIfAborted } from './store-errors.js';
+import { DiffusionError, pause } from '../foundation/index.js';
+import { refuseAborted } from './store-errors.js';
 
 export interface RetryPolicy {
   /** Tries in all, the first included. */
@@ -27,9 +26,8 @@ export async function retrying<T>(
       if (tries >= attempts || !isWorthRetrying(error)) throw error;
     }
     const delayMs = baseDelayMs * 2 ** (tries - 1);
-    // An aborted wait ends in the signal's own error.
-    await setTimeout(randomInt(delayMs, 2 * delayMs), undefined, { signal }).catch(() => undefined);
-    throwIfAborted(signal);
+    await pause(randomInt(delayMs, 2 * delayMs), signal);
+    refuseAborted(signal);
   }
 }
 

@@ -1,10 +1,9 @@
 /** A store that repeats another one's calls during outages. */
 
 import { randomInt } from 'node:crypto';
-import { setTimeout } from 'node:timers/promises';
-import { DiffusionError, type Clock } from '../foundation/index.js';
+import { DiffusionError, pause, type Clock } from '../foundation/index.js';
 import type { ObjectStore } from './object-store.js';
-import { isLostCondition, isNotFound, throwIfAborted } from './store-errors.js';
+import { isLostCondition, isNotFound, refuseAborted } from './store-errors.js';
 
 export interface OutageSettings {
   /** A call that has waited for so long ends. */
@@ -52,8 +51,8 @@ export function outageRetry(outageSettings: OutageSettings): OutageRetry {
     const beganMs = clock.monotonicMs();
     for (let delayMs = firstDelayMs; ; delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
       const waitMs = randomInt(Math.ceil(delayMs / 2), delayMs + 1);
-      await setTimeout(waitMs, undefined, { signal }).catch(() => undefined);
-      throwIfAborted(signal);
+      await pause(waitMs, signal);
+      refuseAborted(signal);
       try {
         return await work();
       } catch (error) {

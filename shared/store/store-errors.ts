@@ -1,6 +1,6 @@
 /** The errors of stores: what each cause becomes, and the questions that callers ask of an error. */
 
-import { DiffusionError, REASONS, describeValue, type Reason } from '../foundation/index.js';
+import { DiffusionError, REASONS, describeValue, throwIfAborted, type Reason } from '../foundation/index.js';
 
 /** How long a caller should wait before it asks a store again that did not answer. */
 const RETRY_AFTER_MS = 2000;
@@ -39,15 +39,9 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof DiffusionError && error.code === 'NOT_FOUND';
 }
 
-/** @throws CANCELLED, DEADLINE_EXCEEDED or the signal's own DiffusionError, where the signal is aborted. */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted !== true) return;
-  const reason: unknown = signal.reason;
-  if (reason instanceof DiffusionError) throw reason;
-  if (reason instanceof DOMException && reason.name === 'TimeoutError') {
-    throw new DiffusionError('DEADLINE_EXCEEDED', 'store: the deadline passed', { cause: reason });
-  }
-  throw new DiffusionError('CANCELLED', 'store: the call was cancelled', { cause: reason });
+/** @throws CANCELLED, DEADLINE_EXCEEDED or the signal's own DiffusionError, where the signal has aborted. */
+export function refuseAborted(signal: AbortSignal | undefined): void {
+  throwIfAborted(signal, 'the call to the store');
 }
 
 /** The system's or the client's code of an unknown error, such as ENOSPC; empty where it has none. */

@@ -8,6 +8,9 @@ import type { OutageRetry } from './retrying-store.js';
 /** The variable that holds the store's address. */
 export const STORE_VARIABLE = 'IP_DIFFUSION_STORE';
 
+/** The store where that variable is unset: a folder below the working directory. */
+export const DEFAULT_STORE_FOLDER = 'ip-diffusion-store';
+
 export interface FilesOptions {
   /** Files are read by this ending; a location that ends so is one file, any other one a folder. */
   readonly extension?: string | undefined;

@@ -11,7 +11,7 @@ import type { FileSource } from './file-source.js';
 import { local } from './local.js';
 import type { ObjectStore } from './object-store.js';
 import { s3 } from './s3.js';
-import { STORE_VARIABLE, type FilesOptions, type StoreKind } from './store-kind.js';
+import { DEFAULT_STORE_FOLDER, STORE_VARIABLE, type FilesOptions, type StoreKind } from './store-kind.js';
 
 const KINDS = [local, s3] as const;
 
@@ -36,10 +36,10 @@ const rows: readonly StoreKind[] = KINDS;
  * The settings of the store that `IP_DIFFUSION_STORE` names: a folder, or an address such as `s3://bucket/prefix`, for
  * which other variables say how to reach it.
  *
- * @param defaultFolder the folder where `IP_DIFFUSION_STORE` is unset.
+ * @param defaultFolder The folder where `IP_DIFFUSION_STORE` is unset.
  * @throws INVALID_ARGUMENT (reason STORE_SETTINGS) naming each variable that is wrong; never with the text of a key.
  */
-export function storeSettings(env: Environment, defaultFolder: string): StoreSettings {
+export function storeSettings(env: Environment, defaultFolder = DEFAULT_STORE_FOLDER): StoreSettings {
   const named = env[STORE_VARIABLE] ?? '';
   const address = named === '' ? defaultFolder : named;
   return checked((violations) => {

@@ -8,6 +8,7 @@ import { toFloat32 } from '../images/index.js';
 import { combined, diffusionTables, predictionOf, qSample } from '../noise/index.js';
 import { recipeProcess, type TrainingRecipe } from '../recipe/index.js';
 import { gridImages } from './grid-size.js';
+import { networkInputs } from './network-inputs.js';
 import { predictionName } from './training-module.js';
 
 /** Mean squared errors with the raw weights, and with the EMA weights of the largest rate. */
@@ -70,25 +71,20 @@ async function rowsOf(
   start: number,
   size: number,
 ): Promise<Rows> {
-  const { dataset, architecture } = recipe;
-  const rows = Array.from({ length: Math.min(size, heldOut.length - start) }, (_, row) => start + row);
-  const length = dataset.imageSize ** 2 * dataset.channels;
-  const pixels = await heldOut.read(rows);
-  const xT = new Float32Array(size * length);
-  const t = new Float32Array(size);
-  const target = new Float32Array(rows.length * length);
-  rows.forEach((index, row) => {
+  const { imageSize, channels } = recipe.dataset;
+  const indices = Array.from({ length: Math.min(size, heldOut.length - start) }, (_, row) => start + row);
+  const length = imageSize ** 2 * channels;
+  const pixels = await heldOut.read(indices);
+  const target = new Float32Array(indices.length * length);
+  const rows = indices.map((index, row) => {
     const xStart = toFloat32(pixels.subarray(row * length, (row + 1) * length));
     const timestep = Math.floor(((index + 0.5) * tables.timesteps) / heldOut.length);
-    const epsilon = gaussian(deriveKey(0n, 'evaluation noise'), [index], length);
-    const noisy = qSample(tables, xStart, timestep, epsilon);
-    xT.set(noisy, row * length);
-    t[row] = at(modelTimesteps, timestep);
-    target.set(combined(combination, timestep, { xT: noisy, noise: epsilon, xStart }), row * length);
+    const noise = gaussian(deriveKey(0n, 'evaluation noise'), [index], length);
+    const xT = qSample(tables, xStart, timestep, noise);
+    target.set(combined(combination, timestep, { xT, noise, xStart }), row * length);
+    return { xT, t: at(modelTimesteps, timestep), y: heldOut.labels?.[index] ?? 0 };
   });
-  const { labels } = heldOut;
-  const y = Int32Array.from({ length: size }, (_, row) => labels?.[start + row] ?? 0);
-  return { inputs: { xT, t, ...(architecture.numClasses > 0 && { y }) }, target };
+  return { inputs: networkInputs(recipe, rows, size), target };
 }
 
 /** Over the first channels of each pixel; those of a learned variance follow. */

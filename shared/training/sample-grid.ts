@@ -9,11 +9,12 @@ import {
   imageNoise,
   samplerPlan,
   solver,
-  UNCONDITIONAL,
+  splitRows,
   type NetworkRow,
   type Predict,
 } from '../sampler/index.js';
 import { GRID_STEPS, gridColumns, gridImages } from './grid-size.js';
+import { networkInputs } from './network-inputs.js';
 import { predictionName } from './training-module.js';
 
 /** Small images are enlarged to about this. */
@@ -38,7 +39,7 @@ export async function sampleGrid(
     { ...trained, meanType, varianceType, channels },
   );
   const count = gridImages(imageSize);
-  const predict = inStep(loaded, predictionName({ emaRate: Math.max(...ema.rates) }, count), count);
+  const predict = inStep(recipe, loaded, predictionName({ emaRate: Math.max(...ema.rates) }, count), count);
   const seed = BigInt(training.seed);
   const length = imageSize * imageSize * channels;
   const images = await Promise.all(
@@ -68,20 +69,14 @@ interface Waiting {
 }
 
 /** The network over `count` images that all take the same steps: it runs when the last of them has asked. */
-function inStep(loaded: LoadedModule, name: string, count: number): Predict {
+function inStep(recipe: TrainingRecipe, loaded: LoadedModule, name: string, count: number): Predict {
   let waiting: Waiting[] = [];
   async function run(batch: readonly Waiting[]): Promise<void> {
     try {
       const rows = batch.map(({ row }) => row);
-      const output = await loaded.run(name, {
-        xT: concatenated(rows.map(({ xT }) => xT)),
-        t: Float32Array.from(rows, ({ t }) => t),
-        ...(rows[0]?.y !== UNCONDITIONAL && { y: Int32Array.from(rows, ({ y }) => y) }),
-      });
-      const values = output['modelOutput'] ?? new Float32Array();
-      const size = values.length / batch.length;
-      batch.forEach(({ answer }, i) => {
-        answer.resolve(values.slice(i * size, (i + 1) * size));
+      const { modelOutput = new Float32Array() } = await loaded.run(name, networkInputs(recipe, rows, count));
+      splitRows(modelOutput, count, count).forEach((output, i) => {
+        batch[i]?.answer.resolve(output);
       });
     } catch (error) {
       for (const { answer } of batch) answer.reject(error);
@@ -97,14 +92,4 @@ function inStep(loaded: LoadedModule, name: string, count: number): Predict {
     }
     return answer.promise;
   };
-}
-
-function concatenated(parts: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(parts.reduce((length, part) => length + part.length, 0));
-  let position = 0;
-  for (const part of parts) {
-    all.set(part, position);
-    position += part.length;
-  }
-  return all;
 }

@@ -106,7 +106,7 @@ function commands({ work, network, batch, precision, others = [] }: Work, python
   ]);
 }
 
-/** The twin must be a twin. */
+/** Both networks must have the same number of parameters. */
 function checkParameters(workers: readonly Worker[]): void {
   const [ours, ...twins] = workers.filter(({ name }) => name === 'engine' || name.startsWith('pytorch'));
   for (const { name, ready } of twins) {

@@ -1,6 +1,6 @@
 /**
  * The engine's side of a comparison, under the protocol of `pytorch/worker.py`: one piece of work again and again, as
- * often as standard input asks. Beside `parameters` it says how long it took to be ready: `loadMs` for engine and
+ * often as standard input asks. Beside `parameters` it reports how long it took to be ready: `loadMs` for engine and
  * variables, `firstStepMs` for tracing, compiling and running a first time.
  */
 import { createInterface } from 'node:readline';
@@ -63,7 +63,7 @@ say({ peakMb: process.resourceUsage().maxRSS / 1024 });
 process.exit(0);
 
 /**
- * Numbers of sane size in every weight: with zeros, some processors compute faster. They are views of one array, so that
+ * Numbers of usual size in every weight: with zeros, some processors compute faster. They are views of one array, so that
  * the memory measured is the engine's.
  */
 async function assignLively(): Promise<void> {

@@ -14,7 +14,7 @@ export const SMALL_32: UNetConfig = {
   dropout: 0,
 };
 
-// The preset leaves open where its images are, and no image is read here.
+// The preset does not set where its images are, and no image is read here.
 function folder(): object {
   return { dataset: { source: { kind: 'folder', path: '.' } } };
 }

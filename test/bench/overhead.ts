@@ -5,7 +5,6 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { startService } from '../../services/cli/start-service.js';
-import { packRows, splitRows } from '../../services/sampler/batch.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
 import { callStream, connectSampler } from '../../shared/rpc/index.js';
@@ -17,8 +16,10 @@ import { recipeProcess, type PartialRecipe, type TrainingRecipe } from '../../sh
 import {
   drain,
   imageNoise,
+  packRows,
   samplerPlan,
   solver,
+  splitRows,
   type NetworkRow,
   type Predict,
 } from '../../shared/sampler/index.js';

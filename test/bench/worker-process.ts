@@ -1,4 +1,4 @@
-/** A process that does one piece of work as often as it is asked to, and says what that took. */
+/** A process that does one piece of work as often as it is asked to, and reports its time. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
@@ -6,15 +6,15 @@ import { deferred } from '../../shared/foundation/index.js';
 
 export interface Worker {
   readonly name: string;
-  /** What it said when it was warm. */
+  /** Its report when it was warm. */
   readonly ready: Readonly<Record<string, number>>;
-  /** Milliseconds of each of so many runs. */
+  /** Milliseconds of each of `runs` runs. */
   time(runs: number): Promise<number[]>;
   /** Ends it. Peak resident memory, MiB. */
   end(): Promise<number>;
 }
 
-interface Said {
+interface Report {
   readonly ms?: number[];
   readonly peakMb?: number;
 }
@@ -30,17 +30,17 @@ export async function startWorker(name: string, command: readonly string[], cwd:
   child.stderr.on('data', (text: Buffer) => {
     trouble = `${trouble}${text.toString()}`.slice(-2000);
   });
-  const waiting: ReturnType<typeof deferred<Said>>[] = [];
+  const waiting: ReturnType<typeof deferred<Report>>[] = [];
   createInterface({ input: child.stdout }).on('line', (line) => {
-    if (line.startsWith('{')) waiting.shift()?.resolve(JSON.parse(line) as Said);
+    if (line.startsWith('{')) waiting.shift()?.resolve(JSON.parse(line) as Report);
   });
   child.on('exit', (code) => {
     for (const { reject } of waiting.splice(0)) {
       reject(new Error(`${name} ended with exit code ${String(code)}: ${trouble}`));
     }
   });
-  const next = (): Promise<Said> => {
-    const answer = deferred<Said>();
+  const next = (): Promise<Report> => {
+    const answer = deferred<Report>();
     waiting.push(answer);
     return answer.promise;
   };

@@ -1,4 +1,4 @@
-/** Import and export: models from elsewhere are served, and go back as they came. */
+/** Import and export: imported models are served, and exported with equal values. */
 
 import { mkdtemp, readFile, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,7 +22,7 @@ const recipe = resolveRecipe(TINY, 'tiny');
 const weightsOf = new Map([1n, 2n].map((seed) => [seed, encodeSafetensors(tensorsOf(recipe, seed))]));
 const { signal } = new AbortController();
 
-/** A folder with a recipe file and weights of its network, drawn from a seed. */
+/** A folder with a recipe file and random weights of its network, from a seed. */
 async function elsewhere(
   seed = 1n,
 ): Promise<{ folder: string; store: string; recipeFile: string; weights: string }> {
@@ -153,7 +153,7 @@ test('the trainer says why an imported model can not be resumed', async (t) => {
   t.regex(error.message, /imported model.*warm_start/);
 });
 
-test('safetensors leave with the values that came, and the contract beside them', async (t) => {
+test('exported safetensors have the imported values, and the contract beside them', async (t) => {
   const { folder, store, recipeFile, weights } = await elsewhere();
   await run(['import', weights, '--recipe', recipeFile, '--store', store]);
   const output = join(folder, 'out', 'tiny.safetensors');
@@ -179,7 +179,7 @@ test('safetensors leave with the values that came, and the contract beside them'
   t.deepEqual(await readdir(join(folder, 'out')), ['tiny.safetensors']);
 });
 
-test('a SavedModel leaves as a folder; weights or a checkpoint that are not there is refused', async (t) => {
+test('a SavedModel is exported as a folder; missing weights or a missing checkpoint are refused', async (t) => {
   const { folder, store, recipeFile, weights } = await elsewhere();
   await run(['import', weights, '--recipe', recipeFile, '--store', store]);
   const output = join(folder, 'saved');

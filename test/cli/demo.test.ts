@@ -55,7 +55,7 @@ async function folderWithImages(): Promise<string> {
   return folder;
 }
 
-test('the demo ends cleanly on Ctrl-C, goes on where it was, and leaves its pictures', async (t) => {
+test('the demo ends cleanly on Ctrl-C, resumes at the next run, and writes its pictures', async (t) => {
   const folder = await folderWithImages();
   const flags = ['--images', 'photos', '--image-size', '16', '--count', '4', '--sample-steps', '2'];
 
@@ -65,7 +65,7 @@ test('the demo ends cleanly on Ctrl-C, goes on where it was, and leaves its pict
   t.regex(first.output(), /^training on 11 images of 16x16 \(.*; 1 more is held out for evaluation\) for/m);
   first.child.kill('SIGINT');
   t.deepEqual(await first.exited, [130, null], first.output());
-  t.regex(first.output(), /stopped; the same command goes on from here/);
+  t.regex(first.output(), /stopped; run the same command again to resume/);
   const state = JSON.parse(await readFile(join(folder, 'demo-data/state/demo-photos-16.json'), 'utf8')) as {
     trainedMs: number;
   };
@@ -75,7 +75,7 @@ test('the demo ends cleanly on Ctrl-C, goes on where it was, and leaves its pict
   const second = startDemo(folder, [...flags, '--minutes', String(Math.max(0.1, state.trainedMs / 48_000))]);
   t.deepEqual(await second.exited, [0, null], second.output());
   t.regex(second.output(), /resuming demo-photos-16 at step [1-9]|has been trained for/);
-  t.regex(second.output(), /done in .*\n {2}demo-output\/samples\.png +what the model draws/);
+  t.regex(second.output(), /done in .*\n {2}demo-output\/samples\.png +samples of the model/);
   for (const file of [
     'samples.png',
     'training-images.png',

@@ -33,7 +33,7 @@ export const JOB = trainerWire.TrainingJob.fromPartial({
 
 export type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
 
-/** The events of one watch; an error instead of the terminal one where the trainer goes away; `wait`: a quiet second. */
+/** The events of one watch; an error instead of the terminal one where the trainer becomes unreachable; `wait`: a quiet second. */
 export type Watch = readonly (WatchEvent | DiffusionError | 'hang' | 'wait')[];
 
 export interface FakeTrainer {

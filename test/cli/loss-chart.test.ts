@@ -34,7 +34,7 @@ test('without evaluations the training loss is the curve', (t) => {
   t.regex(notes?.join() ?? '', /No evaluation/);
 });
 
-test('the first step with weighted timesteps is marked, and what it does is said', (t) => {
+test('the first step with weighted timesteps is marked and explained', (t) => {
   const weighted = { timesteps_weighted: 1 };
   const rows = [row(1, { timesteps_weighted: 0 }), row(1780, weighted), row(1781, weighted)];
   const { marks, notes } = lossChart('m', rows);

@@ -15,7 +15,7 @@ const environment = { PATH: process.env['PATH'] ?? '', IP_DIFFUSION_LOG_LEVEL: '
 
 const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cli-'));
 
-/** A port on which somebody listens, until `close`. */
+/** A port on which a server listens, until `close`. */
 async function takenPort(): Promise<{ port: number; close: () => Promise<void> }> {
   const server = createServer();
   const listening = deferred();
@@ -49,6 +49,12 @@ test('serve runs a service until it is interrupted, and ends it cleanly', async 
   t.deepEqual(await running, { exitCode: 0, out: '', err: '' });
 });
 
+test('serve ends cleanly where it was interrupted before it began', async (t) => {
+  const words = ['serve', 'sampler', '--address', '127.0.0.1:0', '--store', await freshFolder()];
+  const signal = AbortSignal.abort();
+  t.deepEqual(await run(words, { environment, signal }), { exitCode: 0, out: '', err: '' });
+});
+
 test('serve fails where a service can not start', async (t) => {
   const { port, close } = await takenPort();
   const words = ['serve', 'sampler', '--address', `127.0.0.1:${port}`, '--store', await freshFolder()];
@@ -58,7 +64,7 @@ test('serve fails where a service can not start', async (t) => {
   await close();
 });
 
-test('doctor tells what is in order, what is wrong and how to mend it', async (t) => {
+test('doctor shows what is in order, what is wrong and how to correct it', async (t) => {
   const { address } = await fakeTrainer(t);
   const store = join(await freshFolder(), 'store');
   const words = ['doctor', '--trainer', address, '--sampler', '127.0.0.1:1', '--store', store];

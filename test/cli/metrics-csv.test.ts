@@ -29,23 +29,23 @@ async function append(path: string, jobId: string, steps: readonly number[]): Pr
 const stepsIn = async (path: string, jobId: string): Promise<(number | undefined)[]> =>
   (await readMetricsCsv(path, jobId)).map((row) => row.get('step'));
 
-test('a row has a cell for every column, empty where a figure is unset', async (t) => {
+test('a row has a cell for every column, empty where a metric is unset', async (t) => {
   const path = await freshPath();
   await append(path, 'j', [1]);
   t.is(
     await readFile(path, 'utf8'),
-    'job_id,step,total_steps,epoch,samples_seen,loss,mse,vb,gradient_penalty,grad_norm,param_norm,learning_rate,gamma,' +
+    'job_id,step,total_steps,epoch,samples_seen,loss,mse,vlb,gradient_penalty,grad_norm,param_norm,learning_rate,gamma,' +
       'input_noise_variance,timesteps_weighted,images_per_second,eta_seconds,evaluation_mse,evaluation_ema_mse\n' +
       'j,1,9,0,0,1,0,,,0,0,0,0,0,0,0,2.5,,\n',
   );
 });
 
-test('figures come back as they were', async (t) => {
+test('metrics are read as they were written', async (t) => {
   const path = await freshPath();
   await append(path, 'j', [3]);
   const [row] = await readMetricsCsv(path, 'j');
   t.is(row?.get('loss'), 1 / 3);
-  t.is(row?.get('vb'), NaN);
+  t.is(row?.get('vlb'), NaN);
 });
 
 test('steps that are there already are not written again', async (t) => {
@@ -132,7 +132,7 @@ test('a file with a newer header keeps it', async (t) => {
   );
 });
 
-test('an older file whose last row was cut off loses that row alone', async (t) => {
+test('an older file with an incomplete last row loses only that row', async (t) => {
   const path = await freshPath();
   await append(path, 'j', []);
   await writeFile(path, 'job_id,step,loss\nj,1,0.5\nj,2,0.');
@@ -144,7 +144,7 @@ test('an older file whose last row was cut off loses that row alone', async (t) 
 });
 
 for (const content of ['step,loss\n1,2\n', 'no metrics at all', 'job_id,step\nj,x\n', 'job_id,step,a,a\n']) {
-  test(`a file with ${JSON.stringify(content)} is left as it is`, async (t) => {
+  test(`a file with ${JSON.stringify(content)} is not changed`, async (t) => {
     const path = await freshPath();
     await append(path, 'j', []);
     await writeFile(path, content);

@@ -78,7 +78,7 @@ for (const [argv, service] of [
   });
 }
 
-test('a recipe is checked before a trainer is looked for', async (t) => {
+test('a recipe is checked before the trainer is called', async (t) => {
   const { exitCode, err } = await run(['train', '--variant', 'ADM', '--gamma', '0.1', '--batch-size', '7']);
   t.is(exitCode, 1);
   t.is(err, 'error: a field was refused\n  input_perturbation.gamma: wanted 0 for ADM; got 0.1\n');

@@ -18,7 +18,7 @@ test('a line has label, percentage and facts', (t) => {
   t.is(progressLine({ label: 'loading', facts: [] }), 'loading');
 });
 
-test('without a terminal a plain line comes every five seconds, and the last one at the end', (t) => {
+test('without a terminal a line is printed every five seconds, and a last one at the end', (t) => {
   const [out, clock] = [memory(), stoppedClock()];
   const progress = createProgress(out, clock);
   for (const [nowMs, share] of [
@@ -36,7 +36,7 @@ test('without a terminal a plain line comes every five seconds, and the last one
   t.is(out.text(), 'training 0 % · step 1/2\ntraining 20 % · step 1/2\na note\ntraining 30 % · step 1/2\n');
 });
 
-test('on a terminal the line is drawn anew, and notes stay above it', (t) => {
+test('on a terminal the line is redrawn, and notes stay above it', (t) => {
   const [out, clock] = [memory(true, 40), stoppedClock()];
   const progress = createProgress(out, clock);
   progress.update(state(0));

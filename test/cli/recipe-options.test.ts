@@ -123,12 +123,12 @@ test('a field of another source takes the place of the source', async (t) => {
 for (const [setting, message] of [
   ['training.steps', '--set: wanted FIELD=VALUE; got "training.steps"'],
   ['trainig.steps=5', '--set: a recipe has no field "trainig.steps"; did you mean training.steps?'],
-  ['=5', '--set: a recipe has no field ""; docs/fields.md has all of them'],
-  ['training=5', '--set: a recipe has no field "training"; docs/fields.md has all of them'],
+  ['=5', '--set: a recipe has no field ""; docs/fields.md lists all fields'],
+  ['training=5', '--set: a recipe has no field "training"; docs/fields.md lists all fields'],
   ['training.batch_size=x', '--set training.batch_size: wanted an integer from 1 to 4096; got "x"'],
   [
     'training.random_name.__proto__=5',
-    '--set: a recipe has no field "training.random_name.__proto__"; docs/fields.md has all of them',
+    '--set: a recipe has no field "training.random_name.__proto__"; docs/fields.md lists all fields',
   ],
 ] as const) {
   test(`--set ${setting} is a usage error that says what was wanted`, async (t) => {

@@ -52,7 +52,7 @@ test('every setting of a sampler has a flag', async (t) => {
   });
 });
 
-test('one number of epsilon scaling is its constant, and what is not asked for is not sent', async (t) => {
+test('one number of epsilon scaling is its constant, and unset settings are not sent', async (t) => {
   const { ask, requests } = await asking(t);
   await ask('tiny', '--count', '1', '--epsilon-scaling', '1.01', '--no-clip');
   const off = { timeShift: undefined, scoreRescaling: undefined, guidanceScale: undefined };
@@ -64,7 +64,7 @@ test('one number of epsilon scaling is its constant, and what is not asked for i
   t.like(newImagesIn(requests[0]), { start: undefined, inpainting: undefined, interpolation: undefined });
 });
 
-test('a folder to start from gives its pictures by name, and as many images', async (t) => {
+test('a folder to start from gives its pictures by name, and that many images', async (t) => {
   const { ask, requests, file, folder } = await asking(t);
   await file('photos/b.png');
   await file('photos/a.jpg');
@@ -77,7 +77,7 @@ test('a folder to start from gives its pictures by name, and as many images', as
   t.deepEqual(start, { $case: 'startImages', value: { images, skippedSteps: 20 } });
 });
 
-test('pictures are encoded into raw files of their names, which are started from again', async (t) => {
+test('pictures are encoded into raw files of the same names, from which images start again', async (t) => {
   const { ask, requests, file, folder, output, encode, encoded } = await asking(t);
   await file('photos/b.png');
   await file('photos/a.jpg');
@@ -93,7 +93,7 @@ test('pictures are encoded into raw files of their names, which are started from
   t.is(start?.$case, 'startLatents');
 });
 
-test('a mask, an interpolation and what is reported on the way are sent', async (t) => {
+test('a mask, an interpolation and the reports during sampling are sent', async (t) => {
   const { ask, requests, file } = await asking(t);
   const inpainting = ['--inpaint', await file('a.png'), '--mask', await file('m.png')];
   await ask('tiny', '--count', '2', ...inpainting, '--to-seed', '8', '--trajectory-every', '2');
@@ -104,7 +104,7 @@ test('a mask, an interpolation and what is reported on the way are sent', async 
   t.like(requests[0], { trajectoryEverySteps: 2, resumeTokenEverySteps: 0 });
 });
 
-test('tokens and their request are kept until the images are there, and then resumed', async (t) => {
+test('tokens and their request are kept until the images are finished, and can be resumed', async (t) => {
   const { ask, requests, output, file } = await asking(t);
   const left = async () => (await readdir(output)).filter((name) => name.includes('.resume'));
   await ask('tiny', '--count', '2', '--resume-every', '1');
@@ -123,7 +123,7 @@ test('tokens and their request are kept until the images are there, and then res
   t.deepEqual(await left(), []);
 });
 
-test('an interrupted call leaves what resumes its unfinished images', async (t) => {
+test('an interrupted call leaves the files that resume its unfinished images', async (t) => {
   const { address } = await fakeSampler(t, { hangs: true });
   const output = await mkdtemp(join(tmpdir(), 'cli-'));
   const interrupt = new AbortController();
@@ -146,13 +146,13 @@ function pictures(paths: readonly string[]): samplerWire.NewImages['start'] {
 for (const [what, flags, wanted] of [
   ['no model', [], /missing MODEL/],
   ['a model beside --resume', ['tiny', '--resume'], /--resume takes no MODEL/],
-  ['nothing to resume', ['--resume'], /wanted images to resume in .*; got none/],
+  ['nothing to resume', ['--resume'], /wanted images to resume in .*; found none/],
   ['skipped steps without a start', ['tiny', '--skip-steps', '3'], /--skip-steps needs --from/],
   ['a mask without a picture', ['tiny', '--mask', 'm.png'], /--inpaint and --mask go together/],
   ['a file that is not there', ['tiny', '--from', '/nowhere/a.png'], /\/nowhere\/a\.png can't be read/],
   ['one number for two', ['tiny', '--time-shift', '30'], /--time-shift: wanted 2 numbers/],
 ] as const) {
-  test(`${what} is refused in a line, and nothing is sent`, async (t) => {
+  test(`${what} is refused in one line, and nothing is sent`, async (t) => {
     const { ask, requests } = await asking(t);
     const { exitCode, err } = await ask(...flags);
     t.true(exitCode === 1 || exitCode === 2);

@@ -25,7 +25,7 @@ interface Provenance {
 const provenanceIn = async (folder: string): Promise<Provenance> =>
   JSON.parse(await readFile(join(folder, 'provenance.json'), 'utf8')) as Provenance;
 
-test('sample saves each image, a grid of them, and where they came from', async (t) => {
+test('sample saves each image, a grid of them, and provenance.json', async (t) => {
   const { address } = await fakeSampler(t);
   const output = await freshFolder();
   const flags = ['--count', '3', '--seed', '7', '--first-index', '10', '--output', output];
@@ -54,7 +54,7 @@ test('sample saves each image, a grid of them, and where they came from', async 
   t.regex(out, /^sampling 3 images of 8x8 in 3 steps from tiny at step 5, EMA weights of rate 0.9999\n/);
 });
 
-test('the request has every setting, and nothing that was not said', async (t) => {
+test('the request has every given setting, and no other', async (t) => {
   const { address, requests } = await fakeSampler(t);
   const output = await freshFolder();
   const ask = (...flags: string[]) =>
@@ -92,7 +92,7 @@ test('the request has every setting, and nothing that was not said', async (t) =
   });
 });
 
-test('sample --json prints an event a line with the files', async (t) => {
+test('sample --json prints one event in each line, with the files', async (t) => {
   const { address } = await fakeSampler(t);
   const output = await freshFolder();
   const { out } = await run([
@@ -117,7 +117,7 @@ test('sample --json prints an event a line with the files', async (t) => {
   t.is(events[2]?.file, join(output, 'tiny-0-000000.png'));
 });
 
-test('an interrupted sample keeps and lists the images that came', async (t) => {
+test('an interrupted sample keeps and lists the finished images', async (t) => {
   const { address } = await fakeSampler(t, { hangs: true });
   const output = await freshFolder();
   const interrupt = new AbortController();
@@ -135,7 +135,7 @@ test('an interrupted sample keeps and lists the images that came', async (t) => 
   );
 });
 
-test('models lists and shows what can be sampled from', async (t) => {
+test('models lists and shows the models that can be sampled from', async (t) => {
   const { address } = await fakeSampler(t);
   const list = await run(['models', '--address', address]);
   t.regex(list.out, /^MODEL +NEWEST +CHECKPOINTS +EMA RATES +COMMITTED\ntiny +5 +5, 3 +0.999, 0.9999/);

@@ -25,7 +25,7 @@ const ended: WatchEvent = {
   value: { ...JOB, state: trainerWire.JobState.JOB_STATE_SUCCEEDED },
 };
 
-test('a second watch with the same metrics file is refused by name, until the first one is gone', async (t) => {
+test('a second watch with the same metrics file is refused by name, until the first one has ended', async (t) => {
   const { address } = await fakeTrainer(t, [
     [snapshot, step(1), step(2), 'hang'],
     [snapshot, step(1), step(2), step(3), ended],
@@ -41,26 +41,26 @@ test('a second watch with the same metrics file is refused by name, until the fi
 
   const refused = await run(words);
   t.is(refused.exitCode, 1);
-  t.true(refused.err.includes(`process ${first.pid ?? 0} writes to ${csv}`), refused.err);
+  t.true(refused.err.includes(`process ${first.pid ?? 0} is writing to ${csv}`), refused.err);
   t.regex(refused.err, /name another file with --csv/);
 
   first.kill('SIGKILL');
   await exited;
-  // What the killed process left tells that it is gone.
+  // The lock of the killed process shows that it has ended.
   await t.notThrowsAsync(access(`${csv}.lock`));
   t.is((await run(words)).exitCode, 0);
   t.true(await hasSteps(csv, [1, 2, 3]));
   t.deepEqual(await readdir(folder), ['metrics.csv']);
 });
 
-test('a lock file that says nothing of its holder is left alone, and the error names it', async (t) => {
+test('a lock file without a process is not removed, and the error names it', async (t) => {
   const { address, watched } = await fakeTrainer(t, [[snapshot, ended]]);
   const folder = await mkdtemp(join(tmpdir(), 'csv-'));
   const csv = join(folder, 'metrics.csv');
   await writeFile(`${csv}.lock`, '');
   const { exitCode, err } = await run(['watch', 'job-1', '--address', address, '--csv', csv]);
   t.is(exitCode, 1);
-  t.true(err.includes(`another process writes to ${csv}`), err);
+  t.true(err.includes(`another process is writing to ${csv}`), err);
   t.true(err.includes(`remove ${csv}.lock`), err);
   t.deepEqual(await readdir(folder), ['metrics.csv.lock']);
   t.deepEqual(watched, []);

@@ -49,7 +49,7 @@ const metrics = (step: number): WatchEvent => ({
 
 const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cli-'));
 
-test('train sends the recipe, follows the job, and keeps its metrics and grids', async (t) => {
+test('train sends the recipe, follows the job, and saves its metrics and grids', async (t) => {
   const trainer = await fakeTrainer(t, [
     [snapshot, metrics(1), grid, evaluation, metrics(2), metrics(3), succeeded],
   ]);
@@ -85,13 +85,13 @@ test('train sends the recipe, follows the job, and keeps its metrics and grids',
       'SUCCEEDED: all steps are done',
       'training 100 % · step 3/3 · loss 0.5 · 12 images/s',
       `metrics in ${csv}`,
-      'draw images: npx ip-diffusion sample tiny',
+      'sample images: npx ip-diffusion sample tiny',
       '',
     ].join('\n'),
   );
 });
 
-test('watch --json prints an event a line and nothing else', async (t) => {
+test('watch --json prints one event in each line and nothing else', async (t) => {
   const { address } = await fakeTrainer(t, [[snapshot, metrics(1), succeeded]]);
   const { exitCode, out } = await run(['watch', 'job-1', '--json', '--address', address]);
   t.is(exitCode, 0);
@@ -105,7 +105,7 @@ test('watch --json prints an event a line and nothing else', async (t) => {
   t.like(events[2], { event: 'terminal', state: 'JOB_STATE_SUCCEEDED' });
 });
 
-test('watch goes on from the last position when the trainer comes back', async (t) => {
+test('watch continues from the last position when the trainer answers again', async (t) => {
   const gone = new DiffusionError('SERVICE_STOPPING', 'the trainer stops');
   const { address, watched } = await fakeTrainer(t, [
     [snapshot, metrics(1), gone],
@@ -129,7 +129,7 @@ for (const state of [JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED]) {
   });
 }
 
-test('an interrupted train says that the job goes on, and does not cancel it', async (t) => {
+test('an interrupted train says that the job continues, and does not cancel it', async (t) => {
   const { address, cancelled, watched } = await fakeTrainer(t, [[snapshot, 'hang']]);
   const folder = await freshFolder();
   const interrupt = new AbortController();
@@ -141,7 +141,7 @@ test('an interrupted train says that the job goes on, and does not cancel it', a
   const { exitCode, out, err } = await running;
   t.is(exitCode, 130);
   t.is(err, '');
-  t.true(out.includes('stopped following; the job goes on'));
+  t.true(out.includes('stopped following; the job continues'));
   t.true(out.includes(`watch it:  npx ip-diffusion watch job-1 --address ${address}`));
   t.true(out.includes(`cancel it: npx ip-diffusion jobs cancel job-1 --address ${address}`));
   t.deepEqual(cancelled, []);
@@ -179,7 +179,7 @@ test('jobs lists every page, as a table and as JSON lines', async (t) => {
   );
 });
 
-test('jobs show, cancel and resume answer with the job', async (t) => {
+test('jobs show, cancel and resume print the job', async (t) => {
   const { address, cancelled, resumed } = await fakeTrainer(t);
   for (const words of [
     ['show', 'job-1'],
@@ -223,7 +223,7 @@ test('jobs list asks for states, models and times', async (t) => {
   t.regex((await run(['jobs', '--since', 'today'])).err, /--since: wanted a date such as .*; got "today"/);
 });
 
-test('jobs delete and models delete remove what they name, and models delete nothing unasked', async (t) => {
+test('jobs delete and models delete remove what they name, and models delete needs --checkpoint or --all', async (t) => {
   const { address, deleted } = await fakeTrainer(t);
   for (const words of [
     ['jobs', 'delete', 'job-1'],
@@ -246,7 +246,7 @@ test("a call's error is one line, with --debug its stack follows", async (t) => 
   t.regex((await run(['jobs', 'show', 'nothing', '--debug', '--address', address])).err, /\n {4}at /);
 });
 
-test('nothing is left in the folder but what was asked for', async (t) => {
+test('the folder has only the files that were asked for', async (t) => {
   const { address } = await fakeTrainer(t, [[snapshot, grid, metrics(1), succeeded]]);
   const folder = await freshFolder();
   await run(['watch', 'job-1', '--csv', join(folder, 'm.csv'), '--address', address]);

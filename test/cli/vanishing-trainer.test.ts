@@ -19,19 +19,23 @@ const ended: WatchEvent = { $case: 'terminal', value: JOB };
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 200, 'grpc.keepalive_timeout_ms': 2000 };
 const LONG_MS = 2 ** 40;
 
-test('a watch goes on from its last position when a trainer that vanished is back', async (t) => {
+test('a watch continues from its last position when a vanished trainer answers again', async (t) => {
   const { address, watched } = await fakeTrainer(t, [
     [snapshot, metrics, 'hang'],
     [snapshot, ended],
   ]);
   const peer = await vanishingPeer(t, address);
   const client = connectTrainer(peer.address, KEEPALIVE);
-  const onLost = (): void => {
+  const onDisconnect = (): void => {
     void peer.missed().then(peer.comeBack);
   };
   const cases: (string | undefined)[] = [];
   const { signal } = new AbortController();
-  for await (const { event } of watchJob(client, 'job-1', { signal, awayForMs: LONG_MS, onLost })) {
+  for await (const { event } of watchJob(client, 'job-1', {
+    signal,
+    unreachableForMs: LONG_MS,
+    onDisconnect,
+  })) {
     cases.push(event?.$case);
     if (event?.$case === 'stepMetrics') peer.vanish();
   }
@@ -45,13 +49,13 @@ test('a watch that waits for a trainer ends when it is asked to', async (t) => {
   const peer = await vanishingPeer(t, address);
   const client = connectTrainer(peer.address, KEEPALIVE);
   const interrupt = new AbortController();
-  const onLost = (): void => {
+  const onDisconnect = (): void => {
     void peer.missed().then(() => {
       interrupt.abort(new DiffusionError('CANCELLED', 'Ctrl-C'));
     });
   };
   const { signal } = interrupt;
-  const events = watchJob(client, 'job-1', { signal, awayForMs: LONG_MS, onLost });
+  const events = watchJob(client, 'job-1', { signal, unreachableForMs: LONG_MS, onDisconnect });
   await events.next();
   peer.vanish();
   await t.throwsAsync(events.next(), { message: 'Ctrl-C' });

@@ -13,7 +13,7 @@ test('the generated pages are those of the sources: run `npm run docs`', async (
     t.is(await readFile(join(ROOT, path), 'utf8'), text, path);
 });
 
-test('the contract has every reason that a service can tell, with the same code', async (t) => {
+test('the contract has every reason that a service can send, with the same code', async (t) => {
   const described = await describedReasons(ROOT);
   t.deepEqual(Object.fromEntries(described.map(({ name, code }) => [name, code])), { ...WIRE_REASONS });
 });

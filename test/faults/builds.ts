@@ -1,4 +1,4 @@
-/** Another build of the project: its sources with a few lines changed, in a folder of their own. */
+/** Another build of the project: its sources with a few lines changed, in a separate folder. */
 
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -35,7 +35,7 @@ test('a trainer whose log disk is full trains, answers, and commits when it is s
   const { jobId } = await create(client, recipe);
   // An internal error is logged, too.
   await t.throwsAsync(callUnary(client, client.getTrainingJob, { jobId: 'no-such-job' }), {
-    message: /no such job/,
+    message: /no job of this id/,
   });
   await t.throwsAsync(
     watch(client, jobId, (event) => {

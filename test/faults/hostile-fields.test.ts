@@ -150,7 +150,7 @@ const SERVICES = {
   sampler: ['diffusion.sampler.v1.SamplerService', 'grpc.health.v1.Health'],
 } as const;
 
-test.serial('an emoji at the place where an error text is cut ends one call, not the trainer', async (t) => {
+test.serial('an emoji where an error text is cut fails one call, not the trainer', async (t) => {
   const { address, isRunning } = services.trainer;
   const client = connectTrainer(address);
   for (let length = 60; length < 80; length++) {
@@ -185,7 +185,7 @@ function bytesOf({ name }: Method, field: FieldPath, value: Uint8Array): Uint8Ar
   return Buffer.concat([BASES[name] ?? new Uint8Array(), withField(field, value)]);
 }
 
-test.serial('nobody was told of an internal error', (t) => {
+test.serial('no call got an internal error', (t) => {
   for (const { log } of Object.values(services))
     t.deepEqual(
       log.filter((line) => line.includes('"internal error"')),

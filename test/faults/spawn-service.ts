@@ -1,4 +1,4 @@
-/** A service as a process of its own, with what it logs. */
+/** A service as a child process, with its log. */
 
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,4 +1,4 @@
-/** A store that is away for a while: at a trainer's start, when a run is opened, when a checkpoint is committed. */
+/** A store that is unavailable for a while: at a trainer's start, when a run is opened, when a checkpoint is committed. */
 
 import test, { type ExecutionContext } from 'ava';
 
@@ -34,7 +34,7 @@ interface Outage {
   warning(): string;
 }
 
-/** A trainer behind a gate, which is shut at its start where that is asked for. */
+/** A trainer behind a gate, which can be closed at its start. */
 async function trainerBehind(t: ExecutionContext, shutAtStart: boolean): Promise<Outage | undefined> {
   if (minio === undefined) {
     t.log(GO_MISSING);
@@ -69,7 +69,7 @@ async function until(met: () => Promise<boolean>): Promise<void> {
 }
 
 test.serial(
-  'a trainer that starts while its store is away waits for it, and says so to callers',
+  'a trainer that starts while its store is unavailable waits for it, and says so to callers',
   async (t) => {
     const outage = await trainerBehind(t, true);
     if (outage === undefined) return;
@@ -97,12 +97,12 @@ test.serial(
 );
 
 test.serial(
-  'a run that is opened while the store is away waits for it, and says so in the job',
+  'a run that is opened while the store is unavailable waits for it, and the job says so',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined) return;
     const { gate, client } = outage;
-    const { jobId } = await create(client, recipe('opened-away', 4));
+    const { jobId } = await create(client, recipe('opened-in-outage', 4));
     const messages: string[] = [];
     const all = await watch(client, jobId, (event) => {
       const message = messageOf(event);
@@ -118,21 +118,21 @@ test.serial(
 );
 
 test.serial(
-  'training goes on while the store is away, and its checkpoint is committed afterwards',
+  'training continues while the store is unavailable, and its checkpoint is committed afterwards',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined) return;
     const { gate, client } = outage;
-    const { jobId } = await create(client, recipe('commit-away', 30));
+    const { jobId } = await create(client, recipe('commit-in-outage', 30));
     let isShut = false;
-    let stepWhileAway = 0;
+    let stepInOutage = 0;
     const all = await watch(client, jobId, (event) => {
       if (event.$case === 'stepMetrics') {
         if (event.value.step === 10) {
           isShut = true;
           void gate.shut();
         }
-        if (isShut) stepWhileAway = event.value.step;
+        if (isShut) stepInOutage = event.value.step;
       }
       if (isShut && messageOf(event).startsWith('waiting for the store')) {
         isShut = false;
@@ -142,7 +142,7 @@ test.serial(
     const job = terminalOf(all);
     t.is(job.state, JobState.JOB_STATE_SUCCEEDED, job.message);
     t.is(job.attempt, 1);
-    t.true(stepWhileAway >= 20, `the last step before the outage was told is ${stepWhileAway}`);
+    t.true(stepInOutage >= 20, `the last step before the outage was reported is ${stepInOutage}`);
     t.is(job.checkpointStep, 30);
   },
 );

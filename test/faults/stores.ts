@@ -1,4 +1,4 @@
-/** The stores that fault tests run over: how a service is told of one, and how the test opens it. */
+/** The stores that fault tests run over: the settings of a service, and how the test opens it. */
 
 import { join } from 'node:path';
 

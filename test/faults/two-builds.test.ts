@@ -71,7 +71,7 @@ async function startTrainer(t: ExecutionContext, build?: string): Promise<Traine
 const recipe = (name: string, steps: number) =>
   tinyRecipe(folders.images, { name, training: { steps, checkpointEverySteps: 2, keepLast: 1000 } });
 
-/** Trains until a checkpoint is committed after a step, then stops the trainer in good order. */
+/** Trains until a checkpoint is committed after a step, then stops the trainer cleanly. */
 async function trainUntilCommit({ client, child, exited }: Trainer, jobId: string, after = 0): Promise<void> {
   let stopped = false;
   const onEvent = (event: Event): void => {
@@ -109,7 +109,7 @@ test.serial(
     const after = await checkpointDigests(store.settings, jobId);
     t.deepEqual([...after.keys()].slice(0, committed.length), committed);
     const newest = [...after.keys()].at(-1) ?? 0;
-    t.true(newest > last, 'it went on from there');
+    t.true(newest > last, 'it resumed from there');
     t.like((await manifestOf(jobId, newest)).recipe.training, { futureField: 0 });
 
     const again = await startTrainer(t, newer);
@@ -126,7 +126,7 @@ test.serial(
 );
 
 test.serial(
-  'what this build can not honour is refused by its version, and nothing of it is changed',
+  'a recipe that this build can not train is refused by its format version, and not changed',
   async (t) => {
     const newer = await otherBuild(join(folders.root, 'needed'), fieldWithValue(5));
     const first = await startTrainer(t, newer);

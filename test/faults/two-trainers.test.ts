@@ -81,7 +81,7 @@ const STORES: readonly (readonly [string, (() => TestStore) | undefined])[] = [
 
 for (const [where, store] of STORES) {
   test.serial(
-    `two trainers on ${where} share their jobs, and none is trained by both or by neither`,
+    `two trainers on ${where} share their jobs, and each is trained by exactly one of them`,
     async (t) => {
       if (store === undefined) {
         t.log(GO_MISSING);
@@ -100,7 +100,7 @@ async function shareJobs(t: ExecutionContext, store: TestStore): Promise<void> {
   });
   const straight = await train(second.client, recipe('straight', 4 * EVERY));
 
-  // The first has a job, and lives: whatever the clocks say, the second leaves it alone.
+  // The first has a job and runs: the second does not take it, whatever the clocks show.
   const { jobId } = await create(first.client, recipe('shared'));
   const isCommitted = async (client: Client, step: number): Promise<boolean> =>
     (await get(client, jobId)).checkpointStep >= step;
@@ -114,7 +114,7 @@ async function shareJobs(t: ExecutionContext, store: TestStore): Promise<void> {
   t.is(await reasonOf(callUnary(second.client, second.client.cancelTrainingJob, { jobId })), 'JOB_ELSEWHERE');
   t.is(await reasonOf(resume(second.client, jobId, {})), 'JOB_ACTIVE');
 
-  // Paused past its lease, it loses the job, and finds that out when it goes on.
+  // Paused past its lease, it loses the job, and notices that when it continues.
   const seenFirst = deferred();
   const watching = reasonOf(
     watch(first.client, jobId, () => {
@@ -128,13 +128,13 @@ async function shareJobs(t: ExecutionContext, store: TestStore): Promise<void> {
   await until(() => isCommitted(second.client, 3 * EVERY));
   t.is(await watching, 'JOB_MOVED');
   t.is(await reasonOf(callUnary(first.client, first.client.cancelTrainingJob, { jobId })), 'JOB_ELSEWHERE');
-  // Not what it remembers itself, but what the second saves now and then.
+  // Not from its memory, but from what the second saves from time to time.
   await until(async () => (await get(first.client, jobId)).attempt === 2);
   const now = await get(second.client, jobId);
   t.is(now.attempt, 2);
   t.is(now.state, JobState.JOB_STATE_RUNNING);
 
-  // Killed, the second leaves the job to the first, which needs no lease to lapse: it sees that the process is gone.
+  // The second is killed: the first takes the job without waiting for the lease, as it sees that the process has ended.
   second.child.kill('SIGKILL');
   await second.exited;
   await until(async () => (await get(first.client, jobId)).attempt === 3);

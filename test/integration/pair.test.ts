@@ -1,4 +1,4 @@
-/** The whole line on both stores: images, trainer, checkpoint, sampler, streamed images. */
+/** Everything on both stores: images, trainer, checkpoint, sampler, streamed images. */
 import { join } from 'node:path';
 
 import test from 'ava';
@@ -32,7 +32,7 @@ const STORES = {
 };
 
 for (const [name, environment] of Object.entries(STORES)) {
-  test(`what the trainer commits to ${name}, the sampler draws from, under the same contract`, async (t) => {
+  test(`the sampler samples from what the trainer commits to ${name}, with the same contract`, async (t) => {
     if (environment === undefined) {
       t.log(GO_MISSING);
       t.pass();

@@ -1,4 +1,4 @@
-/** What a stranger with grpcurl sees: every service lists, describes and answers, from the server alone. */
+/** What a user of grpcurl without our proto files sees: every service lists, describes and answers by reflection. */
 import { execFile } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -175,7 +175,7 @@ test.serial(
 );
 
 test.serial(
-  'GetModel refuses what is no name, and doesn’t find what isn’t there or has no checkpoint',
+  'GetModel refuses invalid names, and answers NOT_FOUND for missing models and models without a checkpoint',
   async (t) => {
     const { client } = t.context;
     const codeOf = async (model: string): Promise<string> =>
@@ -200,7 +200,7 @@ test.serial('a second model is refused while the first is in use, and loaded whe
   await first.return(undefined);
 });
 
-test.serial('work beyond what is under way is refused with a delay', async (t) => {
+test.serial('work above the limit is refused with a delay', async (t) => {
   const { client } = t.context;
   const first = generate(client, { ...steps(60), count: 80 });
   await first.next();
@@ -255,7 +255,7 @@ test.serial('a service that has listed its store says SERVING', async (t) => {
   t.is(await health(t.context.service.port), 1);
 });
 
-onLinux('a service that stops ends its calls with UNAVAILABLE, and leaves no engine behind', async (t) => {
+onLinux('a service that stops ends its calls with UNAVAILABLE, and ends all engines', async (t) => {
   const others = await enginePids();
   const fixture = await startFixture((store) => commitTiny(store, { step: 1 }));
   const stream = generate(fixture.client, { count: 64, ...steps(60) });

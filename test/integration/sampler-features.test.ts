@@ -1,4 +1,4 @@
-/** What a request can ask for besides noise alone: other solvers, remedies, starts, masks, walks, resuming. */
+/** What a request can ask for besides noise alone: other solvers, remedies, starts, masks, interpolations, resuming. */
 import anyTest, { type TestFn } from 'ava';
 
 import {
@@ -81,7 +81,7 @@ const encode = ({ client }: SamplerFixture, fields: Partial<samplerWire.EncodeRe
   return callStream(client, client.encode, request);
 };
 
-/** A call that goes on with images of the request. */
+/** A call that resumes images of the request. */
 function resumed(
   { client }: SamplerFixture,
   request: Asked,
@@ -93,7 +93,7 @@ function resumed(
   return callStream(client, client.generate, { ...reports, images: { $case: 'resumedImages', value } });
 }
 
-const draw = ({ client }: SamplerFixture, fields: Asked): Promise<Generated> =>
+const sample = ({ client }: SamplerFixture, fields: Asked): Promise<Generated> =>
   generated(generate(client, { seed: 3n, format: RAW, ...fields }));
 
 const valuesOf = (bytes: Buffer | undefined): Float32Array =>
@@ -110,7 +110,7 @@ const pixels = Uint8Array.from({ length: VALUES }, (_, i) => ((i * 37) % 200) + 
 const picture = async (values: Uint8Array = pixels): Promise<Buffer> =>
   Buffer.from(await encodeImage(values, { width: SIZE, height: SIZE, channels: 3 }, 'png'));
 
-test.serial('every sampler and every spacing draws an image of its own, the same each time', async (t) => {
+test.serial('every sampler and every spacing samples a different image, the same each time', async (t) => {
   const seen = new Set<string>();
   const asked = [
     ...SAMPLERS.map((name) => ({
@@ -122,10 +122,10 @@ test.serial('every sampler and every spacing draws an image of its own, the same
     })),
   ];
   for (const fields of asked) {
-    const { accepted, images } = await draw(t.context.first, { settings: settings(7, fields) });
+    const { accepted, images } = await sample(t.context.first, { settings: settings(7, fields) });
     t.is(accepted.settings?.sampler, fields.sampler);
     t.is(accepted.timesteps.length, 7);
-    const again = await draw(t.context.first, { settings: settings(7, fields) });
+    const again = await sample(t.context.first, { settings: settings(7, fields) });
     t.deepEqual(again.images, images);
     t.true(
       imagesOf(again)
@@ -140,7 +140,7 @@ test.serial('every sampler and every spacing draws an image of its own, the same
 });
 
 test.serial('a remedy that is off changes nothing, and one that is on does', async (t) => {
-  const plain = await draw(t.context.first, { settings: settings(5) });
+  const plain = await sample(t.context.first, { settings: settings(5) });
   const off: Partial<samplingWire.SamplerSettings>[] = [
     { epsilonScaling: { k: 0, b: 1 } },
     { epsilonScaling: samplingWire.EpsilonScaling.create() },
@@ -150,7 +150,7 @@ test.serial('a remedy that is off changes nothing, and one that is on does', asy
     { guidanceScale: 1 },
   ];
   for (const fields of off) {
-    t.deepEqual((await draw(t.context.first, { settings: settings(5, fields) })).images, plain.images);
+    t.deepEqual((await sample(t.context.first, { settings: settings(5, fields) })).images, plain.images);
   }
   const on: Partial<samplingWire.SamplerSettings>[] = [
     { epsilonScaling: { k: 0, b: 1.01 } },
@@ -162,19 +162,19 @@ test.serial('a remedy that is off changes nothing, and one that is on does', asy
     { clipDenoised: false },
   ];
   for (const fields of on) {
-    const { images, accepted } = await draw(t.context.first, { settings: settings(5, fields) });
+    const { images, accepted } = await sample(t.context.first, { settings: settings(5, fields) });
     t.notDeepEqual(images, plain.images, JSON.stringify(fields));
     t.like(accepted.settings, JSON.parse(JSON.stringify(fields)) as object);
   }
 });
 
-test.serial('guidance goes with classes that were left out in training', async (t) => {
+test.serial('guidance needs a model that was trained with label dropout', async (t) => {
   const guided = (model: string, guidanceScale: number) =>
-    draw(t.context.first, { model, classes: [1], settings: settings(4, { guidanceScale }) });
+    sample(t.context.first, { model, classes: [1], settings: settings(4, { guidanceScale }) });
   for (const model of ['tiny', 'classes']) {
     const asked = model === 'tiny' ? { model } : { model, classes: [1] };
     const error = await t.throwsAsync(
-      draw(t.context.first, { ...asked, settings: settings(4, { guidanceScale: 2 }) }),
+      sample(t.context.first, { ...asked, settings: settings(4, { guidanceScale: 2 }) }),
       { instanceOf: DiffusionError },
     );
     t.is(error.violations[0]?.field, 'new_images.settings.guidance_scale');
@@ -188,11 +188,11 @@ test.serial('guidance goes with classes that were left out in training', async (
   t.true(distance(one, three) > distance(one, two));
 });
 
-test.serial('an image to image call stays the nearer to the image, the more steps it skips', async (t) => {
+test.serial('the more steps an image to image call skips, the closer it stays to the image', async (t) => {
   const wanted = toFloat32(pixels);
   const distances: number[] = [];
   for (const skippedSteps of [0, 20, 29]) {
-    const { accepted, progress, images } = await draw(t.context.first, {
+    const { accepted, progress, images } = await sample(t.context.first, {
       settings: settings(30),
       start: fromImages([await picture()], skippedSteps),
     });
@@ -207,7 +207,7 @@ test.serial('an image to image call stays the nearer to the image, the more step
   t.true((distances[2] ?? NaN) < 0.3 * (distances[0] ?? NaN), String(distances));
 });
 
-test.serial('encoding gives an x_T of its own for each image, and DDIM draws from given ones', async (t) => {
+test.serial('encoding gives a different x_T for each image, and DDIM samples from given ones', async (t) => {
   const other = pixels.toReversed();
   const kinds = new Set<string>();
   const latents: Buffer[] = [];
@@ -231,14 +231,14 @@ test.serial('encoding gives an x_T of its own for each image, and DDIM draws fro
   const noise = imageNoise(3n, 4, VALUES)(0);
   const latent = Buffer.alloc(4 * VALUES);
   noise.forEach((value, i) => latent.writeFloatLE(value, 4 * i));
-  const given = await draw(t.context.first, { settings: ddim, start: fromLatents([latent]) });
-  const drawn = await draw(t.context.first, { settings: ddim, firstIndex: 4 });
+  const given = await sample(t.context.first, { settings: ddim, start: fromLatents([latent]) });
+  const drawn = await sample(t.context.first, { settings: ddim, firstIndex: 4 });
   t.deepEqual(given.images.get(0), drawn.images.get(4));
 });
 
 test.serial('inpainting keeps exactly what is not masked', async (t) => {
   const mask = Uint8Array.from({ length: VALUES }, (_, i) => (i < VALUES / 2 ? 255 : 0));
-  const { images } = await draw(t.context.first, {
+  const { images } = await sample(t.context.first, {
     settings: settings(10),
     inpainting: { image: await picture(), mask: await picture(mask) },
   });
@@ -248,23 +248,23 @@ test.serial('inpainting keeps exactly what is not masked', async (t) => {
   t.true(distance(drawn.slice(0, VALUES / 2), wanted.slice(0, VALUES / 2)) > 1);
 });
 
-test.serial('a walk between seeds begins at the one and ends at the other', async (t) => {
+test.serial('an interpolation begins at one seed and ends at the other', async (t) => {
   const ddim = settings(5, { sampler: Sampler.SAMPLER_DDIM });
-  const walk = await draw(t.context.first, {
+  const walk = await sample(t.context.first, {
     settings: ddim,
     count: 5,
     firstIndex: 2,
     interpolation: { toSeed: 9n },
   });
   t.deepEqual([...walk.images.keys()], [2, 3, 4, 5, 6]);
-  const one = await draw(t.context.first, { settings: ddim, firstIndex: 2 });
-  const other = await draw(t.context.first, { settings: ddim, firstIndex: 2, seed: 9n });
+  const one = await sample(t.context.first, { settings: ddim, firstIndex: 2 });
+  const other = await sample(t.context.first, { settings: ddim, firstIndex: 2, seed: 9n });
   t.deepEqual(walk.images.get(2), one.images.get(2));
   t.deepEqual(walk.images.get(6), other.images.get(2));
 });
 
 for (const sampler of [Sampler.SAMPLER_ANCESTRAL, Sampler.SAMPLER_DPMPP_2M_SDE, Sampler.SAMPLER_UNIPC]) {
-  test.serial(`another replica goes on with images to the byte: sampler ${sampler}`, async (t) => {
+  test.serial(`another replica resumes images with equal bytes: sampler ${sampler}`, async (t) => {
     const asked: Asked = {
       count: 3,
       firstIndex: 5,
@@ -276,7 +276,7 @@ for (const sampler of [Sampler.SAMPLER_ANCESTRAL, Sampler.SAMPLER_DPMPP_2M_SDE, 
         mask: await picture(new Uint8Array(VALUES).fill(255, 0, 100)),
       },
     };
-    const whole = await draw(t.context.first, asked);
+    const whole = await sample(t.context.first, asked);
     const tokens = new Map<number, Buffer>();
     const call = generate(t.context.first.client, { seed: 3n, ...asked, resumeTokenEverySteps: 1 });
     for await (const { event } of call) {
@@ -295,7 +295,7 @@ for (const sampler of [Sampler.SAMPLER_ANCESTRAL, Sampler.SAMPLER_DPMPP_2M_SDE, 
   });
 }
 
-test.serial('tokens of weights that are no more are refused', async (t) => {
+test.serial('tokens of deleted weights are refused', async (t) => {
   let token: Buffer | undefined;
   for await (const { event } of generate(t.context.first.client, {
     settings: settings(12),
@@ -313,15 +313,15 @@ test.serial('tokens of weights that are no more are refused', async (t) => {
   await other.close();
 });
 
-test.serial('a picture that is none is refused by its field', async (t) => {
+test.serial('a picture that can not be decoded is refused, naming its field', async (t) => {
   const error = await t.throwsAsync(
-    draw(t.context.first, { settings: settings(3), start: fromImages([Buffer.from('<html>')]) }),
+    sample(t.context.first, { settings: settings(3), start: fromImages([Buffer.from('<html>')]) }),
     { instanceOf: DiffusionError },
   );
   t.is(error.code, 'INVALID_ARGUMENT');
   t.is(error.violations[0]?.field, 'new_images.start_images.images[0]');
   const latent = await t.throwsAsync(
-    draw(t.context.first, { settings: settings(3), start: fromLatents([Buffer.alloc(12)]) }),
+    sample(t.context.first, { settings: settings(3), start: fromLatents([Buffer.alloc(12)]) }),
     { instanceOf: DiffusionError },
   );
   t.is(latent.violations[0]?.field, 'new_images.start_latents.latents[0]');

@@ -66,7 +66,7 @@ function hashes({ images }: Generated): Record<string, string> {
   );
 }
 
-test.serial('what is accepted is every setting as resolved, and the checkpoint’s contract', async (t) => {
+test.serial('the accepted message has every resolved setting and the checkpoint’s contract', async (t) => {
   const { client, recipe } = t.context;
   const { accepted, completed, order, images, progress } = await generated(
     generate(client, { count: 2, settings: steps(3) }),
@@ -131,7 +131,7 @@ for (const [name, asked, timesteps] of [
   ['a respacing text of one step', respaced('1'), [0]],
   ['a stride of the DDIM grammar', respaced('ddim3', { sampler: Sampler.SAMPLER_DDIM }), [40, 20, 0]],
 ] as const) {
-  test.serial(`${name} walks ${timesteps.join(', ')}`, async (t) => {
+  test.serial(`${name} uses the timesteps ${timesteps.join(', ')}`, async (t) => {
     const { accepted, images } = await generated(generate(t.context.client, { count: 1, settings: asked }));
     t.deepEqual(accepted.timesteps, [...timesteps]);
     t.is(images.size, 1);
@@ -216,7 +216,7 @@ test.serial('previews are PNG images of the predicted x_0, before the image itse
   t.true(order.lastIndexOf('preview') < order.indexOf('image'));
 });
 
-test.serial('a class-conditional model draws the classes that are asked for', async (t) => {
+test.serial('a class-conditional model samples the classes that are asked for', async (t) => {
   const { client } = t.context;
   const run = (classes: number[], count: number) =>
     generated(generate(client, { model: 'classes', classes, count, settings: steps(2) }));
@@ -241,7 +241,7 @@ test.serial('a cancelled call stops the work, and the next one is served', async
 });
 
 test.serial(
-  'a call whose deadline passes ends with DEADLINE_EXCEEDED, and its neighbour goes on',
+  'a call whose deadline passes ends with DEADLINE_EXCEEDED, and another call continues',
   async (t) => {
     const { client } = t.context;
     const neighbour = generated(generate(client, { count: 2, settings: steps(10) }));

@@ -1,4 +1,4 @@
-/** Which engine processes a service has, with engines that do what a test wants them to. */
+/** Which engine processes a service has, with scripted engines. */
 
 import { setTimeout } from 'node:timers/promises';
 
@@ -58,32 +58,35 @@ async function holding({ client }: SamplerFixture, fields: Asked): Promise<() =>
 
 const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip;
 
-onLinux('calls that are cancelled while their models load leave no more engines than places', async (t) => {
-  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
-  const stuck = Object.fromEntries(names.map((name) => [name, [BEHAVIOURS.neverLoads]]));
-  const fixture = await withModels(t, { ...stuck, good: [1] }, 1);
-  const seen = new Set<number>();
-  let most = 0;
-  const look = async (): Promise<void> => {
-    const pids = await enginePids();
-    for (const pid of pids) seen.add(pid);
-    most = Math.max(most, pids.length);
-  };
-  for (const [i, model] of names.entries()) {
-    const gone = new AbortController();
-    const call = generated(generate(fixture.client, { model, settings }, { signal: gone.signal }));
-    while (seen.size <= i) {
-      await look();
-      await setTimeout(5);
+onLinux(
+  'calls that are cancelled while their models load never leave more engines than places',
+  async (t) => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    const stuck = Object.fromEntries(names.map((name) => [name, [BEHAVIOURS.neverLoads]]));
+    const fixture = await withModels(t, { ...stuck, good: [1] }, 1);
+    const seen = new Set<number>();
+    let most = 0;
+    const look = async (): Promise<void> => {
+      const pids = await enginePids();
+      for (const pid of pids) seen.add(pid);
+      most = Math.max(most, pids.length);
+    };
+    for (const [i, model] of names.entries()) {
+      const gone = new AbortController();
+      const call = generated(generate(fixture.client, { model, settings }, { signal: gone.signal }));
+      while (seen.size <= i) {
+        await look();
+        await setTimeout(5);
+      }
+      gone.abort();
+      await t.throwsAsync(call, { instanceOf: DiffusionError });
     }
-    gone.abort();
-    await t.throwsAsync(call, { instanceOf: DiffusionError });
-  }
-  t.is(await servedBy(fixture, { model: 'good' }), 1);
-  await look();
-  t.is(seen.size, names.length + 1);
-  t.true(most <= 2, `${most} engines at once`);
-});
+    t.is(await servedBy(fixture, { model: 'good' }), 1);
+    await look();
+    t.is(seen.size, names.length + 1);
+    t.true(most <= 2, `${most} engines at once`);
+  },
+);
 
 onLinux('a service that stops does not wait for a load', async (t) => {
   const fixture = await withModels(t, { stuck: [BEHAVIOURS.neverLoads] }, 1);
@@ -110,7 +113,7 @@ test.serial('a newer checkpoint serves although an older one is in use in the on
   t.is(error.reason, 'MODELS_PINNED');
   t.truthy(error.retryAfterMs);
   await end();
-  // The service hears of the end a moment later.
+  // The service gets the end a moment later.
   while ((await servedBy(fixture, { model: 'tiny' })) !== 2000);
 });
 
@@ -129,7 +132,7 @@ for (const [what, behaviour] of [
   ['instead of an answer', BEHAVIOURS.answersTooLittle],
 ] as const) {
   test.serial(
-    `an engine that sends a strange message ${what} costs its calls, and not the service`,
+    `an engine that sends an unknown message ${what} fails its calls, and not the service`,
     async (t) => {
       const fixture = await withModels(t, { broken: [behaviour], good: [1] }, 2);
       const error = await t.throwsAsync(servedBy(fixture, { model: 'broken' }), {

@@ -117,7 +117,7 @@ bucketTest(
 );
 
 bucketTest(
-  'a bucket that is missing, empty, denied or not configured is refused by the field of its address',
+  'a bucket that is missing, empty, denied or not configured is refused, naming the field of its address',
   async (t, server, bucket) => {
     const store = folderStore(folders.root).settings;
     const [right, wrong, none] = [
@@ -151,26 +151,29 @@ bucketTest(
   },
 );
 
-bucketTest('a bucket that goes away before its images are read is waited for', async (t, server, bucket) => {
-  const gate = await gateBefore(server.port);
-  const trainer = await openTrainer(
-    settingsFor(folders, folderStore(join(folders.root, 'outage')).settings, {
-      fileAccess: accessTo(server, gate.port),
-      datasetCacheFolder: join(folders.root, 'another-cache'),
-    }),
-  );
-  const { jobId } = await create(trainer.client, inBucket(bucket.address('images'), 'retrying'));
-  // The engine process takes longer to start than the gate to shut.
-  await gate.shut();
-  let waited = 0;
-  const messages = await watch(trainer.client, jobId, (event) => {
-    if (event.$case !== 'stateChanged' || !event.value.message.includes('waiting for the store')) return;
-    waited += 1;
-    void gate.open();
-  });
-  t.is(waited, 1);
-  t.is(terminalOf(messages).state, JobState.JOB_STATE_SUCCEEDED);
-  t.is((await get(trainer.client, jobId)).attempt, 1);
-  await trainer.stop();
-  await gate.shut();
-});
+bucketTest(
+  'a bucket that is unavailable before its images are read is waited for',
+  async (t, server, bucket) => {
+    const gate = await gateBefore(server.port);
+    const trainer = await openTrainer(
+      settingsFor(folders, folderStore(join(folders.root, 'outage')).settings, {
+        fileAccess: accessTo(server, gate.port),
+        datasetCacheFolder: join(folders.root, 'another-cache'),
+      }),
+    );
+    const { jobId } = await create(trainer.client, inBucket(bucket.address('images'), 'retrying'));
+    // The engine process starts more slowly than the gate closes.
+    await gate.shut();
+    let waited = 0;
+    const messages = await watch(trainer.client, jobId, (event) => {
+      if (event.$case !== 'stateChanged' || !event.value.message.includes('waiting for the store')) return;
+      waited += 1;
+      void gate.open();
+    });
+    t.is(waited, 1);
+    t.is(terminalOf(messages).state, JobState.JOB_STATE_SUCCEEDED);
+    t.is((await get(trainer.client, jobId)).attempt, 1);
+    await trainer.stop();
+    await gate.shut();
+  },
+);

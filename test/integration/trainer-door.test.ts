@@ -25,7 +25,7 @@ import {
 
 const folders = await makeFolders();
 const QUEUE = 5;
-// A trainer that runs nothing: what happens at its door needs no engine.
+// A trainer without engines: refusals need none.
 const idle = await openTrainer(
   settingsFor(
     folders,
@@ -119,14 +119,14 @@ const badRecipes: readonly (readonly [title: string, field: string, over: Partia
 ];
 
 for (const [title, field, over] of badRecipes) {
-  test(`refused by the name of its field: ${title}`, async (t) => {
+  test(`refused, naming its field: ${title}`, async (t) => {
     const { code, reason, fields } = await refusal(create(client, recipe(over)));
     t.deepEqual([code, reason], ['INVALID_ARGUMENT', 'RECIPE_INVALID']);
     t.true(fields.includes(field), `named were ${fields.join(', ')}`);
   });
 }
 
-test('an unknown wire value of an enum is refused by the name of its field', async (t) => {
+test('an unknown wire value of an enum is refused, naming its field', async (t) => {
   const wire = recipeToWire(recipe());
   const objective = { ...present(wire.objective), lossType: 77 as 1 };
   const request = { recipe: { ...wire, objective }, requestId: '', validateOnly: false };
@@ -145,13 +145,13 @@ test('a request id that is too long or not printable is refused', async (t) => {
   }
 });
 
-test('a folder that is not there is said at once', async (t) => {
+test('a missing folder is refused at once', async (t) => {
   const dataset = { source: { kind: 'folder' as const, path: join(folders.root, 'nowhere') }, imageSize: 8 };
   const { code, reason } = await refusal(create(client, recipe({ dataset })));
   t.deepEqual([code, reason], ['NOT_FOUND', 'DATASET_NOT_FOUND']);
 });
 
-test('a network whose parameters alone exceed the memory is refused before anything is made', async (t) => {
+test('a network whose parameters alone exceed the memory is refused before anything is created', async (t) => {
   const architecture = {
     modelChannels: 1024,
     numResBlocks: 8,
@@ -295,7 +295,7 @@ test.serial('a job that waits can be watched and cancelled', async (t) => {
   t.deepEqual((await callUnary(client, client.cancelTrainingJob, { jobId })).job, job);
 });
 
-test.serial('a watcher that leaves costs nothing but itself', async (t) => {
+test.serial('a watcher that ends does not affect the others', async (t) => {
   const { jobId } = await create(client, recipe({ name: 'left' }));
   for await (const { event } of callStream(client, client.watchTrainingJob, { jobId, after: '' })) {
     if (event?.$case === 'stateChanged') break;

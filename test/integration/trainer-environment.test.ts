@@ -1,4 +1,4 @@
-/** That what tunes the engine reaches it through the service, and that a job says what slows it down. */
+/** Settings of the engine reach it through the service, and a job reports missing kernels. */
 import { join } from 'node:path';
 
 import test from 'ava';
@@ -13,7 +13,7 @@ import {
   watch,
 } from './trainer-fixture.js';
 
-test('a job without the kernels says so with its first event', async (t) => {
+test('a job without the kernels reports that in its first event', async (t) => {
   const folders = await makeFolders();
   const trainer = await spawnTrainer({
     IP_DIFFUSION_STORE: join(folders.root, 'store'),
@@ -30,9 +30,9 @@ test('a job without the kernels says so with its first event', async (t) => {
     );
   });
   t.is(terminalOf(messages).state, JobState.JOB_STATE_SUCCEEDED);
-  const said =
-    "without the engine's own kernels, so slower: IP_DIFFUSION_NATIVE_KERNELS is off (to have them: unset IP_DIFFUSION_NATIVE_KERNELS)";
-  t.true(texts.some((text) => text.includes('training begins on 12 images') && text.includes(said)));
+  const expected =
+    "without the engine's own kernels, which is slower: IP_DIFFUSION_NATIVE_KERNELS is off (to install them: unset IP_DIFFUSION_NATIVE_KERNELS)";
+  t.true(texts.some((text) => text.includes('training begins on 12 images') && text.includes(expected)));
   client.close();
   trainer.kill('SIGTERM');
   t.is(await trainer.exited, 0);

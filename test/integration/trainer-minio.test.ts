@@ -26,14 +26,14 @@ test.after.always(async () => {
   await folders.remove();
 });
 
-/** True for the first commit alone: a second signal would end the service at once. */
+/** True for the first commit only: a second signal would end the service at once. */
 function isFirstCommit(): (event: Event) => boolean {
   let commits = 0;
   return (event) => event.$case === 'checkpointCommitted' && ++commits === 1;
 }
 
-/** Watches until the service goes; the messages until then, and the error. */
-async function watchUntilLost(
+/** Watches until the service ends; returns the messages until then, and the error. */
+async function watchUntilStopped(
   ...[client, jobId, onEvent, after]: Parameters<typeof watch>
 ): Promise<{ messages: Message[]; error: unknown }> {
   const messages: Message[] = [];
@@ -53,7 +53,7 @@ async function watchUntilLost(
   }
 }
 
-test('on MinIO, a job outlives its service: stopped, then killed, it ends with the tensors of a run left alone', async (t) => {
+test('on MinIO, a job survives its service: stopped, then killed, it ends with the tensors of an uninterrupted run', async (t) => {
   if (minio === undefined) {
     t.log(GO_MISSING);
     t.pass();
@@ -71,22 +71,22 @@ test('on MinIO, a job outlives its service: stopped, then killed, it ends with t
   const [firstCommit, secondCommit] = [isFirstCommit(), isFirstCommit()];
   const first = await spawnTrainer(environment);
   const { jobId } = await create(present(first.client), recipe('survivor'));
-  const seen = await watchUntilLost(present(first.client), jobId, (event) => {
+  const seen = await watchUntilStopped(present(first.client), jobId, (event) => {
     if (firstCommit(event)) first.kill('SIGTERM');
   });
   t.like(seen.error, { code: 'UNAVAILABLE', reason: 'SERVICE_STOPPING' });
   t.is(await first.exited, 0);
-  const told = seen.messages.flatMap(({ event }) =>
+  const reported = seen.messages.flatMap(({ event }) =>
     event?.$case === 'stepMetrics' ? [event.value.step] : [],
   );
   const commits = seen.messages.flatMap(({ event }) =>
     event?.$case === 'checkpointCommitted' ? [event.value.step] : [],
   );
-  t.is(commits.at(-1), told.at(-1), 'what was trained is committed when the service has stopped');
+  t.is(commits.at(-1), reported.at(-1), 'what was trained is committed when the service has stopped');
 
   const second = await spawnTrainer(environment);
   const position = seen.messages.at(-1)?.position;
-  const more = await watchUntilLost(
+  const more = await watchUntilStopped(
     present(second.client),
     jobId,
     (event) => {

@@ -35,7 +35,7 @@ test.after.always(async () => {
   await folders.remove();
 });
 
-/** Two images of a model, in three steps, from a sampler of its own. */
+/** Two images of a model, in three steps, from a new sampler. */
 async function sampled(model: string): ReturnType<typeof generated> {
   const sampler = await startSampler(
     { ...readSettings({ ...process.env, ...environment }), address: '127.0.0.1:0' },
@@ -49,7 +49,7 @@ async function sampled(model: string): ReturnType<typeof generated> {
   return result;
 }
 
-test.serial('ADM-GP trains, tells its penalty, commits its contract, and is sampled from', async (t) => {
+test.serial('ADM-GP trains, reports its penalty, commits its contract, and is sampled from', async (t) => {
   const gradientPenalty = { weight: 0.25 };
   const recipe = tinyRecipe(folders.images, {
     ...{ name: 'penalised', variant: 'ADM-GP', gradientPenalty, inputPerturbation: {} },
@@ -79,30 +79,40 @@ test.serial('ADM-GP trains, tells its penalty, commits its contract, and is samp
   t.is(images.size, 2);
 });
 
-test.serial('a network of v on a respaced process trains, is evaluated, and is sampled from', async (t) => {
-  const recipe = tinyRecipe(folders.images, {
-    ...{ name: 'velocity', objective: { meanType: 'v' }, noiseSchedule: { timesteps: 40, respacing: '5,3' } },
-    evaluation: { images: 2, everySteps: 2 },
-    training: { sampleEverySteps: 4 },
-  });
-  const messages = await watch(client, (await create(client, recipe)).jobId);
-  const job = terminalOf(messages);
-  t.is(job.state, JobState.JOB_STATE_SUCCEEDED, job.message);
-  const evaluations = messages.flatMap(({ event }) => (event?.$case === 'evaluation' ? [event.value] : []));
-  t.deepEqual(
-    evaluations.map(({ step }) => step),
-    [2, 4],
-  );
-  for (const { mse } of evaluations) t.true(mse > 0 && Number.isFinite(mse));
-  t.true(messages.some(({ event }) => event?.$case === 'sampleGrid'));
+test.serial(
+  'a network that predicts v on a respaced process trains, is evaluated, and is sampled from',
+  async (t) => {
+    const recipe = tinyRecipe(folders.images, {
+      ...{
+        name: 'velocity',
+        objective: { meanType: 'v' },
+        noiseSchedule: { timesteps: 40, respacing: '5,3' },
+      },
+      evaluation: { images: 2, everySteps: 2 },
+      training: { sampleEverySteps: 4 },
+    });
+    const messages = await watch(client, (await create(client, recipe)).jobId);
+    const job = terminalOf(messages);
+    t.is(job.state, JobState.JOB_STATE_SUCCEEDED, job.message);
+    const evaluations = messages.flatMap(({ event }) => (event?.$case === 'evaluation' ? [event.value] : []));
+    t.deepEqual(
+      evaluations.map(({ step }) => step),
+      [2, 4],
+    );
+    for (const { mse } of evaluations) t.true(mse > 0 && Number.isFinite(mse));
+    t.true(messages.some(({ event }) => event?.$case === 'sampleGrid'));
 
-  const { accepted, images } = await sampled('velocity');
-  const { objective, noiseSchedule } = recipeFromWire(accepted.checkpoint?.recipe);
-  t.like({ objective, noiseSchedule }, { objective: { meanType: 'v' }, noiseSchedule: { respacing: '5,3' } });
-  // The first, the middle and the last of the eight timesteps that were trained on.
-  t.deepEqual(accepted.timesteps, [7, 4, 0]);
-  t.is(images.size, 2);
-});
+    const { accepted, images } = await sampled('velocity');
+    const { objective, noiseSchedule } = recipeFromWire(accepted.checkpoint?.recipe);
+    t.like(
+      { objective, noiseSchedule },
+      { objective: { meanType: 'v' }, noiseSchedule: { respacing: '5,3' } },
+    );
+    // The first, the middle and the last of the eight timesteps that were trained on.
+    t.deepEqual(accepted.timesteps, [7, 4, 0]);
+    t.is(images.size, 2);
+  },
+);
 
 test.serial('a job feeds its network the perturbation that was asked for', async (t) => {
   const recipe = tinyRecipe(folders.images, { name: 'perturbed', inputPerturbation: { gamma: 1 } });

@@ -1,4 +1,4 @@
-/** What recipes may ask for beside plain training: evaluation, classes left out, another model's weights. */
+/** Optional parts of recipes: evaluation, label dropout, warm start. */
 import { cp, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -72,8 +72,8 @@ test.serial(
     for (const { mse, emaMse } of evaluations) t.true(mse > 0.1 && mse < 3 && emaMse > 0.1 && emaMse < 3);
     t.true(saidIn(messages, 'on 24 images, 2 held out instead of 64'));
 
-    const silent = { ...evaluation, everySteps: 0 };
-    const job = await train(client, recipe('unevaluated', { ...BASE, evaluation: silent }));
+    const off = { ...evaluation, everySteps: 0 };
+    const job = await train(client, recipe('unevaluated', { ...BASE, evaluation: off }));
     unevaluatedJob = job.jobId;
     t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
     t.is(job.latestMetrics?.epoch, 1n);
@@ -81,7 +81,7 @@ test.serial(
   },
 );
 
-test.serial('a job with classes trains with some of them left out', async (t) => {
+test.serial('a job with classes trains with label dropout', async (t) => {
   const classes = join(folders.root, 'classes');
   for (const [i, file] of (await readdir(folders.images)).entries()) {
     await cp(join(folders.images, file), join(classes, i % 2 === 0 ? 'cats' : 'dogs', file));
@@ -99,7 +99,7 @@ test.serial('a job with classes trains with some of them left out', async (t) =>
 });
 
 test.serial(
-  'a warm start begins with exactly the weights of another variant, whose model it then does without',
+  'a warm start begins with exactly the weights of another variant, and does not need that model afterwards',
   async (t) => {
     const settled = { model: 'unevaluated', checkpointStep: 4, weights: weightsToWire(0.99) };
     const asked = recipe('fine-tuned', {
@@ -130,7 +130,7 @@ test.serial(
   },
 );
 
-test.serial('a job whose weights are gone when its turn comes fails and says which', async (t) => {
+test.serial('a job whose warm start weights are deleted while it waits fails and names them', async (t) => {
   const running = await create(client, recipe('running', { training: { steps: 100_000 } }));
   const waiting = await create(client, recipe('waiting', { warmStart: { model: 'evaluated' } }));
   await rm(join(store.folder, 'jobs', evaluatedJob, 'commits'), { recursive: true });

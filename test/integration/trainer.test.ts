@@ -54,36 +54,39 @@ function timesInState(messages: readonly Message[], state: number): number {
     .length;
 }
 
-test.serial('a job is told from its first step to its end, and ends with its last checkpoint', async (t) => {
-  const created = await create(client, recipeNamed('straight', STEPS, 4));
-  const messages = await watch(client, created.jobId);
-  const job = terminalOf(messages);
-  t.is(job.message, `all ${STEPS} steps are done`);
-  t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
-  t.is(job.checkpointStep, STEPS);
-  t.is(job.recipe?.noiseSchedule?.betasSha256.length, 64);
-  t.deepEqual(stepsTold(messages), [1, 2, 3, 4, 5, 6, 7, 8]);
-  const commits = messages.flatMap(({ event }) =>
-    event?.$case === 'checkpointCommitted' ? [event.value.step] : [],
-  );
-  t.deepEqual(commits, [2, 4, 6, 8]);
-  const size = messages.flatMap(({ event }) =>
-    event?.$case === 'checkpointCommitted' ? [Number(event.value.sizeBytes)] : [],
-  )[0];
-  const request = { recipe: job.recipe, requestId: '', validateOnly: true };
-  const { estimate } = await callUnary(client, client.createTrainingJob, request);
-  t.true(
-    Math.abs(Number(estimate?.checkpointBytes) / (size ?? 0) - 1) < 0.01,
-    'a checkpoint has the size that was estimated',
-  );
-  const grids = messages.flatMap(({ event }) => (event?.$case === 'sampleGrid' ? [event.value.image] : []));
-  t.is(grids.length, 2);
-  t.true((grids[0]?.data.length ?? 0) > 100);
-  t.deepEqual(await get(client, job.jobId), job);
-  straightJob = job.jobId;
-});
+test.serial(
+  'a watch shows a job from its first step to its end, which comes after its last checkpoint',
+  async (t) => {
+    const created = await create(client, recipeNamed('straight', STEPS, 4));
+    const messages = await watch(client, created.jobId);
+    const job = terminalOf(messages);
+    t.is(job.message, `all ${STEPS} steps are done`);
+    t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
+    t.is(job.checkpointStep, STEPS);
+    t.is(job.recipe?.noiseSchedule?.betasSha256.length, 64);
+    t.deepEqual(stepsTold(messages), [1, 2, 3, 4, 5, 6, 7, 8]);
+    const commits = messages.flatMap(({ event }) =>
+      event?.$case === 'checkpointCommitted' ? [event.value.step] : [],
+    );
+    t.deepEqual(commits, [2, 4, 6, 8]);
+    const size = messages.flatMap(({ event }) =>
+      event?.$case === 'checkpointCommitted' ? [Number(event.value.sizeBytes)] : [],
+    )[0];
+    const request = { recipe: job.recipe, requestId: '', validateOnly: true };
+    const { estimate } = await callUnary(client, client.createTrainingJob, request);
+    t.true(
+      Math.abs(Number(estimate?.checkpointBytes) / (size ?? 0) - 1) < 0.01,
+      'a checkpoint has the size that was estimated',
+    );
+    const grids = messages.flatMap(({ event }) => (event?.$case === 'sampleGrid' ? [event.value.image] : []));
+    t.is(grids.length, 2);
+    t.true((grids[0]?.data.length ?? 0) > 100);
+    t.deepEqual(await get(client, job.jobId), job);
+    straightJob = job.jobId;
+  },
+);
 
-test.serial('metrics are finite, count on, and know no rate before there is one', async (t) => {
+test.serial('metrics are finite, steps increase, and the rate is unset before it is known', async (t) => {
   const messages = await watch(client, straightJob);
   const metrics = messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [event.value] : []));
   t.is(metrics[0]?.remaining, undefined);
@@ -92,13 +95,13 @@ test.serial('metrics are finite, count on, and know no rate before there is one'
   t.is(metrics.at(-1)?.samplesSeen, BigInt(STEPS * 4));
   t.is(metrics.at(-1)?.epoch, 2n);
   for (const { loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance } of metrics) {
-    for (const figure of [loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance])
-      t.true(Number.isFinite(figure));
+    for (const metric of [loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance])
+      t.true(Number.isFinite(metric));
   }
 });
 
 test.serial(
-  'a watch from a position tells what came after it, and a finished job ends it at once',
+  'a watch from a position has the events after it, and ends at once where the job is finished',
   async (t) => {
     const all = await watch(client, straightJob);
     const middle = all[5]?.position;
@@ -114,47 +117,47 @@ test.serial(
   },
 );
 
+test.serial('a killed engine is replaced, and the tensors equal those of an uninterrupted run', async (t) => {
+  const created = await create(client, recipeNamed('engine-killed', STEPS));
+  let killed = false;
+  const messages = await watch(client, created.jobId, (event) => {
+    if (killed || !isCommit(event, 2)) return;
+    killed = true;
+    process.kill(trainer.enginePid(), 'SIGKILL');
+  });
+  const job = terminalOf(messages);
+  t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
+  t.is(job.attempt, 2);
+  t.is(timesInState(messages, JobState.JOB_STATE_RETRYING), 1);
+  const [straight, replaced] = [
+    await checkpointDigests(store, straightJob),
+    await checkpointDigests(store, job.jobId),
+  ];
+  t.is(straight.size, 4);
+  t.deepEqual(replaced, straight);
+});
+
 test.serial(
-  'an engine killed mid-way is replaced, and the tensors come out as if nothing had happened',
+  'a finished job that is resumed with more steps equals one that had them from the start',
   async (t) => {
-    const created = await create(client, recipeNamed('engine-killed', STEPS));
-    let killed = false;
-    const messages = await watch(client, created.jobId, (event) => {
-      if (killed || !isCommit(event, 2)) return;
-      killed = true;
-      process.kill(trainer.enginePid(), 'SIGKILL');
+    const created = await create(client, recipeNamed('extended', 4));
+    t.is(terminalOf(await watch(client, created.jobId)).checkpointStep, 4);
+    const refused = await t.throwsAsync(resume(client, created.jobId, { noiseSchedule: { timesteps: 50 } }));
+    t.like(refused, {
+      code: 'FAILED_PRECONDITION',
+      violations: [{ field: 'recipe.noise_schedule.timesteps' }],
     });
-    const job = terminalOf(messages);
-    t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
-    t.is(job.attempt, 2);
-    t.is(timesInState(messages, JobState.JOB_STATE_RETRYING), 1);
-    const [straight, replaced] = [
-      await checkpointDigests(store, straightJob),
-      await checkpointDigests(store, job.jobId),
-    ];
-    t.is(straight.size, 4);
-    t.deepEqual(replaced, straight);
+    const fewer = await t.throwsAsync(resume(client, created.jobId, { training: { steps: 3 } }));
+    t.like(fewer, { code: 'FAILED_PRECONDITION', violations: [{ field: 'recipe.training.steps' }] });
+
+    const resumed = await resume(client, created.jobId, { training: { steps: STEPS } });
+    t.is(resumed.state, JobState.JOB_STATE_PENDING);
+    const active = await t.throwsAsync(resume(client, created.jobId, {}));
+    t.like(active, { code: 'FAILED_PRECONDITION', reason: 'JOB_ACTIVE' });
+    t.is(terminalOf(await watch(client, created.jobId)).state, JobState.JOB_STATE_SUCCEEDED);
+    t.deepEqual(await checkpointDigests(store, created.jobId), await checkpointDigests(store, straightJob));
   },
 );
-
-test.serial('a finished job goes on with more steps as if it had been asked for them at first', async (t) => {
-  const created = await create(client, recipeNamed('extended', 4));
-  t.is(terminalOf(await watch(client, created.jobId)).checkpointStep, 4);
-  const refused = await t.throwsAsync(resume(client, created.jobId, { noiseSchedule: { timesteps: 50 } }));
-  t.like(refused, {
-    code: 'FAILED_PRECONDITION',
-    violations: [{ field: 'recipe.noise_schedule.timesteps' }],
-  });
-  const fewer = await t.throwsAsync(resume(client, created.jobId, { training: { steps: 3 } }));
-  t.like(fewer, { code: 'FAILED_PRECONDITION', violations: [{ field: 'recipe.training.steps' }] });
-
-  const resumed = await resume(client, created.jobId, { training: { steps: STEPS } });
-  t.is(resumed.state, JobState.JOB_STATE_PENDING);
-  const active = await t.throwsAsync(resume(client, created.jobId, {}));
-  t.like(active, { code: 'FAILED_PRECONDITION', reason: 'JOB_ACTIVE' });
-  t.is(terminalOf(await watch(client, created.jobId)).state, JobState.JOB_STATE_SUCCEEDED);
-  t.deepEqual(await checkpointDigests(store, created.jobId), await checkpointDigests(store, straightJob));
-});
 
 test.serial('a resumption takes the fields of its mask, and is done once for its request_id', async (t) => {
   const { jobId } = await create(client, recipeNamed('masked', 2));
@@ -217,7 +220,7 @@ test.serial('a data set without images ends the job with that reason', async (t)
   t.is(job.failureReason, ErrorReason.ERROR_REASON_DATASET_EMPTY);
 });
 
-test.serial('a data set that changed is refused, with the checkpoint left as it is', async (t) => {
+test.serial('a changed data set is refused, and the checkpoint is not changed', async (t) => {
   const [first = ''] = await readdir(folders.images);
   await rm(join(folders.images, first));
   await resume(client, straightJob, { training: { steps: STEPS + 2 } });

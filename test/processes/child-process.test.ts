@@ -8,13 +8,13 @@ import { describeExit, siblingModule, startChild } from '../../shared/processes/
 import { BEGIN } from './begin-protocol.js';
 import { TALK } from './talk-protocol.js';
 
-const startBlocked = (silenceTimeoutMs: number, onMessage: () => void) =>
+const startBlocked = (heartbeatTimeoutMs: number, onMessage: () => void) =>
   startChild({
     module: siblingModule(import.meta.url, './blocked-process'),
     protocol: BEGIN,
     environment: process.env,
     onMessage,
-    silenceTimeoutMs,
+    heartbeatTimeoutMs,
     clock: systemClock,
   });
 
@@ -26,7 +26,7 @@ const startTalking = (onValues: (values: Float32Array) => void = () => undefined
     onMessage: ({ values }) => {
       onValues(values);
     },
-    silenceTimeoutMs: 600_000,
+    heartbeatTimeoutMs: 600_000,
     clock: systemClock,
   });
 

@@ -7,7 +7,7 @@ import { DiffusionError, REASONS, isReason } from '../../shared/foundation/index
 /** A message as the service takes it; undefined where it is none. */
 const parseFromEngine = (message: unknown) => engineProtocol.fromChild.safeParse(message).data;
 
-test('whatever arrives is a message or undefined, and nothing is thrown', (t) => {
+test('any value is read as a message or undefined, and nothing is thrown', (t) => {
   fc.assert(
     fc.property(fc.anything({ withTypedArray: true, withNullPrototype: true }), (message) => {
       parseFromEngine(message);
@@ -19,7 +19,7 @@ test('whatever arrives is a message or undefined, and nothing is thrown', (t) =>
   t.is(parseFromEngine({ kind: 'loaded', batchSizes: [1.5] }), undefined);
 });
 
-test('what an engine says of any thrown value is a message, and survives a round trip', (t) => {
+test('any thrown value becomes a message that survives a round trip', (t) => {
   const text = fc.string({ unit: 'binary', maxLength: 12_000, size: 'max' });
   const thrown = fc.oneof(
     fc.anything(),

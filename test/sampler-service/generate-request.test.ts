@@ -100,7 +100,7 @@ test('unset fields take the stated defaults', (t) => {
   });
 });
 
-test('steps of 0 stay 0, to be refused, and are not taken for unset', (t) => {
+test('steps of 0 stay 0 and are refused, not treated as unset', (t) => {
   t.is(read({ settings: settings({ timesteps: { $case: 'steps', value: 0 } }) }).settings.steps, 0);
 });
 
@@ -130,7 +130,7 @@ const resume = (request: Partial<samplerWire.NewImages>, tokens: Buffer[]) =>
     MAX_IMAGES,
   );
 
-test('tokens of one call are its request, with only the images that they are for', (t) => {
+test('a request with tokens is the request that they are of, for only the images of the tokens', (t) => {
   const resumed = resume({}, [token({ index: 3 }), token({ index: 1 })]);
   t.like(resumed, { model: 'tiny', count: COUNT, checkpointStep: 5, weights: 'raw' });
   t.is(resumed.reports.previewEverySteps, 2);
@@ -171,7 +171,7 @@ const readEncode = (fields: Partial<samplerWire.EncodeRequest>) =>
     MAX_IMAGES,
   );
 
-test('images to encode are asked of DDIM, as raw values', (t) => {
+test('an encode request uses DDIM and raw values', (t) => {
   t.like(readEncode({ images: [PICTURE, PICTURE] }), {
     task: 'encode',
     count: 2,

@@ -1,4 +1,4 @@
-/** What a call holds on to while it goes on. */
+/** What a running call keeps in memory. */
 
 import { getEventListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';

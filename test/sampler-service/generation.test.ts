@@ -162,7 +162,7 @@ test('progress rises to its totals', async (t) => {
   });
 });
 
-test('while nothing is read, no more images than the window are begun', async (t) => {
+test('while nothing is read, no more images than the window are started', async (t) => {
   const { asked, predict } = network();
   const events = generateImages(series({ count: 30 }), { ...context, predict, window: 5 });
   await events.next();
@@ -209,7 +209,7 @@ test('a slow reader gets the newest preview of an image, and none of an image th
   );
 });
 
-test('leaving early stops all work', async (t) => {
+test('a reader that stops reading ends all work', async (t) => {
   const { asked, predict } = network();
   let unanswered = 0;
   const slow: PredictRow = async (row, options) => {
@@ -274,7 +274,7 @@ test('the last step of a trajectory is the image', async (t) => {
   t.is(last, [...imagesOf(events).values()][0]);
 });
 
-test('an image goes on from a token as if it had never stopped', async (t) => {
+test('an image that is resumed from a token equals an uninterrupted one', async (t) => {
   const reports = { resumeTokenEverySteps: 2 };
   const quick = network().predict;
   // The reader keeps up, so that it gets tokens before the image.

@@ -5,7 +5,7 @@ import { ENGINE_LOST, type PredictionEngine } from '../../services/sampler/predi
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { UNCONDITIONAL } from '../../shared/sampler/index.js';
 
-const lost = (): DiffusionError => new DiffusionError(ENGINE_LOST, 'the engine process is gone');
+const engineLost = (): DiffusionError => new DiffusionError(ENGINE_LOST, 'the engine process is gone');
 const signal = new AbortController().signal;
 const row = { xT: Float32Array.of(0), t: 7, y: UNCONDITIONAL };
 
@@ -33,17 +33,17 @@ function engines(plan: (() => Float32Array[])[]) {
 
 const answer = (): Float32Array[] => [Float32Array.of(5)];
 const crash = (): never => {
-  throw lost();
+  throw engineLost();
 };
 
-test('rows of a lost engine are answered by a fresh one', async (t) => {
+test('rows of a crashed engine are answered by a new one', async (t) => {
   const { seen, options } = engines([crash, answer]);
   const model = await loadModel(options);
   t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
   t.like(seen, { started: 2 });
 });
 
-test('rows that lose two engines fail, and the next row finds a third', async (t) => {
+test('rows whose two engines crash fail, and the next row gets a third engine', async (t) => {
   const { seen, options } = engines([crash, crash, crash, answer]);
   const model = await loadModel(options);
   const error = await t.throwsAsync(model.predict(row, { signal }), { instanceOf: DiffusionError });
@@ -52,7 +52,7 @@ test('rows that lose two engines fail, and the next row finds a third', async (t
   t.is(seen.started, 3);
 });
 
-test('any other failure is the rows’ own, and the engine stays', async (t) => {
+test('any other error fails only its rows, and the engine stays', async (t) => {
   const fail = (): never => {
     throw new DiffusionError('ENGINE_OUT_OF_MEMORY', 'out of memory');
   };
@@ -77,7 +77,7 @@ test('a replacement that can’t start fails the rows, and the next row tries ag
   t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
 });
 
-test('closing ends the engine, and a lost pass starts no other', async (t) => {
+test('closing ends the engine, and a failed pass starts no other', async (t) => {
   const { seen, options } = engines([crash]);
   const model = await loadModel(options);
   const pass = model.predict(row, { signal });

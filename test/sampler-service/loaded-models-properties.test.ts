@@ -1,4 +1,4 @@
-/** Whatever calls, loads and closings do, and in whatever order: what the loaded models promise. */
+/** What holds for the loaded models in any order of calls, loads and closings. */
 
 import { setImmediate } from 'node:timers/promises';
 
@@ -203,7 +203,7 @@ function world(capacity: number) {
   return { run, check, close };
 }
 
-test('never more engines than places, no lease of a closed model, no call without hope, and all end', async (t) => {
+test('never more engines than places, no lease of a closed model, no call that waits for nothing, and every call ends', async (t) => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: 3 }), commands, async (capacity, sequence) => {
       const { run, check, close } = world(capacity);

@@ -73,14 +73,14 @@ test('fifty calls that want the same weights load them once', async (t) => {
   t.deepEqual(loaded, [1]);
 });
 
-test('the model that was unused longest makes room', async (t) => {
+test('the least recently used model is ended for a new one', async (t) => {
   const { acquire, loaded, closed } = fixture(2);
   for (const step of [1, 2, 1, 3]) (await acquire(step)).release();
   t.deepEqual(loaded, [1, 2, 3]);
   t.deepEqual(closed, [2]);
 });
 
-test('a model in use is never closed: where all are, a further one is refused with a delay', async (t) => {
+test('a model in use is never closed: where all are in use, another one is refused with a delay', async (t) => {
   const { acquire, closed } = fixture(2);
   const first = await acquire(1);
   await acquire(2);
@@ -114,7 +114,7 @@ test('a load that fails is tried again by the next call', async (t) => {
   t.deepEqual(loaded, [1, 1]);
 });
 
-test('a load that fails leaves what was loaded before where it is', async (t) => {
+test('a load that fails ends no loaded model', async (t) => {
   const { acquire, loaded, closed, finish } = fixture(1);
   (await acquire(1)).release();
   const second = acquire(100);
@@ -140,7 +140,7 @@ test('damaged weights are read again after a minute, then two, and so on up to a
   }
 });
 
-test('damage that was mended is forgotten', async (t) => {
+test('repaired weights are loaded again', async (t) => {
   const damage = [true, true, false, true, true];
   const { acquire, loaded, pass } = fixture(1, (step) =>
     step === 1 && damage.shift() === true ? new DiffusionError('OBJECT_DAMAGED', 'a flipped bit') : undefined,
@@ -156,7 +156,7 @@ test('damage that was mended is forgotten', async (t) => {
   t.deepEqual(loaded, [1, 1, 1, 2, 1, 1]);
 });
 
-test('a caller that goes away while a model loads leaves the others waiting, and pins nothing', async (t) => {
+test('a caller that ends while a model loads does not end the load for the others, and pins nothing', async (t) => {
   const { acquire, models, closed, finish } = fixture(1);
   const gone = new AbortController();
   const first = models.acquire(source(100), 'exact', gone.signal);
@@ -177,7 +177,7 @@ async function abandon(models: ReturnType<typeof fixture>['models'], step: numbe
   await waiting;
 }
 
-test('a load that nobody waits for any more goes on while there is room, and serves the next call', async (t) => {
+test('a load that nobody waits for any more continues while there is room, and serves the next call', async (t) => {
   const { models, acquire, loaded, closed, finish } = fixture(2);
   await acquire(1);
   await abandon(models, 100);
@@ -217,7 +217,7 @@ test('a second load waits for the extra place, and is refused where it stays tak
   await t.throwsAsync(fourth, { message: /in use/ });
 });
 
-test('a newer version is loaded beside an older one that is in use, and replaces it', async (t) => {
+test('a newer checkpoint is loaded beside an older one that is in use, and replaces it', async (t) => {
   const { acquire, models, closed } = fixture(1);
   const old = await acquire(1, 'newest', 'tiny');
   await t.throwsAsync(acquire(2, 'exact', 'tiny'), { message: /in use/ });
@@ -230,7 +230,7 @@ test('a newer version is loaded beside an older one that is in use, and replaces
   t.deepEqual(closed, [1]);
 });
 
-test('where older versions hold the extra place, too, the newest is refused and those loaded can be had', async (t) => {
+test('where older checkpoints use the extra place, too, the newest is refused and loaded ones are served', async (t) => {
   const { acquire, loaded } = fixture(1);
   const first = await acquire(1, 'newest', 'tiny');
   await acquire(2, 'newest', 'tiny');

@@ -1,4 +1,4 @@
-/** Without the engine's own kernels a row's bytes may depend on how many are beside it: so there is one number of them. */
+/** Without the engine's own kernels a row's bytes may depend on the batch size, so there is only one. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,7 +12,7 @@ import { spawnService } from '../faults/spawn-service.js';
 import { generate, generated } from './sampler-fixture.js';
 import { commitTiny } from './tiny-model.js';
 
-test('switched off in the environment, the kernels are off, which the log says, and an image is the same alone and among others', async (t) => {
+test('with kernels switched off in the environment, the log says so, and an image is the same alone and among others', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'one-batch-size-'));
   await commitTiny(await openLocalStore({ folder }), { step: 1 });
   const { child, address, log, exited } = await spawnService('sampler', {
@@ -21,12 +21,12 @@ test('switched off in the environment, the kernels are off, which the log says, 
   });
   const client = connectSampler(address);
   const settings = samplingWire.SamplerSettings.create({ timesteps: { $case: 'steps', value: 3 } });
-  const draw = (count: number) =>
+  const sample = (count: number) =>
     generated(
       generate(client, { count, settings, format: samplingWire.ImageFormat.IMAGE_FORMAT_RAW_FLOAT32 }),
     );
-  const alone = await draw(1);
-  for (const count of [2, 5, 11]) t.deepEqual((await draw(count)).images.get(0), alone.images.get(0));
+  const alone = await sample(1);
+  for (const count of [2, 5, 11]) t.deepEqual((await sample(count)).images.get(0), alone.images.get(0));
   t.true(
     log.some((line) => /without its own kernels/.test(line)),
     log.join('\n'),

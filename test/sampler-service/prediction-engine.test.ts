@@ -27,7 +27,7 @@ const start = (step: number, { signal = new AbortController().signal, reported =
     { signal, clock: systemClock, report: (error) => reported.push(error.cause), warn: () => undefined },
   );
 
-test('an engine that answers as promised answers each row', async (t) => {
+test('an engine answers each row', async (t) => {
   const engine = await start(1);
   const outputs = await engine.predict([row, row, row]);
   t.deepEqual(
@@ -47,7 +47,7 @@ for (const step of [saysNothingWeKnow, saysNull, writesJunk, failsWithoutAnError
 
 const { loadsTwice, answersTooLittle, answersAnotherPass } = BEHAVIOURS;
 for (const step of [loadsTwice, answersTooLittle, answersAnotherPass]) {
-  test(`an engine that answers a pass with what is no answer is ended: ${step}`, async (t) => {
+  test(`an engine that answers a pass with a wrong message is ended: ${step}`, async (t) => {
     const engine = await start(step);
     const error = await t.throwsAsync(engine.predict([row]), { instanceOf: DiffusionError });
     t.is(error.reason, ENGINE_LOST);
@@ -55,7 +55,7 @@ for (const step of [loadsTwice, answersTooLittle, answersAnotherPass]) {
   });
 }
 
-test('what a broken engine said is for the log, and not for clients', async (t) => {
+test('the messages of a broken engine are in the log, and not sent to clients', async (t) => {
   const reported: unknown[] = [];
   const error = await t.throwsAsync(start(saysNothingWeKnow, { reported }));
   t.deepEqual(reported, ["it sent { kind: 'hello' }"]);
@@ -64,7 +64,7 @@ test('what a broken engine said is for the log, and not for clients', async (t) 
 
 const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip;
 
-onLinux('an engine whose loading nobody wants any more is ended before it has loaded', async (t) => {
+onLinux('an engine that nobody waits for any more is ended before it has loaded', async (t) => {
   const others = await enginePids();
   const gone = new AbortController();
   const reported: unknown[] = [];

@@ -1,4 +1,4 @@
-/** The sampler's promise at its root: a row's output is the same bytes in any batch, at any place, beside any rows. */
+/** The property that images depend on: a row's output is the same bytes in any batch, at any place, beside any rows. */
 import test from 'ava';
 
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';

@@ -44,3 +44,10 @@ test('a token with any byte changed, cut or added is refused by its field', (t) 
     t.is(error.violations[0]?.field, 'resumeTokens[3]');
   }
 });
+
+test('a token whose counts are none is refused', (t) => {
+  for (const text of ['', ' 3', '1e1', '-1', '0x3', '9007199254740993']) {
+    const token = writeResumeToken({ ...point, index: text as unknown as number });
+    t.throws(() => readResumeToken(token, 'token'), { instanceOf: DiffusionError });
+  }
+});

@@ -74,7 +74,7 @@ test('one pass runs at a time, of at most the given rows, and rows that come mea
   );
 });
 
-test('a full pass that waits begins before the solvers of the last one go on', async (t) => {
+test('a full pass that waits begins before the solvers of the last one compute', async (t) => {
   const { passes, runPass, finish } = manualEngine();
   const events: string[] = [];
   const predict = stepBatcher((rows) => {
@@ -150,7 +150,7 @@ test('a row that is taken back during its pass is let go at once', async (t) => 
 test('a row of an aborted call is refused', async (t) => {
   const { passes, runPass } = manualEngine();
   const predict = stepBatcher(runPass, 2);
-  await t.throwsAsync(predict(row(1), { signal: AbortSignal.abort('gone') }), { message: /taken back/ });
+  await t.throwsAsync(predict(row(1), { signal: AbortSignal.abort('gone') }), { message: /was cancelled/ });
   await settle();
   t.is(passes.length, 0);
 });
@@ -168,7 +168,7 @@ test('a pass that fails fails its own rows only', async (t) => {
   t.deepEqual((await answers[2])?.[0], 6);
 });
 
-test('a row is told when its pass begins', async (t) => {
+test('a row is notified when its pass begins', async (t) => {
   const { passes, runPass, finish } = manualEngine();
   const predict = stepBatcher(runPass, 1);
   const started: number[] = [];

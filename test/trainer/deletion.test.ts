@@ -1,4 +1,4 @@
-/** Removal of jobs, models and checkpoints: what goes, what is refused, and what a removal that broke off leaves. */
+/** Deletion of jobs, models and checkpoints: what is deleted, what is refused, and how an interrupted deletion is completed. */
 
 import test from 'ava';
 
@@ -25,7 +25,7 @@ async function withEnded(store: ObjectStore, steps: readonly number[] = [2, 4]) 
   return { ...a, jobId };
 }
 
-test('a job that has ended goes, with its events; its model and checkpoints stay', async (t) => {
+test('an ended job is deleted with its events; its model and checkpoints stay', async (t) => {
   const store = await openStore();
   const a = await withEnded(store);
   await a.deletion.job(a.jobId);
@@ -42,7 +42,7 @@ test('a job that has ended goes, with its events; its model and checkpoints stay
   t.is(await codeOf(a.deletion.job(a.jobId)), 'JOB_NOT_FOUND');
 });
 
-test('a model goes with its job and all checkpoints, and its name is free', async (t) => {
+test('a model is deleted with its job and all checkpoints, and its name is free', async (t) => {
   const store = await openStore();
   const a = await withEnded(store);
   await a.deletion.model('model');
@@ -53,7 +53,7 @@ test('a model goes with its job and all checkpoints, and its name is free', asyn
   t.is(await end(a, again), 'SUCCEEDED');
 });
 
-test('a model whose job was deleted before goes, too', async (t) => {
+test('a model whose job was deleted before is deleted, too', async (t) => {
   const store = await openStore();
   const a = await withEnded(store);
   await a.deletion.job(a.jobId);
@@ -61,7 +61,7 @@ test('a model whose job was deleted before goes, too', async (t) => {
   t.deepEqual(await keysOf(store, ''), []);
 });
 
-test('a checkpoint goes, and the job resumes from the one before', async (t) => {
+test('a checkpoint is deleted, and the job resumes from the one before', async (t) => {
   const store = await openStore();
   const a = await withEnded(store, [2, 4, 6]);
   await a.deletion.checkpoint('model', 4);
@@ -117,7 +117,7 @@ for (const [what, failing] of [
   ['in the middle', 3],
   ['before the last', 5],
 ] as const) {
-  test(`a removal of a model that broke off ${what} is finished by the next trainer, and by repeating it`, async (t) => {
+  test(`a deletion of a model that was interrupted ${what} is completed by the next trainer, and by repeating it`, async (t) => {
     for (const finish of ['recovery', 'repeat'] as const) {
       const store = await openStore();
       const ended = await withEnded(store);

@@ -22,12 +22,12 @@ const measured = resolveRecipe(
   'measured',
 );
 
-test('convolutions are nearly all of a known network, and never more than it', (t) => {
+test('convolutions are nearly all operations of a known network, and never more than all', (t) => {
   const share = (networkCost(unetConfig(measured)).forwardFlops * 32) / 116.7e9;
   t.true(share > 0.9 && share < 1, `${share}`);
 });
 
-test('a network costs the same whether its levels are told by names with attention or without', (t) => {
+test('a network costs the same with and without attention in the names of its levels', (t) => {
   const plain = resolveRecipe(
     { ...measured, architecture: { ...measured.architecture, attentionResolutions: [] } },
     'plain',
@@ -39,7 +39,7 @@ test('a network costs the same whether its levels are told by names with attenti
   t.is(difference, 2 * 4 * 128 ** 2 * pixels);
 });
 
-test('memory is refused below what the parameters need, and only there', (t) => {
+test('a network is refused only where the memory is less than its parameters need', (t) => {
   const least = leastMemoryBytes(measured);
   t.is(least, 5 * 4 * 7_994_182);
   t.notThrows(() => {
@@ -53,7 +53,7 @@ test('memory is refused below what the parameters need, and only there', (t) => 
   );
 });
 
-test('a gradient penalty is known to take time and memory', (t) => {
+test('a gradient penalty adds to the estimates of time and memory', (t) => {
   const sizes = { minWidth: 32, minHeight: 32, maxWidth: 32, maxHeight: 32 };
   const dataset = {
     count: 100,
@@ -79,7 +79,7 @@ test('a gradient penalty is known to take time and memory', (t) => {
   }
 });
 
-test('a rate is known from the second update on and follows the latest ones', (t) => {
+test('a rate is known from the second step on and follows the latest steps', (t) => {
   const meter = rateMeter();
   t.is(meter.stepMs(), undefined);
   meter.tick(1000);

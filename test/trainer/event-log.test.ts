@@ -8,7 +8,7 @@ const never = new AbortController().signal;
 
 function metrics(step: number): JobEvent {
   const rest = { totalSteps: 99, loss: 1, mse: 1, gradNorm: 1, paramNorm: 1, learningRate: 1, gamma: 0 };
-  const figures: StepMetrics = {
+  const metrics: StepMetrics = {
     step,
     ...rest,
     timestepsWeighted: false,
@@ -17,7 +17,7 @@ function metrics(step: number): JobEvent {
     samplesSeen: step,
     epoch: 0,
   };
-  return { kind: 'metrics', metrics: figures };
+  return { kind: 'metrics', metrics };
 }
 
 const checkpoint = (step: number): JobEvent => ({ kind: 'checkpoint', step, sizeBytes: 1 });
@@ -42,7 +42,7 @@ async function readAll(log: EventLog, after: Position = START): Promise<Followed
 const numbers = (entries: readonly FollowedEvent[]): string[] =>
   entries.map(({ position }) => `${position.term}/${position.number}`);
 
-test('numbers begin anew with each term and positions grow', async (t) => {
+test('numbers start again with each term, and positions grow', async (t) => {
   const log = new EventLog();
   log.append(1, running);
   log.append(1, metrics(1));
@@ -60,7 +60,7 @@ test('a reader that comes back after a position gets neither a gap nor a repeat'
   t.deepEqual(await readAll(log, log.last), []);
 });
 
-test('a reader is given what comes later, in order, until the job ends', async (t) => {
+test('a reader gets later events, in order, until the job ends', async (t) => {
   const log = new EventLog();
   const reading = readAll(log);
   for (let step = 1; step <= 3; step++) {
@@ -71,7 +71,7 @@ test('a reader is given what comes later, in order, until the job ends', async (
   t.deepEqual(numbers(await reading), ['1/1', '1/2', '1/3']);
 });
 
-test('an end that a resumption followed is an event like others', async (t) => {
+test('the end of a job that was resumed later is an event like others', async (t) => {
   const log = new EventLog();
   log.append(1, ended);
   log.append(1, running);
@@ -79,7 +79,7 @@ test('an end that a resumption followed is an event like others', async (t) => {
   t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2']);
 });
 
-test('a slow reader misses metrics, is told how many, and gets the newest ones, every checkpoint and every evaluation', async (t) => {
+test('a slow reader misses metrics, gets the number of missed ones, and gets the newest ones, every checkpoint and every evaluation', async (t) => {
   const log = new EventLog([], START, { maxEvents: 100, maxImages: 1, maxLag: 2 });
   const reader = log.follow(START, never);
   log.append(1, metrics(1));
@@ -105,7 +105,7 @@ test('a slow reader misses metrics, is told how many, and gets the newest ones, 
   );
 });
 
-test('history is bounded, says so, and is replayed without gaps from where it begins', async (t) => {
+test('history is bounded, reports where it begins, and is replayed from there without gaps', async (t) => {
   const log = new EventLog([], START, { maxEvents: 10, maxImages: 1, maxLag: 2 });
   for (let step = 1; step <= 50; step++) log.append(1, metrics(step));
   log.append(1, ended);
@@ -116,7 +116,7 @@ test('history is bounded, says so, and is replayed without gaps from where it be
   t.true(kept.length <= 11);
 });
 
-test('a reader who lost a checkpoint to the bound is refused, not misled', async (t) => {
+test('a reader is refused where a checkpoint event that it has not read was dropped', async (t) => {
   const log = new EventLog([], START, { maxEvents: 10, maxImages: 1, maxLag: 2 });
   log.append(1, metrics(1));
   const reader = log.follow(START, never);
@@ -136,7 +136,7 @@ test('only the newest sample grids keep their images, and older ones are not rep
   );
 });
 
-test('what is saved is not saved again, and a log goes on from what was saved', async (t) => {
+test('saved events are not saved again, and a log continues from the saved ones', async (t) => {
   const log = new EventLog();
   log.append(1, metrics(1));
   const first = log.unsaved;
@@ -152,7 +152,7 @@ test('what is saved is not saved again, and a log goes on from what was saved', 
   t.deepEqual(numbers(await readAll(again)), ['1/1', '1/2']);
 });
 
-test('closing lets a reader finish what is there and then ends it with the error', async (t) => {
+test('after closing, a reader gets the remaining events and then the error', async (t) => {
   const log = new EventLog();
   log.append(1, metrics(1));
   log.close(new DiffusionError('SERVICE_STOPPING', 'the service stops'));

@@ -30,7 +30,7 @@ async function read(jobId: string): Promise<LoggedEvent[]> {
   return events;
 }
 
-test('events come back as they were saved, pictures included, in the order of attempts and numbers', async (t) => {
+test('events are loaded as they were saved, with pictures, in the order of attempts and numbers', async (t) => {
   const image = { png: Buffer.from([1, 2, 255]), width: 1, height: 1, channels: 3 };
   const grid: LoggedEvent = { position: { term: 2, number: 1 }, event: { kind: 'grid', step: 9, image } };
   await saveSegment(store, 'all', [grid]);
@@ -38,7 +38,7 @@ test('events come back as they were saved, pictures included, in the order of at
   t.deepEqual(await read('all'), [...checkpoints(1, 1, 2), grid]);
 });
 
-test('of a long history the newest segments are loaded, and the log says what is missing', async (t) => {
+test('of a long history only the newest segments are loaded, and the log reports what is missing', async (t) => {
   const segments = [0, 10, 20, 30].map((before) =>
     checkpoints(1, ...Array.from({ length: 10 }, (_, i) => before + i + 1)),
   );

@@ -18,7 +18,7 @@ export type Script = (engine: FakeEngine) => { onStop(): void } | undefined;
 
 /** Images of this machine alone; none is ever read. */
 export const localSources = dataSources({
-  ...{ access: fileAccess({}), cacheFolder: 'unused', environment: {}, silenceTimeoutMs: 60_000 },
+  ...{ access: fileAccess({}), cacheFolder: 'unused', environment: {}, heartbeatTimeoutMs: 60_000 },
   clock: systemClock,
 });
 
@@ -27,7 +27,7 @@ export const readyAt = (step: number): FromEngine => ({
   kind: 'ready',
   step,
   sizeBytes: 10,
-  message: `goes on after step ${step}`,
+  message: `training resumes after step ${step}`,
 });
 export const ready = readyAt(0);
 export const commit = (step: number): FromEngine => ({
@@ -58,7 +58,7 @@ export function engines(...scripts: readonly Script[]): {
     starts.push(start);
     const script = scripts[Math.min(starts.length, scripts.length) - 1];
     let onStop: (() => void) | undefined;
-    // As a process would: nothing comes before the caller has what it started.
+    // Like a process: no message comes before the caller has the engine.
     setImmediate(() => {
       onStop = script?.({ start, send: onMessage, exit })?.onStop;
     });

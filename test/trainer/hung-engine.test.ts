@@ -1,4 +1,4 @@
-/** That a job outlives an engine process whose native run never ends. */
+/** A job survives an engine process whose native run never ends. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,7 +17,7 @@ import { openLocalStore } from '../../shared/store/index.js';
 import { startHung } from '../engine/compiled/hung-child.js';
 import { engines, finished, plays, ready } from './fake-engine.js';
 
-test('a job whose engine hangs is tried again, and comes to its end', async (t) => {
+test('a job whose engine hangs gets a new engine, and succeeds', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'hung-engine-'));
   const store = await openLocalStore({ folder });
   const { startEngine: startNext, starts } = engines(plays(ready, finished));

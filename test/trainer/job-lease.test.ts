@@ -1,4 +1,4 @@
-/** A trainer's hold on a job. */
+/** A trainer's lease on a job. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
@@ -49,7 +49,7 @@ async function open() {
   return { store, clock, trainer, take };
 }
 
-test('of trainers that take a job at the same time one has it, whatever their names', async (t) => {
+test('of trainers that take a job at the same time exactly one gets it, also with equal names', async (t) => {
   const { store, trainer } = await open();
   const stored = await readStatus(store, RECORD);
   const taken = await Promise.all(
@@ -59,7 +59,7 @@ test('of trainers that take a job at the same time one has it, whatever their na
   t.is((await readStatus(store, RECORD)).term, 1);
 });
 
-test('a lease that is renewed goes on, and one that another trainer took writes nothing any more', async (t) => {
+test('a renewed lease continues, and one that another trainer took writes nothing any more', async (t) => {
   const { store, trainer, take } = await open();
   const first = await take(trainer('a'));
   await first?.renew({ ...running, step: 1 });
@@ -79,7 +79,7 @@ test('a lease that is renewed goes on, and one that another trainer took writes 
   t.like(await readStatus(store, RECORD), { status: { step: 0 }, term: 2, lease: { holder: 'b' } });
 });
 
-test('a write whose answer was lost is known again, and one over damaged bytes mends them', async (t) => {
+test('a write whose answer was lost is recognised, and damaged bytes are overwritten', async (t) => {
   const { store, trainer, take } = await open();
   const answers = { lost: false };
   const flaky: ObjectStore = {
@@ -101,7 +101,7 @@ test('a write whose answer was lost is known again, and one over damaged bytes m
   t.like(await readStatus(store, RECORD), { status: { step: 3 }, term: 1 });
 });
 
-test("a lease is over when it was given up, or was seen unchanged for its duration by the watcher's own clock", async (t) => {
+test("a lease is over when it was released, or was unchanged for its duration by the watcher's own clock", async (t) => {
   const { store, clock, trainer, take } = await open();
   const watch = new LeaseWatch(clock);
   const isOver = async (): Promise<boolean> => watch.isOver(RECORD.jobId, await readStatus(store, RECORD));
@@ -124,11 +124,11 @@ test("a lease is over when it was given up, or was seen unchanged for its durati
   t.true(await isOver());
 });
 
-test('a lease of a process that has ended on this machine is over at once, of one elsewhere it is not', async (t) => {
+test('a lease of an ended process on this machine is over at once, that of one on another machine is not', async (t) => {
   const { clock } = await open();
   const here = thisProcess();
   if (here === undefined) {
-    t.pass('this system tells nothing of its processes');
+    t.pass('this system does not show when its processes started');
     return;
   }
   const leaseOf = (process: typeof here) => ({
@@ -144,12 +144,12 @@ test('a lease of a process that has ended on this machine is over at once, of on
   t.false(isOver({ ...here, pid, namespace: 'pid:[1]' }));
 });
 
-test('where a job stands is told by its traces where its record is damaged', async (t) => {
+test('a damaged status is replaced by one made from checkpoints and events', async (t) => {
   const { store, take, trainer } = await open();
   await store.put(jobKeys.status(RECORD.jobId), Buffer.from('not JSON'));
   await store.put(`jobs/${RECORD.jobId}/events/000007-000000000001.jsonl`, Buffer.from(''));
   const stored = await readStatus(store, RECORD);
   t.like(stored, { status: { state: 'FAILED', failureReason: 'INTERNAL' }, term: 7, lease: undefined });
-  t.regex(stored.status.message, /is damaged; resume the job to go on after step 0/);
+  t.regex(stored.status.message, /is damaged; resume the job to continue after step 0/);
   t.is((await take(trainer('a')))?.term, 8);
 });

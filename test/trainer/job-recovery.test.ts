@@ -1,4 +1,4 @@
-/** What becomes of jobs whose trainer is gone, paused, or only believed to be. */
+/** Jobs whose trainer has crashed, is paused, or is only thought to have crashed. */
 
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ import {
 
 test.after.always(removeAll);
 
-test('a trainer that lives keeps its job, and says so to others by name', async (t) => {
+test('a running trainer keeps its job, and the others name it', async (t) => {
   const store = await openStore();
   const { startEngine, begun } = working();
   const [a, b] = [trainer(store, startEngine), trainer(store, engines(plays(finished)).startEngine)];
@@ -51,7 +51,7 @@ test('a trainer that lives keeps its job, and says so to others by name', async 
   t.is((await b.requests.get(record.jobId)).status.state, 'RUNNING');
 });
 
-test('a trainer that does not renew loses its job, writes nothing more, and sends its watchers away', async (t) => {
+test('a trainer that does not renew its lease loses its job, writes nothing more, and ends its watches', async (t) => {
   const store = await openStore();
   const first = working();
   const [a, b] = [
@@ -65,11 +65,11 @@ test('a trainer that does not renew loses its job, writes nothing more, and send
   await active?.save();
   const seen = active?.log.last ?? START;
   const watcher = active?.log.follow(seen, never);
-  // Now a is paused: b's clock alone goes on.
+  // Now a is paused: only b's clock advances.
   await b.scanPastLease();
   t.is(await end(b, job), 'SUCCEEDED');
   await b.supervisor.find(jobId)?.save();
-  // a goes on as if nothing had been.
+  // a continues, not knowing that it was paused.
   a.clock.pass(LEASE_MS + 1);
   t.is((await a.requests.get(jobId)).status.state, 'SUCCEEDED', 'not what a remembers');
   active?.apply({ kind: 'checkpoint', step: 3, sizeBytes: 1 });
@@ -88,7 +88,7 @@ test('a trainer that does not renew loses its job, writes nothing more, and send
   t.is(seen.term, 1);
 });
 
-test("a job that ended here and was resumed elsewhere is the other trainer's", async (t) => {
+test('a job that ended here and was resumed by another trainer belongs to that trainer', async (t) => {
   const store = await openStore();
   const second = working();
   const [a, b] = [
@@ -109,7 +109,7 @@ test("a job that ended here and was resumed elsewhere is the other trainer's", a
   t.is((await b.requests.cancel(jobId)).status.state, 'CANCELLED');
 });
 
-test('a job that nobody has can be cancelled anywhere, and resumed', async (t) => {
+test('a job without a trainer can be cancelled and resumed at any trainer', async (t) => {
   const store = await openStore();
   const first = working();
   const [a, b] = [
@@ -128,7 +128,7 @@ test('a job that nobody has can be cancelled anywhere, and resumed', async (t) =
   t.pass();
 });
 
-test('recovered jobs queue in the order in which they were made, as far as there is room', async (t) => {
+test('recovered jobs are queued in the order of their creation, as far as there is room', async (t) => {
   const store = await openStore();
   const first = working();
   const a = trainer(store, first.startEngine);
@@ -151,7 +151,7 @@ test('recovered jobs queue in the order in which they were made, as far as there
   );
 });
 
-test('a job whose images are on another machine is left to a trainer there', async (t) => {
+test('a job whose images are on another machine is not recovered here', async (t) => {
   const store = await openStore();
   const folder = await mkdtemp(join(root, 'images-'));
   const first = working();
@@ -167,7 +167,7 @@ test('a job whose images are on another machine is left to a trainer there', asy
   t.is((await readJob(store, record.jobId)).status.state, 'RETRYING');
 });
 
-test("what a creation left behind that broke off is removed, and its model's name is free", async (t) => {
+test("the objects of an interrupted creation are removed, and its model's name is free", async (t) => {
   const store = await openStore();
   const record: JobRecord = {
     jobId: 'broken-off-1',
@@ -196,7 +196,7 @@ test("what a creation left behind that broke off is removed, and its model's nam
   t.is(await end(a, await a.requests.create(recipe('broken-off'), '')), 'SUCCEEDED');
 });
 
-test('a request that is repeated ends the creation that broke off, anywhere', async (t) => {
+test('a repeated request completes an interrupted creation, at any trainer', async (t) => {
   const store = await openStore();
   const { startEngine } = engines(plays(ready, finished));
   const failing = { prefix: 'jobs/' };
@@ -221,7 +221,7 @@ test('a request that is repeated ends the creation that broke off, anywhere', as
   t.is(ids.size, 1);
 });
 
-test('a name that is taken leaves nothing of the job that wanted it', async (t) => {
+test('a creation that fails as its name is taken leaves no objects', async (t) => {
   const store = await openStore();
   const a = trainer(store, working().startEngine);
   await a.requests.create(recipe('taken'), '');
@@ -230,7 +230,7 @@ test('a name that is taken leaves nothing of the job that wanted it', async (t) 
   t.deepEqual(await listMarked(store), before);
 });
 
-test('a mark that was lost is set again by the trainer that has the job', async (t) => {
+test('a missing mark is set again by the trainer that has the job', async (t) => {
   const store = await openStore();
   const a = trainer(store, working().startEngine);
   const { record } = await a.requests.create(recipe('unmarked'), '');
@@ -239,7 +239,7 @@ test('a mark that was lost is set again by the trainer that has the job', async 
   t.deepEqual(await listMarked(store), [record.jobId]);
 });
 
-test('the mark of a job that ended is removed, once its end can not be under way any more', async (t) => {
+test('the mark of an ended job is removed, once nobody can be ending the job any more', async (t) => {
   const store = await openStore();
   const a = trainer(store, engines(plays(ready, finished)).startEngine);
   const job = await a.requests.create(recipe('ended'), '');
@@ -252,7 +252,7 @@ test('the mark of a job that ended is removed, once its end can not be under way
   t.is(b.supervisor.find(job.record.jobId), undefined);
 });
 
-test('one job whose status is damaged is listed as it can be told, beside the others, and goes on when it is resumed', async (t) => {
+test('a job with a damaged status is listed beside the others, and continues when it is resumed', async (t) => {
   const store = await openStore();
   const a = trainer(store, engines(plays(ready, finished)).startEngine);
   for (const name of ['whole', 'damaged']) {
@@ -307,7 +307,7 @@ test('a cancel that comes while a job is being resumed is not lost', async (t) =
   hold = true;
   const resuming = a.requests.resume(job.record.jobId, NO_CHANGES, '');
   await writing.promise;
-  // Nobody can tell yet what becomes of the job.
+  // It is not decided yet how the job ends.
   t.is(await codeOf(a.requests.resume(job.record.jobId, NO_CHANGES, '')), 'JOB_ACTIVE');
   go.resolve();
   await resuming;

@@ -91,7 +91,7 @@ function recoveryOf(store: ObjectStore, supervisor: JobSupervisor) {
   });
 }
 
-/** Reads to the job's end and answers with the states on the way. */
+/** Reads events to the job's end and returns its states. */
 async function states(active: ActiveJob): Promise<string[]> {
   const entries: FollowedEvent[] = [];
   for await (const entry of active.log.follow(START, never)) entries.push(entry);
@@ -101,7 +101,7 @@ async function states(active: ActiveJob): Promise<string[]> {
   ];
 }
 
-test('a lost engine is replaced, under an attempt of its own', async (t) => {
+test('a crashed engine is replaced, with a new attempt', async (t) => {
   const { startEngine, starts } = engines(plays(ready, killed), plays(ready, finished));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -120,7 +120,7 @@ test('a lost engine is replaced, under an attempt of its own', async (t) => {
   );
 });
 
-test('a job whose engines die without a new checkpoint ends in a crash loop', async (t) => {
+test('a job whose engines crash without a new checkpoint fails', async (t) => {
   const { startEngine, starts } = engines(plays(ready, killed));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -129,7 +129,7 @@ test('a job whose engines die without a new checkpoint ends in a crash loop', as
   t.is(starts.length, 4);
 });
 
-test('a new checkpoint buys an engine its restarts again', async (t) => {
+test('a new checkpoint resets the number of restarts', async (t) => {
   const dies: Script = plays(ready, killed);
   const diesAgain = plays(readyAt(5), killed);
   const commits: Script = plays(ready, commit(5), killed);
@@ -148,7 +148,7 @@ test('a new checkpoint buys an engine its restarts again', async (t) => {
   t.is(active.status.committedStep, 5);
 });
 
-test('engines that never begin are told apart from ones that die at work, and from memory that ran out', async (t) => {
+test('engines that never become ready, that crash at work, and that run out of memory fail with different reasons', async (t) => {
   for (const [exit, reason] of [
     [{ code: 1 }, 'ENGINE_START'],
     [{ code: 137 }, 'ENGINE_OUT_OF_MEMORY'],
@@ -162,7 +162,7 @@ test('engines that never begin are told apart from ones that die at work, and fr
   }
 });
 
-test('a failure that the engine names ends the job at once', async (t) => {
+test('a failure that the engine reports ends the job at once', async (t) => {
   const failed: FromEngine = { kind: 'failed', reason: 'DIVERGED', message: 'update 3: loss NaN' };
   const { startEngine, starts } = engines(plays(ready, failed));
   const { store, supervisor } = await supervise(startEngine);
@@ -183,7 +183,7 @@ test('an attempt that is fenced off although this trainer has the job is tried a
   t.is(starts.length, 2);
 });
 
-test('an outage of the store is told in the job, and its end', async (t) => {
+test('an outage of the store and its end are reported in the job', async (t) => {
   const away: FromEngine = { kind: 'store', problem: 'S3 at minio: put: no answer' };
   const { startEngine } = engines(plays(ready, away, { kind: 'store' }, finished));
   const { store, supervisor } = await supervise(startEngine);
@@ -244,7 +244,7 @@ test('a job can be cancelled between two engines', async (t) => {
   t.is(starts.length, 1);
 });
 
-test('a commit that the engine had no time to tell of is told when the next one is ready', async (t) => {
+test('a commit that the engine had no time to report is reported when the next engine is ready', async (t) => {
   const { startEngine } = engines(plays(readyAt(4), finished));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -257,7 +257,7 @@ test('a commit that the engine had no time to tell of is told when the next one 
   t.is(active.status.committedStep, 4);
 });
 
-test('a service that stops leaves its jobs to the next one, with their history, whoever that is', async (t) => {
+test('a service that stops releases its jobs, and the next trainer has their history', async (t) => {
   const begun = deferred();
   const first = engines((engine) => {
     engine.send(ready);
@@ -299,7 +299,7 @@ test('a service that stops leaves its jobs to the next one, with their history, 
   t.is(history.last.term, 2);
 });
 
-test('where the store takes no claim for the limit, the job fails and the service stays', async (t) => {
+test('where the store takes no claim within the limit, the job fails and the service keeps running', async (t) => {
   const { startEngine, starts } = engines(plays(finished));
   const whole = await openStore();
   const store: ObjectStore = {

@@ -33,7 +33,7 @@ export async function removeAll(): Promise<void> {
 export const openStore = async (): Promise<ObjectStore> =>
   openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
 
-/** Time of a trainer's own, that passes when it is told to. */
+/** The clock of one trainer, which a test advances. */
 function trainerClock(): Clock & { pass(ms: number): void } {
   let passedMs = 0;
   return {
@@ -45,7 +45,7 @@ function trainerClock(): Clock & { pass(ms: number): void } {
   };
 }
 
-/** A trainer of its own over a store; all have the same name. */
+/** A trainer over a store; all have the same name. */
 export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4) {
   const clock = trainerClock();
   const logger = pino({ level: 'silent' });
@@ -96,7 +96,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
 
 export type Trainer = ReturnType<typeof trainer>;
 
-/** An engine that is ready and then works on until it is asked to stop. */
+/** An engine that is ready and then runs until it is asked to stop. */
 export function working() {
   const begun = deferred();
   const killed = deferred();

@@ -26,7 +26,7 @@ test.before(async () => {
   await store.close();
 });
 
-/** A store with versions 3 and 5 of the model `tiny`: weights and averages of 0.9 and 0.99, and nothing else. */
+/** A store with checkpoints 3 and 5 of the model `tiny`: raw weights and EMA weights of 0.9 and 0.99, and nothing else. */
 async function storeWithTiny(t: ExecutionContext): Promise<ObjectStore> {
   const folder = await mkdtemp(join(root, 'copy-'));
   await cp(original, folder, { recursive: true });
@@ -59,7 +59,7 @@ async function refusal(work: Promise<unknown>): Promise<[code: string, reason: s
   throw new Error('nothing was refused');
 }
 
-test('the newest checkpoint and the EMA weights of the largest rate are taken where nothing else is said, and only there', async (t) => {
+test('the newest checkpoint and the EMA weights of the largest rate are taken only where nothing else is set', async (t) => {
   const store = await storeWithTiny(t);
   const model = 'tiny';
   t.deepEqual(await settle(store, recipeFrom({ model })), { model, checkpointStep: 5, weights: 0.99 });
@@ -67,7 +67,7 @@ test('the newest checkpoint and the EMA weights of the largest rate are taken wh
   t.deepEqual(await settle(store, recipeFrom(asked)), asked);
 });
 
-test('a recipe without a warm start is left as it is', async (t) => {
+test('a recipe without a warm start is not changed', async (t) => {
   const store = await storeWithTiny(t);
   const recipe = recipeFrom(undefined);
   t.is(await settleWarmStart(store, recipe), recipe);
@@ -77,14 +77,14 @@ test('what is read are the bytes of that checkpoint', async (t) => {
   const store = await storeWithTiny(t);
   const recipe = await settleWarmStart(store, recipeFrom({ model: 'tiny', checkpointStep: 3 }));
   const values = await readWarmStart(store, recipe, recipe.warmStart ?? { model: '' });
-  // The second average of three sets, each from a seed of its own.
+  // The EMA weights of the second rate; each of the three sets has another seed.
   t.deepEqual(
     [...values],
     [...tensorsOf(recipe, 5n)].map(([name, { data }]) => [name, data]),
   );
 });
 
-test('a model or a checkpoint that is not there is said by its field', async (t) => {
+test('a missing model or checkpoint is refused, naming its field', async (t) => {
   const store = await storeWithTiny(t);
   for (const [warmStart, field] of [
     [{ model: 'none' }, 'recipe.warm_start.model'],
@@ -129,7 +129,7 @@ test('damaged weights are skipped for an older checkpoint, unless they were aske
   t.like(await refusal(settle(store, recipeFrom({ model: 'tiny' }))), ['DATA_LOSS']);
 });
 
-test('weights that went or were damaged after they were settled are lost, with a reason of its own', async (t) => {
+test('weights that were deleted or damaged after the creation fail with WARM_START_LOST', async (t) => {
   const store = await storeWithTiny(t);
   const recipe = await settleWarmStart(store, recipeFrom({ model: 'tiny' }));
   const read = () => readWarmStart(store, recipe, recipe.warmStart ?? { model: '' });

@@ -1,14 +1,9 @@
-/** `doctor`: what of the machine, the library, the store and the services is in order. */
+/** `doctor`: checks the machine, the library, the store and the services. */
 
+import { DEFAULT_ADDRESSES } from '../../../shared/rpc/index.js';
+import { DEFAULT_STORE_FOLDER, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
 import { command, type Context } from '../command.js';
-import {
-  DEFAULT_SAMPLER,
-  DEFAULT_STORE_FOLDER,
-  DEFAULT_TRAINER,
-  SAMPLER_VARIABLE,
-  SERVICE_VARIABLES,
-  TRAINER_VARIABLE,
-} from '../config.js';
+import { SAMPLER_VARIABLE, SERVICE_VARIABLES, TRAINER_VARIABLE } from '../config.js';
 import type { Finding } from '../doctor/finding.js';
 import { checkDisk, checkNode, checkStoreOf } from '../doctor/machine.js';
 import { checkNativeLibrary } from '../doctor/native-library.js';
@@ -19,15 +14,15 @@ const { store: STORE } = SERVICE_VARIABLES;
 
 export const doctor = command({
   name: 'doctor',
-  summary: 'says what of the machine, the library, the store and the services is in order',
+  summary: 'checks the machine, the library, the store and the services',
   options: {
-    trainer: option(address, `the trainer's address; ${DEFAULT_TRAINER} where it is left out`, {
+    trainer: option(address, `the trainer's address; ${DEFAULT_ADDRESSES.trainer} when not given`, {
       environment: TRAINER_VARIABLE,
     }),
-    sampler: option(address, `the sampler's address; ${DEFAULT_SAMPLER} where it is left out`, {
+    sampler: option(address, `the sampler's address; ${DEFAULT_ADDRESSES.sampler} when not given`, {
       environment: SAMPLER_VARIABLE,
     }),
-    store: option(text('FOLDER|s3://BUCKET/PREFIX'), 'the store that the services use', {
+    store: option(text(STORE_PLACEHOLDER), 'the store that the services use', {
       environment: STORE,
     }),
   },
@@ -36,23 +31,20 @@ export const doctor = command({
     { arguments: '--trainer 10.0.0.5:50061 --sampler 10.0.0.5:50062', does: 'services on another machine' },
   ],
   notes: [
-    "Exit code 1 where something that is needed is not in order. A service that doesn't run is needed where its address is\ngiven.",
+    "Exit code 1 where a needed check failed. A service that doesn't run is a failed check only where its address is given.",
   ],
   run: async ({ options: { trainer, sampler, store } }, { terminal, settings, clock, signal }) => {
     const environment =
       store === undefined ? settings.environment : { ...settings.environment, [STORE]: store };
     const localFolder = store === undefined || store.includes('://') ? DEFAULT_STORE_FOLDER : store;
-    // One after the other, so that each line is there as soon as it is known.
+    // One after the other, so that each line is printed as soon as it is known.
     const checks: (() => Promise<Finding[]>)[] = [
       () => Promise.resolve([checkNode(process.versions.node)]),
       () => checkNativeLibrary(environment, clock, signal),
+      async () => [await checkStoreOf(environment, signal), await checkDisk(localFolder)],
       async () => [
-        await checkStoreOf(environment, DEFAULT_STORE_FOLDER, signal),
-        await checkDisk(localFolder),
-      ],
-      async () => [
-        await checkService('trainer', trainer ?? DEFAULT_TRAINER, trainer !== undefined, clock, signal),
-        await checkService('sampler', sampler ?? DEFAULT_SAMPLER, sampler !== undefined, clock, signal),
+        await checkService('trainer', trainer, clock, signal),
+        await checkService('sampler', sampler, clock, signal),
       ],
     ];
     const findings: Finding[] = [];
@@ -66,9 +58,7 @@ export const doctor = command({
     }
     const wrong = findings.filter(({ state }) => state === 'wrong').length;
     terminal.print();
-    terminal.print(
-      wrong === 0 ? 'all that is needed is in order' : `${wrong} of ${findings.length} checks failed`,
-    );
+    terminal.print(wrong === 0 ? 'all needed checks passed' : `${wrong} of ${findings.length} checks failed`);
     return wrong === 0 ? 0 : 1;
   },
 });

@@ -30,7 +30,9 @@ export const encode = command({
   options: {
     steps: option(integer(1, MAX_STEPS), `DDIM steps; ${DEFAULT_STEPS} when not given`),
     spacing: option(oneOf(SPACINGS), 'how the steps are spread over the timesteps; even when not given'),
-    precision: option(oneOf(PRECISIONS), 'what the network multiplies', { fallback: 'float32' }),
+    precision: option(oneOf(PRECISIONS), 'the numbers that the network computes with', {
+      fallback: 'float32',
+    }),
     classes: option(integers, 'class of a class-conditional model: one for all pictures, or one for each'),
     ...checkpointOptions,
     output: option(text('DIR'), `folder for the ${RAW_EXTENSION} files and provenance.json`, {

@@ -16,13 +16,13 @@ export const exportModel = command({
   summary: "writes a model's weights for PyTorch (safetensors) or TensorFlow (saved-model)",
   positionals: [{ name: 'MODEL', help: 'the name of a model in the store' }],
   options: {
-    format: option(oneOf(['safetensors', 'saved-model']), 'of what is written', { fallback: 'safetensors' }),
+    format: option(oneOf(['safetensors', 'saved-model']), 'format of the file', { fallback: 'safetensors' }),
     output: option(
       text('PATH'),
       'the file, or the folder of a SavedModel; named after the model when not given',
     ),
     ...checkpointOptions,
-    batchSize: option(integer(1, MAX_BATCH), 'images of one call of a SavedModel', { fallback: 1 }),
+    batchSize: option(integer(1, MAX_BATCH), 'number of images in one call of a SavedModel', { fallback: 1 }),
     store: storeOption,
   },
   examples: [
@@ -33,7 +33,7 @@ export const exportModel = command({
     },
   ],
   notes: [
-    "A SavedModel's signature serving_default takes xT [N, H, W, C] and t [N] in float32, t as the network was trained to\nbe told it, and y [N] in int32 where there are classes; it gives modelOutput [N, H, W, channels].",
+    "A SavedModel's signature serving_default takes xT [N, H, W, C] and t [N] in float32, t as the network takes it in\ntraining, and y [N] in int32 where there are classes; it gives modelOutput [N, H, W, channels].",
   ],
   run: async ({ options, positionals: [model = ''] }, { terminal, settings, signal }) => {
     const { format, checkpoint, batchSize, store: named } = options;

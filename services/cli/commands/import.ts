@@ -1,4 +1,4 @@
-/** `import`: a checkpoint from elsewhere into the store, so that samplers serve it. */
+/** `import`: weights from another program into the store, so that samplers serve them. */
 
 import { basename } from 'node:path';
 
@@ -22,9 +22,9 @@ import { fieldOptions, partialRecipe, recipeOptions } from '../recipe-options.js
 const USAGE = 'ip-diffusion import';
 
 const options = {
-  preset: option(oneOf(PRESET_NAMES), 'the network and process that the file is of'),
-  recipe: option(text('FILE.json'), 'a recipe file, where no preset says it'),
-  name: option(text('MODEL'), "the model's name; the recipe's or the file's own when not given"),
+  preset: option(oneOf(PRESET_NAMES), 'the preset whose network and noise schedule the file has'),
+  recipe: option(text('FILE.json'), 'a recipe file, where no preset fits'),
+  name: option(text('MODEL'), "the model's name; taken from the recipe or the file's name when not given"),
   ...fieldOptions(['variant', 'gamma']),
   set: recipeOptions.set,
   emaRate: option(
@@ -42,7 +42,7 @@ type ImportValues = Values<typeof options>;
 
 export const importCheckpoint = command({
   name: 'import',
-  summary: 'takes weights of PyTorch (.pt, .safetensors) into the store as a model',
+  summary: 'imports weights of PyTorch (.pt, .safetensors) into the store as a model',
   positionals: [{ name: 'FILE', help: 'a state_dict of the reference or of guided-diffusion' }],
   options,
   examples: [
@@ -56,16 +56,16 @@ export const importCheckpoint = command({
     },
   ],
   notes: [
-    'Nothing in the file is run. Other precisions become float32. The same import twice is done once; another step of the\nsame recipe becomes another checkpoint; samplers find it at once.',
+    'No code in the file is run. Other precisions become float32. Repeating an import changes nothing; another step of the\nsame recipe becomes another checkpoint. Samplers find it at once.',
     'An imported model can be sampled, and a new job can start from it (train --warm-start). It can not be resumed: the file\nholds no optimizer state.',
   ],
   run: async ({ options: values, positionals: [path = ''] }, context) => {
     const { terminal, settings, clock, signal } = context;
     if (values.preset === undefined && values.recipe === undefined)
-      throw new UsageError('wanted --preset or --recipe, which say what network it is', USAGE);
-    const said = saidByName(path);
-    const { emaRate = said.emaRate, step = said.step ?? 0 } = values;
-    const recipe = await recipeOf(values, emaRate, said.model);
+      throw new UsageError('wanted --preset or --recipe, which describe the network of the file', USAGE);
+    const named = partsOfName(path);
+    const { emaRate = named.emaRate, step = named.step ?? 0 } = values;
+    const recipe = await recipeOf(values, emaRate, named.model);
     return withStore(values.store, settings, (store) =>
       withFile(path, async (source) => {
         const file = await openTensorFile(source);
@@ -83,7 +83,7 @@ export const importCheckpoint = command({
         ).finally(() => {
           progress.end();
         });
-        const notes = notesOf(file, { step: values.step ?? said.step, emaRate });
+        const notes = notesOf(file, { step: values.step ?? named.step, emaRate });
         const { name: model } = recipe;
         terminal.emit({
           model,
@@ -106,14 +106,14 @@ export const importCheckpoint = command({
   },
 });
 
-interface Said {
+interface NameParts {
   readonly step: number | undefined;
   readonly emaRate: number | undefined;
   readonly model: string;
 }
 
-/** What the reference's names say: model460000.pt, ema_0.9999_460000.pt. */
-function saidByName(path: string): Said {
+/** What the file names of the reference contain: model460000.pt, ema_0.9999_460000.pt. */
+function partsOfName(path: string): NameParts {
   const stem = basename(path).replace(/\.[a-z]+$/i, '');
   const [, rate] = /(?:^|_)ema_(0\.\d+)(?:_|$)/.exec(stem) ?? [];
   const [, step] = /(?:model|ema_0\.\d+_)(\d{1,9})$/.exec(stem) ?? [];
@@ -143,13 +143,13 @@ async function recipeOf(
   return resolveRecipe(known, model);
 }
 
-function notesOf(file: TensorFile, { step, emaRate }: Pick<Said, 'step' | 'emaRate'>): string[] {
+function notesOf(file: TensorFile, { step, emaRate }: Pick<NameParts, 'step' | 'emaRate'>): string[] {
   const dtypes = new Set(Array.from(file.tensors.values(), ({ dtype }) => dtype));
   const converted = [...dtypes].filter((dtype) => dtype !== 'F32');
   return [
-    ...file.unwrapped.map((what) => `taken off: ${what}`),
+    ...file.unwrapped.map((what) => `unwrapped: ${what}`),
     ...(converted.length === 0 ? [] : [`converted to F32: ${converted.join(', ')}`]),
-    ...(step === undefined ? ["step 0, as the file's name says none; --step gives another"] : []),
-    ...(emaRate === undefined ? ['taken as raw weights; --ema-rate says that they are EMA weights'] : []),
+    ...(step === undefined ? ["step 0, as the file's name has none; --step sets another one"] : []),
+    ...(emaRate === undefined ? ['imported as raw weights; if they are EMA weights, give --ema-rate'] : []),
   ];
 }

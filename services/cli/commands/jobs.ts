@@ -30,15 +30,15 @@ const list = command({
       listOf(JOB_STATES, 'STATE,...'),
       `only jobs in one of these states: ${JOB_STATES.join(', ')}`,
     ),
-    model: option(text('PREFIX'), "only jobs whose model's name begins so"),
+    model: option(text('PREFIX'), "only jobs whose model's name begins with this"),
     since: option(time, 'only jobs created at this time or later'),
     before: option(time, 'only jobs created before this time'),
     address: trainerAddress,
   },
   examples: [
     { arguments: '', does: 'all jobs of the trainer' },
-    { arguments: '--state failed,cancelled --since 2026-01-31', does: 'what has to be resumed' },
-    { arguments: '--json', does: 'one JSON object a job' },
+    { arguments: '--state failed,cancelled --since 2026-01-31', does: 'jobs that may have to be resumed' },
+    { arguments: '--json', does: 'one JSON object for each job' },
   ],
   run: ({ options: { address, state = [], model = '', since, before } }, { terminal, signal }) =>
     withTrainer(address, signal, async (client) => {
@@ -65,7 +65,7 @@ const list = command({
       if (rows.length > 0)
         for (const line of table([['JOB', 'MODEL', 'STATE', 'STEPS', 'CREATED'], ...rows]))
           terminal.print(line);
-      else if (isFiltered) terminal.print('no such jobs');
+      else if (isFiltered) terminal.print('no job matches');
       else terminal.print('no jobs yet; start one with: npx ip-diffusion train');
       return 0;
     }),
@@ -73,7 +73,7 @@ const list = command({
 
 const show = command({
   name: 'show',
-  summary: 'shows how far a job is',
+  summary: 'shows the state, the progress and the recipe of a job',
   positionals: [JOB],
   options: { address: trainerAddress },
   examples: [
@@ -92,8 +92,8 @@ const cancel = command({
   summary: 'commits a checkpoint and ends a job; it can be resumed',
   positionals: [JOB],
   options: { detach: flag("don't wait until the job has ended"), address: trainerAddress },
-  examples: [{ arguments: 'JOB', does: 'end a job, keeping what it learned' }],
-  notes: ['Ctrl-C ends the wait only: the job ends all the same.'],
+  examples: [{ arguments: 'JOB', does: 'end a job and keep its last checkpoint' }],
+  notes: ['Ctrl-C ends only the wait; the job is cancelled all the same.'],
   run: ({ options: { address, detach }, positionals: [jobId = ''] }, context) =>
     withTrainer(address, context.signal, async (client) => {
       const { terminal, signal } = context;

@@ -1,4 +1,4 @@
-/** `models`: what can be sampled from. */
+/** `models`: the models that can be sampled from. */
 
 import {
   checkpointWire,
@@ -29,10 +29,13 @@ const HEADINGS = ['CHECKPOINT', 'EMA RATES', 'SIZE', 'COMMITTED'];
 const list = command({
   name: 'list',
   summary: 'lists the models that have a committed checkpoint',
-  options: { name: option(text('PREFIX'), 'only models whose names begin so'), address: samplerAddress },
+  options: {
+    name: option(text('PREFIX'), 'only models whose names begin with this'),
+    address: samplerAddress,
+  },
   examples: [
     { arguments: '', does: 'all models of the sampler' },
-    { arguments: '--json', does: 'one JSON object a model' },
+    { arguments: '--json', does: 'one JSON object for each model' },
   ],
   run: ({ options: { address, name: namePrefix = '' } }, { terminal, signal }) =>
     withSampler(address, signal, async (client) => {
@@ -52,7 +55,7 @@ const list = command({
       if (rows.length > 0)
         for (const line of table([['MODEL', 'NEWEST', 'CHECKPOINTS', 'EMA RATES', 'COMMITTED'], ...rows]))
           terminal.print(line);
-      else if (namePrefix !== '') terminal.print('no such models');
+      else if (namePrefix !== '') terminal.print('no model matches');
       else terminal.print('no models yet; train one with: npx ip-diffusion train');
       return 0;
     }),
@@ -93,7 +96,9 @@ const checkpoints = command({
   summary: "lists a model's checkpoints, newest first",
   positionals: [MODEL],
   options: { address: samplerAddress },
-  examples: [{ arguments: 'MODEL --json', does: "one JSON object a checkpoint, with its job's recipe" }],
+  examples: [
+    { arguments: 'MODEL --json', does: "one JSON object for each checkpoint, with its job's recipe" },
+  ],
   run: ({ options: { address }, positionals: [model = ''] }, { terminal, signal }) =>
     withSampler(address, signal, async (client) => {
       const found = await allPages(async (pageToken) => {
@@ -119,7 +124,9 @@ const load = command({
   positionals: [MODEL],
   options: {
     ...checkpointOptions,
-    precision: option(oneOf(PRECISIONS), 'what the network multiplies', { fallback: 'float32' }),
+    precision: option(oneOf(PRECISIONS), 'the numbers that the network computes with', {
+      fallback: 'float32',
+    }),
     address: samplerAddress,
   },
   examples: [{ arguments: 'MODEL', does: 'the newest checkpoint, EMA weights of the largest rate' }],
@@ -140,7 +147,7 @@ const load = command({
 
 const unload = command({
   name: 'unload',
-  summary: 'unloads a model from the sampler; calls that use it go on to their end',
+  summary: 'unloads a model from the sampler; calls that use it are not ended',
   positionals: [MODEL],
   options: { address: samplerAddress },
   examples: [{ arguments: 'MODEL', does: 'frees its memory' }],
@@ -149,7 +156,7 @@ const unload = command({
       const { unloaded } = await callUnary(client, client.unloadModel, { model }, { signal });
       for (const each of unloaded) terminal.emit(samplerWire.LoadedModel.toJSON(each) as object);
       for (const each of unloaded) terminal.print(`unloaded ${describeLoaded(each)}`);
-      if (unloaded.length === 0) terminal.print(`nothing of ${model} was loaded`);
+      if (unloaded.length === 0) terminal.print(`${model} was not loaded`);
       return 0;
     }),
 });
@@ -165,9 +172,9 @@ const remove = command({
   },
   examples: [
     { arguments: 'MODEL --checkpoint 5000', does: 'one checkpoint' },
-    { arguments: 'MODEL --all', does: 'everything; there is no way back' },
+    { arguments: 'MODEL --all', does: 'everything; this can not be undone' },
   ],
-  notes: ['What a job that has not ended still needs is refused.'],
+  notes: ['A checkpoint that a job still needs is not deleted: cancel the job first.'],
   run: ({ options: { address, checkpoint, all }, positionals: [model = ''] }, { terminal, signal }) => {
     if (all === (checkpoint !== undefined))
       throw new UsageError('wanted --checkpoint STEP or --all', 'ip-diffusion models delete');

@@ -29,7 +29,7 @@ const USAGE = 'ip-diffusion sample';
 const options = {
   count: option(
     integer(1, MAX_UINT32),
-    `number of images; when not given, as many as --from has, else ${DEFAULT_COUNT}`,
+    `number of images; when not given, the number of --from, else ${DEFAULT_COUNT}`,
   ),
   ...samplerOptions,
   seed: option(uint64, 'seed of the noise', { fallback: 0n }),
@@ -44,19 +44,22 @@ const options = {
   from: option(text('PATH'), 'start from this picture, or those of this folder, or .f32 files of `encode`'),
   skipSteps: option(
     integer(0, MAX_STEPS),
-    'with --from: how many of the first steps are skipped; the more, the more of the picture remains',
+    'with --from: the number of first steps to skip; with more, more of the picture remains',
     { fallback: 0 },
   ),
   inpaint: option(text('FILE'), 'fill in a part of this picture; needs --mask'),
   mask: option(text('FILE'), 'with --inpaint: white where the model fills in'),
-  format: option(oneOf(['png', 'webp', 'raw']), 'of the files; raw is float32', { fallback: 'png' }),
+  format: option(oneOf(['png', 'webp', 'raw']), 'format of the files; raw is float32', { fallback: 'png' }),
   output: option(text('DIR'), 'folder for the images and provenance.json', { fallback: 'samples' }),
-  grid: option(text('FILE'), 'file for a picture of all images; grid.png in that folder when not given'),
+  grid: option(
+    text('FILE'),
+    'file for a picture of all images; grid.png in the output folder when not given',
+  ),
   previewEvery: option(integer(1, MAX_STEPS), "also save each image's predicted x_0 every N steps"),
   trajectoryEvery: option(integer(1, MAX_STEPS), "also save each image's x_t every N steps, as raw float32"),
   resumeEvery: option(
     integer(1, MAX_STEPS),
-    'every N steps save what --resume needs, until the image is done',
+    'save a resume token of each unfinished image every N steps, for --resume',
   ),
   resume: flag('resume the unfinished images of the output folder'),
   address: samplerAddress,
@@ -78,7 +81,7 @@ export const sample = command({
   examples: [
     { arguments: 'MODEL', does: `${DEFAULT_COUNT} images in ${DEFAULT_STEPS} steps` },
     { arguments: 'MODEL --sampler dpmpp_2m --steps 15 --count 16 --output few', does: 'a quick look' },
-    { arguments: 'MODEL --epsilon-scaling 1.005', does: 'with a remedy for exposure bias' },
+    { arguments: 'MODEL --epsilon-scaling 1.005', does: 'with a remedy against exposure bias' },
     { arguments: 'MODEL --count 64 --first-index 64', does: 'the next 64 of the same seed' },
     { arguments: 'MODEL --from photos --skip-steps 25', does: 'image to image' },
     {
@@ -106,7 +109,7 @@ interface SampleCall {
 }
 
 async function resumedRequests(model: string, values: SampleValues): Promise<SampleCall[]> {
-  if (model !== '') throw new UsageError('--resume takes no MODEL: the saved request has it', USAGE);
+  if (model !== '') throw new UsageError('--resume takes no MODEL: the saved request names it', USAGE);
   const found = await readResumable(values.output);
   return found.map((resumed) => ({
     newImages: resumed.request ?? samplerWire.NewImages.create(),

@@ -1,11 +1,12 @@
 /** `serve`: runs the services. */
 
-import { DiffusionError } from '../../../shared/foundation/index.js';
+import { DiffusionError, onAbort } from '../../../shared/foundation/index.js';
+import { DEFAULT_ADDRESSES, type ServiceName } from '../../../shared/rpc/index.js';
 import { STORE_NOTES, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
-import { DEFAULT_SAMPLER, DEFAULT_TRAINER, SERVICE_VARIABLES, type Environment } from '../config.js';
+import { SERVICE_VARIABLES, type Environment } from '../config.js';
 import { address, option, text } from '../options.js';
-import { startService, type ServiceName } from '../start-service.js';
+import { startService } from '../start-service.js';
 
 const { store: STORE, trainerAddress: TRAINER_ADDRESS, samplerAddress: SAMPLER_ADDRESS } = SERVICE_VARIABLES;
 
@@ -20,7 +21,10 @@ const trainer = command({
   name: 'trainer',
   summary: 'runs the trainer until Ctrl-C',
   options: {
-    address: option(address, 'where it listens', { fallback: DEFAULT_TRAINER, environment: TRAINER_ADDRESS }),
+    address: option(address, 'where it listens', {
+      fallback: DEFAULT_ADDRESSES.trainer,
+      environment: TRAINER_ADDRESS,
+    }),
     store,
   },
   examples: [
@@ -36,7 +40,10 @@ const sampler = command({
   name: 'sampler',
   summary: 'runs the sampler until Ctrl-C',
   options: {
-    address: option(address, 'where it listens', { fallback: DEFAULT_SAMPLER, environment: SAMPLER_ADDRESS }),
+    address: option(address, 'where it listens', {
+      fallback: DEFAULT_ADDRESSES.sampler,
+      environment: SAMPLER_ADDRESS,
+    }),
     store,
   },
   examples: [
@@ -78,10 +85,11 @@ async function serveAll(
   const stopAll = (): void => {
     for (const service of services) service.stop();
   };
-  signal.addEventListener('abort', stopAll, { once: true });
+  const stopListening = onAbort(signal, stopAll);
   const first = await Promise.race(services.map(async ({ name, exited }) => ({ name, ...(await exited) })));
   stopAll();
   await Promise.all(services.map(({ exited }) => exited));
+  stopListening();
   if (signal.aborted) return 0;
   throw new DiffusionError('SERVICE_ENDED', `the ${first.name} ended (${first.description})`);
 }

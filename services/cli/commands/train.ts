@@ -19,11 +19,11 @@ const USAGE = 'ip-diffusion train';
 const options = {
   ...fieldOptions(),
   ...recipeOptions,
-  resume: option(text('JOB'), 'go on with an ended job; --steps may raise its number of steps'),
-  validateOnly: flag('only check, and estimate memory, size and time'),
+  resume: option(text('JOB'), 'resume an ended job; --steps can raise its number of steps'),
+  validateOnly: flag('only check the recipe, and estimate memory, size and time'),
   detach: flag("start the job and don't follow it"),
-  csv: option(text('FILE'), 'takes the metrics; <model>-metrics.csv where it is left out'),
-  output: option(text('DIR'), 'takes the sample grids', { fallback: 'samples' }),
+  csv: option(text('FILE'), 'file for the metrics; <model>-metrics.csv when not given'),
+  output: option(text('DIR'), 'folder for the sample grids', { fallback: 'samples' }),
   address: trainerAddress,
 };
 
@@ -36,11 +36,14 @@ export const train = command({
   examples: [
     { arguments: '', does: 'the small preset on the bundled images' },
     { arguments: '--images photos --image-size 64 --name photos --steps 20000', does: 'your own images' },
-    { arguments: '--preset cifar10-32 --images cifar --validate-only', does: 'what a job would take' },
+    {
+      arguments: '--preset cifar10-32 --images cifar --validate-only',
+      does: 'estimate memory, size and time',
+    },
     { arguments: '--recipe recipe.json --gamma 0.15 --detach', does: 'a recipe file, one field changed' },
     { arguments: '--resume JOB --steps 40000', does: 'train an ended job further' },
   ],
-  notes: ['Ctrl-C stops following; the job goes on. `watch` follows it again, `jobs cancel` ends it.'],
+  notes: ['Ctrl-C stops following; the job continues. `watch` follows it again, `jobs cancel` ends it.'],
   run: async ({ options: values }, context) => {
     const { resume, address, validateOnly } = values;
     if (resume !== undefined && validateOnly) {
@@ -115,11 +118,11 @@ async function follow(
       context,
     );
     terminal.print(`metrics in ${csvPath}`);
-    if (exitCodeOf(ended) === 0) terminal.print(`draw images: npx ip-diffusion sample ${ended.model}`);
+    if (exitCodeOf(ended) === 0) terminal.print(`sample images: npx ip-diffusion sample ${ended.model}`);
     return exitCodeOf(ended);
   } catch (error) {
     if (signal.aborted) {
-      terminal.print(`stopped following; the job goes on, metrics so far in ${csvPath}`);
+      terminal.print(`stopped following; the job continues; metrics so far are in ${csvPath}`);
       for (const line of whatNext(job, address)) terminal.print(line);
     }
     throw error;

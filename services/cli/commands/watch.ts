@@ -10,14 +10,14 @@ export const watch = command({
   summary: 'follows a job, through restarts of the trainer',
   positionals: [{ name: 'JOB', help: 'the id of a job' }],
   options: {
-    csv: option(text('FILE'), 'takes the metrics'),
-    output: option(text('DIR'), 'takes the sample grids'),
+    csv: option(text('FILE'), 'file for the metrics'),
+    output: option(text('DIR'), 'folder for the sample grids'),
     address: trainerAddress,
   },
   examples: [
-    { arguments: 'JOB', does: 'what a job is doing' },
-    { arguments: 'JOB --csv metrics.csv --output grids', does: 'keep its figures and sample grids' },
-    { arguments: 'JOB --json', does: 'events for a program, one a line' },
+    { arguments: 'JOB', does: 'show the progress of a job' },
+    { arguments: 'JOB --csv metrics.csv --output grids', does: 'save its metrics and sample grids' },
+    { arguments: 'JOB --json', does: 'events for a program, one in each line' },
   ],
   notes: ['Exit code: 0 where the job succeeded, 1 where it failed or was cancelled.'],
   run: async ({ options: { address, csv, output }, positionals: [jobId = ''] }, context) =>

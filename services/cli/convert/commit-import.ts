@@ -1,4 +1,4 @@
-/** Weights from elsewhere -> a committed checkpoint, which samplers serve like a trained one. */
+/** Weights of another program -> a committed checkpoint, which samplers serve like a trained one. */
 
 import { createHash } from 'node:crypto';
 
@@ -29,7 +29,7 @@ import { matchNetwork } from './match-network.js';
 export interface Import {
   readonly recipe: TrainingRecipe;
   readonly step: number;
-  /** The average that the weights are, or undefined where they are bare weights. */
+  /** The rate of EMA weights, or undefined where they are raw weights. */
   readonly emaRate: number | undefined;
   readonly source: NonNullable<Manifest<unknown>['imported']>;
 }
@@ -38,7 +38,7 @@ export interface ImportContext {
   readonly store: ObjectStore;
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  /** Told after each tensor. */
+  /** Called after each tensor. */
   readonly onProgress: (done: number, of: number) => void;
 }
 
@@ -64,7 +64,7 @@ export async function commitImport(
   const specs = matchNetwork(file.tensors, recipe);
   const { name: model } = recipe;
   const job = jobOf(model);
-  // What can refuse comes before the large part.
+  // All refusals come before the large part.
   if (await isCommitted(store, job, wanted, signal)) return { job, committed: false };
   const { bytes, tensors } = allocateSafetensors(
     new Map(specs.map(({ name, shape }) => [name, { dtype: 'F32', shape }])),
@@ -88,7 +88,7 @@ export async function commitImport(
       writeManifest({
         ...{ job, model, step, attempt, createdAt, objects, recipe },
         parent: null,
-        // What was done elsewhere isn't known.
+        // The training elsewhere isn't known.
         counters: { samplesSeen: 0, epoch: 0, position: 0 },
         emaRates: wanted.emaRate === undefined ? [] : [wanted.emaRate],
         imported: wanted.source,
@@ -97,7 +97,7 @@ export async function commitImport(
   return { job, committed: true };
 }
 
-/** One job a model, the same each time, so that a further import adds a version. */
+/** One job for each model, always the same one, so that a further import adds a checkpoint. */
 function jobOf(model: string): string {
   const digits = createHash('sha256').update(model).digest('hex').slice(0, 8);
   return `${importJobPrefix}${model.slice(0, 46)}-${digits}`;
@@ -149,9 +149,13 @@ function checkRecipe(standing: TrainingRecipe, recipe: TrainingRecipe): void {
     changeRecipe(standing, recipe);
   } catch (error) {
     if (!(error instanceof DiffusionError) || error.code !== 'FAILED_PRECONDITION') throw error;
-    throw new DiffusionError('RECIPE_DIFFERS', 'versions of a model share its recipe', {
-      violations: error.violations,
-      metadata: { remedy: 'choose another --name' },
-    });
+    throw new DiffusionError(
+      'RECIPE_DIFFERS',
+      'wanted the recipe of the model, which all its checkpoints share; got another one',
+      {
+        violations: error.violations,
+        metadata: { remedy: 'choose another --name' },
+      },
+    );
   }
 }

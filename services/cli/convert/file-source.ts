@@ -1,4 +1,4 @@
-/** A file on disk, as the checkpoint room reads it: in pieces, without being held. */
+/** A file on disk, as the checkpoint room reads it: in pieces, never as a whole. */
 
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
@@ -25,7 +25,7 @@ export async function withFile<T>(path: string, use: (source: FileSource) => Pro
     const read = async (into: Uint8Array, position: number): Promise<void> => {
       for (let done = 0; done < into.length;) {
         const { bytesRead } = await file.read(into, done, into.length - done, position + done);
-        if (bytesRead === 0) throw unreadable(path, 'it became shorter meanwhile');
+        if (bytesRead === 0) throw unreadable(path, 'it became shorter while it was read');
         done += bytesRead;
       }
     };

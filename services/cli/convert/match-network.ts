@@ -19,7 +19,7 @@ const NAMED = 3;
  * The parameters of a recipe's network, all of which a file has, and nothing else.
  *
  * @throws DiffusionError FAILED_PRECONDITION (reason TENSORS_MISMATCH) that counts and names what differs, with the
- * presets or the fields that the file's shapes speak for as its remedy.
+ * presets or the fields that fit the file's shapes as its remedy.
  */
 export function matchNetwork(tensors: Tensors, recipe: TrainingRecipe): ParameterSpec[] {
   const specs = parameterSpecs(unetConfig(recipe));
@@ -27,7 +27,7 @@ export function matchNetwork(tensors: Tensors, recipe: TrainingRecipe): Paramete
   if (differences.length === 0) return specs;
   throw new DiffusionError(
     'TENSORS_MISMATCH',
-    `the file doesn't hold the network of the recipe: ${differences.join('; ')}`,
+    `the file's tensors don't fit the network of the recipe: ${differences.join('; ')}`,
     { metadata: { remedy: remedyOf(tensors, recipe) } },
   );
 }
@@ -65,22 +65,22 @@ function remedyOf(tensors: Tensors, recipe: TrainingRecipe): string {
   const fields = fieldsOf(tensors, recipe);
   return fields.length === 0
     ? 'try another --preset, or a recipe file with other architecture fields: channelMult, numResBlocks, attentionResolutions'
-    : `put into a recipe file what the shapes say: ${fields.join(', ')}`;
+    : `set these fields in a recipe file, as the file's shapes are: ${fields.join(', ')}`;
 }
 
-/** What the shapes of a few tensors say, where the recipe says something else. */
+/** Fields as the shapes of a few tensors give them, where the recipe differs. */
 function fieldsOf(tensors: Tensors, { architecture, dataset, objective }: TrainingRecipe): string[] {
   const size = (name: string, axis: number): number | undefined => tensors.get(name)?.shape[axis];
   const found: string[] = [];
-  const say = (field: string, said: number | boolean, got: number | boolean | undefined): void => {
-    if (got !== undefined && got !== said) found.push(`${field} ${String(got)}`);
+  const compare = (field: string, recipeValue: number | boolean, got: number | boolean | undefined): void => {
+    if (got !== undefined && got !== recipeValue) found.push(`${field} ${String(got)}`);
   };
   const modelChannels = size('time_embed.0.weight', 1);
   const channels = size('input_blocks.0.0.weight', 1);
   const outputs = size('out.2.weight', 0);
-  say('architecture.modelChannels', architecture.modelChannels, modelChannels);
-  say('architecture.numClasses', architecture.numClasses, size('label_emb.weight', 0) ?? 0);
-  say('dataset.channels', dataset.channels, channels);
+  compare('architecture.modelChannels', architecture.modelChannels, modelChannels);
+  compare('architecture.numClasses', architecture.numClasses, size('label_emb.weight', 0) ?? 0);
+  compare('dataset.channels', dataset.channels, channels);
   const learned = objective.varianceType.startsWith('learned');
   if (channels !== undefined && outputs === 2 * channels && !learned)
     found.push('objective.varianceType learned_range');
@@ -91,9 +91,9 @@ function fieldsOf(tensors: Tensors, { architecture, dataset, objective }: Traini
     size('input_blocks.1.0.out_layers.0.weight', 0),
   ];
   if (embedded !== undefined && hidden !== undefined)
-    say('architecture.useScaleShiftNorm', architecture.useScaleShiftNorm, embedded === 2 * hidden);
+    compare('architecture.useScaleShiftNorm', architecture.useScaleShiftNorm, embedded === 2 * hidden);
   const names = [...tensors.keys()];
   const separate = names.some((name) => /^input_blocks\.\d+\.0\.op\./.test(name));
-  say('architecture.resblockUpdown', architecture.resblockUpdown, separate ? false : undefined);
+  compare('architecture.resblockUpdown', architecture.resblockUpdown, separate ? false : undefined);
   return found;
 }

@@ -34,7 +34,7 @@ export async function writeSavedModel(
   batchSize: number,
   signal: AbortSignal,
 ): Promise<number> {
-  // TensorFlow's side is needed here alone, and takes a while to load.
+  // TensorFlow is needed only here, and takes a while to load.
   const { savedModel } = await import('../../../shared/engine/index.js');
   const config = unetConfig(weights.manifest.recipe);
   const specs = parameterSpecs(config);
@@ -74,7 +74,7 @@ function valuesOf({ values }: Weights, name: string): Float32Array {
 }
 
 /**
- * Leaves the whole file or none: it is written beside, then renamed.
+ * Writes the whole file or none: it is written beside, then renamed.
  *
  * @throws DiffusionError FAILED_PRECONDITION where it can't be written; the signal's reason.
  */

@@ -37,9 +37,11 @@ export async function findJob(
     describeSource(dataset?.source),
   );
   if (wanted === got) return job;
-  const message = `${plan.model} learns from ${describeValue(got)}, not from ${describeValue(wanted)}`;
+  const message = `${plan.model} was trained on ${describeValue(got)}, not on ${describeValue(wanted)}`;
   throw new DiffusionError('TRAINING_FAILED', message, {
-    metadata: { remedy: '--fresh removes what earlier demos made; or rename the folder of images' },
+    metadata: {
+      remedy: 'give --fresh, which deletes what earlier demos trained; or rename the folder of images',
+    },
   });
 }
 

@@ -26,7 +26,7 @@ export interface ImageCounts {
  * Prepares the images, where the trainer finds them too, and shows some of those that are trained on.
  * @throws DiffusionError as `openDataset` does.
  */
-export async function drawTrainingImages(
+export async function saveTrainingImages(
   plan: DemoPlan,
   count: number,
   { terminal, signal, settings }: Context,
@@ -63,8 +63,8 @@ export async function drawTrainingImages(
   }
 }
 
-/** The losses of all updates so far. */
-export async function drawLoss(plan: DemoPlan, jobId: string): Promise<void> {
+/** The losses of all optimizer steps so far. */
+export async function saveLossChart(plan: DemoPlan, jobId: string): Promise<void> {
   const rows = await readMetricsCsv(metricsPath(plan), jobId);
   const chart = await chartPng(lossChart(plan.model, rows));
   await writeFile(join(plan.outputFolder, 'loss.png'), chart);

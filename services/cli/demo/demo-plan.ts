@@ -14,15 +14,15 @@ export interface DemoPlan {
   readonly recipe: PartialRecipe;
   /** How long the model is to be trained in all, over every run of the demo. */
   readonly trainMs: number;
-  /** Takes the store, the logs and what the demo remembers. */
+  /** The folder for the store, the logs and the state of the demo. */
   readonly dataFolder: string;
-  /** Takes the pictures. */
+  /** The folder for the pictures. */
   readonly outputFolder: string;
 }
 
 /** The share of the time that training gets; starting, preparing images and sampling take the rest. */
 const TRAINING_SHARE = 0.8;
-/** The demo ends training by the clock; so many steps are never reached in its minutes. */
+/** The demo ends training by the clock; this many steps are never reached. */
 const STEPS = 1_000_000;
 
 export interface DemoChoices {

@@ -1,4 +1,4 @@
-/** What the demo says before it begins and after it is done. */
+/** The texts of the demo before it begins and after it is done. */
 
 import { readdir } from 'node:fs/promises';
 import { join, relative } from 'node:path';
@@ -23,19 +23,19 @@ export function introduce(
   return `training on ${formatCount(training)} images of ${imageSize}x${imageSize} (${images}${apart}) for ${formatDuration(trainMs)}`;
 }
 
-/** What was done, where the pictures are, and commands that go on from here. */
+/** What was done, where the pictures are, and commands to continue with. */
 export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs: number): Promise<string[]> {
   const { outputFolder, dataFolder, model } = plan;
   const seen = formatCount(job.latestMetrics?.samplesSeen ?? 0n);
   const grids = await readdir(gridFolder(plan)).catch(() => []);
   const pictures = [
-    ['samples.png', 'what the model draws (one by one in samples/)'],
-    ['training-images.png', 'some of the images that it learned from'],
+    ['samples.png', 'samples of the model (one by one in samples/)'],
+    ['training-images.png', 'some of the images that it was trained on'],
     ['loss.png', 'how the error fell (the metrics are in metrics.csv)'],
-    ...(grids.length === 0 ? [] : [['grids', 'what it drew on the way']]),
+    ...(grids.length === 0 ? [] : [['grids', 'samples during training']]),
   ];
   return [
-    `done in ${formatDuration(tookMs)}: ${formatCount(job.step)} updates in ${formatDuration(trainedMs)} of training, ${seen} images seen`,
+    `done in ${formatDuration(tookMs)}: ${formatCount(job.step)} steps in ${formatDuration(trainedMs)} of training, ${seen} images seen`,
     ...table(pictures.map(([name = '', what = '']) => [`  ${join(outputFolder, name)}`, what])),
     '',
     'what next',
@@ -43,7 +43,7 @@ export async function report(plan: DemoPlan, { job, trainedMs }: Trained, tookMs
       ['  train it further', `npm run demo -- ${flagsFor(plan)}`],
       ['  your own images', 'npm run demo -- --images DIR --minutes 20'],
       ['  run the services', `npx ip-diffusion serve --store ${storeFolder(dataFolder)}`],
-      ['  and draw from them', `npx ip-diffusion sample ${model} --steps 20`],
+      ['  and sample from them', `npx ip-diffusion sample ${model} --steps 20`],
     ]),
   ];
 }

@@ -1,19 +1,20 @@
-/** The demo's trainer and sampler: processes of their own on free ports, with one local store. */
+/** The demo's trainer and sampler: child processes on free ports, with one local store. */
 
 import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
-import { deferred, DiffusionError } from '../../../shared/foundation/index.js';
+import { deferred, DiffusionError, unlessAborted } from '../../../shared/foundation/index.js';
+import type { ServiceName } from '../../../shared/rpc/index.js';
 import { SERVICE_VARIABLES, type Environment } from '../config.js';
-import { startService, type ServiceName, type ServiceProcess } from '../start-service.js';
+import { startService, type ServiceProcess } from '../start-service.js';
 
 export interface DemoServices {
   readonly trainerAddress: string;
   readonly samplerAddress: string;
-  /** Aborted with the reason where a service ends by itself. */
-  readonly lost: AbortSignal;
-  /** Ends both; resolves when they are gone. */
+  /** Aborted where a service ends by itself, with the reason. */
+  readonly serviceEnded: AbortSignal;
+  /** Ends both; resolves when they have ended. */
   stop(): Promise<void>;
 }
 
@@ -38,7 +39,7 @@ export async function startDemoServices(
     [SERVICE_VARIABLES.trainerAddress]: FREE_PORT,
     [SERVICE_VARIABLES.samplerAddress]: FREE_PORT,
   };
-  const lost = new AbortController();
+  const serviceEnded = new AbortController();
   const names: readonly ServiceName[] = ['trainer', 'sampler'];
   const services = names.map((name) => startLogged(name, folder, variables));
   const stop = async (): Promise<void> => {
@@ -46,16 +47,15 @@ export async function startDemoServices(
   };
   for (const { failed } of services)
     failed.catch((error: unknown) => {
-      lost.abort(error);
+      serviceEnded.abort(error);
     });
-  const interrupted = abortionOf(signal);
   try {
     const ports = Promise.all(services.map(({ port, failed }) => Promise.race([port, failed])));
-    const [trainerPort = 0, samplerPort = 0] = await Promise.race([ports, interrupted]);
+    const [trainerPort = 0, samplerPort = 0] = await unlessAborted(ports, signal);
     return {
       trainerAddress: `127.0.0.1:${trainerPort}`,
       samplerAddress: `127.0.0.1:${samplerPort}`,
-      lost: lost.signal,
+      serviceEnded: serviceEnded.signal,
       stop,
     };
   } catch (error) {
@@ -95,7 +95,7 @@ function startLogged(name: ServiceName, folder: string, environment: Environment
     log.end();
     await finished(log);
     throw new DiffusionError('SERVICE_ENDED', `the ${name} ended (${description}): ${lastLine}`, {
-      metadata: { remedy: `its log is ${logPath}` },
+      metadata: { remedy: `see its log: ${logPath}` },
     });
   });
   return { ...service, port: port.promise, failed };
@@ -117,17 +117,4 @@ async function stopService(service: ServiceProcess): Promise<void> {
   }, STOP_WITHIN_MS);
   await service.exited;
   clearTimeout(timer);
-}
-
-function abortionOf(signal: AbortSignal): Promise<never> {
-  const { promise, reject } = deferred<never>();
-  signal.addEventListener(
-    'abort',
-    () => {
-      reject(signal.reason);
-    },
-    { once: true },
-  );
-  promise.catch(() => undefined);
-  return promise;
 }

@@ -1,4 +1,4 @@
-/** What the demo remembers of a model between runs. */
+/** What the demo stores of a model between runs. */
 
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -18,7 +18,7 @@ export async function readState(plan: DemoPlan): Promise<DemoState | undefined> 
   try {
     return JSON.parse(await readFile(statePath(plan), 'utf8')) as DemoState;
   } catch {
-    // Missing or damaged: the time that was trained is not known then, and nothing else is lost.
+    // Missing or damaged: then only the time of training so far is not known.
     return undefined;
   }
 }
@@ -30,8 +30,8 @@ export async function writeState(plan: DemoPlan, state: DemoState): Promise<void
   await rename(`${path}.new`, path);
 }
 
-/** Removes what earlier demos left in their folder, and nothing else. */
-export async function forgetDemos(folder: string): Promise<void> {
+/** Removes the files of earlier demos from their folder, and no others. */
+export async function removeDemos(folder: string): Promise<void> {
   for (const path of [storeFolder(folder), cacheFolder(folder), stateFolder(folder)]) {
     await rm(path, { recursive: true, force: true });
   }

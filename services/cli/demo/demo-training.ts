@@ -22,18 +22,18 @@ export interface Trained {
 }
 
 export interface DemoContext extends Context {
-  /** Aborted where a service is gone. */
-  readonly lost: AbortSignal;
+  /** Aborted where a service has ended. */
+  readonly serviceEnded: AbortSignal;
 }
 
-/** Less than this is not worth starting an engine for. */
+/** With less time left than this no engine is started. */
 const WORTH_TRAINING_MS = 3000;
 /** How long a job may take to commit a checkpoint and end. */
 const END_WITHIN_MS = 60_000;
 
 /**
  * Trains until the plan's time is used, over this run and those before it. Where it is interrupted, the job commits a
- * checkpoint and ends, so that the next run goes on from there.
+ * checkpoint and ends, so that the next run resumes from there.
  *
  * @throws DiffusionError where the job fails or belongs to other images; the signal's reason where it is interrupted.
  */
@@ -66,7 +66,7 @@ export function metricsPath({ outputFolder }: DemoPlan): string {
   return join(outputFolder, 'metrics.csv');
 }
 
-/** Takes what the model draws on the way. */
+/** The folder for the sample grids. */
 export function gridFolder({ outputFolder }: DemoPlan): string {
   return join(outputFolder, 'grids');
 }
@@ -77,7 +77,7 @@ async function follow(
   before: DemoState,
   context: DemoContext,
 ): Promise<Trained> {
-  const { clock, signal, lost } = context;
+  const { clock, signal, serviceEnded } = context;
   let state = before;
   let startedMs: number | undefined;
   let ending = false;
@@ -89,10 +89,10 @@ async function follow(
   };
   const onEvent = async (event: JobEvent, position: string): Promise<void> => {
     state = { ...state, position };
-    // The time after the last checkpoint doesn't count where a run is lost: its steps are done again.
+    // Saved at checkpoints: after a crash the steps since the last one are done again, so their time doesn't count.
     if (event.$case === 'checkpointCommitted') await save();
     if (event.$case !== 'stepMetrics') return;
-    // Not earlier: starting the engine is no training.
+    // Not earlier: starting the engine is not training.
     startedMs ??= clock.monotonicMs();
     if (ending || trainedMs() < plan.trainMs) return;
     ending = true;
@@ -107,18 +107,18 @@ async function follow(
         gridFolder: gridFolder(plan),
         after: before.position,
         describe: (metrics) => describe(metrics, trainedMs(), plan),
-        tells: isWorthALine,
+        prints: isPrinted,
         onEvent,
       },
-      { ...context, signal: AbortSignal.any([signal, lost]) },
+      { ...context, signal: AbortSignal.any([signal, serviceEnded]) },
     );
     await save();
     if (job.state !== trainerWire.JobState.JOB_STATE_FAILED) return { job, trainedMs: trainedMs() };
     throw new DiffusionError('TRAINING_FAILED', `training failed: ${job.message}`, {
-      metadata: { remedy: `${join(plan.dataFolder, 'trainer.log')} has more; --fresh begins anew` },
+      metadata: { remedy: `${join(plan.dataFolder, 'trainer.log')} has the details; --fresh starts again` },
     });
   } catch (error) {
-    if (signal.aborted && !lost.aborted) {
+    if (signal.aborted && !serviceEnded.aborted) {
       context.terminal.print('stopping: the job commits a checkpoint and ends');
       const within = AbortSignal.timeout(END_WITHIN_MS);
       await whenEnded(client, await cancelJob(client, before.jobId, within), within);
@@ -128,13 +128,13 @@ async function follow(
   }
 }
 
-/** What is remembered of a job; nothing is where the notes are gone or speak of another one. */
+/** The stored state of a job; a new one where it is missing or belongs to another job. */
 async function stateOf(plan: DemoPlan, { jobId }: trainerWire.TrainingJob): Promise<DemoState> {
   const state = await readState(plan);
   return state?.jobId === jobId ? state : { jobId, trainedMs: 0 };
 }
 
-function isWorthALine(event: JobEvent): boolean {
+function isPrinted(event: JobEvent): boolean {
   return (
     event.$case === 'sampleGrid' ||
     (event.$case === 'stateChanged' && event.value.state === trainerWire.JobState.JOB_STATE_RETRYING)

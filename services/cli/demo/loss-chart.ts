@@ -23,7 +23,7 @@ export function lossChart(model: string, rows: readonly Row[]): Chart {
       ...(weighted === undefined
         ? []
         : [
-            'The training MSE jumps at the dashed line: from there timesteps with a large error are drawn more often. The model got no worse.',
+            'The training MSE jumps at the dashed line: from there timesteps with a large error are sampled more often. The model did not get worse.',
           ]),
     ],
     x: { label: 'optimizer step' },

@@ -1,4 +1,4 @@
-/** What a check of the doctor comes to. */
+/** The result of a check of the doctor. */
 
 export interface Finding {
   readonly name: string;

@@ -3,7 +3,7 @@
 import { statfs } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
-import { DiffusionError } from '../../../shared/foundation/index.js';
+import { DiffusionError, onAbort } from '../../../shared/foundation/index.js';
 import {
   checkStore,
   nearestFolder,
@@ -42,19 +42,15 @@ export async function checkDisk(folder: string): Promise<Finding> {
         name: 'disk',
         state: 'wrong',
         text,
-        remedy: `free some space: ${formatBytes(DISK_WANTED_BYTES)} are soon used`,
+        remedy: `free some space: checkpoints and caches need about ${formatBytes(DISK_WANTED_BYTES)}`,
       };
 }
 
 /** Tries the store that the environment names as a service would. @throws the signal's reason. */
-export async function checkStoreOf(
-  environment: Environment,
-  defaultFolder: string,
-  signal: AbortSignal,
-): Promise<Finding> {
+export async function checkStoreOf(environment: Environment, signal: AbortSignal): Promise<Finding> {
   try {
-    const settings = storeSettings(environment, defaultFolder);
-    // A doctor changes nothing, so a store that a service would make is only looked at.
+    const settings = storeSettings(environment);
+    // The doctor changes nothing: it does not make a store that a service would make.
     const unmade = await unmadeStore(settings);
     return unmade === undefined
       ? await tryStore(settings, signal)
@@ -79,13 +75,13 @@ async function tryStore(settings: StoreSettings, signal: AbortSignal): Promise<F
     limit.abort();
   };
   const timer = setTimeout(end, STORE_TIMEOUT_MS);
-  signal.addEventListener('abort', end, { once: true });
+  const stopListening = onAbort(signal, end);
   try {
     await checkStore(store, 'write', { signal: limit.signal });
     return { name: 'store', state: 'ok', text: store.description };
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', end);
+    stopListening();
     await store.close();
   }
 }

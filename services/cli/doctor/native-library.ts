@@ -1,4 +1,4 @@
-/** Whether TensorFlow loads, and what it takes to get it where it doesn't. */
+/** Whether TensorFlow loads; where it doesn't, what set-up needs. */
 
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import * as z from 'zod';
 
 import type { EngineBuild } from '../../../shared/engine/index.js';
-import { deferred, type Clock } from '../../../shared/foundation/index.js';
+import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
 import {
   checkedBySender,
   describeExit,
@@ -24,14 +24,14 @@ const engineFound = z.discriminatedUnion('kind', [
 
 type EngineFound = z.infer<typeof engineFound>;
 
-/** The process says one thing and is asked nothing. */
+/** The process sends one message and takes none. */
 export const libraryProtocol: Protocol<never, EngineFound> = {
   toChild: z.never(),
   fromChild: engineFound,
   maxMessageBytes: 1024 ** 2,
 };
 
-const SILENCE_TIMEOUT_MS = 60_000;
+const HEARTBEAT_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 10_000;
 
 /**
@@ -70,7 +70,7 @@ export function kernelsFinding({ withoutKernels }: Pick<EngineBuild, 'withoutKer
   const name = 'kernels';
   if (withoutKernels === undefined) return { name, state: 'ok', text: "the engine's own are in use" };
   const { reason, remedy } = withoutKernels;
-  const text = `without the engine's own kernels, so slower: ${reason}`;
+  const text = `without the engine's own kernels, which is slower: ${reason}`;
   return remedy === undefined ? { name, state: 'absent', text } : { name, state: 'wrong', text, remedy };
 }
 
@@ -85,7 +85,7 @@ async function loadInChild(
     protocol: libraryProtocol,
     environment,
     onMessage: resolve,
-    silenceTimeoutMs: SILENCE_TIMEOUT_MS,
+    heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
     clock,
   });
   void child.exited.then((exit) => {
@@ -93,9 +93,9 @@ async function loadInChild(
     const problem = `the process that loads it ${describeExit(exit)} ${lastLine}`.trim();
     resolve({ kind: 'failed', problem });
   });
-  signal.addEventListener('abort', child.kill, { once: true });
+  const stopListening = onAbort(signal, child.kill);
   const found = await promise;
-  signal.removeEventListener('abort', child.kill);
+  stopListening();
   child.kill();
   await child.exited;
   signal.throwIfAborted();

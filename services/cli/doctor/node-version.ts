@@ -1,4 +1,4 @@
-/** Which versions of Node the program needs; package.json alone says it. */
+/** Which versions of Node the program needs; taken from package.json. */
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

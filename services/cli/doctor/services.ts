@@ -1,12 +1,11 @@
-/** Whether a service answers and says that it is well. */
+/** Whether a service answers and reports SERVING. */
 
 import { credentials, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
-import { fromServiceError } from '../../../shared/rpc/index.js';
-import { deferred, type Clock } from '../../../shared/foundation/index.js';
+import { DEFAULT_ADDRESSES, fromServiceError, type ServiceName } from '../../../shared/rpc/index.js';
+import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
 import { startRemedy } from '../connect.js';
-import type { ServiceName } from '../start-service.js';
 import type { Finding } from './finding.js';
 
 interface HealthClient {
@@ -21,16 +20,16 @@ interface HealthClient {
 const ANSWER_WITHIN_MS = 2000;
 
 /**
- * @param needed Whether somebody named the address; a service at the default one may well not run.
+ * @param needed Whether somebody named the address; a service at the default address need not run.
  * @throws the signal's reason.
  */
 export async function checkService(
   name: ServiceName,
-  at: string,
-  needed: boolean,
+  named: string | undefined,
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Finding> {
+  const at = named ?? DEFAULT_ADDRESSES[name];
   const Client = makeGenericClientConstructor(healthService, 'Health');
   const client = new Client(at, credentials.createInsecure()) as unknown as HealthClient;
   const { promise, resolve, reject } = deferred<string>();
@@ -39,10 +38,9 @@ export async function checkService(
     if (error === null) resolve(String(response?.status));
     else reject(error);
   });
-  const cancel = (): void => {
+  const stopListening = onAbort(signal, () => {
     call.cancel();
-  };
-  signal.addEventListener('abort', cancel, { once: true });
+  });
   try {
     const status = await promise;
     return status === 'SERVING'
@@ -59,7 +57,7 @@ export async function checkService(
     if (code === 'UNAVAILABLE' || code === 'DEADLINE_EXCEEDED') {
       return {
         name,
-        state: needed ? 'wrong' : 'absent',
+        state: named === undefined ? 'absent' : 'wrong',
         text: `nothing answers at ${at}`,
         remedy: startRemedy(name),
       };
@@ -68,10 +66,10 @@ export async function checkService(
       name,
       state: 'wrong',
       text: `${at}: ${message}`,
-      remedy: 'something else listens there; use another address',
+      remedy: 'another program listens there; use another address',
     };
   } finally {
-    signal.removeEventListener('abort', cancel);
+    stopListening();
     client.close();
   }
 }

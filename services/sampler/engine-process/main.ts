@@ -75,7 +75,7 @@ async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<
 }
 
 async function warmUpAll(loaded: LoadedModule, config: UNetConfig, sizes: readonly number[]): Promise<void> {
-  // What goes wrong here goes wrong again in a pass that somebody waits for, and is told then.
+  // An error here happens again in a pass that a call waits for, and is reported then.
   for (const size of sizes) await warmUp(loaded, config, size).catch(() => undefined);
 }
 

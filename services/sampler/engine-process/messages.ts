@@ -1,4 +1,4 @@
-/** What the sampler service and its engine process say to each other. */
+/** The messages between the sampler service and its engine process. */
 
 import { inspect } from 'node:util';
 
@@ -7,7 +7,9 @@ import * as z from 'zod';
 import {
   DiffusionError,
   WIRE_REASONS,
+  countSchema,
   isWireReason,
+  positiveCountSchema,
   shortened,
   type WireReason,
 } from '../../../shared/foundation/index.js';
@@ -50,7 +52,7 @@ export type FromEngine =
   | {
       readonly kind: 'loaded';
       readonly batchSizes: readonly number[];
-      /** Why the engine goes without its own kernels, where it does. */
+      /** Why the engine runs without its own kernels, where it does. */
       readonly withoutKernels?: string;
     }
   /** `output` is [size, H, W, outChannels]. */
@@ -64,14 +66,13 @@ export interface EngineFault {
   /** For clients. */
   readonly message: string;
   readonly metadata: Readonly<Record<string, string>>;
-  /** For the service's log alone. */
+  /** For the service's log only. */
   readonly detail: string;
 }
 
 const MAX_CHARACTERS = 4000;
 const MAX_DETAIL_CHARACTERS = 16_000;
 
-const id = z.int().nonnegative();
 // The sender cuts by characters, each of which has at most two of what `max` counts.
 const text = z.string().max(2 * MAX_CHARACTERS);
 
@@ -80,12 +81,12 @@ const toEngine = z.discriminatedUnion('kind', [
     kind: z.literal('load'),
     store: checkedBySender<StoreSettings>(),
     source: checkedBySender<EngineSource>(),
-    batchSizes: z.array(z.int().positive()),
+    batchSizes: z.array(positiveCountSchema),
   }),
   z.object({
     kind: z.literal('predict'),
-    id,
-    size: z.int().positive(),
+    id: countSchema,
+    size: positiveCountSchema,
     xT: z.instanceof(Float32Array),
     t: z.instanceof(Float32Array),
     y: z.instanceof(Int32Array),
@@ -95,13 +96,13 @@ const toEngine = z.discriminatedUnion('kind', [
 const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('loaded'),
-    batchSizes: z.array(z.int().positive()).min(1),
+    batchSizes: z.array(positiveCountSchema).min(1),
     withoutKernels: z.string().max(MAX_CHARACTERS).exactOptional(),
   }),
-  z.object({ kind: z.literal('predicted'), id, output: z.instanceof(Float32Array) }),
+  z.object({ kind: z.literal('predicted'), id: countSchema, output: z.instanceof(Float32Array) }),
   z.object({
     kind: z.literal('failed'),
-    id: id.exactOptional(),
+    id: countSchema.exactOptional(),
     error: z.object({
       reason: z.enum(Object.keys(WIRE_REASONS) as WireReason[]),
       message: text,
@@ -118,7 +119,7 @@ export const engineProtocol: Protocol<ToEngine, FromEngine> = {
   maxMessageBytes: 128 * 1024 ** 2,
 };
 
-/** What an engine says of a thrown value. The text of an unexpected one is for the log only: it may hold anything. */
+/** A thrown value as a message. The text of an unexpected error is for the log only: it may hold anything. */
 export function faultOf(error: unknown): EngineFault {
   const detail = shortened(inspect(error), MAX_DETAIL_CHARACTERS);
   if (error instanceof DiffusionError && isWireReason(error.reason) && error.code !== 'INTERNAL') {
@@ -135,7 +136,7 @@ export function faultOf(error: unknown): EngineFault {
   return { reason: 'ENGINE_FAILED', message, metadata: {}, detail };
 }
 
-/** Its cause is what the log is to show. */
+/** Its cause has the text for the service's log. */
 export function errorOf({ reason, message, metadata, detail }: EngineFault): DiffusionError {
   return new DiffusionError(reason, message, { metadata, cause: detail });
 }

@@ -1,11 +1,11 @@
-/** The sampler's engine module: one network, at a ladder of batch sizes. */
+/** The sampler's engine module: one network, at several batch sizes. */
 import type { EngineModule, EnginePrecision } from '../../../shared/engine/index.js';
 import { parameterSpecs, predictFunction } from '../../../shared/model/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 
 /**
  * Functions `predict_<n>` for each batch size n: inputs `xT` [n, H, W, C], `t` [n] float32 (as the network was trained
- * to be told it) and `y` [n] int32 where it has classes; output `modelOutput` [n, H, W, outChannels].
+ * to take it) and `y` [n] int32 where it has classes; output `modelOutput` [n, H, W, outChannels].
  * The variables are the network's parameters, under their own names.
  */
 export function predictionModule(

@@ -1,4 +1,4 @@
-/** Commits checkpoints one at a time while training goes on. */
+/** Commits checkpoints one at a time while training continues. */
 
 import {
   commitCheckpoint,
@@ -10,7 +10,7 @@ import { type ObjectStore } from '../../../shared/store/index.js';
 import type { CheckpointObject } from './training-state.js';
 
 export interface CheckpointWriterOptions {
-  /** One that waits out outages. */
+  /** It waits out outages. */
   readonly store: ObjectStore;
   readonly jobId: string;
   readonly model: string;
@@ -27,7 +27,7 @@ export interface PendingCheckpoint {
 }
 
 export interface CheckpointWriter {
-  /** Begins a commit. The one before must be settled: no more than one copy of the tensors is held. */
+  /** Begins a commit. The one before must be settled, so that at most one copy of the tensors is in memory. */
   submit(checkpoint: PendingCheckpoint): void;
   /**
    * Waits for what was submitted.

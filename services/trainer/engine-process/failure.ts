@@ -1,8 +1,8 @@
-/** Under which reason a failure of the engine process ends a job. */
+/** The reason with which a failure of the engine process ends a job. */
 
 import { DiffusionError, isWireReason, type WireReason } from '../../../shared/foundation/index.js';
 
-/** The reason that a thrown value stands for; INTERNAL where it was not foreseen. */
+/** The reason that a thrown value stands for; INTERNAL where it is unexpected. */
 export function failureOf(thrown: unknown): { readonly reason: WireReason; readonly message: string } {
   const message = thrown instanceof Error ? thrown.message : String(thrown);
   if (!(thrown instanceof DiffusionError) || !isWireReason(thrown.reason))

@@ -1,4 +1,4 @@
-/** The engine process of one training job: told once to start, perhaps to stop, and ended by the service. */
+/** The engine process of one training job: it gets one message to start, perhaps one to stop, and the service ends it. */
 
 import { overdueRun } from '../../../shared/engine/index.js';
 import { connectToParent } from '../../../shared/processes/index.js';
@@ -58,7 +58,7 @@ async function work(start: StartTraining): Promise<FromEngine> {
   };
   const opened = await retryOutages(outageSettings, stop.signal, () => storeFromSettings(start.store));
   const store = retryingStore(opened, outageSettings);
-  // Whatever else is wrong with a data set, its owner sees soonest when the job fails.
+  // Only outages of a data set are waited out; for any other error the job fails at once, so that its owner sees it.
   const retryOutage = outageRetry({ ...outageSettings, isOutage: ({ code }) => code === 'UNAVAILABLE' });
   const run = await openRun(start, store, stop.signal, retryOutage);
   send({
@@ -71,7 +71,7 @@ async function work(start: StartTraining): Promise<FromEngine> {
     send({ kind: 'warning', message });
   };
   await removeAbandoned(store, start.jobId, start.attempt).catch((error: unknown) => {
-    onWarning(`what earlier attempts left in the store was not removed: ${String(error)}`);
+    onWarning(`unfinished checkpoints of earlier attempts were not removed from the store: ${String(error)}`);
   });
   const how = await train({
     start,
@@ -94,14 +94,14 @@ function readyMessage(run: Run): string {
   const slower = slownessOf(build);
   if (resumed === undefined) return `training begins on ${images}${weightsOf(recipe)}${skipped}${slower}`;
   const inexact = inexactness(resumed, build);
-  return `training goes on after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${skipped}${slower}`;
+  return `training resumes after step ${counters.step} on ${images}${inexact === undefined ? '' : `, ${inexact}`}${skipped}${slower}`;
 }
 
 function slownessOf({ withoutKernels }: Run['build']): string {
   if (withoutKernels === undefined) return '';
   const { reason, remedy } = withoutKernels;
-  const mend = remedy === undefined ? '' : ` (to have them: ${remedy})`;
-  return `; without the engine's own kernels, so slower: ${reason}${mend}`;
+  const remedyText = remedy === undefined ? '' : ` (to install them: ${remedy})`;
+  return `; without the engine's own kernels, which is slower: ${reason}${remedyText}`;
 }
 
 function imagesOf({ dataset, heldOut, recipe }: Run): string {

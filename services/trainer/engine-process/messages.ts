@@ -1,8 +1,8 @@
-/** What the service and a job's engine process say to each other. */
+/** The messages between the service and a job's engine process. */
 
 import * as z from 'zod';
 
-import { shortened, type WireReason } from '../../../shared/foundation/index.js';
+import { countSchema, shortened, type WireReason } from '../../../shared/foundation/index.js';
 import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
@@ -20,7 +20,7 @@ export interface StartTraining {
   readonly fileAccess: FileAccess;
   /** Where prepared images are kept. */
   readonly cacheFolder: string;
-  /** A store that takes no checkpoint for so long ends the job. */
+  /** A store that takes no checkpoint for this long fails the job. */
   readonly storeRetryLimitMs: number;
 }
 
@@ -28,21 +28,19 @@ export interface StartTraining {
 export type ToEngine = StartTraining | { readonly kind: 'stop' };
 
 export type FromEngine =
-  /** Training begins or goes on, after the updates of a committed checkpoint (0 for none). */
+  /** Training begins, or resumes after the step of a committed checkpoint (0 for none). */
   | { readonly kind: 'ready'; readonly step: number; readonly sizeBytes: number; readonly message: string }
   | { readonly kind: 'event'; readonly event: EngineEvent }
-  /** The store is away, or answers again. */
+  /** The store is unavailable, or answers again. */
   | { readonly kind: 'store'; readonly problem?: string | undefined }
-  /** For the log alone. */
+  /** For the log only. */
   | { readonly kind: 'warning'; readonly message: string }
   /** The last message: all steps are done, or training stopped as asked; either way all is committed. */
   | { readonly kind: 'ended'; readonly how: 'finished' | 'stopped' }
   /** The last message: a later attempt was claimed, so that this one can commit nothing any more. */
   | { readonly kind: 'fenced'; readonly message: string }
-  /** The last message: going on, or trying again, would be of no use. */
+  /** The last message: the job fails, as another attempt would fail as well. */
   | { readonly kind: 'failed'; readonly reason: WireReason; readonly message: string };
-
-const count = z.int().nonnegative();
 
 const toEngine = z.discriminatedUnion('kind', [
   z.object({
@@ -50,11 +48,11 @@ const toEngine = z.discriminatedUnion('kind', [
     jobId: z.string(),
     model: z.string(),
     recipe: checkedBySender<TrainingRecipe>(),
-    attempt: count,
+    attempt: countSchema,
     store: checkedBySender<StoreSettings>(),
     fileAccess: checkedBySender<FileAccess>(),
     cacheFolder: z.string(),
-    storeRetryLimitMs: count,
+    storeRetryLimitMs: countSchema,
   }),
   z.object({ kind: z.literal('stop') }),
 ]);
@@ -67,20 +65,20 @@ export const MAX_GRID_BYTES = 1024 * 1024;
 
 const image = z.object({
   png: z.instanceof(Uint8Array).refine((bytes) => bytes.length <= MAX_GRID_BYTES),
-  width: count,
-  height: count,
-  channels: count,
+  width: countSchema,
+  height: countSchema,
+  channels: countSchema,
 });
 
 const event = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('metrics'), metrics: stepMetricsSchema }),
-  z.object({ kind: z.literal('grid'), step: count, image: image.exactOptional() }),
-  z.object({ kind: z.literal('checkpoint'), step: count, sizeBytes: count }),
+  z.object({ kind: z.literal('grid'), step: countSchema, image: image.exactOptional() }),
+  z.object({ kind: z.literal('checkpoint'), step: countSchema, sizeBytes: countSchema }),
   z.object({ kind: z.literal('evaluation'), evaluation: evaluationSchema }),
 ]);
 
 const fromEngine = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('ready'), step: count, sizeBytes: count, message: text }),
+  z.object({ kind: z.literal('ready'), step: countSchema, sizeBytes: countSchema, message: text }),
   z.object({ kind: z.literal('event'), event }),
   z.object({ kind: z.literal('store'), problem: text.optional() }),
   z.object({ kind: z.literal('warning'), message: text }),
@@ -89,7 +87,7 @@ const fromEngine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('failed'), reason: failureReasonSchema, message: text }),
 ]);
 
-/** The message with texts of a length that the service takes. */
+/** The message with its texts shortened to what the service takes. */
 export function bounded(message: FromEngine): FromEngine {
   if ('message' in message) return { ...message, message: shortened(message.message, MAX_TEXT) };
   if (message.kind !== 'store' || message.problem === undefined) return message;

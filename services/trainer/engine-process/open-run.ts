@@ -1,4 +1,4 @@
-/** Brings a run to where it goes on: data, engine, and the newest good checkpoint or a fresh network. */
+/** Opens a run: data, engine, and the newest good checkpoint or a new network. */
 
 import type { Manifest } from '../../../shared/checkpoint/index.js';
 import { batches, holdOut, openDataset, startOfData, type Dataset } from '../../../shared/dataset/index.js';
@@ -38,12 +38,12 @@ import type { TrainingRun } from '../../../shared/training/index.js';
 
 export interface Run extends RunTensors, TrainingRun {
   readonly build: EngineBuild;
-  /** All of it. */
+  /** The whole data set. */
   readonly dataset: Dataset;
   /** The part that is never trained on. */
   readonly heldOut: Dataset;
   readonly counters: Counters;
-  /** The checkpoint that the run goes on from. */
+  /** The checkpoint that the run resumes from. */
   readonly resumed: Resumed | undefined;
   /** Newer checkpoints that could not be used. */
   readonly damaged: readonly DamagedCheckpoint[];
@@ -79,7 +79,7 @@ export async function openRun(
   const trained = recipeProcess(recipe);
   const seed = BigInt(training.seed);
   const emaRates = ema.rates;
-  // For predictions, by sample grids and evaluations alike.
+  // Sample grids and evaluations both need predictions.
   const isAsked = training.sampleEverySteps > 0 || recipe.evaluation.everySteps > 0;
   const loaded = await engine.load(
     trainingModule({
@@ -126,17 +126,17 @@ export async function openRun(
   };
 }
 
-/** Training doesn't begin anew where it had come further: nobody asked for that. */
+/** Training doesn't start again at step 0 without being asked to. */
 function unreadable(damaged: readonly DamagedCheckpoint[]): DiffusionError {
   const [newest] = damaged;
   const text = `none of the job's ${damaged.length} checkpoints can be read; the newest, of step ${newest?.step ?? 0}: ${newest?.error.message ?? ''}`;
   return new DiffusionError('CHECKPOINT_UNREADABLE', text, { cause: newest?.error });
 }
 
-/** What makes a resumed run differ from an uninterrupted one in its last bits; undefined where nothing does. */
+/** Why a resumed run differs from an uninterrupted one in its last bits; undefined where it does not. */
 export function inexactness(resumed: Resumed, build: EngineBuild): string | undefined {
   const { engine } = resumed.manifest;
-  if (engine === undefined) return 'not exact: the engine that went before is not known';
+  if (engine === undefined) return 'not exact: the engine that made the checkpoint is not known';
   const now = manifestEngine(build);
   const differing = (['name', 'version', 'build', 'platform', 'threads'] as const).filter(
     (key) => engine[key] !== now[key],
@@ -186,7 +186,7 @@ async function loadCheckpoint(
   if (manifest.imported !== undefined) {
     throw new DiffusionError(
       'CHECKPOINT_IMPORTED',
-      'an imported checkpoint has no training to go on with; start a new job from it with warm_start',
+      'an imported checkpoint has no optimizer state to resume from; start a new job from it with warm_start',
     );
   }
   if (manifest.datasetManifestSha256 !== dataset.manifest.sha256) {

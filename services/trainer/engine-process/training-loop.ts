@@ -1,4 +1,4 @@
-/** Trains from where a run stands to its last step, or until asked to stop. */
+/** Trains a run from its current step to its last one, or until it is asked to stop. */
 
 import type { Clock } from '../../../shared/foundation/index.js';
 import { writeManifest, type CommittedObject } from '../../../shared/models/index.js';
@@ -18,7 +18,7 @@ export interface TrainingLoop {
   readonly run: Run;
   readonly store: ObjectStore;
   readonly clock: Clock;
-  /** Aborted when training is to stop after the update under way. */
+  /** Aborted when training is to stop after the optimizer step under way. */
   readonly stop: AbortSignal;
   readonly onEvent: (event: EngineEvent) => void;
   readonly onWarning: (message: string) => void;
@@ -51,7 +51,7 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
   const save = async (): Promise<void> => {
     await writer.settled();
     const [parent, at] = [savedStep, counters];
-    // The next update waits for this copy, and no longer.
+    // The next optimizer step waits for this copy only.
     const objects = await snapshot(run);
     writer.submit({
       step: at.step,
@@ -68,16 +68,16 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     rate.tick(clock.monotonicMs());
     const { step } = counters;
     const isLast = step === training.steps;
-    // Told before the metrics of its step and before a checkpoint, with which it is saved.
+    // Before the metrics of its step, and before the checkpoint with which it is saved.
     if (evaluates && (isDue(evaluation.everySteps, step) || isLast)) {
-      await tell(loop, `evaluation of step ${step}`, () => evaluationEvent(loop, step));
+      await emitOptional(loop, `evaluation of step ${step}`, () => evaluationEvent(loop, step));
     }
     if (isDue(training.logEverySteps, step) || isLast) {
       onEvent({ kind: 'metrics', metrics: metricsOf(loop, counters, metrics, rate.stepMs()) });
     }
     if (isDue(training.checkpointEverySteps, step)) await save();
     if (isDue(training.sampleEverySteps, step)) {
-      await tell(loop, `sample grid of step ${step}`, () => gridEvent(loop, step));
+      await emitOptional(loop, `sample grid of step ${step}`, () => gridEvent(loop, step));
     }
   }
   if (counters.step > 0 && counters.step !== savedStep) await save();
@@ -107,8 +107,8 @@ function metricsOf(
   };
 }
 
-/** Tells what comes of `work`, or why nothing does: training doesn't end over what is only looked at. */
-async function tell(
+/** Emits the event that `work` makes; an error is only a warning, as training doesn't need this event. */
+async function emitOptional(
   { onEvent, onWarning, stop }: TrainingLoop,
   what: string,
   work: () => Promise<EngineEvent>,
@@ -116,7 +116,7 @@ async function tell(
   try {
     onEvent(await work());
   } catch (error) {
-    // Asked to stop, there is no time for it: what was trained has to be committed.
+    // A stop aborts `work`: there is only time to commit what was trained.
     if (!stop.aborted) onWarning(`no ${what}: ${error instanceof Error ? error.message : String(error)}`);
   }
 }

@@ -1,4 +1,4 @@
-/** Everything that a run is at one moment, in the engine and as the objects of a checkpoint. */
+/** The whole state of a run, in the engine and as the objects of a checkpoint. */
 
 import {
   checkFinite,
@@ -23,9 +23,9 @@ import {
 import type { TimestepSampler } from '../../../shared/noise/index.js';
 import { ADAM_M, ADAM_V, emaPrefix, WEIGHTS } from '../../../shared/training/index.js';
 
-/** Where a run stands; its tensors are in the engine. */
+/** The counters of a run; its tensors are in the engine. */
 export interface Counters {
-  /** Updates done. */
+  /** Optimizer steps done. */
   readonly step: number;
   readonly samplesSeen: number;
   readonly position: DataPosition;
@@ -68,7 +68,7 @@ function partsOf(emaRates: readonly number[]): Part[] {
   ];
 }
 
-/** Sets the first parameters, in PyTorch's layout: averages start as copies of them, moments as zeros. */
+/** Sets the first parameters, in PyTorch's layout: EMA weights start as copies of them, moments as zeros. */
 export async function initialise(
   { architecture, emaRates, loaded }: RunTensors,
   initial: ReadonlyMap<string, Float32Array>,
@@ -76,7 +76,7 @@ export async function initialise(
   const values = parameterSpecs(architecture).map(
     (spec) => [spec.name, toEngineLayout(spec, need(initial.get(spec.name), spec.name))] as const,
   );
-  // One set at a time: the engine holds a second copy of what it is being given.
+  // One set at a time: the engine holds a second copy while it takes the values.
   for (const prefix of [WEIGHTS, ...emaRates.map(emaPrefix)])
     await loaded.assign(new Map(values.map(([name, value]) => [prefix + name, value])));
 }

@@ -11,7 +11,7 @@ def denoising_diffusion_pytorch(batch):
     network = network.to(memory_format=torch.channels_last)
     diffusion = GaussianDiffusion(network, image_size=32, beta_schedule="cosine", objective="pred_noise")
     optimizer = torch.optim.Adam(diffusion.parameters(), lr=1e-4)
-    average = EMA(diffusion, beta=0.9999, update_every=1, update_after_step=0)
+    ema = EMA(diffusion, beta=0.9999, update_every=1, update_after_step=0)
     images = torch.rand(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
 
     def step():
@@ -19,7 +19,7 @@ def denoising_diffusion_pytorch(batch):
         loss = diffusion(images)
         loss.backward()
         optimizer.step()
-        average.update()
+        ema.update()
         return loss.item()
 
     return network, step
@@ -40,7 +40,7 @@ def diffusers(batch):
     ).to(memory_format=torch.channels_last)
     scheduler = DDPMScheduler(num_train_timesteps=1000, beta_schedule="squaredcos_cap_v2")
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4)
-    average = EMAModel(network.parameters(), decay=0.9999)
+    ema = EMAModel(network.parameters(), decay=0.9999)
     images = torch.rand(batch, 3, 32, 32).contiguous(memory_format=torch.channels_last)
 
     def step():
@@ -51,7 +51,7 @@ def diffusers(batch):
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        average.step(network.parameters())
+        ema.step(network.parameters())
         return loss.item()
 
     return network, step

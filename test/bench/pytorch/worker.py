@@ -67,9 +67,9 @@ def hybrid_loss(network, tables, x0, t, noise, xi):
 
 def train_step(network, config, batch, autocast):
     tables = cosine_tables()
-    # The fastest optimizer that PyTorch has for CPUs, and one call for all averages.
+    # The fastest optimizer that PyTorch has for CPUs, and one call for all EMA weights.
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, weight_decay=0.0, fused=True)
-    averages = [parameter.detach().clone() for parameter in network.parameters()]
+    ema = [parameter.detach().clone() for parameter in network.parameters()]
     size = (batch, config.inChannels, config.imageSize, config.imageSize)
     pixels = torch.randint(0, 256, size, dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     weights = torch.ones(batch)
@@ -84,7 +84,7 @@ def train_step(network, config, batch, autocast):
         loss.backward()
         optimizer.step()
         with torch.no_grad():
-            torch._foreach_lerp_(averages, list(network.parameters()), 1e-4)
+            torch._foreach_lerp_(ema, list(network.parameters()), 1e-4)
         return loss.item()
 
     return step

@@ -1,4 +1,4 @@
-/** Folders in the shared cache: whole or absent, whoever makes them. */
+/** Folders in the shared cache: whole or absent, also where several processes make them. */
 import { spawnSync } from 'node:child_process';
 import { mkdir, readFile, readdir, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
@@ -11,7 +11,7 @@ import { testContext } from './scratch.js';
 const wholeWith = (content: string) => async (folder: string) =>
   (await readFile(join(folder, 'file'), 'utf8').catch(() => undefined)) === content;
 
-test('a scratch folder is gone after its work, done or failed', async (t) => {
+test('a scratch folder is removed after its work, also where the work fails', async (t) => {
   const context = await testContext(t);
   await withScratch(context, (scratch) => writeFile(join(scratch, 'file'), ''));
   await t.throwsAsync(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 
-import { forgetStamp, isCurrent, recordStamp } from '../../../deploy/setup/stamp.js';
+import { removeStamp, isCurrent, recordStamp } from '../../../deploy/setup/stamp.js';
 import { testContext } from './scratch.js';
 
 async function made(t: ExecutionContext) {
@@ -30,10 +30,10 @@ test('a missing or shortened file is noticed', async (t) => {
   t.false(await current('key'));
 });
 
-test('a forgotten or damaged stamp is not current', async (t) => {
+test('a removed or damaged stamp is not current', async (t) => {
   const { root, current } = await made(t);
   await writeFile(join(root, '.setup', 'thing.json'), '{"key":"ke');
   t.false(await current('key'));
-  await forgetStamp(root, 'thing');
+  await removeStamp(root, 'thing');
   t.false(await current('key'));
 });

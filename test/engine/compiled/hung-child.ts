@@ -11,7 +11,7 @@ export function startHung(): Child<{ kind: 'begin' }> {
     environment: process.env,
     onMessage: () => undefined,
     // Heartbeats come all the time.
-    silenceTimeoutMs: 600_000,
+    heartbeatTimeoutMs: 600_000,
     clock: systemClock,
   });
   child.send({ kind: 'begin' });

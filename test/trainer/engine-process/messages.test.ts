@@ -6,7 +6,7 @@ import {
   type FromEngine,
 } from '../../../services/trainer/engine-process/messages.js';
 
-/** A message as the service takes it; undefined where it is none. */
+/** A message as the service takes it; undefined where it is not a message of the protocol. */
 const parseFromEngine = (message: unknown) => engineProtocol.fromChild.safeParse(message).data;
 
 const LONG = 'a'.repeat(3996) + '\u{1f600}'.repeat(10_000);
@@ -27,7 +27,7 @@ for (const message of texts) {
   });
 }
 
-test('what is none of our messages is none', (t) => {
+test('an unknown message is refused', (t) => {
   for (const message of [null, 'ready', { kind: 'ready' }, { kind: 'failed', reason: 'NEW', message: '' }])
     t.is(parseFromEngine(message), undefined);
 });

@@ -38,7 +38,7 @@ async function startOf(name: string): Promise<StartTraining> {
   };
 }
 
-/** A run that calls `onPass` with each pass that only looks at the network. */
+/** A run that calls `onPass` with each pass that predicts without training. */
 async function openWatched(start: StartTraining, onPass: (name: string) => void): Promise<Run> {
   const run = await openRun(start, store, new AbortController().signal);
   const { loaded } = run;
@@ -61,35 +61,38 @@ for (const [what, pass, step] of [
   // After the evaluation's two.
   ['a sample grid', 4, 4],
 ] as const) {
-  test.serial(`asked to stop during ${what}, a run leaves it and commits what was trained`, async (t) => {
-    const start = await startOf(`stopped-at-${step}`);
-    const stop = new AbortController();
-    const warnings: string[] = [];
-    const events: EngineEvent[] = [];
-    let passes = 0;
-    const run = await openWatched(start, () => {
-      passes += 1;
-      if (passes === pass) stop.abort();
-    });
-    const how = await train({
-      start,
-      run,
-      store,
-      clock: systemClock,
-      stop: stop.signal,
-      onEvent: (event) => events.push(event),
-      onWarning: (warning) => warnings.push(warning),
-    });
-    t.is(how, 'stopped');
-    t.true(passes <= pass + 1, `${passes} passes`);
-    t.deepEqual(await listCommits(store, start.jobId), [step]);
-    t.deepEqual(warnings, []);
-    t.deepEqual(events.at(-1)?.kind, 'checkpoint');
-    await run.loaded.dispose();
-  });
+  test.serial(
+    `asked to stop during ${what}, a run skips the rest of it and commits what was trained`,
+    async (t) => {
+      const start = await startOf(`stopped-at-${step}`);
+      const stop = new AbortController();
+      const warnings: string[] = [];
+      const events: EngineEvent[] = [];
+      let passes = 0;
+      const run = await openWatched(start, () => {
+        passes += 1;
+        if (passes === pass) stop.abort();
+      });
+      const how = await train({
+        start,
+        run,
+        store,
+        clock: systemClock,
+        stop: stop.signal,
+        onEvent: (event) => events.push(event),
+        onWarning: (warning) => warnings.push(warning),
+      });
+      t.is(how, 'stopped');
+      t.true(passes <= pass + 1, `${passes} passes`);
+      t.deepEqual(await listCommits(store, start.jobId), [step]);
+      t.deepEqual(warnings, []);
+      t.deepEqual(events.at(-1)?.kind, 'checkpoint');
+      await run.loaded.dispose();
+    },
+  );
 }
 
-test.serial('a job of which no checkpoint can be read does not begin anew', async (t) => {
+test.serial('a job without a readable checkpoint does not start again at step 0', async (t) => {
   const start = await startOf('unreadable');
   await commitCheckpoint(store, {
     job: start.jobId,

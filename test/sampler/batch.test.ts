@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 
-import { packRows, splitRows } from '../../services/sampler/batch.js';
+import { packRows, splitRows } from '../../shared/sampler/index.js';
 
 const SIZES = [1, 2, 4, 8];
 
@@ -14,7 +14,7 @@ const rows = fc.array(
   { minLength: 1, maxLength: 8 },
 );
 
-test('a batch is the smallest that holds the rows, and what is over repeats the first row', (t) => {
+test('a batch is the smallest that holds the rows, and the remaining places repeat the first row', (t) => {
   fc.assert(
     fc.property(rows, (given) => {
       const { size, xT, t: timesteps, y } = packRows(given, SIZES);

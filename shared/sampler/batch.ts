@@ -1,7 +1,7 @@
 /** Rows <-> the arrays of one forward pass. */
 
-import { at } from '../../shared/foundation/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { at } from '../foundation/index.js';
+import type { NetworkRow } from './solver.js';
 
 /** The inputs of a pass of `size` rows. */
 export interface Batch {
@@ -14,7 +14,7 @@ export interface Batch {
 }
 
 /**
- * Packs rows into the smallest batch that holds them; the places left over repeat the first row.
+ * Packs rows into the smallest batch that holds them; the remaining places repeat the first row.
  *
  * @param sizes Rising; the last one is at least as many as the rows.
  */

@@ -1,0 +1,46 @@
+import { Server, ServerCredentials, credentials, makeGenericClientConstructor } from '@grpc/grpc-js';
+import test from 'ava';
+import { service } from 'grpc-health-check';
+
+import { deferred } from '../../shared/foundation/index.js';
+import { addHealth } from '../../shared/rpc/health.js';
+import { fromServiceError } from '../../shared/rpc/index.js';
+
+interface HealthClient {
+  watch(request: { service: string }): AsyncIterable<{ status: string }> & { cancel(): void };
+  close(): void;
+}
+
+test('a watch tells each change of health once, and ends with the service', async (t) => {
+  const server = new Server();
+  const health = addHealth(server, 'test.Service', {
+    report: (error) => {
+      t.fail(String(error));
+    },
+    stallTimeoutMs: 60_000,
+  });
+  const { promise, resolve } = deferred<number>();
+  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (_, port) => {
+    resolve(port);
+  });
+  const Client = makeGenericClientConstructor(service, 'Health');
+  const address = `127.0.0.1:${await promise}`;
+  const client = new Client(address, credentials.createInsecure()) as unknown as HealthClient;
+
+  const call = client.watch({ service: 'test.Service' });
+  const statuses: string[] = [];
+  const error: unknown = await (async () => {
+    for await (const { status } of call) {
+      statuses.push(status);
+      // The same health again is no change.
+      health.setServing(statuses.length > 1);
+      health.setServing(true);
+      if (statuses.length === 2) health.close();
+    }
+  })().catch((thrown: unknown) => thrown);
+
+  t.deepEqual(statuses, ['NOT_SERVING', 'SERVING']);
+  t.like(fromServiceError(error), { code: 'UNAVAILABLE', reason: 'SERVICE_STOPPING' });
+  client.close();
+  server.forceShutdown();
+});
