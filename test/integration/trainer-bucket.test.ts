@@ -161,7 +161,7 @@ bucketTest(
         datasetCacheFolder: join(folders.root, 'another-cache'),
       }),
     );
-    const { jobId } = await create(trainer.client, inBucket(bucket.address('images'), 'patient'));
+    const { jobId } = await create(trainer.client, inBucket(bucket.address('images'), 'retrying'));
     // The engine process starts more slowly than the gate closes.
     await gate.shut();
     let waited = 0;
