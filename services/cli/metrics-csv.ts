@@ -27,7 +27,7 @@ const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['input_noise_variance', ({ inputNoiseVariance }) => inputNoiseVariance],
   ['timesteps_weighted', ({ timestepsWeighted }) => Number(timestepsWeighted)],
   ['images_per_second', ({ imagesPerSecond }) => imagesPerSecond],
-  ['eta_seconds', ({ remaining }) => remaining && msFromDuration(remaining) / 1000],
+  ['remaining_seconds', ({ remaining }) => remaining && msFromDuration(remaining) / 1000],
   ['evaluation_mse', (_, evaluation) => evaluation?.mse],
   ['evaluation_ema_mse', (_, evaluation) => evaluation?.emaMse],
 ]);

@@ -35,7 +35,7 @@ test('a row has a cell for every column, empty where a metric is unset', async (
   t.is(
     await readFile(path, 'utf8'),
     'job_id,step,total_steps,epoch,samples_seen,loss,mse,vlb,gradient_penalty,grad_norm,param_norm,learning_rate,gamma,' +
-      'input_noise_variance,timesteps_weighted,images_per_second,eta_seconds,evaluation_mse,evaluation_ema_mse\n' +
+      'input_noise_variance,timesteps_weighted,images_per_second,remaining_seconds,evaluation_mse,evaluation_ema_mse\n' +
       'j,1,9,0,0,1,0,,,0,0,0,0,0,0,0,2.5,,\n',
   );
 });
