@@ -66,9 +66,9 @@ export function engineEnvironment(env: Environment): Environment {
   };
 }
 
-/** How long an engine process may say nothing before it is killed. */
+/** An engine process that sends no heartbeat for this long is killed. */
 export function engineHeartbeatTimeoutMs({ integer }: Pick<EnvironmentReader, 'integer'>): number {
-  // An engine says nothing while it traces, and a step of a large network is long to trace.
+  // An engine sends no heartbeat while it traces, and tracing a step of a large network takes long.
   return integer('IP_DIFFUSION_ENGINE_HEARTBEAT_TIMEOUT_MS', 300_000, 2000);
 }
 

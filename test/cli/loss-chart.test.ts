@@ -39,5 +39,5 @@ test('the first step with weighted timesteps is marked and explained', (t) => {
   const rows = [row(1, { timesteps_weighted: 0 }), row(1780, weighted), row(1781, weighted)];
   const { marks, notes } = lossChart('m', rows);
   t.deepEqual(marks, [{ x: 1780, text: 'step 1,780: timesteps are weighted from here' }]);
-  t.regex(notes?.join() ?? '', /The model got no worse/);
+  t.regex(notes?.join() ?? '', /The model did not get worse/);
 });

@@ -20,7 +20,7 @@ interface HealthClient {
 const ANSWER_WITHIN_MS = 2000;
 
 /**
- * @param needed Whether somebody named the address; a service at the default address need not run.
+ * @param named The address, where the user named one; a service at the default address need not run.
  * @throws the signal's reason.
  */
 export async function checkService(

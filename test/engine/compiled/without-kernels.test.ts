@@ -66,7 +66,7 @@ test('the build says that they are switched off, and is another one than with th
   t.regex(off.platform, /, no kernels$/);
   t.deepEqual(kernelsFinding(off), {
     ...{ name: 'kernels', state: 'wrong', remedy: without.remedy },
-    text: "without the engine's own kernels, so slower: IP_DIFFUSION_NATIVE_KERNELS is off",
+    text: "without the engine's own kernels, which is slower: IP_DIFFUSION_NATIVE_KERNELS is off",
   });
 });
 
