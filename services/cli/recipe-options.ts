@@ -16,10 +16,8 @@ import {
   describeValue,
   DiffusionError,
   integer,
-  invalidArgument,
   oneOf,
   protoName,
-  violation,
   type Parser,
 } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, RECIPE_ROWS, resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
@@ -163,13 +161,20 @@ async function readRecipeFile(path: string): Promise<PartialRecipe> {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new DiffusionError('FILE_NOT_FOUND', `the recipe can't be read: ${reason}`, { cause });
   });
+  const recipe = parsedJson(content, path);
+  if (isObject(recipe)) return recipe;
+  throw new DiffusionError(
+    'FILE_NOT_USABLE',
+    `${path}: wanted a recipe as a JSON object; got ${describeValue(recipe)}`,
+  );
+}
+
+function parsedJson(content: string, path: string): unknown {
   try {
-    const recipe: unknown = JSON.parse(content);
-    if (isObject(recipe)) return recipe;
-    throw invalidArgument([violation(path, 'an object', recipe)]);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw invalidArgument([{ field: path, description: `wanted JSON; ${error.message}` }]);
+    return JSON.parse(content);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DiffusionError('FILE_NOT_USABLE', `${path}: wanted a recipe as JSON; ${reason}`, { cause });
   }
 }
 

@@ -144,9 +144,7 @@ test('a field that recipes do not have is refused by name', async (t) => {
 for (const content of ['{"name": ', '[]', 'null', '']) {
   test(`a file with ${JSON.stringify(content)} is refused by its name`, async (t) => {
     const recipe = await fileWith(content);
-    const error = await t.throwsAsync(recipeOf({ recipe }), {
-      code: 'INVALID_ARGUMENT',
-    });
+    const error = await t.throwsAsync(recipeOf({ recipe }), { code: 'FAILED_PRECONDITION' });
     t.true(error.message.startsWith(`${recipe}: wanted`));
   });
 }
