@@ -19,7 +19,7 @@ const LONGEST = [
   'faults/store-outages',
   'integration/trainer-recipes',
   'store/store.local',
-  'store/patient-store',
+  'store/retrying-store',
   'cli/demo',
   'engine/compiled/memory',
   'faults/two-trainers',

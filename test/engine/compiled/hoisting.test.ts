@@ -154,7 +154,9 @@ test('a run sees what was assigned last', async (t) => {
 
 test('no engine lets a function update what is fixed', async (t) => {
   await onBoth(SCALED, async (loaded) => {
-    await t.throwsAsync(loaded.run('forbidden', {}), { message: /update of w: wanted a variable of the module that may change/ });
+    await t.throwsAsync(loaded.run('forbidden', {}), {
+      message: /update of w: wanted a variable of the module that may change/,
+    });
   });
 });
 
