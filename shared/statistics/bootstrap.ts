@@ -64,6 +64,8 @@ export interface StreamingBootstrap {
   add(values: ArrayLike<number>): void;
   /** What `statistic` makes of the means over all images, with a percentile interval. */
   estimate(statistic: (means: Float64Array) => number): Estimate;
+  /** The same for several numbers. */
+  estimates(statistic: (means: Float64Array) => readonly number[]): Estimate[];
   readonly count: number;
 }
 
@@ -106,17 +108,29 @@ export function streamingBootstrap(
     count += 1;
   }
 
-  function estimate(statistic: (means: Float64Array) => number): Estimate {
-    const of = (totals: Float64Array, weight: number): number => statistic(totals.map((sum) => sum / weight));
+  function estimates(statistic: (means: Float64Array) => readonly number[]): Estimate[] {
+    const of = (totals: Float64Array, weight: number): readonly number[] =>
+      statistic(totals.map((sum) => sum / weight));
     const values = Array.from({ length: resamples }, (_, resample) =>
       of(resampled.subarray(resample * length, (resample + 1) * length), at(weights, resample)),
     );
-    return withPercentiles(of(sums, count), values, level);
+    return of(sums, count).map((value, i) =>
+      withPercentiles(
+        value,
+        values.map((each) => at(each, i)),
+        level,
+      ),
+    );
   }
 
   return {
     add,
-    estimate,
+    estimate: (statistic) =>
+      at(
+        estimates((means) => [statistic(means)]),
+        0,
+      ),
+    estimates,
     get count() {
       return count;
     },
