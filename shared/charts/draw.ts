@@ -26,13 +26,15 @@ export async function heatMapSvg(map: HeatMap): Promise<string> {
 
 async function drawnSvg(spec: TopLevelSpec): Promise<string> {
   // Loaded where a chart is drawn, and by nobody else: they take a tenth of a second and 30 MB.
-  const [{ compile }, { None, parse, textMetrics, View }] = await Promise.all([
+  const [{ compile }, { None, parse, resetSVGDefIds, textMetrics, View }] = await Promise.all([
     import('vega-lite'),
     import('vega'),
   ]);
   textMetrics.width = ({ fontSize = 11 }, text) => MEAN_LETTER_WIDTH * fontSize * String(text).length;
   const view = new View(parse(withDashes(compile(spec).spec)), { renderer: 'none', logLevel: None });
   try {
+    // Numbers gradients from 0 again.
+    resetSVGDefIds();
     return await view.toSVG();
   } finally {
     view.finalize();

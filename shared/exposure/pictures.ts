@@ -30,12 +30,12 @@ export function pictureOf(figure: Figure, notes: readonly string[]): Picture {
 /** Images, steps, sampler, seed and settings, in two lines. */
 export function captionOf(result: MeasureResult): string[] {
   const { images, steps, sampler, seed, settings, level } = result;
-  const { sampler: name, steps: _, ...others } = sampler;
+  const others = Object.entries(sampler).filter(([key]) => key !== 'sampler' && key !== 'steps');
   const values = (of: object): string[] =>
     Object.entries(of).map(
       ([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
     );
-  const first = [`n = ${images} images`, `${steps} steps`, name, ...values(others), `seed ${seed}`];
+  const first = [`n = ${images} images`, `${steps} steps`, sampler.sampler, ...values(Object.fromEntries(others)), `seed ${seed}`];
   const second = [`bootstrap intervals at ${100 * level} %`, ...values(settings)];
   return [first.join(', '), second.join(', ')];
 }

@@ -44,7 +44,7 @@ export function likelihoodTerms({ network, tables, objective, xStart, t, epsilon
 
 /** KL(q(x_T | x_0) || N(0, 1)) of each image, [N], in bits a value: what no network can change. */
 export function priorBits(tables: DiffusionTables, xStart: tf.Tensor): tf.Tensor {
-  const t = tf.fill([xStart.shape[0] ?? 1], tables.timesteps - 1, 'int32');
+  const t = tf.fill([xStart.shape[0]], tables.timesteps - 1, 'int32');
   const noised = {
     mean: tf.mul(extract(tables.sqrtAlphasCumprod, t), xStart),
     logVariance: extract(tables.logOneMinusAlphasCumprod, t),

@@ -54,7 +54,7 @@ export async function gainRows(
   ] as const;
   const rows: GainRow[] = [];
   for (const [name, variant] of variants) {
-    const found = await of(variant);
+    const found = variant === DDPM ? base : await of(variant);
     rows.push({
       ...{ process, sampler, steps, rho, variant: name, ...found },
       frechetChange: change(found.frechet, base.frechet),

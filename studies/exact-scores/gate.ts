@@ -72,10 +72,17 @@ function lowestOf(xs: readonly number[], values: readonly number[]): number {
   return at(xs, values.indexOf(Math.min(...values)));
 }
 
-/** Whether the sign that the best lambda predicts is that of IP's effect; undefined within 0.0025 of 1, half of IP's lambda. */
-export function agrees(bestLambda: number, effect: number): boolean | undefined {
-  if (Math.abs(bestLambda - 1) < 0.0025) return undefined;
-  return bestLambda > 1 === effect < 0;
+/**
+ * Whether the best lambda predicts the sign of IP's effect, with a threshold; undefined within 0.0025 of it. DDPM-IP predicts
+ * epsilon smaller by up to 1 + gamma^2 where noise dominates, so that half of it, 1 + gamma^2 / 2, is where a gain begins.
+ */
+export function agrees(
+  bestLambda: number,
+  effect: number,
+  threshold = 1 + SETTINGS.gamma ** 2 / 2,
+): boolean | undefined {
+  if (Math.abs(bestLambda - threshold) < 0.0025) return undefined;
+  return bestLambda > threshold === effect < 0;
 }
 
 export async function gate(bench: Bench): Promise<void> {

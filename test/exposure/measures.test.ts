@@ -77,7 +77,8 @@ test('smoothness: the ratio is that of a linear prediction, by finite difference
   const settings = { smoothness: { images: 200, timesteps: 4 } };
   const byModel = await measured('smoothness', { settings });
   t.regex(at(byModel.notes, 0), /as the model gives it/);
-  const { inputGradient: _, ...model } = PERFECT;
+  const { contract, imageSize, predict } = PERFECT;
+  const model = { contract, imageSize, predict };
   const byDifferences = await measured('smoothness', { settings, model });
   t.regex(at(byDifferences.notes, 0), /finite differences/);
   const points = (result: typeof byModel, figure: number) => at(at(result.figures, figure).curves, 0).points;

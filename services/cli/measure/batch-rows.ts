@@ -18,10 +18,15 @@ export function batchedRows(
   const waiting: Waiting[] = [];
   let running = false;
 
+  /** Solvers that were answered ask again within a turn of the event loop. */
+  async function somebodyWaits(): Promise<boolean> {
+    await setImmediate();
+    return waiting.length > 0;
+  }
+
   async function runPasses(): Promise<void> {
     running = true;
-    // Solvers that were answered ask again within a turn of the event loop.
-    for (await setImmediate(); waiting.length > 0; await setImmediate()) {
+    while (await somebodyWaits()) {
       const pass = waiting.splice(0, size);
       try {
         const outputs = await runPass(pass.map(({ row }) => row));

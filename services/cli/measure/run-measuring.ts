@@ -97,7 +97,7 @@ export async function runMeasuring(
       ['checkpoint', `step ${formatCount(manifest.step)}`],
       ['weights', `${describeWeights(weights)}, SHA-256 ${object.sha256}`],
       ['manifest', found.manifestSha256],
-      ['trained with', `${found.recipe.variant ?? 'a custom objective'}, gamma ${manifest.gamma}`],
+      ['trained with', `${found.recipe.variant}, gamma ${manifest.gamma}`],
       ['precision', asked.precision],
       [
         'images',

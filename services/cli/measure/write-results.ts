@@ -22,14 +22,16 @@ const PNG_SCALE = 1.5;
 /** Writes the files and says where they are. @throws DiffusionError FAILED_PRECONDITION where they can't be written. */
 export async function writeResults(title: string, folder: string, measured: Measured): Promise<string> {
   const { results, facts } = measured;
-  const model = facts.map(([name, value]) => `${name} ${value}`);
+  const model = facts.slice(0, 3).map(([name, value]) => `${name} ${value}`);
+  // A whole hash would be longer than the picture is wide.
+  const line = model.join(', ').replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1...');
   try {
     await mkdir(folder, { recursive: true });
     const json = { title, facts: Object.fromEntries(facts), results };
     await writeFile(join(folder, 'results.json'), `${toJsonLine(json)}\n`);
     await writeFile(join(folder, 'results.csv'), resultsCsv(results));
     for (const result of results) {
-      const caption = [model.slice(0, 3).join(', '), ...captionOf(result)];
+      const caption = [line, ...captionOf(result)];
       for (const figure of result.figures) {
         const picture = pictureOf(figure, caption);
         const name = join(folder, `${result.measure}-${figure.name}`);

@@ -67,7 +67,7 @@ export const chainLength = ownMeasure({
       );
       points.push({ x: at(plan.timestepMap, steps - 1), ...excess });
     }
-    const { x: _, ...longest } = at(points, points.length - 1);
+    const { value, low, high } = at(points, points.length - 1);
     return {
       figures: [
         {
@@ -79,7 +79,7 @@ export const chainLength = ownMeasure({
           curves: [{ name: 'excess', points }],
         },
       ],
-      findings: [{ name: 'excess of the longest chain', ideal: 0, ...longest }],
+      findings: [{ name: 'excess of the longest chain', ideal: 0, value, low, high }],
       notes: [`Two sets of ${n} images.`],
     };
   },
