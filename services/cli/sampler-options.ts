@@ -35,6 +35,10 @@ export const samplerOptions = {
     'give the network the timestep that fits the variance of x_t',
   ),
   varianceNormalisation: flag("scale the network's input to the variance of its timestep"),
+  waveletCorrection: option(
+    real(-1, 1),
+    'differential correction in the wavelet domain: move low frequencies away from the predicted x_0; 0 is off',
+  ),
   scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
 };
 
@@ -42,7 +46,7 @@ type SamplerValues = Values<typeof samplerOptions>;
 
 /** @throws UsageError for flags that exclude each other. */
 export function samplerSettingsOf(values: SamplerValues, usage: string): SamplerSettings {
-  const { sampler, steps, spacing, respacing, eta, dynamicThreshold, guidance } = values;
+  const { sampler, steps, spacing, respacing, eta, dynamicThreshold, guidance, waveletCorrection } = values;
   if (steps !== undefined && respacing !== undefined) {
     throw new UsageError('--steps and --respacing exclude each other', usage);
   }
@@ -61,6 +65,7 @@ export function samplerSettingsOf(values: SamplerValues, usage: string): Sampler
     ...(b !== undefined && { epsilonScaling: { k: k ?? 0, b } }),
     ...(window !== undefined && cutoff !== undefined && { timeShift: { window, cutoff } }),
     ...(values.varianceNormalisation && { varianceNormalisation: true }),
+    ...(waveletCorrection !== undefined && { waveletCorrection }),
     ...(rescalingK !== undefined && { scoreRescaling: { k: rescalingK, sigma } }),
   };
 }

@@ -35,7 +35,13 @@ export function captionOf(result: MeasureResult): string[] {
     Object.entries(of).map(
       ([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`,
     );
-  const first = [`n = ${images} images`, `${steps} steps`, sampler.sampler, ...values(Object.fromEntries(others)), `seed ${seed}`];
+  const first = [
+    `n = ${images} images`,
+    `${steps} steps`,
+    sampler.sampler,
+    ...values(Object.fromEntries(others)),
+    `seed ${seed}`,
+  ];
   const second = [`bootstrap intervals at ${100 * level} %`, ...values(settings)];
   return [first.join(', '), second.join(', ')];
 }

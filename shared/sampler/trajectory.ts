@@ -5,6 +5,7 @@ import { checkOptions, skippedSteps } from './options.js';
 import { visitedProcess } from './process.js';
 import { shiftedTimestep } from './remedies/time-shift.js';
 import { varianceNormalised } from './remedies/variance-normalisation.js';
+import { waveletCorrected } from './remedies/wavelet-correction.js';
 import type { SamplerPlan, SamplerStep, SolverOptions } from './solver.js';
 import { samplerStep } from './steps.js';
 
@@ -32,7 +33,12 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
       taken: first - i,
       history,
     });
-    x = withKept(end.x, i - 1);
+    const { waveletCorrection } = here.remedies;
+    const { tables, contract } = plan;
+    x = withKept(
+      waveletCorrected(waveletCorrection, tables, i - 1, contract.channels, end.x, end.predXStart),
+      i - 1,
+    );
     history = end.history ?? [];
     yield samplerStep(here, plan.steps - 1 - i, i, { x, predXStart: end.predXStart, history });
   }

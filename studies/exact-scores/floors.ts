@@ -43,9 +43,14 @@ export async function floors(bench: Bench): Promise<void> {
   await bench.figure(
     'floors',
     {
-      ...{ name: 'floors', title: 'δ_t of a perfect sampler is its floor', x: 'timestep t', y: 'δ_t' },
+      ...{
+        name: 'floors',
+        title: 'delta_t of a perfect sampler is its floor',
+        x: 'timestep t',
+        y: 'delta_t',
+      },
       curves: [
-        { name: 'δ_t as published', points: rows.map((row) => exactPoint(row.t, row.delta)) },
+        { name: 'delta_t as published', points: rows.map((row) => exactPoint(row.t, row.delta)) },
         { name: 'closed form', points: rows.map((row) => exactPoint(row.t, row.closedForm)) },
       ],
     },

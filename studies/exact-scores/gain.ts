@@ -81,7 +81,7 @@ export async function gain(bench: Bench): Promise<void> {
   );
 
   for (const [metric, what] of [
-    ['frechetChange', 'Fréchet distance'],
+    ['frechetChange', 'Frechet distance'],
     ['spectralChange', 'log-spectral distance'],
   ] as const) {
     for (const sampler of Object.keys(SAMPLERS_COMPARED) as SamplerCase[]) {
@@ -93,8 +93,8 @@ export async function gain(bench: Bench): Promise<void> {
         points: of.filter((row) => row.rho === rho).map((row) => exactPoint(row.steps, row[metric])),
       }));
       const figure = {
-        ...{ name: metric, title: `DDPM-IP (γ = 0.1) against DDPM, ${sampler}: change of the ${what}` },
-        ...{ x: 'steps', y: '% (below 0: IP is better)', ideal: 0, curves },
+        ...{ name: metric, title: `DDPM-IP (gamma = 0.1) against DDPM, ${sampler}: change of the ${what}` },
+        ...{ x: 'steps', y: '% (below 0: IP is better)', curves },
       };
       const notes = [
         'Gaussian data, 16x16, power spectrum 1/f², cosine schedule, leading spacing; exact, so without intervals.',

@@ -103,8 +103,8 @@ export async function gate(bench: Bench): Promise<void> {
   await bench.figure(
     'gate',
     {
-      ...{ name: 'gate', title: 'The gate: best λ of DDPM, and the effect of IP with γ = 0.1' },
-      ...{ x: 'best constant epsilon scaling λ of DDPM', y: 'change of Fréchet distance by IP, %', ideal: 0 },
+      ...{ name: 'gate', title: 'The gate: best lambda of DDPM, and the effect of IP with gamma = 0.1' },
+      ...{ x: 'best constant epsilon scaling lambda of DDPM', y: 'change of Frechet distance by IP, %' },
       curves: Object.keys(SAMPLERS_COMPARED).map((sampler) => ({
         name: sampler,
         points: rows

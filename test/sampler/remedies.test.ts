@@ -2,9 +2,11 @@
 import test from 'ava';
 import { inspect } from 'node:util';
 import { at, DiffusionError } from '../../shared/foundation/index.js';
-import { MEAN_TYPES } from '../../shared/noise/index.js';
+import { diffusionTables, makeBetas, MEAN_TYPES } from '../../shared/noise/index.js';
+import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { drain, SAMPLERS, samplerPlan, solver, UNCONDITIONAL } from '../../shared/sampler/index.js';
 import type { NetworkRow, SamplerSettings } from '../../shared/sampler/index.js';
+import { waveletCorrected } from '../../shared/sampler/remedies/wavelet-correction.js';
 import { collect, toyContract, toyNoise, toyPredict } from './toy.js';
 
 const LENGTH = 64;
@@ -18,6 +20,7 @@ const OFF: Omit<SamplerSettings, 'sampler'> = {
   timeShift: { window: 0, cutoff: 0 },
   varianceNormalisation: false,
   scoreRescaling: { k: 1, sigma: 3 },
+  waveletCorrection: 0,
   guidanceScale: 1,
 };
 
@@ -45,6 +48,7 @@ for (const sampler of SAMPLERS) {
       { timeShift: { window: 400, cutoff: 10 } },
       { varianceNormalisation: true },
       { scoreRescaling: { k: 0.95, sigma: 1 } },
+      { waveletCorrection: 0.1 },
       { guidanceScale: 1.5 },
     ]) {
       const plan = samplerPlan({ sampler, steps: 7, ...remedy }, contract);
@@ -52,7 +56,7 @@ for (const sampler of SAMPLERS) {
         (await predict(row)).map((value) => value + (row.y === UNCONDITIONAL ? 0 : 0.1));
       images.add(String(await drain(solver({ plan, predict: byClass, noise, y: 1 }))));
     }
-    t.is(images.size, 7);
+    t.is(images.size, 8);
   });
 }
 
@@ -238,6 +242,35 @@ test('a shifted step stays between its neighbours, whatever the variance', async
   }
 });
 
+test('wavelet correction moves the mean of each block away from x_0, by the noise in x_t, and leaves the rest', (t) => {
+  // Two channels, three pixels each way: blocks of 2x2, and what is left of them at the edge.
+  const [size, channels] = [3, 2];
+  const tables = diffusionTables(makeBetas({ name: 'linear', timesteps: 1000 }));
+  const draw = (position: number) => gaussian(deriveKey(1n, 'wavelet'), [position], size * size * channels);
+  const [x, predXStart, i, strength] = [draw(0), draw(1), 300, 0.2];
+  const [signal, sigma] = [at(tables.sqrtAlphasCumprod, i), at(tables.sqrtOneMinusAlphasCumprod, i)];
+  const corrected = waveletCorrected(strength, tables, i, channels, x, predXStart);
+  const block = (image: Float32Array, row: number, column: number, channel: number): number => {
+    const pixels = [0, 1, 2].flatMap((r) =>
+      [0, 1, 2]
+        .filter((c) => r >> 1 === row >> 1 && c >> 1 === column >> 1)
+        .map((c) => (r * size + c) * channels + channel),
+    );
+    return pixels.reduce((sum, pixel) => sum + at(image, pixel), 0) / pixels.length;
+  };
+  for (let e = 0; e < x.length; e++) {
+    const [pixel, channel] = [Math.floor(e / channels), e % channels];
+    const [row, column] = [Math.floor(pixel / size), pixel % size];
+    const low = block(x, row, column, channel) - signal * block(predXStart, row, column, channel);
+    t.true(Math.abs(at(corrected, e) - at(x, e) - strength * sigma * low) < 1e-6);
+  }
+  t.is(
+    waveletCorrected(strength, tables, -1, channels, x, predXStart),
+    x,
+    'the finished image is not changed',
+  );
+});
+
 const REFUSED: readonly (readonly [string, Omit<SamplerSettings, 'sampler'>])[] = [
   ['dynamic_threshold', { dynamicThreshold: 0 }],
   ['dynamic_threshold', { dynamicThreshold: 1.01 }],
@@ -256,6 +289,8 @@ const REFUSED: readonly (readonly [string, Omit<SamplerSettings, 'sampler'>])[] 
   ['score_rescaling.k', { scoreRescaling: { k: 0, sigma: 1 } }],
   ['score_rescaling.k', { scoreRescaling: { k: Infinity, sigma: 1 } }],
   ['score_rescaling.sigma', { scoreRescaling: { k: 1, sigma: NaN } }],
+  ['wavelet_correction', { waveletCorrection: 1.5 }],
+  ['wavelet_correction', { waveletCorrection: NaN }],
   ['guidance_scale', { guidanceScale: -1 }],
   ['guidance_scale', { guidanceScale: NaN }],
   ['guidance_scale', { guidanceScale: 1e30 }],

@@ -69,19 +69,19 @@ export const delta = trajectoryMeasure({
           figures: [
             {
               name: 'excess',
-              title: 'δ_t minus that of a perfect sampler',
+              title: 'delta_t minus that of a perfect sampler',
               x: 'timestep t',
-              y: 'δ_t - floor',
+              y: 'delta_t - floor',
               ideal: 0,
               curves: [curve('excess', (means, i) => deltaOf(means, i, 0) - deltaOf(means, i, 2))],
             },
             {
               name: 'delta',
-              title: 'δ_t as published, and its floor',
+              title: 'delta_t as published, and its floor',
               x: 'timestep t',
-              y: 'δ_t',
+              y: 'delta_t',
               curves: [
-                curve('δ_t', (means, i) => deltaOf(means, i, 0)),
+                curve('delta_t', (means, i) => deltaOf(means, i, 0)),
                 curve('floor', (means, i) => deltaOf(means, i, 2)),
               ],
             },

@@ -45,7 +45,7 @@ export const epsilonNorm = trajectoryMeasure({
               name: 'ratio',
               title: 'Length of the predicted noise, sampled over diffused',
               x: 'timestep t',
-              y: 'E|ε(sampled x_t)| / E|ε(x_t)|',
+              y: 'E|eps(sampled x_t)| / E|eps(x_t)|',
               ideal: 1,
               curves: [curveOf('ratio', stream, timesteps, (means, i) => at(ratios(means), i))],
             },
@@ -53,9 +53,9 @@ export const epsilonNorm = trajectoryMeasure({
               name: 'lambda',
               title: 'Suggested epsilon scaling',
               x: 'timestep t',
-              y: 'λ',
+              y: 'lambda',
               ideal: 1,
-              curves: [curveOf('λ', stream, timesteps, (means, i) => stepLambda(ratios(means), i))],
+              curves: [curveOf('lambda', stream, timesteps, (means, i) => stepLambda(ratios(means), i))],
             },
           ],
           findings: [
@@ -64,7 +64,7 @@ export const epsilonNorm = trajectoryMeasure({
             { name: 'suggested constant lambda', ideal: 1, ...fitted(({ constant }) => constant) },
           ],
           notes: [
-            'λ of a step is 1 plus what the ratio gains in it; k and b are those of λ = k i + b, i the respaced index.',
+            'lambda of a step is 1 plus what the ratio gains in it; k and b are those of lambda = k i + b, i the respaced index.',
           ],
         };
       },

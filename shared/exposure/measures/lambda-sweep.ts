@@ -16,10 +16,10 @@ import { solverOptions, valuesOf } from '../trajectory.js';
  */
 export const lambdaSweep = ownMeasure({
   name: 'lambda_sweep',
-  help: 'quality of samples by constant epsilon scaling λ, with common noise: where the best λ is above 1, input perturbation can help',
+  help: 'quality of samples by constant epsilon scaling lambda, with common noise: where the best lambda is above 1, input perturbation can help',
   settings: {
-    least: { kind: real(0.1, 10), default: 0.98, help: 'the smallest λ' },
-    most: { kind: real(0.1, 10), default: 1.03, help: 'the largest λ' },
+    least: { kind: real(0.1, 10), default: 0.98, help: 'the smallest lambda' },
+    most: { kind: real(0.1, 10), default: 1.03, help: 'the largest lambda' },
     count: { kind: integer(3, 101), default: 11, help: 'how many, evenly spaced' },
   },
   run: async (setup, { least, most, count }) => {
@@ -76,13 +76,13 @@ export const lambdaSweep = ownMeasure({
     };
     const best = (distance: typeof frechet) =>
       stream.estimate((means) => lowest(lambdas, (n) => distance(means, n)));
-    const x = 'λ';
+    const x = 'lambda';
     return {
       figures: [
         {
           ...{
             name: 'frechet',
-            title: 'Fréchet distance of cosine coefficients by epsilon scaling',
+            title: 'Frechet distance of cosine coefficients by epsilon scaling',
             x,
             y: 'distance',
           },
@@ -102,7 +102,9 @@ export const lambdaSweep = ownMeasure({
         { name: 'best lambda by Frechet distance', ideal: 1, ...best(frechet) },
         { name: 'best lambda by log-spectral distance', ideal: 1, ...best(spectral) },
       ],
-      notes: ['All λ have the same noise. A best λ at an end of the range means that it may lie beyond.'],
+      notes: [
+        'All lambda have the same noise. A best lambda at an end of the range means that it may lie beyond.',
+      ],
     };
   },
 });

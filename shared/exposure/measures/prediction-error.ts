@@ -20,7 +20,7 @@ const SIGNIFICANCE = 0.05;
  */
 export const predictionError = ownMeasure({
   name: 'prediction_error',
-  help: 'the error e_t of single predictions of x_0: its deviation ν_t, and how often tests reject that it is normal',
+  help: 'the error e_t of single predictions of x_0: its deviation nu_t, and how often tests reject that it is normal',
   settings: {
     images: { kind: integer(8, 5000), default: 100, help: 'images over which each pixel is tested, at most' },
     timesteps: { kind: integer(1, 1000), default: 10, help: 'timesteps of the plan, evenly spread' },
@@ -62,8 +62,8 @@ export const predictionError = ownMeasure({
     return {
       figures: [
         {
-          ...{ name: 'nu', title: 'Deviation ν_t of the error in predicted x_0', x, y: 'ν_t' },
-          curves: [{ name: 'ν_t', points: nu ?? [] }],
+          ...{ name: 'nu', title: 'Deviation nu_t of the error in predicted x_0', x, y: 'nu_t' },
+          curves: [{ name: 'nu_t', points: nu ?? [] }],
         },
         {
           ...{ name: 'mean', title: 'Mean of the error in predicted x_0', x, y: 'mean of e_t', ideal: 0 },
@@ -74,14 +74,14 @@ export const predictionError = ownMeasure({
           ...{ y: 'share of pixels that is rejected', ideal: SIGNIFICANCE },
           curves: [
             { name: 'normal, any scale (Shapiro-Wilk)', points: rejected.shape },
-            { name: 'N(0, ν²) (Anderson-Darling)', points: rejected.known },
-            { name: 'variance ν² (chi-square)', points: rejected.scale },
+            { name: 'N(0, nu²) (Anderson-Darling)', points: rejected.known },
+            { name: 'variance nu² (chi-square)', points: rejected.scale },
           ],
         },
       ],
       findings: [
         { name: 'rejected by Shapiro-Wilk, mean over t', ideal: SIGNIFICANCE, ...average(rejected.shape) },
-        { name: 'rejected as N(0, ν²), mean over t', ideal: SIGNIFICANCE, ...average(rejected.known) },
+        { name: 'rejected as N(0, nu²), mean over t', ideal: SIGNIFICANCE, ...average(rejected.known) },
       ],
       notes: [
         `${n} images, ${pixels.length} pixel values chosen by the seed. Intervals of the shares take pixels as independent, which neighbours are not.`,

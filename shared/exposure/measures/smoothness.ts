@@ -47,12 +47,16 @@ export const smoothness = ownMeasure({
     return {
       figures: [
         {
-          ...{ name: 'lipschitz', title: `Change of ε over the distance of a perturbation, γ = ${gamma}`, x },
-          y: '|ε(a) - ε(b)| / |a - b|',
+          ...{
+            name: 'lipschitz',
+            title: `Change of epsilon over the distance of a perturbation, gamma = ${gamma}`,
+            x,
+          },
+          y: '|eps(a) - eps(b)| / |a - b|',
           curves: [curveOf('ratio', stream, xs, (means, i) => at(means, 2 * i))],
         },
         {
-          ...{ name: 'gradient', title: 'Norm of the input gradient', x, y: '(|dε/dx|² / D)^½' },
+          ...{ name: 'gradient', title: 'Norm of the input gradient', x, y: '(|d eps/dx|² / D)^(1/2)' },
           curves: [curveOf('norm', stream, xs, (means, i) => Math.sqrt(at(means, 2 * i + 1)))],
         },
       ],
