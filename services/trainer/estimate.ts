@@ -12,7 +12,7 @@ import {
   unetConfig,
   type TrainingRecipe,
 } from '../../shared/recipe/index.js';
-import { GRID_STEPS, gridImages } from '../../shared/training/index.js';
+import { GRID_STEPS, gridImages, EXPOSURE_HELD_OUT, EXPOSURE_ROWS } from '../../shared/training/index.js';
 import { networkCost } from './network-cost.js';
 
 const FLOAT_BYTES = 4;
@@ -84,7 +84,8 @@ function durationMs(recipe: TrainingRecipe): number {
   const sampling = grids * gridImages(recipe.dataset.imageSize) * GRID_STEPS * forwardFlops;
   const evaluations = everySteps === 0 ? 0 : Math.ceil(steps / everySteps);
   // With the raw weights, and with the EMA weights of the largest rate.
-  const evaluating = evaluations * 2 * images * forwardFlops;
+  const rows = 2 * images + (images < EXPOSURE_HELD_OUT ? 0 : EXPOSURE_ROWS);
+  const evaluating = evaluations * rows * forwardFlops;
   return ((training + sampling + evaluating) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
 }
 

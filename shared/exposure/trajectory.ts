@@ -40,18 +40,20 @@ export async function walk(
   const { plan } = setup;
   const options = solverOptions(setup, index);
   const second = setup.images + index;
+  const steps = solver(options);
   let x = options.noise(0);
-  for await (const { index: taken, sample } of solver(options)) {
-    const i = plan.steps - 1 - taken;
+  for (let i = plan.steps - 1; i >= 0; i--) {
     const diffused = diffusedTo(setup, i, index, xStart);
-    const epsilons = withEpsilons && {
-      epsilons: {
-        sampled: await predictedEpsilon(options, i, x),
-        diffused: await predictedEpsilon(options, i, diffused),
-      },
+    // Asked together with the solver's own row, so that both can share a pass.
+    const asked = withEpsilons
+      ? predictedEpsilon({ ...options, predict: setup.model.predict }, i, diffused)
+      : undefined;
+    const [{ value: step }, ofDiffused] = await Promise.all([steps.next(), asked]);
+    const epsilons = ofDiffused && {
+      epsilons: { sampled: await predictedEpsilon(options, i, x), diffused: ofDiffused },
     };
     onLevel({ i, sampled: x, diffused, otherDiffused: diffusedTo(setup, i, second, other), ...epsilons });
-    x = sample;
+    x = step?.sample ?? x;
   }
   return x;
 }

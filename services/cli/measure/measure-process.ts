@@ -9,7 +9,7 @@ import { readEngineParameters } from '../../../shared/models/index.js';
 import { connectToParent, failureOf } from '../../../shared/processes/index.js';
 import { deriveKey, gaussian } from '../../../shared/random/index.js';
 import { lossObjective, recipeProcess, unetConfig } from '../../../shared/recipe/index.js';
-import { packRows, samplerPlan, splitRows } from '../../../shared/sampler/index.js';
+import { batchedRows, packRows, samplerPlan, splitRows } from '../../../shared/sampler/index.js';
 import { storeFromSettings } from '../../../shared/store/index.js';
 import {
   imageLikelihoods,
@@ -17,7 +17,6 @@ import {
   likelihoodResult,
   type LikelihoodConfig,
 } from '../../../shared/training/index.js';
-import { batchedRows } from './batch-rows.js';
 import { measuredImages } from './measured-images.js';
 import { measureProtocol, type ExposureTask, type LikelihoodTask, type MeasureMessage } from './messages.js';
 

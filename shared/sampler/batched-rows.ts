@@ -2,8 +2,8 @@
 
 import { setImmediate } from 'node:timers/promises';
 
-import { deferred, type Deferred } from '../../../shared/foundation/index.js';
-import type { NetworkRow, Predict } from '../../../shared/sampler/index.js';
+import { deferred, type Deferred } from '../foundation/index.js';
+import type { NetworkRow, Predict } from './solver.js';
 
 interface Waiting {
   readonly row: NetworkRow;
