@@ -27,10 +27,16 @@ export interface Exposure {
 }
 
 const IMAGES = 8;
+// With fewer steps the ratios would say more of the steps than of the network.
 const STEPS = 10;
 
 /** Held-out images without which nothing is measured: two sets. */
 export const EXPOSURE_HELD_OUT = 2 * IMAGES;
+/**
+ * Optimizer steps from one measurement to the next, at least. It takes as long as four steps of the demo's network, so that this
+ * keeps it under 2 % of the training.
+ */
+export const EXPOSURE_EVERY_STEPS = 200;
 /** Rows of the network that it takes: each trajectory, and the images beside it. */
 export const EXPOSURE_ROWS = 2 * IMAGES * STEPS;
 

@@ -2,7 +2,7 @@ export { GRID_STEPS, gridImages } from './grid-size.js';
 export { trainingModule } from './training-module.js';
 export type { OptimizerStepMetrics, TrainingRun } from './optimizer-step.js';
 export { evaluate } from './evaluation.js';
-export { EXPOSURE_HELD_OUT, EXPOSURE_ROWS, measureRun } from './exposure.js';
+export { EXPOSURE_EVERY_STEPS, EXPOSURE_HELD_OUT, EXPOSURE_ROWS, measureRun } from './exposure.js';
 export { imageLikelihoods, likelihoodFunction, likelihoodResult } from './likelihood.js';
 export type { ImageLikelihood, LikelihoodConfig, LikelihoodImages } from './likelihood.js';
 export { rateMeter } from './rate-meter.js';

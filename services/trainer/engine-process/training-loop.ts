@@ -5,7 +5,7 @@ import { writeManifest, type CommittedObject } from '../../../shared/models/inde
 import type { ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, Evaluation, StepMetrics } from '../job.js';
 import { checkpointWriter } from './checkpoint-writer.js';
-import { evaluate, measureRun } from '../../../shared/training/index.js';
+import { evaluate, EXPOSURE_EVERY_STEPS, measureRun } from '../../../shared/training/index.js';
 import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from '../../../shared/training/index.js';
@@ -73,7 +73,8 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     // Before the metrics of its step, and before the checkpoint with which it is saved.
     if (evaluates && (isDue(evaluation.everySteps, step) || isLast)) {
       await emitOptional(loop, `evaluation of step ${step}`, async () => {
-        const event = await evaluationEvent(loop, step);
+        const measures = isLast || step - (exposure?.step ?? -Infinity) >= EXPOSURE_EVERY_STEPS;
+        const event = await evaluationEvent(loop, step, measures);
         exposure = event.evaluation.exposure ?? exposure;
         return event;
       });
@@ -137,12 +138,13 @@ async function gridEvent({ start, run, stop }: TrainingLoop, step: number): Prom
 async function evaluationEvent(
   loop: TrainingLoop,
   step: number,
+  measures: boolean,
 ): Promise<Extract<EngineEvent, { kind: 'evaluation' }>> {
   const { start, run, stop } = loop;
   const errors = await evaluate(start.recipe, run.loaded, run.heldOut, stop);
   const { mse, emaMse } = errors;
   if (!Number.isFinite(mse + emaMse)) throw new Error(`wanted finite errors; got ${mse} and ${emaMse}`);
-  const exposure = await exposureOf(loop, step);
+  const exposure = measures ? await exposureOf(loop, step) : undefined;
   const images = run.heldOut.length;
   return { kind: 'evaluation', evaluation: { step, ...errors, images, ...(exposure && { exposure }) } };
 }
