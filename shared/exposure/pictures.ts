@@ -46,17 +46,26 @@ export function captionOf(result: MeasureResult): string[] {
   return [first.join(', '), second.join(', ')];
 }
 
-function chartOf({ title, x, y, ideal, curves }: Figure, notes: readonly string[]): Chart {
+function chartOf(
+  { title, x, y, ideal, curves, scatter, logarithmic, marks = [] }: Figure,
+  notes: readonly string[],
+): Chart {
   const xs = curves.flatMap(({ points }) => points.map((point) => point.x));
   const ends = [Math.min(...xs), Math.max(...xs)];
   const series = curves.map(({ name, points }) => ({
-    ...{ name, kind: 'line' as const },
+    ...{ name, kind: scatter === true ? ('points' as const) : ('line' as const) },
     points: points.map((point): Point => [point.x, point.value]),
     intervals: points.map(({ low, high }) => [low, high] as const),
   }));
   const line = ideal !== undefined && xs.length > 0;
   return {
-    ...{ title, notes, x: { label: x }, y: { label: y } },
+    ...{
+      title,
+      notes,
+      marks,
+      x: { label: x },
+      y: { label: y, ...(logarithmic && { scale: 'log' as const }) },
+    },
     series: [
       ...series,
       ...(line

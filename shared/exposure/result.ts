@@ -21,6 +21,12 @@ export interface Figure {
   /** For a perfect model, or where what is tested holds. */
   readonly ideal?: number;
   readonly curves: readonly Curve[];
+  /** Drawn as points without lines. */
+  readonly scatter?: true;
+  /** y is logarithmic. */
+  readonly logarithmic?: true;
+  /** Dashed vertical lines. */
+  readonly marks?: readonly { readonly x: number; readonly text: string }[];
   /** Drawn as a map of x by curve instead of lines; the curves then have the same x. */
   readonly map?: true;
 }
