@@ -10,10 +10,12 @@ import type {
   ServiceError,
 } from '@grpc/grpc-js';
 
+import type { Caller } from '../access/index.js';
 import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundation/index.js';
+import { callerOf } from './callers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
-export interface CallContext {
+export interface CallContext extends Caller {
   /** Aborted when the client cancels or disconnects, or its deadline passes. */
   readonly signal: AbortSignal;
 }
@@ -32,7 +34,7 @@ export function unary<Request, Response>(
   return (call, callback) => {
     const run = async (): Promise<Response> => {
       refuseExpired(call);
-      return handler(call.request, { signal: cancellation(call) });
+      return handler(call.request, { signal: cancellation(call), ...callerOf(call) });
     };
     run()
       .then((response) => {
@@ -56,7 +58,8 @@ export function serverStream<Request, Response>(
     const signal = cancellation(call);
     const run = async (): Promise<void> => {
       refuseExpired(call);
-      for await (const message of untilAborted(handler(call.request, { signal }), signal)) {
+      const context = { signal, ...callerOf(call) };
+      for await (const message of untilAborted(handler(call.request, context), signal)) {
         if (!call.write(message)) await drained(call, signal, stallTimeoutMs);
       }
     };
