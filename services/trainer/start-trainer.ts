@@ -70,6 +70,10 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   };
   const server = await startGrpcServer({
     address: settings.address,
+    security: settings.security,
+    warn: (message) => {
+      logger.warn(message);
+    },
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({

@@ -135,8 +135,14 @@ function isSlowReader(error: unknown): boolean {
 
 /** Ends the stream without waiting for what the reader hasn't taken: grpc-js itself has no way to. */
 function closeStream(call: object): void {
-  const { stream } = (call as { readonly call?: { readonly stream?: ServerHttp2Stream } }).call ?? {};
-  stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  interface Layer {
+    readonly stream?: ServerHttp2Stream;
+    readonly nextCall?: Layer;
+  }
+  // Interceptors lie between the call and its stream.
+  let layer = (call as { readonly call?: Layer }).call;
+  while (layer?.stream === undefined && layer?.nextCall !== undefined) layer = layer.nextCall;
+  layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */

@@ -16,6 +16,7 @@ import {
 import { serverStream, startGrpcServer, unary, type CallContext } from '../../shared/rpc/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encodeImage } from '../../shared/images/index.js';
+import { securityOf } from '../rpc/security.js';
 
 const OPTIONS = { report: () => undefined, stallTimeoutMs: 10_000 };
 
@@ -271,6 +272,8 @@ async function listen(
 ): Promise<string> {
   const server = await startGrpcServer({
     address: '127.0.0.1:0',
+    security: securityOf(),
+    warn: () => undefined,
     service,
     serviceName,
     implementation,
