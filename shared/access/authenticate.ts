@@ -28,10 +28,14 @@ export interface Authentication {
 /** Longer ones are no tokens. */
 const MAX_TOKEN = 8192;
 
-/** @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE) for a file that can't be used. */
+/**
+ * @param onUnusable Called where the file changes to one that can't be used.
+ * @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE) for a file that can't be used.
+ */
 export async function authentication(
   { identitiesFile, oidc, reloadMs }: AccessSettings,
   onUnusable: (error: DiffusionError) => void,
+  { newKeysAfterMs }: { readonly newKeysAfterMs?: number } = {},
 ): Promise<Authentication> {
   const identities =
     identitiesFile === undefined
@@ -42,7 +46,7 @@ export async function authentication(
           everyMs: reloadMs,
           onUnusable,
         });
-  const verify = oidc === undefined ? undefined : oidcTokens(oidc);
+  const verify = oidc === undefined ? undefined : oidcTokens(oidc, newKeysAfterMs);
 
   async function find({ authorization, certificateNames }: Credentials): Promise<Identity | undefined> {
     const known = identities?.current();

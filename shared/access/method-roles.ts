@@ -42,9 +42,12 @@ export function isOpen(method: string): boolean {
 
 /** @throws DiffusionError PERMISSION_DENIED (reason ROLE_MISSING). */
 export function requireRole(method: string, { roles }: Identity): void {
-  const role = METHOD_ROLES.get(method) ?? 'admin';
-  if (role === 'open' || roles.includes('admin') || (METHOD_ROLES.has(method) && roles.includes(role))) return;
-  throw new DiffusionError('ROLE_MISSING', `the method needs the role ${role}, which the caller doesn't have`, {
-    metadata: { role },
-  });
+  const role = METHOD_ROLES.get(method);
+  if (role === 'open') return;
+  if (role !== undefined && (roles.includes(role) || roles.includes('admin'))) return;
+  const text =
+    role === undefined
+      ? 'no role may call this method'
+      : `the method needs the role ${role}, which the caller lacks`;
+  throw new DiffusionError('ROLE_MISSING', text, { metadata: { role: role ?? 'none' } });
 }

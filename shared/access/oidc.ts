@@ -34,7 +34,10 @@ const MAX_DESCRIPTION_BYTES = 256 * 1024;
 
 const descriptionSchema = z.object({ issuer: z.string(), jwks_uri: z.string() });
 const tenantSchema = z.string().regex(/^[\x21-\x7e]{1,128}$/);
-const subjectSchema = z.string().regex(/^[\x20-\x7e]+$/).max(MAX_SUBJECT);
+const subjectSchema = z
+  .string()
+  .regex(/^[\x20-\x7e]+$/)
+  .max(MAX_SUBJECT);
 
 /** The identity of a valid token; undefined for any other text. @throws DiffusionError UNAVAILABLE. */
 export type VerifyToken = (token: string) => Promise<Identity | undefined>;
@@ -73,10 +76,7 @@ export function oidcTokens(settings: OidcSettings, newKeysAfterMs = 5000): Verif
   };
 }
 
-function identityOf(
-  payload: JWTPayload,
-  { rolesClaim, tenantClaim }: OidcSettings,
-): Identity | undefined {
+function identityOf(payload: JWTPayload, { rolesClaim, tenantClaim }: OidcSettings): Identity | undefined {
   const subject = subjectSchema.safeParse(payload.sub);
   if (!subject.success) return undefined;
   const name = `oidc:${subject.data}`;

@@ -59,7 +59,11 @@ function tlsFiles({ optional, oneOf, refuse }: EnvironmentReader): TlsFiles | un
   const certFile = optional(SECURITY_VARIABLES.tlsCert);
   const keyFile = optional(SECURITY_VARIABLES.tlsKey);
   const clientCaFile = optional(SECURITY_VARIABLES.tlsClientCa);
-  const clientCertificates = oneOf(['required', 'optional'], 'IP_DIFFUSION_TLS_CLIENT_CERTIFICATES', 'required');
+  const clientCertificates = oneOf(
+    ['required', 'optional'],
+    'IP_DIFFUSION_TLS_CLIENT_CERTIFICATES',
+    'required',
+  );
   if (certFile === undefined && keyFile === undefined) {
     if (clientCaFile !== undefined)
       refuse(SECURITY_VARIABLES.tlsCert, 'a certificate, as clients are to show one too', undefined);

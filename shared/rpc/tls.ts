@@ -69,7 +69,8 @@ function checkPair({ certificate, privateKey, caCertificate }: Loaded, paths: re
   const [certFile = '', keyFile = '', caFile = ''] = paths;
   const parsed = attempt(() => new X509Certificate(certificate), certFile, 'wanted a certificate in PEM');
   const key = attempt(() => createPrivateKey(privateKey), keyFile, 'wanted a private key in PEM');
-  if (!parsed.checkPrivateKey(key)) throw unusable([certFile, keyFile], 'the key is not that of the certificate');
+  if (!parsed.checkPrivateKey(key))
+    throw unusable([certFile, keyFile], 'the key is not that of the certificate');
   if (caCertificate !== undefined)
     attempt(() => new X509Certificate(caCertificate), caFile, 'wanted certificates in PEM');
   attempt(

@@ -34,7 +34,10 @@ async function replaced(path: string, text: string): Promise<void> {
 }
 
 /** A trainer over TLS whose watch goes on whenever `more` is notified, and which says who calls. */
-async function serve(t: ExecutionContext, variables: (folder: string) => Record<string, string> = () => ({})) {
+async function serve(
+  t: ExecutionContext,
+  variables: (folder: string) => Record<string, string> = () => ({}),
+) {
   const folder = await temporaryFolder(t);
   const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
   const put = async ({ cert, key }: Pair): Promise<void> => {
@@ -92,7 +95,12 @@ async function serve(t: ExecutionContext, variables: (folder: string) => Record<
     },
     /** The subject of the certificate that a new connection is shown. */
     shown: async () => {
-      const socket = connect({ port: server.port, host: '127.0.0.1', ca: trusted.cert, ALPNProtocols: ['h2'] });
+      const socket = connect({
+        port: server.port,
+        host: '127.0.0.1',
+        ca: trusted.cert,
+        ALPNProtocols: ['h2'],
+      });
       await once(socket, 'secureConnect');
       const { subject } = socket.getPeerCertificate();
       socket.destroy();
@@ -142,7 +150,11 @@ test('clients that do not trust the server, or speak no TLS, reach no handler', 
   await writeFile(other, stranger.cert);
   for (const security of [{ ca: other }, {}, { ca: 'system' }])
     await t.throwsAsync(callerOf(security), { instanceOf: DiffusionError, code: 'UNAVAILABLE' });
-  for (const bytes of ['GET / HTTP/1.1\r\n\r\n', '\x16\x03\x01\xff\xff\xff', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n']) {
+  for (const bytes of [
+    'GET / HTTP/1.1\r\n\r\n',
+    '\x16\x03\x01\xff\xff\xff',
+    'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+  ]) {
     const socket = connectPlain(port, '127.0.0.1').on('error', () => undefined);
     socket.end(bytes);
     await once(socket.resume(), 'close');
