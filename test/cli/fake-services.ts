@@ -49,7 +49,11 @@ export interface FakeTrainer {
 }
 
 /** A trainer with one job; each watch takes the next of the scripts, and numbers its events from 1 on. */
-export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[] = []): Promise<FakeTrainer> {
+export async function fakeTrainer(
+  t: ExecutionContext,
+  watches: readonly Watch[] = [],
+  security = securityOf(),
+): Promise<FakeTrainer> {
   const created: trainerWire.CreateTrainingJobRequest[] = [];
   const watched: trainerWire.WatchTrainingJobRequest[] = [];
   const listed: trainerWire.ListTrainingJobsRequest[] = [];
@@ -131,6 +135,7 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
     trainerWire.TrainerServiceService,
     'diffusion.trainer.v1.TrainerService',
     implementation,
+    security,
   );
   return { address, created, watched, listed, resumed, cancelled, deleted };
 }
@@ -269,10 +274,11 @@ async function listen(
   service: Parameters<typeof startGrpcServer>[0]['service'],
   serviceName: string,
   implementation: Parameters<typeof startGrpcServer>[0]['implementation'],
+  security = securityOf(),
 ): Promise<string> {
   const server = await startGrpcServer({
     address: '127.0.0.1:0',
-    security: securityOf(),
+    security,
     warn: () => undefined,
     service,
     serviceName,
