@@ -1,5 +1,6 @@
 /** The methods that run the network: Generate and Encode. */
 
+import { tenancyOf } from '../../shared/access/index.js';
 import {
   imageFormats,
   precisions,
@@ -29,7 +30,7 @@ export interface SamplingOptions extends AdmitCallOptions {
 }
 
 export function samplingMethods(options: SamplingOptions) {
-  const { clock, maxImages, window, calls } = options;
+  const { clock, maxImages, window, calls, catalogue } = options;
 
   async function* sample(
     request: SampleRequest,
@@ -38,7 +39,11 @@ export function samplingMethods(options: SamplingOptions) {
     const calledMs = clock.monotonicMs();
     const { signal, ended } = calls.begin(context.signal);
     try {
-      const { generation, lease, release } = await admitCall(request, options, signal);
+      const { generation, lease, release } = await admitCall(
+        request,
+        { ...options, catalogue: catalogue.seenBy(tenancyOf(context)) },
+        signal,
+      );
       try {
         yield accepted(generation);
         const { predict } = lease;

@@ -23,11 +23,23 @@ export interface Caller {
   readonly identity: Identity | undefined;
 }
 
-/** Whether a caller may see what this tenant owns; undefined for what has no owner. */
-export type Sees = (owner: string | undefined) => boolean;
+/** What a caller owns and may see. */
+export interface Tenancy {
+  /** Of what the caller creates; undefined without authentication. */
+  readonly owner: string | undefined;
+  /** Whether the caller may see what has this owner; undefined for what has none. */
+  readonly sees: (owner: string | undefined) => boolean;
+  /** Whether it sees whatever there is. */
+  readonly seesAll: boolean;
+}
+
+/** Of callers that nothing is hidden from, and who own nothing. */
+export const EVERYTHING: Tenancy = { owner: undefined, sees: () => true, seesAll: true };
 
 /** What has no owner is seen by everybody. Without authentication, and for admins, nothing is hidden. */
-export function seesOf({ identity }: Caller): Sees {
-  if (identity === undefined || identity.roles.includes('admin')) return () => true;
-  return (owner) => owner === undefined || owner === identity.tenant;
+export function tenancyOf({ identity }: Pick<Caller, 'identity'>): Tenancy {
+  if (identity === undefined) return EVERYTHING;
+  const { tenant, roles } = identity;
+  if (roles.includes('admin')) return { ...EVERYTHING, owner: tenant };
+  return { owner: tenant, sees: (owner) => owner === undefined || owner === tenant, seesAll: false };
 }

@@ -2,7 +2,7 @@ export { claimAttempt, isLatestAttempt, latestAttempt } from './attempts.js';
 export { commitCheckpoint } from './commits.js';
 export { writeManifest } from './write-manifest.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
-export { bindModel, jobOfModel, latestHint, listModels } from './models.js';
+export { bindingOf, bindModel, jobOfModel, latestHint, listModels } from './models.js';
 export { activeJobOfKey, activeKeys, jobKeys, requestKey, termOfKey } from './keys.js';
 export { findJson, inspectJson } from './json-object.js';
 export type { LatestHint } from './models.js';
