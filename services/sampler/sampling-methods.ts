@@ -19,6 +19,7 @@ import { contractOf } from './model-methods.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
 import type { SampleRequest } from './sample-request.js';
+import type { TokenKey } from './token-key.js';
 
 export interface SamplingOptions extends AdmitCallOptions {
   readonly clock: Clock;
@@ -27,10 +28,12 @@ export interface SamplingOptions extends AdmitCallOptions {
   /** Images of one call in work or unread at once. */
   readonly window: number;
   readonly calls: RunningCalls;
+  /** Signs resume tokens. */
+  readonly tokenKey: TokenKey;
 }
 
 export function samplingMethods(options: SamplingOptions) {
-  const { clock, maxImages, window, calls, catalogue } = options;
+  const { clock, maxImages, window, calls, catalogue, tokenKey } = options;
 
   async function* sample(
     request: SampleRequest,
@@ -47,7 +50,10 @@ export function samplingMethods(options: SamplingOptions) {
       try {
         yield accepted(generation);
         const { predict } = lease;
-        yield* generateImages(generation.series, { predict, window, signal, clock, calledMs });
+        yield* generateImages(generation.series, {
+          ...{ predict, window, signal, clock, calledMs },
+          tokenKey: await tokenKey(),
+        });
       } finally {
         lease.release();
         release();
@@ -61,7 +67,8 @@ export function samplingMethods(options: SamplingOptions) {
     wire: samplerWire.GenerateRequest,
     context: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse, void, undefined> {
-    for await (const event of sample(readGenerateRequest(wire, maxImages), context)) yield { event };
+    const request = readGenerateRequest(wire, maxImages, await tokenKey());
+    for await (const event of sample(request, context)) yield { event };
   }
 
   async function* encode(

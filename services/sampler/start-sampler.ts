@@ -13,6 +13,7 @@ import { loadedModels } from './loaded-models.js';
 import { modelCatalogue } from './model-catalogue.js';
 import { startPredictionEngine } from './prediction-engine.js';
 import { runningCalls } from './running-calls.js';
+import { tokenKey } from './token-key.js';
 
 const STORE_RETRY_MS = 2000;
 /** Pictures to start from and resume tokens come in one message: 32 of the largest tokens. */
@@ -75,6 +76,9 @@ export async function startSampler(
       models,
       calls,
       clock,
+      tokenKey: await tokenKey(store, settings.tokenKeyFile, (message) => {
+        log.warn(message);
+      }),
       admit: admission(settings.maxEvaluations),
       maxImages: settings.maxImages,
       window: settings.window,
