@@ -78,3 +78,22 @@ test('doctor asks a service with TLS', async (t) => {
   t.like(await check(files.ca), { state: 'ok' });
   t.like(await check(undefined), { state: 'wrong' });
 });
+
+test('doctor warns of a service that a network may reach without TLS or a token', async (t) => {
+  const { address } = await fakeTrainer(t);
+  const secure = await secureTrainer(t);
+  const signal = new AbortController().signal;
+  const check = (at: string, ca?: string) =>
+    checkService('trainer', {
+      ...{ address: at.replace('127.0.0.1', '0.0.0.0'), security: { ca } },
+      ...{ clock: systemClock, signal },
+    });
+  const open = await check(address);
+  t.is(open.state, 'warning');
+  t.regex(
+    open.text,
+    /^serving at 0\.0\.0\.0:\d+ without TLS and a token: whoever reaches that address can use it$/,
+  );
+  // Its certificate is for another address.
+  t.like(await check(secure.address, secure.files.ca), { state: 'wrong' });
+});
