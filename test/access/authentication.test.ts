@@ -136,9 +136,7 @@ async function provider(t: ExecutionContext) {
       const key = keys.get(kid)?.privateKey ?? (await generateKeyPair('ES256')).privateKey;
       const now = Math.floor(Date.now() / 1000);
       const defaults = { iss: issuer, aud: 'diffusion', sub: 'carol', exp: now + 60 };
-      return new SignJWT({ ...defaults, ...claims } as JWTPayload)
-        .setProtectedHeader({ alg: 'ES256', kid })
-        .sign(key);
+      return new SignJWT({ ...defaults, ...claims }).setProtectedHeader({ alg: 'ES256', kid }).sign(key);
     },
   };
 }

@@ -72,7 +72,6 @@ function answering(service: ServiceDefinition): UntypedServiceImplementation {
   return Object.fromEntries(
     Object.entries(service).map(([name, { responseStream }]) => [
       name,
-      // eslint-disable-next-line @typescript-eslint/require-await -- a stream that is empty
       responseStream ? serverStream(async function* () {}, options) : unary(() => ({}), options),
     ]),
   );
@@ -88,12 +87,12 @@ function reached(service: ServiceDefinition): UntypedServiceImplementation {
 }
 
 /** The status of a call with an empty request. */
-async function statusOf(client: Client, path: string, token: string | undefined): Promise<number> {
+async function statusOf(client: Client, path: string, token: string | undefined): Promise<status> {
   const metadata = new Metadata();
   if (token !== undefined) metadata.set('authorization', `Bearer ${token}`);
   const same = (bytes: Buffer): Buffer => bytes;
   const call = client.makeBidiStreamRequest(path, same, same, metadata, { deadline: Date.now() + 20_000 });
-  const { promise, resolve } = deferred<number>();
+  const { promise, resolve } = deferred<status>();
   call.on('data', () => {
     // A watch of health goes on.
     call.cancel();

@@ -149,7 +149,7 @@ test('a method without authentication is told the address of its caller, whateve
   });
   t.teardown(served.close);
   await callUnary(served.client, served.client.getTrainingJob, { jobId: '' });
-  for await (const _ of callStream(served.client, served.client.watchTrainingJob, { jobId: '', after: '' }));
+  await callStream(served.client, served.client.watchTrainingJob, { jobId: '', after: '' }).next();
   const caller = { caller: 'anonymous:127.0.0.1', identity: undefined };
   t.deepEqual(callers, [caller, caller]);
 });

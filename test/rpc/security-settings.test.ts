@@ -44,7 +44,10 @@ for (const [name, readSettings] of [
 
   test(`the ${name} does without where it is told to, with a warning`, (t) => {
     const insecure = { ...NETWORK, IP_DIFFUSION_INSECURE: 'on' };
-    t.regex(readSettings(insecure).security.warning ?? '', /0\.0\.0\.0:5006\d without TLS and authentication/);
+    t.regex(
+      readSettings(insecure).security.warning ?? '',
+      /0\.0\.0\.0:5006\d without TLS and authentication/,
+    );
     t.regex(readSettings({ ...insecure, ...TLS }).security.warning ?? '', /without authentication:/);
     t.is(readSettings({ ...insecure, ...TLS, ...OIDC }).security.warning, undefined);
     t.is(readSettings({ IP_DIFFUSION_INSECURE: 'on' }).security.warning, undefined);

@@ -71,7 +71,13 @@ function network() {
 
 let nowMs = 0;
 const clock = { wallMs: () => 0, monotonicMs: () => (nowMs += 5) };
-const context = { window: 8, signal: new AbortController().signal, clock, tokenKey: Buffer.alloc(32, 7), calledMs: 0 };
+const context = {
+  window: 8,
+  signal: new AbortController().signal,
+  clock,
+  tokenKey: Buffer.alloc(32, 7),
+  calledMs: 0,
+};
 
 async function collect(events: AsyncIterable<GenerateEvent>): Promise<GenerateEvent[]> {
   const all: GenerateEvent[] = [];

@@ -69,7 +69,14 @@ test('what lies elsewhere is refused with one text, whether it is there or not',
       texts.add((await t.throwsAsync(call, refusal)).message);
   }
   const file = await openFiles(join(outside, 'images.npz'), access, { extension: '.npz' });
-  texts.add((await t.throwsAsync(file.list(() => true), refusal)).message);
+  texts.add(
+    (
+      await t.throwsAsync(
+        file.list(() => true),
+        refusal,
+      )
+    ).message,
+  );
   t.is(texts.size, 1);
   const inside = await openFiles(join(allowed, 'missing'), access);
   await t.throwsAsync(inside.check({}), { code: 'NOT_FOUND' });
@@ -114,9 +121,9 @@ test('creating, validating and the start of training hold to the roots', async (
   await mkdir(source.path);
   await writeFile(join(source.path, 'a.png'), await pngOf(1));
   const options = { cacheFolder: join(base, 'cache'), access };
-  await t.notThrowsAsync(openDataset({ source, ...settings } as never, options));
+  await t.notThrowsAsync(openDataset({ source, ...settings }, options));
   // Where the folder became a link after the job was created, training doesn't follow it, prepared images or not.
   await rm(source.path, { recursive: true });
   await symlink(outside, source.path);
-  await t.throwsAsync(openDataset({ source, ...settings } as never, options), refusal);
+  await t.throwsAsync(openDataset({ source, ...settings }, options), refusal);
 });
