@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 
 import test, { type ExecutionContext } from 'ava';
-import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey, type JWTPayload } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT, UnsecuredJWT, type CryptoKey } from 'jose';
 
 import { accessSettings, authentication, type AccessSettings } from '../../shared/access/index.js';
 import { DiffusionError, environmentReader, type Environment } from '../../shared/foundation/index.js';

@@ -219,6 +219,22 @@ test('where certificates are optional, one that was not verified counts for noth
   for (const security of wrong) await t.throwsAsync(callerOf(security), { code: 'UNAUTHENTICATED' });
 });
 
+test('the authority of clients is exchanged while the server runs', async (t) => {
+  const { folder, save, callerOf, client } = await mutual(t, 'required');
+  const old = await save('alice', await trusted.issue('alice'));
+  const watcher = client(old);
+  const events = callStream(watcher, watcher.watchTrainingJob, { jobId: '', after: '' });
+  await events.next();
+  // A client of the new authority, which trusts the server's certificate as before.
+  const ca = join(folder, 'server-ca.pem');
+  await writeFile(ca, trusted.cert);
+  const next = { ...(await save('next', await stranger.issue('alice'))), ca };
+  await replaced(join(folder, 'ca.pem'), stranger.cert);
+  await until(async () => (await callerOf(next).catch(() => undefined)) === 'alice');
+  await t.throwsAsync(callerOf({ ...old, ca, key: old.key }), { code: 'UNAVAILABLE' });
+  await events.return(undefined);
+});
+
 test('files that can not be used keep a server from starting, with one line that shows no key', async (t) => {
   const folder = await temporaryFolder(t);
   const [one, other] = [await trusted.issue('one'), await trusted.issue('other')];
