@@ -66,9 +66,7 @@ export async function startSampler(
   const server = await startGrpcServer({
     address: settings.address,
     security: settings.security,
-    warn: (message) => {
-      log.warn(message);
-    },
+    log,
     service: samplerWire.SamplerServiceService,
     serviceName: 'diffusion.sampler.v1.SamplerService',
     implementation: samplerHandlers({

@@ -72,9 +72,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const server = await startGrpcServer({
     address: settings.address,
     security: settings.security,
-    warn: (message) => {
-      logger.warn(message);
-    },
+    log: logger,
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({

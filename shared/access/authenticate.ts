@@ -2,7 +2,7 @@
 
 import { DiffusionError } from '../foundation/index.js';
 import { parseIdentities } from './identities-file.js';
-import type { Identity } from './identity.js';
+import type { Identity, Refused } from './identity.js';
 import { oidcTokens } from './oidc.js';
 import type { AccessSettings } from './settings.js';
 import { watchFiles } from './watched-files.js';
@@ -19,7 +19,7 @@ export interface Authentication {
   /**
    * Undefined for every call on a service without authentication.
    *
-   * @throws DiffusionError UNAUTHENTICATED, with the same text whatever is wrong; UNAVAILABLE.
+   * @throws DiffusionError UNAUTHENTICATED, with the same text whatever is wrong, which its cause says; UNAVAILABLE.
    */
   readonly identify: (credentials: Credentials) => Promise<Identity | undefined>;
   readonly close: () => void;
@@ -48,23 +48,27 @@ export async function authentication(
         });
   const verify = oidc === undefined ? undefined : oidcTokens(oidc, newKeysAfterMs);
 
-  async function find({ authorization, certificateNames }: Credentials): Promise<Identity | undefined> {
+  async function find({ authorization, certificateNames }: Credentials): Promise<Identity | Refused> {
     const known = identities?.current();
     // A token that came is the one that counts, right or wrong.
-    if (authorization.length === 0) return known?.ofCertificate(certificateNames);
+    if (authorization.length === 0) {
+      const refused = certificateNames.length === 0 ? 'there is no token' : 'the certificate is not known';
+      return known?.ofCertificate(certificateNames) ?? { refused };
+    }
     const token = authorization.length === 1 ? bearerToken(authorization[0] ?? '') : undefined;
-    if (token === undefined) return undefined;
-    return known?.ofToken(token) ?? (await verify?.(token));
+    if (token === undefined) return { refused: 'the header authorization is no bearer token' };
+    return known?.ofToken(token) ?? (await verify?.(token)) ?? { refused: 'the token is not known' };
   }
 
   return {
     async identify(credentials) {
       if (identities === undefined && verify === undefined) return undefined;
-      const identity = await find(credentials);
-      if (identity !== undefined) return identity;
+      const found = await find(credentials);
+      if (!('refused' in found)) return found;
       throw new DiffusionError(
         'UNAUTHENTICATED',
         'wanted a valid bearer token, or a client certificate of a known identity',
+        { cause: found.refused },
       );
     },
     close: () => identities?.close(),

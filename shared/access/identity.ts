@@ -12,6 +12,11 @@ export interface Identity {
   readonly tenant: string;
 }
 
+/** Why nothing says who calls; for the service's log alone. */
+export interface Refused {
+  readonly refused: string;
+}
+
 /** Who makes a call. */
 export interface Caller {
   /**

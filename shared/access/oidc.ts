@@ -4,7 +4,7 @@ import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyG
 import { z } from 'zod';
 
 import { DiffusionError } from '../foundation/index.js';
-import { ROLES, type Identity } from './identity.js';
+import { ROLES, type Identity, type Refused } from './identity.js';
 
 export interface OidcSettings {
   /** Exactly as tokens have it in `iss`. */
@@ -39,8 +39,8 @@ const subjectSchema = z
   .regex(/^[\x20-\x7e]+$/)
   .max(MAX_SUBJECT);
 
-/** The identity of a valid token; undefined for any other text. @throws DiffusionError UNAVAILABLE. */
-export type VerifyToken = (token: string) => Promise<Identity | undefined>;
+/** The identity of a valid token, or why there is none. @throws DiffusionError UNAVAILABLE. */
+export type VerifyToken = (token: string) => Promise<Identity | Refused>;
 
 /** @param newKeysAfterMs A key that is not known is asked for again after this time at the earliest. */
 export function oidcTokens(settings: OidcSettings, newKeysAfterMs = 5000): VerifyToken {
@@ -58,7 +58,7 @@ export function oidcTokens(settings: OidcSettings, newKeysAfterMs = 5000): Verif
 
   return async (token) => {
     // Nothing is fetched for what can't be a JWT.
-    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return undefined;
+    if (!/^[\w-]+\.[\w-]+\.[\w-]+$/.test(token)) return { refused: 'the token is not known, and is no JWT' };
     try {
       const { payload } = await jwtVerify(token, await currentKeys(), {
         ...{ issuer, audience, algorithms: [...algorithms], clockTolerance: clockSkewSeconds },
@@ -66,7 +66,7 @@ export function oidcTokens(settings: OidcSettings, newKeysAfterMs = 5000): Verif
       });
       return identityOf(payload, settings);
     } catch (error) {
-      if (isOfToken(error)) return undefined;
+      if (isOfToken(error)) return { refused: refusalText(error) };
       const text = 'the keys of the identity provider could not be fetched';
       throw new DiffusionError('IDENTITY_PROVIDER_UNAVAILABLE', text, {
         retryAfterMs: RETRY_AFTER_MS,
@@ -76,14 +76,14 @@ export function oidcTokens(settings: OidcSettings, newKeysAfterMs = 5000): Verif
   };
 }
 
-function identityOf(payload: JWTPayload, { rolesClaim, tenantClaim }: OidcSettings): Identity | undefined {
+function identityOf(payload: JWTPayload, { rolesClaim, tenantClaim }: OidcSettings): Identity | Refused {
   const subject = subjectSchema.safeParse(payload.sub);
-  if (!subject.success) return undefined;
+  if (!subject.success) return { refused: 'the claim sub is no name' };
   const name = `oidc:${subject.data}`;
   const claimed = payload[rolesClaim];
   const words: readonly unknown[] = typeof claimed === 'string' ? claimed.split(' ') : arrayOf(claimed);
   const tenant = tenantSchema.safeParse(payload[tenantClaim] ?? name);
-  if (!tenant.success) return undefined;
+  if (!tenant.success) return { refused: `the claim ${tenantClaim} is no name` };
   return { name, roles: ROLES.filter((role) => words.includes(role)), tenant: tenant.data };
 }
 
@@ -92,10 +92,19 @@ function arrayOf(value: unknown): readonly unknown[] {
 }
 
 /** Whether the token is to blame, and not the provider. */
-function isOfToken(error: unknown): boolean {
+function isOfToken(error: unknown): error is errors.JOSEError {
   if (error instanceof errors.JWKSTimeout || error instanceof errors.JWKSInvalid) return false;
   // A plain JOSEError is an answer of the provider's that is no set of keys.
   return error instanceof errors.JOSEError && error.constructor !== errors.JOSEError;
+}
+
+/** In words that hold nothing of the token. */
+function refusalText(error: errors.JOSEError): string {
+  const claim =
+    error instanceof errors.JWTClaimValidationFailed || error instanceof errors.JWTExpired
+      ? ` (claim ${error.claim})`
+      : '';
+  return `the token is not valid: ${error.code}${claim}`;
 }
 
 /** The address of the keys, as the issuer describes itself (OpenID Connect Discovery 1.0, section 4). */

@@ -10,7 +10,7 @@ import {
   type AccessSettings,
   type Caller,
 } from '../access/index.js';
-import { systemClock, type DiffusionError } from '../foundation/index.js';
+import { DiffusionError, systemClock } from '../foundation/index.js';
 import { anonymous, setCaller } from './callers.js';
 import { certificateNames } from './certificate-names.js';
 import { toServiceError, type ReportInternalError } from './status.js';
@@ -18,6 +18,17 @@ import { toServiceError, type ReportInternalError } from './status.js';
 export interface AccessControl {
   readonly interceptor: ServerInterceptor;
   readonly close: () => void;
+}
+
+export interface AccessControlOptions {
+  readonly report: ReportInternalError;
+  /** Called where a file changes to one that can't be used. */
+  readonly onUnusable: (error: DiffusionError) => void;
+  /** Called with each call that is not let in; the error's cause says what its text must not. */
+  readonly onRefused: (
+    error: DiffusionError,
+    call: { readonly method: string; readonly peer: string },
+  ) => void;
 }
 
 const TOKEN_HEADER = 'authorization';
@@ -30,8 +41,7 @@ const TOKEN_HEADER = 'authorization';
  */
 export async function accessControl(
   settings: AccessSettings,
-  report: ReportInternalError,
-  onUnusable: (error: DiffusionError) => void,
+  { report, onUnusable, onRefused }: AccessControlOptions,
 ): Promise<AccessControl> {
   const { identify, close } = await authentication(settings, onUnusable);
   const limiter = settings.limits && callLimiter(settings.limits, systemClock);
@@ -70,6 +80,7 @@ export async function accessControl(
               })
               .catch((error: unknown) => {
                 ended();
+                if (error instanceof DiffusionError) onRefused(error, { method: path, peer: call.getPeer() });
                 const { code, details, metadata: trailers } = toServiceError(error, path, report);
                 call.sendStatus({ code, details, metadata: trailers });
               });

@@ -16,6 +16,7 @@ import { accessControl } from './access-control.js';
 import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
+import type { ServiceLog } from './run-service.js';
 import type { ServerSecurity } from './security-settings.js';
 import { tlsCredentials, type WatchedCredentials } from './tls.js';
 
@@ -35,8 +36,7 @@ export interface GrpcServerOptions extends HandlerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
   readonly security: ServerSecurity;
-  /** Logs what is wrong with the settings of security while the service runs. */
-  readonly warn: (message: string) => void;
+  readonly log: Pick<ServiceLog, 'warn' | 'debug'>;
   readonly service: ServiceDefinition;
   /** The service's full name, for health. */
   readonly serviceName: string;
@@ -51,13 +51,19 @@ export interface GrpcServerOptions extends HandlerOptions {
  * CREDENTIALS_UNUSABLE) for certificates, keys or identities that can't be used.
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { security, report, warn } = options;
+  const { security, report, log } = options;
   const onUnusable = ({ message }: DiffusionError): void => {
-    warn(`${message}; what was read before stays in use`);
+    log.warn(`${message}; what was read before stays in use`);
   };
-  if (security.warning !== undefined) warn(security.warning);
+  if (security.warning !== undefined) log.warn(security.warning);
   const tls = await credentialsOf(security, onUnusable);
-  const access = await accessControl(security.access, report, onUnusable);
+  const access = await accessControl(security.access, {
+    report,
+    onUnusable,
+    onRefused: ({ reason, message, cause }, call) => {
+      log.debug({ ...call, reason, cause }, message);
+    },
+  });
   const server = new Server({
     interceptors: [access.interceptor],
     'grpc.max_receive_message_length': options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,

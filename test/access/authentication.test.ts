@@ -191,6 +191,15 @@ test('expired, early, foreign, unsigned and forged tokens get the refusal that n
     ),
   );
   t.is(new Set(refusals.map(({ message }) => message)).size, 1);
+  // The causes are for the log; they differ, and hold nothing of a token.
+  const causes = refusals.map(({ cause }) => String(cause));
+  t.like(causes, {
+    0: 'the token is not valid: ERR_JWT_EXPIRED (claim exp)',
+    2: 'the token is not valid: ERR_JWT_CLAIM_VALIDATION_FAILED (claim aud)',
+    9: 'the token is not known, and is no JWT',
+    14: 'there is no token',
+  });
+  t.false(causes.some((cause) => tokens.some((each) => cause.includes(each.slice(0, 10)))));
   t.truthy(await calls.with(`Bearer ${good}`));
   // Within the clock skew.
   t.truthy(await calls.with(`Bearer ${await token({ exp: now - 10 })}`));

@@ -21,7 +21,7 @@ import { fromServiceError, startGrpcServer, type ServerSecurity } from '../../sh
 import { pngOf, temporaryFolder } from '../dataset/folders.js';
 import { methodsOf } from '../faults/field-paths.js';
 import { checkpoint } from '../models/commit-fixtures.js';
-import { securityOf } from '../rpc/security.js';
+import { securityOf, SILENT } from '../rpc/security.js';
 import { startFixture } from '../sampler-service/sampler-fixture.js';
 import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
 import { engines, finished, localSources, plays, ready } from '../trainer/fake-engine.js';
@@ -109,7 +109,7 @@ test('the trainer hides the jobs and models of other tenants, in every method', 
   const a = trainer(store, engines(plays(ready, finished)).startEngine);
   const server = await startGrpcServer({
     ...options,
-    ...{ address: '127.0.0.1:0', warn: () => undefined, reflection: false, security: await security(t) },
+    ...{ address: '127.0.0.1:0', log: SILENT, reflection: false, security: await security(t) },
     ...{ service: trained.TrainerServiceService, serviceName: TRAINER },
     implementation: trainerHandlers({
       ...options,

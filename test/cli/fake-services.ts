@@ -16,7 +16,7 @@ import {
 import { serverStream, startGrpcServer, unary, type CallContext } from '../../shared/rpc/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encodeImage } from '../../shared/images/index.js';
-import { securityOf } from '../rpc/security.js';
+import { securityOf, SILENT } from '../rpc/security.js';
 
 const OPTIONS = { report: () => undefined, stallTimeoutMs: 10_000 };
 
@@ -279,7 +279,7 @@ async function listen(
   const server = await startGrpcServer({
     address: '127.0.0.1:0',
     security,
-    warn: () => undefined,
+    log: SILENT,
     service,
     serviceName,
     implementation,

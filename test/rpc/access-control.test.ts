@@ -29,7 +29,7 @@ import {
 } from '../../shared/rpc/index.js';
 import { temporaryFolder } from '../dataset/folders.js';
 import { methodsOf } from '../faults/field-paths.js';
-import { securityOf } from './security.js';
+import { securityOf, SILENT } from './security.js';
 
 const options = { report: () => undefined, stallTimeoutMs: 60_000 };
 const ROLES = ['read', 'sample', 'train', 'admin'] as const;
@@ -58,7 +58,7 @@ async function serve(
 ): Promise<string> {
   const server = await startGrpcServer({
     ...options,
-    ...{ address: '127.0.0.1:0', warn: () => undefined, reflection: true },
+    ...{ address: '127.0.0.1:0', log: SILENT, reflection: true },
     ...{ service, serviceName, implementation },
     security: securityOf({ IP_DIFFUSION_IDENTITIES_FILE: await identities(t), ...variables }),
   });

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 
 import { serverStream, startGrpcServer, unary } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { securityOf } from './security.js';
+import { securityOf, SILENT } from './security.js';
 
 const MESSAGE_BYTES = 256 * 1024;
 
@@ -44,7 +44,7 @@ const { port } = await startGrpcServer({
   ...options,
   address: '127.0.0.1:0',
   security: securityOf(),
-  warn: () => undefined,
+  log: SILENT,
   service: { getTrainingJob: get, watchTrainingJob: watch },
   serviceName: 'diffusion.trainer.v1.TrainerService',
   implementation: {

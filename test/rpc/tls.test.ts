@@ -22,7 +22,7 @@ import {
 } from '../../shared/rpc/index.js';
 import { temporaryFolder } from '../dataset/folders.js';
 import { authority, type Pair } from './certificates.js';
-import { securityOf } from './security.js';
+import { securityOf, SILENT } from './security.js';
 
 const options = { report: () => undefined, stallTimeoutMs: 60_000 };
 const trusted = await authority();
@@ -58,7 +58,7 @@ async function serve(
       IP_DIFFUSION_TLS_KEY_FILE: keyFile,
       ...variables(folder),
     }),
-    warn: (message) => warnings.push(message),
+    log: { warn: (message: string) => warnings.push(message), debug: () => undefined },
     reflection: true,
     service: { getTrainingJob, watchTrainingJob },
     serviceName: 'diffusion.trainer.v1.TrainerService',
@@ -254,7 +254,7 @@ test('files that can not be used keep a server from starting, with one line that
     });
     const started = startGrpcServer({
       ...options,
-      ...{ address: '127.0.0.1:0', security, warn: () => undefined, reflection: false },
+      ...{ address: '127.0.0.1:0', security, log: SILENT, reflection: false },
       ...{ service: {}, serviceName: '', implementation: {} },
     });
     const error = await t.throwsAsync(started, { instanceOf: DiffusionError, message });
