@@ -38,6 +38,7 @@ export function jobToWire({ record, status }: Job): trainerWire.TrainingJob {
     updateTime: new Date(status.updatedAt),
     startTime: timeOf(status.startedAt),
     endTime: timeOf(status.endedAt),
+    owner: record.owner ?? '',
   };
 }
 

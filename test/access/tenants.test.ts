@@ -133,10 +133,20 @@ test('the trainer hides the jobs and models of other tenants, in every method', 
     if (answer instanceof DiffusionError) throw answer;
     return trained.CreateTrainingJobResponse.decode(answer).job?.jobId ?? '';
   };
+  const byId = (jobId: string): Uint8Array => trained.GetTrainingJobRequest.encode({ jobId }).finish();
   const job = await create('alice', 'reds', 'the same id');
   // The same request_id of another tenant is another request.
   const other = await create('bob', 'blues', 'the same id');
   t.is(await create('alice', 'reds', 'the same id'), job);
+  const owners = await Promise.all(
+    [job, other].map(async (jobId) => {
+      const answer = await ask('root', 'GetTrainingJob', byId(jobId));
+      return answer instanceof DiffusionError
+        ? answer.reason
+        : trained.GetTrainingJobResponse.decode(answer).job?.owner;
+    }),
+  );
+  t.deepEqual(owners, ['red', 'blue']);
   for (const jobId of [job, other]) {
     await end(a, await a.requests.get(jobId));
     await a.supervisor.find(jobId)?.save();
@@ -146,7 +156,6 @@ test('the trainer hides the jobs and models of other tenants, in every method', 
   t.is(taken.reason, 'MODEL_TAKEN');
   t.false(taken.message.includes(job));
 
-  const byId = (jobId: string): Uint8Array => trained.GetTrainingJobRequest.encode({ jobId }).finish();
   const resume = trained.ResumeTrainingJobRequest;
   const requests: Requests = {
     CreateTrainingJob: (_job, model) =>
