@@ -35,11 +35,11 @@ export const samplerOptions = {
     'give the network the timestep that fits the variance of x_t',
   ),
   varianceNormalisation: flag("scale the network's input to the variance of its timestep"),
+  scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
   waveletCorrection: option(
     real(-1, 1),
-    'differential correction in the wavelet domain: move low frequencies away from the predicted x_0; 0 is off',
+    'move the low frequencies of x_t away from the predicted x_0 by this share; 0 is off',
   ),
-  scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
 };
 
 type SamplerValues = Values<typeof samplerOptions>;

@@ -43,13 +43,9 @@ export function readEncodeRequest(wire: samplerWire.EncodeRequest, maxImages: nu
     );
     demand(eta === 0, 'settings.eta', '0 or unset, as Encode has no noise', eta);
     demand(timeShift === undefined, 'settings.time_shift', 'unset, as Encode has no time shift', timeShift);
+    const wanted = '0 or unset, as Encode has none';
+    demand(waveletCorrection === 0, 'settings.wavelet_correction', wanted, waveletCorrection);
     demand(!varianceNormalisation, 'settings.variance_normalisation', 'unset, as Encode has none', true);
-    demand(
-      waveletCorrection === 0,
-      'settings.wavelet_correction',
-      '0 or unset, as Encode has none',
-      waveletCorrection,
-    );
   });
   if (found.length > 0) throw refusal(request, found);
   return request;

@@ -27,7 +27,7 @@ export async function* encode(options: SolverOptions): AsyncGenerator<SamplerSte
 
 function encodedImage({ plan, start, inpaint }: SolverOptions): Float32Array {
   const image = start?.kind === 'image' && start.skippedSteps === 0 ? start.xStart : undefined;
-  const { timeShift, varianceNormalisation, waveletCorrection } = plan.remedies;
+  const { timeShift, varianceNormalisation } = plan.remedies;
   const found = unmet((demand) => {
     demand(plan.eta === 0, 'eta', '0 or unset when an image is encoded', plan.eta);
     demand(timeShift === undefined, 'time_shift', 'no value when an image is encoded', timeShift);
@@ -36,12 +36,6 @@ function encodedImage({ plan, start, inpaint }: SolverOptions): Float32Array {
       'variance_normalisation',
       'no value when an image is encoded',
       true,
-    );
-    demand(
-      waveletCorrection === undefined,
-      'wavelet_correction',
-      'no value when an image is encoded',
-      waveletCorrection,
     );
     demand(inpaint === undefined, 'inpaint', 'no value when an image is encoded', 'an image');
     demand(

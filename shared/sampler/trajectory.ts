@@ -34,11 +34,9 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
       history,
     });
     const { waveletCorrection } = here.remedies;
-    const { tables, contract } = plan;
-    x = withKept(
-      waveletCorrected(waveletCorrection, tables, i - 1, contract.channels, end.x, end.predXStart),
-      i - 1,
-    );
+    const { channels } = here.contract;
+    const result = { x: end.x, xStart: end.predXStart, channels };
+    x = withKept(waveletCorrected(waveletCorrection, here.tables, i, result), i - 1);
     history = end.history ?? [];
     yield samplerStep(here, plan.steps - 1 - i, i, { x, predXStart: end.predXStart, history });
   }

@@ -7,8 +7,8 @@ export type { NormalityTest } from './shapiro-wilk.js';
 export { knownNormalTest } from './known-normal.js';
 export type { KnownNormalTest } from './known-normal.js';
 export { chiSquareUpperTail } from './chi-square.js';
-export { normalCdf, normalQuantile, normalUpperTail } from './normal.js';
-export { meanOf, sorted, varianceOf } from './moments.js';
+export { normalQuantile, normalUpperTail } from './normal.js';
+export { meanOf, varianceOf } from './moments.js';
 export { bandPower, cosineTransform, radialBands } from './spectrum.js';
 export type { ImageTransform, RadialBands } from './spectrum.js';
 export {

@@ -29,11 +29,6 @@ export function normalUpperTail(x: number): number {
   return density(x) / fraction;
 }
 
-/** P(Z <= x). */
-export function normalCdf(x: number): number {
-  return normalUpperTail(-x);
-}
-
 /**
  * The x below which a standard normal value lies with probability p, 0 < p < 1: Newton's method from a rough start.
  * Source of the start: Abramowitz and Stegun, 26.2.23.

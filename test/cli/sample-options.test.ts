@@ -33,7 +33,7 @@ test('every setting of a sampler has a flag', async (t) => {
   const { ask, requests } = await asking(t);
   const flags =
     '--count 1 --sampler dpmpp_2m --steps 9 --spacing trailing --guidance 2.5 --dynamic-threshold 0.9 ' +
-    '--epsilon-scaling 0.001,1.02 --time-shift 30,300 --variance-normalisation --score-rescaling 0.95 --wavelet-correction 0.05 ' +
+    '--epsilon-scaling 0.001,1.02 --time-shift 30,300 --variance-normalisation --score-rescaling 0.95 ' +
     '--precision bfloat16';
   const { exitCode, err } = await ask('tiny', ...flags.split(' '));
   t.is(err, '');
@@ -48,7 +48,6 @@ test('every setting of a sampler has a flag', async (t) => {
     timeShift: { window: 30, cutoff: 300 },
     varianceNormalisation: true,
     scoreRescaling: { k: 0.95, sigma: 1 },
-    waveletCorrection: 0.05,
     precision: 2,
   });
 });

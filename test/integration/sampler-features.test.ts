@@ -147,7 +147,6 @@ test.serial('a remedy that is off changes nothing, and one that is on does', asy
     { timeShift: { window: 0, cutoff: 10 } },
     { varianceNormalisation: false },
     { scoreRescaling: { k: 1, sigma: 2 } },
-    { waveletCorrection: 0 },
     { guidanceScale: 1 },
   ];
   for (const fields of off) {
@@ -159,7 +158,6 @@ test.serial('a remedy that is off changes nothing, and one that is on does', asy
     { timeShift: { window: 10, cutoff: 1 } },
     { varianceNormalisation: true },
     { scoreRescaling: { k: 0.95, sigma: undefined } },
-    { waveletCorrection: 0.1 },
     { dynamicThreshold: 0.9 },
     { clipDenoised: false },
   ];

@@ -18,7 +18,6 @@ const REMEDIES: readonly Partial<SamplerSettings>[] = [
   { timeShift: { window: 100, cutoff: 100 } },
   { varianceNormalisation: true },
   { scoreRescaling: { k: 0.9, sigma: 1 } },
-  { waveletCorrection: 0.1 },
   { guidanceScale: 2 },
 ];
 const BEGINNINGS: readonly (readonly [string, Pick<SolverOptions, 'start' | 'inpaint'>])[] = [

@@ -6,7 +6,7 @@ import type { Remedy, RemedyContext } from './remedy.js';
 import { scoreRescaling, type ScoreRescaling } from './score-rescaling.js';
 import { timeShift, type TimeShift } from './time-shift.js';
 import { varianceNormalisation } from './variance-normalisation.js';
-import { waveletCorrection } from './wavelet-correction.js';
+import { waveletCorrection, type WaveletCorrection } from './wavelet-correction.js';
 
 /** The remedies' settings; unset is off. */
 export interface Remedies {
@@ -15,7 +15,7 @@ export interface Remedies {
   readonly timeShift?: TimeShift;
   readonly varianceNormalisation?: boolean;
   readonly scoreRescaling?: ScoreRescaling;
-  readonly waveletCorrection?: number;
+  readonly waveletCorrection?: WaveletCorrection;
 }
 
 const TABLE: { readonly [Name in keyof Remedies]-?: Remedy<NonNullable<Remedies[Name]>> } = {

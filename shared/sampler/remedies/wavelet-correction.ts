@@ -1,55 +1,59 @@
-/** Differential correction in the wavelet domain (DCW): low frequencies are moved away from the predicted x_0. */
-import { at, real } from '../../foundation/index.js';
+/** Differential correction of the low frequencies: away from the predicted x_0, since x_t lost too much of its noise. */
+import { at } from '../../foundation/index.js';
 import type { DiffusionTables } from '../../noise/index.js';
 import type { Remedy } from './remedy.js';
 
-const STRENGTHS = real(-1, 1);
+/** The correction at the highest noise level; 0 is off. Below 0 it goes towards x_0. */
+export type WaveletCorrection = number;
 
-/** The strength s; 0 is off. */
-export const waveletCorrection: Remedy<number> = {
-  check: (strength, demand) => {
-    demand(STRENGTHS.accept(strength) !== undefined, 'wavelet_correction', STRENGTHS.wanted, strength);
+/** A larger one would double low frequencies at each step. */
+const MOST = 1;
+
+export const waveletCorrection: Remedy<WaveletCorrection> = {
+  check: (scale, demand) => {
+    demand(Math.abs(scale) <= MOST, 'wavelet_correction', `a number from -${MOST} to ${MOST}`, scale);
   },
-  isOn: (strength) => strength !== 0,
+  isOn: (scale) => scale !== 0,
 };
 
 /**
- * x_low + s sigma (x_low - x_0_low) in the place of x_low, the low frequencies of x at level `i`, the end of a step that
- * predicted x_0; or the same where it is off or the step was the last.
- *
- * Source: arXiv 2604.16044, whose method for the low band is this with one step of the Haar wavelet. Its low band is the mean
- * of each block of 2x2 pixels. Here x_0 is scaled to x_t's own, and sigma is the deviation of the noise in x_t, at most 1.
+ * x_{t-1}, as the step from respaced step `i` gave it, with its low frequencies L moved away from those of the x_0 that
+ * the step predicted: L + s sqrt(1 - alphasCumprod[i]) (L - L of x_0). L is the low band of one step of Haar's wavelet
+ * transform, so each block of 2 x 2 pixels moves by its mean difference; a block at an odd edge has fewer.
+ * Why: the paper's noise level over its largest, sigma_t / sigma_max, is that of images which keep their scale. Here x_t
+ * is scaled to variance 1, where the noise level is sqrt(1 - alphasCumprod), of which the largest is 1.
+ * @param x [S, S, C] flattened, as `xStart` is.
+ * Source: arXiv 2604.16044, equations 18 and 20.
  */
 export function waveletCorrected(
-  strength: number | undefined,
-  { sqrtAlphasCumprod, sqrtOneMinusAlphasCumprod }: DiffusionTables,
+  scale: WaveletCorrection | undefined,
+  { alphasCumprod }: DiffusionTables,
   i: number,
-  channels: number,
-  x: Float32Array,
-  predXStart: Float32Array,
+  {
+    x,
+    xStart,
+    channels,
+  }: { readonly x: Float32Array; readonly xStart: Float32Array; readonly channels: number },
 ): Float32Array {
-  if (strength === undefined || i < 0) return x;
-  const signal = at(sqrtAlphasCumprod, i);
-  const share = strength * at(sqrtOneMinusAlphasCumprod, i);
-  const noise = x.map((value, e) => value - signal * at(predXStart, e));
-  const low = blockMeans(noise, channels);
-  return x.map((value, e) => value + share * at(low, e));
-}
-
-/** Every pixel as the mean of its block of 2x2; at an odd edge of what there is of it. */
-function blockMeans(image: Float32Array, channels: number): Float32Array {
-  const size = Math.round(Math.sqrt(image.length / channels));
-  const means = new Float32Array(image.length);
-  for (let top = 0; top < size; top += 2) {
-    for (let left = 0; left < size; left += 2) {
-      const rows = [top, top + 1].filter((row) => row < size);
-      const columns = [left, left + 1].filter((column) => column < size);
-      const pixels = rows.flatMap((row) => columns.map((column) => (row * size + column) * channels));
+  if (scale === undefined) return x;
+  const weight = scale * Math.sqrt(1 - at(alphasCumprod, i));
+  const size = Math.round(Math.sqrt(x.length / channels));
+  const corrected = x.slice();
+  for (let row = 0; row < size; row += 2) {
+    for (let column = 0; column < size; column += 2) {
+      const rows = Math.min(2, size - row);
+      const columns = Math.min(2, size - column);
       for (let channel = 0; channel < channels; channel++) {
-        const mean = pixels.reduce((sum, pixel) => sum + at(image, pixel + channel), 0) / pixels.length;
-        for (const pixel of pixels) means[pixel + channel] = mean;
+        const place = (pixel: number): number =>
+          ((row + Math.floor(pixel / columns)) * size + column + (pixel % columns)) * channels + channel;
+        let difference = 0;
+        for (let pixel = 0; pixel < rows * columns; pixel++)
+          difference += at(x, place(pixel)) - at(xStart, place(pixel));
+        difference /= rows * columns;
+        for (let pixel = 0; pixel < rows * columns; pixel++)
+          corrected[place(pixel)] = at(x, place(pixel)) + weight * difference;
       }
     }
   }
-  return means;
+  return corrected;
 }

@@ -39,7 +39,7 @@ async function startOf(
     recipe: resolveRecipe(asked, name),
     attempt: await claimAttempt(store, name),
     store: { kind: 'local', folder },
-    fileAccess: { local: true },
+    fileAccess: { local: { roots: undefined } },
     cacheFolder: folders.cache,
     storeRetryLimitMs: 1000,
   };
