@@ -59,7 +59,8 @@ function distances(of: string, type: DataType): RawNode[] {
     node(`${of}/2uv`, 'AddV2', [`${of}/uv`, `${of}/uv`], { T }),
     node(`${of}/difference`, 'Sub', [`${u}/norms`, `${of}/2uv`], { T }),
     node(`${of}/sum`, 'AddV2', [`${of}/difference`, `${v}/norms`], { T }),
-    node(`${of}/positive`, 'Relu', [`${of}/sum`], { T }),
+    cast(`${of}/zero`, 'zero', INT32, type),
+    node(`${of}/positive`, 'Maximum', [`${of}/sum`, `${of}/zero`], { T }),
     cast(`${of}/distances`, `${of}/positive`, type, FLOAT),
     node(`${of}/finite`, 'IsFinite', [`${of}/sum`], { T }),
     node(`${of}/usable`, 'All', [`${of}/finite`, 'axes'], {
@@ -71,7 +72,7 @@ function distances(of: string, type: DataType): RawNode[] {
 const NODES: readonly RawNode[] = [
   ...[placeholder('rows', FLOAT), placeholder('others', FLOAT)],
   ...[placeholder('a', DOUBLE), placeholder('b', DOUBLE)],
-  ...[integers('axis0', [0]), integers('axis1', [1]), integers('axes', [0, 1])],
+  ...[integers('axis0', [0]), integers('axis1', [1]), integers('axes', [0, 1]), integers('zero', [0])],
   ...[integers('column', [-1, 1]), integers('row', [1, -1])],
   ...[cast('rows64', 'rows', FLOAT, DOUBLE), cast('others64', 'others', FLOAT, DOUBLE)],
   node('means', 'Mean', ['rows64', 'axis0'], {

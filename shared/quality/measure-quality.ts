@@ -7,6 +7,7 @@ import { openFeatureSet, type FeatureSet } from './feature-set.js';
 import { sizeOf, type ImageSet } from './image-set.js';
 import type { Comparison, Measure, Measurement, Side } from './measure.js';
 import { MEASURE_NAMES, MEASURES, type MeasureName } from './measures/index.js';
+import type { StoredStatistics } from './stored-statistics.js';
 import { warningsOf } from './warnings.js';
 
 export interface QualityOptions {
@@ -19,6 +20,8 @@ export interface QualityOptions {
   readonly seed?: bigint | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: QualityProgress) => void) | undefined;
+  /** Given the samples' statistics once they are there, to keep them. */
+  readonly keepStatistics?: ((statistics: StoredStatistics) => Promise<void>) | undefined;
 }
 
 export interface QualityProgress {
@@ -79,6 +82,7 @@ export async function measureQuality(
       open.push(await openSide(set, what, extractor, options));
     const [samples, reference] = open as [OpenSide, OpenSide];
     checkFit(samples, reference);
+    await options.keepStatistics?.({ pooled: samples.moments, spatial: samples.spatialMoments });
     const scales = extractor.scales?.(reference.moments);
     const comparison: Omit<Comparison, 'report'> = {
       samples: scaled(samples, scales),

@@ -1,5 +1,5 @@
 /** Statistics of features in the reference's files: `mu` and `sigma`, and `mu_s` and `sigma_s` of the spatial ones. */
-import { npzFault, type NpzFile } from '../dataset/index.js';
+import { npzFault, writeNpz, type NpzArray, type NpzFile } from '../dataset/index.js';
 import { DiffusionError, describeValue } from '../foundation/index.js';
 import type { Moments } from '../statistics/index.js';
 
@@ -9,7 +9,7 @@ export interface StoredStatistics {
 }
 
 /** Names in an archive. Source: evaluations/evaluator.py, `read_statistics`. */
-export const STATISTICS_NAMES = { pooled: ['mu', 'sigma'], spatial: ['mu_s', 'sigma_s'] } as const;
+const STATISTICS_NAMES = { pooled: ['mu', 'sigma'], spatial: ['mu_s', 'sigma_s'] } as const;
 
 /** Covariances of more columns take gigabytes. */
 export const MAX_COLUMNS = 8192;
@@ -29,6 +29,31 @@ const FLOATS: ReadonlyMap<string, (bytes: ArrayBuffer) => Float32Array | Float64
 export async function readStatistics(npz: NpzFile): Promise<StoredStatistics | undefined> {
   const pooled = await readMoments(npz, STATISTICS_NAMES.pooled);
   return pooled && { pooled, spatial: await readMoments(npz, STATISTICS_NAMES.spatial) };
+}
+
+/** Writes statistics as the reference's evaluator and `readStatistics` read them. */
+export async function writeStatistics(
+  path: string,
+  { pooled, spatial }: StoredStatistics,
+  signal?: AbortSignal,
+): Promise<void> {
+  const arrays = momentArrays(pooled, STATISTICS_NAMES.pooled);
+  if (spatial !== undefined) arrays.push(...momentArrays(spatial, STATISTICS_NAMES.spatial));
+  await writeNpz(path, arrays, signal);
+}
+
+function momentArrays(
+  { mean, covariance }: Moments,
+  [meanName, covarianceName]: readonly [string, string],
+): NpzArray[] {
+  const columns = mean.length;
+  const bytes = ({ buffer, byteOffset, byteLength }: Float64Array) => [
+    new Uint8Array(buffer, byteOffset, byteLength),
+  ];
+  return [
+    { name: meanName, dtype: '<f8', shape: [columns], values: () => bytes(mean) },
+    { name: covarianceName, dtype: '<f8', shape: [columns, columns], values: () => bytes(covariance) },
+  ];
 }
 
 async function readMoments(
