@@ -1,5 +1,6 @@
 /** The table of extractors that have names; any other name is the path of a frozen graph. */
 import type { LinearAlgebra } from '../statistics/index.js';
+import { openEfficientnet } from './efficientnet.js';
 import type { Extractor } from './extractor.js';
 import { openInception } from './inception.js';
 import { dctExtractor, pixelExtractor } from './pixel-extractors.js';
@@ -15,6 +16,7 @@ type Open = (options: ExtractorOptions) => Promise<Extractor>;
 const EXTRACTORS = {
   pixels: () => Promise.resolve(pixelExtractor),
   dct: () => Promise.resolve(dctExtractor),
+  efficientnet: ({ cacheFolder }) => openEfficientnet(cacheFolder),
 } satisfies Readonly<Record<string, Open>>;
 
 export const EXTRACTOR_NAMES: readonly string[] = Object.keys(EXTRACTORS);
