@@ -35,7 +35,7 @@ const port = connectToParent(
 async function measure(request: QualityRequest): Promise<QualityResult> {
   const { signal } = stop;
   const { access, cacheFolder, measures, seed, statisticsPath } = request;
-  const algebra = openLinearAlgebra();
+  const algebra = await openLinearAlgebra();
   const extractor = await openExtractor(request.extractor, { algebra, cacheFolder });
   const samples = await openImageSet(request.samples, { access, signal });
   const reference = await openImageSet(request.reference, { access, signal });

@@ -4,6 +4,7 @@ import { GraphDef, type NodeDef } from './generated/api.js';
 import { parseRef } from './compiled/graph.js';
 import type { NativeArray } from './compiled/native-tensor.js';
 import { openSession } from './compiled/session.js';
+import { loadNative } from './native.js';
 
 export interface FrozenGraph {
   /**
@@ -43,17 +44,19 @@ const PURE_OPERATIONS = new Set(
  * @throws DiffusionError FAILED_PRECONDITION (reason GRAPH_INVALID) for bytes that are no graph, a node that isn't there, or
  * an operation that does more than compute; FAILED_PRECONDITION (ENGINE_START).
  */
-export function openFrozenGraph(
+export async function openFrozenGraph(
   bytes: Uint8Array,
   inputs: readonly string[],
   needed: readonly string[],
-): FrozenGraph {
+): Promise<FrozenGraph> {
   const nodes = nodesOf(bytes);
   const names = [...inputs.map((ref) => parseRef(ref).node), ...needed];
   const missing = names.filter((name) => !nodes.has(name));
   if (missing.length > 0)
     throw invalid(`wanted nodes ${names.join(', ')}; got none named ${missing.join(', ')}`);
   checkOperations(nodes, inputs, needed);
+  // As for linear algebra: the addon keeps the library in the process.
+  await loadNative();
   const session = openSession();
   try {
     session.extendBytes(bytes);

@@ -4,6 +4,7 @@ import { DataType } from './generated/api.js';
 import type { NativeArray } from './compiled/native-tensor.js';
 import { integers, placeholder, rawGraph, type RawAttribute, type RawNode } from './compiled/raw-graph.js';
 import { openSession } from './compiled/session.js';
+import { loadNative } from './native.js';
 
 export interface NativeLinearAlgebra extends LinearAlgebra {
   /** Frees what is held; nothing may be running. */
@@ -95,7 +96,9 @@ const EIGEN_FLOPS = 30;
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START); each run RESOURCE_EXHAUSTED (ENGINE_OUT_OF_MEMORY) or
  * INTERNAL (ENGINE_FAILED).
  */
-export function openLinearAlgebra(): NativeLinearAlgebra {
+export async function openLinearAlgebra(): Promise<NativeLinearAlgebra> {
+  // The addon keeps the library in the process: unloaded at its end, with threads running, it crashes.
+  await loadNative();
   const session = openSession();
   session.extendBytes(rawGraph(NODES));
 

@@ -24,7 +24,7 @@ const MAX_BYTES = 1024 ** 3;
  */
 export async function openInception(path: string, algebra: LinearAlgebra): Promise<Extractor> {
   const bytes = await bytesOf(path);
-  const graph = openFrozenGraph(bytes, [INPUT], [POOLED, SPATIAL, LOGITS]);
+  const graph = await openFrozenGraph(bytes, [INPUT], [POOLED, SPATIAL, LOGITS]);
   try {
     const classifier = await classifierOf(graph, algebra);
     return {

@@ -26,7 +26,7 @@ if (goldenNames('evaluator').length > 0) {
   const expected = JSON.parse(goldenFile('evaluator/expected.json').toString()) as Expected;
 
   test("the features are the reference's", async (t) => {
-    const algebra = openLinearAlgebra();
+    const algebra = await openLinearAlgebra();
     const extractor = await openInception(graph, algebra);
     const { images } = await openImageSet(join(folder, 'reference_batch.npz'));
     let first: ImageBatch | undefined;
@@ -46,7 +46,7 @@ if (goldenNames('evaluator').length > 0) {
 
   test("FID, sFID, Inception Score, precision and recall are the reference's", async (t) => {
     const cacheFolder = await mkdtemp(join(tmpdir(), 'golden-evaluator-'));
-    const algebra = openLinearAlgebra();
+    const algebra = await openLinearAlgebra();
     const extractor = await openInception(graph, algebra);
     const samples = await openImageSet(join(folder, 'sample_batch.npz'));
     const reference = await openImageSet(join(folder, 'reference_batch.npz'));

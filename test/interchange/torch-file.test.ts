@@ -84,7 +84,7 @@ test('a file of PyTorch before 1.6 opens the same way', async (t) => {
   t.deepEqual(await allValuesOf(dataFile('legacy.pt')), { plain: layouts.plain });
 });
 
-const legacyFaults: readonly (readonly [string, (bytes: Buffer) => Uint8Array, RegExp])[] = [
+const legacyFaults: readonly (readonly [string, (bytes: Uint8Array) => Uint8Array, RegExp])[] = [
   ['cut short', (bytes) => bytes.subarray(0, -1), /end of the file/],
   ['with bytes behind it', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]), /behind the last storage/],
   [
@@ -108,8 +108,8 @@ for (const [what, change, message] of legacyFaults) {
   });
 }
 
-function replaced(bytes: Buffer, from: string, to: string): Uint8Array {
-  const text = bytes.toString('latin1');
+function replaced(bytes: Uint8Array, from: string, to: string): Uint8Array {
+  const text = Buffer.from(bytes).toString('latin1');
   const at = text.lastIndexOf(from);
   if (at < 0) throw new Error('the file has changed');
   return Buffer.from(text.slice(0, at) + to + text.slice(at + from.length), 'latin1');

@@ -38,7 +38,7 @@ function pixelsOf(count: number, size: number): Uint8Array {
 const withWeights = existsSync(efficientnetPath(cache)) ? test : test.skip;
 
 withWeights("the features are PyTorch's, at any number of images", async (t) => {
-  const algebra = openLinearAlgebra();
+  const algebra = await openLinearAlgebra();
   const extractor = await openExtractor('efficientnet', { algebra, cacheFolder: cache });
   const { size, step, features } = golden;
   const shape = { width: size, height: size, channels: 3 } as const;
@@ -64,7 +64,7 @@ withWeights("the features are PyTorch's, at any number of images", async (t) => 
 });
 
 test('without the weights the error says how to get them', async (t) => {
-  const algebra = openLinearAlgebra();
+  const algebra = await openLinearAlgebra();
   const error = await t.throwsAsync(openExtractor('efficientnet', { algebra, cacheFolder: tmpdir() }));
   refusal(t, error, 'EXTRACTOR_NOT_FOUND', /weights of EfficientNet-Lite0/, /npm run setup -- --extractor/);
   algebra.close();
