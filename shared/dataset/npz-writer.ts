@@ -52,7 +52,7 @@ export async function writeNpz(
 
   /** yazl doesn't pass on what its inputs fail with. */
   function fail(error: unknown): void {
-    (zip.outputStream as Readable).destroy(error as Error);
+    zip.outputStream.emit('error', error);
   }
 }
 

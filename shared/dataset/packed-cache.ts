@@ -77,8 +77,8 @@ interface Stored<D> {
   readonly description: D;
 }
 
-async function writeDescription<D>(folder: string, kind: PackKind, description: D): Promise<void> {
-  const stored: Stored<D> = { sha256: await sha256OfFile(join(folder, kind.file)), description };
+async function writeDescription(folder: string, kind: PackKind, description: object): Promise<void> {
+  const stored: Stored<object> = { sha256: await sha256OfFile(join(folder, kind.file)), description };
   const file = await open(join(folder, DESCRIPTION), 'w');
   try {
     await file.writeFile(JSON.stringify(stored));

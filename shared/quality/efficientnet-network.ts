@@ -120,7 +120,7 @@ export function efficientnetModule(batch: number, { height, width }: ImageShape)
         body: ({ images }, values) => {
           const pixels = tf.cast(images as tf.Tensor4D, 'float32');
           const large = tf.image.resizeBilinear(pixels, [INPUT_SIZE, INPUT_SIZE], false, true);
-          let x = tf.div(tf.sub(large, MEAN), DEVIATION) as tf.Tensor4D;
+          let x: tf.Tensor4D = tf.div(tf.sub(large, MEAN), DEVIATION);
           for (const { convolutions, skips } of BLOCKS) {
             let y = x;
             for (const convolution of convolutions) y = convolved(y, convolution, values);

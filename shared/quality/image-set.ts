@@ -36,8 +36,11 @@ export interface ImageSet {
 
 export interface Images {
   readonly count: number;
+  /** Of the first image, which all others must have. @throws as `batches`. */
+  shape(): Promise<ImageShape>;
   /**
-   * Reads the images in their order.
+   * Reads the images in their order, at most `size` at once; fewer where they are large.
+
    * @throws DiffusionError FAILED_PRECONDITION (reasons IMAGES_DIFFER: not all have one size, DATASET_INVALID), CANCELLED,
    * INVALID_ARGUMENT for a file that is no image.
    */
@@ -56,6 +59,8 @@ const IMAGE_NAME = /\.(?:png|jpe?g|webp)$/i;
 const GRID = 'grid.png';
 const IMAGES = 'arr_0';
 const MAX_IMAGE_BYTES = 64 * 1024 * 1024;
+/** Of the pixels of a batch, unless one image has more. */
+const MAX_BATCH_BYTES = 64 * 1024 * 1024;
 /** As many as Node's thread pool decodes at once. */
 const DECODED_AT_ONCE = 4;
 
@@ -105,9 +110,16 @@ async function archiveSet(
   const npz = await openNpz(files, archive, signal);
   const statistics = await readStatistics(npz);
   if (statistics !== undefined && !npz.names.includes(IMAGES)) return { images: undefined, statistics };
-  const { count } = await npz.images();
+  const { count, shape } = await npz.images();
   const reopened = (stop: AbortSignal | undefined): Promise<NpzFile> => openNpz(files, archive, stop);
-  return { images: { count, batches: (size, stop) => archiveBatches(reopened, size, stop) }, statistics };
+  return {
+    images: {
+      count,
+      shape: () => Promise.resolve(shape),
+      batches: (size, stop) => archiveBatches(reopened, size, stop),
+    },
+    statistics,
+  };
 }
 
 async function* archiveBatches(
@@ -117,7 +129,8 @@ async function* archiveBatches(
 ): AsyncGenerator<ImageBatch, void, undefined> {
   const { count, shape, pixels } = await (await open(signal)).images();
   const imageBytes = shape.height * shape.width * shape.channels;
-  let batch = new Uint8Array(Math.min(size, count) * imageBytes);
+  const most = batchSize(size, imageBytes);
+  let batch = new Uint8Array(Math.min(most, count) * imageBytes);
   let [filled, done] = [0, 0];
   for await (const image of pixels()) {
     throwIfAborted(signal, 'reading images');
@@ -126,13 +139,17 @@ async function* archiveBatches(
     if (filled < batch.length) continue;
     yield { count: filled / imageBytes, shape, pixels: batch };
     done += filled / imageBytes;
-    batch = new Uint8Array(Math.min(size, count - done) * imageBytes);
+    batch = new Uint8Array(Math.min(most, count - done) * imageBytes);
     filled = 0;
   }
 }
 
 function folderImages(files: FileSource, found: readonly FoundFile[]): Images {
-  return { count: found.length, batches: (size, signal) => folderBatches(files, found, size, signal) };
+  return {
+    count: found.length,
+    shape: async () => (await decode(files, found[0] as FoundFile, undefined)).image.shape,
+    batches: (size, signal) => folderBatches(files, found, size, signal),
+  };
 }
 
 async function* folderBatches(
@@ -158,7 +175,7 @@ async function* folderBatches(
       throw new DiffusionError('IMAGES_DIFFER', text);
     }
     collected.push(image.pixels);
-    if (collected.length < size) continue;
+    if (collected.length < batchSize(size, image.pixels.length)) continue;
     yield batchOf(shape);
     collected = [];
   }
@@ -197,6 +214,10 @@ async function fingerprintOf(
     }
   }
   return hash.digest('hex');
+}
+
+function batchSize(size: number, imageBytes: number): number {
+  return Math.max(1, Math.min(size, Math.floor(MAX_BATCH_BYTES / imageBytes)));
 }
 
 export function sizeOf({ width, height }: Pick<ImageShape, 'width' | 'height'>): string {

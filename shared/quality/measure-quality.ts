@@ -56,7 +56,6 @@ export interface QualityResult {
 /** What is known of a set once its features are there. */
 export interface OpenSide extends Side {
   readonly set: MeasuredSet;
-  readonly shape: ImageShape | undefined;
   readonly features: FeatureSet | undefined;
 }
 
@@ -73,6 +72,8 @@ export async function measureQuality(
   options: QualityOptions,
 ): Promise<QualityResult> {
   const { algebra, seed = 0n, signal, onProgress } = options;
+  // Before features are extracted, which may take long.
+  checkSizes(await samplesSet.images?.shape(), await referenceSet.images?.shape());
   const open: OpenSide[] = [];
   try {
     for (const [set, what] of [
@@ -141,16 +142,17 @@ async function openSide(
       },
       storedStatistics: statistics !== undefined,
     },
-    shape: features?.shape,
     features,
   };
 }
 
+function checkSizes(samples: ImageShape | undefined, reference: ImageShape | undefined): void {
+  if (samples === undefined || reference === undefined || sizeOf(samples) === sizeOf(reference)) return;
+  const text = `wanted samples and a reference of one size; got ${sizeOf(samples)} and ${sizeOf(reference)}`;
+  throw new DiffusionError('IMAGES_DIFFER', text);
+}
+
 function checkFit(samples: OpenSide, reference: OpenSide): void {
-  if (samples.shape && reference.shape && sizeOf(samples.shape) !== sizeOf(reference.shape)) {
-    const text = `wanted samples and a reference of one size; got ${sizeOf(samples.shape)} and ${sizeOf(reference.shape)}`;
-    throw new DiffusionError('IMAGES_DIFFER', text);
-  }
   for (const { set, moments, features } of [samples, reference])
     if (features !== undefined) checkColumns(set.address, 'mu', moments, features.moments);
   checkColumns(reference.set.address, 'mu', reference.moments, samples.moments);

@@ -1,6 +1,6 @@
 /** The Frechet distance of two Gaussians, and how much of it is chance. */
 import type { LinearAlgebra, SymmetricEigen } from './linear-algebra.js';
-import type { Moments } from './moments.js';
+import type { Moments } from './covariance.js';
 import { blocksOf, type Rows } from './rows.js';
 
 export interface FrechetDistance {

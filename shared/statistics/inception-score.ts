@@ -17,11 +17,11 @@ export const INCEPTION_SCORE_PART = 5000;
  * divergence in one pass; a probability of 0, which makes the reference's result not a number, adds 0.
  */
 export async function inceptionScore(
-  parts: AsyncIterable<AsyncIterable<Float32Array>>,
+  parts: Iterable<AsyncIterable<Float32Array>>,
   classes: number,
 ): Promise<InceptionScore> {
   const scores: number[] = [];
-  for await (const part of parts) scores.push(Math.exp(await meanDivergence(part, classes)));
+  for (const part of parts) scores.push(Math.exp(await meanDivergence(part, classes)));
   const score = scores.reduce((sum, each) => sum + each, 0) / scores.length;
   const squares = scores.reduce((sum, each) => sum + (each - score) ** 2, 0);
   return { score, standardError: Math.sqrt(squares / (scores.length - 1) / scores.length) };

@@ -7,7 +7,7 @@ export type { KernelDistance, KernelDistanceOptions } from './kernel-distance.js
 export type { LinearAlgebra, Matrix, Scatter, SymmetricEigen } from './linear-algebra.js';
 export { MANIFOLD_DEFAULTS, manifoldMeasures } from './manifold.js';
 export type { ManifoldMeasures, ManifoldOptions, Share } from './manifold.js';
-export { momentsAccumulator, scaledMoments } from './moments.js';
-export type { Moments, MomentsAccumulator } from './moments.js';
+export { momentsAccumulator, scaledMoments } from './covariance.js';
+export type { Moments, MomentsAccumulator } from './covariance.js';
 export { blocksOf, rowsOf } from './rows.js';
 export type { Block, Rows } from './rows.js';

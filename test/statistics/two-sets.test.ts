@@ -126,7 +126,7 @@ test('the Inception Score is 1 for one answer and the number of classes for all 
       labels.flatMap((label) => Array.from({ length: classes }, (_, i) => (i === label ? 1 : 0))),
     );
   const parts = (all: readonly (readonly (readonly number[])[])[]) =>
-    asynchronous(all.map((part) => asynchronous(part.map(oneHot))));
+    all.map((part) => asynchronous(part.map(oneHot)));
   t.is((await inceptionScore(parts([[[1, 1], [1]]]), classes)).score, 1);
   const all = await inceptionScore(
     parts([

@@ -44,7 +44,7 @@ export interface TensorFlowC {
   TF_TensorData(tensor: Pointer): Pointer;
   TF_TensorType(tensor: Pointer): number;
   TF_NumDims(tensor: Pointer): number;
-  TF_Dim(tensor: Pointer, axis: number): number;
+  TF_Dim(tensor: Pointer, axis: number): number | bigint;
 
   /** C's own. */
   memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;

@@ -16,11 +16,11 @@ export const score: Measure = {
   },
 };
 
-async function* partsOf(
+function* partsOf(
   rows: Rows,
   classifier: Classifier,
   report: (share: number) => void,
-): AsyncGenerator<AsyncIterable<Float32Array>, void, undefined> {
+): Generator<AsyncIterable<Float32Array>, void, undefined> {
   for (let first = 0; first < rows.count; first += INCEPTION_SCORE_PART) {
     const part: Rows = {
       columns: rows.columns,
