@@ -54,7 +54,7 @@ export interface QualityResult {
 }
 
 /** What is known of a set once its features are there. */
-export interface OpenSide extends Side {
+interface OpenSide extends Side {
   readonly set: MeasuredSet;
   readonly features: FeatureSet | undefined;
 }

@@ -1,11 +1,16 @@
 /** What a reader of the figures must know. */
 import type { Extractor } from './extractor.js';
-import type { OpenSide } from './measure-quality.js';
+import type { Rows } from '../statistics/index.js';
 
 /** Published figures are of this many samples. */
 const PUBLISHED_COUNT = 50_000;
 
-export function warningsOf(samples: OpenSide, reference: OpenSide, { names }: Extractor): string[] {
+interface WarnedSide {
+  readonly rows: Rows | undefined;
+  readonly set: { readonly storedStatistics: boolean };
+}
+
+export function warningsOf(samples: WarnedSide, reference: WarnedSide, { names }: Extractor): string[] {
   const sides = [
     ['samples', samples],
     ['reference', reference],

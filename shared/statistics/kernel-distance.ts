@@ -63,7 +63,11 @@ async function discrepancy(
   columns: number,
   algebra: LinearAlgebra,
 ): Promise<number> {
-  const kernel = (product: number): number => (product / columns + 1) ** 3;
+  const kernel = (product: number): number => {
+    const root = product / columns + 1;
+    // Many times as fast as a power.
+    return root * root * root;
+  };
   const size = x.length / columns;
   const total = async (a: Float32Array, b: Float32Array): Promise<{ all: number; diagonal: number }> => {
     const products = await algebra.innerProducts(a, b, columns);
