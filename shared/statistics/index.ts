@@ -1,7 +1,7 @@
 export { frechetDistance } from './frechet.js';
 export type { FrechetDistance } from './frechet.js';
 export { INCEPTION_SCORE_PART, inceptionScore } from './inception-score.js';
-export type { InceptionScore } from './inception-score.js';
+export type { InceptionScore, Part as InceptionScorePart } from './inception-score.js';
 export { KERNEL_DISTANCE_DEFAULTS, kernelDistance } from './kernel-distance.js';
 export type { KernelDistance, KernelDistanceOptions } from './kernel-distance.js';
 export type { LinearAlgebra, Matrix, Scatter, SymmetricEigen } from './linear-algebra.js';

@@ -1,5 +1,11 @@
 /** The Inception Score of the samples. */
-import { blocksOf, INCEPTION_SCORE_PART, inceptionScore, type Rows } from '../../statistics/index.js';
+import {
+  blocksOf,
+  INCEPTION_SCORE_PART,
+  inceptionScore,
+  type InceptionScorePart,
+  type Rows,
+} from '../../statistics/index.js';
 import type { Classifier } from '../extractor.js';
 import { measurement, type Measure } from '../measure.js';
 
@@ -20,14 +26,14 @@ function* partsOf(
   rows: Rows,
   classifier: Classifier,
   report: (share: number) => void,
-): Generator<AsyncIterable<Float32Array>, void, undefined> {
+): Generator<InceptionScorePart, void, undefined> {
   for (let first = 0; first < rows.count; first += INCEPTION_SCORE_PART) {
     const part: Rows = {
       columns: rows.columns,
       count: Math.min(INCEPTION_SCORE_PART, rows.count - first),
       read: (at, count) => rows.read(first + at, count),
     };
-    yield probabilitiesOf(part, classifier);
+    yield () => probabilitiesOf(part, classifier);
     report((first + part.count) / rows.count);
   }
 }
