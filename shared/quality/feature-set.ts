@@ -4,25 +4,24 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { openPack, type Pack } from '../dataset/index.js';
 import { DiffusionError, throwIfAborted } from '../foundation/index.js';
 import type { ImageShape } from '../images/index.js';
-import {
-  momentsAccumulator,
-  type LinearAlgebra,
-  type Moments,
-  type MomentsAccumulator,
-  type Rows,
-} from '../statistics/index.js';
+import { momentsAccumulator, type LinearAlgebra, type Moments, type Rows } from '../statistics/index.js';
 import type { Extractor } from './extractor.js';
 import { sizeOf, type ImageSet, type Images } from './image-set.js';
 import { MAX_COLUMNS } from './stored-statistics.js';
+
+/** One kind of features of all images. */
+export interface FeatureRows {
+  readonly rows: Rows;
+  readonly moments: Moments;
+}
 
 export interface FeatureSet {
   readonly shape: ImageShape;
   /** SHA-256 of the pixels in order, and of their shape. */
   readonly imagesHash: string;
-  readonly pooled: Rows;
-  readonly moments: Moments;
-  /** Of the spatial features, where the extractor has them. */
-  readonly spatialMoments: Moments | undefined;
+  readonly pooled: FeatureRows;
+  /** Where the extractor has them. */
+  readonly spatial: FeatureRows | undefined;
   close(): Promise<void>;
 }
 
@@ -35,9 +34,9 @@ export interface FeatureOptions {
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
 }
 
-/** Features in float32, row by row; then mean and covariance in float64, of the pooled and of the spatial ones. */
+/** A section for the pooled features and one for the spatial ones: rows in float32, then mean and covariance in float64. */
 const FEATURES = { prefix: 'features', file: 'features.bin' };
-const VERSION = 'features, v1';
+const VERSION = 'features, v2';
 /** Rows that are added to the moments at once: enough for the matrix product to be fast. */
 const ROWS_AT_ONCE = 1024;
 /** Fewer have no covariance. */
@@ -85,8 +84,8 @@ async function extractTo(
   try {
     const hash = createHash('sha256');
     let [shape, done]: [ImageShape | undefined, number] = [undefined, 0];
-    let pooled: BlockedMoments | undefined;
-    let spatial: BlockedMoments | undefined;
+    let pooled: Section | undefined;
+    let spatial: Section | undefined;
     for await (const batch of images.batches(extractor.batchSize, signal)) {
       throwIfAborted(signal, 'extracting features');
       shape ??= batch.shape;
@@ -94,58 +93,72 @@ async function extractTo(
       hash.update(batch.pixels);
       const features = await extractor.extract(batch);
       checkFinite(features.pooled, extractor);
-      pooled ??= blockedMoments(features.pooled.length / batch.count, algebra);
+      const sectionOf = (values: Float32Array, start: number): Section =>
+        section(file, { start, count: images.count, columns: values.length / batch.count }, algebra);
+      pooled ??= sectionOf(features.pooled, 0);
       await pooled.add(features.pooled);
       if (features.spatial !== undefined) {
         checkFinite(features.spatial, extractor);
-        spatial ??= blockedMoments(features.spatial.length / batch.count, algebra);
+        spatial ??= sectionOf(features.spatial, sectionBytes(pooled.place));
         await spatial.add(features.spatial);
       }
-      await file.writeFile(bytesOf(features.pooled));
       done += batch.count;
       onProgress?.(done, images.count);
     }
-    for (const moments of [pooled, spatial]) {
-      const result = await moments?.result();
-      if (result === undefined) continue;
-      await file.writeFile(bytesOf(result.mean));
-      await file.writeFile(bytesOf(result.covariance));
-    }
+    await pooled?.end();
+    await spatial?.end();
     await file.sync();
     return {
       count: done,
       shape: shape ?? { width: 0, height: 0, channels: 3 },
       imagesHash: hash.digest('hex'),
-      columns: pooled?.columns ?? 0,
-      spatialColumns: spatial?.columns ?? 0,
+      columns: pooled?.place.columns ?? 0,
+      spatialColumns: spatial?.place.columns ?? 0,
     };
   } finally {
     await file.close();
   }
 }
 
-interface BlockedMoments {
+/** Where a section lies, and how large it is. */
+interface Place {
+  readonly start: number;
+  readonly count: number;
   readonly columns: number;
-  add(rows: Float32Array): Promise<void>;
-  result(): Promise<Moments>;
 }
 
-/** Gathers small batches before they are added. */
-function blockedMoments(columns: number, algebra: LinearAlgebra): BlockedMoments {
+const rowsBytes = ({ count, columns }: Place): number => 4 * count * columns;
+const sectionBytes = (place: Place): number => rowsBytes(place) + 8 * place.columns * (place.columns + 1);
+
+interface Section {
+  readonly place: Place;
+  add(rows: Float32Array): Promise<void>;
+  /** Writes the moments, once all rows have been added. */
+  end(): Promise<void>;
+}
+
+function section(file: FileHandle, place: Place, algebra: LinearAlgebra): Section {
+  const { start, columns } = place;
   if (columns > MAX_COLUMNS) {
     const text = `wanted at most ${MAX_COLUMNS} features an image; got ${columns}`;
     throw new DiffusionError('EXTRACTOR_UNSUITED', text);
   }
-  const moments: MomentsAccumulator = momentsAccumulator(columns, algebra);
+  const moments = momentsAccumulator(columns, algebra);
+  // Small batches are gathered before they are added.
   const block = new Float32Array(ROWS_AT_ONCE * columns);
-  let filled = 0;
+  let [filled, position] = [0, start];
+  async function write(values: Float32Array | Float64Array): Promise<void> {
+    await writeBytes(file, position, new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    position += values.byteLength;
+  }
   async function flush(): Promise<void> {
     if (filled > 0) await moments.add(block.subarray(0, filled));
     filled = 0;
   }
   return {
-    columns,
+    place,
     add: async (rows) => {
+      await write(rows);
       for (let taken = 0; taken < rows.length;) {
         const part = rows.subarray(taken, taken + block.length - filled);
         block.set(part, filled);
@@ -154,9 +167,11 @@ function blockedMoments(columns: number, algebra: LinearAlgebra): BlockedMoments
         if (filled === block.length) await flush();
       }
     },
-    result: async () => {
+    end: async () => {
       await flush();
-      return moments.result();
+      const { mean, covariance } = moments.result();
+      await write(mean);
+      await write(covariance);
     },
   };
 }
@@ -165,18 +180,12 @@ async function readFeatures(pack: Pack<Description>): Promise<FeatureSet> {
   const { count, shape, imagesHash, columns, spatialColumns } = pack;
   const file = await open(pack.path, 'r');
   try {
-    const start = 4 * count * columns;
-    const moments = await readMoments(file, start, columns, count);
-    const spatialStart = start + 8 * columns * (columns + 1);
+    const place = { start: 0, count, columns };
+    const behind = { start: sectionBytes(place), count, columns: spatialColumns };
     return {
-      ...{ shape, imagesHash, moments },
-      spatialMoments:
-        spatialColumns === 0 ? undefined : await readMoments(file, spatialStart, spatialColumns, count),
-      pooled: {
-        ...{ count, columns },
-        read: async (first, some) =>
-          new Float32Array(await readBytes(file, 4 * first * columns, 4 * some * columns)),
-      },
+      ...{ shape, imagesHash },
+      pooled: await readSection(file, place),
+      spatial: spatialColumns === 0 ? undefined : await readSection(file, behind),
       close: () => file.close(),
     };
   } catch (error) {
@@ -185,14 +194,25 @@ async function readFeatures(pack: Pack<Description>): Promise<FeatureSet> {
   }
 }
 
-async function readMoments(
-  file: FileHandle,
-  start: number,
-  columns: number,
-  count: number,
-): Promise<Moments> {
-  const values = new Float64Array(await readBytes(file, start, 8 * columns * (columns + 1)));
-  return { count, mean: values.subarray(0, columns), covariance: values.subarray(columns) };
+async function readSection(file: FileHandle, place: Place): Promise<FeatureRows> {
+  const { start, count, columns } = place;
+  const moments = await readBytes(file, start + rowsBytes(place), sectionBytes(place) - rowsBytes(place));
+  const values = new Float64Array(moments);
+  return {
+    moments: { count, mean: values.subarray(0, columns), covariance: values.subarray(columns) },
+    rows: {
+      ...{ count, columns },
+      read: async (first, some) =>
+        new Float32Array(await readBytes(file, start + 4 * first * columns, 4 * some * columns)),
+    },
+  };
+}
+
+async function writeBytes(file: FileHandle, position: number, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done);
+    done += bytesWritten;
+  }
 }
 
 async function readBytes(file: FileHandle, position: number, length: number): Promise<ArrayBuffer> {
@@ -203,10 +223,6 @@ async function readBytes(file: FileHandle, position: number, length: number): Pr
     done += bytesRead;
   }
   return bytes.buffer;
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: Float32Array | Float64Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 function checkFinite(features: Float32Array, { name }: Extractor): void {

@@ -3,9 +3,9 @@ import { DiffusionError, throwIfAborted } from '../foundation/index.js';
 import type { ImageShape } from '../images/index.js';
 import { scaledMoments, type LinearAlgebra, type Moments, type Rows } from '../statistics/index.js';
 import type { Extractor } from './extractor.js';
-import { openFeatureSet, type FeatureSet } from './feature-set.js';
+import { openFeatureSet, type FeatureRows, type FeatureSet } from './feature-set.js';
 import { sizeOf, type ImageSet } from './image-set.js';
-import type { Comparison, Measure, Measurement, Side } from './measure.js';
+import type { Comparison, KnownFeatures, Measure, Measurement, Side } from './measure.js';
 import { MEASURE_NAMES, MEASURES, type MeasureName } from './measures/index.js';
 import type { StoredStatistics } from './stored-statistics.js';
 import { warningsOf } from './warnings.js';
@@ -83,8 +83,8 @@ export async function measureQuality(
       open.push(await openSide(set, what, extractor, options));
     const [samples, reference] = open as [OpenSide, OpenSide];
     checkFit(samples, reference);
-    await options.keepStatistics?.({ pooled: samples.moments, spatial: samples.spatialMoments });
-    const scales = extractor.scales?.(reference.moments);
+    await options.keepStatistics?.({ pooled: samples.pooled.moments, spatial: samples.spatial?.moments });
+    const scales = extractor.scales?.(reference.pooled.moments);
     const comparison: Omit<Comparison, 'report'> = {
       samples: scaled(samples, scales),
       reference: scaled(reference, scales),
@@ -106,7 +106,11 @@ export async function measureQuality(
       else measurements.push(...result);
     }
     return {
-      extractor: { name: extractor.name, sha256: extractor.hash, columns: reference.moments.mean.length },
+      extractor: {
+        name: extractor.name,
+        sha256: extractor.hash,
+        columns: reference.pooled.moments.mean.length,
+      },
       ...{ samples: samples.set, reference: reference.set, seed, measurements, notMeasured },
       warnings: warningsOf(samples, reference, extractor),
     };
@@ -128,22 +132,30 @@ async function openSide(
       ...{ cacheFolder, algebra, signal },
       onProgress: (done, total) => onProgress?.({ stage: `features of ${what}`, share: done / total }),
     }));
-  const moments = statistics?.pooled ?? features?.moments;
-  if (moments === undefined) throw new Error(`${address} has neither images nor statistics`);
+  const pooled = knownFeatures(statistics?.pooled, features?.pooled);
+  if (pooled === undefined) throw new Error(`${address} has neither images nor statistics`);
   return {
-    moments,
-    rows: features?.pooled,
-    spatialMoments: statistics?.spatial ?? features?.spatialMoments,
+    pooled,
+    spatial: knownFeatures(statistics?.spatial, features?.spatial),
     set: {
       address,
       images: features && {
-        ...{ count: features.pooled.count, width: features.shape.width, height: features.shape.height },
+        ...{ count: features.pooled.rows.count, width: features.shape.width, height: features.shape.height },
         sha256: features.imagesHash,
       },
       storedStatistics: statistics !== undefined,
     },
     features,
   };
+}
+
+/** The statistics of a file stand for those of its images, as in the reference's evaluator. */
+function knownFeatures(
+  stored: Moments | undefined,
+  extracted: FeatureRows | undefined,
+): KnownFeatures | undefined {
+  const moments = stored ?? extracted?.moments;
+  return moments && { moments, rows: extracted?.rows };
 }
 
 function checkSizes(samples: ImageShape | undefined, reference: ImageShape | undefined): void {
@@ -153,23 +165,30 @@ function checkSizes(samples: ImageShape | undefined, reference: ImageShape | und
 }
 
 function checkFit(samples: OpenSide, reference: OpenSide): void {
-  for (const { set, moments, features } of [samples, reference])
-    if (features !== undefined) checkColumns(set.address, 'mu', moments, features.moments);
-  checkColumns(reference.set.address, 'mu', reference.moments, samples.moments);
-  if (samples.spatialMoments && reference.spatialMoments)
-    checkColumns(reference.set.address, 'mu_s', reference.spatialMoments, samples.spatialMoments);
+  for (const { set, pooled, features } of [samples, reference])
+    if (features !== undefined) checkColumns(set.address, 'mu', pooled, features.pooled);
+  checkColumns(reference.set.address, 'mu', reference.pooled, samples.pooled);
+  if (samples.spatial && reference.spatial)
+    checkColumns(reference.set.address, 'mu_s', reference.spatial, samples.spatial);
 }
 
-function checkColumns(address: string, name: string, found: Moments, wanted: Moments): void {
-  if (found.mean.length === wanted.mean.length) return;
-  const text = `${address}: wanted ${name} of ${wanted.mean.length} columns, as the extractor has them; got ${found.mean.length}`;
+type HasMoments = Pick<KnownFeatures, 'moments'>;
+
+function checkColumns(address: string, name: string, found: HasMoments, wanted: HasMoments): void {
+  const [columns, as] = [found.moments.mean.length, wanted.moments.mean.length];
+  if (columns === as) return;
+  const text = `${address}: wanted ${name} of ${as} columns, as the extractor has them; got ${columns}`;
   throw new DiffusionError('STATISTICS_INVALID', text);
 }
 
 function scaled(side: OpenSide, scales: Float64Array | undefined): Side {
-  const { moments, rows, spatialMoments } = side;
-  if (scales === undefined) return { moments, rows, spatialMoments };
-  return { moments: scaledMoments(moments, scales), rows: rows && scaledRows(rows, scales), spatialMoments };
+  const { pooled, spatial } = side;
+  if (scales === undefined) return { pooled, spatial };
+  const { moments, rows } = pooled;
+  return {
+    pooled: { moments: scaledMoments(moments, scales), rows: rows && scaledRows(rows, scales) },
+    spatial,
+  };
 }
 
 function scaledRows({ count, columns, read }: Rows, scales: Float64Array): Rows {

@@ -2,11 +2,16 @@
 import type { LinearAlgebra, Moments, Rows } from '../statistics/index.js';
 import type { Extractor, MeasureNames } from './extractor.js';
 
-export interface Side {
+/** One kind of features of a set of images. */
+export interface KnownFeatures {
+  readonly moments: Moments;
   /** Undefined where only the statistics are known. */
   readonly rows: Rows | undefined;
-  readonly moments: Moments;
-  readonly spatialMoments: Moments | undefined;
+}
+
+export interface Side {
+  readonly pooled: KnownFeatures;
+  readonly spatial: KnownFeatures | undefined;
 }
 
 export interface Comparison {
@@ -45,13 +50,14 @@ export function withRows(
   least: number,
   use: (samples: Rows, reference: Rows) => Promise<readonly Measurement[]>,
 ): Promise<readonly Measurement[] | NotMeasured> {
-  if (samples.rows === undefined || reference.rows === undefined) {
-    const side = samples.rows === undefined ? 'samples' : 'reference';
+  const [first, second] = [samples.pooled.rows, reference.pooled.rows];
+  if (first === undefined || second === undefined) {
+    const side = first === undefined ? 'samples' : 'reference';
     return Promise.resolve({ why: `it needs images, and the ${side} have statistics only` });
   }
-  const count = Math.min(samples.rows.count, reference.rows.count);
+  const count = Math.min(first.count, second.count);
   if (count < least) return Promise.resolve({ why: `it needs at least ${least} images; got ${count}` });
-  return use(samples.rows, reference.rows);
+  return use(first, second);
 }
 
 /** A measurement, whose standard error is left out where it isn't a number. */

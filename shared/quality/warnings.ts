@@ -6,7 +6,7 @@ import type { Rows } from '../statistics/index.js';
 const PUBLISHED_COUNT = 50_000;
 
 interface WarnedSide {
-  readonly rows: Rows | undefined;
+  readonly pooled: { readonly rows: Rows | undefined };
   readonly set: { readonly storedStatistics: boolean };
 }
 
@@ -15,14 +15,21 @@ export function warningsOf(samples: WarnedSide, reference: WarnedSide, { names }
     ['samples', samples],
     ['reference', reference],
   ] as const;
-  const warnings = sides.flatMap(([what, { rows, set }]) =>
-    rows === undefined || set.storedStatistics || rows.count > rows.columns
-      ? []
-      : [
-          `the ${what} have ${rows.count} images for ${rows.columns} features: their covariance is singular, and ${names.frechet} is much too large`,
-        ],
+  const warnings = sides.flatMap(
+    ([
+      what,
+      {
+        pooled: { rows },
+        set,
+      },
+    ]) =>
+      rows === undefined || set.storedStatistics || rows.count > rows.columns
+        ? []
+        : [
+            `the ${what} have ${rows.count} images for ${rows.columns} features: their covariance is singular, and ${names.frechet} is much too large`,
+          ],
   );
-  const count = samples.rows?.count;
+  const count = samples.pooled.rows?.count;
   if (names.frechet === 'FID' && count !== undefined && count < PUBLISHED_COUNT)
     warnings.push(
       `published figures are of 50,000 samples; those of ${count} are larger, and compare only with figures of as many`,

@@ -1,6 +1,6 @@
 /** The golden evaluator's graph, and graphs that are wrong. */
 import { DataType } from '../../shared/engine/generated/api.js';
-import { placeholder, rawGraph, type RawNode } from '../../shared/engine/compiled/raw-graph.js';
+import { integers, placeholder, rawGraph, type RawNode } from '../../shared/engine/compiled/raw-graph.js';
 import { fileURLToPath } from 'node:url';
 
 export const GRAPH = fileURLToPath(
@@ -18,6 +18,37 @@ const NAMED = [
   identity('pool_3', 'ExpandDims'),
   identity('mixed_6/conv', 'pool_3'),
 ];
+
+const STRING = { type: DataType.DT_STRING };
+const INT32 = { type: DataType.DT_INT32 };
+
+/**
+ * As the reference's graph begins: a JPEG is decoded to one image, which each run replaces by a batch. The features are the
+ * images' mean colours.
+ */
+export const DECODING_GRAPH = rawGraph([
+  { name: 'contents', op: 'Placeholder', inputs: [], attributes: { dtype: STRING } },
+  { name: 'DecodeJpeg', op: 'DecodeJpeg', inputs: ['contents'], attributes: { channels: { int: 3 } } },
+  {
+    ...{ name: 'Cast', op: 'Cast', inputs: ['DecodeJpeg'] },
+    attributes: { SrcT: { type: DataType.DT_UINT8 }, DstT: T },
+  },
+  integers('dim', [0]),
+  { name: 'ExpandDims', op: 'ExpandDims', inputs: ['Cast', 'dim'], attributes: { T, Tdim: INT32 } },
+  integers('places', [1, 2]),
+  {
+    ...{ name: 'pool_3', op: 'Mean', inputs: ['ExpandDims', 'places'] },
+    attributes: { T, Tidx: INT32, keep_dims: { bool: true } },
+  },
+  identity('mixed_6/conv', 'ExpandDims'),
+  integers('colours', [-1, 3]),
+  { name: 'rows', op: 'Reshape', inputs: ['pool_3', 'colours'], attributes: { T, Tshape: INT32 } },
+  integers('numbers', [1, 0, 0, 1, 0, 0]),
+  { name: 'floats', op: 'Cast', inputs: ['numbers'], attributes: { SrcT: INT32, DstT: T } },
+  integers('threeByTwo', [3, 2]),
+  { name: 'weights', op: 'Reshape', inputs: ['floats', 'threeByTwo'], attributes: { T, Tshape: INT32 } },
+  { name: 'softmax/logits/MatMul', op: 'MatMul', inputs: ['rows', 'weights'], attributes: { T } },
+]);
 
 export const WRONG_GRAPHS: readonly (readonly [what: string, bytes: Uint8Array, message: RegExp])[] = [
   [

@@ -15,7 +15,7 @@ import {
   type Extractor,
   type QualityOptions,
 } from '../../shared/quality/index.js';
-import { GRAPH, WRONG_GRAPHS } from './graph.js';
+import { DECODING_GRAPH, GRAPH, WRONG_GRAPHS } from './graph.js';
 import { noiseImages, refusal } from './images.js';
 
 const SIZE = 2;
@@ -157,6 +157,22 @@ test('statistics are written and read in the form of the reference, and stand fo
     'STATISTICS_INVALID',
     /wanted mu of 12 columns.*got 2048/,
   );
+  graph.close();
+});
+
+test('what decodes an image before ExpandDims is never run, and a batch takes its place', async (t) => {
+  const path = join(folder, 'decoding.pb');
+  await writeFile(path, DECODING_GRAPH);
+  const graph = await openExtractor(path, { algebra, cacheFolder });
+  const shape = { width: 2, height: 1, channels: 3 } as const;
+  const pixels = Uint8Array.of(...[10, 20, 30, 30, 40, 50], ...[0, 0, 1, 2, 4, 7]);
+  const { pooled, spatial } = await graph.extract({ count: 2, shape, pixels });
+  t.deepEqual([...pooled], [20, 30, 40, 1, 2, 4]);
+  t.deepEqual([...(spatial ?? [])], [...pixels]);
+  // Logits 20 and 30, then 1 and 2.
+  const probabilities = await graph.classifier?.probabilities(pooled);
+  for (const [i, logit] of [-10, 10, -1, 1].entries())
+    t.true(Math.abs((probabilities?.[i] ?? NaN) - 1 / (1 + Math.exp(-logit))) < 1e-6);
   graph.close();
 });
 

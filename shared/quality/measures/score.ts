@@ -13,7 +13,8 @@ const IMAGES_AT_ONCE = 512;
 
 export const score: Measure = {
   names: (names) => (names.score === undefined ? [] : [names.score]),
-  measure: async ({ samples: { rows }, extractor: { classifier, names }, report }) => {
+  measure: async ({ samples, extractor: { classifier, names }, report }) => {
+    const { rows } = samples.pooled;
     if (rows === undefined) return { why: 'it needs images, and the samples have statistics only' };
     if (classifier === undefined) return { why: 'the extractor is no classifier' };
     const parts = partsOf(rows, classifier, report);
