@@ -120,9 +120,30 @@ export async function gate(bench: Bench): Promise<void> {
     },
     [
       'Gaussian data, 8x8, power spectrum 1/f², both processes; 10 to 100 steps, network errors 0 to 1; exact.',
+      `Changes of more than ${MOST_DRAWN} % are drawn there.`,
     ],
   );
+  await bench.table(
+    'gate-agreement',
+    ([1, 1 + SETTINGS.gamma ** 2 / 2] as const).flatMap((threshold) => [
+      agreement(
+        'frechet',
+        threshold,
+        rows.map((row) => agrees(row.bestLambda, row.frechetChange, threshold)),
+      ),
+      agreement(
+        'spectral',
+        threshold,
+        rows.map((row) => agrees(row.bestLambdaSpectral, row.spectralChange, threshold)),
+      ),
+    ]),
+  );
   await suggestions(bench);
+}
+
+function agreement(distance: string, threshold: number, verdicts: readonly (boolean | undefined)[]) {
+  const count = (wanted: boolean | undefined): number => verdicts.filter((each) => each === wanted).length;
+  return { distance, threshold, right: count(true), wrong: count(false), tooNear: count(undefined) };
 }
 
 const SUGGESTED = {
