@@ -1,4 +1,5 @@
 /** The table of extractors that have names; any other name is the path of a frozen graph. */
+import { DiffusionError } from '../foundation/index.js';
 import type { LinearAlgebra } from '../statistics/index.js';
 import { openEfficientnet } from './efficientnet.js';
 import type { Extractor } from './extractor.js';
@@ -29,5 +30,10 @@ export function openExtractor(name: string, options: ExtractorOptions): Promise<
   const open: Open | undefined = Object.hasOwn(EXTRACTORS, name)
     ? EXTRACTORS[name as keyof typeof EXTRACTORS]
     : undefined;
-  return open === undefined ? openInception(name, options.algebra) : open(options);
+  if (open !== undefined) return open(options);
+  return openInception(name, options.algebra).catch((error: unknown) => {
+    if (!(error instanceof DiffusionError) || error.reason !== 'EXTRACTOR_NOT_FOUND') throw error;
+    const remedy = `use one of ${EXTRACTOR_NAMES.join(', ')}, or the path of a frozen graph`;
+    throw new DiffusionError('EXTRACTOR_NOT_FOUND', error.message, { cause: error, metadata: { remedy } });
+  });
 }

@@ -84,7 +84,9 @@ function cosines(size: number): Float64Array {
 function checkSize(shape: ImageShape): void {
   if (Math.max(shape.width, shape.height) <= MAX_SIZE) return;
   const wanted = `images of at most ${MAX_SIZE}x${MAX_SIZE} for distances of pixels`;
-  throw new DiffusionError('EXTRACTOR_UNSUITED', `wanted ${wanted}; got ${sizeOf(shape)}`);
+  throw new DiffusionError('EXTRACTOR_UNSUITED', `wanted ${wanted}; got ${sizeOf(shape)}`, {
+    metadata: { remedy: 'use the extractor efficientnet, or the path of a frozen graph' },
+  });
 }
 
 function hashOf(text: string): string {
