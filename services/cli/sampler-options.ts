@@ -1,5 +1,6 @@
 /** How images are sampled: the flags of a sampler's settings. */
 
+import { PRIORITIES } from '../../shared/contract/index.js';
 import { PRECISIONS } from '../../shared/recipe/index.js';
 import {
   DEFAULT_STEPS,
@@ -37,6 +38,12 @@ export const samplerOptions = {
   varianceNormalisation: flag("scale the network's input to the variance of its timestep"),
   scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
 };
+
+export const samplerPriority = option(
+  oneOf(PRIORITIES),
+  'who goes first while the sampler is busy; batch takes what the others leave',
+  { fallback: 'normal' },
+);
 
 type SamplerValues = Values<typeof samplerOptions>;
 

@@ -21,37 +21,41 @@ import {
 import { readResumeToken } from './resume-token.js';
 import {
   checkSampleRequest,
+  readPriority,
   refusal,
-  type Reports,
   type SampleRequest,
   type StartOf,
 } from './sample-request.js';
+
+/** What a request says beside its images. */
+type OfCall = Pick<SampleRequest, 'reports' | 'priority'>;
 
 /** Image indices are words of a noise position. */
 const INDICES = 2 ** 32;
 
 /** @throws DiffusionError INVALID_ARGUMENT that names every refused field. */
 export function readGenerateRequest(wire: samplerWire.GenerateRequest, maxImages: number): SampleRequest {
-  const { images, ...reports } = wire;
+  const { images, priority, ...reports } = wire;
+  const ofCall = { reports, priority: readPriority(priority) };
   switch (images?.$case) {
     case undefined:
       throw invalidArgument([violation('new_images', 'new_images or resumed_images', undefined)]);
     case 'newImages':
-      return readNew(images.value, reports, maxImages, 'new_images');
+      return readNew(images.value, ofCall, maxImages, 'new_images');
     case 'resumedImages':
-      return readResumed(images.value, reports, maxImages);
+      return readResumed(images.value, ofCall, maxImages);
   }
 }
 
 /** The request is checked like a new one; its tokens say which weights it is resumed with. */
 function readResumed(
   { request: wire, tokens }: samplerWire.ResumedImages,
-  reports: Reports,
+  ofCall: OfCall,
   maxImages: number,
 ): SampleRequest {
   const request = readNew(
     wire ?? samplerWire.NewImages.create(),
-    reports,
+    ofCall,
     maxImages,
     'resumed_images.request',
   );
@@ -81,7 +85,7 @@ function readResumed(
 
 function readNew(
   wire: samplerWire.NewImages,
-  reports: Reports,
+  ofCall: OfCall,
   maxImages: number,
   within: string,
 ): SampleRequest {
@@ -89,7 +93,7 @@ function readNew(
   const request: SampleRequest = {
     task: 'generate',
     within,
-    ...{ model, checkpointStep, count, seed, firstIndex, reports, classes, inpainting },
+    ...{ model, checkpointStep, count, seed, firstIndex, classes, inpainting, ...ofCall },
     weights: weightsFromWire(wire.weights),
     settings: samplerSettingsFromWire(wire.settings),
     precision: precisions.read(wire.settings?.precision ?? 0) ?? 'float32',

@@ -8,6 +8,7 @@ import { encode, solver, type SamplerStep } from '../../shared/sampler/index.js'
 import { encodeOutput } from './encode-output.js';
 import { outputBuffer, type ImageOutput } from './output-buffer.js';
 import type { ImageSeries } from './resolve-generation.js';
+import type { Owner } from './priorities.js';
 import { VALUES_A_TURN, type PredictRow } from './step-batcher.js';
 
 export interface ImagePool {
@@ -25,6 +26,7 @@ export interface ImagePool {
 
 export interface ImagePoolOptions {
   readonly predict: PredictRow;
+  readonly owner: Owner;
   /** Images in work or unread at once. */
   readonly window: number;
   readonly signal: AbortSignal;
@@ -35,7 +37,7 @@ export interface ImagePoolOptions {
 /** Starts the first images. */
 export function imagePool(
   series: ImageSeries,
-  { predict, window, signal, onStart }: ImagePoolOptions,
+  { predict, owner, window, signal, onStart }: ImagePoolOptions,
 ): ImagePool {
   const { count, plan, shape, format, task, taskAt, reports } = series;
   const length = shape.width * shape.height * shape.channels;
@@ -58,7 +60,7 @@ export function imagePool(
     const steps = (task === 'encode' ? encode : solver)({
       ...options,
       plan,
-      predict: (row) => predict(row, { signal: stopped, onStart }),
+      predict: (row) => predict(row, { owner, signal: stopped, onStart }),
       signal: stopped,
     });
     let image: Float32Array = new Float32Array(0);

@@ -13,13 +13,12 @@ export interface LoadedModel {
 export interface LoadedModelOptions {
   /** Starts an engine with the weights. */
   readonly start: () => Promise<PredictionEngine>;
-  readonly maxRows: number;
 }
 
 /** Resolves when the first engine is warm. */
-export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise<LoadedModel> {
+export async function loadModel({ start }: LoadedModelOptions): Promise<LoadedModel> {
   let engine = start();
-  await engine;
+  const { batchSizes } = await engine;
   let closed = false;
 
   // The state of every image is in its solver, so a pass can be repeated. Only once: weights or rows that kill the
@@ -46,7 +45,7 @@ export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise
   }
 
   return {
-    predict: stepBatcher(runPass, maxRows),
+    predict: stepBatcher(runPass, batchSizes),
     close: async () => {
       closed = true;
       const last = await engine.catch(() => undefined);

@@ -35,6 +35,8 @@ export interface EngineContext {
 }
 
 export interface PredictionEngine {
+  /** The sizes that its passes have, rising: those of the settings, or the last of them alone. */
+  readonly batchSizes: readonly number[];
   /**
    * One forward pass. @throws DiffusionError UNAVAILABLE (reason ENGINE_LOST) where the process has ended or ends.
    */
@@ -157,7 +159,7 @@ export async function startPredictionEngine(
     return splitRows(await answer.promise, batch.size, rows.length);
   }
 
-  return { predict, close };
+  return { batchSizes: sizes, predict, close };
 }
 
 export function engineLost(exit: ChildExit): DiffusionError {

@@ -8,7 +8,7 @@ import {
   type samplerWire,
 } from '../../shared/contract/index.js';
 import type { Clock } from '../../shared/foundation/index.js';
-import type { CallContext } from '../../shared/rpc/index.js';
+import { callerOf, type CallContext } from '../../shared/rpc/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';
 import { readEncodeRequest } from './encode-request.js';
 import type { GenerateEvent } from './generate-events.js';
@@ -37,12 +37,13 @@ export function samplingMethods(options: SamplingOptions) {
   ): AsyncGenerator<GenerateEvent, void, undefined> {
     const calledMs = clock.monotonicMs();
     const { signal, ended } = calls.begin(context.signal);
+    const owner = { priority: request.priority, caller: callerOf(context), call: {} };
     try {
       const { generation, lease, release } = await admitCall(request, options, signal);
       try {
         yield accepted(generation);
         const { predict } = lease;
-        yield* generateImages(generation.series, { predict, window, signal, clock, calledMs });
+        yield* generateImages(generation.series, { predict, owner, window, signal, clock, calledMs });
       } finally {
         lease.release();
         release();

@@ -2,7 +2,7 @@
 
 import { samplerWire } from '../../shared/contract/index.js';
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
-import { at, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
+import { DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
@@ -46,7 +46,6 @@ export async function startSampler(
     const loaded = await loadModel({
       start: () =>
         startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report, warn }),
-      maxRows: at(settings.engine.batchSizes, settings.engine.batchSizes.length - 1),
     });
     log.info({ ...fields, ms: Math.round(clock.monotonicMs() - startedMs) }, 'model loaded');
     return loaded;

@@ -14,6 +14,8 @@ import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundat
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext {
+  /** `address:port` that the call came from. */
+  readonly peer: string;
   /** Aborted when the client cancels or disconnects, or its deadline passes. */
   readonly signal: AbortSignal;
 }
@@ -32,7 +34,7 @@ export function unary<Request, Response>(
   return (call, callback) => {
     const run = async (): Promise<Response> => {
       refuseExpired(call);
-      return handler(call.request, { signal: cancellation(call) });
+      return handler(call.request, contextOf(call));
     };
     run()
       .then((response) => {
@@ -53,10 +55,11 @@ export function serverStream<Request, Response>(
   { report, stallTimeoutMs }: HandlerOptions,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
-    const signal = cancellation(call);
+    const context = contextOf(call);
+    const { signal } = context;
     const run = async (): Promise<void> => {
       refuseExpired(call);
-      for await (const message of untilAborted(handler(call.request, { signal }), signal)) {
+      for await (const message of untilAborted(handler(call.request, context), signal)) {
         if (!call.write(message)) await drained(call, signal, stallTimeoutMs);
       }
     };
@@ -99,6 +102,15 @@ function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): voi
   if (Number(call.getDeadline()) <= systemClock.wallMs()) {
     throw new DiffusionError('DEADLINE_EXCEEDED', 'the deadline had passed before the call began');
   }
+}
+
+/** Whose calls share what a caller may have: for now, those of one address. */
+export function callerOf({ peer }: CallContext): string {
+  return peer.replace(/:\d+$/, '');
+}
+
+function contextOf<Request, Response>(call: AnyCall<Request, Response>): CallContext {
+  return { peer: call.getPeer(), signal: cancellation(call) };
 }
 
 function cancellation<Request, Response>(call: AnyCall<Request, Response>): AbortSignal {

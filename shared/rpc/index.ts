@@ -1,6 +1,6 @@
 export { callStream, callUnary, connectSampler, connectTrainer, whenReady } from './client.js';
 export type { CallLimits } from './client.js';
-export { serverStream, unary } from './handlers.js';
+export { callerOf, serverStream, unary } from './handlers.js';
 export type { CallContext, HandlerOptions } from './handlers.js';
 export { runService, serviceLog } from './run-service.js';
 export type { RunningService, ServiceLog } from './run-service.js';

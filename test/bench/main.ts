@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
 import { overhead } from './overhead.js';
+import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
 import { start } from './start.js';
 import type { Bench } from './table.js';
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   start,
   overhead,
   responsiveness,
+  priorities,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
