@@ -1,25 +1,40 @@
 /** From a request to loaded weights that serve it. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
+import type { PictureDecoder } from '../../shared/images/index.js';
 import { chooseWeights, type Checkpoint } from '../../shared/models/index.js';
-import type { Admit } from './admission.js';
+import type { Admission, Place, QueuePlace } from './admission.js';
+import { demandOf } from './call-demand.js';
 import type { EngineSource } from './engine-process/messages.js';
+import { imageTasks } from './image-tasks.js';
 import type { Lease, LoadedModels, Wanted } from './loaded-models.js';
 import type { ModelCatalogue } from './model-catalogue.js';
-import { resolveGeneration, type Generation } from './resolve-generation.js';
+import type { Owner } from './priorities.js';
+import { resolveGeneration, type Generation, type ImageSeries } from './resolve-generation.js';
 import type { ModelRequest, SampleRequest } from './sample-request.js';
 
 export interface Admitted {
   readonly generation: Generation;
+  readonly series: ImageSeries;
   readonly lease: Lease;
-  /** Frees the call's share of the network evaluations. */
-  readonly release: () => void;
+  readonly place: Place;
 }
 
 export interface AdmitCallOptions {
   readonly catalogue: ModelCatalogue;
   readonly models: LoadedModels;
-  readonly admit: Admit;
+  readonly admission: Admission;
+  readonly decoder: PictureDecoder;
+  /** Images of one call in work or unread at once. */
+  readonly window: number;
+}
+
+export interface CallToAdmit {
+  readonly request: SampleRequest;
+  readonly owner: Owner;
+  readonly signal: AbortSignal;
+  /** Called while the call waits for its place. */
+  readonly onQueued: (place: QueuePlace) => void;
 }
 
 /** Reasons why the newest checkpoint can't be loaded now although the request is right. */
@@ -31,28 +46,34 @@ const NOT_LOADED: ReadonlySet<string> = new Set([
 ]);
 
 /**
+ * Waits for a place, then decodes the request's pictures and loads the weights.
+ *
  * A request without a checkpoint's step is served by the newest good checkpoint, or, where that one can't be loaded now,
  * by the newest older one that is loaded.
  *
- * @throws DiffusionError as the catalogue, `resolveGeneration`, `admit` and `acquire` throw it.
+ * @throws DiffusionError as the catalogue, `resolveGeneration`, `Admission.enter`, `imageTasks` and `acquire` throw it.
  */
 export async function admitCall(
-  request: SampleRequest,
-  { catalogue, models, admit }: AdmitCallOptions,
-  signal: AbortSignal,
+  { request, owner, signal, onQueued }: CallToAdmit,
+  { catalogue, models, admission, decoder, window }: AdmitCallOptions,
 ): Promise<Admitted> {
   const { model, checkpointStep } = request;
+  let place: Place | undefined;
 
-  async function admitTo(checkpoint: Checkpoint, wanted: Wanted): Promise<Admitted> {
-    const generation = await resolveGeneration(request, checkpoint);
-    const release = admit(generation.series.evaluations);
-    try {
-      const source = engineSource(checkpoint, generation, request);
-      return { generation, lease: await models.acquire(source, wanted, signal), release };
-    } catch (error) {
-      release();
-      throw error;
+  /** Undefined where the call had to wait: meanwhile there may be a newer checkpoint, and this one may be deleted. */
+  async function admitTo(checkpoint: Checkpoint, wanted: Wanted): Promise<Admitted | undefined> {
+    const generation = resolveGeneration(request, checkpoint);
+    if (place === undefined) {
+      let hasWaited = false;
+      place = await admission.enter(owner, demandOf(request, generation.series, window), signal, (queued) => {
+        hasWaited = true;
+        onQueued(queued);
+      });
+      if (hasWaited) return undefined;
     }
+    const taskAt = await imageTasks(request, generation.series.shape, decoder, signal);
+    const lease = await models.acquire(engineSource(checkpoint, generation, request), wanted, signal);
+    return { generation, series: { ...generation.series, taskAt }, lease, place };
   }
 
   async function admitToLoaded(): Promise<Admitted | undefined> {
@@ -67,15 +88,27 @@ export async function admitCall(
     return undefined;
   }
 
-  if (checkpointStep !== undefined)
-    return admitTo(await catalogue.checkpoint(model, checkpointStep, signal), 'exact');
+  async function admit(): Promise<Admitted | undefined> {
+    if (checkpointStep !== undefined)
+      return admitTo(await catalogue.checkpoint(model, checkpointStep, signal), 'exact');
+    try {
+      return await catalogue.newestGood(model, (checkpoint) => admitTo(checkpoint, 'newest'), signal);
+    } catch (error) {
+      if (!(error instanceof DiffusionError) || !NOT_LOADED.has(error.reason)) throw error;
+      const admitted = await admitToLoaded();
+      if (admitted === undefined) throw error;
+      return admitted;
+    }
+  }
+
   try {
-    return await catalogue.newestGood(model, (checkpoint) => admitTo(checkpoint, 'newest'), signal);
-  } catch (error) {
-    if (!(error instanceof DiffusionError) || !NOT_LOADED.has(error.reason)) throw error;
-    const admitted = await admitToLoaded();
-    if (admitted === undefined) throw error;
+    // It waits once at most.
+    const admitted = (await admit()) ?? (await admit());
+    if (admitted === undefined) throw new Error('the call waited for a second place');
     return admitted;
+  } catch (error) {
+    place?.release();
+    throw error;
   }
 }
 

@@ -9,6 +9,7 @@ import {
 import { siblingModule } from '../../shared/processes/index.js';
 import { serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
 import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
+import type { AdmissionLimits } from './admission.js';
 import type { EngineSettings } from './prediction-engine.js';
 
 export interface SamplerServiceSettings extends ServerSettings {
@@ -16,8 +17,9 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly engine: EngineSettings;
   /** Images of one call, at most. */
   readonly maxImages: number;
-  /** Network evaluations (count times steps) under way at once, over all calls. */
-  readonly maxEvaluations: number;
+  readonly admission: AdmissionLimits;
+  /** Pictures of requests that are decoded at once. */
+  readonly decodesAtOnce: number;
   /** Models that stay loaded; one more engine runs while a model is being replaced. */
   readonly maxLoadedModels: number;
   /** Images of one call in work or unread at once. */
@@ -29,12 +31,13 @@ export interface SamplerServiceSettings extends ServerSettings {
 // Two passes take turns: what one leaves the engine waiting for, solvers and messages, is done while the other runs. Passes of
 // 32 were 8 % slower in all.
 const MAX_ROWS = 16;
+const MIB = 1024 ** 2;
 const BATCH_SIZES = [1, 2, 4, 8, MAX_ROWS];
 
 /** @throws DiffusionError INVALID_ARGUMENT naming each variable that is wrong. */
 export function readSettings(env: Environment = process.env): SamplerServiceSettings {
   const reader = environmentReader(env);
-  const { integer, check } = reader;
+  const { integer, percent, check } = reader;
   const settings = {
     ...serverSettings('sampler', reader),
     store: storeSettings(env),
@@ -45,7 +48,15 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
       heartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
     },
     maxImages: integer('IP_DIFFUSION_SAMPLER_MAX_IMAGES', 4096),
-    maxEvaluations: integer('IP_DIFFUSION_SAMPLER_MAX_EVALUATIONS', 4096 * 1000),
+    admission: {
+      calls: integer('IP_DIFFUSION_SAMPLER_MAX_CALLS', 64),
+      cost: 1e6 * integer('IP_DIFFUSION_SAMPLER_MAX_COST', 40_000),
+      bytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_WORKING_MIB', 1024),
+      waiting: integer('IP_DIFFUSION_SAMPLER_MAX_WAITING', 256),
+      requestBytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_REQUESTS_MIB', 512),
+      callerShare: percent('IP_DIFFUSION_SAMPLER_CALLER_PERCENT', 50) / 100,
+    },
+    decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
     maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.
     window: 2 * MAX_ROWS,

@@ -15,6 +15,8 @@ export interface GenerationContext {
   readonly window: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Called after each step of an image. */
+  readonly onStep: () => void;
   /** When the call came, on the monotonic clock. */
   readonly calledMs: number;
 }
@@ -25,14 +27,14 @@ export interface GenerationContext {
  */
 export async function* generateImages(
   series: ImageSeries,
-  { predict, owner, window, signal, clock, calledMs }: GenerationContext,
+  { predict, owner, window, signal, onStep, clock, calledMs }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { count, stepsTotal } = series;
   let begunMs: number | undefined;
   const onStart = (): void => {
     begunMs ??= clock.monotonicMs();
   };
-  const pool = imagePool(series, { predict, owner, window, signal, onStart });
+  const pool = imagePool(series, { predict, owner, window, signal, onStart, onStep });
   try {
     let given = 0;
     while (given < count) {

@@ -32,12 +32,14 @@ export interface ImagePoolOptions {
   readonly signal: AbortSignal;
   /** Called when a row of the call first enters a pass. */
   readonly onStart: () => void;
+  /** Called after each step of an image. */
+  readonly onStep: () => void;
 }
 
 /** Starts the first images. */
 export function imagePool(
   series: ImageSeries,
-  { predict, owner, window, signal, onStart }: ImagePoolOptions,
+  { predict, owner, window, signal, onStart, onStep }: ImagePoolOptions,
 ): ImagePool {
   const { count, plan, shape, format, task, taskAt, reports } = series;
   const length = shape.width * shape.height * shape.channels;
@@ -67,6 +69,7 @@ export function imagePool(
     for await (const step of steps) {
       image = step.sample;
       stepsDone += 1;
+      onStep();
       await putReports(index, step);
       change.resolve();
     }

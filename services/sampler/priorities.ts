@@ -18,7 +18,7 @@ interface Class {
    * one with 1, which still gets every 17th row and never starves.
    */
   readonly weight: number;
-  /** The part of each limit (calls, cost, bytes) that all calls together may have used once a call of the class begins. */
+  /** The part of each limit of `AdmissionLimits` that the running calls of the class, and of those below it, may have. */
   readonly reach: number;
 }
 

@@ -7,14 +7,17 @@ import {
   weightsToWire,
   type samplerWire,
 } from '../../shared/contract/index.js';
-import type { Clock } from '../../shared/foundation/index.js';
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import { callerOf, type CallContext } from '../../shared/rpc/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';
+import { bytesOf, demandOf } from './call-demand.js';
 import { readEncodeRequest } from './encode-request.js';
 import type { GenerateEvent } from './generate-events.js';
 import { readGenerateRequest } from './generate-request.js';
 import { generateImages } from './generation.js';
 import { contractOf } from './model-methods.js';
+import type { Owner } from './priorities.js';
+import { queueEvents } from './queue-events.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
 import type { SampleRequest } from './sample-request.js';
@@ -23,8 +26,6 @@ export interface SamplingOptions extends AdmitCallOptions {
   readonly clock: Clock;
   /** Images of one call, at most. */
   readonly maxImages: number;
-  /** Images of one call in work or unread at once. */
-  readonly window: number;
   readonly calls: RunningCalls;
 }
 
@@ -35,20 +36,42 @@ export function samplingMethods(options: SamplingOptions) {
     request: SampleRequest,
     context: CallContext,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
-    const calledMs = clock.monotonicMs();
-    const { signal, ended } = calls.begin(context.signal);
     const owner = { priority: request.priority, caller: callerOf(context), call: {} };
+    const release = options.admission.hold(owner, bytesOf(request));
     try {
-      const { generation, lease, release } = await admitCall(request, options, signal);
-      try {
-        yield accepted(generation);
-        const { predict } = lease;
-        yield* generateImages(generation.series, { predict, owner, window, signal, clock, calledMs });
-      } finally {
-        lease.release();
-        release();
-      }
+      yield* sampleFor(owner, request, context);
     } finally {
+      release();
+    }
+  }
+
+  async function* sampleFor(
+    owner: Owner,
+    request: SampleRequest,
+    context: CallContext,
+  ): AsyncGenerator<GenerateEvent, void, undefined> {
+    const calledMs = clock.monotonicMs();
+    const { signal: ofCall, ended } = calls.begin(context.signal);
+    // The reader may leave while the call still waits for its place.
+    const leaving = new AbortController();
+    const signal = AbortSignal.any([ofCall, leaving.signal]);
+    const queue = queueEvents();
+    const admitting = admitCall({ request, owner, signal, onQueued: queue.put }, options);
+    try {
+      yield* queue.until(admitting);
+      const { generation, series, lease, place } = await admitting;
+      yield accepted(generation);
+      const stepCost = demandOf(request, series, window).cost / series.stepsTotal;
+      const onStep = (): void => {
+        place.done(stepCost);
+      };
+      const { predict } = lease;
+      yield* generateImages(series, { predict, owner, window, signal, onStep, clock, calledMs });
+    } finally {
+      leaving.abort(new DiffusionError('CANCELLED', 'the call has ended'));
+      const admitted = await admitting.catch(() => undefined);
+      admitted?.lease.release();
+      admitted?.place.release();
       ended();
     }
   }
@@ -75,6 +98,7 @@ export function samplingMethods(options: SamplingOptions) {
 
 function encodeEvent(event: GenerateEvent): samplerWire.EncodeResponse['event'] {
   switch (event.$case) {
+    case 'queued':
     case 'accepted':
     case 'progress':
     case 'completed':

@@ -3,6 +3,7 @@
 import { samplerWire } from '../../shared/contract/index.js';
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
 import { DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
+import { pictureDecoder } from '../../shared/images/index.js';
 import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
@@ -52,6 +53,12 @@ export async function startSampler(
   }
 
   const models = loadedModels({ capacity: settings.maxLoadedModels, load, clock });
+  const decoder = pictureDecoder({
+    atOnce: settings.decodesAtOnce,
+    environment: settings.engine.environment,
+    heartbeatTimeoutMs: settings.engine.heartbeatTimeoutMs,
+    clock,
+  });
   const catalogue = modelCatalogue(store, (model, { step, error }) => {
     log.warn({ model, step, reason: error.message }, 'damaged checkpoint skipped');
   });
@@ -70,7 +77,8 @@ export async function startSampler(
       models,
       calls,
       clock,
-      admit: admission(settings.maxEvaluations),
+      admission: admission(settings.admission, clock),
+      decoder,
       maxImages: settings.maxImages,
       window: settings.window,
       ...answering,
@@ -88,6 +96,7 @@ export async function startSampler(
     await readiness;
     await server.stop(() => calls.stop(), settings.graceMs);
     await models.close();
+    await decoder.close();
     await store.close();
   }
 

@@ -1,12 +1,11 @@
 /** Images one after the other -> one file of pixels, and what was found. */
 import { createHash } from 'node:crypto';
 import { open } from 'node:fs/promises';
-import { DiffusionError, throwIfAborted } from '../foundation/index.js';
+import { DiffusionError, mapInOrder, throwIfAborted } from '../foundation/index.js';
 import { decodeImage } from '../images/index.js';
 import type { ImageSettings } from './image-settings.js';
 import type { OnProgress } from './image-source.js';
 import type { SourceContents, SourceImage } from './manifest.js';
-import { mapInOrder } from './map-in-order.js';
 import { countByReason, type SkipReason, type SkippedFile } from './skipped-files.js';
 
 /** Larger files are skipped unread. */

@@ -13,6 +13,8 @@ export interface EnvironmentReader {
   readonly text: (name: string, otherwise: string) => string;
   /** From `least` (1 where it is unset) to what a timer can be set to in milliseconds, 24.8 days. */
   readonly integer: (name: string, otherwise: number, least?: number) => number;
+  /** From 1 to 100. */
+  readonly percent: (name: string, otherwise: number) => number;
   readonly oneOf: <const T extends string>(values: readonly T[], name: string, otherwise: T) => T;
   /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming each variable that was wrong. */
   readonly check: () => void;
@@ -35,6 +37,7 @@ export function environmentReader(env: Environment): EnvironmentReader {
   return {
     text: (name, otherwise) => env[name]?.trim() || otherwise,
     integer: (name, otherwise, least = 1) => read(name, otherwise, integer(least, MOST)),
+    percent: (name, otherwise) => read(name, otherwise, integer(1, 100)),
     oneOf: (values, name, otherwise) => read(name, otherwise, oneOf(values)),
     check: () => {
       if (violations.length > 0) throw invalidArgument(violations, 'SETTINGS_INVALID');

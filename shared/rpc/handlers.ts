@@ -116,7 +116,12 @@ function contextOf<Request, Response>(call: AnyCall<Request, Response>): CallCon
 function cancellation<Request, Response>(call: AnyCall<Request, Response>): AbortSignal {
   const controller = new AbortController();
   call.on('cancelled', () => {
-    controller.abort(new DiffusionError('CANCELLED', 'the call was cancelled or its deadline passed'));
+    const isLate = Number(call.getDeadline()) <= systemClock.wallMs();
+    controller.abort(
+      isLate
+        ? new DiffusionError('DEADLINE_EXCEEDED', 'the deadline of the call passed')
+        : new DiffusionError('CANCELLED', 'the client cancelled the call'),
+    );
   });
   return controller.signal;
 }

@@ -73,7 +73,14 @@ function network() {
 let nowMs = 0;
 const clock = { wallMs: () => 0, monotonicMs: () => (nowMs += 5) };
 const owner = ownerOf();
-const context = { owner, window: 8, signal: new AbortController().signal, clock, calledMs: 0 };
+const context = {
+  onStep: () => undefined,
+  owner,
+  window: 8,
+  signal: new AbortController().signal,
+  clock,
+  calledMs: 0,
+};
 
 async function collect(events: AsyncIterable<GenerateEvent>): Promise<GenerateEvent[]> {
   const all: GenerateEvent[] = [];

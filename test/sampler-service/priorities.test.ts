@@ -57,7 +57,15 @@ const clock = { wallMs: () => 0, monotonicMs: () => 0 };
 /** A call that counts its images. */
 function call(predict: PredictRow, owner: Owner, count: number, steps: number) {
   const end = new AbortController();
-  const context = { predict, owner, window: 32, signal: end.signal, clock, calledMs: 0 };
+  const context = {
+    predict,
+    owner,
+    window: 32,
+    signal: end.signal,
+    onStep: () => undefined,
+    clock,
+    calledMs: 0,
+  };
   const done = (async () => {
     for await (const event of generateImages(series(count, steps), context))
       if (end.signal.aborted) return event;
