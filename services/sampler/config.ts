@@ -7,7 +7,7 @@ import {
   type Environment,
 } from '../../shared/foundation/index.js';
 import { siblingModule } from '../../shared/processes/index.js';
-import { serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
+import { serverSettings, type ReceivingLimits, type ServerSettings } from '../../shared/rpc/index.js';
 import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
 import type { AdmissionLimits } from './admission.js';
 import type { EngineSettings } from './prediction-engine.js';
@@ -18,6 +18,7 @@ export interface SamplerServiceSettings extends ServerSettings {
   /** Images of one call, at most. */
   readonly maxImages: number;
   readonly admission: AdmissionLimits;
+  readonly receiving: ReceivingLimits;
   /** Pictures of requests that are decoded at once. */
   readonly decodesAtOnce: number;
   /** Models that stay loaded; one more engine runs while a model is being replaced. */
@@ -55,6 +56,10 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
       waiting: integer('IP_DIFFUSION_SAMPLER_MAX_WAITING', 256),
       requestBytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_REQUESTS_MIB', 512),
       callerShare: percent('IP_DIFFUSION_SAMPLER_CALLER_PERCENT', 50) / 100,
+    },
+    receiving: {
+      maxBytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_RECEIVING_MIB', 256),
+      timeoutMs: 1000 * integer('IP_DIFFUSION_SAMPLER_RECEIVING_SECONDS', 60),
     },
     decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
     maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),

@@ -86,6 +86,7 @@ export async function startSampler(
     ...answering,
     reflection: settings.reflection,
     maxRequestBytes: MAX_REQUEST_BYTES,
+    receiving: settings.receiving,
   });
   const readiness = whenListed(store, stopping.signal, log).then((listed) => {
     if (listed) server.setServing(true);
