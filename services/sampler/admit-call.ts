@@ -2,7 +2,7 @@
 
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { PictureDecoder } from '../../shared/images/index.js';
-import { chooseWeights, type Checkpoint } from '../../shared/models/index.js';
+import { chooseWeights, type Checkpoint, type DamagedCheckpoint } from '../../shared/models/index.js';
 import type { Admission, Place, QueuePlace } from './admission.js';
 import { demandOf } from './call-demand.js';
 import type { EngineSource } from './engine-process/messages.js';
@@ -18,6 +18,8 @@ export interface Admitted {
   readonly series: ImageSeries;
   readonly lease: Lease;
   readonly place: Place;
+  /** Newer checkpoints that a call for the newest would have been served by, the newest first. */
+  readonly skipped: readonly DamagedCheckpoint[];
 }
 
 export interface AdmitCallOptions {
@@ -43,6 +45,7 @@ const NOT_LOADED: ReadonlySet<string> = new Set([
   'ENGINE_LOST',
   'ENGINE_OUT_OF_MEMORY',
   'ENGINE_FAILED',
+  'MODEL_TOO_LARGE',
 ]);
 
 /**
@@ -59,6 +62,7 @@ export async function admitCall(
 ): Promise<Admitted> {
   const { model, checkpointStep } = request;
   let place: Place | undefined;
+  let skipped: DamagedCheckpoint[] = [];
 
   /** Undefined where the call had to wait: meanwhile there may be a newer checkpoint, and this one may be deleted. */
   async function admitTo(checkpoint: Checkpoint, wanted: Wanted): Promise<Admitted | undefined> {
@@ -73,7 +77,7 @@ export async function admitCall(
     }
     const taskAt = await imageTasks(request, generation.series.shape, decoder, signal);
     const lease = await models.acquire(engineSource(checkpoint, generation, request), wanted, signal);
-    return { generation, series: { ...generation.series, taskAt }, lease, place };
+    return { generation, series: { ...generation.series, taskAt }, lease, place, skipped };
   }
 
   async function admitToLoaded(): Promise<Admitted | undefined> {
@@ -91,10 +95,20 @@ export async function admitCall(
   async function admit(): Promise<Admitted | undefined> {
     if (checkpointStep !== undefined)
       return admitTo(await catalogue.checkpoint(model, checkpointStep, signal), 'exact');
+    skipped = [];
+    const skip = (damaged: DamagedCheckpoint): void => {
+      skipped.push(damaged);
+    };
+    let step = 0;
+    const admitNewest = (checkpoint: Checkpoint): Promise<Admitted | undefined> => {
+      step = checkpoint.commit.step;
+      return admitTo(checkpoint, 'newest');
+    };
     try {
-      return await catalogue.newestGood(model, (checkpoint) => admitTo(checkpoint, 'newest'), signal);
+      return await catalogue.newestGood(model, admitNewest, signal, skip);
     } catch (error) {
       if (!(error instanceof DiffusionError) || !NOT_LOADED.has(error.reason)) throw error;
+      skip({ step, error });
       const admitted = await admitToLoaded();
       if (admitted === undefined) throw error;
       return admitted;

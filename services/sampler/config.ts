@@ -4,6 +4,7 @@ import {
   engineEnvironment,
   engineHeartbeatTimeoutMs,
   environmentReader,
+  machineMemoryBytes,
   type Environment,
 } from '../../shared/foundation/index.js';
 import { siblingModule } from '../../shared/processes/index.js';
@@ -23,6 +24,8 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly decodesAtOnce: number;
   /** Models that stay loaded; one more engine runs while a model is being replaced. */
   readonly maxLoadedModels: number;
+  /** Memory that loaded models may take; twice as much while one is being replaced. */
+  readonly maxModelBytes: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
   /** How long a service that stops waits for connections to close. */
@@ -63,6 +66,8 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
     },
     decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
     maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),
+    maxModelBytes:
+      MIB * integer('IP_DIFFUSION_SAMPLER_MODELS_MIB', Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.
     window: 2 * MAX_ROWS,
     graceMs: 10_000,

@@ -7,6 +7,8 @@ import { stepBatcher, type PredictRow } from './step-batcher.js';
 
 export interface LoadedModel {
   readonly predict: PredictRow;
+  /** The most memory that its engine process has taken. */
+  peakBytes(): number;
   close(): Promise<void>;
 }
 
@@ -18,7 +20,8 @@ export interface LoadedModelOptions {
 /** Resolves when the first engine is warm. */
 export async function loadModel({ start }: LoadedModelOptions): Promise<LoadedModel> {
   let engine = start();
-  const { batchSizes } = await engine;
+  let latest = await engine;
+  const { batchSizes } = latest;
   let closed = false;
 
   // The state of every image is in its solver, so a pass can be repeated. Only once: weights or rows that kill the
@@ -36,7 +39,8 @@ export async function loadModel({ start }: LoadedModelOptions): Promise<LoadedMo
 
   async function replacement(crashed: Promise<PredictionEngine>): Promise<PredictionEngine> {
     try {
-      return await start();
+      latest = await start();
+      return latest;
     } catch (error) {
       // The next pass finds the crashed engine again, and replaces it then.
       engine = crashed;
@@ -46,6 +50,7 @@ export async function loadModel({ start }: LoadedModelOptions): Promise<LoadedMo
 
   return {
     predict: stepBatcher(runPass, batchSizes),
+    peakBytes: () => latest.peakBytes(),
     close: async () => {
       closed = true;
       const last = await engine.catch(() => undefined);

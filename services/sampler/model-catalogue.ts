@@ -18,11 +18,12 @@ export interface ModelCatalogue {
   steps(model: string, signal: AbortSignal): Promise<number[]>;
   /** One checkpoint. @throws as `readCheckpoint` of the models room. */
   checkpoint(model: string, step: number, signal: AbortSignal): Promise<Checkpoint>;
-  /** What `use` makes of the newest good checkpoint. @throws as `newestCheckpoint` of the models room. */
+  /** What `use` makes of the newest good checkpoint; `onSkipped` is called with each newer one. @throws as `newestCheckpoint` of the models room. */
   newestGood<T>(
     model: string,
     use: (checkpoint: Checkpoint) => T | Promise<T>,
     signal: AbortSignal,
+    onSkipped?: (damaged: DamagedCheckpoint) => void,
   ): Promise<T>;
 }
 
@@ -35,11 +36,12 @@ export function modelCatalogue(
     names: (signal) => listModels(store, { signal }),
     steps: (model, signal) => checkpointSteps(store, model, { signal }),
     checkpoint: (model, step, signal) => readCheckpoint(store, model, step, { signal }),
-    newestGood: (model, use, signal) =>
+    newestGood: (model, use, signal, onSkipped = () => undefined) =>
       newestCheckpoint(store, model, use, {
         signal,
         onDamaged: (damaged) => {
           onDamaged(model, damaged);
+          onSkipped(damaged);
         },
       }),
   };

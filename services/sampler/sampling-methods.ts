@@ -8,6 +8,7 @@ import {
   type samplerWire,
 } from '../../shared/contract/index.js';
 import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import type { DamagedCheckpoint } from '../../shared/models/index.js';
 import { callerOf, type CallContext } from '../../shared/rpc/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';
 import { bytesOf, demandOf } from './call-demand.js';
@@ -59,8 +60,8 @@ export function samplingMethods(options: SamplingOptions) {
     const admitting = admitCall({ request, owner, signal, onQueued: queue.put }, options);
     try {
       yield* queue.until(admitting);
-      const { generation, series, lease, place } = await admitting;
-      yield accepted(generation);
+      const { generation, series, lease, place, skipped } = await admitting;
+      yield accepted(generation, skipped);
       const stepCost = demandOf(request, series, window).cost / series.stepsTotal;
       const onStep = (): void => {
         place.done(stepCost);
@@ -112,14 +113,10 @@ function encodeEvent(event: GenerateEvent): samplerWire.EncodeResponse['event'] 
   }
 }
 
-function accepted({
-  checkpoint,
-  weights,
-  settings,
-  precision,
-  firstIndex,
-  series,
-}: Generation): GenerateEvent {
+function accepted(
+  { checkpoint, weights, settings, precision, firstIndex, series }: Generation,
+  skipped: readonly DamagedCheckpoint[],
+): GenerateEvent {
   const { count, seed, plan, format, shape } = series;
   return {
     $case: 'accepted',
@@ -133,6 +130,7 @@ function accepted({
       timesteps: [...plan.timestepMap].reverse(),
       format: imageFormats.write(format),
       ...shape,
+      skipped: skipped.map(({ step, error: { reason, message } }) => ({ step, reason, message })),
     },
   };
 }

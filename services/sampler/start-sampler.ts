@@ -52,7 +52,19 @@ export async function startSampler(
     return loaded;
   }
 
-  const models = loadedModels({ capacity: settings.maxLoadedModels, load, clock });
+  const models = loadedModels({
+    capacity: settings.maxLoadedModels,
+    maxBytes: settings.maxModelBytes,
+    load,
+    clock,
+    onFailed: ({ source: { commit, object }, error: { reason, message }, retryAfterMs }) => {
+      const fields = { model: commit.model, step: commit.step, weights: object.name, reason, retryAfterMs };
+      log.warn(
+        fields,
+        `a checkpoint could not be loaded and is not tried again before the delay: ${message}`,
+      );
+    },
+  });
   const decoder = pictureDecoder({
     atOnce: settings.decodesAtOnce,
     environment: settings.engine.environment,

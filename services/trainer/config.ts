@@ -1,6 +1,6 @@
 /** The trainer's settings; the only place of this service that reads the environment. */
 
-import { hostname, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import {
@@ -8,6 +8,7 @@ import {
   engineEnvironment,
   engineHeartbeatTimeoutMs,
   environmentReader,
+  machineMemoryBytes,
   type Environment,
 } from '../../shared/foundation/index.js';
 import { serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
@@ -55,7 +56,7 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     leaseMs: integer('IP_DIFFUSION_LEASE_MS', 30_000, 500),
     concurrentJobs: integer('IP_DIFFUSION_TRAINER_JOBS', 1),
     maxQueue: integer('IP_DIFFUSION_TRAINER_MAX_QUEUE', 16, 0),
-    memoryBytes: totalmem(),
+    memoryBytes: machineMemoryBytes(),
     engineEnvironment: engineEnvironment(env),
     engineHeartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
     restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),

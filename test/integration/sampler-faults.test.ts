@@ -206,8 +206,8 @@ test.serial('a second model is refused while the first is in use, and loaded whe
   await first.return(undefined);
 });
 
-/** A call that needs more than another one leaves. */
-const SECOND = { ...steps(60), count: 10 };
+/** A call that needs more than one like it leaves, whose reader has taken nothing. */
+const SECOND = { ...steps(60), count: 80 };
 
 test.serial('a call above the limit is told its place in the queue until it begins', async (t) => {
   const { client } = t.context;

@@ -57,10 +57,10 @@ function load({ source, batchSizes }: LoadMessage): void {
       send({ kind: 'failed' });
       return;
     case BEHAVIOURS.loadsOtherSizes:
-      say({ kind: 'loaded', batchSizes: [3] });
+      say({ kind: 'loaded', batchSizes: [3], peakBytes: 0 });
       return;
     default:
-      say({ kind: 'loaded', batchSizes });
+      say({ kind: 'loaded', batchSizes, peakBytes: 0 });
   }
 }
 
@@ -76,7 +76,7 @@ function predict({ id, size }: Extract<ToEngine, { kind: 'predict' }>): void {
       say({ kind: 'predicted', id: id + 1000, output });
       return;
     case BEHAVIOURS.loadsTwice:
-      say({ kind: 'loaded', batchSizes: [1] });
+      say({ kind: 'loaded', batchSizes: [1], peakBytes: 0 });
       return;
     default:
       say({ kind: 'predicted', id, output });

@@ -18,6 +18,7 @@ function engines(plan: (() => Float32Array[])[]) {
     seen.started += 1;
     return Promise.resolve({
       batchSizes: [4],
+      peakBytes: () => 1,
       predict: () => Promise.resolve().then(() => plan.shift()?.() ?? []),
       close: () => {
         seen.closed += 1;
