@@ -29,6 +29,8 @@ export interface AdmitCallOptions {
   readonly decoder: PictureDecoder;
   /** Images of one call in work or unread at once. */
   readonly window: number;
+  /** How long a call for the newest checkpoint waits for its weights while an older one could serve it. */
+  readonly swapWaitMs: number;
 }
 
 export interface CallToAdmit {
@@ -42,6 +44,7 @@ export interface CallToAdmit {
 /** Reasons why the newest checkpoint can't be loaded now although the request is right. */
 const NOT_LOADED: ReadonlySet<string> = new Set([
   'MODELS_PINNED',
+  'MODEL_LOADING',
   'ENGINE_LOST',
   'ENGINE_OUT_OF_MEMORY',
   'ENGINE_FAILED',
@@ -58,14 +61,18 @@ const NOT_LOADED: ReadonlySet<string> = new Set([
  */
 export async function admitCall(
   { request, owner, signal, onQueued }: CallToAdmit,
-  { catalogue, models, admission, decoder, window }: AdmitCallOptions,
+  { catalogue, models, admission, decoder, window, swapWaitMs }: AdmitCallOptions,
 ): Promise<Admitted> {
   const { model, checkpointStep } = request;
   let place: Place | undefined;
   let skipped: DamagedCheckpoint[] = [];
 
   /** Undefined where the call had to wait: meanwhile there may be a newer checkpoint, and this one may be deleted. */
-  async function admitTo(checkpoint: Checkpoint, wanted: Wanted): Promise<Admitted | undefined> {
+  async function admitTo(
+    checkpoint: Checkpoint,
+    wanted: Wanted,
+    waitMs = Infinity,
+  ): Promise<Admitted | undefined> {
     const generation = resolveGeneration(request, checkpoint);
     if (place === undefined) {
       let hasWaited = false;
@@ -76,14 +83,15 @@ export async function admitCall(
       if (hasWaited) return undefined;
     }
     const taskAt = await imageTasks(request, generation.series.shape, decoder, signal);
-    const lease = await models.acquire(engineSource(checkpoint, generation, request), wanted, signal);
+    const source = engineSource(checkpoint, generation, request);
+    const lease = await acquireWithin(waitMs, models, source, wanted, signal);
     return { generation, series: { ...generation.series, taskAt }, lease, place, skipped };
   }
 
-  async function admitToLoaded(): Promise<Admitted | undefined> {
-    for (const step of models.steps(model)) {
+  async function admitToLoaded(newest: number): Promise<Admitted | undefined> {
+    for (const step of models.steps(model).filter((each) => each !== newest)) {
       try {
-        return await admitTo(await catalogue.checkpoint(model, step, signal), 'loaded');
+        return await admitTo(await catalogue.checkpoint(model, step, signal), 'loaded', swapWaitMs);
       } catch (error) {
         // It may have been deleted or unloaded, or other weights of it are loaded: try the next one.
         if (!(error instanceof DiffusionError) || signal.aborted) throw error;
@@ -99,19 +107,26 @@ export async function admitCall(
     const skip = (damaged: DamagedCheckpoint): void => {
       skipped.push(damaged);
     };
-    let step = 0;
+    let newest: Checkpoint | undefined;
     const admitNewest = (checkpoint: Checkpoint): Promise<Admitted | undefined> => {
-      step = checkpoint.commit.step;
-      return admitTo(checkpoint, 'newest');
+      newest = checkpoint;
+      const hasOther = models.steps(model).some((step) => step !== checkpoint.commit.step);
+      return admitTo(checkpoint, 'newest', hasOther ? swapWaitMs : Infinity);
     };
     try {
       return await catalogue.newestGood(model, admitNewest, signal, skip);
     } catch (error) {
-      if (!(error instanceof DiffusionError) || !NOT_LOADED.has(error.reason)) throw error;
-      skip({ step, error });
-      const admitted = await admitToLoaded();
-      if (admitted === undefined) throw error;
-      return admitted;
+      if (!(error instanceof DiffusionError) || !NOT_LOADED.has(error.reason) || newest === undefined)
+        throw error;
+      const { step } = newest.commit;
+      const before = skipped;
+      skipped = [...before, { step, error }];
+      const admitted = await admitToLoaded(step);
+      if (admitted !== undefined) return admitted;
+      skipped = before;
+      // Nothing else serves: other weights of the model are loaded.
+      if (error.reason === 'MODEL_LOADING') return admitTo(newest, 'newest');
+      throw error;
     }
   }
 
@@ -123,6 +138,26 @@ export async function admitCall(
   } catch (error) {
     place?.release();
     throw error;
+  }
+}
+
+/** @throws DiffusionError as `acquire`; UNAVAILABLE (reason MODEL_LOADING) where the weights are not loaded in time. */
+async function acquireWithin(
+  waitMs: number,
+  models: LoadedModels,
+  source: EngineSource,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<Lease> {
+  if (waitMs === Infinity) return models.acquire(source, wanted, signal);
+  const timeout = AbortSignal.timeout(waitMs);
+  try {
+    return await models.acquire(source, wanted, AbortSignal.any([signal, timeout]));
+  } catch (error) {
+    if (signal.aborted || error !== timeout.reason) throw error;
+    throw new DiffusionError('MODEL_LOADING', `the weights were not loaded within ${waitMs} ms`, {
+      cause: error,
+    });
   }
 }
 

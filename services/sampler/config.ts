@@ -24,6 +24,8 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly decodesAtOnce: number;
   /** Models that stay loaded; one more engine runs while a model is being replaced. */
   readonly maxLoadedModels: number;
+  /** How long a call for the newest checkpoint waits for its weights while an older one could serve it. */
+  readonly swapWaitMs: number;
   /** Memory that loaded models may take; twice as much while one is being replaced. */
   readonly maxModelBytes: number;
   /** Images of one call in work or unread at once. */
@@ -66,6 +68,7 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
     },
     decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
     maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),
+    swapWaitMs: integer('IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS', 10_000, 0),
     maxModelBytes:
       MIB * integer('IP_DIFFUSION_SAMPLER_MODELS_MIB', Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.

@@ -67,7 +67,7 @@ const MIB = 1024 ** 2;
 /**
  * A model is loaded in one extra place, beside those that are loaded, and ends the least recently used one when it has
  * loaded: so a load that fails ends no other model. A load that nobody waits for any more continues while there is room,
- * and is the first to be ended.
+ * and is the first to be ended; one that replaces an older checkpoint continues in any case.
  */
 export function loadedModels(options: LoadedModelsOptions): LoadedModels {
   const { capacity, maxBytes, load, clock, onFailed = () => undefined } = options;
@@ -117,7 +117,7 @@ export function loadedModels(options: LoadedModelsOptions): LoadedModels {
       if (hasPlace(entry)) start(entry);
       else refuse(entry, pinned(capacity));
     }
-    while (isOver(held()) && endUnused(inState('loading')));
+    while (isOver(held()) && endUnused(inState('loading').filter((entry) => !replaces(entry))));
     // The one used last stays as well until an older one is free: it may be the one that replaces the others.
     while (isOver(inState('loaded')) && endUnused(inState('loaded').slice(0, -1)));
     // The extra place stays taken for as long as the other models are in use, which may be hours.
@@ -128,10 +128,12 @@ export function loadedModels(options: LoadedModelsOptions): LoadedModels {
   /** Whether it may stay once those that are not in use have been ended. */
   function hasPlace(entry: Entry): boolean {
     const others = held();
-    return (
-      !isOver([...others.filter(({ pins }) => pins > 0), entry]) ||
-      (entry.mayReplace && others.some((other) => isOlder(other.source, entry.source)))
-    );
+    return !isOver([...others.filter(({ pins }) => pins > 0), entry]) || replaces(entry);
+  }
+
+  /** Whether it is the newest checkpoint of a model that an older one serves meanwhile. */
+  function replaces({ source, mayReplace }: Entry): boolean {
+    return mayReplace && held().some((other) => isOlder(other.source, source));
   }
 
   function isOver(of: readonly Entry[]): boolean {

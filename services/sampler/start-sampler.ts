@@ -93,6 +93,7 @@ export async function startSampler(
       decoder,
       maxImages: settings.maxImages,
       window: settings.window,
+      swapWaitMs: settings.swapWaitMs,
       ...answering,
     }),
     ...answering,

@@ -43,6 +43,9 @@ function load({ source, batchSizes }: LoadMessage): void {
         },
       });
       return;
+    case BEHAVIOURS.failsToLoad:
+      process.exit(3);
+      break;
     case BEHAVIOURS.saysNothingWeKnow:
       send({ kind: 'hello' });
       return;

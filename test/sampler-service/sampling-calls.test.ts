@@ -71,7 +71,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
   const { generate } = samplingMethods({
     catalogue: modelCatalogue(store, () => undefined),
     ...{ models, decoder, admission: gate, clock: systemClock, calls: runningCalls() },
-    ...{ maxImages: 100, window: 16 },
+    ...{ maxImages: 100, window: 16, swapWaitMs: 10_000 },
   });
   const call = (asked: Asked) => {
     const client = new AbortController();
