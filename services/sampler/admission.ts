@@ -118,9 +118,15 @@ export function admission(limits: AdmissionLimits, clock: Clock): Admission {
     return sum;
   }
 
+  /** Of few calls, too, everyone may have one. */
+  function partOf(part: number, name: keyof AdmissionLimits): number {
+    const most = part * limits[name];
+    return name === 'calls' || name === 'waiting' ? Math.ceil(most) : most;
+  }
+
   function fits(amounts: Amounts, part: number, of: (call: Running) => boolean): boolean {
     const already = used(of);
-    return AMOUNTS.every((name) => already[name] + amounts[name] <= part * limits[name]);
+    return AMOUNTS.every((name) => already[name] + amounts[name] <= partOf(part, name));
   }
 
   function fitsCaller({ owner: { caller }, amounts }: Running): boolean {
@@ -233,7 +239,7 @@ export function admission(limits: AdmissionLimits, clock: Clock): Admission {
   function refuseOverfull(call: Waiting): void {
     const ofCaller = [...waiting].filter(({ owner }) => owner.caller === call.owner.caller).length;
     if (!waiting.has(call)) return;
-    if (waiting.size <= limits.waiting && ofCaller <= limits.callerShare * limits.waiting) return;
+    if (waiting.size <= limits.waiting && ofCaller <= partOf(limits.callerShare, 'waiting')) return;
     waiting.delete(call);
     throw busy(`${waiting.size} calls wait already, ${ofCaller - 1} of them of this caller`);
   }

@@ -141,6 +141,15 @@ test('batch calls leave room for others, and interactive ones can have all of it
   t.is(await begun('interactive', 3), 2);
 });
 
+test('where only one call may run, calls of every class and caller do', async (t) => {
+  const { ask } = fixture({ calls: 1, callerShare: 0.5 });
+  for (const priority of ['batch', 'normal', 'interactive'] as const) {
+    const call = ask({ priority });
+    t.true(await call.begun());
+    call.release();
+  }
+});
+
 test('in a class the caller with the fewest running calls is next', async (t) => {
   const { ask } = fixture({ calls: 3 });
   const asked = (caller: string) => ask({ caller, priority: 'interactive' });
