@@ -75,12 +75,12 @@ export async function admitCall(
   ): Promise<Admitted | undefined> {
     const generation = resolveGeneration(request, checkpoint);
     if (place === undefined) {
-      let hasWaited = false;
+      const queue = { hasWaited: false };
       place = await admission.enter(owner, demandOf(request, generation.series, window), signal, (queued) => {
-        hasWaited = true;
+        queue.hasWaited = true;
         onQueued(queued);
       });
-      if (hasWaited) return undefined;
+      if (queue.hasWaited) return undefined;
     }
     const taskAt = await imageTasks(request, generation.series.shape, decoder, signal);
     const source = engineSource(checkpoint, generation, request);

@@ -1,7 +1,6 @@
 /** The classes of calls, and what each may have of the sampler. */
 
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
-import { at } from '../../shared/foundation/index.js';
 
 /** Whose work something is. Callers of one priority have equal turns, and so have the calls of one caller. */
 export interface Owner {
@@ -75,7 +74,7 @@ export interface Lane<T> {
 export function lane<T extends { readonly owner: Owner }>(): Lane<T> {
   // Sorted by their last turn: who has had one goes to the end.
   const callers = new Map<string, Map<object, Set<T>>>();
-  const callsOf = (caller: string): Map<object, Set<T>> => callers.get(caller) ?? new Map();
+  const callsOf = (caller: string): Map<object, Set<T>> => callers.get(caller) ?? new Map<object, Set<T>>();
   let size = 0;
 
   function drop(item: T): boolean {

@@ -70,8 +70,11 @@ onLinux(
   'pictures of a process that is killed are decoded by the next one; one that loses two is refused',
   async (t) => {
     const kill = async (): Promise<void> => {
-      let found: number[] = [];
-      for (; found.length === 0; await setTimeout(1)) found = await pids();
+      let found = await pids();
+      while (found.length === 0) {
+        await setTimeout(1);
+        found = await pids();
+      }
       for (const pid of found) process.kill(pid, 'SIGKILL');
       while ((await pids()).some((pid) => found.includes(pid))) await setTimeout(1);
     };

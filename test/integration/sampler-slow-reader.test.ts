@@ -75,7 +75,7 @@ test.serial(
     const { client, service } = await start(t, { stallTimeoutMs: 300, admission });
     const slow = await readingNothing(t, service.port);
     const { promise: closed, resolve } = deferred();
-  slow.once('close', resolve);
+    slow.once('close', resolve);
     const waits = await generated(generate(client, ASKED));
     await closed;
     // grpc's clients show this code as RESOURCE_EXHAUSTED.

@@ -154,11 +154,11 @@ test('in a class the caller with the fewest running calls is next', async (t) =>
   const { ask } = fixture({ calls: 3 });
   const asked = (caller: string) => ask({ caller, priority: 'interactive' });
   const [first, , , waitsA, waitsB] = [asked('a'), asked('a'), asked('b'), asked('a'), asked('b')];
-  t.is(waitsA?.queued.at(-1)?.position, 2);
-  t.is(waitsB?.queued.at(-1)?.position, 1);
-  t.true(await first?.begun());
-  first?.release();
-  t.deepEqual(await Promise.all([waitsA?.begun(), waitsB?.begun()]), [true, false]);
+  t.is(waitsA.queued.at(-1)?.position, 2);
+  t.is(waitsB.queued.at(-1)?.position, 1);
+  t.true(await first.begun());
+  first.release();
+  t.deepEqual(await Promise.all([waitsA.begun(), waitsB.begun()]), [true, false]);
 });
 
 test('a large call that waits for room is not passed for ever by small ones', async (t) => {
@@ -223,7 +223,7 @@ test('a call that waits hears when it is expected to begin, from the rate at whi
 test('the requests in memory are bounded, of one caller and of all', (t) => {
   const { gate } = fixture({ callerShare: 0.6 });
   const refused = (caller: string, bytes: number): string | undefined =>
-    t.throws(() => gate.hold(ownerOf({ caller }), bytes), { instanceOf: DiffusionError })?.reason;
+    t.throws(() => gate.hold(ownerOf({ caller }), bytes), { instanceOf: DiffusionError }).reason;
   t.is(refused('a', 61), 'CALL_TOO_LARGE');
   const end = gate.hold(ownerOf({ caller: 'a' }), 60);
   t.is(refused('a', 1), 'BUSY');
