@@ -12,61 +12,83 @@ const ROUNDS = 7;
 
 const { PRIORITY_BATCH, PRIORITY_INTERACTIVE, PRIORITY_NORMAL } = samplerWire.Priority;
 
+/** Who else asks, and for whom the call is. */
+const CASES = [
+  ['interactive, beside batch', PRIORITY_BATCH, PRIORITY_INTERACTIVE],
+  ['normal, beside batch', PRIORITY_BATCH, PRIORITY_NORMAL],
+  ['normal, beside normal', PRIORITY_NORMAL, PRIORITY_NORMAL],
+] as const;
+
 export const priorities: Bench = async (say) => {
   const { client, end } = await startSmallSampler();
+
+  /** Seconds of the call. */
+  async function call(priority: samplerWire.Priority): Promise<number> {
+    const began = performance.now();
+    await sampleSmall(client, { ...CALL, priority });
+    return (performance.now() - began) / 1000;
+  }
+
+  /** The same while the other work is under way. @returns its steps a second, too. */
+  async function beside(ofOthers: samplerWire.Priority, priority: samplerWire.Priority) {
+    const { promise: begun, resolve } = deferred();
+    const over = new AbortController();
+    let steps = 0;
+    const others = sampleSmall(client, {
+      ...{ ...BATCH, priority: ofOthers, signal: over.signal },
+      onEvent: (event) => {
+        if (event?.$case !== 'progress') return;
+        steps = Number(event.value.stepsDone);
+        if (steps > 0) resolve();
+      },
+    });
+    // It ends when it is cancelled.
+    const ended = others.catch(() => undefined);
+    await begun;
+    const before = steps;
+    const seconds = await call(priority);
+    over.abort();
+    await ended;
+    return { seconds, stepsASecond: (steps - before) / seconds };
+  }
+
   try {
-    /** Seconds of the call, rising; the first round warms up. */
-    const measured = async (name: string, priority: samplerWire.Priority): Promise<number[]> => {
-      const seconds: number[] = [];
+    const rows = [];
+    for (const [name, ofOthers, priority] of CASES) {
+      // In turns, so that both meet the same machine.
+      const measured: { alone: number; seconds: number; stepsASecond: number }[] = [];
       for (let round = 0; round <= ROUNDS; round++) {
         say(`${name}: round ${round} of ${ROUNDS}`);
-        const began = performance.now();
-        await sampleSmall(client, { ...CALL, priority });
-        if (round > 0) seconds.push((performance.now() - began) / 1000);
+        const alone = await call(priority);
+        const pair = { alone, ...(await beside(ofOthers, priority)) };
+        // The first round warms up.
+        if (round > 0) measured.push(pair);
       }
-      return seconds.sort((a, b) => a - b);
-    };
-    const alone = await measured('alone', PRIORITY_NORMAL);
-    const beside: (readonly [string, number[], number])[] = [];
-    for (const [name, ofBatch, ofCall] of [
-      ['interactive, beside batch', PRIORITY_BATCH, PRIORITY_INTERACTIVE],
-      ['normal, beside batch', PRIORITY_BATCH, PRIORITY_NORMAL],
-      ['normal, beside normal', PRIORITY_NORMAL, PRIORITY_NORMAL],
-    ] as const) {
-      const { promise: begun, resolve } = deferred();
-      const over = new AbortController();
-      let steps = 0;
-      const batch = sampleSmall(client, {
-        ...{ ...BATCH, priority: ofBatch, signal: over.signal },
-        onEvent: (event) => {
-          if (event?.$case !== 'progress') return;
-          resolve();
-          steps = Number(event.value.stepsDone);
-        },
+      const middle = (of: (pair: (typeof measured)[number]) => number): number =>
+        quantile(
+          measured.map(of).sort((a, b) => a - b),
+          0.5,
+        );
+      rows.push({
+        call: name,
+        'alone s': rounded(
+          middle(({ alone }) => alone),
+          2,
+        ),
+        'beside s': rounded(
+          middle(({ seconds }) => seconds),
+          2,
+        ),
+        'times alone': rounded(
+          middle(({ alone, seconds }) => seconds / alone),
+          2,
+        ),
+        'steps/s of the other work': rounded(middle(({ stepsASecond }) => stepsASecond)),
       });
-      // It ends when it is cancelled.
-      const ended = batch.catch(() => undefined);
-      await begun;
-      const [before, beganMs] = [steps, performance.now()];
-      beside.push([
-        name,
-        await measured(name, ofCall),
-        (1000 * (steps - before)) / (performance.now() - beganMs),
-      ]);
-      over.abort();
-      await ended;
     }
-    const middle = (seconds: readonly number[]): number => quantile(seconds, 0.5);
-    const row = (call: string, seconds: readonly number[], stepsASecond: number) => ({
-      call,
-      'median s': rounded(middle(seconds), 2),
-      'longest s': rounded(seconds.at(-1) ?? Number.NaN, 2),
-      'times alone': rounded(middle(seconds) / middle(alone), 2),
-      'steps/s of the other work meanwhile': rounded(stepsASecond),
-    });
     return {
-      about: `${CALL.count} images in ${CALL.steps} steps with the 8M network, beside ${BATCH.count} images in ${BATCH.steps} steps; ${cpus()[0]?.model.trim() ?? ''}, ${availableParallelism()} cores`,
-      rows: [row('alone', alone, 0), ...beside.map((each) => row(...each))],
+      about: `medians of ${ROUNDS} rounds; ${CALL.count} images in ${CALL.steps} steps with the 8M network, alone and beside ${BATCH.count} images in ${BATCH.steps} steps; ${cpus()[0]?.model.trim() ?? ''}, ${availableParallelism()} cores`,
+      rows,
     };
   } finally {
     await end();

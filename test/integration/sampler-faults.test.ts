@@ -49,7 +49,7 @@ test.before(async (t) => {
       maxImages: 100,
       maxLoadedModels: 1,
       // 5,000 evaluations of 8x8 pixels for normal calls, which may have three quarters.
-      admission: { ...readSettings({}).admission, cost: (4 / 3) * 5000 * 64, callerShare: 1 },
+      admission: { ...readSettings({}).admission, cost: (4 / 3) * 5000 * 64, waiting: 1, callerShare: 1 },
     },
   );
   await flipBit(await objectOf(fixture.folder, 'flipped', 200, 'ema_0.9.safetensors'));
@@ -209,18 +209,25 @@ test.serial('a second model is refused while the first is in use, and loaded whe
 /** A call that needs more than one like it leaves, whose reader has taken nothing. */
 const SECOND = { ...steps(60), count: 80 };
 
-test.serial('a call above the limit is told its place in the queue until it begins', async (t) => {
-  const { client } = t.context;
-  const first = generate(client, { ...steps(60), count: 80 });
-  await first.next();
-  const second = generate(client, SECOND);
-  const queued = await second.next();
-  t.like(queued.value, { event: { $case: 'queued', value: { position: 1 } } });
-  await first.return(undefined);
-  let last: string | undefined;
-  for await (const { event } of second) last = event?.$case;
-  t.is(last, 'completed');
-});
+test.serial(
+  'a call above the limit is told its place in the queue until it begins, and one too many is refused with a delay',
+  async (t) => {
+    const { client } = t.context;
+    const first = generate(client, { ...steps(60), count: 80 });
+    await first.next();
+    const second = generate(client, SECOND);
+    const queued = await second.next();
+    t.like(queued.value, { event: { $case: 'queued', value: { position: 1 } } });
+    const error = await failure(t, SECOND);
+    t.is(error.reason, 'BUSY');
+    t.is(error.code, 'RESOURCE_EXHAUSTED');
+    t.truthy(error.retryAfterMs);
+    await first.return(undefined);
+    let last: string | undefined;
+    for await (const { event } of second) last = event?.$case;
+    t.is(last, 'completed');
+  },
+);
 
 test.serial(
   'case 21: a call that waits for its place ends at its deadline, and is not run afterwards',

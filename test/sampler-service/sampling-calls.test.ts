@@ -82,6 +82,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
     return { client, stream };
   };
   return {
+    store,
     call,
     passes,
     images: async (asked: Asked): Promise<string[]> => imagesOf(call(asked).stream),
@@ -163,6 +164,21 @@ test('case 99: where one call of a batch is cancelled, the others end with their
   await t.throwsAsync(imagesOf(gone.stream));
   t.deepEqual(await stays, alone);
   t.is(alone.length, 4);
+});
+
+test('a call that waited is served by the checkpoint that is the newest when it begins', async (t) => {
+  const { store, call, held } = await sampler(t, { calls: 1 });
+  const first = call({ count: 50, settings: steps(60) });
+  await first.stream.next();
+  const second = call({ count: 1 });
+  await second.stream.next();
+  await commitTiny(store, { step: 2 });
+  await first.stream.return();
+  let step: number | undefined;
+  for await (const { event } of second.stream)
+    if (event?.$case === 'accepted') step = event.value.checkpoint?.step;
+  t.is(step, 2);
+  t.deepEqual(held(), NOTHING);
 });
 
 test('pictures are decoded when the call has a place, not before, and no longer than the call lasts', async (t) => {
