@@ -68,7 +68,7 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
     },
     decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
     maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),
-    swapWaitMs: integer('IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS', 10_000, 0),
+    swapWaitMs: integer('IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS', 30_000, 0),
     maxModelBytes:
       MIB * integer('IP_DIFFUSION_SAMPLER_MODELS_MIB', Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.

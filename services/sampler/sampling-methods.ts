@@ -9,7 +9,7 @@ import {
 } from '../../shared/contract/index.js';
 import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import type { DamagedCheckpoint } from '../../shared/models/index.js';
-import { callerOf, type CallContext } from '../../shared/rpc/index.js';
+import type { CallContext } from '../../shared/rpc/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';
 import { bytesOf, demandOf } from './call-demand.js';
 import { readEncodeRequest } from './encode-request.js';
@@ -37,7 +37,7 @@ export function samplingMethods(options: SamplingOptions) {
     request: SampleRequest,
     context: CallContext,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
-    const owner = { priority: request.priority, caller: callerOf(context), call: {} };
+    const owner = { priority: request.priority, caller: context.caller, call: {} };
     const release = options.admission.hold(owner, bytesOf(request));
     try {
       yield* sampleFor(owner, request, context);

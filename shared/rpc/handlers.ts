@@ -14,8 +14,8 @@ import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundat
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext {
-  /** `address:port` that the call came from. */
-  readonly peer: string;
+  /** Whose calls share what one caller may have. */
+  readonly caller: string;
   /** Aborted when the client cancels or disconnects, or its deadline passes. */
   readonly signal: AbortSignal;
 }
@@ -104,13 +104,9 @@ function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): voi
   }
 }
 
-/** Whose calls share what a caller may have: for now, those of one address. */
-export function callerOf({ peer }: CallContext): string {
-  return peer.replace(/:\d+$/, '');
-}
-
+/** One machine is one caller, whatever number of connections it opens. */
 function contextOf<Request, Response>(call: AnyCall<Request, Response>): CallContext {
-  return { peer: call.getPeer(), signal: cancellation(call) };
+  return { caller: call.getPeer().replace(/:\d+$/, ''), signal: cancellation(call) };
 }
 
 function cancellation<Request, Response>(call: AnyCall<Request, Response>): AbortSignal {

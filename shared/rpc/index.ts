@@ -1,6 +1,6 @@
 export { callStream, callUnary, connectSampler, connectTrainer, whenReady } from './client.js';
 export type { CallLimits } from './client.js';
-export { callerOf, serverStream, unary } from './handlers.js';
+export { serverStream, unary } from './handlers.js';
 export type { ReceivingLimits } from './receiving.js';
 export type { CallContext, HandlerOptions } from './handlers.js';
 export { runService, serviceLog } from './run-service.js';

@@ -37,7 +37,8 @@ async function withModels(
       for (const [name, steps] of Object.entries(versions))
         for (const step of steps) await commitTiny(store, { step, recipe: called(name) });
     },
-    { engine: fakeEngine(), maxLoadedModels, ...more },
+    // However slow the machine is, calls get the checkpoint that they want.
+    { engine: fakeEngine(), maxLoadedModels, swapWaitMs: 600_000, ...more },
   );
   t.teardown(() => fixture.close());
   return fixture;

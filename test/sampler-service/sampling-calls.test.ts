@@ -76,7 +76,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
   const call = (asked: Asked) => {
     const client = new AbortController();
     const stream = generate(generateRequest({ settings: steps(5), ...asked }), {
-      peer: '127.0.0.1:5',
+      caller: 'somebody',
       signal: client.signal,
     });
     return { client, stream };
