@@ -3,6 +3,7 @@
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 import { ENGINE_LOST, type PredictionEngine } from './prediction-engine.js';
+import type { PassGates } from './pass-gate.js';
 import { stepBatcher, type PredictRow } from './step-batcher.js';
 
 export interface LoadedModel {
@@ -15,13 +16,15 @@ export interface LoadedModel {
 export interface LoadedModelOptions {
   /** Starts an engine with the weights. */
   readonly start: () => Promise<PredictionEngine>;
+  readonly gates: PassGates;
 }
 
 /** Resolves when the first engine is warm. */
-export async function loadModel({ start }: LoadedModelOptions): Promise<LoadedModel> {
+export async function loadModel({ start, gates }: LoadedModelOptions): Promise<LoadedModel> {
   let engine = start();
   let latest = await engine;
   const { batchSizes } = latest;
+  const gate = gates.join();
   let closed = false;
 
   // The state of every image is in its solver, so a pass can be repeated. Only once: weights or rows that kill the
@@ -49,10 +52,11 @@ export async function loadModel({ start }: LoadedModelOptions): Promise<LoadedMo
   }
 
   return {
-    predict: stepBatcher(runPass, batchSizes),
+    predict: stepBatcher(runPass, batchSizes, gate),
     peakBytes: () => latest.peakBytes(),
     close: async () => {
       closed = true;
+      gates.leave(gate);
       const last = await engine.catch(() => undefined);
       await last?.close();
     },

@@ -12,6 +12,7 @@ import { samplerHandlers } from './handlers.js';
 import { loadModel, type LoadedModel } from './loaded-model.js';
 import { loadedModels } from './loaded-models.js';
 import { modelCatalogue } from './model-catalogue.js';
+import { passGates } from './pass-gate.js';
 import { startPredictionEngine } from './prediction-engine.js';
 import { runningCalls } from './running-calls.js';
 
@@ -32,6 +33,7 @@ export async function startSampler(
   const store = await storeFromSettings(settings.store);
   const calls = runningCalls();
   const stopping = new AbortController();
+  const gates = passGates(clock);
 
   async function load(source: EngineSource, signal: AbortSignal): Promise<LoadedModel> {
     const { commit, object } = source;
@@ -45,6 +47,7 @@ export async function startSampler(
     };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
+      gates,
       start: () =>
         startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report, warn }),
     });

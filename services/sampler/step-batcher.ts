@@ -3,8 +3,9 @@
 import { setImmediate } from 'node:timers/promises';
 
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
-import { abortError, at, deferred, onAbort, throwIfAborted } from '../../shared/foundation/index.js';
+import { abortError, at, deferred, onAbort, pause, throwIfAborted } from '../../shared/foundation/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
+import type { PassGate } from './pass-gate.js';
 import { lanes, higherThan, weightedTurns, type Owner } from './priorities.js';
 
 /** One forward pass: an output for each row, in their order. */
@@ -46,6 +47,9 @@ interface Computed {
  */
 export const VALUES_A_TURN = 50_000;
 
+/** How often a pass that other models hold up looks whether it may begin. */
+const LOOK_EVERY_MS = 5;
+
 /** What an aborted signal ends. */
 const ROW = 'the evaluation of a row';
 
@@ -56,8 +60,13 @@ const ROW = 'the evaluation of a row';
  * take only those places in it that would be computed for nothing: in a larger pass the first class would wait for them.
  *
  * @param batchSizes The sizes that passes have, rising; a pass of fewer rows is padded to the next of them.
+ * @param gate Of several models; without one, passes begin whatever others compute.
  */
-export function stepBatcher(runPass: RunPass, batchSizes: readonly number[]): PredictRow {
+export function stepBatcher(
+  runPass: RunPass,
+  batchSizes: readonly number[],
+  gate?: Pick<PassGate, 'mayBegin' | 'begin'>,
+): PredictRow {
   const maxRows = at(batchSizes, batchSizes.length - 1);
   const waiting = lanes<Waiting>();
   const turns = weightedTurns();
@@ -90,6 +99,7 @@ export function stepBatcher(runPass: RunPass, batchSizes: readonly number[]): Pr
       const first = computed.filter(mayJoinNext);
       const later = computed.filter((each) => !first.includes(each));
       await answer(first);
+      await untilMayBegin();
       const pass = nextPass();
       if (pass.length === 0 && later.length === 0) break;
       [computed] = await Promise.all([compute(pass), answer(later)]);
@@ -108,9 +118,19 @@ export function stepBatcher(runPass: RunPass, batchSizes: readonly number[]): Pr
     return size < maxRows || (calls < maxRows && !hasOf(owner.call));
   }
 
+  /** The classes that wait, the one whose turn it is first. */
+  function inTurn(): Priority[] {
+    return turns.order(PRIORITIES.filter((priority) => waiting[priority].size > 0));
+  }
+
+  async function untilMayBegin(): Promise<void> {
+    for (let [first] = inTurn(); first !== undefined && gate?.mayBegin(first) === false; [first] = inTurn())
+      await pause(LOOK_EVERY_MS);
+  }
+
   /** Takes out the rows of the next pass. */
   function nextPass(): Waiting[] {
-    const [first, ...others] = turns.order(PRIORITIES.filter((priority) => waiting[priority].size > 0));
+    const [first, ...others] = inTurn();
     if (first === undefined) return [];
     const pass = taken([first], maxRows);
     const size = batchSizes.find((candidate) => candidate >= pass.length) ?? maxRows;
@@ -129,12 +149,15 @@ export function stepBatcher(runPass: RunPass, batchSizes: readonly number[]): Pr
   async function compute(pass: readonly Waiting[]): Promise<Computed[]> {
     if (pass.length === 0) return [];
     for (const { onStart } of pass) onStart?.();
+    const end = gate?.begin(at(pass, 0).owner.priority, pass.length);
     try {
       const outputs = await runPass(pass.map(({ row }) => row));
       return pass.map((entry, i) => ({ entry, output: at(outputs, i) }));
     } catch (error) {
       for (const { reject } of pass) reject(error);
       return [];
+    } finally {
+      end?.();
     }
   }
 

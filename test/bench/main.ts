@@ -22,7 +22,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
 benches: ${Object.keys(BENCHES).join(', ')}
---only measures the rows of pytorch that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+--only measures the rows of pytorch or priorities that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

@@ -12,15 +12,16 @@ const ROUNDS = 7;
 
 const { PRIORITY_BATCH, PRIORITY_INTERACTIVE, PRIORITY_NORMAL } = samplerWire.Priority;
 
-/** Who else asks, and for whom the call is. */
+/** Who else asks, of which checkpoint, and for whom the call is. */
 const CASES = [
-  ['interactive, beside batch', PRIORITY_BATCH, PRIORITY_INTERACTIVE],
-  ['normal, beside batch', PRIORITY_BATCH, PRIORITY_NORMAL],
-  ['normal, beside normal', PRIORITY_NORMAL, PRIORITY_NORMAL],
+  ['interactive, beside batch', PRIORITY_BATCH, 2, PRIORITY_INTERACTIVE],
+  ['normal, beside batch', PRIORITY_BATCH, 2, PRIORITY_NORMAL],
+  ['interactive, beside batch on another checkpoint', PRIORITY_BATCH, 1, PRIORITY_INTERACTIVE],
+  ['normal, beside normal', PRIORITY_NORMAL, 2, PRIORITY_NORMAL],
 ] as const;
 
-export const priorities: Bench = async (say) => {
-  const { client, end } = await startSmallSampler();
+export const priorities: Bench = async (say, isWanted) => {
+  const { client, end } = await startSmallSampler(2);
 
   /** Seconds of the call. */
   async function call(priority: samplerWire.Priority): Promise<number> {
@@ -30,12 +31,16 @@ export const priorities: Bench = async (say) => {
   }
 
   /** The same while the other work is under way. @returns its steps a second, too. */
-  async function beside(ofOthers: samplerWire.Priority, priority: samplerWire.Priority) {
+  async function beside(
+    ofOthers: samplerWire.Priority,
+    checkpointStep: number,
+    priority: samplerWire.Priority,
+  ) {
     const { promise: begun, resolve } = deferred();
     const over = new AbortController();
     let steps = 0;
     const others = sampleSmall(client, {
-      ...{ ...BATCH, priority: ofOthers, signal: over.signal },
+      ...{ ...BATCH, priority: ofOthers, checkpointStep, signal: over.signal },
       onEvent: (event) => {
         if (event?.$case !== 'progress') return;
         steps = Number(event.value.stepsDone);
@@ -54,13 +59,14 @@ export const priorities: Bench = async (say) => {
 
   try {
     const rows = [];
-    for (const [name, ofOthers, priority] of CASES) {
+    for (const [name, ofOthers, checkpointStep, priority] of CASES) {
+      if (!isWanted(name)) continue;
       // In turns, so that both meet the same machine.
       const measured: { alone: number; seconds: number; stepsASecond: number }[] = [];
       for (let round = 0; round <= ROUNDS; round++) {
         say(`${name}: round ${round} of ${ROUNDS}`);
         const alone = await call(priority);
-        const pair = { alone, ...(await beside(ofOthers, priority)) };
+        const pair = { alone, ...(await beside(ofOthers, checkpointStep, priority)) };
         // The first round warms up.
         if (round > 0) measured.push(pair);
       }

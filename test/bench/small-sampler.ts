@@ -30,10 +30,12 @@ const RECIPE: PartialRecipe = {
   },
 };
 
-export async function startSmallSampler(): Promise<SmallSampler> {
+/** @param checkpoints How many checkpoints of the model there are. */
+export async function startSmallSampler(checkpoints = 1): Promise<SmallSampler> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
   const store = await openLocalStore({ folder });
-  const recipe = await commitTiny(store, { step: 1, recipe: RECIPE });
+  let recipe = await commitTiny(store, { step: 1, recipe: RECIPE });
+  for (let step = 2; step <= checkpoints; step++) recipe = await commitTiny(store, { step, recipe: RECIPE });
   const ports = deferred<number>();
   const environment = {
     ...process.env,
@@ -62,6 +64,7 @@ interface SmallCall {
   readonly count: number;
   readonly steps: number;
   readonly priority?: samplerWire.Priority;
+  readonly checkpointStep?: number;
   readonly signal?: AbortSignal;
   /** Called with each event. */
   readonly onEvent?: (event: samplerWire.GenerateResponse['event']) => void;
@@ -69,11 +72,12 @@ interface SmallCall {
 
 /** Samples PNG images, read to their end. */
 export async function sampleSmall(client: Client, call: SmallCall): Promise<void> {
-  const { count, steps, priority, signal, onEvent } = call;
+  const { count, steps, priority, checkpointStep, signal, onEvent } = call;
   const settings = { ...samplerSettingsToWire({ sampler: 'ancestral', steps }), precision: 0 } as const;
   const request = generateRequest({
     ...{ model: 'bench', count, seed: 7n, settings },
     ...(priority !== undefined && { priority }),
+    ...(checkpointStep !== undefined && { checkpointStep }),
   });
   let images = 0;
   for await (const { event } of callStream(client, client.generate, request, { ...(signal && { signal }) })) {

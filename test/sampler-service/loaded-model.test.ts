@@ -2,7 +2,8 @@ import test from 'ava';
 
 import { loadModel } from '../../services/sampler/loaded-model.js';
 import { ENGINE_LOST, type PredictionEngine } from '../../services/sampler/prediction-engine.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { passGates } from '../../services/sampler/pass-gate.js';
+import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import { UNCONDITIONAL } from '../../shared/sampler/index.js';
 import { ownerOf } from './owners.js';
 
@@ -28,7 +29,7 @@ function engines(plan: (() => Float32Array[])[]) {
   };
   return {
     seen,
-    options: { start },
+    options: { start, gates: passGates(systemClock) },
   };
 }
 
