@@ -50,7 +50,7 @@ export interface Admission {
    * Counts a request that is in memory. @returns what ends that.
    * @throws DiffusionError BUSY where requests take too much memory already, CALL_TOO_LARGE where this one always will.
    */
-  hold(owner: Owner, bytes: number): () => void;
+  hold(caller: string, bytes: number): () => void;
   /**
    * Resolves when the call may run.
    *
@@ -245,7 +245,7 @@ export function admission(limits: AdmissionLimits, clock: Clock): Admission {
   }
 
   return {
-    hold: ({ caller }, bytes) => {
+    hold: (caller, bytes) => {
       const heldOf = (of: (held: HeldRequest) => boolean): number =>
         [...requests].filter(of).reduce((sum, held) => sum + held.bytes, 0);
       const most = Math.floor(limits.callerShare * limits.requestBytes);

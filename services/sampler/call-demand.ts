@@ -1,5 +1,6 @@
 /** What a call needs, before it begins. */
 
+import type { samplerWire } from '../../shared/contract/index.js';
 import type { Demand } from './admission.js';
 import type { SeriesPlan } from './resolve-generation.js';
 import { MAX_TRAJECTORY_STEPS } from './output-buffer.js';
@@ -28,13 +29,27 @@ export function demandOf(request: SampleRequest, series: SeriesPlan, window: num
   };
 }
 
-/** Bytes that a request itself takes: its pictures and latents, and the states in its tokens. */
-export function bytesOf({ start, inpainting, resumed = [] }: SampleRequest): number {
-  const starts = start === undefined ? [] : start.kind === 'image' ? start.images : start.latents;
-  const pictures = inpainting === undefined ? starts : [...starts, inpainting.image, inpainting.mask];
-  const states = resumed.flatMap(({ state }) => [state.x, ...state.history]);
-  // A token's bytes are held beside the state that is read from them.
-  return sumOf(pictures) + 2 * sumOf(states);
+/** Bytes that a request takes: its pictures and latents, and its tokens beside the states that are read from them. */
+export function bytesOfGenerate({ images }: samplerWire.GenerateRequest): number {
+  switch (images?.$case) {
+    case undefined:
+      return 0;
+    case 'newImages':
+      return sumOf(picturesOf(images.value));
+    case 'resumedImages': {
+      const { request, tokens } = images.value;
+      return sumOf(request === undefined ? [] : picturesOf(request)) + 2 * sumOf(tokens);
+    }
+  }
+}
+
+export function bytesOfEncode({ images }: samplerWire.EncodeRequest): number {
+  return sumOf(images);
+}
+
+function picturesOf({ start, inpainting }: samplerWire.NewImages): Uint8Array[] {
+  const starts = start?.$case === 'startImages' ? start.value.images : (start?.value.latents ?? []);
+  return inpainting === undefined ? starts : [...starts, inpainting.image, inpainting.mask];
 }
 
 function sumOf(arrays: readonly { readonly byteLength: number }[]): number {

@@ -17,6 +17,8 @@ export interface GenerationContext {
   readonly clock: Clock;
   /** Called after each step of an image. */
   readonly onStep: () => void;
+  /** Signs resume tokens. */
+  readonly tokenKey: Buffer;
   /** When the call came, on the monotonic clock. */
   readonly calledMs: number;
 }
@@ -27,7 +29,7 @@ export interface GenerationContext {
  */
 export async function* generateImages(
   series: ImageSeries,
-  { predict, owner, window, signal, onStep, clock, calledMs }: GenerationContext,
+  { predict, owner, window, signal, onStep, clock, tokenKey, calledMs }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { count, stepsTotal } = series;
   let begunMs: number | undefined;
@@ -41,7 +43,7 @@ export async function* generateImages(
       await pool.changed();
       yield progress(pool);
       for (let output = pool.take(); output !== undefined; output = pool.take()) {
-        yield* eventsOf(series, output);
+        yield* eventsOf(series, output, tokenKey);
         if (output.kind !== 'image') continue;
         given += 1;
         pool.given();

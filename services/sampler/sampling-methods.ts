@@ -1,5 +1,6 @@
 /** The methods that run the network: Generate and Encode. */
 
+import { tenancyOf } from '../../shared/access/index.js';
 import {
   imageFormats,
   precisions,
@@ -11,53 +12,57 @@ import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import type { DamagedCheckpoint } from '../../shared/models/index.js';
 import type { CallContext } from '../../shared/rpc/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';
-import { bytesOf, demandOf } from './call-demand.js';
+import { bytesOfEncode, bytesOfGenerate, demandOf } from './call-demand.js';
 import { readEncodeRequest } from './encode-request.js';
 import type { GenerateEvent } from './generate-events.js';
 import { readGenerateRequest } from './generate-request.js';
 import { generateImages } from './generation.js';
 import { contractOf } from './model-methods.js';
-import type { Owner } from './priorities.js';
 import { queueEvents } from './queue-events.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
 import type { SampleRequest } from './sample-request.js';
+import type { TokenKey } from './token-key.js';
 
 export interface SamplingOptions extends AdmitCallOptions {
   readonly clock: Clock;
   /** Images of one call, at most. */
   readonly maxImages: number;
   readonly calls: RunningCalls;
+  /** Signs resume tokens. */
+  readonly tokenKey: TokenKey;
 }
 
 export function samplingMethods(options: SamplingOptions) {
-  const { clock, maxImages, window, calls } = options;
+  const { clock, maxImages, window, calls, catalogue, tokenKey } = options;
 
+  /** The bytes of a request are counted before anything is made of it. */
   async function* sample(
-    request: SampleRequest,
+    bytes: number,
+    read: () => SampleRequest | Promise<SampleRequest>,
     context: CallContext,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
-    const owner = { priority: request.priority, caller: context.caller, call: {} };
-    const release = options.admission.hold(owner, bytesOf(request));
+    const release = options.admission.hold(context.caller, bytes);
     try {
-      yield* sampleFor(owner, request, context);
+      yield* sampleFor(await read(), context);
     } finally {
       release();
     }
   }
 
   async function* sampleFor(
-    owner: Owner,
     request: SampleRequest,
     context: CallContext,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
+    const owner = { priority: request.priority, caller: context.caller, call: {} };
     const calledMs = clock.monotonicMs();
     const { signal: ofCall, ended } = calls.begin(context.signal);
     // The reader may leave while the call still waits for its place.
     const leaving = new AbortController();
     const signal = AbortSignal.any([ofCall, leaving.signal]);
     const queue = queueEvents();
-    const admitting = admitCall({ request, owner, signal, onQueued: queue.put }, options);
+    const visible = { ...options, catalogue: catalogue.seenBy(tenancyOf(context)) };
+    const admitting = admitCall({ request, owner, signal, onQueued: queue.put }, visible);
     try {
       yield* queue.until(admitting);
       const { generation, series, lease, place, skipped } = await admitting;
@@ -67,7 +72,10 @@ export function samplingMethods(options: SamplingOptions) {
         place.done(stepCost);
       };
       const { predict } = lease;
-      yield* generateImages(series, { predict, owner, window, signal, onStep, clock, calledMs });
+      yield* generateImages(series, {
+        ...{ predict, owner, window, signal, onStep, clock, calledMs },
+        tokenKey: await tokenKey(),
+      });
     } finally {
       leaving.abort(new DiffusionError('CANCELLED', 'the call has ended'));
       const admitted = await admitting.catch(() => undefined);
@@ -81,14 +89,16 @@ export function samplingMethods(options: SamplingOptions) {
     wire: samplerWire.GenerateRequest,
     context: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse, void, undefined> {
-    for await (const event of sample(readGenerateRequest(wire, maxImages), context)) yield { event };
+    const read = async (): Promise<SampleRequest> => readGenerateRequest(wire, maxImages, await tokenKey());
+    for await (const event of sample(bytesOfGenerate(wire), read, context)) yield { event };
   }
 
   async function* encode(
     wire: samplerWire.EncodeRequest,
     context: CallContext,
   ): AsyncGenerator<samplerWire.EncodeResponse, void, undefined> {
-    for await (const event of sample(readEncodeRequest(wire, maxImages), context)) {
+    const read = (): SampleRequest => readEncodeRequest(wire, maxImages);
+    for await (const event of sample(bytesOfEncode(wire), read, context)) {
       const encoded = encodeEvent(event);
       if (encoded !== undefined) yield { event: encoded };
     }

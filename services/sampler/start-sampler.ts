@@ -15,6 +15,7 @@ import { modelCatalogue } from './model-catalogue.js';
 import { passGates } from './pass-gate.js';
 import { startPredictionEngine } from './prediction-engine.js';
 import { runningCalls } from './running-calls.js';
+import { tokenKey } from './token-key.js';
 
 const STORE_RETRY_MS = 2000;
 /** Pictures to start from and resume tokens come in one message: 32 of the largest tokens. */
@@ -85,6 +86,8 @@ export async function startSampler(
   };
   const server = await startGrpcServer({
     address: settings.address,
+    security: settings.security,
+    log,
     service: samplerWire.SamplerServiceService,
     serviceName: 'diffusion.sampler.v1.SamplerService',
     implementation: samplerHandlers({
@@ -94,6 +97,9 @@ export async function startSampler(
       clock,
       admission: admission(settings.admission, clock),
       decoder,
+      tokenKey: await tokenKey(store, settings.tokenKeyFile, (message) => {
+        log.warn(message);
+      }),
       maxImages: settings.maxImages,
       window: settings.window,
       swapWaitMs: settings.swapWaitMs,

@@ -7,6 +7,7 @@ import {
   type PageContent,
   type PageRequest,
 } from '../../shared/contract/index.js';
+import type { Tenancy } from '../../shared/access/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { Job } from './job.js';
@@ -19,6 +20,8 @@ export interface JobFilter {
   readonly modelPrefix: string;
   readonly createdFrom: Date | undefined;
   readonly createdBefore: Date | undefined;
+  /** Whether whoever asks may see what has this owner. */
+  readonly sees: Tenancy['sees'];
 }
 
 /** What a job is on a page. */
@@ -58,7 +61,7 @@ export function jobList(store: ObjectStore, get: (jobId: string) => Promise<Job>
   }
 
   return {
-    async page(request, { states, modelPrefix, createdFrom, createdBefore }, { write, encode }) {
+    async page(request, { states, modelPrefix, createdFrom, createdBefore, sees }, { write, encode }) {
       const orders = (await listJobs(store, known)).filter(({ model, createdAt }) => {
         const created = new Date(createdAt);
         return (
@@ -70,7 +73,7 @@ export function jobList(store: ObjectStore, get: (jobId: string) => Promise<Job>
       return pageOf(request, orders, NEWEST_FIRST, {
         read: async (order) => {
           const job = await listed(order);
-          if (job === undefined) return undefined;
+          if (job === undefined || !sees(job.record.owner)) return undefined;
           return states.length === 0 || states.includes(job.status.state) ? write(job) : undefined;
         },
         encode,

@@ -22,6 +22,7 @@ import { LeaseWatch } from './job-lease.js';
 import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
+import { tenants } from './tenants.js';
 
 /** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
@@ -70,12 +71,15 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   };
   const server = await startGrpcServer({
     address: settings.address,
+    security: settings.security,
+    log: logger,
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({
       requests: jobRequests({ store, supervisor, leases, sources, clock, memoryBytes }),
       deletions: deletions({ store, supervisor }),
       sources,
+      tenants: tenants(store, supervisor),
       checkServing: () => {
         if (phase !== 'serving') throw unavailable(phase, storeProblem);
       },

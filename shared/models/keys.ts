@@ -41,6 +41,12 @@ export const activeKeys = {
   of: (job: string): string => `${activeKeys.all}${id('job', job)}.json`,
 };
 
+/** What all services over a store share. */
+export const deploymentKeys = {
+  /** The key that resume tokens are signed with. */
+  resumeTokens: 'deployment/resume-tokens.json',
+};
+
 /** What a request with this hash of its request_id made. */
 export function requestKey(requestSha256: string): string {
   return `requests/${requestSha256}.json`;

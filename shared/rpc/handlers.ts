@@ -10,12 +10,12 @@ import type {
   ServiceError,
 } from '@grpc/grpc-js';
 
+import type { Caller } from '../access/index.js';
 import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundation/index.js';
+import { callerOf } from './callers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
-export interface CallContext {
-  /** Whose calls share what one caller may have. */
-  readonly caller: string;
+export interface CallContext extends Caller {
   /** Aborted when the client cancels or disconnects, or its deadline passes. */
   readonly signal: AbortSignal;
 }
@@ -104,9 +104,8 @@ function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): voi
   }
 }
 
-/** One machine is one caller, whatever number of connections it opens. */
 function contextOf<Request, Response>(call: AnyCall<Request, Response>): CallContext {
-  return { caller: call.getPeer().replace(/:\d+$/, ''), signal: cancellation(call) };
+  return { ...callerOf(call), signal: cancellation(call) };
 }
 
 function cancellation<Request, Response>(call: AnyCall<Request, Response>): AbortSignal {
@@ -145,8 +144,14 @@ function isSlowReader(error: unknown): boolean {
 
 /** Ends the stream without waiting for what the reader hasn't taken: grpc-js itself has no way to. */
 function closeStream(call: object): void {
-  const { stream } = (call as { readonly call?: { readonly stream?: ServerHttp2Stream } }).call ?? {};
-  stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  interface Layer {
+    readonly stream?: ServerHttp2Stream;
+    readonly nextCall?: Layer;
+  }
+  // Interceptors lie between the call and its stream.
+  let layer = (call as { readonly call?: Layer }).call;
+  while (layer?.stream === undefined && layer?.nextCall !== undefined) layer = layer.nextCall;
+  layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */

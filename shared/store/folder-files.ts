@@ -5,6 +5,7 @@ import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 
 import { compareUtf8, DiffusionError } from '../foundation/index.js';
+import { allowedPath } from './data-places.js';
 import {
   checkFileCount,
   fileChanged,
@@ -22,8 +23,9 @@ import { codeOf, notFound, storeError, refuseAborted } from './store-errors.js';
  * links to folders are never followed. What the caller named itself may be a link.
  *
  * @param path Ends in `extension` where it is one file.
+ * @param roots Folders, in one of which it must lie with all links resolved; undefined for any place.
  */
-export function openFolderFiles(path: string, extension?: string): FileSource {
+export function openFolderFiles(path: string, extension?: string, roots?: readonly string[]): FileSource {
   const { folder, only } = splitFile(path, extension);
   const description = `local ${only === undefined ? 'folder' : 'file'} ${resolve(path)}`;
 
@@ -33,13 +35,18 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
     return storeError(description, 'open', { ...notFound, text });
   }
 
+  /** The place itself, which need not be what its name says. */
+  async function placeOf(named: string): Promise<string> {
+    return allowedPath(named, roots).catch((error: unknown) => {
+      throw error instanceof DiffusionError ? error : missing(error);
+    });
+  }
+
   async function listAll(
     accepts: (name: string) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<FileListing> {
-    const root = await realpath(folder).catch((error: unknown) => {
-      throw missing(error);
-    });
+    const root = await placeOf(folder);
     const files: FoundFile[] = [];
     const skipped: { path: string; reason: FileProblem }[] = [];
     const pending = [''];
@@ -69,8 +76,8 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
   }
 
   async function listOne(name: string): Promise<FileListing> {
+    const place = await placeOf(path);
     try {
-      const place = await realpath(path);
       const found = fileAt(name, place, await lstat(place, { bigint: true }));
       if (typeof found !== 'string') return { files: [found], skipped: [] };
     } catch (error) {
@@ -82,7 +89,7 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
   return {
     description,
     async check() {
-      const found = await stat(path).catch((error: unknown) => {
+      const found = await stat(await placeOf(path)).catch((error: unknown) => {
         throw missing(error);
       });
       if (only === undefined ? found.isDirectory() : found.isFile()) return;

@@ -3,6 +3,7 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
+import type { DataPlaces } from './data-places.js';
 import { openFolderFiles } from './folder-files.js';
 import { openLocalStore, type LocalStoreSettings } from './local-store.js';
 import type { StoreKind } from './store-kind.js';
@@ -10,7 +11,7 @@ import type { StoreKind } from './store-kind.js';
 /** Control characters have no place in a path that ends up in logs. */
 const FILE_ADDRESS = /^[^\u0000-\u001f]{1,4096}$/;
 
-export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, true> = {
+export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, Pick<DataPlaces, 'roots'>> = {
   kind: 'local',
   scheme: undefined,
   placeholder: 'FOLDER',
@@ -24,8 +25,8 @@ export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, t
     return `${resolve(folder)}, created when a service starts`;
   },
   isFileAddress: (address) => !address.includes('://') && FILE_ADDRESS.test(address),
-  fileAccess: () => true,
-  openFiles: (address, _access, { extension }) => openFolderFiles(address, extension),
+  fileAccess: (_env, _violations, { roots }) => ({ roots }),
+  openFiles: (address, { roots }, { extension }) => openFolderFiles(address, extension, roots),
 };
 
 /** The folder itself where it is there, or the nearest one above it that is. */

@@ -12,6 +12,7 @@ import test, { type ExecutionContext } from 'ava';
 
 import { startGrpcServer, unary, type ReceivingLimits } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
+import { securityOf, SILENT } from './security.js';
 
 const SERVICE = 'diffusion.trainer.v1.TrainerService';
 const KIB = 1024;
@@ -25,6 +26,8 @@ async function serve(t: ExecutionContext, receiving: ReceivingLimits): Promise<C
     serviceName: SERVICE,
     implementation: { getTrainingJob: unary(() => ({ job: undefined }), answering) },
     reflection: false,
+    security: securityOf(),
+    log: SILENT,
     receiving,
     ...answering,
   });

@@ -223,13 +223,13 @@ test('a call that waits hears when it is expected to begin, from the rate at whi
 test('the requests in memory are bounded, of one caller and of all', (t) => {
   const { gate } = fixture({ callerShare: 0.6 });
   const refused = (caller: string, bytes: number): string | undefined =>
-    t.throws(() => gate.hold(ownerOf({ caller }), bytes), { instanceOf: DiffusionError }).reason;
+    t.throws(() => gate.hold(caller, bytes), { instanceOf: DiffusionError }).reason;
   t.is(refused('a', 61), 'CALL_TOO_LARGE');
-  const end = gate.hold(ownerOf({ caller: 'a' }), 60);
+  const end = gate.hold('a', 60);
   t.is(refused('a', 1), 'BUSY');
-  gate.hold(ownerOf({ caller: 'b' }), 40);
+  gate.hold('b', 40);
   t.is(refused('c', 1), 'BUSY');
   end();
-  gate.hold(ownerOf({ caller: 'c' }), 60);
+  gate.hold('c', 60);
   t.is(gate.held.requestBytes, 100);
 });

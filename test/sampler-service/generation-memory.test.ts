@@ -63,13 +63,9 @@ test('a call holds neither the messages that were taken nor the outputs of old p
   let most = { outputs: 0, messages: 0, listeners: 0 };
   let images = 0;
   const context = {
-    predict,
-    owner: ownerOf(),
-    window: WINDOW,
-    signal,
+    ...{ predict, owner: ownerOf(), window: WINDOW, signal, clock, calledMs: 0 },
     onStep: () => undefined,
-    clock,
-    calledMs: 0,
+    tokenKey: Buffer.alloc(32),
   };
   for await (const event of generateImages(series, context)) {
     messages.push(new WeakRef(event));

@@ -72,13 +72,13 @@ function network() {
 
 let nowMs = 0;
 const clock = { wallMs: () => 0, monotonicMs: () => (nowMs += 5) };
-const owner = ownerOf();
 const context = {
   onStep: () => undefined,
-  owner,
+  owner: ownerOf(),
   window: 8,
   signal: new AbortController().signal,
   clock,
+  tokenKey: Buffer.alloc(32, 7),
   calledMs: 0,
 };
 
@@ -300,7 +300,7 @@ test('an image that is resumed from a token equals an uninterrupted one', async 
     [2, 4, 6],
   );
   for (const { token, step } of tokens) {
-    const { state, ...read } = readResumeToken(token, 'token');
+    const { state, ...read } = readResumeToken(token, 'token', context.tokenKey);
     t.is(state.stepsDone, step);
     t.deepEqual(read, { ...resumable, index: 0 });
     const resumed = series({ count: 1, steps: 7, options: () => ({ resume: state }) });

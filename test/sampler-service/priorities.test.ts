@@ -64,6 +64,7 @@ function call(predict: PredictRow, owner: Owner, count: number, steps: number) {
     signal: end.signal,
     onStep: () => undefined,
     clock,
+    tokenKey: Buffer.alloc(32),
     calledMs: 0,
   };
   const done = (async () => {

@@ -71,12 +71,13 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
   const { generate } = samplingMethods({
     catalogue: modelCatalogue(store, () => undefined),
     ...{ models, decoder, admission: gate, clock: systemClock, calls: runningCalls() },
-    ...{ maxImages: 100, window: 16, swapWaitMs: 10_000 },
+    ...{ maxImages: 100, window: 16, swapWaitMs: 10_000, tokenKey: () => Promise.resolve(Buffer.alloc(32)) },
   });
   const call = (asked: Asked) => {
     const client = new AbortController();
     const stream = generate(generateRequest({ settings: steps(5), ...asked }), {
       caller: 'somebody',
+      identity: undefined,
       signal: client.signal,
     });
     return { client, stream };
