@@ -8,7 +8,13 @@ import {
   type Clock,
   type Environment,
 } from '../../shared/foundation/index.js';
-import { describeExit, exitDetail, siblingModule, startChild } from '../../shared/processes/index.js';
+import {
+  describeExit,
+  errorOf,
+  exitDetail,
+  siblingModule,
+  startChild,
+} from '../../shared/processes/index.js';
 import { datasetConfig, type TrainingRecipe } from '../../shared/recipe/index.js';
 import type { FileAccess } from '../../shared/store/index.js';
 import { scanProtocol, type FromScan } from './scan-messages.js';
@@ -118,6 +124,5 @@ async function scanInChild(
     throw new Error(`the process that read the data set ${describeExit(exit)}: ${exitDetail(exit)}`);
   }
   if (answer.kind === 'scanned') return answer.manifest;
-  const { reason, message, metadata } = answer;
-  throw new DiffusionError(reason, message, { metadata });
+  throw errorOf(answer.failure);
 }

@@ -3,8 +3,7 @@
 import * as z from 'zod';
 
 import type { DatasetConfig, DatasetManifest } from '../../shared/dataset/index.js';
-import { REASONS, shortened, type Reason } from '../../shared/foundation/index.js';
-import { checkedBySender, type Protocol } from '../../shared/processes/index.js';
+import { checkedBySender, failureSchema, type Failure, type Protocol } from '../../shared/processes/index.js';
 import type { FileAccess } from '../../shared/store/index.js';
 
 export type ToScan =
@@ -19,14 +18,7 @@ export type ToScan =
 /** The only message. */
 export type FromScan =
   | { readonly kind: 'scanned'; readonly manifest: DatasetManifest }
-  | {
-      readonly kind: 'failed';
-      readonly reason: Reason;
-      readonly message: string;
-      readonly metadata: Readonly<Record<string, string>>;
-    };
-
-const MAX_TEXT = 16_000;
+  | { readonly kind: 'failed'; readonly failure: Failure };
 
 export const scanProtocol: Protocol<ToScan, FromScan> = {
   toChild: z.discriminatedUnion('kind', [
@@ -40,18 +32,8 @@ export const scanProtocol: Protocol<ToScan, FromScan> = {
   ]),
   fromChild: z.discriminatedUnion('kind', [
     z.object({ kind: z.literal('scanned'), manifest: checkedBySender<DatasetManifest>() }),
-    z.object({
-      kind: z.literal('failed'),
-      reason: z.enum(Object.keys(REASONS) as Reason[]),
-      message: z.string().max(MAX_TEXT),
-      metadata: z.record(z.string(), z.string().max(MAX_TEXT)),
-    }),
+    z.object({ kind: z.literal('failed'), failure: failureSchema }),
   ]),
   // Names of classes and of some skipped files.
   maxMessageBytes: 16 * 1024 ** 2,
 };
-
-/** A text shortened to what the service takes. */
-export function bounded(text: string): string {
-  return shortened(text, MAX_TEXT);
-}

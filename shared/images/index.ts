@@ -1,4 +1,4 @@
-export { decodeImage, decodingRecipe, fitPixels, fittingRecipe } from './decode-image.js';
+export { decodeImage, decodeWhole, decodingRecipe, fitPixels, fittingRecipe } from './decode-image.js';
 export type { DecodedImage, DecodeOptions } from './decode-image.js';
 export { pictureDecoder } from './picture-decoder.js';
 export type { PictureDecoder } from './picture-decoder.js';
