@@ -10,7 +10,7 @@ const ROOMS = [
   ],
   [
     'statistics',
-    'Figures of rows of numbers, whatever these are of; its linear algebra is handed in, so that it needs no engine.',
+    'Figures of rows of numbers and how sure they are, whatever these are of; its linear algebra is handed in, so that it needs no engine.',
   ],
   ['processes', 'Starts and watches any child process; what it computes is its own matter.'],
   ['images', 'Turns bytes into pixels; where they come from is the data set’s matter.'],
@@ -19,6 +19,7 @@ const ROOMS = [
   ['dataset', 'Delivers batches; what is learned from them is not its business.'],
   ['noise', 'The mathematics of noising holds for any network and any loss.'],
   ['sampler', 'Solvers take the network as a row predictor and hold none of the engine’s tensors.'],
+  ['exposure', 'Measures a network by its predictions alone, so that a closed form can stand in its place.'],
   ['engine', 'Runs tensors for anyone: it must not know what they mean.'],
   ['model', 'A network is a function of x_t, t and y; objectives and solvers are not part of it.'],
   ['loss', 'Takes the network as a function, so that every objective is tested on a network of one line.'],

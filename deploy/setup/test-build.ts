@@ -14,7 +14,7 @@ import type { SetupContext } from './context.js';
 import { filesUnder } from './digests.js';
 
 const TARGET = '.setup/tests';
-const CODE = ['shared', 'services', 'deploy', 'test'];
+const CODE = ['shared', 'services', 'deploy', 'studies', 'test'];
 const LINKED = ['node_modules', 'package.json', 'tsconfig.json', 'proto', 'docs'];
 const AVA_CONFIG = 'ava.config.js';
 

@@ -115,6 +115,7 @@ async function take(
         json: asJson(trainerWire.Evaluation.toJSON(event.value)),
         lines: [
           `step ${formatCount(step)}: unperturbed MSE on held-out images ${formatNumber(mse)}, with EMA weights ${formatNumber(emaMse)}`,
+          ...exposureLines(event.value),
         ],
       };
     }
@@ -156,4 +157,15 @@ function describeMetrics(metrics: trainerWire.StepMetrics): ProgressState {
 // The generated `toJSON` has the type `unknown`; a message's JSON is an object.
 function asJson(value: unknown): object {
   return value as object;
+}
+
+function exposureLines({ step, exposure }: trainerWire.Evaluation): string[] {
+  if (exposure === undefined) return [];
+  const { energyRatio, epsilonNormRatio, suggestedLambda } = exposure;
+  const facts = [
+    `energy of samples ${formatNumber(energyRatio)} of that of images`,
+    `norm of epsilon ${formatNumber(epsilonNormRatio)}`,
+    `suggested epsilon scaling ${suggestedLambda.toFixed(4)}`,
+  ];
+  return [`step ${formatCount(step)}: exposure bias: ${facts.join(', ')}`];
 }

@@ -30,6 +30,9 @@ const COLUMNS: ReadonlyMap<string, Cell> = new Map<string, Cell>([
   ['remaining_seconds', ({ remaining }) => remaining && msFromDuration(remaining) / 1000],
   ['evaluation_mse', (_, evaluation) => evaluation?.mse],
   ['evaluation_ema_mse', (_, evaluation) => evaluation?.emaMse],
+  ['energy_ratio', (_, evaluation) => evaluation?.exposure?.energyRatio],
+  ['epsilon_norm_ratio', (_, evaluation) => evaluation?.exposure?.epsilonNormRatio],
+  ['suggested_lambda', (_, evaluation) => evaluation?.exposure?.suggestedLambda],
 ]);
 
 /** The first columns of a metrics file: the job and the step of a row. */

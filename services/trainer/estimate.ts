@@ -12,7 +12,13 @@ import {
   unetConfig,
   type TrainingRecipe,
 } from '../../shared/recipe/index.js';
-import { GRID_STEPS, gridImages } from '../../shared/training/index.js';
+import {
+  GRID_STEPS,
+  gridImages,
+  EXPOSURE_EVERY_STEPS,
+  EXPOSURE_HELD_OUT,
+  EXPOSURE_ROWS,
+} from '../../shared/training/index.js';
 import { networkCost } from './network-cost.js';
 
 const FLOAT_BYTES = 4;
@@ -85,7 +91,10 @@ function durationMs(recipe: TrainingRecipe): number {
   const evaluations = everySteps === 0 ? 0 : Math.ceil(steps / everySteps);
   // With the raw weights, and with the EMA weights of the largest rate.
   const evaluating = evaluations * 2 * images * forwardFlops;
-  return ((training + sampling + evaluating) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
+  const isMeasured = everySteps > 0 && images >= EXPOSURE_HELD_OUT;
+  const exposures = isMeasured ? Math.ceil(steps / Math.max(everySteps, EXPOSURE_EVERY_STEPS)) : 0;
+  const measuring = exposures * EXPOSURE_ROWS * forwardFlops;
+  return ((training + sampling + evaluating + measuring) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
 }
 
 function penaltyCost({ gradientPenalty: { weight, estimator } }: TrainingRecipe) {

@@ -99,6 +99,18 @@ export function cancelledAt(committedStep: number): string {
     : `cancelled; its newest checkpoint is that of step ${committedStep}`;
 }
 
+/** Exposure bias as `measureRun` measures it, at the step of its evaluation. */
+export const exposureSchema = z.object({
+  step: countSchema,
+  images: countSchema,
+  steps: countSchema,
+  energyRatio: z.number(),
+  epsilonNormRatio: z.number(),
+  suggestedLambda: z.number(),
+  suggestedLambdaLow: z.number(),
+  suggestedLambdaHigh: z.number(),
+});
+
 /** Mean squared errors on images that are never trained on, without perturbation. */
 export const evaluationSchema = z.object({
   step: countSchema,
@@ -107,6 +119,8 @@ export const evaluationSchema = z.object({
   emaMse: z.number(),
   /** Images held out. */
   images: countSchema,
+  /** Absent where too few images are held out. */
+  exposure: exposureSchema.exactOptional(),
 });
 
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>;

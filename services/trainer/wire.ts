@@ -95,7 +95,8 @@ function watchEvent(event: JobEvent, dropped: number): WatchEvent {
         value: { step: event.step, sizeBytes: BigInt(event.sizeBytes) },
       };
     case 'evaluation': {
-      return { $case: 'evaluation', value: event.evaluation };
+      const { exposure, ...errors } = event.evaluation;
+      return { $case: 'evaluation', value: { ...errors, exposure } };
     }
     case 'state': {
       const { state, failureReason, message } = event;

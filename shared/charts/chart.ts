@@ -15,7 +15,11 @@ export interface Series {
   readonly kind: SeriesKind;
   /** By rising x. */
   readonly points: readonly Point[];
+  /** From where to where each point may be, drawn as an area behind a line. */
+  readonly intervals?: readonly Interval[];
 }
+
+export type Interval = readonly [low: number, high: number];
 
 export interface Axis {
   readonly label: string;
@@ -42,4 +46,18 @@ export interface Chart {
   readonly width?: number;
   /** Default 420. */
   readonly height?: number;
+}
+
+/** Values by x and row, as colours: dark for the lowest, bright for the highest, so that it can be read in grey. */
+export interface HeatMap {
+  readonly title: string;
+  readonly notes?: readonly string[];
+  readonly x: string;
+  readonly y: string;
+  /** What the colours are of. */
+  readonly value: string;
+  /** By rising x, which all rows share; drawn with the first at the bottom. */
+  readonly rows: readonly { readonly name: string; readonly points: readonly Point[] }[];
+  /** Default 840. */
+  readonly width?: number;
 }

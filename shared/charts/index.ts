@@ -1,2 +1,2 @@
-export { chartPng, chartSvg } from './draw.js';
-export type { Axis, Chart, Mark, Point, Series, SeriesKind } from './chart.js';
+export { chartPng, chartSvg, heatMapPng, heatMapSvg } from './draw.js';
+export type { Axis, Chart, HeatMap, Interval, Mark, Point, Series, SeriesKind } from './chart.js';

@@ -3,21 +3,32 @@ import type { TopLevelSpec } from 'vega-lite';
 import { at } from '../foundation/index.js';
 import type { Axis, Chart, Mark, Series, SeriesKind } from './chart.js';
 import { drawable, rangeOf, shownApart, type Datum } from './points.js';
+import { FRAME, GREY, INK, styleOf } from './style.js';
 
 type Layer = Extract<TopLevelSpec, { readonly layer: unknown }>['layer'][number];
 
-const FONT = 'Inter';
-const INK = '#30343c';
-const GREY = '#8a9099';
-const GRID = '#e6e8ec';
 const FAINT = '#c3cad6';
 const COLOURS = ['#1f5ab4', '#d66014', '#1e8c50', '#963ca0', '#b0283c', '#5a6470'];
+
+/** Lines of one picture differ in this too, so that they can be told apart in grey. */
+const DASHES = [
+  [1, 0],
+  [7, 3],
+  [2, 2],
+  [8, 3, 2, 3],
+  [12, 4],
+  [4, 2, 1, 2],
+];
 
 /** How a kind of series is drawn; `scale` gives each series its colour. */
 const KINDS: Readonly<Record<SeriesKind, (data: readonly Datum[], base: object, floor: number) => Layer[]>> =
   {
     line: (data, base) => [
-      { ...base, ...values(data), mark: { type: 'line', strokeWidth: 2.2, strokeJoin: 'round' } },
+      {
+        ...base,
+        ...values(data),
+        mark: { type: 'line', strokeWidth: 2.2, strokeJoin: 'round' },
+      },
       { ...base, ...values(shownApart(data)), mark: { type: 'point', filled: true, size: 28, opacity: 1 } },
     ],
     faint: (data, base) => [
@@ -36,13 +47,22 @@ const KINDS: Readonly<Record<SeriesKind, (data: readonly Datum[], base: object, 
   };
 
 export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size }: Chart): TopLevelSpec {
-  const drawn = series.map((one) => ({ ...one, data: drawable(one.points, x, y) }));
+  const drawn = series.map((one) => {
+    const end = (which: 0 | 1): Datum[] =>
+      drawable(
+        (one.intervals ?? []).map((interval, n) => [at(one.points, n)[0], interval[which]]),
+        x,
+        y,
+      );
+    return { ...one, data: drawable(one.points, x, y), lows: end(0), highs: end(1) };
+  });
   const { width = 840, height = 420 } = size;
+  const areas = drawn.flatMap((one) => [one.lows, one.highs]).flat();
   const data = drawn.flatMap((one) => one.data);
   const bars = series.some(({ kind }) => kind === 'bars');
   const isFilled = series.every(({ kind }) => kind === 'bars' || kind === 'points');
   const ys = [
-    ...data.flatMap((datum) => (datum.y === null ? [] : [datum.y])),
+    ...[...data, ...areas].flatMap((datum) => (datum.y === null ? [] : [datum.y])),
     ...(bars && y.scale !== 'log' ? [0] : []),
   ];
   const xs = data.map((datum) => datum.x);
@@ -55,40 +75,40 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
     y: quantity('y', y, yScale),
   });
   return {
-    ...{ width, height, background: 'white', padding: 20 },
-    title: { text: title, subtitle: [...notes], anchor: 'start', frame: 'group', offset: 14, color: INK },
+    ...{ ...FRAME, width, height },
+    title: { ...FRAME.title, text: title, subtitle: [...notes] },
     layer: [
-      ...[...drawn].reverse().flatMap(({ name, kind, data: points }) =>
-        KINDS[kind](
-          points,
-          {
-            encoding: { ...channels(kind), color: { datum: name, scale: coloursOf(series), title: null } },
-          },
-          y.scale === 'log' ? yScale.domain[0] : 0,
-        ),
-      ),
+      ...[...drawn].reverse().flatMap(({ name, kind, data: points, lows, highs }) => {
+        const color = { datum: name, scale: coloursOf(series), title: null };
+        const strokeDash = { datum: name, scale: dashesOf(series), legend: null };
+        const encoding = { ...channels(kind), color, ...(kind === 'line' && { strokeDash }) };
+        return [
+          ...areaLayer(lows, highs, {
+            x: encoding.x,
+            color,
+            y: quantity('low', y, yScale),
+            y2: { field: 'high' },
+          }),
+          ...KINDS[kind](points, { encoding }, y.scale === 'log' ? yScale.domain[0] : 0),
+        ];
+      }),
       ...marks.flatMap((mark) => markLayers(mark, x, xScale)),
     ],
-    config: {
-      font: FONT,
-      view: { stroke: null },
-      title: { fontSize: 17, fontWeight: 600, subtitleFontSize: 12, subtitleColor: GREY, subtitlePadding: 6 },
-      axis: {
-        ...{ labelFontSize: 12, labelColor: INK, titleFontSize: 12, titleFontWeight: 400, titleColor: GREY },
-        ...{ gridColor: GRID, domainColor: GREY, tickColor: GREY, titlePadding: 10, labelFlush: false },
-      },
-      legend: {
-        ...{ orient: 'top', direction: 'horizontal', labelFontSize: 12, labelColor: INK, labelLimit: 0 },
-        ...{
-          symbolType: isFilled ? 'square' : 'stroke',
-          symbolStrokeWidth: 3,
-          symbolSize: 200,
-          columnPadding: 18,
-          offset: 10,
-        },
-      },
-    },
+    config: styleOf({
+      ...{ orient: 'top', direction: 'horizontal', symbolType: isFilled ? 'square' : 'stroke' },
+      ...{ symbolStrokeWidth: 3, symbolSize: 200, columnPadding: 18, offset: 10 },
+    }),
   };
+}
+
+function areaLayer(lows: readonly Datum[], highs: readonly Datum[], encoding: object): Layer[] {
+  const data = lows.flatMap(({ x, y: low }, n) => {
+    const high = highs[n]?.y ?? null;
+    return low === null || high === null ? [] : [{ x, low, high }];
+  });
+  return data.length === 0
+    ? []
+    : [{ encoding, ...values(data), mark: { type: 'area', opacity: 1, fillOpacity: 0.18 } }];
 }
 
 interface Scale {
@@ -117,6 +137,13 @@ function formatOf({ domain: [low, high] }: Scale): string {
 function coloursOf(series: readonly Series[]) {
   let next = 0;
   const range = series.map(({ kind }) => (kind === 'faint' ? FAINT : at(COLOURS, next++ % COLOURS.length)));
+  return { domain: series.map(({ name }) => name), range };
+}
+
+function dashesOf(series: readonly Series[]) {
+  let next = 0;
+  const solid = at(DASHES, 0);
+  const range = series.map(({ kind }) => (kind === 'line' ? at(DASHES, next++ % DASHES.length) : solid));
   return { domain: series.map(({ name }) => name), range };
 }
 

@@ -24,6 +24,7 @@ const positive = integerFrom(1, 'a positive integer');
 const rate = z.number('a number in [0, 1)').gte(0, 'a number in [0, 1)').lt(1, 'a number in [0, 1)');
 const beta = z.number('a number in (0, 1]').gt(0, 'a number in (0, 1]').lte(1, 'a number in (0, 1]');
 const strength = z.number('a non-negative number').gte(0, 'a non-negative number');
+const measured = z.number('a finite number');
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits');
 const text = z.string().min(1, 'a text of 1 to 256 characters').max(256, 'a text of 1 to 256 characters');
 
@@ -65,6 +66,14 @@ const bodySchema = z
     engine: z.object({ name: text, version: text, build: text, platform: text, threads: count }).optional(),
     /** The file that the weights came from; absent where they were trained here. */
     imported: z.object({ file: text, sha256 }).optional(),
+    /** Exposure bias as it was last measured before this checkpoint, at an optimizer step of the same run. */
+    exposure: z
+      .object({
+        ...{ step: count, images: count, steps: count },
+        ...{ energyRatio: measured, epsilonNormRatio: measured },
+        ...{ suggestedLambda: measured, suggestedLambdaLow: measured, suggestedLambdaHigh: measured },
+      })
+      .optional(),
     // Opaque here: the recipe room alone knows its fields.
     recipe: z
       .unknown()

@@ -31,5 +31,6 @@ export function checkpointToWire(
     createTime: new Date(manifest.createdAt),
     objects: objects.map(({ name, size, sha256 }) => ({ name, sizeBytes: BigInt(size), sha256 })),
     manifestSha256,
+    exposure: manifest.exposure,
   };
 }

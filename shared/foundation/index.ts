@@ -27,6 +27,7 @@ export {
 export type { Kind, ListKind, Parser, WordKind } from './kinds.js';
 export { isReason, isWireReason, REASONS, WIRE_REASONS } from './reasons.js';
 export type { ErrorCode, Reason, WireReason } from './reasons.js';
+export { mapInOrder } from './map-in-order.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { at } from './at.js';

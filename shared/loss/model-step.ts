@@ -1,6 +1,6 @@
 /** From a network's output to its reverse step p(x_{t-1} | x_t). */
 import { tf } from '../engine/index.js';
-import { fixedLogVariance, predictionOf, type DiffusionTables } from '../noise/index.js';
+import { fixedLogVariance, isLearned, predictionOf, type DiffusionTables } from '../noise/index.js';
 import type { Gaussian } from './gaussian.js';
 import type { Objective } from './objective.js';
 import { combinedTensors, extract } from './table-lookup.js';
@@ -12,9 +12,16 @@ export interface Output {
   readonly values: tf.Tensor | undefined;
 }
 
+export interface ReverseStep extends Gaussian {
+  /** As predicted, clipped where that was asked for. */
+  readonly xStart: tf.Tensor;
+}
+
 /**
- * The step's mean and log variance. x_0 isn't clipped.
+ * The step's mean and log variance, and the x_0 that they follow from.
  * Source: forever208/DDPM-IP@1f767192 guided_diffusion/gaussian_diffusion.py:233-330.
+ *
+ * @param clip Whether x_0 is clipped to [-1, 1]: in the likelihood, not in training.
  */
 export function reverseStep(
   tables: DiffusionTables,
@@ -22,12 +29,22 @@ export function reverseStep(
   { prediction, values }: Output,
   xT: tf.Tensor,
   t: tf.Tensor,
-): Gaussian {
-  const xStart = combinedTensors(predictionOf(objective.meanType, tables).xStart, t, { xT, prediction });
+  clip = false,
+): ReverseStep {
+  const predicted = combinedTensors(predictionOf(objective.meanType, tables).xStart, t, { xT, prediction });
+  const xStart = clip ? tf.clipByValue(predicted, -1, 1) : predicted;
   return {
+    xStart,
     mean: posteriorMean(tables, xStart, xT, t),
     logVariance: stepLogVariance(tables, objective.varianceType, values, t),
   };
+}
+
+/** The network's output as what it predicts and, where the variance is learned, the second half of its channels. */
+export function splitOutput(output: tf.Tensor, { varianceType }: Pick<Objective, 'varianceType'>): Output {
+  if (!isLearned(varianceType)) return { prediction: output, values: undefined };
+  const [prediction, values] = tf.split(output, 2, 3) as [tf.Tensor, tf.Tensor];
+  return { prediction, values };
 }
 
 /** The mean of q(x_{t-1} | x_t, x_0). */

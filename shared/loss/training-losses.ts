@@ -2,7 +2,7 @@
 import { stopGradient, tf } from '../engine/index.js';
 import { isLearned, predictionOf, type DiffusionTables } from '../noise/index.js';
 import { penalisedOutput } from './gradient-penalty.js';
-import { reverseStep } from './model-step.js';
+import { reverseStep, splitOutput } from './model-step.js';
 import type { Objective } from './objective.js';
 import { combinedTensors, extract, meanFlat } from './table-lookup.js';
 import { variationalBound } from './variational-bound.js';
@@ -59,9 +59,7 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
   const xT = tf.add(signal, tf.mul(noiseScale, perturbed));
   const learned = isLearned(objective.varianceType);
   const { gradientPenalty, lambda, output } = applied();
-  const [prediction, values] = learned
-    ? (tf.split(output, 2, 3) as [tf.Tensor, tf.Tensor])
-    : ([output, undefined] as const);
+  const { prediction, values } = splitOutput(output, objective);
 
   const mse = meanFlat(tf.square(tf.sub(target(), prediction)));
   const shared = { mse, xT, inputNoiseVariance: tf.mean(tf.square(tf.div(tf.sub(xT, signal), noiseScale))) };

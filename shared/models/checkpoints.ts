@@ -12,7 +12,7 @@ import {
   type ManifestObject,
 } from '../checkpoint/index.js';
 import { DiffusionError, invalidArgument, violation } from '../foundation/index.js';
-import { parameterSpecs } from '../model/index.js';
+import { parameterSpecs, toEngineLayout } from '../model/index.js';
 import { recipeFormat, unetConfig, type TrainingRecipe, type WeightsChoice } from '../recipe/index.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { bindingOf } from './models.js';
@@ -171,4 +171,18 @@ export async function readParameters(
   const bytes = await readObject(store, commit, object, options);
   const specs = parameterSpecs(unetConfig(recipe));
   return decodeFloats(bytes, new Map(specs.map(({ name, shape }) => [name, shape])));
+}
+
+/** The same in the engine's layout. @throws as `readParameters`. */
+export async function readEngineParameters(
+  store: ObjectStore,
+  source: WeightsSource,
+  options: CallOptions = {},
+): Promise<Map<string, Float32Array>> {
+  const values = await readParameters(store, source, options);
+  for (const spec of parameterSpecs(unetConfig(source.recipe))) {
+    const value = values.get(spec.name);
+    if (value !== undefined) values.set(spec.name, toEngineLayout(spec, value));
+  }
+  return values;
 }

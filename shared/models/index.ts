@@ -17,6 +17,7 @@ export {
   chooseWeights,
   newestCheckpoint,
   readCheckpoint,
+  readEngineParameters,
   readParameters,
 } from './checkpoints.js';
 export type { Checkpoint, ChosenWeights, WeightsSource } from './checkpoints.js';

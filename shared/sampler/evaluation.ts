@@ -10,6 +10,9 @@ import { scoreScale } from './remedies/score-rescaling.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { Predict, SolverOptions } from './solver.js';
 
+/** What a question to the network needs of a solver's options. */
+type Asking = Pick<SolverOptions, 'plan' | 'predict' | 'y' | 'inpaint' | 'signal'>;
+
 /** The network's output at one step, over the elements of [H, W, C] flattened. */
 export interface Evaluation {
   readonly predXStart: Float32Array;
@@ -22,15 +25,34 @@ export interface Evaluation {
  * @throws CANCELLED, or the signal's reason where that is a DiffusionError; INTERNAL for an output of the wrong
  * length or with values that aren't finite.
  */
-export async function evaluate(options: SolverOptions, i: number, x: Float32Array): Promise<Evaluation> {
-  const { plan, y = UNCONDITIONAL, signal } = options;
-  const predict = guided(checked(options.predict, plan, i, x.length), plan);
-  const output = await predict({ xT: x, t: at(plan.modelTimesteps, i), y }, signal);
+export async function evaluate(options: Asking, i: number, x: Float32Array): Promise<Evaluation> {
+  const { plan } = options;
+  const output = await outputAt(options, i, x);
   const xStart = inRange(plan, rescaledXStart(plan, x, i, predictionOf(plan, output)));
   return {
     predXStart: options.inpaint === undefined ? xStart : sampledInto(options.inpaint, xStart),
     logVariance: logVarianceOf(plan, i, output),
   };
+}
+
+/**
+ * epsilon as the network predicts it at respaced step `i`, with guidance and without remedies, not clipped.
+ * @throws as `evaluate`.
+ */
+export async function predictedEpsilon(options: Asking, i: number, x: Float32Array): Promise<Float32Array> {
+  const { plan } = options;
+  const prediction = predictionOf(plan, await outputAt(options, i, x));
+  return combined(plan.prediction.epsilon, i, { xT: x, prediction });
+}
+
+/** The network's output at respaced step `i`, with guidance where that is on. */
+async function outputAt(
+  { plan, predict, y = UNCONDITIONAL, signal }: Asking,
+  i: number,
+  x: Float32Array,
+): Promise<Float32Array> {
+  const ask = guided(checked(predict, plan, i, x.length), plan);
+  return ask({ xT: x, t: at(plan.modelTimesteps, i), y }, signal);
 }
 
 /** x_0 after the remedies of epsilon, which see no prediction of another kind while none of them is on. */

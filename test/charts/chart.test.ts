@@ -4,7 +4,15 @@ import { promisify } from 'node:util';
 import test from 'ava';
 import sharp from 'sharp';
 
-import { chartPng, chartSvg, type Chart, type Point, type Series } from '../../shared/charts/index.js';
+import {
+  chartPng,
+  chartSvg,
+  heatMapPng,
+  heatMapSvg,
+  type Chart,
+  type Point,
+  type Series,
+} from '../../shared/charts/index.js';
 import { LETTERS } from './letters.js';
 import { programArguments } from '../programs.js';
 
@@ -109,4 +117,60 @@ test('letters come from the fonts beside the code, not from the system', async (
   t.deepEqual(new Uint8Array(stdout), new Uint8Array(here));
   const dark = await count(LETTERS, [48, 52, 60]);
   t.true(dark > 50, `${dark} pixels of ink`);
+});
+
+test('intervals are areas behind their lines, as far as they can be drawn', async (t) => {
+  const points: Point[] = [1, 2, 3, 4].map((x) => [x, x]);
+  const areas = async (low: number) => {
+    const series = { ...line(points), intervals: points.map(([, y]) => [low * y, 2 * y] as const) };
+    return (await chartSvg(chart([series]))).match(/<path [^>]*d="(M[^"]*)"[^>]*fill-opacity="0.18"/)?.[1];
+  };
+  const [area, gap] = [await areas(0.5), await areas(NaN)];
+  t.is(area?.match(/[ML]/g)?.length, 8, 'to the right along the upper ends, and back along the lower ones');
+  t.is(gap, undefined);
+  // The axis reaches to their ends, not only to those of the line.
+  const wide = chart([{ ...line(points), intervals: points.map(() => [1, 900] as const) }], {
+    y: { label: 'y' },
+  });
+  t.regex(await chartSvg(wide), />800</);
+});
+
+test('lines differ in their dashes, and the legend shows them', async (t) => {
+  const lines = ['a', 'b', 'c'].map((name, n) => line([[1, n + 1], [2, n + 2]], name)); // prettier-ignore
+  const dashes = (svg: string) =>
+    new Set(Array.from(svg.matchAll(/stroke-dasharray="([^"]*)"/g), ([, dash]) => dash));
+  const svg = await chartSvg(chart(lines));
+  t.is(dashes(svg).size, 3);
+  const legend = svg.slice(svg.indexOf('role-legend'));
+  t.is(dashes(legend.slice(0, legend.indexOf('>c<'))).size, 3);
+});
+
+test('a heat map has a cell for each value, dark for the lowest and bright for the highest', async (t) => {
+  const map = {
+    ...{ title: 'Map & é', notes: ['n = 3'], x: 't', y: 'band', value: 'ratio', width: 200 },
+    rows: [
+      { name: 'low', points: [[0, 1], [10, 2], [30, NaN]] as Point[] }, // prettier-ignore
+      { name: 'high', points: [[0, 3], [10, 4], [30, 5]] as Point[] }, // prettier-ignore
+    ],
+  };
+  const svg = await heatMapSvg(map);
+  for (const text of ['Map &amp; é', 't', 'band', 'ratio', 'low', 'high', 'n = 3'])
+    t.true(svg.includes(`>${text}<`), text);
+  const marks = svg.slice(svg.indexOf('mark-rect'));
+  const colours = Array.from(
+    marks.slice(0, marks.indexOf('</g>')).matchAll(/fill="([^"]*)"/g),
+    ([, colour]) => colour,
+  );
+  t.is(new Set(colours).size, 5);
+  const brightness = (colour = ''): number => {
+    const [red = 0, green = 0, blue = 0] = (colour.match(/[0-9a-f]{2}/g) ?? []).map((part) =>
+      parseInt(part, 16),
+    );
+    const named = (colour.match(/\d+/g) ?? []).map(Number);
+    return colour.startsWith('#') ? red + green + blue : named.reduce((sum, value) => sum + value, 0);
+  };
+  t.true(brightness(colours[0]) < brightness(colours[4]), `${colours[0] ?? ''} and ${colours[4] ?? ''}`);
+  const { width } = await sharp(await heatMapPng(map)).metadata();
+  t.true(width > 200);
+  t.is(await heatMapSvg(map), svg);
 });

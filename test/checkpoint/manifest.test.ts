@@ -28,6 +28,10 @@ const manifest: Manifest<object> = {
     platform: 'linux-x64',
     threads: 2,
   },
+  exposure: {
+    ...{ step: 190, images: 8, steps: 10, energyRatio: 0.9, epsilonNormRatio: 1.02 },
+    ...{ suggestedLambda: 1.004, suggestedLambdaLow: 0.99, suggestedLambdaHigh: 1.02 },
+  },
   recipe: { zeta: 1, alpha: { gamma: 0.1 } },
 };
 

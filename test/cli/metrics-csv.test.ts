@@ -35,8 +35,9 @@ test('a row has a cell for every column, empty where a metric is unset', async (
   t.is(
     await readFile(path, 'utf8'),
     'job_id,step,total_steps,epoch,samples_seen,loss,mse,vlb,gradient_penalty,grad_norm,param_norm,learning_rate,gamma,' +
-      'input_noise_variance,timesteps_weighted,images_per_second,remaining_seconds,evaluation_mse,evaluation_ema_mse\n' +
-      'j,1,9,0,0,1,0,,,0,0,0,0,0,0,0,2.5,,\n',
+      'input_noise_variance,timesteps_weighted,images_per_second,remaining_seconds,evaluation_mse,evaluation_ema_mse,' +
+      'energy_ratio,epsilon_norm_ratio,suggested_lambda\n' +
+      'j,1,9,0,0,1,0,,,0,0,0,0,0,0,0,2.5,,,,,\n',
   );
 });
 
@@ -55,12 +56,17 @@ test('steps that are there already are not written again', async (t) => {
   t.deepEqual(await stepsIn(path, 'j'), [1, 2, 3, 4]);
 });
 
+const exposure = {
+  ...{ step: 2, images: 8, steps: 10, energyRatio: 0.9, epsilonNormRatio: 1.1 },
+  ...{ suggestedLambda: 1.01, suggestedLambdaLow: 1, suggestedLambdaHigh: 1.02 },
+};
+
 test('an evaluation stands in the row that follows it, once', async (t) => {
   const path = await freshPath();
   for (let watch = 0; watch < 2; watch++) {
     const csv = await openMetricsCsv(path, 'j');
     await csv.append(metrics(1));
-    csv.evaluated({ step: 2, mse: 0.5, emaMse: 0.25, images: 4 });
+    csv.evaluated({ step: 2, mse: 0.5, emaMse: 0.25, images: 4, exposure });
     await csv.append(metrics(2));
     await csv.append(metrics(3));
     await csv.close();
@@ -69,11 +75,12 @@ test('an evaluation stands in the row that follows it, once', async (t) => {
     (await readMetricsCsv(path, 'j')).map((row) => [
       row.get('evaluation_mse'),
       row.get('evaluation_ema_mse'),
+      row.get('suggested_lambda'),
     ]),
     [
-      [NaN, NaN],
-      [0.5, 0.25],
-      [NaN, NaN],
+      [NaN, NaN, NaN],
+      [0.5, 0.25, 1.01],
+      [NaN, NaN, NaN],
     ],
   );
 });

@@ -35,7 +35,13 @@ const grid: WatchEvent = {
 };
 const evaluation: WatchEvent = {
   $case: 'evaluation',
-  value: { step: 2, mse: 0.5, emaMse: 0.25, images: 4 },
+  value: {
+    ...{ step: 2, mse: 0.5, emaMse: 0.25, images: 4 },
+    exposure: {
+      ...{ step: 2, images: 8, steps: 10, energyRatio: 0.9, epsilonNormRatio: 1.1 },
+      ...{ suggestedLambda: 1.0123, suggestedLambdaLow: 1, suggestedLambdaHigh: 1.02 },
+    },
+  },
 };
 const metrics = (step: number): WatchEvent => ({
   $case: 'stepMetrics',
@@ -66,11 +72,11 @@ test('train sends the recipe, follows the job, and saves its metrics and grids',
     (await readFile(csv, 'utf8'))
       .split('\n')
       .slice(1, 4)
-      .map((row) => row.split(',').filter((_, i, { length }) => i === 1 || i >= length - 2)),
+      .map((row) => row.split(',').filter((_, i, { length }) => i === 1 || i >= length - 5)),
     [
-      ['1', '', ''],
-      ['2', '0.5', '0.25'],
-      ['3', '', ''],
+      ['1', '', '', '', '', ''],
+      ['2', '0.5', '0.25', '0.9', '1.1', '1.0123'],
+      ['3', '', '', '', '', ''],
     ],
   );
   const gridFile = join(folder, 'tiny', 'step-000002.png');
@@ -82,6 +88,7 @@ test('train sends the recipe, follows the job, and saves its metrics and grids',
       'training 33 % · step 1/3 · loss 0.5 · 12 images/s',
       `step 2: samples in ${gridFile}`,
       'step 2: unperturbed MSE on held-out images 0.5, with EMA weights 0.25',
+      'step 2: exposure bias: energy of samples 0.9 of that of images, norm of epsilon 1.1, suggested epsilon scaling 1.0123',
       'SUCCEEDED: all steps are done',
       'training 100 % · step 3/3 · loss 0.5 · 12 images/s',
       `metrics in ${csv}`,

@@ -1,11 +1,13 @@
 /** `measure`: what is measured rather than trained or sampled. */
 
 import type { Group } from '../command.js';
+import { measureExposureCommand } from './measure-exposure.js';
+import { measureLikelihoodCommand } from './measure-likelihood.js';
 import { measurePackCommand } from './measure-pack.js';
 import { measureQualityCommand } from './measure-quality.js';
 
 export const measure: Group = {
   name: 'measure',
-  summary: 'measures how good images are',
-  commands: [measureQualityCommand, measurePackCommand],
+  summary: 'measures a model (exposure bias, likelihood), or how good images are',
+  commands: [measureExposureCommand, measureLikelihoodCommand, measureQualityCommand, measurePackCommand],
 };

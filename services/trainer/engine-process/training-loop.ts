@@ -3,9 +3,9 @@
 import type { Clock } from '../../../shared/foundation/index.js';
 import { writeManifest, type CommittedObject } from '../../../shared/models/index.js';
 import type { ObjectStore } from '../../../shared/store/index.js';
-import type { EngineEvent, StepMetrics } from '../job.js';
+import type { EngineEvent, Evaluation, StepMetrics } from '../job.js';
 import { checkpointWriter } from './checkpoint-writer.js';
-import { evaluate } from '../../../shared/training/index.js';
+import { evaluate, EXPOSURE_EVERY_STEPS, measureRun } from '../../../shared/training/index.js';
 import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from '../../../shared/training/index.js';
@@ -46,17 +46,19 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
   });
   const evaluates = evaluation.everySteps > 0 && run.heldOut.length > 0;
   let { counters } = run;
+  /** The newest of this run. */
+  let exposure: Evaluation['exposure'];
   // The step that is committed, or about to be.
   let savedStep = run.resumed?.step ?? null;
   const save = async (): Promise<void> => {
     await writer.settled();
-    const [parent, at] = [savedStep, counters];
+    const [parent, at, measured] = [savedStep, counters, exposure];
     // The next optimizer step waits for this copy only.
     const objects = await snapshot(run);
     writer.submit({
       step: at.step,
       objects,
-      manifest: (committed) => manifestBytes(loop, at, parent, committed),
+      manifest: (committed) => manifestBytes(loop, at, parent, committed, measured),
     });
     savedStep = at.step;
   };
@@ -70,7 +72,12 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     const isLast = step === training.steps;
     // Before the metrics of its step, and before the checkpoint with which it is saved.
     if (evaluates && (isDue(evaluation.everySteps, step) || isLast)) {
-      await emitOptional(loop, `evaluation of step ${step}`, () => evaluationEvent(loop, step));
+      await emitOptional(loop, `evaluation of step ${step}`, async () => {
+        const measures = isLast || step - (exposure?.step ?? -Infinity) >= EXPOSURE_EVERY_STEPS;
+        const event = await evaluationEvent(loop, step, measures);
+        exposure = event.evaluation.exposure ?? exposure;
+        return event;
+      });
     }
     if (isDue(training.logEverySteps, step) || isLast) {
       onEvent({ kind: 'metrics', metrics: metricsOf(loop, counters, metrics, rate.stepMs()) });
@@ -128,11 +135,35 @@ async function gridEvent({ start, run, stop }: TrainingLoop, step: number): Prom
   return { kind: 'grid', step, image };
 }
 
-async function evaluationEvent({ start, run, stop }: TrainingLoop, step: number): Promise<EngineEvent> {
+async function evaluationEvent(
+  loop: TrainingLoop,
+  step: number,
+  measures: boolean,
+): Promise<Extract<EngineEvent, { kind: 'evaluation' }>> {
+  const { start, run, stop } = loop;
   const errors = await evaluate(start.recipe, run.loaded, run.heldOut, stop);
   const { mse, emaMse } = errors;
   if (!Number.isFinite(mse + emaMse)) throw new Error(`wanted finite errors; got ${mse} and ${emaMse}`);
-  return { kind: 'evaluation', evaluation: { step, ...errors, images: run.heldOut.length } };
+  const exposure = measures ? await exposureOf(loop, step) : undefined;
+  const images = run.heldOut.length;
+  return { kind: 'evaluation', evaluation: { step, ...errors, images, ...(exposure && { exposure }) } };
+}
+
+/** Undefined, with a warning, where it can't be measured: a network that samples no finite image still has an error. */
+async function exposureOf(
+  { start, run, stop, onWarning }: TrainingLoop,
+  step: number,
+): Promise<Evaluation['exposure']> {
+  try {
+    const found = await measureRun(start.recipe, run.loaded, run.heldOut, stop);
+    if (found === undefined) return undefined;
+    if (!Object.values(found).every(Number.isFinite)) throw new Error('wanted finite ratios; got others');
+    return { step, ...found };
+  } catch (error) {
+    stop.throwIfAborted();
+    onWarning(`no exposure bias of step ${step}: ${error instanceof Error ? error.message : String(error)}`);
+    return undefined;
+  }
 }
 
 function manifestBytes(
@@ -140,6 +171,7 @@ function manifestBytes(
   { step, samplesSeen, position }: Counters,
   parent: number | null,
   objects: readonly CommittedObject[],
+  exposure: Evaluation['exposure'],
 ): Uint8Array {
   const { jobId: job, model, attempt, recipe } = start;
   return writeManifest({
@@ -149,5 +181,6 @@ function manifestBytes(
     datasetManifestSha256: run.dataset.manifest.sha256,
     emaRates: recipe.ema.rates,
     engine: manifestEngine(run.build),
+    ...(exposure && { exposure }),
   });
 }

@@ -5,8 +5,14 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { systemClock } from '../../../shared/foundation/index.js';
-import { resolveRecipe } from '../../../shared/recipe/index.js';
-import { claimAttempt, commitCheckpoint, listCommits } from '../../../shared/models/index.js';
+import { resolveRecipe, type PartialRecipe } from '../../../shared/recipe/index.js';
+import {
+  checkpointOf,
+  claimAttempt,
+  commitCheckpoint,
+  listCommits,
+  readCommit,
+} from '../../../shared/models/index.js';
 import { openLocalStore } from '../../../shared/store/index.js';
 import type { EngineEvent } from '../../../services/trainer/job.js';
 import { openRun, type Run } from '../../../services/trainer/engine-process/open-run.js';
@@ -19,12 +25,13 @@ const folder = join(folders.root, 'store');
 const store = await openLocalStore({ folder });
 test.after.always(() => folders.remove());
 
-async function startOf(name: string): Promise<StartTraining> {
-  const asked = tinyRecipe(folders.images, {
-    name,
-    evaluation: { images: 4, everySteps: 3 },
-    training: { steps: 100, checkpointEverySteps: 50, sampleEverySteps: 4 },
-  });
+async function startOf(
+  name: string,
+  images = folders.images,
+  evaluation: PartialRecipe['evaluation'] = { images: 4, everySteps: 3 },
+  training: PartialRecipe['training'] = { steps: 100, checkpointEverySteps: 50, sampleEverySteps: 4 },
+): Promise<StartTraining> {
+  const asked = tinyRecipe(images, { name, evaluation, training });
   return {
     kind: 'start',
     jobId: name,
@@ -91,6 +98,44 @@ for (const [what, pass, step] of [
     },
   );
 }
+
+test.serial(
+  'a run with images enough held out streams its exposure bias, and writes it into the manifest',
+  async (t) => {
+    const many = await makeFolders(160);
+    t.teardown(() => many.remove());
+    const start = await startOf(
+      'exposed',
+      many.images,
+      { images: 16, everySteps: 2 },
+      { steps: 5, checkpointEverySteps: 3 },
+    );
+    const run = await openRun(start, store, new AbortController().signal);
+    const events: EngineEvent[] = [];
+    const warnings: string[] = [];
+    const how = await train({
+      ...{ start, run, store, clock: systemClock, stop: new AbortController().signal },
+      onEvent: (event) => events.push(event),
+      onWarning: (warning) => warnings.push(warning),
+    });
+    t.is(how, 'finished');
+    t.deepEqual(warnings, []);
+    const exposures = events.flatMap((event) =>
+      event.kind === 'evaluation' ? [event.evaluation.exposure] : [],
+    );
+    t.deepEqual(
+      exposures.map((exposure) => exposure?.step),
+      [2, undefined, 5],
+    );
+    for (const exposure of [exposures[0], exposures[2]])
+      t.true(Object.values(exposure ?? { none: NaN }).every((value) => Number.isFinite(value) && value > 0));
+    const manifests = await Promise.all(
+      [3, 5].map(async (step) => checkpointOf(await readCommit(store, start.jobId, step)).manifest.exposure),
+    );
+    t.deepEqual(manifests, [exposures[0], exposures[2]]);
+    await run.loaded.dispose();
+  },
+);
 
 test.serial('a job without a readable checkpoint does not start again at step 0', async (t) => {
   const start = await startOf('unreadable');

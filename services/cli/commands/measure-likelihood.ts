@@ -1,0 +1,36 @@
+/** `measure likelihood`: bits per dimension of images under a model. */
+
+import { command } from '../command.js';
+import { measuredWith, measureOptions } from '../measure/measure-options.js';
+import { runMeasuring } from '../measure/run-measuring.js';
+import { printResults, writeResults } from '../measure/write-results.js';
+import { integer, option } from '../options.js';
+import { MAX_STEPS } from '../sampler-options.js';
+
+const DEFAULT_IMAGES = 64;
+
+export const measureLikelihoodCommand = command({
+  name: 'likelihood',
+  summary: 'measures bits per dimension of images by the full VLB, with its terms by timestep',
+  positionals: [{ name: 'MODEL', help: 'the name of a model in the store' }],
+  options: {
+    images: option(integer(1, 1_000_000), 'images; each takes an evaluation of the network for every step', {
+      fallback: DEFAULT_IMAGES,
+    }),
+    steps: option(integer(2, MAX_STEPS), 'steps of the bound; those of the training when not given'),
+    ...measureOptions,
+  },
+  examples: [
+    { arguments: 'MODEL --data held-out --images 256 --out likelihood', does: 'with a report' },
+    { arguments: 'MODEL --steps 100', does: 'the bound of a process with 100 steps: faster, and less tight' },
+  ],
+  run: async ({ options: values, positionals: [model = ''] }, context) => {
+    const { images, steps, out } = values;
+    const task = { kind: 'likelihood' as const, ...(steps !== undefined && { steps }) };
+    const measured = await runMeasuring(task, measuredWith(model, images, values), context);
+    printResults(measured, context);
+    if (out !== undefined)
+      context.terminal.print(`written: ${await writeResults(`Likelihood under ${model}`, out, measured)}`);
+    return 0;
+  },
+});

@@ -1,0 +1,29 @@
+/** The flags that all measuring commands share. */
+
+import { FILE_KINDS } from '../../../shared/dataset/index.js';
+import { PRECISIONS } from '../../../shared/recipe/index.js';
+import { checkpointOptions } from '../checkpoint-options.js';
+import { storeOption } from '../convert/open-store.js';
+import { oneOf, option, text, uint64, type Values } from '../options.js';
+import type { MeasuredWith } from './run-measuring.js';
+
+export const measureOptions = {
+  data: option(
+    text('DIR|FILE|s3://BUCKET/PREFIX'),
+    "real images; when not given, those of the model's recipe",
+  ),
+  dataKind: option(oneOf(FILE_KINDS), 'the kind of --data where its name does not show it'),
+  seed: option(uint64, 'seed of images, noise and resamples', { fallback: 0n }),
+  precision: option(oneOf(PRECISIONS), 'the numbers that the network computes with', { fallback: 'float32' }),
+  ...checkpointOptions,
+  out: option(text('DIR'), 'folder for results.json, results.csv, report.html and pictures (SVG, PNG)'),
+  store: storeOption,
+};
+
+export function measuredWith(
+  model: string,
+  images: number,
+  { checkpoint, weights, precision, data, dataKind, store, seed }: Omit<Values<typeof measureOptions>, 'out'>,
+): MeasuredWith {
+  return { model, images, checkpoint, weights, precision, data, dataKind, store, seed };
+}

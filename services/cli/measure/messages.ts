@@ -1,0 +1,86 @@
+/** The messages between the command line and the process that measures a model. */
+
+import * as z from 'zod';
+
+import type { DatasetConfig } from '../../../shared/dataset/index.js';
+import type { MeasureRequest, MeasureResult } from '../../../shared/exposure/index.js';
+import { countSchema } from '../../../shared/foundation/index.js';
+import type { WeightsSource } from '../../../shared/models/index.js';
+import {
+  checkedBySender,
+  failureSchema,
+  type Failure,
+  type Protocol,
+} from '../../../shared/processes/index.js';
+import { PRECISIONS, type Precision } from '../../../shared/recipe/index.js';
+import type { SamplerSettings } from '../../../shared/sampler/index.js';
+import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
+
+/** What the exposure measures need beside the model and its images. */
+export type ExposureTask = Pick<MeasureRequest, 'measures' | 'settings' | 'resamples'> & {
+  readonly kind: 'exposure';
+  readonly sampler: SamplerSettings;
+};
+
+export interface LikelihoodTask {
+  readonly kind: 'likelihood';
+  /** Of the bound; all of the trained process's where undefined. */
+  readonly steps?: number;
+}
+
+/** The only message to the process. */
+export interface MeasureMessage {
+  readonly kind: 'measure';
+  readonly task: ExposureTask | LikelihoodTask;
+  readonly store: StoreSettings;
+  readonly source: WeightsSource;
+  readonly precision: Precision;
+  readonly dataset: DatasetConfig;
+  readonly access: FileAccess;
+  readonly cacheFolder: string;
+  readonly images: number;
+  readonly seed: bigint;
+}
+
+export type FromMeasuring =
+  | { readonly kind: 'progress'; readonly label: string; readonly done: number; readonly total: number }
+  | { readonly kind: 'measured'; readonly results: readonly MeasureResult[]; readonly dataset: DatasetFacts }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export interface DatasetFacts {
+  readonly count: number;
+  readonly sha256: string;
+}
+
+const MAX_LABEL = 1000;
+
+export const measureProtocol: Protocol<MeasureMessage, FromMeasuring> = {
+  toChild: z.object({
+    kind: z.literal('measure'),
+    task: checkedBySender<MeasureMessage['task']>(),
+    store: checkedBySender<StoreSettings>(),
+    source: checkedBySender<WeightsSource>(),
+    precision: z.enum(PRECISIONS),
+    dataset: checkedBySender<DatasetConfig>(),
+    access: checkedBySender<FileAccess>(),
+    cacheFolder: z.string(),
+    images: countSchema,
+    seed: z.bigint(),
+  }),
+  fromChild: z.discriminatedUnion('kind', [
+    z.object({
+      kind: z.literal('progress'),
+      label: z.string().max(MAX_LABEL),
+      done: countSchema,
+      total: countSchema,
+    }),
+    z.object({
+      kind: z.literal('measured'),
+      results: checkedBySender<readonly MeasureResult[]>(),
+      dataset: z.object({ count: countSchema, sha256: z.string() }),
+    }),
+    z.object({ kind: z.literal('failed'), failure: failureSchema }),
+  ]),
+  // Curves of thousands of steps.
+  maxMessageBytes: 64 * 1024 ** 2,
+};

@@ -1,0 +1,68 @@
+/** Results as files: `results.json`, `results.csv`, a picture of each figure, and a page with all of it. */
+
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import {
+  captionOf,
+  pictureOf,
+  reportHtml,
+  resultsCsv,
+  shown,
+  type MeasureResult,
+} from '../../../shared/exposure/index.js';
+import { DiffusionError } from '../../../shared/foundation/index.js';
+import type { Context } from '../command.js';
+import { table } from '../format.js';
+import { toJsonLine } from '../terminal.js';
+import type { Measured } from './run-measuring.js';
+
+const PNG_SCALE = 1.5;
+
+/** Writes the files and says where they are. @throws DiffusionError FAILED_PRECONDITION where they can't be written. */
+export async function writeResults(title: string, folder: string, measured: Measured): Promise<string> {
+  const { results, facts } = measured;
+  const model = facts.slice(0, 3).map(([name, value]) => `${name} ${value}`);
+  // A whole hash would be longer than the picture is wide.
+  const line = model.join(', ').replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1...');
+  try {
+    await mkdir(folder, { recursive: true });
+    const json = { title, facts: Object.fromEntries(facts), results };
+    await writeFile(join(folder, 'results.json'), `${toJsonLine(json)}\n`);
+    await writeFile(join(folder, 'results.csv'), resultsCsv(results));
+    for (const result of results) {
+      const caption = [line, ...captionOf(result)];
+      for (const figure of result.figures) {
+        const picture = pictureOf(figure, caption);
+        const name = join(folder, `${result.measure}-${figure.name}`);
+        await writeFile(`${name}.svg`, await picture.svg());
+        await writeFile(`${name}.png`, await picture.png(PNG_SCALE));
+      }
+    }
+    const page = join(folder, 'report.html');
+    await writeFile(page, await reportHtml({ title, facts }, results));
+    return page;
+  } catch (cause) {
+    if (cause instanceof DiffusionError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DiffusionError('FILE_NOT_USABLE', `${folder} can't be written: ${reason}`, { cause });
+  }
+}
+
+/** The numbers of each result, on the terminal; everything as one JSON line with --json. */
+export function printResults({ results, facts }: Measured, { terminal }: Context): void {
+  terminal.emit({ facts: Object.fromEntries(facts), results });
+  for (const result of results) {
+    terminal.print(`${result.measure}: ${result.help}`);
+    for (const line of table(rowsOf(result))) terminal.print(`  ${line}`);
+  }
+}
+
+function rowsOf({ findings }: MeasureResult): string[][] {
+  return findings.map(({ name, value, low, high, ideal }) => [
+    name,
+    shown(value),
+    `${shown(low)} to ${shown(high)}`,
+    ideal === undefined ? '' : `ideal ${shown(ideal)}`,
+  ]);
+}

@@ -1,0 +1,63 @@
+/** What a study is: pieces of work whose results are kept, and what is made of them. */
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { pictureOf, type Figure } from '../shared/exposure/index.js';
+
+/** A row of a result table. */
+export type Row = Readonly<Record<string, string | number>>;
+
+export interface Bench {
+  /**
+   * A piece's result: that of an earlier run with the same settings, or a new one, which is kept in `results/NAME.json`.
+   * So a study that was ended goes on where it was.
+   */
+  piece<T>(name: string, settings: object, make: (say: (line: string) => void) => Promise<T>): Promise<T>;
+  /** Writes `results/NAME.csv`; all rows have the columns of the first. */
+  table(name: string, rows: readonly Row[]): Promise<void>;
+  /** Writes `results/NAME.svg` and `.png`. */
+  figure(name: string, figure: Figure, notes: readonly string[]): Promise<void>;
+}
+
+export interface Study {
+  readonly folder: string;
+  readonly run: (bench: Bench) => Promise<void>;
+}
+
+const PNG_SCALE = 1.5;
+
+export async function benchIn(folder: string, fresh: boolean, print: (line: string) => void): Promise<Bench> {
+  const results = join(folder, 'results');
+  await mkdir(results, { recursive: true });
+
+  return {
+    async piece<T>(name: string, settings: object, make: (say: (line: string) => void) => Promise<T>) {
+      const path = join(results, `${name}.json`);
+      const kept = fresh ? undefined : await readFile(path, 'utf8').catch(() => undefined);
+      if (kept !== undefined) {
+        const { settings: before, result } = JSON.parse(kept) as { settings: object; result: T };
+        if (JSON.stringify(before) === JSON.stringify(settings)) {
+          print(`${name}: kept from an earlier run`);
+          return result;
+        }
+      }
+      const startMs = performance.now();
+      const result = await make((line) => {
+        print(`${name}: ${line}`);
+      });
+      print(`${name}: done in ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
+      await writeFile(path, `${JSON.stringify({ settings, result }, undefined, 1)}\n`);
+      return result;
+    },
+    async table(name, rows) {
+      const columns = Object.keys(rows[0] ?? {});
+      const lines = rows.map((row) => columns.map((column) => String(row[column] ?? '')).join(','));
+      await writeFile(join(results, `${name}.csv`), `${[columns.join(','), ...lines].join('\n')}\n`);
+    },
+    async figure(name, figure, notes) {
+      const picture = pictureOf(figure, notes);
+      await writeFile(join(results, `${name}.svg`), await picture.svg());
+      await writeFile(join(results, `${name}.png`), await picture.png(PNG_SCALE));
+    },
+  };
+}
