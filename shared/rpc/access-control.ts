@@ -47,10 +47,12 @@ export async function accessControl(
   const limiter = settings.limits && callLimiter(settings.limits, systemClock);
 
   const interceptor: ServerInterceptor = ({ path }, call) => {
-    let release = (): void => undefined;
+    let isOver = false;
+    let release: (() => void) | undefined;
     const ended = (): void => {
-      release();
-      release = () => undefined;
+      isOver = true;
+      release?.();
+      release = undefined;
     };
 
     async function admit(metadata: Metadata): Promise<Caller> {
@@ -63,7 +65,9 @@ export async function accessControl(
       });
       if (identity !== undefined) requireRole(path, identity);
       const caller = identity === undefined ? unknown : { caller: identity.name, identity };
-      release = limiter?.begin(caller.caller) ?? release;
+      release = limiter?.begin(caller.caller);
+      // The client may have left while its token was being verified.
+      if (isOver) ended();
       return caller;
     }
 

@@ -6,7 +6,6 @@ import type { Caller } from '../access/index.js';
 
 interface Call {
   readonly metadata: Metadata;
-  getPeer(): string;
 }
 
 /** By the metadata of the call: nothing that a client sends can become an entry here. */
@@ -17,9 +16,11 @@ export function setCaller(metadata: Metadata, caller: Caller): void {
   known.set(metadata, caller);
 }
 
-/** Who makes a call; nobody in particular on a server without access control. */
-export function callerOf(call: Call): Caller {
-  return known.get(call.metadata) ?? anonymous(call.getPeer());
+/** Who makes a call. @throws Error for one that did not come through access control: nothing is let in around it. */
+export function callerOf({ metadata }: Call): Caller {
+  const caller = known.get(metadata);
+  if (caller === undefined) throw new Error('a call reached its handler without access control');
+  return caller;
 }
 
 /** @param peer `address:port`; one machine is one caller, whatever number of connections it opens. */

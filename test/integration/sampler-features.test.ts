@@ -1,4 +1,8 @@
 /** What a request can ask for besides noise alone: other solvers, remedies, starts, masks, interpolations, resuming. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
 import anyTest, { type TestFn } from 'ava';
 
 import {
@@ -46,13 +50,22 @@ async function prepare(store: Parameters<typeof commitTiny>[0]): Promise<void> {
   });
 }
 
+// Replicas share a store, and with it the key of tokens. These have a store each, and the key from a file.
+const keyFolder = await mkdtemp(join(tmpdir(), 'token-key-'));
+const replicas = { tokenKeyFile: join(keyFolder, 'key') };
+await writeFile(replicas.tokenKeyFile, 'the key of all replicas of a test');
+
 test.before(async (t) => {
-  t.context = { first: await startFixture(prepare), replica: await startFixture(prepare) };
+  t.context = {
+    first: await startFixture(prepare, replicas),
+    replica: await startFixture(prepare, replicas),
+  };
 });
 
 test.after.always(async ({ context: { first, replica } }) => {
   await first.close();
   await replica.close();
+  await rm(keyFolder, { recursive: true });
 });
 
 function settings(
@@ -304,7 +317,7 @@ test.serial('tokens of deleted weights are refused', async (t) => {
     if (event?.$case === 'resumeToken') token = event.value.token;
     if (token !== undefined) break;
   }
-  const other = await startFixture((store) => commitTiny(store, { step: 1, seed: 99n }));
+  const other = await startFixture((store) => commitTiny(store, { step: 1, seed: 99n }), replicas);
   const error = await t.throwsAsync(
     generated(resumed(other, { settings: settings(12) }, [token ?? Buffer.of()])),
     { instanceOf: DiffusionError },

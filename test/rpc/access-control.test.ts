@@ -1,8 +1,12 @@
 /** Which calls a server lets in: every method of every service, by every role. */
 
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 
 import {
   Client,
@@ -14,6 +18,7 @@ import {
 } from '@grpc/grpc-js';
 import test, { type ExecutionContext } from 'ava';
 import { service as healthService } from 'grpc-health-check';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
 import { METHOD_ROLES } from '../../shared/access/index.js';
 import { samplerWire, trainerWire } from '../../shared/contract/index.js';
@@ -162,7 +167,8 @@ async function clientOf(t: ExecutionContext, address: string, token: string) {
   });
   return {
     tokenFile,
-    get: () => callUnary(client, client.getTrainingJob, { jobId: '' }),
+    get: (signal?: AbortSignal) =>
+      callUnary(client, client.getTrainingJob, { jobId: '' }, signal === undefined ? {} : { signal }),
     watch: () => callStream(client, client.watchTrainingJob, { jobId: '', after: '' }),
   };
 }
@@ -224,6 +230,47 @@ test('each identity has its own limits; what has ended counts no longer', async 
   }
   for (let call = 0; call < 5; call++) await reader.get();
   await open[1]?.return(undefined);
+});
+
+test('a call that is cancelled while its token is being verified holds no place', async (t) => {
+  const { privateKey, publicKey } = await generateKeyPair('ES256');
+  const jwk = { ...(await exportJWK(publicKey)), kid: 'one' };
+  const [asked, answer] = [deferred(), deferred()];
+  const provider = createServer((_request, response) => {
+    asked.resolve();
+    void answer.promise.then(() => response.end(JSON.stringify({ keys: [jwk] })));
+  }).listen(0, '127.0.0.1');
+  await once(provider, 'listening');
+  t.teardown(() => provider.close());
+  const issuer = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
+  const address = await serve(t, TRAINER, answering(trainerWire.TrainerServiceService), {
+    IP_DIFFUSION_OIDC_ISSUER: issuer,
+    IP_DIFFUSION_OIDC_AUDIENCE: 'diffusion',
+    IP_DIFFUSION_OIDC_JWKS_URL: `${issuer}/keys`,
+    IP_DIFFUSION_OPEN_CALLS: '1',
+  });
+  const claims = { iss: issuer, aud: 'diffusion', sub: 'carol', roles: ['read'] };
+  const jwt = await new SignJWT(claims)
+    .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+    .setExpirationTime('1m')
+    .sign(privateKey);
+  const client = await clientOf(t, address, jwt);
+  const cancelled = new AbortController();
+  const first = client.get(cancelled.signal);
+  await asked.promise;
+  cancelled.abort();
+  await t.throwsAsync(first);
+  answer.resolve();
+  // Until the server has seen the end of the call.
+  let left: unknown = 'not asked';
+  for (let tries = 0; left !== undefined && tries < 200; tries++) {
+    left = await client.get().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    await setTimeout(20);
+  }
+  t.is(left, undefined);
 });
 
 test('the size of a request is no way around authentication', async (t) => {

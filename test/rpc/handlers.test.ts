@@ -3,9 +3,17 @@ import { once } from 'node:events';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import test from 'ava';
 
-import { callStream, callUnary, connectTrainer, serverStream, unary } from '../../shared/rpc/index.js';
+import {
+  callStream,
+  callUnary,
+  connectTrainer,
+  serverStream,
+  startGrpcServer,
+  unary,
+} from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { securityOf, SILENT } from './security.js';
 
 type Implementation = Pick<trainerWire.TrainerServiceServer, 'getTrainingJob' | 'watchTrainingJob'>;
 type WatchRequest = trainerWire.WatchTrainingJobRequest;
@@ -23,20 +31,20 @@ const message: WatchResponse = { position: '', event: undefined };
 
 /** A server whose method does what the job id says, and its client. */
 async function serve(implementation: Implementation) {
-  const server = new Server();
   const { getTrainingJob, watchTrainingJob } = trainerWire.TrainerServiceService;
-  server.addService({ getTrainingJob, watchTrainingJob }, { ...implementation });
-  const { promise, resolve, reject } = deferred<number>();
-  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) => {
-    if (error === null) resolve(port);
-    else reject(error);
+  const server = await startGrpcServer({
+    ...options,
+    ...{ address: '127.0.0.1:0', security: securityOf(), log: SILENT, reflection: false },
+    service: { getTrainingJob, watchTrainingJob },
+    serviceName: 'diffusion.trainer.v1.TrainerService',
+    implementation: { ...implementation },
   });
-  const client = connectTrainer(`127.0.0.1:${await promise}`);
+  const client = connectTrainer(`127.0.0.1:${server.port}`);
   return {
     client,
     close: () => {
       client.close();
-      server.forceShutdown();
+      void server.stop(() => Promise.resolve(), 0);
     },
   };
 }
@@ -152,4 +160,24 @@ test('a method without authentication is told the address of its caller, whateve
   await callStream(served.client, served.client.watchTrainingJob, { jobId: '', after: '' }).next();
   const caller = { caller: 'anonymous:127.0.0.1', identity: undefined };
   t.deepEqual(callers, [caller, caller]);
+});
+
+test('a call that did not come through access control reaches no handler', async (t) => {
+  const server = new Server();
+  const { getTrainingJob } = trainerWire.TrainerServiceService;
+  const reached: unknown[] = [];
+  const handler = unary((request) => {
+    reached.push(request);
+    return empty;
+  }, options);
+  server.addService({ getTrainingJob }, { getTrainingJob: handler });
+  const { promise, resolve } = deferred<number>();
+  server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (_error, port) => {
+    resolve(port);
+  });
+  const around = connectTrainer(`127.0.0.1:${await promise}`);
+  await t.throwsAsync(callUnary(around, around.getTrainingJob, { jobId: '' }), { code: 'INTERNAL' });
+  t.deepEqual(reached, []);
+  around.close();
+  server.forceShutdown();
 });

@@ -3,8 +3,10 @@ import test from 'ava';
 import { service } from 'grpc-health-check';
 
 import { deferred } from '../../shared/foundation/index.js';
+import { accessControl } from '../../shared/rpc/access-control.js';
 import { addHealth } from '../../shared/rpc/health.js';
 import { fromServiceError } from '../../shared/rpc/index.js';
+import { securityOf } from './security.js';
 
 interface HealthClient {
   watch(request: { service: string }): AsyncIterable<{ status: string }> & { cancel(): void };
@@ -12,7 +14,9 @@ interface HealthClient {
 }
 
 test('a watch tells each change of health once, and ends with the service', async (t) => {
-  const server = new Server();
+  const ignored = { report: () => undefined, onUnusable: () => undefined, onRefused: () => undefined };
+  const { interceptor } = await accessControl(securityOf().access, ignored);
+  const server = new Server({ interceptors: [interceptor] });
   const health = addHealth(server, 'test.Service', {
     report: (error) => {
       t.fail(String(error));
