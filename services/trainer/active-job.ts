@@ -3,6 +3,7 @@
 import { isEnded, type JobState } from '../../shared/contract/index.js';
 import { DiffusionError, onAbort, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
+import type { FromEngine } from './engine-process/messages.js';
 import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
 import type { EngineEvent, Job, JobRecord, JobStatus } from './job.js';
@@ -85,10 +86,11 @@ export class ActiveJob {
   }
 
   /** The engine starts after a committed step, whose checkpoint event it may have had no time to send. */
-  ready(step: number, sizeBytes: number, message: string): void {
-    if (step > this.#status.committedStep) this.apply({ kind: 'checkpoint', step, sizeBytes });
-    // The step is lower than before where newer checkpoints were found damaged.
-    this.#update({ step, committedStep: step });
+  ready({ step, committedStep, sizeBytes, message }: Extract<FromEngine, { kind: 'ready' }>): void {
+    if (committedStep > this.#status.committedStep)
+      this.apply({ kind: 'checkpoint', step: committedStep, sizeBytes });
+    // Both are lower than before where newer checkpoints were found damaged.
+    this.#update({ step, committedStep });
     this.change('RUNNING', message);
   }
 

@@ -1,6 +1,7 @@
 /** Puts the trainer service together and starts it. */
 
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
@@ -10,6 +11,7 @@ import {
   checkStore,
   storeFromSettings,
   retryOutages,
+  storeAddress,
   type ObjectStore,
   type OutageSettings,
 } from '../../shared/store/index.js';
@@ -17,6 +19,7 @@ import type { TrainerSettings } from './config.js';
 import { dataSources } from './data-sources.js';
 import { deletions } from './deletion.js';
 import { engineStarter } from './engine.js';
+import type { SpillFolder } from './engine-process/messages.js';
 import { trainerHandlers } from './handlers.js';
 import { LeaseWatch } from './job-lease.js';
 import { jobRecovery } from './job-recovery.js';
@@ -25,6 +28,7 @@ import { JobSupervisor, unavailable } from './job-supervisor.js';
 
 /** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
+const STORE_DIGITS = 16;
 
 /**
  * Listens, and says SERVING once the store can be written; then recovers the jobs that no trainer runs.
@@ -43,10 +47,12 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
     clock,
   });
+  const spill = spillOf(settings);
   const supervisor = new JobSupervisor({
     ...settings,
     store,
     storeSettings: settings.store,
+    ...(spill && { spill }),
     cacheFolder: datasetCacheFolder,
     clock,
     logger,
@@ -135,6 +141,19 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
       await store.close();
     },
   };
+}
+
+/** The folder where this store's checkpoints and events wait; undefined where none may. */
+function spillOf({
+  store,
+  spillFolder,
+  spillMaxBytes,
+  concurrentJobs,
+}: TrainerSettings): SpillFolder | undefined {
+  if (spillMaxBytes === 0) return undefined;
+  // Jobs of two stores may have the same id.
+  const name = createHash('sha256').update(storeAddress(store)).digest('hex').slice(0, STORE_DIGITS);
+  return { folder: join(spillFolder, name), maxBytes: Math.floor(spillMaxBytes / concurrentJobs) };
 }
 
 /** False where the store is unavailable. @throws DiffusionError where it can't be used, and waiting would not help. */

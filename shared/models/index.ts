@@ -7,6 +7,8 @@ export { activeJobOfKey, activeKeys, jobKeys, requestKey, termOfKey } from './ke
 export { findJson, inspectJson } from './json-object.js';
 export type { LatestHint } from './models.js';
 export { deleteCheckpoint, deleteModel } from './delete.js';
+export { adoptSpilled, clearSpill, removeSpilled, spillCommit, uploadSpilled } from './spill.js';
+export type { AdoptedCommits, Spill, SpilledCommit } from './spill.js';
 export { prune, removeAbandoned } from './prune.js';
 export type { Retention } from './prune.js';
 export { latestCommit, listCommits, newestGoodCommit, readCommit, readObject } from './read-commits.js';

@@ -10,21 +10,24 @@ const TERM_DIGITS = 6;
 const EVENT_DIGITS = 12;
 
 export const jobKeys = {
+  /** The folder of all jobs. */
+  every: 'jobs/',
+  all: (job: string): string => `${jobKeys.every}${id('job', job)}/`,
   /** What the job is. */
-  record: (job: string): string => `jobs/${id('job', job)}/job.json`,
+  record: (job: string): string => `${jobKeys.all(job)}job.json`,
   /** Where it stands. */
-  status: (job: string): string => `jobs/${id('job', job)}/status.json`,
-  events: (job: string): string => `jobs/${id('job', job)}/events/`,
+  status: (job: string): string => `${jobKeys.all(job)}status.json`,
+  events: (job: string): string => `${jobKeys.all(job)}events/`,
   /** Events from the numbered one on, of the trainer that had the job in this term; keys sort as the events happened. */
   eventSegment: (job: string, term: number, number: number): string =>
     `${jobKeys.events(job)}${digits('term', term, TERM_DIGITS)}-${digits('number', number, EVENT_DIGITS)}.jsonl`,
-  attempts: (job: string): string => `jobs/${id('job', job)}/attempts/`,
+  attempts: (job: string): string => `${jobKeys.all(job)}attempts/`,
   attempt: (job: string, attempt: number): string => `${jobKeys.attempts(job)}${attemptText(attempt)}.json`,
-  checkpoints: (job: string): string => `jobs/${id('job', job)}/checkpoints/`,
+  checkpoints: (job: string): string => `${jobKeys.all(job)}checkpoints/`,
   /** The folder of one checkpoint by one attempt, with the "/" at its end. */
   checkpoint: (job: string, step: number, attempt: number): string =>
     `${jobKeys.checkpoints(job)}${digits('step', step, STEP_DIGITS)}/${attemptText(attempt)}/`,
-  commits: (job: string): string => `jobs/${id('job', job)}/commits/`,
+  commits: (job: string): string => `${jobKeys.all(job)}commits/`,
   commit: (job: string, step: number): string =>
     `${jobKeys.commits(job)}${digits('step', step, STEP_DIGITS)}.json`,
 };

@@ -16,6 +16,7 @@ export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, t
   placeholder: 'FOLDER',
   notes: [],
   settings: (address) => ({ kind: 'local', folder: address }),
+  addressOf: ({ folder }) => resolve(folder),
   open: openLocalStore,
   async unmade({ folder }) {
     const nearest = await nearestFolder(resolve(folder));

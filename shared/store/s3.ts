@@ -40,6 +40,7 @@ with training images, where these are on another server or need other keys.`,
     const server = serverOf(env, STORE, violations);
     return { kind: 'minio', ...server, bucket, prefix, ...keysOf(env, STORE, violations) };
   },
+  addressOf: ({ bucket, prefix = '' }) => `s3://${bucket}/${prefix}`,
   open: async (settings) => (await import('./minio-store.js')).openMinioStore(settings),
   isFileAddress: (address) => locationOf(address) !== undefined,
   fileAccess(env, violations) {

@@ -35,6 +35,8 @@ export interface StoreKind<
    * @param violations Takes each variable that is wrong; never with the text of a key.
    */
   settings(address: string, env: Environment, violations: FieldViolation[]): Settings;
+  /** The address that the settings came from, whole; without its server, which may get another name. */
+  addressOf(settings: Settings): string;
   open(settings: Settings): ObjectStore | Promise<ObjectStore>;
   /**
    * What opening it would make, in a few words, where it isn't there yet; undefined where it is, or is never made.

@@ -50,6 +50,11 @@ export function storeSettings(env: Environment, defaultFolder = DEFAULT_STORE_FO
   });
 }
 
+/** What names a store on this machine, whatever its server is called. */
+export function storeAddress(settings: StoreSettings): string {
+  return kindOf(settings).addressOf(settings);
+}
+
 /** Opens the store that the settings describe. */
 export async function storeFromSettings(settings: StoreSettings): Promise<ObjectStore> {
   return kindOf(settings).open(settings);

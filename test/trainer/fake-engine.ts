@@ -26,6 +26,7 @@ export const killed = { code: null, signal: 'SIGKILL' as const };
 export const readyAt = (step: number): FromEngine => ({
   kind: 'ready',
   step,
+  committedStep: step,
   sizeBytes: 10,
   message: `training resumes after step ${step}`,
 });
@@ -34,8 +35,8 @@ export const commit = (step: number): FromEngine => ({
   kind: 'event',
   event: { kind: 'checkpoint', step, sizeBytes: 10 },
 });
-export const finished: FromEngine = { kind: 'ended', how: 'finished' };
-export const stopped: FromEngine = { kind: 'ended', how: 'stopped' };
+export const finished: FromEngine = { kind: 'ended', how: 'finished', waiting: 0 };
+export const stopped: FromEngine = { kind: 'ended', how: 'stopped', waiting: 0 };
 
 /** Engines of which the n-th plays the n-th script, and all later ones the last. */
 export function engines(...scripts: readonly Script[]): {

@@ -184,15 +184,24 @@ test('an attempt that is fenced off although this trainer has the job is tried a
 });
 
 test('an outage of the store and its end are reported in the job', async (t) => {
-  const away: FromEngine = { kind: 'store', problem: 'S3 at minio: put: no answer' };
-  const { startEngine } = engines(plays(ready, away, { kind: 'store' }, finished));
+  const report = { problem: 'S3 at minio: put: no answer', sinceMs: 0, waiting: 2, dropped: [] };
+  const away: FromEngine = { kind: 'store', report };
+  const full: FromEngine = { kind: 'store', report: { ...report, dropped: [10, 20] } };
+  const answers: FromEngine = { kind: 'store', report: { waiting: 0 } };
+  const { startEngine } = engines(plays(ready, away, full, answers, finished));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
   const messages: string[] = [];
   for await (const { event } of active.log.follow(START, never))
     if (event.kind === 'state') messages.push(event.message);
-  t.true(messages.includes('waiting for the store: S3 at minio: put: no answer'));
-  t.true(messages.includes('the store answers again'));
+  t.deepEqual(
+    messages.filter((message) => /store|spill/.test(message)),
+    [
+      'store unavailable since 1970-01-01T00:00:00.000Z, 2 commits waiting: S3 at minio: put: no answer',
+      'the spill folder is full: the checkpoints of steps 10, 20 were removed without having been uploaded, 2 commits waiting',
+      'the store answers again',
+    ],
+  );
 });
 
 test('cancelling lets the engine commit first', async (t) => {

@@ -80,9 +80,10 @@ for (const [what, pass, step] of [
         clock: systemClock,
         stop: stop.signal,
         onEvent: (event) => events.push(event),
+        onStore: () => undefined,
         onWarning: (warning) => warnings.push(warning),
       });
-      t.is(how, 'stopped');
+      t.deepEqual(how, { how: 'stopped', waiting: 0 });
       t.true(passes <= pass + 1, `${passes} passes`);
       t.deepEqual(await listCommits(store, start.jobId), [step]);
       t.deepEqual(warnings, []);
