@@ -8,6 +8,7 @@ import type { EventLog } from './event-log.js';
 import { saveSegment } from './event-segments.js';
 import type { EngineEvent, Job, JobRecord, JobStatus } from './job.js';
 import { LEASE_LOST, type JobLease } from './job-lease.js';
+import type { KeptStates } from './kept-state.js';
 
 export interface ActiveJobOptions {
   readonly store: ObjectStore;
@@ -16,6 +17,8 @@ export interface ActiveJobOptions {
   readonly status: JobStatus;
   readonly log: EventLog;
   readonly lease: JobLease;
+  /** Where what could not be saved is kept; nowhere where it is left out. */
+  readonly kept?: KeptStates | undefined;
   readonly onSaveFailed: (jobId: string, error: unknown) => void;
   /** Called when another trainer has the job; this one writes nothing any more. */
   readonly onLeaseLost: (job: ActiveJob) => void;
@@ -31,6 +34,8 @@ export class ActiveJob {
   /** The one that follows it. */
   #next: Promise<boolean> | undefined;
   #savedStatus: JobStatus | undefined;
+  /** Whether something is kept on this machine. */
+  #isKept: boolean;
   #isHeld = true;
   #releasing = false;
   /** Aborts a save that takes longer than a stopping service can wait. */
@@ -41,6 +46,8 @@ export class ActiveJob {
     this.record = options.record;
     this.log = options.log;
     this.#status = options.status;
+    // Perhaps by the process before this one.
+    this.#isKept = options.kept !== undefined;
   }
 
   get id(): string {
@@ -153,16 +160,37 @@ export class ActiveJob {
       const status = this.#status;
       await (this.#releasing ? lease.release(status, signal) : lease.renew(status, signal));
       this.#savedStatus = status;
+      await this.#forget();
       return true;
     } catch (error) {
       if (error instanceof DiffusionError && error.reason === LEASE_LOST) {
         this.#isHeld = false;
+        await this.#forget();
         onLeaseLost(this);
         return true;
       }
       onSaveFailed(this.id, error);
+      await this.#keep();
       return false;
     }
+  }
+
+  async #keep(): Promise<void> {
+    const { kept, onSaveFailed } = this.#options;
+    if (kept === undefined || this.isSaved) return;
+    this.#isKept = true;
+    const state = { status: this.#status, term: this.term, events: this.log.unsaved };
+    await kept.keep(this.id, state).catch((error: unknown) => {
+      onSaveFailed(this.id, error);
+    });
+  }
+
+  async #forget(): Promise<void> {
+    if (!this.#isKept) return;
+    this.#isKept = false;
+    await this.#options.kept?.remove(this.id).catch(() => {
+      this.#isKept = true;
+    });
   }
 
   #update(change: Partial<JobStatus>): void {

@@ -104,10 +104,19 @@ export class EventLog {
 
   append(term: number, event: JobEvent): void {
     const number = term === this.#last.term ? this.#last.number + 1 : 1;
-    this.#last = { term, number };
-    if (event.kind === 'metrics') this.#lastMetrics = this.#end;
-    if (event.kind === 'grid') this.#grids.push(this.#end);
-    this.#events.push({ position: this.#last, event });
+    this.#add({ position: { term, number }, event });
+  }
+
+  /** Takes over events that were never saved, with the positions under which they were sent. */
+  adopt(events: readonly LoggedEvent[]): void {
+    for (const entry of events) if (comparePositions(entry.position, this.#last) > 0) this.#add(entry);
+  }
+
+  #add(entry: LoggedEvent): void {
+    this.#last = entry.position;
+    if (entry.event.kind === 'metrics') this.#lastMetrics = this.#end;
+    if (entry.event.kind === 'grid') this.#grids.push(this.#end);
+    this.#events.push(entry);
     this.#trim();
     this.#changes.notify();
   }

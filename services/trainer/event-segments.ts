@@ -35,19 +35,29 @@ export async function loadEventLog(
   jobId: string,
   limits: EventLogLimits = DEFAULT_LIMITS,
 ): Promise<EventLog> {
+  const { events, truncatedUpTo } = await loadEvents(store, jobId, limits);
+  return new EventLog(events, truncatedUpTo, limits);
+}
+
+/** The newest events that were saved, and up to where older ones are left out. */
+export async function loadEvents(
+  store: ObjectStore,
+  jobId: string,
+  { maxEvents }: EventLogLimits = DEFAULT_LIMITS,
+): Promise<{ readonly events: readonly LoggedEvent[]; readonly truncatedUpTo: Position }> {
   const keys: string[] = [];
   for await (const key of store.list(jobKeys.events(jobId))) keys.push(key);
   let events: LoggedEvent[] = [];
   let truncatedUpTo: Position = START;
   for (const key of keys.reverse()) {
     const segment = parseSegment((await store.get(key)).bytes);
-    if (events.length >= limits.maxEvents) {
+    if (events.length >= maxEvents) {
       truncatedUpTo = segment.at(-1)?.position ?? truncatedUpTo;
       break;
     }
     events = [...segment, ...events];
   }
-  return new EventLog(events, truncatedUpTo, limits);
+  return { events, truncatedUpTo };
 }
 
 export async function removeEvents(store: ObjectStore, jobId: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** All jobs of this trainer: a bounded queue, the running ones, and those that ended recently. */
 
 import { isEnded, type JobState } from '../../shared/contract/index.js';
-import { DiffusionError, pause } from '../../shared/foundation/index.js';
+import { DiffusionError, pause, type WireReason } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { EventLog } from './event-log.js';
@@ -9,8 +9,11 @@ import { loadEventLog } from './event-segments.js';
 import { JobLease, type LeaseOptions } from './job-lease.js';
 import { JobRun, type JobRunSettings } from './job-run.js';
 import type { StoredJob } from './job-status.js';
+import type { KeptStates } from './kept-state.js';
 
 export interface SupervisorSettings extends JobRunSettings {
+  /** What could not be saved by this trainer, or by the one before it on this machine. */
+  readonly kept?: KeptStates | undefined;
   readonly trainer: LeaseOptions['trainer'];
   /** A trainer that doesn't renew its lease on a job for this long loses the job. */
   readonly leaseMs: number;
@@ -23,6 +26,7 @@ export interface SupervisorSettings extends JobRunSettings {
 export interface TakenAs {
   readonly state: JobState;
   readonly message: string;
+  readonly failureReason?: WireReason | undefined;
   /** Done between taking the job and starting it; where it fails, the job keeps its former status. */
   readonly before?: () => Promise<void>;
 }
@@ -87,7 +91,10 @@ export class JobSupervisor {
    *
    * @returns undefined where the stored status has changed since, because another trainer or call was faster.
    */
-  async take(stored: StoredJob, { state, message, before }: TakenAs): Promise<ActiveJob | undefined> {
+  async take(
+    stored: StoredJob,
+    { state, message, failureReason, before }: TakenAs,
+  ): Promise<ActiveJob | undefined> {
     const { store, clock, leaseMs, trainer } = this.#settings;
     const { record, status } = stored;
     const { jobId } = record;
@@ -95,7 +102,7 @@ export class JobSupervisor {
     await markActive(store, jobId);
     const updatedAt = new Date(clock.wallMs()).toISOString();
     const endedAt = isEnded(state) ? updatedAt : undefined;
-    const next = { ...status, state, message, failureReason: undefined, updatedAt, endedAt };
+    const next = { ...status, state, message, failureReason, updatedAt, endedAt };
     const lease = await JobLease.take({ store, clock, trainer, durationMs: leaseMs }, jobId, stored, next);
     if (lease === undefined) return undefined;
     try {
@@ -146,17 +153,24 @@ export class JobSupervisor {
     for (const { log } of this.#jobs.values()) log.close(unavailable('stopping'));
   }
 
-  /** The log of a job that this trainer had last is in memory still, with what was not saved. */
+  /**
+   * The log of a job that this trainer had last is in memory still, with what was not saved; that of the trainer process
+   * before it was kept on this machine.
+   */
   async #logOf({ record: { jobId }, term }: StoredJob): Promise<EventLog> {
+    const { store, kept } = this.#settings;
     const last = this.#jobs.get(jobId);
-    return last?.term === term ? last.log : loadEventLog(this.#settings.store, jobId);
+    if (last?.term === term) return last.log;
+    const log = await loadEventLog(store, jobId);
+    const unsaved = await kept?.find(jobId);
+    if (unsaved?.term === term) log.adopt(unsaved.events);
+    return log;
   }
 
   #activate({ record, status }: StoredJob, lease: JobLease, log: EventLog): ActiveJob {
-    const { store, clock, logger } = this.#settings;
+    const { store, clock, logger, kept } = this.#settings;
     const active = new ActiveJob({
-      store,
-      clock,
+      ...{ store, clock, kept },
       record,
       status,
       log,
@@ -171,7 +185,7 @@ export class JobSupervisor {
     // Deleted first, so that it comes last among those that ended.
     this.#jobs.delete(record.jobId);
     this.#jobs.set(record.jobId, active);
-    active.change(status.state, status.message);
+    active.change(status.state, status.message, status.failureReason);
     if (isEnded(status.state)) void this.#finish(active);
     else {
       this.#queue.push(active);

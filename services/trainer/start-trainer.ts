@@ -20,11 +20,13 @@ import { dataSources } from './data-sources.js';
 import { deletions } from './deletion.js';
 import { engineStarter } from './engine.js';
 import type { SpillFolder } from './engine-process/messages.js';
+import { spillIn } from './engine-process/spill-folder.js';
 import { trainerHandlers } from './handlers.js';
 import { LeaseWatch } from './job-lease.js';
 import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
+import { keptStates } from './kept-state.js';
 
 /** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
@@ -48,11 +50,12 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     clock,
   });
   const spill = spillOf(settings);
+  const kept = spill && keptStates(spillIn(spill));
   const supervisor = new JobSupervisor({
     ...settings,
     store,
     storeSettings: settings.store,
-    ...(spill && { spill }),
+    ...(spill && { spill, kept }),
     cacheFolder: datasetCacheFolder,
     clock,
     logger,
@@ -64,7 +67,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     }),
   });
   const leases = new LeaseWatch(clock);
-  const recovery = jobRecovery({ store, supervisor, leases, sources, leaseMs, logger });
+  const recovery = jobRecovery({ store, supervisor, leases, kept, sources, leaseMs, logger });
   const stopping = new AbortController();
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   let storeProblem = '';

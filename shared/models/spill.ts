@@ -98,13 +98,15 @@ export async function removeSpilled(
   await removeCheckpoints(spill, job, steps, {});
 }
 
-/** Removes all that the spill has of a job. */
+/** Removes all commits of a job, and what belongs to them. */
 export async function clearSpill(
   spill: ObjectStore,
   { job, model }: { readonly job: string; readonly model: string },
 ): Promise<void> {
+  await removeSpilled(spill, job, await listCommits(spill, job));
   const keys = [modelKeys.latest(model)];
-  for await (const key of spill.list(jobKeys.all(job))) keys.push(key);
+  for (const folder of [jobKeys.checkpoints(job), jobKeys.attempts(job)])
+    for await (const key of spill.list(folder)) keys.push(key);
   await spill.remove(keys);
 }
 

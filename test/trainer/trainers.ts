@@ -13,6 +13,7 @@ import { LeaseWatch } from '../../services/trainer/job-lease.js';
 import { jobRecovery } from '../../services/trainer/job-recovery.js';
 import { jobRequests } from '../../services/trainer/job-requests.js';
 import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
+import type { KeptStates } from '../../services/trainer/kept-state.js';
 import { deletions } from '../../services/trainer/deletion.js';
 import { deferred, systemClock, type Clock, type DiffusionError } from '../../shared/foundation/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
@@ -46,7 +47,7 @@ function trainerClock(): Clock & { pass(ms: number): void } {
 }
 
 /** A trainer over a store; all have the same name. */
-export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4) {
+export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4, kept?: KeptStates) {
   const clock = trainerClock();
   const logger = pino({ level: 'silent' });
   const supervisor = new JobSupervisor({
@@ -65,6 +66,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     leaseMs: LEASE_MS,
     concurrentJobs: 1,
     maxQueue,
+    kept,
   });
   supervisors.push(supervisor);
   const leases = new LeaseWatch(clock);
@@ -81,6 +83,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     store,
     supervisor,
     leases,
+    kept,
     sources: localSources,
     leaseMs: LEASE_MS,
     logger,
