@@ -5,6 +5,7 @@ import {
   describeValue,
   DiffusionError,
   onAbort,
+  throwIfAborted,
   type Clock,
   type Environment,
 } from '../../shared/foundation/index.js';
@@ -43,6 +44,7 @@ export interface DataSourcesOptions {
 }
 
 const CHECK_WITHIN_MS = 20_000;
+const STOP_WITHIN_MS = 5000;
 const SCANS_AT_ONCE = 4;
 const RETRY_AFTER_MS = 10_000;
 
@@ -107,12 +109,17 @@ async function scanInChild(
     },
   });
   child.send({ kind: 'scan', config: datasetConfig(recipe), cacheFolder, access });
+  let timer: NodeJS.Timeout | undefined;
   const stopListening = onAbort(signal, () => {
     child.send({ kind: 'stop' });
+    // It can't end by itself while the file system that it reads hangs.
+    timer = setTimeout(child.kill, STOP_WITHIN_MS);
   });
   const exit = await child.exited;
   stopListening();
+  clearTimeout(timer);
   if (answer === undefined) {
+    throwIfAborted(signal, 'reading the data set');
     throw new Error(`the process that read the data set ${describeExit(exit)}: ${exitDetail(exit)}`);
   }
   if (answer.kind === 'scanned') return answer.manifest;

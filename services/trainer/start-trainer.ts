@@ -5,7 +5,7 @@ import { join } from 'node:path';
 
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { deferred, DiffusionError, systemClock } from '../../shared/foundation/index.js';
+import { deferred, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
@@ -31,6 +31,7 @@ import { keptStates } from './kept-state.js';
 /** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
 const STORE_DIGITS = 16;
+const TIDY_EVERY_MS = 6 * 60 * 60 * 1000;
 
 /**
  * Listens, and says SERVING once the store can be written; then recovers the jobs that no trainer runs.
@@ -112,6 +113,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     phase = 'serving';
     server.setServing(true);
     void recovery.run(stopping.signal);
+    void tidyAgain(store, logger, stopping.signal);
   }
 
   const failure = deferred<never>();
@@ -157,6 +159,19 @@ function spillOf({
   // Jobs of two stores may have the same id.
   const name = createHash('sha256').update(storeAddress(store)).digest('hex').slice(0, STORE_DIGITS);
   return { folder: join(spillFolder, name), maxBytes: Math.floor(spillMaxBytes / concurrentJobs) };
+}
+
+/** Removes what interrupted writers have left in the store, now and then until the signal aborts. */
+async function tidyAgain(store: ObjectStore, logger: ServiceLog, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const removed = await store.tidy({ signal });
+      if (removed > 0) logger.info({ removed }, 'unfinished uploads of writers that died were removed');
+    } catch (error) {
+      if (!signal.aborted) logger.warn({ err: error }, 'unfinished uploads were not removed from the store');
+    }
+    await pause(TIDY_EVERY_MS, signal, { ref: false });
+  }
 }
 
 /** False where the store is unavailable. @throws DiffusionError where it can't be used, and waiting would not help. */

@@ -15,6 +15,8 @@ import {
   type FileSource,
   type FoundFile,
 } from './file-source.js';
+import { DEFAULT_CALL_LIMIT_MS, fileCall, limitOf } from './call-limit.js';
+import type { FilesOptions } from './store-kind.js';
 import { codeOf, notFound, storeError, refuseAborted } from './store-errors.js';
 
 /**
@@ -23,11 +25,27 @@ import { codeOf, notFound, storeError, refuseAborted } from './store-errors.js';
  *
  * @param path Ends in `extension` where it is one file.
  */
-export function openFolderFiles(path: string, extension?: string): FileSource {
+export function openFolderFiles(
+  path: string,
+  { extension, retryOutage = (_signal, work) => work(false) }: FilesOptions = {},
+  callLimitMs = DEFAULT_CALL_LIMIT_MS,
+): FileSource {
   const { folder, only } = splitFile(path, extension);
   const description = `local ${only === undefined ? 'folder' : 'file'} ${resolve(path)}`;
 
+  /** A call that a hung network file system can't hold up. */
+  function call<T>(
+    action: string,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+    bytes = 0,
+  ): Promise<T> {
+    const limitMs = limitOf(callLimitMs, bytes);
+    return retryOutage(signal, () => fileCall({ description, action, limitMs, signal }, work));
+  }
+
   function missing(error: unknown): DiffusionError {
+    if (error instanceof DiffusionError) return error;
     const what = only === undefined ? 'folder' : 'file';
     const text = `the ${what} does not exist or can't be read (${codeOf(error) || String(error)})`;
     return storeError(description, 'open', { ...notFound, text });
@@ -37,7 +55,7 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
     accepts: (name: string) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<FileListing> {
-    const root = await realpath(folder).catch((error: unknown) => {
+    const root = await call('open', signal, () => realpath(folder)).catch((error: unknown) => {
       throw missing(error);
     });
     const files: FoundFile[] = [];
@@ -47,9 +65,10 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
       refuseAborted(signal);
       let entries: Dirent[] = [];
       try {
-        entries = await readdir(join(root, parent), { withFileTypes: true });
+        const read = () => readdir(join(root, parent), { withFileTypes: true });
+        entries = await call('list', signal, read);
       } catch (error) {
-        if (parent === '') throw missing(error);
+        if (parent === '' || error instanceof DiffusionError) throw missing(error);
         skipped.push({ path: parent, reason: 'UNREADABLE' });
       }
       for (const entry of entries) {
@@ -58,7 +77,7 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
         const named = accepts(entry.name);
         if (entry.isDirectory() && !named) pending.push(path);
         if (!named) continue;
-        const found = await inspect(root, path);
+        const found = await call('look at a file', signal, () => inspect(root, path));
         if (typeof found === 'string') skipped.push({ path, reason: found });
         else files.push(found);
         checkFileCount(files.length + skipped.length, description);
@@ -68,10 +87,12 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
     return { files, skipped };
   }
 
-  async function listOne(name: string): Promise<FileListing> {
+  async function listOne(name: string, signal: AbortSignal | undefined): Promise<FileListing> {
     try {
-      const place = await realpath(path);
-      const found = fileAt(name, place, await lstat(place, { bigint: true }));
+      const found = await call('open', signal, async () => {
+        const place = await realpath(path);
+        return fileAt(name, place, await lstat(place, { bigint: true }));
+      });
       if (typeof found !== 'string') return { files: [found], skipped: [] };
     } catch (error) {
       throw missing(error);
@@ -79,34 +100,39 @@ export function openFolderFiles(path: string, extension?: string): FileSource {
     throw missing('not a file');
   }
 
+  async function readPart(file: FoundFile, start: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    // Without blocking and checked again once open: the name may lead elsewhere by now, even to a pipe.
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+    const handle = await open(file.place, flags);
+    try {
+      if (!isVersion(file, await handle.stat({ bigint: true }))) throw fileChanged(file, description);
+      for (let filled = 0; filled < length;) {
+        const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
+        if (bytesRead === 0) throw fileChanged(file, description);
+        filled += bytesRead;
+      }
+    } finally {
+      await handle.close();
+    }
+    return bytes;
+  }
+
   return {
     description,
-    async check() {
-      const found = await stat(path).catch((error: unknown) => {
+    async check({ signal } = {}) {
+      const found = await call('open', signal, () => stat(path)).catch((error: unknown) => {
         throw missing(error);
       });
       if (only === undefined ? found.isDirectory() : found.isFile()) return;
       throw missing(only === undefined ? 'not a folder' : 'not a file');
     },
-    list: (accepts, { signal } = {}) => (only === undefined ? listAll(accepts, signal) : listOne(only)),
+    list: (accepts, { signal } = {}) =>
+      only === undefined ? listAll(accepts, signal) : listOne(only, signal),
     async read(file, { start, length }, { signal } = {}) {
       refuseAborted(signal);
-      const bytes = new Uint8Array(length);
       try {
-        // Without blocking and checked again once open: the name may lead elsewhere by now, even to a pipe.
-        const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
-        const handle = await open(file.place, flags);
-        try {
-          if (!isVersion(file, await handle.stat({ bigint: true }))) throw fileChanged(file, description);
-          for (let filled = 0; filled < length;) {
-            const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
-            if (bytesRead === 0) throw fileChanged(file, description);
-            filled += bytesRead;
-          }
-        } finally {
-          await handle.close();
-        }
-        return bytes;
+        return await call('read', signal, () => readPart(file, start, length), length);
       } catch (error) {
         if (error instanceof DiffusionError) throw error;
         throw codeOf(error) === 'ENOENT'

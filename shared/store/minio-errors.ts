@@ -21,6 +21,7 @@ const denied: StoreFault = {
 const byServerCode: ReadonlyMap<string, StoreFault> = new Map([
   ['NoSuchKey', notFound],
   ['NotFound', notFound],
+  ['NoSuchUpload', notFound],
   ['PreconditionFailed', lostCondition],
   ['ConditionalRequestConflict', lostCondition],
   ['XMinioStorageFull', full],

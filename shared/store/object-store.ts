@@ -31,7 +31,7 @@ export interface StoredObject {
 /**
  * A store of objects. Writes are atomic and durable when the promise resolves; a read sees all of an object or nothing.
  *
- * Every method may fail with UNAVAILABLE (try again after `retryAfterMs`), FAILED_PRECONDITION (a person must act:
+ * Every call has a total limit, by the bytes that it moves. It may fail with UNAVAILABLE (try again after `retryAfterMs`), FAILED_PRECONDITION (a person must act:
  * credentials, bucket, permissions, clock), RESOURCE_EXHAUSTED (full) or INVALID_ARGUMENT (a key that is none).
  */
 export interface ObjectStore {
@@ -47,6 +47,13 @@ export interface ObjectStore {
   list(prefix: string, options?: CallOptions): AsyncIterable<string>;
   /** Removes objects in the order given; one that is missing counts as removed. */
   remove(keys: readonly string[], options?: CallOptions): Promise<void>;
+  /**
+   * Removes what writers that died have left unfinished: uploads in parts, temporary files. Nothing of this is ever an
+   * object, and nothing is removed that a writer may still be at work on.
+   *
+   * @returns how much was removed.
+   */
+  tidy(options?: CallOptions): Promise<number>;
   /** Frees connections; no call may follow. */
   close(): Promise<void>;
 }

@@ -138,6 +138,7 @@ export function retryingStore(store: ObjectStore, outageSettings: OutageSettings
       }
     },
     remove: (keys, options = {}) => retrying(options.signal, () => store.remove(keys, options)),
+    tidy: (options = {}) => retrying(options.signal, () => store.tidy(options)),
     close: () => store.close(),
   };
 }

@@ -75,6 +75,7 @@ export function switchedStore(inner: ObjectStore): SwitchedStore {
         await pass(`remove ${keys.join(' ')}`, options?.signal);
         return inner.remove(keys, options);
       },
+      tidy: (options) => inner.tidy(options),
       close: () => inner.close(),
     },
   };

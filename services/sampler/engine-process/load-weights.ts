@@ -10,7 +10,7 @@ export async function loadWeights(
   settings: StoreSettings,
   source: WeightsSource,
 ): Promise<Map<string, Float32Array>> {
-  const store = await storeFromSettings(settings);
+  const store = await storeFromSettings(settings, { mustExist: true });
   try {
     const values = await readParameters(store, source);
     for (const spec of parameterSpecs(unetConfig(source.recipe))) {

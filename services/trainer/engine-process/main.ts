@@ -59,7 +59,9 @@ async function work(start: StartTraining): Promise<FromEngine> {
       send({ kind: 'store', report: { ...problem, waiting: 0 } });
     },
   };
-  const opened = await retryOutages(outageSettings, stop.signal, () => storeFromSettings(start.store));
+  const opened = await retryOutages(outageSettings, stop.signal, () =>
+    storeFromSettings(start.store, { mustExist: true }),
+  );
   const store = retryingStore(opened, outageSettings);
   // Only outages of a data set are waited out; for any other error the job fails at once, so that its owner sees it.
   const retryOutage = outageRetry({ ...outageSettings, isOutage: ({ code }) => code === 'UNAVAILABLE' });

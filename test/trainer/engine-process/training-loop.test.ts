@@ -32,7 +32,7 @@ async function startOf(name: string): Promise<StartTraining> {
     recipe: resolveRecipe(asked, name),
     attempt: await claimAttempt(store, name),
     store: { kind: 'local', folder },
-    fileAccess: { local: true },
+    fileAccess: { local: {} },
     cacheFolder: folders.cache,
     storeRetryLimitMs: 1000,
   };
