@@ -28,6 +28,8 @@ const byServerCode: ReadonlyMap<string, StoreFault> = new Map([
   ['XMinioAdminBucketQuotaExceeded', full],
   ['AccessDenied', denied],
   ['InvalidAccessKeyId', denied],
+  // Versity's gateway.
+  ['XAdminUserNotFound', denied],
   ['SignatureDoesNotMatch', denied],
   [
     'NoSuchBucket',

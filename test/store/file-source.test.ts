@@ -19,7 +19,7 @@ import {
   type FoundFile,
 } from '../../shared/store/index.js';
 import { gateBefore } from '../faults/gate.js';
-import { GO_MISSING, startMinio } from '../minio-server.js';
+import { GO_MISSING, SERVER_NAME, startMinio } from '../minio-server.js';
 import { accessTo, bucketOf } from './buckets.js';
 
 const server = await startMinio();
@@ -33,6 +33,9 @@ interface Place {
   remove(path: string): Promise<void>;
   open(path?: string, options?: FilesOptions): Promise<FileSource>;
 }
+
+/** Versity's gateway decodes a key's escapes twice: it stores this one as another key. */
+const DECODES_TWICE = SERVER_NAME === 'versitygw';
 
 let places = 0;
 
@@ -88,7 +91,7 @@ for (const [name, make] of Object.entries(PLACES)) {
         'b.txt',
         'a/b.txt',
         'a-.txt',
-        'a b+&%2F.txt',
+        ...(name === 'a bucket' && DECODES_TWICE ? [] : ['a b+&%2F.txt']),
         'é.txt',
         '\ufb01.txt',
         '😀.txt',
