@@ -5,7 +5,7 @@ import { DiffusionError, onAbort, type Clock, type WireReason } from '../../shar
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { FromEngine } from './engine-process/messages.js';
 import type { EventLog } from './event-log.js';
-import { saveSegment } from './event-segments.js';
+import { segmentWriter, type SegmentWriter } from './event-segments.js';
 import type { EngineEvent, Job, JobRecord, JobStatus } from './job.js';
 import { LEASE_LOST, type JobLease } from './job-lease.js';
 import type { KeptStates } from './kept-state.js';
@@ -28,6 +28,7 @@ export class ActiveJob {
   readonly record: JobRecord;
   readonly log: EventLog;
   readonly #options: ActiveJobOptions;
+  readonly #segments: SegmentWriter;
   #status: JobStatus;
   /** The save under way, or the last one; true where it succeeded or there was nothing to save. */
   #saving: Promise<boolean> = Promise.resolve(true);
@@ -46,6 +47,7 @@ export class ActiveJob {
     this.record = options.record;
     this.log = options.log;
     this.#status = options.status;
+    this.#segments = segmentWriter(options.store, this.id);
     // Perhaps by the process before this one.
     this.#isKept = options.kept !== undefined;
   }
@@ -148,15 +150,10 @@ export class ActiveJob {
 
   async #save(): Promise<boolean> {
     if (!this.#isHeld) return true;
-    const { store, lease, onSaveFailed, onLeaseLost } = this.#options;
+    const { lease, onSaveFailed, onLeaseLost } = this.#options;
     const { signal } = this.#cut;
     try {
-      const events = this.log.unsaved;
-      const last = events.at(-1);
-      if (last !== undefined) {
-        await saveSegment(store, this.id, events, signal);
-        this.log.saved(last.position);
-      }
+      await this.#segments.save(this.log, signal);
       const status = this.#status;
       await (this.#releasing ? lease.release(status, signal) : lease.renew(status, signal));
       this.#savedStatus = status;

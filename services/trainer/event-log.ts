@@ -97,6 +97,17 @@ export class EventLog {
     return this.#events.slice(Math.max(0, this.#firstUnsaved - this.#first));
   }
 
+  /** The events that are kept, from this position on. */
+  from(position: Position): readonly LoggedEvent[] {
+    const after = this.#indexAfter(position) - this.#first;
+    return this.#events.slice(Math.max(0, after - 1));
+  }
+
+  /** Events that are kept. */
+  get size(): number {
+    return this.#events.length;
+  }
+
   /** Marks all events up to this position as saved. */
   saved(upTo: Position): void {
     this.#firstUnsaved = Math.max(this.#firstUnsaved, this.#indexAfter(upTo));

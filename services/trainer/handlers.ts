@@ -49,13 +49,13 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
   ): AsyncGenerator<trainerWire.WatchTrainingJobResponse> {
     checkServing();
     const asked = positionFromWire(after);
-    const { log, job } = await requests.watch(jobId);
-    const truncated = comparePositions(asked, log.truncatedUpTo) < 0;
-    const from = truncated ? log.truncatedUpTo : asked;
-    const events = log.follow(from, signal);
+    const { truncatedUpTo, follow, last, job } = await requests.watch(jobId);
+    const truncated = comparePositions(asked, truncatedUpTo) < 0;
+    const from = truncated ? truncatedUpTo : asked;
+    const events = follow(from, signal);
     yield snapshotToWire(from, job(), truncated);
     for await (const event of events) yield eventToWire(event);
-    yield terminalToWire(log.last, job());
+    yield terminalToWire(last(), job());
   }
 
   function method<Request, Response>(handler: (request: Request, context: CallContext) => Promise<Response>) {

@@ -5,8 +5,8 @@ import { pause, type Clock } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
 import type { DataSources } from './data-sources.js';
-import type { EventLog } from './event-log.js';
-import { loadEventLog } from './event-segments.js';
+import { comparePositions, type FollowedEvent, type LoggedEvent, type Position } from './event-log.js';
+import { savedEvents, type SavedEvents } from './event-segments.js';
 import { jobCreation, type JobCreation } from './job-creation.js';
 import type { LeaseWatch } from './job-lease.js';
 import { jobList, type JobList } from './job-list.js';
@@ -27,7 +27,12 @@ export interface JobRequestsOptions {
 
 /** A job to watch: its events, and its status at any time. */
 export interface WatchedJob {
-  readonly log: EventLog;
+  /** Events up to here are no longer kept. */
+  readonly truncatedUpTo: Position;
+  /** The events after a position, but the one that ended the job; it returns when the job has ended. */
+  follow(after: Position, signal: AbortSignal): AsyncGenerator<FollowedEvent>;
+  /** Of the event that ended the job, once `follow` has returned. */
+  last(): Position;
   job(): Job;
 }
 
@@ -77,9 +82,17 @@ export function jobRequests({
   async function watch(jobId: string): Promise<WatchedJob> {
     const { active, stored } = await locate(jobId);
     // Looked up each time: a job that is resumed is another object with the same log.
-    if (active !== undefined) return { log: active.log, job: () => (supervisor.find(jobId) ?? active).job };
+    if (active !== undefined) {
+      const { log } = active;
+      return {
+        truncatedUpTo: log.truncatedUpTo,
+        follow: (after, signal) => log.follow(after, signal),
+        last: () => log.last,
+        job: () => (supervisor.find(jobId) ?? active).job,
+      };
+    }
     if (!isEnded(stored.status.state)) throw jobElsewhere(stored);
-    return { log: endedLog(await loadEventLog(store, jobId), stored), job: () => stored };
+    return endedJob(await savedEvents(store, jobId), stored);
   }
 
   return {
@@ -99,9 +112,31 @@ async function savedSoon(active: ActiveJob): Promise<void> {
   waiting.abort();
 }
 
-/** A log whose last event is the job's end, even where the saving of that event failed. */
-function endedLog(log: EventLog, { status, term }: StoredJob): EventLog {
-  const { state, failureReason, message } = status;
-  if (!log.ended) log.append(term, { kind: 'state', state, message, failureReason });
-  return log;
+/** A job that ended; its end comes last, even where the saving of that event failed. */
+function endedJob({ truncatedUpTo, read }: SavedEvents, stored: StoredJob): WatchedJob {
+  let last: Position = { term: stored.term, number: 1 };
+  return {
+    truncatedUpTo,
+    async *follow(after, signal) {
+      let held: LoggedEvent | undefined;
+      for await (const entry of read(after, signal)) {
+        if (held !== undefined) yield { ...held, dropped: 0 };
+        held = entry;
+      }
+      if (held === undefined) {
+        // All was read before, the end included.
+        if (comparePositions(after, last) > 0) last = after;
+        return;
+      }
+      const { event, position } = held;
+      if (event.kind === 'state' && isEnded(event.state)) last = position;
+      else {
+        yield { ...held, dropped: 0 };
+        const isLater = stored.term > position.term;
+        last = isLater ? last : { term: position.term, number: position.number + 1 };
+      }
+    },
+    last: () => last,
+    job: () => stored,
+  };
 }

@@ -33,6 +33,7 @@ export interface TakenAs {
 
 /** Ended jobs that stay in memory, so that their watchers need no store. */
 const ENDED_KEPT = 64;
+const ENDED_EVENTS_KEPT = 20_000;
 const QUEUE_RETRY_AFTER_MS = 60_000;
 const SAVE_RETRY_MS = 5000;
 /** How long the last saves of a stopping service may take. */
@@ -225,19 +226,24 @@ export class JobSupervisor {
     if (!active.isHeld) return;
     const { state, failureReason, step, message } = active.status;
     logger.info({ job: active.id, state, reason: failureReason, step }, message);
-    this.#dropOldest();
     const { signal } = this.#stopping;
     while (!(await active.save()) && !signal.aborted) {
       await pause(SAVE_RETRY_MS, signal, { ref: false });
     }
+    this.#dropOldest();
     if (!active.ended || this.#jobs.get(active.id) !== active) return;
     // Where this fails, the scan for jobs to recover finds an ended job, and removes the mark.
     await unmarkActive(store, active.id).catch(() => undefined);
   }
 
   #dropOldest(): void {
-    const ended = [...this.#jobs.values()].filter((job) => job.ended);
-    for (const { id } of ended.slice(0, -ENDED_KEPT)) this.#jobs.delete(id);
+    // What isn't saved is nowhere else.
+    const ended = [...this.#jobs.values()].filter((job) => job.ended && job.isSaved).reverse();
+    let events = 0;
+    for (const [i, { id, log }] of ended.entries()) {
+      events += log.size;
+      if (i >= ENDED_KEPT || events > ENDED_EVENTS_KEPT) this.#jobs.delete(id);
+    }
   }
 
   #refuseStopping(): void {

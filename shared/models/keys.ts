@@ -54,10 +54,10 @@ export function activeJobOfKey(key: string): string | undefined {
   return /^active\/(.+)\.json$/.exec(key)?.[1];
 }
 
-/** The term in a key of `jobKeys.eventSegment`, or undefined. */
-export function termOfKey(key: string): number | undefined {
-  const term = /\/(\d{6})-\d{12}\.jsonl$/.exec(key)?.[1];
-  return term === undefined ? undefined : Number(term);
+/** Term and number of the first event of a segment, from its key; undefined for another key. */
+export function eventOfKey(key: string): { readonly term: number; readonly number: number } | undefined {
+  const [, term, number] = /\/(\d{6})-(\d{12})\.jsonl$/.exec(key) ?? [];
+  return term === undefined ? undefined : { term: Number(term), number: Number(number) };
 }
 
 /** The model's name in a key of `modelKeys.job`, or undefined. */
