@@ -18,6 +18,7 @@ import {
   findStatus,
   readJob,
   readStatus,
+  replaceStatus,
   statusBytes,
   type Deletion,
   type StoredStatus,
@@ -102,9 +103,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
       // So that a removal which is interrupted from here on is found and completed.
       await markActive(store, jobId);
       try {
-        const condition =
-          stored.etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: stored.etag };
-        await store.put(jobKeys.status(jobId), next(stored), condition);
+        await replaceStatus(store, jobId, next(stored), stored);
         return;
       } catch (error) {
         // Another call has changed it.

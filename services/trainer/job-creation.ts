@@ -16,7 +16,6 @@ import type { JobSupervisor } from './job-supervisor.js';
 import type { Job, JobRecord } from './job.js';
 import { namedInRequest } from './recipe-in-request.js';
 import { bodySha256, requestIdViolations, sha256 } from './request-id.js';
-import { settleWarmStart } from './warm-start.js';
 
 export interface JobCreationOptions {
   readonly store: ObjectStore;
@@ -25,6 +24,8 @@ export interface JobCreationOptions {
   readonly sources: DataSources;
   readonly clock: Clock;
   readonly memoryBytes: number;
+  /** As `settleWarmStart`. */
+  readonly settle: (recipe: TrainingRecipe) => Promise<TrainingRecipe>;
   /** Called with the model of each job that is created. */
   readonly onCreated: (model: string) => void;
 }
@@ -44,7 +45,7 @@ const HEX_DIGITS = 8;
 const MAX_NAME_IN_ID = 54;
 
 export function jobCreation(options: JobCreationOptions): JobCreation {
-  const { store, supervisor, locator, sources, clock, memoryBytes, onCreated } = options;
+  const { store, supervisor, locator, sources, clock, memoryBytes, settle, onCreated } = options;
   const creating = new Map<string, Promise<Job>>();
 
   async function resolveUnsettled(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe> {
@@ -67,7 +68,7 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
 
   // A request that is repeated finds its job, even where the weights that it started from are gone.
   async function recordOf(unsettled: TrainingRecipe, claim?: RequestClaim): Promise<JobRecord> {
-    const recipe = await settleWarmStart(store, unsettled);
+    const recipe = await settle(unsettled);
     return {
       jobId: `${recipe.name.slice(0, MAX_NAME_IN_ID)}-${randomUUID().slice(0, HEX_DIGITS)}`,
       model: recipe.name,
@@ -99,6 +100,6 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
       creating.set(key, shared);
       return shared;
     },
-    resolve: async (recipe, requestId) => settleWarmStart(store, await resolveUnsettled(recipe, requestId)),
+    resolve: async (recipe, requestId) => settle(await resolveUnsettled(recipe, requestId)),
   };
 }

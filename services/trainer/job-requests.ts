@@ -7,7 +7,7 @@ import type { ActiveJob } from './active-job.js';
 import type { DataSources } from './data-sources.js';
 import { comparePositions, type FollowedEvent, type LoggedEvent, type Position } from './event-log.js';
 import { savedEvents, type SavedEvents } from './event-segments.js';
-import { jobCreation, type JobCreation } from './job-creation.js';
+import { jobCreation, type JobCreation, type JobCreationOptions } from './job-creation.js';
 import type { LeaseWatch } from './job-lease.js';
 import { jobList, type JobList } from './job-list.js';
 import { jobElsewhere, jobLocator } from './job-locator.js';
@@ -23,6 +23,7 @@ export interface JobRequestsOptions {
   readonly sources: DataSources;
   readonly clock: Clock;
   readonly memoryBytes: number;
+  readonly settle: JobCreationOptions['settle'];
 }
 
 /** A job to watch: its events, and its status at any time. */
@@ -55,6 +56,7 @@ export function jobRequests({
   sources,
   clock,
   memoryBytes,
+  settle,
 }: JobRequestsOptions): JobRequests {
   const locator = jobLocator(store, supervisor);
   const { get, locate } = locator;
@@ -96,7 +98,10 @@ export function jobRequests({
   }
 
   return {
-    ...jobCreation({ store, supervisor, locator, sources, clock, memoryBytes, onCreated: list.remove }),
+    ...jobCreation({
+      ...{ store, supervisor, locator, sources, clock, memoryBytes, settle },
+      onCreated: list.remove,
+    }),
     resume: jobResumption({ store, supervisor, locator, leases }),
     list,
     get,

@@ -27,6 +27,8 @@ import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
 import { keptStates } from './kept-state.js';
+import { reader } from './reading.js';
+import { settled } from './warm-start.js';
 
 /** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
@@ -43,12 +45,15 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const clock = systemClock;
   const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
   const store = await storeFromSettings(settings.store);
-  const sources = dataSources({
-    access: settings.fileAccess,
-    cacheFolder: datasetCacheFolder,
+  const reading = reader({
     environment: settings.engineEnvironment,
     heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
     clock,
+  });
+  const sources = dataSources({
+    access: settings.fileAccess,
+    cacheFolder: datasetCacheFolder,
+    reader: reading,
   });
   const spill = spillOf(settings);
   const kept = spill && keptStates(spillIn(spill));
@@ -83,7 +88,10 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({
-      requests: jobRequests({ store, supervisor, leases, sources, clock, memoryBytes }),
+      requests: jobRequests({
+        ...{ store, supervisor, leases, sources, clock, memoryBytes },
+        settle: (recipe) => settled(reading, settings.store, recipe),
+      }),
       deletions: deletions({ store, supervisor }),
       sources,
       checkServing: () => {

@@ -11,9 +11,22 @@ import {
   type ChosenWeights,
 } from '../../shared/models/index.js';
 import { networkDifferences, type TrainingRecipe } from '../../shared/recipe/index.js';
-import type { ObjectStore } from '../../shared/store/index.js';
+import type { ObjectStore, StoreSettings } from '../../shared/store/index.js';
+import type { Reader } from './reading.js';
 
 type WarmStart = NonNullable<TrainingRecipe['warmStart']>;
+
+/** As `settleWarmStart`, in a process of its own: weights may be large. */
+export async function settled(
+  reader: Reader,
+  store: StoreSettings,
+  recipe: TrainingRecipe,
+): Promise<TrainingRecipe> {
+  if (recipe.warmStart === undefined) return recipe;
+  const answer = await reader.read({ kind: 'settle', store, recipe });
+  if (answer.kind !== 'settled') throw new Error(`wanted a settled warm start; got ${answer.kind}`);
+  return answer.recipe;
+}
 
 /**
  * The recipe with step and weights of its warm start set, after a look at the weights themselves: a damaged newest

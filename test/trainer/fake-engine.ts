@@ -4,6 +4,7 @@ import { deferred, systemClock } from '../../shared/foundation/index.js';
 import { type ChildExit } from '../../shared/processes/index.js';
 import type { FromEngine, StartTraining } from '../../services/trainer/engine-process/messages.js';
 import { dataSources } from '../../services/trainer/data-sources.js';
+import { reader } from '../../services/trainer/reading.js';
 import { fileAccess } from '../../shared/store/index.js';
 import type { StartEngine } from '../../services/trainer/engine.js';
 
@@ -18,8 +19,8 @@ export type Script = (engine: FakeEngine) => { onStop(): void } | undefined;
 
 /** Images of this machine alone; none is ever read. */
 export const localSources = dataSources({
-  ...{ access: fileAccess({}), cacheFolder: 'unused', environment: {}, heartbeatTimeoutMs: 60_000 },
-  clock: systemClock,
+  ...{ access: fileAccess({}), cacheFolder: 'unused' },
+  reader: reader({ environment: {}, heartbeatTimeoutMs: 60_000, clock: systemClock }),
 });
 
 export const killed = { code: null, signal: 'SIGKILL' as const };

@@ -153,3 +153,12 @@ test('a damaged status is replaced by one made from checkpoints and events', asy
   t.regex(stored.status.message, /is damaged; resume the job to continue after step 0/);
   t.is((await take(trainer('a')))?.term, 8);
 });
+
+test('a status that is too large to be read is replaced, too', async (t) => {
+  const { store, take, trainer } = await open();
+  await store.put(jobKeys.status(RECORD.jobId), Buffer.alloc(65 * 1024));
+  t.like(await readStatus(store, RECORD), { status: { state: 'FAILED' }, etag: undefined });
+  const lease = await take(trainer('a'));
+  t.is(lease?.term, 1);
+  t.is((await readStatus(store, RECORD)).lease?.holder, 'a');
+});

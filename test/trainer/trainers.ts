@@ -11,6 +11,7 @@ import { START } from '../../services/trainer/event-log.js';
 import type { Job } from '../../services/trainer/job.js';
 import { LeaseWatch } from '../../services/trainer/job-lease.js';
 import { jobRecovery } from '../../services/trainer/job-recovery.js';
+import { settleWarmStart } from '../../services/trainer/warm-start.js';
 import { jobRequests } from '../../services/trainer/job-requests.js';
 import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
 import type { KeptStates } from '../../services/trainer/kept-state.js';
@@ -77,6 +78,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     sources: localSources,
     clock,
     memoryBytes: 1e12,
+    settle: (asked) => settleWarmStart(store, asked),
   });
   const deletion = deletions({ store, supervisor });
   const recovery = jobRecovery({
