@@ -23,6 +23,7 @@ import {
   type Deletion,
   type StoredStatus,
 } from './job-status.js';
+import { removeListed } from './listed-jobs.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { JobRecord } from './job.js';
 
@@ -141,7 +142,10 @@ export async function finishDeletion(store: ObjectStore, jobId: string): Promise
   if (deleting === 'model' && record !== undefined)
     await deleteModel(store, { model: record.model, job: jobId });
   await removeEvents(store, jobId);
-  if (record !== undefined) await removeRecord(store, record);
+  if (record !== undefined) {
+    await removeListed(store, record);
+    await removeRecord(store, record);
+  }
   await store.remove([jobKeys.status(jobId)]);
   await unmarkActive(store, jobId);
 }

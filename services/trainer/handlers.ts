@@ -94,7 +94,6 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
     }),
     deleteModel: method(async ({ model }: trainerWire.DeleteModelRequest) => {
       await deletions.model(model);
-      requests.list.remove(model);
       return {};
     }),
     deleteCheckpoint: method(async ({ model, checkpointStep }: trainerWire.DeleteCheckpointRequest) => {

@@ -12,6 +12,7 @@ import { checkMemory } from './estimate.js';
 import type { JobLocator } from './job-locator.js';
 import { createRecord, findClaimed, type RequestClaim } from './job-records.js';
 import { readJob } from './job-status.js';
+import { addListed } from './listed-jobs.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { Job, JobRecord } from './job.js';
 import { namedInRequest } from './recipe-in-request.js';
@@ -26,8 +27,6 @@ export interface JobCreationOptions {
   readonly memoryBytes: number;
   /** As `settleWarmStart`. */
   readonly settle: (recipe: TrainingRecipe) => Promise<TrainingRecipe>;
-  /** Called with the model of each job that is created. */
-  readonly onCreated: (model: string) => void;
 }
 
 export interface JobCreation {
@@ -45,7 +44,7 @@ const HEX_DIGITS = 8;
 const MAX_NAME_IN_ID = 54;
 
 export function jobCreation(options: JobCreationOptions): JobCreation {
-  const { store, supervisor, locator, sources, clock, memoryBytes, settle, onCreated } = options;
+  const { store, supervisor, locator, sources, clock, memoryBytes, settle } = options;
   const creating = new Map<string, Promise<Job>>();
 
   async function resolveUnsettled(recipe: PartialRecipe, requestId: string): Promise<TrainingRecipe> {
@@ -80,8 +79,9 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
 
   // Another trainer or call may have been faster, and has the job then.
   async function adopt(wanted: JobRecord, claim?: RequestClaim): Promise<Job> {
-    const { jobId, model } = await createRecord(store, wanted, claim);
-    onCreated(model);
+    const record = await createRecord(store, wanted, claim);
+    await addListed(store, record);
+    const { jobId } = record;
     const { active, stored } = await locator.locate(jobId);
     if (active !== undefined) return active.job;
     if (isEnded(stored.status.state) || stored.etag !== undefined) return stored;

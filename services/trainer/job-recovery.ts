@@ -12,6 +12,7 @@ import { cancelledAt } from './job.js';
 import type { LeaseWatch } from './job-lease.js';
 import { isBound, mapInBatches, removeUnbound } from './job-records.js';
 import { readJob, type StoredJob } from './job-status.js';
+import { addListed } from './listed-jobs.js';
 import type { KeptStates } from './kept-state.js';
 import type { JobSupervisor } from './job-supervisor.js';
 
@@ -91,6 +92,8 @@ export function jobRecovery({
   }
 
   async function recover(stored: StoredJob): Promise<void> {
+    // Perhaps its creation was interrupted before that.
+    await addListed(store, stored.record);
     const job = await withKept(stored);
     const { jobId, recipe } = job.record;
     const { state, committedStep, message, failureReason } = job.status;

@@ -11,6 +11,7 @@ import { jobCreation, type JobCreation, type JobCreationOptions } from './job-cr
 import type { LeaseWatch } from './job-lease.js';
 import { jobList, type JobList } from './job-list.js';
 import { jobElsewhere, jobLocator } from './job-locator.js';
+import type { ListedCompleteness } from './listed-jobs.js';
 import { jobResumption, type ResumeJob } from './job-resumption.js';
 import { readJob, type StoredJob } from './job-status.js';
 import type { JobSupervisor } from './job-supervisor.js';
@@ -24,6 +25,7 @@ export interface JobRequestsOptions {
   readonly clock: Clock;
   readonly memoryBytes: number;
   readonly settle: JobCreationOptions['settle'];
+  readonly listed: Pick<ListedCompleteness, 'whenComplete'>;
 }
 
 /** A job to watch: its events, and its status at any time. */
@@ -57,10 +59,11 @@ export function jobRequests({
   clock,
   memoryBytes,
   settle,
+  listed,
 }: JobRequestsOptions): JobRequests {
   const locator = jobLocator(store, supervisor);
   const { get, locate } = locator;
-  const list = jobList(store, get);
+  const list = jobList(store, get, listed);
 
   async function cancel(jobId: string): Promise<Job> {
     const { active, stored } = await locate(jobId);
@@ -98,10 +101,7 @@ export function jobRequests({
   }
 
   return {
-    ...jobCreation({
-      ...{ store, supervisor, locator, sources, clock, memoryBytes, settle },
-      onCreated: list.remove,
-    }),
+    ...jobCreation({ store, supervisor, locator, sources, clock, memoryBytes, settle }),
     resume: jobResumption({ store, supervisor, locator, leases }),
     list,
     get,

@@ -27,6 +27,7 @@ import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
 import { keptStates } from './kept-state.js';
+import { listedCompleteness } from './listed-jobs.js';
 import { reader } from './reading.js';
 import { settled } from './warm-start.js';
 
@@ -73,6 +74,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     }),
   });
   const leases = new LeaseWatch(clock);
+  const listed = listedCompleteness(store);
   const recovery = jobRecovery({ store, supervisor, leases, kept, sources, leaseMs, logger });
   const stopping = new AbortController();
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
@@ -90,6 +92,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     implementation: trainerHandlers({
       requests: jobRequests({
         ...{ store, supervisor, leases, sources, clock, memoryBytes },
+        listed,
         settle: (recipe) => settled(reading, settings.store, recipe),
       }),
       deletions: deletions({ store, supervisor }),
@@ -121,6 +124,9 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     phase = 'serving';
     server.setServing(true);
     void recovery.run(stopping.signal);
+    listed.complete().catch((error: unknown) => {
+      logger.warn({ err: error }, 'jobs of earlier builds were not listed');
+    });
     void tidyAgain(store, logger, stopping.signal);
   }
 

@@ -3,7 +3,16 @@ export { commitCheckpoint } from './commits.js';
 export { writeManifest } from './write-manifest.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
 export { bindModel, jobOfModel, latestHint, listModels } from './models.js';
-export { activeJobOfKey, activeKeys, eventOfKey, jobKeys, requestKey } from './keys.js';
+export {
+  activeJobOfKey,
+  activeKeys,
+  eventOfKey,
+  jobKeys,
+  listedJobOfKey,
+  listedKeys,
+  requestKey,
+} from './keys.js';
+export type { ListedJob } from './keys.js';
 export { findJson, inspectJson } from './json-object.js';
 export type { LatestHint } from './models.js';
 export { deleteCheckpoint, deleteModel } from './delete.js';

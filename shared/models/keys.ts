@@ -8,6 +8,8 @@ const STEP_DIGITS = 12;
 const ATTEMPT_DIGITS = 6;
 const TERM_DIGITS = 6;
 const EVENT_DIGITS = 12;
+const TIME_DIGITS = 13;
+const LATEST_MS = 10 ** TIME_DIGITS - 1;
 
 export const jobKeys = {
   /** The folder of all jobs. */
@@ -43,6 +45,33 @@ export const activeKeys = {
   all: 'active/',
   of: (job: string): string => `${activeKeys.all}${id('job', job)}.json`,
 };
+
+/** A job in the list of all. */
+export interface ListedJob {
+  readonly job: string;
+  readonly model: string;
+  /** When it was created; milliseconds since the epoch. */
+  readonly createdMs: number;
+}
+
+/** One key for each job, the newest first in the order of keys: so that a page of the list is a part of a listing. */
+export const listedKeys = {
+  all: 'listed/',
+  /** There once every job has its key. */
+  complete: 'listed-complete.json',
+  of: ({ job, model, createdMs }: ListedJob): string =>
+    `${listedKeys.before(createdMs)}${id('model', model)}/${id('job', job)}.json`,
+  /** All keys of jobs that were created at this time. */
+  before: (createdMs: number): string =>
+    `${listedKeys.all}${digits('time', LATEST_MS - Math.min(Math.max(createdMs, 0), LATEST_MS), TIME_DIGITS)}/`,
+};
+
+/** What a key of `listedKeys.of` says, or undefined. */
+export function listedJobOfKey(key: string): ListedJob | undefined {
+  const [, time, model, job] = /^listed\/(\d{13})\/([^/]+)\/([^/]+)\.json$/.exec(key) ?? [];
+  if (time === undefined || model === undefined || job === undefined) return undefined;
+  return { job, model, createdMs: LATEST_MS - Number(time) };
+}
 
 /** What a request with this hash of its request_id made. */
 export function requestKey(requestSha256: string): string {

@@ -1,7 +1,14 @@
 export { checkStore } from './check-store.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
-export type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
+export type {
+  CallOptions,
+  GetOptions,
+  ListOptions,
+  ObjectStore,
+  PutOptions,
+  StoredObject,
+} from './object-store.js';
 export {
   isPassing,
   outageDelayMs,

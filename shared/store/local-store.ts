@@ -9,7 +9,14 @@ import { sha256Of } from './digest.js';
 import { checkKey, checkPrefix, isSegment } from './keys.js';
 import { createFile, makeFolder, removeFile, replaceFile, sweepTemp } from './local-files.js';
 import { withLock, type StillHeld } from './local-lock.js';
-import type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
+import type {
+  CallOptions,
+  GetOptions,
+  ListOptions,
+  ObjectStore,
+  PutOptions,
+  StoredObject,
+} from './object-store.js';
 import {
   codeOf,
   keyText,
@@ -145,11 +152,13 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     return true;
   }
 
-  async function* walk(prefix: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
+  async function* walk(prefix: string, { after = '', signal }: ListOptions): AsyncGenerator<string> {
     const read = (): Promise<string[]> => entriesOf(join(folder, prefix));
     for (const name of await guarded(keyText('list', prefix), { signal }, read)) {
-      if (name.endsWith('/')) yield* walk(prefix + name, signal);
-      else yield prefix + name;
+      const key = prefix + name;
+      if (!name.endsWith('/')) {
+        if (key > after) yield key;
+      } else if (key > after || after.startsWith(key)) yield* walk(key, { after, signal });
     }
   }
 
@@ -192,7 +201,7 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
       checkPrefix(prefix);
       const action = keyText('list', prefix);
       await guarded(action, options, () => checkThere(action));
-      yield* walk(prefix, options.signal);
+      yield* walk(prefix, options);
     },
     async remove(keys, options = {}) {
       keys.forEach(checkKey);

@@ -140,12 +140,13 @@ export function openMinioStore(settings: MinioStoreSettings): ObjectStore {
       checkKey(key);
       return put(key, bytes, options);
     },
-    async *list(under, { signal } = {}) {
+    async *list(under, { after, signal } = {}) {
       checkPrefix(under);
+      const start = after === undefined ? '' : prefix + after;
       let token = '';
       do {
         const page = await call(keyText('list', under), signal, (client) =>
-          client.listObjectsV2Query(bucket, prefix + under, token, '', KEYS_A_PAGE, ''),
+          client.listObjectsV2Query(bucket, prefix + under, token, '', KEYS_A_PAGE, start),
         );
         for (const { name } of page.objects)
           if (name !== undefined) yield serverText(name).slice(prefix.length);

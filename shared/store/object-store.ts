@@ -10,6 +10,11 @@ export interface GetOptions extends CallOptions {
   readonly maxBytes?: number | undefined;
 }
 
+export interface ListOptions extends CallOptions {
+  /** Only keys behind this one are listed; what is before costs nothing. */
+  readonly after?: string | undefined;
+}
+
 /**
  * At most one of the two conditions. A key is written either always under conditions or never: a plain put does not
  * wait for a conditional one that is under way. Where two writers race, the bytes of each must be its own: a put whose
@@ -44,7 +49,7 @@ export interface ObjectStore {
   /** @throws ABORTED (reason PRECONDITION_FAILED) where a condition does not hold; nothing is written then. */
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<{ readonly etag: string }>;
   /** The keys under a prefix that is empty or ends with "/", sorted by their bytes, fetched page by page. */
-  list(prefix: string, options?: CallOptions): AsyncIterable<string>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<string>;
   /** Removes objects in the order given; one that is missing counts as removed. */
   remove(keys: readonly string[], options?: CallOptions): Promise<void>;
   /**

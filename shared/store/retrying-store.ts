@@ -122,15 +122,12 @@ export function retryingStore(store: ObjectStore, outageSettings: OutageSettings
       }),
     async *list(prefix, options = {}) {
       // A listing that breaks off begins anew, behind the last key that was given.
-      let last = '';
+      let last = options.after ?? '';
       let keys = store.list(prefix, options)[Symbol.asyncIterator]();
       for (;;) {
         const next = await retrying(options.signal, async (again) => {
-          if (again) keys = store.list(prefix, options)[Symbol.asyncIterator]();
-          for (;;) {
-            const found = await keys.next();
-            if (found.done === true || isBehind(found.value, last)) return found;
-          }
+          if (again) keys = store.list(prefix, { ...options, after: last })[Symbol.asyncIterator]();
+          return keys.next();
         });
         if (next.done === true) return;
         last = next.value;
@@ -145,9 +142,4 @@ export function retryingStore(store: ObjectStore, outageSettings: OutageSettings
 
 function ignoreMissing(error: unknown): undefined {
   if (!isNotFound(error)) throw error;
-}
-
-/** In the order of their bytes; keys are ASCII. */
-function isBehind(key: string, last: string): boolean {
-  return last === '' || key > last;
 }

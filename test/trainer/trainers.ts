@@ -14,6 +14,7 @@ import { jobRecovery } from '../../services/trainer/job-recovery.js';
 import { settleWarmStart } from '../../services/trainer/warm-start.js';
 import { jobRequests } from '../../services/trainer/job-requests.js';
 import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
+import { listedCompleteness } from '../../services/trainer/listed-jobs.js';
 import type { KeptStates } from '../../services/trainer/kept-state.js';
 import { deletions } from '../../services/trainer/deletion.js';
 import { deferred, systemClock, type Clock, type DiffusionError } from '../../shared/foundation/index.js';
@@ -78,6 +79,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     sources: localSources,
     clock,
     memoryBytes: 1e12,
+    listed: listedCompleteness(store),
     settle: (asked) => settleWarmStart(store, asked),
   });
   const deletion = deletions({ store, supervisor });
