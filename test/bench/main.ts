@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
+import { listing } from './job-list.js';
 import { overhead } from './overhead.js';
 import { responsiveness } from './responsiveness.js';
 import { start } from './start.js';
@@ -16,6 +17,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   start,
   overhead,
   responsiveness,
+  'job-list': listing,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
