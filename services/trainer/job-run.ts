@@ -47,6 +47,7 @@ type Outcome =
   | { readonly kind: 'crashed'; readonly exit: ChildExit; readonly ready: boolean };
 
 const LONGEST_WAIT_MS = 30_000;
+const START_AGAIN_DELAYS = 10;
 
 export class JobRun {
   readonly job: ActiveJob;
@@ -100,6 +101,11 @@ export class JobRun {
       if (this.#endAsAsked()) return;
       const crash = outcome.kind === 'crashed' ? outcome : { exit: undefined, ready: true };
       wasReady ||= crash.ready;
+      if (crash.exit?.lackedToStart !== undefined) {
+        await this.#waitToStart(describeExit(crash.exit));
+        if (this.#endAsAsked()) return;
+        continue;
+      }
       crashes = job.status.committedStep > committedBefore ? 1 : crashes + 1;
       const why =
         crash.exit === undefined
@@ -237,13 +243,21 @@ export class JobRun {
     });
   }
 
+  /** The machine has no process, memory or file descriptor to give now; that is no fault of the job. */
+  async #waitToStart(why: string): Promise<void> {
+    this.#settings.logger.warn({ job: this.job.id }, `the engine process ${why}`);
+    this.job.change('RETRYING', `the engine process ${why}; it is tried again`);
+    await this.#wait(Math.min(START_AGAIN_DELAYS * this.#settings.restartDelayMs, LONGEST_WAIT_MS));
+  }
+
   async #wait(ms: number): Promise<void> {
     await pause(ms, this.#interrupted.signal);
   }
 }
 
-function reasonOfCrash({ stderrTail, code }: ChildExit, wasReady: boolean): WireReason {
-  if (code === 137 || /out of memory|bad_alloc/i.test(stderrTail)) return 'ENGINE_OUT_OF_MEMORY';
+function reasonOfCrash({ stderrTail, code, outOfMemory }: ChildExit, wasReady: boolean): WireReason {
+  if (outOfMemory === true || code === 137 || /out of memory|bad_alloc/i.test(stderrTail))
+    return 'ENGINE_OUT_OF_MEMORY';
   return wasReady ? 'ENGINE_CRASH_LOOP' : 'ENGINE_START';
 }
 

@@ -77,6 +77,10 @@ async function readInChild(
   clearTimeout(timer);
   if (answer === undefined) {
     throwIfAborted(signal, 'reading');
+    if (exit.lackedToStart !== undefined) {
+      const message = `a process to read it ${describeExit(exit)}; try again`;
+      throw new DiffusionError('QUEUE_FULL', message, { retryAfterMs: RETRY_AFTER_MS });
+    }
     throw new Error(`the process that read it ${describeExit(exit)}: ${exitDetail(exit)}`);
   }
   if (answer.kind !== 'failed') return answer;

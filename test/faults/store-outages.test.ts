@@ -37,6 +37,8 @@ interface Outage {
   readonly gate: Gate;
   readonly client: Client;
   readonly child: ChildProcess;
+  /** Of the newest engine. */
+  enginePid(): number;
   /** The last warning of the log. */
   warning(): string;
 }
@@ -65,23 +67,39 @@ async function trainerBehind(
     client.close();
     await gate.shut().catch(() => undefined);
   });
-  return { gate, client, child, warning: () => log.findLast((line) => line.includes('"level":40')) ?? '' };
+  return {
+    ...{ gate, client, child },
+    enginePid: () => {
+      const line = log.findLast((each) => each.includes('engine process started')) ?? '';
+      // The service's own process is the first.
+      return Number(/"attempt":\d+,"pid":(\d+)/.exec(line)?.[1]);
+    },
+    warning: () => log.findLast((line) => line.includes('"level":40')) ?? '',
+  };
 }
 
 const recipe = (name: string, steps: number) =>
   tinyRecipe(folders.images, {
     name,
-    training: { steps, checkpointEverySteps: 20, logEverySteps: 1 },
+    training: { steps, checkpointEverySteps: 8, logEverySteps: 1 },
   });
 
 const messageOf = (event: Event): string => (event.$case === 'stateChanged' ? event.value.message : '');
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 async function until(met: () => Promise<boolean>): Promise<void> {
   while (!(await met())) await new Promise((resume) => setTimeout(resume, 100));
 }
 
 test.serial(
-  'a trainer that starts while its store is unavailable waits for it, and says so to callers',
+  'fault 116: a trainer that starts while its store is unavailable waits for it, and says so to callers',
   async (t) => {
     const outage = await trainerBehind(t, true);
     if (outage === undefined) return;
@@ -130,18 +148,18 @@ test.serial(
 );
 
 test.serial(
-  'fault 77: training goes on while the store is unavailable; killed then, the job resumes from what waits on disk, exactly',
+  'faults 69 and 77: training goes on while the store is unavailable; killed then, the job resumes from what waits on disk, exactly',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined || minio === undefined) return;
     const { gate, client, child } = outage;
-    const { jobId } = await create(client, recipe('killed-in-outage', 60));
+    const { jobId } = await create(client, recipe('killed-in-outage', 24));
     let isShut = false;
     const seen: Message[] = [];
     await t.throwsAsync(
       watch(client, jobId, (event, message) => {
         seen.push(message);
-        if (event.$case === 'stepMetrics' && event.value.step >= 10 && !isShut) {
+        if (event.$case === 'stepMetrics' && event.value.step >= 4 && !isShut) {
           isShut = true;
           void gate.shut();
         }
@@ -149,6 +167,9 @@ test.serial(
       }),
       { code: 'UNAVAILABLE' } as never,
     );
+    // It dies with its parent, and can publish nothing.
+    const pid = outage.enginePid();
+    await until(() => Promise.resolve(!isAlive(pid)));
     await gate.open();
     const again = await trainerBehind(t, false, gate);
     if (again === undefined) return;
@@ -160,12 +181,12 @@ test.serial(
     });
     const job = terminalOf(all);
     t.is(job.state, JobState.JOB_STATE_SUCCEEDED, job.message);
-    t.deepEqual(steps, [20, 40, 60]);
+    t.deepEqual(steps, [8, 16, 24]);
     t.true(
-      messages.some((message) => message.startsWith('training resumes after step 40')),
+      messages.some((message) => message.startsWith('training resumes after step 16')),
       messages.join('\n'),
     );
-    const straight = await train(again.client, recipe('left-alone', 60));
+    const straight = await train(again.client, recipe('left-alone', 24));
     const { settings } = minioStore(minio);
     t.deepEqual(await checkpointDigests(settings, jobId), await checkpointDigests(settings, straight.jobId));
   },

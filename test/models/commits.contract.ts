@@ -66,7 +66,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
   });
 
   for (const stage of stages) {
-    test(`a writer killed after ${stage}: readers have a whole checkpoint, and a new attempt commits`, async (t) => {
+    test(`faults 63, 74 and 75: a writer killed after ${stage}: readers have a whole checkpoint, and a new attempt commits`, async (t) => {
       const store = await open();
       const first = await claimAttempt(store, job);
       await commitCheckpoint(store, checkpoint(100, first));

@@ -59,7 +59,7 @@ test('of trainers that take a job at the same time exactly one gets it, also wit
   t.is((await readStatus(store, RECORD)).term, 1);
 });
 
-test('a renewed lease continues, and one that another trainer took writes nothing any more', async (t) => {
+test('fault 114: whatever the wall clock says, a renewed lease continues, and one that another trainer took writes nothing any more', async (t) => {
   const { store, trainer, take } = await open();
   const first = await take(trainer('a'));
   await first?.renew({ ...running, step: 1 });

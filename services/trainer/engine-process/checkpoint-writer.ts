@@ -37,6 +37,8 @@ export interface CheckpointWriterOptions {
   readonly firstDelayMs?: number;
   /** How long the next checkpoint waits for a commit under way before both are spilled. Default: 20 s. */
   readonly patienceMs?: number;
+  /** A commit that takes longer, beside a millisecond for each kilobyte, is reported as slow. Default: 10 s. */
+  readonly slowAfterMs?: number;
   /** Aborted when training stops: then it is enough that all is spilled. */
   readonly stop: AbortSignal;
   readonly onCommitted: (step: number, sizeBytes: number) => void;
@@ -83,13 +85,19 @@ interface Outage {
 }
 
 const PATIENCE_MS = 20_000;
-/** A store that takes a commit at less than this rate is reported as slow. */
 const SLOW_BYTES_PER_MS = 1000;
-const SLOW_LEAST_MS = 10_000;
+const SLOW_AFTER_MS = 10_000;
 
 export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWriter {
   const { store, spill, jobId, model, attempt, retention, clock, outageLimitMs, stop } = options;
-  const { patienceMs = PATIENCE_MS, firstDelayMs, onCommitted, onStore, onWarning } = options;
+  const {
+    patienceMs = PATIENCE_MS,
+    slowAfterMs = SLOW_AFTER_MS,
+    firstDelayMs,
+    onCommitted,
+    onStore,
+    onWarning,
+  } = options;
   const queue: Waiting[] = [...(options.waiting ?? [])];
   const changed = changes();
   let failure: unknown;
@@ -193,7 +201,7 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
   /** One try to commit, which is reported where it is slow. */
   async function timed(waiting: Waiting): Promise<SpilledCommit> {
     cut = new AbortController();
-    const slowMs = SLOW_LEAST_MS + waiting.bytes / SLOW_BYTES_PER_MS;
+    const slowMs = slowAfterMs + waiting.bytes / SLOW_BYTES_PER_MS;
     const timer = setTimeout(() => {
       if (outage === undefined) report({ slow: { step: waiting.step, seconds: Math.round(slowMs / 1000) } });
     }, slowMs);

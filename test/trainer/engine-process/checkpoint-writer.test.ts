@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { systemClock } from '../../../shared/foundation/index.js';
+import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
 import {
   adoptSpilled,
   claimAttempt,
@@ -282,4 +282,31 @@ test('a spilled commit that was damaged on disk is left out, and the others are 
     reports.flatMap(({ dropped = [] }) => dropped),
     [1],
   );
+});
+
+test('fault 80: while the store is full the checkpoint before stays, and training goes on', async (t) => {
+  const { inner, switched, committed, begin, spilledSteps } = await outageTest();
+  const { writer, attempt } = await begin({ retention: { keepLast: 1, keepEvery: 0 } });
+  await writer.submit(checkpointOf(1, attempt));
+  await writer.settled();
+  switched.fail(new DiffusionError('STORE_FULL', 'the server is out of space'));
+  for (const step of [2, 3]) await writer.submit(checkpointOf(step, attempt));
+  await writer.ready();
+  t.deepEqual(await listCommits(inner, job), [1]);
+  t.deepEqual(await spilledSteps(), [3], 'what the retention would remove is not kept');
+  switched.work();
+  await writer.settled();
+  t.deepEqual(committed, [1, 3]);
+  t.deepEqual(await listCommits(inner, job), [3]);
+});
+
+test('fault 79: a commit that takes long is reported', async (t) => {
+  const { switched, reports, begin } = await outageTest();
+  const { writer, attempt } = await begin({ patienceMs: 60_000, slowAfterMs: 1 });
+  switched.hang();
+  await writer.submit(checkpointOf(1, attempt));
+  await until(() => Promise.resolve(reports.length > 0));
+  t.like(reports[0], { slow: { step: 1 }, waiting: 1 });
+  switched.work();
+  await writer.settled();
 });

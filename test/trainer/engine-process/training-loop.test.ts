@@ -5,11 +5,19 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { systemClock } from '../../../shared/foundation/index.js';
-import { resolveRecipe } from '../../../shared/recipe/index.js';
-import { claimAttempt, commitCheckpoint, listCommits } from '../../../shared/models/index.js';
+import { encodeManifest } from '../../../shared/checkpoint/index.js';
+import { recipeFormat, resolveRecipe } from '../../../shared/recipe/index.js';
+import {
+  checkpointOf,
+  claimAttempt,
+  commitCheckpoint,
+  jobKeys,
+  listCommits,
+  readCommit,
+} from '../../../shared/models/index.js';
 import { openLocalStore } from '../../../shared/store/index.js';
 import type { EngineEvent } from '../../../services/trainer/job.js';
-import { openRun, type Run } from '../../../services/trainer/engine-process/open-run.js';
+import { inexactness, openRun, type Run } from '../../../services/trainer/engine-process/open-run.js';
 import type { StartTraining } from '../../../services/trainer/engine-process/messages.js';
 import { train } from '../../../services/trainer/engine-process/training-loop.js';
 import { makeFolders, tinyRecipe } from '../../integration/trainer-fixture.js';
@@ -110,3 +118,82 @@ test.serial('a job without a readable checkpoint does not start again at step 0'
   } as never);
   t.is((error as unknown as { reason: string }).reason, 'CHECKPOINT_UNREADABLE');
 });
+
+/** Trains a new job to its end, with a checkpoint at every second step. */
+async function trained(name: string): Promise<StartTraining> {
+  const start = await startOf(name);
+  const { training } = start.recipe;
+  const short: StartTraining = {
+    ...start,
+    recipe: { ...start.recipe, training: { ...training, steps: 6, checkpointEverySteps: 2, keepLast: 9 } },
+  };
+  const run = await openRun(short, store, new AbortController().signal);
+  await train({
+    ...{ start: short, run, store, clock: systemClock, stop: new AbortController().signal },
+    ...{ onEvent: () => undefined, onStore: () => undefined, onWarning: () => undefined },
+  });
+  await run.loaded.dispose();
+  return short;
+}
+
+test.serial(
+  'faults 82 and 85: a run resumes before a checkpoint that is damaged, cut short or not finite, and says so',
+  async (t) => {
+    const start = await trained('falls-back');
+    const { jobId, model } = start;
+    const keyOf = (step: number): string =>
+      `${jobKeys.checkpoint(jobId, step, start.attempt)}weights.safetensors`;
+    const good = await store.get(keyOf(4));
+    await store.put(
+      keyOf(4),
+      good.bytes.map((byte, i) => (i === good.bytes.length - 1 ? byte ^ 1 : byte)),
+    );
+    // Whole by its hash, but with a NaN in it.
+    const attempt = await claimAttempt(store, jobId);
+    const { manifest } = checkpointOf(await readCommit(store, jobId, 6));
+    const objects = await Promise.all(
+      manifest.objects.map(async ({ name }) => ({
+        name,
+        bytes: (await store.get(jobKeys.checkpoint(jobId, 6, start.attempt) + name)).bytes,
+      })),
+    );
+    for (const { name, bytes } of objects)
+      if (name === 'weights.safetensors') bytes.set([0, 0, 192, 127], bytes.length - 4);
+    await commitCheckpoint(store, {
+      ...{ job: jobId, model, step: 6, attempt, objects },
+      manifest: (committed) =>
+        encodeManifest({ ...manifest, attempt, objects: [...committed] }, recipeFormat),
+    });
+    const again = { ...start, attempt: await claimAttempt(store, jobId) };
+    const run = await openRun(again, store, new AbortController().signal);
+    t.is(run.resumed?.step, 2);
+    t.is(run.committedStep, 2);
+    t.deepEqual(
+      run.damaged.map(({ step, error }) => [step, error.reason]),
+      [
+        [6, 'NOT_FINITE'],
+        [4, 'OBJECT_DAMAGED'],
+      ],
+    );
+    await run.loaded.dispose();
+  },
+);
+
+test.serial(
+  'fault 73: a run that resumes on another build, processor or number of threads says that it is not exact',
+  async (t) => {
+    const start = await trained('elsewhere');
+    const run = await openRun(start, store, new AbortController().signal);
+    const { resumed, build } = run;
+    if (resumed === undefined) throw new Error('nothing was resumed');
+    t.is(inexactness(resumed, build), undefined);
+    t.is(
+      inexactness(resumed, { ...build, threads: build.threads + 1 }),
+      `not exact: threads was ${build.threads}, now ${build.threads + 1}`,
+    );
+    t.regex(inexactness(resumed, { ...build, platform: 'another' }) ?? '', /^not exact: platform was /);
+    const { engine: _none, ...manifest } = resumed.manifest;
+    t.regex(inexactness({ ...resumed, manifest }, build) ?? '', /^not exact: .* is not known$/);
+    await run.loaded.dispose();
+  },
+);
