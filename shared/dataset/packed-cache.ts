@@ -1,7 +1,7 @@
 /** Prepared pixels on disk: one folder a source, made whole or not at all. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiffusionError, systemClock } from '../foundation/index.js';
 import type { DatasetManifest } from './manifest.js';
@@ -26,6 +26,8 @@ const DESCRIPTION = 'description.json';
 
 /** A build that hasn't written for so long was killed. */
 const STALE_AFTER_MS = 60 * 60 * 1000;
+/** A pack that no run has opened for so long is removed when another one is built: 30 days. */
+const UNUSED_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * Opens the pack of a fingerprint, building it first where it is missing or damaged. Builds happen in a folder of their
@@ -39,11 +41,15 @@ export async function openPack(cacheFolder: string, fingerprint: string, build: 
   const name = `images-${fingerprint.slice(0, 32)}`;
   const folder = join(cacheFolder, name);
   const existing = await readPack(folder);
-  if (existing !== undefined) return existing;
+  if (existing !== undefined) {
+    await markUsed(folder);
+    return existing;
+  }
   let partial: string | undefined;
   try {
     await mkdir(cacheFolder, { recursive: true });
     await removeStale(cacheFolder);
+    await removeUnused(cacheFolder);
     partial = await mkdtemp(join(cacheFolder, `${name}.partial-`));
     const description = await build(join(partial, PIXELS));
     await writeDescription(partial, description);
@@ -110,6 +116,23 @@ async function removeStale(cacheFolder: string): Promise<void> {
     if (written !== undefined && systemClock.wallMs() - written > STALE_AFTER_MS) {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+}
+
+/** When a pack was used last is the time of its description. */
+async function markUsed(folder: string): Promise<void> {
+  const now = new Date(systemClock.wallMs());
+  await utimes(join(folder, DESCRIPTION), now, now).catch(() => undefined);
+}
+
+/** A folder whose images change leaves a pack for each of its states. One that is removed too early is built again. */
+async function removeUnused(cacheFolder: string): Promise<void> {
+  for (const name of await readdir(cacheFolder)) {
+    if (!/^images-[0-9a-f]{32}$/.test(name)) continue;
+    const folder = join(cacheFolder, name);
+    const used = (await stat(join(folder, DESCRIPTION)).catch(() => undefined))?.mtimeMs;
+    if (used !== undefined && systemClock.wallMs() - used > UNUSED_AFTER_MS)
+      await rm(folder, { recursive: true, force: true });
   }
 }
 

@@ -114,6 +114,15 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
     t.like(await readCommit(store, job, 100), { attempt: 8 });
   });
 
+  test('of very many attempts only the newest are kept, and their numbers go on', async (t) => {
+    const store = await open();
+    let attempt = 0;
+    for (let claims = 0; claims < 20; claims++) attempt = await claimAttempt(store, job);
+    t.is(attempt, 20);
+    t.is((await keysOf(store, `jobs/${job}/attempts/`)).length, 16);
+    t.true(await isLatestAttempt(store, job, 20));
+  });
+
   test('of eight commits of one attempt with different bytes exactly one stands', async (t) => {
     const store = await open();
     const attempt = await claimAttempt(store, job);
