@@ -1,8 +1,10 @@
-/** A process that reads one data set, or the weights of one warm start, so that the service can answer calls meanwhile. */
+/** A process that reads one data set or the weights of one warm start, or uploads what waits for one job, so that the service can answer calls meanwhile. */
 
 import { scanDataset } from '../../shared/dataset/index.js';
 import { connectToParent } from '../../shared/processes/index.js';
 import { storeFromSettings } from '../../shared/store/index.js';
+import { spillIn } from './engine-process/spill-folder.js';
+import { uploadLeftover } from './leftover-commits.js';
 import { failureMessage, readingProtocol, type FromReader, type ToReader } from './reading-messages.js';
 import { settleWarmStart } from './warm-start.js';
 
@@ -27,6 +29,11 @@ async function answerTo(message: Exclude<ToReader, { kind: 'stop' }>): Promise<F
     case 'settle': {
       const store = await storeFromSettings(message.store, { mustExist: true });
       return { kind: 'settled', recipe: await settleWarmStart(store, message.recipe) };
+    }
+    case 'upload': {
+      const store = await storeFromSettings(message.store, { mustExist: true });
+      const spill = await spillIn(message.spill).open();
+      return { kind: 'uploaded', step: await uploadLeftover(store, spill, message.leftover) };
     }
   }
 }

@@ -27,6 +27,7 @@ import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
 import { keptStates } from './kept-state.js';
+import { uploadLeftovers } from './leftover-commits.js';
 import { listedCompleteness } from './listed-jobs.js';
 import { reader } from './reading.js';
 import { settled } from './warm-start.js';
@@ -57,7 +58,8 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     reader: reading,
   });
   const spill = spillOf(settings);
-  const kept = spill && keptStates(spillIn(spill));
+  const folder = spill && spillIn(spill);
+  const kept = folder && keptStates(folder);
   const supervisor = new JobSupervisor({
     ...settings,
     store,
@@ -124,10 +126,22 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     phase = 'serving';
     server.setServing(true);
     void recovery.run(stopping.signal);
+    if (spill !== undefined && folder !== undefined) {
+      const leftovers = {
+        store,
+        storeSettings: settings.store,
+        spill,
+        folder,
+        supervisor,
+        reader: reading,
+        logger,
+      };
+      void repeated(() => uploadLeftovers(leftovers), leaseMs, logger, stopping.signal);
+    }
     listed.complete().catch((error: unknown) => {
       logger.warn({ err: error }, 'jobs of earlier builds were not listed');
     });
-    void tidyAgain(store, logger, stopping.signal);
+    void repeated(() => tidy(store, logger, stopping.signal), TIDY_EVERY_MS, logger, stopping.signal);
   }
 
   const failure = deferred<never>();
@@ -175,16 +189,24 @@ function spillOf({
   return { folder: join(spillFolder, name), maxBytes: Math.floor(spillMaxBytes / concurrentJobs) };
 }
 
-/** Removes what interrupted writers have left in the store, now and then until the signal aborts. */
-async function tidyAgain(store: ObjectStore, logger: ServiceLog, signal: AbortSignal): Promise<void> {
+/** Removes what interrupted writers have left in the store. */
+async function tidy(store: ObjectStore, logger: ServiceLog, signal: AbortSignal): Promise<void> {
+  const removed = await store.tidy({ signal });
+  if (removed > 0) logger.info({ removed }, 'unfinished uploads of writers that died were removed');
+}
+
+/** Does something now and then until the signal aborts; what it throws is logged. */
+async function repeated(
+  work: () => Promise<void>,
+  everyMs: number,
+  logger: ServiceLog,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
-    try {
-      const removed = await store.tidy({ signal });
-      if (removed > 0) logger.info({ removed }, 'unfinished uploads of writers that died were removed');
-    } catch (error) {
-      if (!signal.aborted) logger.warn({ err: error }, 'unfinished uploads were not removed from the store');
-    }
-    await pause(TIDY_EVERY_MS, signal, { ref: false });
+    await work().catch((error: unknown) => {
+      if (!signal.aborted) logger.warn({ err: error }, 'work on the store failed; it is done again later');
+    });
+    await pause(everyMs, signal, { ref: false });
   }
 }
 

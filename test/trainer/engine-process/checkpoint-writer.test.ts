@@ -15,11 +15,8 @@ import {
   latestHint,
   listCommits,
   readCommit,
-  writeManifest,
   type Commit,
-  type CommittedObject,
 } from '../../../shared/models/index.js';
-import { resolveRecipe } from '../../../shared/recipe/index.js';
 import { openLocalStore, type ObjectStore } from '../../../shared/store/index.js';
 import {
   checkpointWriter,
@@ -30,6 +27,7 @@ import {
 import type { StoreReport } from '../../../services/trainer/engine-process/messages.js';
 import { spillIn } from '../../../services/trainer/engine-process/spill-folder.js';
 import { switchedStore } from '../../store/switched-store.js';
+import { OBJECT_BYTES, smallCheckpoint } from '../checkpoints.js';
 import { until } from '../trainers.js';
 
 const root = await mkdtemp(join(tmpdir(), 'writer-test-'));
@@ -37,24 +35,8 @@ test.after.always(() => rm(root, { recursive: true, force: true }));
 
 const job = 'job-1';
 const model = 'demo';
-const recipe = resolveRecipe({}, model);
-const OBJECT_BYTES = 1000;
-
-function checkpointOf(step: number, attempt: number): PendingCheckpoint {
-  return {
-    step,
-    objects: [{ name: 'weights.safetensors', bytes: Buffer.alloc(OBJECT_BYTES, step % 256) }],
-    manifest: (objects: readonly CommittedObject[]) =>
-      writeManifest({
-        ...{ job, model, step, attempt, parent: null, objects, recipe },
-        createdAt: new Date(0).toISOString(),
-        counters: { samplesSeen: step, epoch: 0, position: 0 },
-        datasetManifestSha256: '0'.repeat(64),
-        emaRates: [],
-        engine: { name: 'toy', version: '1', build: '1', platform: 'test', threads: 1 },
-      }),
-  };
-}
+const checkpointOf = (step: number, attempt: number): PendingCheckpoint =>
+  smallCheckpoint({ job, model }, step, attempt);
 
 const commitOf = (step: number, attempt: number): Commit => ({
   ...{ job, model, attempt },
