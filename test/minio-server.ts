@@ -70,10 +70,7 @@ export async function startMinio(): Promise<MinioServer | undefined> {
     env: { PATH: process.env['PATH'], HOME: folder, ...environment },
     stdio: 'ignore',
   });
-  let hasEnded = false;
-  const exit = once(server, 'exit').then(() => {
-    hasEnded = true;
-  });
+  const exit = once(server, 'exit');
   const kill = (): void => {
     server.kill('SIGKILL');
   };
@@ -86,7 +83,7 @@ export async function startMinio(): Promise<MinioServer | undefined> {
     await rm(folder, { recursive: true, force: true });
   };
   while (!(await isReady(port))) {
-    if (hasEnded) throw new Error(`the server ${SERVER_NAME} ended before it was ready`);
+    if (server.exitCode !== null) throw new Error(`the server ${SERVER_NAME} ended before it was ready`);
     await pause(20);
   }
   return { endpoint: '127.0.0.1', port, bucket, ...KEYS, stop };

@@ -10,20 +10,12 @@ import {
   listCommits,
 } from '../../shared/models/index.js';
 import { NAME_PATTERN } from '../../shared/recipe/index.js';
-import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
-import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
+import { listMarked, unmarkActive } from './active-jobs-index.js';
 import { changeEnded } from './ended-status.js';
 import { removeEvents } from './event-segments.js';
 import { isJobId, readRecord, removeRecord } from './job-records.js';
-import {
-  findStatus,
-  readJob,
-  readStatus,
-  replaceStatus,
-  statusBytes,
-  type Deletion,
-  type StoredStatus,
-} from './job-status.js';
+import { findStatus, readJob, statusBytes, type Deletion } from './job-status.js';
 import { removeListed } from './listed-jobs.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { JobRecord } from './job.js';

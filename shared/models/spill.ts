@@ -138,7 +138,8 @@ async function soundCommit(
     for (const object of checkpointOf(commit).manifest.objects) await readObject(spill, commit, object);
     return commit;
   } catch (error) {
-    return ignoreDamage(error);
+    ignoreDamage(error);
+    return undefined;
   }
 }
 

@@ -88,16 +88,14 @@ export async function fileCall<T>(call: LimitedCall, work: () => Promise<T>): Pr
     throw storeError(description, action, { reason: 'STORE_UNAVAILABLE', text });
   }
   return withinLimit(call, async (signal) => {
-    let hangs = false;
     const stopListening = onAbort(signal, () => {
-      hangs = true;
       hanging += 1;
     });
     try {
       return await work();
     } finally {
       stopListening();
-      if (hangs) hanging -= 1;
+      if (signal.aborted) hanging -= 1;
     }
   });
 }

@@ -120,15 +120,15 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
 
   /** Waits until something is so, a commit has failed for good, or the time is over. */
   async function until(met: () => boolean, limitMs?: number): Promise<void> {
-    let isOver = false;
+    const time = { isOver: false };
     const timer =
       limitMs === undefined
         ? undefined
         : setTimeout(() => {
-            isOver = true;
+            time.isOver = true;
             changed.notify();
           }, limitMs);
-    while (!failed && !isOver && !met()) await changed.next();
+    while (!failed && !time.isOver && !met()) await changed.next();
     clearTimeout(timer);
   }
 

@@ -204,7 +204,7 @@ async function loadCheckpoint(
   tensors: RunTensors,
   dataset: Dataset,
 ): Promise<Loaded> {
-  const { manifest } = checkpointOf(checkpoint);
+  const { manifest } = understood(checkpoint.step, () => checkpointOf(checkpoint));
   if (manifest.imported !== undefined) {
     throw new DiffusionError(
       'CHECKPOINT_IMPORTED',
@@ -221,7 +221,25 @@ async function loadCheckpoint(
   for (const object of manifest.objects)
     objects.set(object.name, await readObject(store, checkpoint, object));
   const sizeBytes = manifest.objects.reduce((sum, { size }) => sum + size, checkpoint.manifest.length);
-  return { step: checkpoint.step, sizeBytes, manifest, decoded: decodeObjects(tensors, objects) };
+  const decoded = understood(checkpoint.step, () => decodeObjects(tensors, objects));
+  return { step: checkpoint.step, sizeBytes, manifest, decoded };
+}
+
+/**
+ * What is read from bytes that match their hashes. Where this build can't read them, they are not damaged but perhaps a
+ * newer build's: then the run must not fall back and commit over them. Values that aren't finite are damage of another kind.
+ *
+ * @throws DiffusionError FAILED_PRECONDITION (reason MANIFEST_VERSION).
+ */
+function understood<T>(step: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.code !== 'DATA_LOSS' || error.reason === 'NOT_FINITE')
+      throw error;
+    const text = `the checkpoint of step ${step} is whole, but this build can't read it (${error.message}); resume the job with the build that wrote it, or delete that checkpoint`;
+    throw new DiffusionError('MANIFEST_VERSION', text, { cause: error });
+  }
 }
 
 function checkClasses({ architecture }: TrainingRecipe, { manifest }: Dataset): void {
