@@ -18,6 +18,7 @@ import {
 import { isPassing, outageDelayMs, outageTooLong, type ObjectStore } from '../../../shared/store/index.js';
 import { textOf } from './failure.js';
 import type { StoreReport } from './messages.js';
+import { commitsToRemove } from './spill-folder.js';
 import type { CheckpointObject } from './training-state.js';
 
 export interface CheckpointWriterOptions {
@@ -147,27 +148,13 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
     }
   }
 
-  /** Removes spilled commits that retention would not keep, and then the oldest ones, until there is room. */
+  /** Removes what the retention would not keep, and then the oldest commits, until there is room. */
   async function makeRoom(folder: ObjectStore, bytes: number, maxBytes: number): Promise<void> {
-    if (bytes > maxBytes)
-      throw new Error(`wanted at most ${maxBytes} bytes, the limit of the spill; got ${bytes}`);
     const onDisk = queue.filter((waiting) => waiting.held === undefined);
-    const kept = Math.max(1, retention.keepLast) - 1;
-    const outdated = onDisk
-      .slice(0, Math.max(0, onDisk.length - kept))
-      .filter((waiting) => retention.keepEvery === 0 || waiting.step % retention.keepEvery !== 0);
+    const { outdated, dropped } = commitsToRemove(onDisk, bytes, maxBytes, retention);
     await drop(folder, outdated);
-    const left = onDisk.filter((waiting) => !outdated.includes(waiting));
-    let total = left.reduce((sum, waiting) => sum + waiting.bytes, bytes);
-    const dropped: Waiting[] = [];
-    for (const waiting of left) {
-      if (total <= maxBytes) break;
-      dropped.push(waiting);
-      total -= waiting.bytes;
-    }
-    if (dropped.length === 0) return;
     await drop(folder, dropped);
-    report({ dropped: dropped.map(({ step }) => step) });
+    if (dropped.length > 0) report({ dropped: dropped.map(({ step }) => step) });
   }
 
   async function drop(folder: ObjectStore, gone: readonly Waiting[]): Promise<void> {
