@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 
 // `npm test` runs compiled tests in `.setup/tests` (deploy/setup/test-build.ts), where there is no lockfile; `npx ava`
 // runs TypeScript through a loader.
@@ -36,12 +37,13 @@ function place(file) {
 export default {
   files: [`test/**/*.test.${extension}`],
   extensions: isCompiled ? ['js'] : { ts: 'module' },
-  require: [`./test/setup/refused-fields.${extension}`],
-  nodeArguments: isCompiled ? ['--enable-source-maps'] : ['--import=tsx'],
+  require: [`./test/setup/source-maps.${extension}`, `./test/setup/refused-fields.${extension}`],
+  nodeArguments: isCompiled ? [] : ['--import=tsx'],
   workerThreads: false,
   // TensorFlow's notes on the processor are not news.
   environmentVariables: { TF_CPP_MIN_LOG_LEVEL: '2' },
-  concurrency: 2,
+  // One more than there are processors: many tests wait for processes of their own.
+  concurrency: availableParallelism() + 1,
   timeout: '3m',
   sortTestFiles: (a, b) => place(a) - place(b),
 };

@@ -30,6 +30,8 @@ export default tseslint.config(
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
       // `callUnary(client, client.getModel, ...)` names a method and calls it on its client.
       '@typescript-eslint/unbound-method': 'off',
+      // A namespace of types alone, beside a value of the same name.
+      '@typescript-eslint/no-namespace': ['error', { allowDeclarations: true }],
       // `while (true)` is the plain form of a loop that only `return` leaves.
       '@typescript-eslint/no-unnecessary-condition': ['error', { allowConstantLoopConditions: true }],
     },

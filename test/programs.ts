@@ -5,11 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 import { siblingModule } from '../shared/processes/index.js';
 
-/** What Node needs to run TypeScript. */
-export const TYPESCRIPT: readonly string[] = ['--import', import.meta.resolve('tsx')];
-
 /** What Node needs to run modules of this build. */
-export const LOADER = import.meta.url.endsWith('.ts') ? TYPESCRIPT : [];
+export const LOADER = import.meta.url.endsWith('.ts') ? ['--import', import.meta.resolve('tsx')] : [];
 
 /** The arguments with which Node runs a module. @param name Relative to the calling one, without extension: './x-process'. */
 export function programArguments(importMetaUrl: string, name: string): string[] {

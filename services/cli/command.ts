@@ -43,6 +43,8 @@ export interface Group extends Described {
   readonly commands: readonly Command[];
   /** Runs where no command of the group is named. */
   readonly otherwise?: Leaf;
+  /** Further options to show in its help. */
+  readonly options?: Options;
 }
 
 export type Command = Leaf | Group;

@@ -12,7 +12,7 @@ export function helpOf(target: Command, words: string): string {
 function groupHelp(group: Group, words: string): string {
   const rows = group.commands.map(({ name, summary }): Row => [name, summary]);
   const otherwise = group.otherwise;
-  const own = otherwise === undefined ? {} : ownOptions(otherwise.options);
+  const own = { ...group.options, ...(otherwise && ownOptions(otherwise.options)) };
   return paragraphs(
     `Usage: npx ${words} [command] [options]\n\n${sentence(group.summary)}`,
     section('Commands', rows),

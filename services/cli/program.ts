@@ -17,6 +17,8 @@ import type { CliSettings } from './config.js';
 import { reportFailure } from './failure.js';
 import { helpOf } from './help.js';
 import { nearest } from './nearest.js';
+import { flag } from './options.js';
+import { packageFile } from './package-file.js';
 import { UsageError } from './parse-arguments.js';
 import type { Sink } from './sink.js';
 import { createTerminal } from './terminal.js';
@@ -27,6 +29,7 @@ export const program: Group = {
   name: PROGRAM,
   summary: 'trains diffusion models with input perturbation and samples images from them',
   commands: [demo, serve, train, watch, jobs, models, sample, encode, importCheckpoint, exportModel, doctor],
+  options: { version: flag('show the version') },
 };
 
 export interface Surroundings {
@@ -45,6 +48,12 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
   const terminal = createTerminal({ ...surroundings, json, colours: settings.colours, clock });
   const context: Context = { terminal, settings, clock, signal };
   try {
+    if (argv[0] === '--version') {
+      surroundings.out.write(
+        `${json ? JSON.stringify({ version: packageFile.version }) : packageFile.version}\n`,
+      );
+      return 0;
+    }
     const { target, words, rest } = find(program, [PROGRAM], argv);
     const runs = 'commands' in target ? target.otherwise : target;
     if (ownWords.includes('--help') || ownWords.includes('-h') || runs === undefined) {

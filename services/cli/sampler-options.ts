@@ -36,13 +36,17 @@ export const samplerOptions = {
   ),
   varianceNormalisation: flag("scale the network's input to the variance of its timestep"),
   scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
+  waveletCorrection: option(
+    real(-1, 1),
+    'move the low frequencies of x_t away from the predicted x_0 by this share; 0 is off',
+  ),
 };
 
 type SamplerValues = Values<typeof samplerOptions>;
 
 /** @throws UsageError for flags that exclude each other. */
 export function samplerSettingsOf(values: SamplerValues, usage: string): SamplerSettings {
-  const { sampler, steps, spacing, respacing, eta, dynamicThreshold, guidance } = values;
+  const { sampler, steps, spacing, respacing, eta, dynamicThreshold, guidance, waveletCorrection } = values;
   if (steps !== undefined && respacing !== undefined) {
     throw new UsageError('--steps and --respacing exclude each other', usage);
   }
@@ -61,6 +65,7 @@ export function samplerSettingsOf(values: SamplerValues, usage: string): Sampler
     ...(b !== undefined && { epsilonScaling: { k: k ?? 0, b } }),
     ...(window !== undefined && cutoff !== undefined && { timeShift: { window, cutoff } }),
     ...(values.varianceNormalisation && { varianceNormalisation: true }),
+    ...(waveletCorrection !== undefined && { waveletCorrection }),
     ...(rescalingK !== undefined && { scoreRescaling: { k: rescalingK, sigma } }),
   };
 }

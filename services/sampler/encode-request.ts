@@ -14,7 +14,7 @@ import { checkSampleRequest, refusal, type SampleRequest } from './sample-reques
 export function readEncodeRequest(wire: samplerWire.EncodeRequest, maxImages: number): SampleRequest {
   const { model, checkpointStep, classes, images } = wire;
   const settings = wire.settings ?? samplingWire.SamplerSettings.create();
-  const { eta = 0, timeShift, varianceNormalisation = false } = settings;
+  const { eta = 0, timeShift, varianceNormalisation = false, waveletCorrection = 0 } = settings;
   const isDdim = [samplingWire.Sampler.SAMPLER_UNSPECIFIED, samplingWire.Sampler.SAMPLER_DDIM] as const;
   const request: SampleRequest = {
     task: 'encode',
@@ -43,6 +43,8 @@ export function readEncodeRequest(wire: samplerWire.EncodeRequest, maxImages: nu
     );
     demand(eta === 0, 'settings.eta', '0 or unset, as Encode has no noise', eta);
     demand(timeShift === undefined, 'settings.time_shift', 'unset, as Encode has no time shift', timeShift);
+    const wanted = '0 or unset, as Encode has none';
+    demand(waveletCorrection === 0, 'settings.wavelet_correction', wanted, waveletCorrection);
     demand(!varianceNormalisation, 'settings.variance_normalisation', 'unset, as Encode has none', true);
   });
   if (found.length > 0) throw refusal(request, found);

@@ -109,7 +109,8 @@ function floatsOf(bytes: Uint8Array, { width, height, channels }: ImageShape, fi
     throw invalidArgument([violation(field, wanted, `${bytes.length} bytes`)]);
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const values = Float32Array.from({ length }, (_, i) => view.getFloat32(4 * i, true));
+  const values = new Float32Array(length);
+  for (let i = 0; i < length; i++) values[i] = view.getFloat32(4 * i, true);
   if (values.every((value) => Number.isFinite(value))) return values;
   throw invalidArgument([violation(field, 'finite values', 'infinity or NaN')]);
 }

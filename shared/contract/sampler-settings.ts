@@ -7,7 +7,7 @@ import type { SamplerSettings as WireSettings } from './generated/diffusion/type
 /** The result is unchecked (a wire enum of 77 or a NaN passes); hand it to `samplerPlan`. */
 export function samplerSettingsFromWire(wire: WireSettings | undefined): SamplerSettings {
   const { timesteps, eta, clipDenoised, varianceNormalisation, guidanceScale, dynamicThreshold } = wire ?? {};
-  const { epsilonScaling, timeShift, scoreRescaling } = wire ?? {};
+  const { epsilonScaling, timeShift, scoreRescaling, waveletCorrection } = wire ?? {};
   const spacing = timestepSpacings.read(wire?.spacing ?? 0);
   return {
     sampler: samplers.read(wire?.sampler ?? 0) ?? 'ancestral',
@@ -22,6 +22,7 @@ export function samplerSettingsFromWire(wire: WireSettings | undefined): Sampler
     ...(scoreRescaling && { scoreRescaling: { k: scoreRescaling.k, sigma: scoreRescaling.sigma ?? 1 } }),
     ...(guidanceScale !== undefined && { guidanceScale }),
     ...(dynamicThreshold !== undefined && { dynamicThreshold }),
+    ...(waveletCorrection !== undefined && { waveletCorrection }),
   };
 }
 
@@ -29,7 +30,7 @@ export function samplerSettingsFromWire(wire: WireSettings | undefined): Sampler
 export function samplerSettingsToWire(settings: SamplerSettings): Omit<WireSettings, 'precision'> {
   const { sampler, steps, respacing, spacing, eta, clipDenoised, ...remedies } = settings;
   const { epsilonScaling, timeShift, varianceNormalisation, scoreRescaling } = remedies;
-  const { guidanceScale, dynamicThreshold } = remedies;
+  const { guidanceScale, dynamicThreshold, waveletCorrection } = remedies;
   return {
     sampler: samplers.write(sampler),
     timesteps: timestepsToWire({ steps, respacing }),
@@ -42,6 +43,7 @@ export function samplerSettingsToWire(settings: SamplerSettings): Omit<WireSetti
     scoreRescaling,
     guidanceScale,
     dynamicThreshold,
+    waveletCorrection,
   };
 }
 

@@ -1,5 +1,5 @@
 /** The eager backend: every op runs at once on the native library. The oracle that other backends must equal. */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from './tf.js';
 
 import { invalidArgument, violation } from '../foundation/index.js';
 import { checkAssigned, checkInputs, checkUpdated, found } from './check-call.js';

@@ -1,5 +1,5 @@
 /** Gradients of a loss with the values met on the way, and gradients inside of gradients. */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from './tf.js';
 
 import type { Tensors } from './module.js';
 

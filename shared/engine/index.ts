@@ -1,4 +1,4 @@
-export * as tf from '@tensorflow/tfjs-core';
+export { tf } from './tf.js';
 export { createCompiledEngine, overdueRun } from './compiled/index.js';
 export { createEagerEngine } from './eager-engine.js';
 export { gradientsWithin, stopGradient, valueAndGradients, valueAndGradientsWithin } from './gradients.js';

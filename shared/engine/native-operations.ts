@@ -1,5 +1,5 @@
 /** Operations that the compiled engine has kernels of its own for. The eager engine composes them of tfjs's ops. */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from './tf.js';
 
 import { nativeKernels, TRACING_BACKEND } from './compiled/index.js';
 

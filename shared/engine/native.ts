@@ -2,10 +2,9 @@
 import { arch, availableParallelism, cpus, platform } from 'node:os';
 import util from 'node:util';
 
-import * as tf from '@tensorflow/tfjs-core';
-
 import { DiffusionError } from '../foundation/index.js';
 import type { EngineBuild } from './module.js';
+import { requireBackend, tf } from './tf.js';
 
 /** The part of tfjs-node's backend that the engine uses beyond tfjs's own interface. */
 interface NativeBackend {
@@ -32,10 +31,11 @@ export const RANDOM_KERNELS = ['StatelessRandomNormal', 'StatelessRandomUniform'
  * Loads the native library, once a process, and makes it tfjs's backend.
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) when the library is missing or can't be loaded.
  */
+// eslint-disable-next-line @typescript-eslint/require-await -- that loading blocks is no promise to callers
 export async function loadNative(): Promise<Omit<EngineBuild, 'name'>> {
   provideIsNullOrUndefined();
   try {
-    await import('@tensorflow/tfjs-node-gpu');
+    requireBackend();
   } catch (cause) {
     const text = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
     throw new DiffusionError(

@@ -1,5 +1,5 @@
 /** Random numbers that are a function of their seed alone, the same in every backend. */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from './tf.js';
 
 import type { RANDOM_KERNELS } from './native.js';
 

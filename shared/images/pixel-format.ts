@@ -15,7 +15,10 @@ export interface ImageShape {
  * Source: guided_diffusion/image_datasets.py, `__getitem__`.
  */
 export function toFloat32(pixels: Uint8Array): Float32Array {
-  return Float32Array.from(pixels, (value) => Math.fround(value / 127.5) - 1);
+  // A loop: `from` with a function takes twenty times as long.
+  const values = new Float32Array(pixels.length);
+  for (let i = 0; i < values.length; i++) values[i] = Math.fround((pixels[i] ?? NaN) / 127.5) - 1;
+  return values;
 }
 
 /**
@@ -24,8 +27,10 @@ export function toFloat32(pixels: Uint8Array): Float32Array {
  * Source: scripts/image_sample.py, `main`.
  */
 export function toUint8(values: Float32Array): Uint8Array {
-  return Uint8Array.from(values, (value) => {
-    const scaled = Math.fround(Math.fround(value + 1) * 127.5);
-    return Math.min(255, Math.max(0, scaled));
-  });
+  const pixels = new Uint8Array(values.length);
+  for (let i = 0; i < pixels.length; i++) {
+    const scaled = Math.fround(Math.fround((values[i] ?? NaN) + 1) * 127.5);
+    pixels[i] = Math.min(255, Math.max(0, scaled));
+  }
+  return pixels;
 }

@@ -5,6 +5,7 @@ import { checkOptions, skippedSteps } from './options.js';
 import { visitedProcess } from './process.js';
 import { shiftedTimestep } from './remedies/time-shift.js';
 import { varianceNormalised } from './remedies/variance-normalisation.js';
+import { waveletCorrected } from './remedies/wavelet-correction.js';
 import type { SamplerPlan, SamplerStep, SolverOptions } from './solver.js';
 import { samplerStep } from './steps.js';
 
@@ -32,7 +33,10 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
       taken: first - i,
       history,
     });
-    x = withKept(end.x, i - 1);
+    const { waveletCorrection } = here.remedies;
+    const { channels } = here.contract;
+    const result = { x: end.x, xStart: end.predXStart, channels };
+    x = withKept(waveletCorrected(waveletCorrection, here.tables, i, result), i - 1);
     history = end.history ?? [];
     yield samplerStep(here, plan.steps - 1 - i, i, { x, predXStart: end.predXStart, history });
   }

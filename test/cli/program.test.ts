@@ -33,6 +33,13 @@ test('without a command the help is shown', async (t) => {
   t.deepEqual(bare, help);
 });
 
+test('--version shows the version of the package', async (t) => {
+  const { exitCode, out } = await run(['--version']);
+  t.is(exitCode, 0);
+  t.regex(out, /^\d+\.\d+\.\d+\n$/);
+  t.deepEqual(JSON.parse((await run(['--version', '--json'])).out), { version: out.trim() });
+});
+
 test('an unknown command is a usage error that names the nearest one', async (t) => {
   t.deepEqual(await run(['trian']), {
     exitCode: 2,

@@ -1,15 +1,20 @@
 /** Starting an engine where the native library is missing. */
-import { register } from 'node:module';
+import Module, { createRequire } from 'node:module';
 import test from 'ava';
 import { createEagerEngine } from '../../shared/engine/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 
-// This process alone: its import of the package fails as it does before set-up.
-const missing = `export async function resolve(specifier, context, next) {
-  if (specifier === '@tensorflow/tfjs-node-gpu') throw new Error('tfjs_binding.node can not be found\\nmore');
-  return next(specifier, context);
-}`;
-register(`data:text/javascript,${encodeURIComponent(missing)}`);
+// This process alone: its `require` of the package fails as it does before set-up.
+const require = createRequire(import.meta.url);
+const path = require.resolve('@tensorflow/tfjs-node-gpu');
+const missing = new Module(path);
+Object.defineProperty(missing, 'loaded', { value: true });
+Object.defineProperty(missing, 'exports', {
+  get: () => {
+    throw new Error('tfjs_binding.node can not be found\nmore');
+  },
+});
+require.cache[path] = missing;
 
 test('a missing native library is one clear error with its remedy', async (t) => {
   const error = await t.throwsAsync(createEagerEngine(), { instanceOf: DiffusionError });

@@ -2,6 +2,9 @@
 
 import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
+import { build } from 'esbuild';
+
 import { ROOT } from '../programs.js';
 
 export interface Change {
@@ -11,7 +14,7 @@ export interface Change {
   readonly to: string;
 }
 
-/** @returns the folder, in which services can be started. */
+/** @returns the folder, in which services can be started; they are JavaScript. */
 export async function otherBuild(folder: string, changes: readonly Change[]): Promise<string> {
   await mkdir(folder);
   for (const part of ['shared', 'services', 'package.json', 'tsconfig.json'])
@@ -23,5 +26,15 @@ export async function otherBuild(folder: string, changes: readonly Change[]): Pr
     if (!text.includes(from)) throw new Error(`${file} has no ${from}`);
     await writeFile(path, text.replace(from, to));
   }
+  await build({
+    absWorkingDir: folder,
+    entryPoints: ['shared/**/*.ts', 'services/**/*.ts'],
+    outbase: folder,
+    outdir: folder,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'error',
+  });
   return folder;
 }

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { deferred } from '../../shared/foundation/index.js';
-import { programArguments, TYPESCRIPT } from '../programs.js';
+import { programArguments } from '../programs.js';
 
 export interface ServiceProcess {
   readonly child: ChildProcess;
@@ -38,7 +38,7 @@ export async function spawnService(
   const program =
     build === undefined
       ? programArguments(import.meta.url, `../../services/${name}/main`)
-      : [...TYPESCRIPT, join(build, 'services', name, 'main.ts')];
+      : [join(build, 'services', name, 'main.js')];
   const child = spawn(
     process.execPath,
     [...program.slice(0, -1), ...(preload ? ['--import', preload.href] : []), ...program.slice(-1)],

@@ -189,6 +189,7 @@ for (const [field, fields] of [
   ['settings.sampler', { settings: settings({ sampler: samplingWire.Sampler.SAMPLER_EULER }) }],
   ['settings.eta', { settings: settings({ eta: 0.5 }) }],
   ['settings.time_shift', { settings: settings({ timeShift: { window: 30, cutoff: 300 } }) }],
+  ['settings.wavelet_correction', { settings: settings({ waveletCorrection: 0.1 }) }],
   ['settings.variance_normalisation', { settings: settings({ varianceNormalisation: true }) }],
 ] as [string, Partial<samplerWire.EncodeRequest>][]) {
   test(`${field} of ${shown(fields)} is refused for encoding`, (t) => {

@@ -18,6 +18,7 @@ const OFF: Omit<SamplerSettings, 'sampler'> = {
   timeShift: { window: 0, cutoff: 0 },
   varianceNormalisation: false,
   scoreRescaling: { k: 1, sigma: 3 },
+  waveletCorrection: 0,
   guidanceScale: 1,
 };
 
@@ -45,6 +46,7 @@ for (const sampler of SAMPLERS) {
       { timeShift: { window: 400, cutoff: 10 } },
       { varianceNormalisation: true },
       { scoreRescaling: { k: 0.95, sigma: 1 } },
+      { waveletCorrection: 0.1 },
       { guidanceScale: 1.5 },
     ]) {
       const plan = samplerPlan({ sampler, steps: 7, ...remedy }, contract);
@@ -52,7 +54,7 @@ for (const sampler of SAMPLERS) {
         (await predict(row)).map((value) => value + (row.y === UNCONDITIONAL ? 0 : 0.1));
       images.add(String(await drain(solver({ plan, predict: byClass, noise, y: 1 }))));
     }
-    t.is(images.size, 7);
+    t.is(images.size, 8);
   });
 }
 
@@ -106,6 +108,37 @@ test('dynamic thresholding clamps to the quantile of |x_0|, linear between ranks
     const wanted = Math.min(Math.max(value, -most), most) / most;
     t.true(Math.abs(at(thresholded, e) - wanted) < 1e-6);
   });
+});
+
+test('wavelet correction moves blocks of 2 x 2 pixels away from the predicted x_0, and keeps their details', async (t) => {
+  const SIZE = 5;
+  const given = { ...contract, channels: 3 };
+  const images = toyNoise(SIZE * SIZE * 3);
+  const predictAll = toyPredict(given);
+  const first = async (settings: Omit<SamplerSettings, 'sampler'>) => {
+    const plan = samplerPlan({ sampler: 'ddim', steps: 3, ...settings }, given);
+    const [step] = await collect(solver({ plan, predict: predictAll, noise: images }));
+    if (step === undefined) throw new Error('no step');
+    return { plan, step };
+  };
+  const { plan, step: plain } = await first({});
+  const { step: moved } = await first({ waveletCorrection: 0.2 });
+  t.deepEqual(moved.predXStart, plain.predXStart);
+  const weight = 0.2 * Math.sqrt(1 - at(plan.tables.alphasCumprod, 2));
+  for (let row = 0; row < SIZE; row++) {
+    for (let column = 0; column < SIZE; column++) {
+      for (let channel = 0; channel < 3; channel++) {
+        const place = (r: number, c: number): number => (r * SIZE + c) * 3 + channel;
+        const block = [0, 1]
+          .flatMap((r) => [0, 1].map((c) => [row - (row % 2) + r, column - (column % 2) + c] as const))
+          .filter(([r, c]) => r < SIZE && c < SIZE)
+          .map(([r, c]) => at(plain.sample, place(r, c)) - at(plain.predXStart, place(r, c)));
+        const mean = block.reduce((sum, value) => sum + value, 0) / block.length;
+        const wanted = at(plain.sample, place(row, column)) + weight * mean;
+        t.true(Math.abs(at(moved.sample, place(row, column)) - wanted) < 1e-6);
+      }
+    }
+  }
 });
 
 test('an image within its range is not stretched by dynamic thresholding', async (t) => {

@@ -1,10 +1,9 @@
 /** Which versions of Node the program needs; taken from package.json. */
 
-import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { packageFile } from '../package-file.js';
 
 /** As in package.json, such as `>=20.19 <25`. */
-export const NODE_WANTED = engines().node;
+export const NODE_WANTED = packageFile.engines.node;
 
 /** Whether a version such as `20.19.3` is in the wanted range. */
 export function isNodeWanted(version: string): boolean {
@@ -21,16 +20,4 @@ function compare(version: string, other: string): number {
     if (difference !== 0) return difference;
   }
   return 0;
-}
-
-/** The nearest one above this module: it is one folder deeper once it is compiled. */
-function engines(folder = import.meta.dirname): { readonly node: string } {
-  try {
-    return (
-      JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as { engines: { readonly node: string } }
-    ).engines;
-  } catch (error) {
-    if (dirname(folder) === folder) throw error;
-    return engines(dirname(folder));
-  }
 }

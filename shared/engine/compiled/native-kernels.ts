@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { env } from 'node:process';
 
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../tf.js';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 

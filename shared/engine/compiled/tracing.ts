@@ -1,5 +1,5 @@
 /** The tfjs backend that computes nothing: each kernel appends nodes to a graph. */
-import * as tf from '@tensorflow/tfjs-core';
+import { tf } from '../tf.js';
 
 import { DiffusionError } from '../../foundation/index.js';
 import type { Builder } from './builder.js';

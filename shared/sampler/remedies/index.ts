@@ -6,6 +6,7 @@ import type { Remedy, RemedyContext } from './remedy.js';
 import { scoreRescaling, type ScoreRescaling } from './score-rescaling.js';
 import { timeShift, type TimeShift } from './time-shift.js';
 import { varianceNormalisation } from './variance-normalisation.js';
+import { waveletCorrection, type WaveletCorrection } from './wavelet-correction.js';
 
 /** The remedies' settings; unset is off. */
 export interface Remedies {
@@ -14,6 +15,7 @@ export interface Remedies {
   readonly timeShift?: TimeShift;
   readonly varianceNormalisation?: boolean;
   readonly scoreRescaling?: ScoreRescaling;
+  readonly waveletCorrection?: WaveletCorrection;
 }
 
 const TABLE: { readonly [Name in keyof Remedies]-?: Remedy<NonNullable<Remedies[Name]>> } = {
@@ -22,6 +24,7 @@ const TABLE: { readonly [Name in keyof Remedies]-?: Remedy<NonNullable<Remedies[
   timeShift,
   varianceNormalisation,
   scoreRescaling,
+  waveletCorrection,
 };
 
 /** Checks the remedies that are set. @returns those that are on. */

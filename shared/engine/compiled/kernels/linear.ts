@@ -1,5 +1,5 @@
 /** Kernels of matrix products, convolutions and pools. */
-import { backend_util } from '@tensorflow/tfjs-core';
+import { tf } from '../../tf.js';
 
 import type { Attributes } from '../graph.js';
 import { attribute, taken } from './rule.js';
@@ -14,7 +14,7 @@ function convolutionAttributes(
   filterShape: readonly number[],
 ): Attributes {
   const { padInfo, strideHeight, strideWidth, dilationHeight, dilationWidth } =
-    backend_util.computeConv2DInfo(
+    tf.backend_util.computeConv2DInfo(
       xShape as Shape4D,
       filterShape as Shape4D,
       attribute<[number, number] | number>(call, 'strides'),
@@ -22,7 +22,7 @@ function convolutionAttributes(
       attribute<'valid' | 'same' | number>(call, 'pad'),
       attribute<'floor' | undefined>(call, 'dimRoundingMode'),
       false,
-      backend_util.convertConv2DDataFormat(attribute<'NHWC' | 'NCHW'>(call, 'dataFormat')),
+      tf.backend_util.convertConv2DDataFormat(attribute<'NHWC' | 'NCHW'>(call, 'dataFormat')),
     );
   if (dilationHeight !== 1 || dilationWidth !== 1) throw new Error('wanted no dilation');
   return {
@@ -33,7 +33,7 @@ function convolutionAttributes(
 }
 
 function poolAttributes(call: KernelCall, xShape: readonly number[]): Attributes {
-  const info = backend_util.computePool2DInfo(
+  const info = tf.backend_util.computePool2DInfo(
     xShape as Shape4D,
     attribute<[number, number] | number>(call, 'filterSize'),
     attribute<[number, number] | number>(call, 'strides'),

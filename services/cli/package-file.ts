@@ -1,0 +1,21 @@
+/** What the program takes from its package.json. */
+
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+interface PackageFile {
+  readonly version: string;
+  readonly engines: { readonly node: string };
+}
+
+export const packageFile = nearest();
+
+/** The nearest one above this module: it is one folder deeper once it is compiled. */
+function nearest(folder = import.meta.dirname): PackageFile {
+  try {
+    return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageFile;
+  } catch (error) {
+    if (dirname(folder) === folder) throw error;
+    return nearest(dirname(folder));
+  }
+}
