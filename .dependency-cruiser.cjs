@@ -8,6 +8,10 @@ const ROOMS = [
     'random',
     'A draw is a function of seed, purpose and position: whoever draws says these and nothing else.',
   ],
+  [
+    'statistics',
+    'Figures of rows of numbers, whatever these are of; its linear algebra is handed in, so that it needs no engine.',
+  ],
   ['processes', 'Starts and watches any child process; what it computes is its own matter.'],
   ['images', 'Turns bytes into pixels; where they come from is the data set’s matter.'],
   ['charts', 'Draws figures; what they measure is their maker’s matter.'],
@@ -24,10 +28,15 @@ const ROOMS = [
   ['checkpoint', 'Turns state into bytes and knows no disk.'],
   ['interchange', 'Reads files from elsewhere as data; what becomes of them is for their reader to say.'],
   [
+    'quality',
+    'Measures sets of images by features of any extractor; where the images came from is not its business.',
+  ],
+  [
     'models',
     'Keeps checkpoints by name and version in a store; who trains or serves them is not its business.',
   ],
   ['contract', 'The wire form of the rooms’ types: the rooms must not know that there is a wire.'],
+  ['access', 'Says who calls and what they may do; how calls travel is not its business.'],
   ['rpc', 'Runs servers and calls them; the contract’s types pass through it.'],
 ];
 const names = ROOMS.map(([name]) => name);

@@ -16,6 +16,7 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
+  --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
   --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),

@@ -5,13 +5,13 @@ import { join, resolve } from 'node:path';
 
 import { requireCompiler } from './compiler.js';
 import type { SetupContext } from './context.js';
-import { fileSha256, sizesMatch, sizesUnder } from './digests.js';
+import { sizesMatch, sizesUnder } from './digests.js';
 import { LIBRARY_VERSION, libraryBuild, libraryFiles } from './native-library-builds.js';
 import type { LibraryBuild, LibraryVariant } from './native-library-builds.js';
 import { SetupProblem } from './problem.js';
 import { publish, withScratch } from './publish.js';
-import { firstWorking, run } from './run.js';
 import { readJson, writeWhole } from './stamp.js';
+import { downloadWheel, requirePip, unpackWheel } from './wheel.js';
 
 export interface NativeLibrary {
   /** Holds the two libraries and `include/`. */
@@ -25,6 +25,8 @@ export interface NativeLibrary {
 const OWN_LIBRARY = 'IP_DIFFUSION_LIBTENSORFLOW';
 const OWN_LIBRARY_HINT = `or point ${OWN_LIBRARY} at a folder that holds libtensorflow_cc, libtensorflow_framework and include/`;
 
+const OTHERWISE = `, ${OWN_LIBRARY_HINT}`;
+
 // The wheel has 13,000 headers; these folders have all that the C API includes.
 const HEADER_FOLDERS = [
   'tensorflow/c',
@@ -33,15 +35,6 @@ const HEADER_FOLDERS = [
   'tsl/platform',
   'xla/tsl/c',
 ];
-
-const UNPACK = `
-import sys, zipfile
-wheel, target, *wanted = sys.argv[1:]
-with zipfile.ZipFile(wheel) as archive:
-    for member in archive.namelist():
-        if member.startswith(tuple(wanted)):
-            archive.extract(member, target)
-`;
 
 /**
  * The library to compile against: the one that `IP_DIFFUSION_LIBTENSORFLOW` names, else the pinned build of this
@@ -90,46 +83,28 @@ async function download(context: SetupContext, build: LibraryBuild, scratch: str
     );
   }
   const size = megabytes(build.bytes);
-  await requirePip(context);
+  await requirePip(context, 'the native library', OTHERWISE);
   // Checked now, so that nobody waits for a download that can't be used.
   await requireCompiler(context);
   context.say(`downloading libtensorflow ${LIBRARY_VERSION} (${build.package}, ${size} MB) through pip`);
   if (build.untried) context.say(build.untried);
   const stopReporting = reportBytes(context, scratch, build.bytes);
   try {
-    const options = '--no-deps --only-binary=:all: --no-cache-dir --disable-pip-version-check';
-    const target = `--python-version 311 --implementation cp --abi cp311 --platform ${build.platformTag}`;
-    const args = `-m pip download ${options} ${target} ${build.package}==${LIBRARY_VERSION}`.split(' ');
-    const quiet = process.stdout.isTTY ? [] : ['--quiet'];
-    await run(context, 'python3', [...args, ...quiet, '--dest', scratch], {
-      // So pip's temporary files are in a folder that is removed later and has room for them.
-      env: { ...process.env, TMPDIR: scratch },
-      shown: true,
-      task: `downloading ${build.package} ${LIBRARY_VERSION} through pip`,
-      remedy: `check the network and pip's index (python3 -m pip config list) and run this again, ${OWN_LIBRARY_HINT}`,
+    const interpreter = '--python-version 311 --implementation cp --abi cp311'.split(' ');
+    const target = [...interpreter, '--platform', build.platformTag];
+    return await downloadWheel(context, { ...build, version: LIBRARY_VERSION }, scratch, {
+      ...{ target, otherwise: OTHERWISE },
     });
   } finally {
     stopReporting();
   }
-  const wheel = join(scratch, build.wheel);
-  const sha256 = await fileSha256(wheel, context.signal);
-  if (sha256 !== build.sha256) {
-    throw new SetupProblem(
-      `${build.wheel} has the wrong SHA-256: wanted ${build.sha256}; got ${sha256}`,
-      `the download was deleted; check which index pip uses (python3 -m pip config list), ${OWN_LIBRARY_HINT}`,
-    );
-  }
-  return wheel;
 }
 
 async function unpack(context: SetupContext, wheel: string, scratch: string): Promise<string> {
   context.say('unpacking the libraries and headers');
   const libraries = libraryFiles(process.platform).map((file) => `tensorflow/${file}`);
   const headers = HEADER_FOLDERS.map((folder) => `tensorflow/include/${folder}/`);
-  await run(context, 'python3', ['-c', UNPACK, wheel, scratch, ...libraries, ...headers], {
-    task: 'unpacking the wheel',
-    remedy: `make sure that the disk of ${context.cache} has 2 GB free, and run this again`,
-  });
+  await unpackWheel(context, wheel, scratch, [...libraries, ...headers], '2 GB');
   const unpacked = join(scratch, 'tensorflow');
   await writeWhole(contentsPath(unpacked), JSON.stringify(await sizesUnder(unpacked)));
   return unpacked;
@@ -160,14 +135,6 @@ async function ownLibrary(directory: string): Promise<NativeLibrary> {
     }),
   );
   return { directory, files, identity: [directory, ...facts].join('\n') };
-}
-
-async function requirePip(context: SetupContext): Promise<void> {
-  if ((await firstWorking(context, ['python3'], ['-m', 'pip', '--version'])) !== undefined) return;
-  throw new SetupProblem(
-    'Python 3 with pip was not found; it downloads the native library',
-    `install it (Debian and Ubuntu: apt-get install python3-pip; Fedora: dnf install python3-pip; macOS: brew install python), ${OWN_LIBRARY_HINT}`,
-  );
 }
 
 /** Prints every few seconds how much is downloaded, where pip shows no progress bar. */

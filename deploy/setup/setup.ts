@@ -5,6 +5,7 @@ import { provideAddon } from './addon.js';
 import { provideBuild } from './build.js';
 import { cacheFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
+import { provideExtractor } from './extractor.js';
 import { provideKernels } from './kernels.js';
 import { provideNativeLibrary } from './native-library.js';
 import type { LibraryVariant } from './native-library-builds.js';
@@ -37,6 +38,7 @@ try {
   await provideAddon(context, library);
   await provideKernels(context, library);
   await provideGeneratedCode(context);
+  if (options.has('--extractor') || options.has('--test-tools')) await provideExtractor(context);
   if (!options.has('--skip-build')) await provideBuild(context);
   if (options.has('--test-build')) await provideTestBuild(context);
   if (options.has('--test-tools')) {

@@ -1,8 +1,8 @@
 /** The settings of the command line; the only place of this service that reads the environment. */
 
 import type { Environment } from '../../shared/foundation/index.js';
-import { ADDRESS_VARIABLES } from '../../shared/rpc/index.js';
-import { STORE_VARIABLE } from '../../shared/store/index.js';
+import { ADDRESS_VARIABLES, SECURITY_VARIABLES } from '../../shared/rpc/index.js';
+import { DATA_VARIABLES, STORE_VARIABLE } from '../../shared/store/index.js';
 
 export type { Environment };
 
@@ -22,8 +22,18 @@ export function readSettings(): CliSettings {
 export const TRAINER_VARIABLE = 'IP_DIFFUSION_TRAINER';
 export const SAMPLER_VARIABLE = 'IP_DIFFUSION_SAMPLER';
 
+/** What clients show and want to see. */
+export const CLIENT_VARIABLES = {
+  ca: 'IP_DIFFUSION_CA_FILE',
+  cert: 'IP_DIFFUSION_CERT_FILE',
+  key: 'IP_DIFFUSION_KEY_FILE',
+  tokenFile: 'IP_DIFFUSION_TOKEN_FILE',
+} as const;
+
 /** Variables that the services read. */
 export const SERVICE_VARIABLES = {
+  ...SECURITY_VARIABLES,
+  ...DATA_VARIABLES,
   store: STORE_VARIABLE,
   trainerAddress: ADDRESS_VARIABLES.trainer,
   samplerAddress: ADDRESS_VARIABLES.sampler,

@@ -4,51 +4,81 @@ import {
   connectSampler,
   connectTrainer,
   DEFAULT_ADDRESSES,
+  isLoopback,
+  SYSTEM_CA,
   whenReady,
+  type ClientSecurity,
   type ServiceName,
 } from '../../shared/rpc/index.js';
 import { type samplerWire, type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
-import { address, option } from './options.js';
+import { CLIENT_VARIABLES, SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
+import { address, option, text } from './options.js';
 
 export type TrainerClient = trainerWire.TrainerServiceClient;
 export type SamplerClient = samplerWire.SamplerServiceClient;
 
-export const trainerAddress = option(address, "the trainer's address", {
-  fallback: DEFAULT_ADDRESSES.trainer,
-  environment: TRAINER_VARIABLE,
-});
+/** What every command that connects takes beside the address. */
+export const securityOptions = {
+  ca: option(
+    text(`FILE|${SYSTEM_CA}`),
+    `connect with TLS: the certificates that the service's must go back to; ${SYSTEM_CA} for those that Node trusts`,
+    { environment: CLIENT_VARIABLES.ca },
+  ),
+  cert: option(text('FILE'), 'a certificate to show to the service', { environment: CLIENT_VARIABLES.cert }),
+  key: option(text('FILE'), "the certificate's key", { environment: CLIENT_VARIABLES.key }),
+  tokenFile: option(text('FILE'), 'a file with the token that goes with each call', {
+    environment: CLIENT_VARIABLES.tokenFile,
+  }),
+};
 
-export const samplerAddress = option(address, "the sampler's address", {
-  fallback: DEFAULT_ADDRESSES.sampler,
-  environment: SAMPLER_VARIABLE,
-});
+export const trainerConnection = {
+  address: option(address, "the trainer's address", {
+    fallback: DEFAULT_ADDRESSES.trainer,
+    environment: TRAINER_VARIABLE,
+  }),
+  ...securityOptions,
+};
+
+export const samplerConnection = {
+  address: option(address, "the sampler's address", {
+    fallback: DEFAULT_ADDRESSES.sampler,
+    environment: SAMPLER_VARIABLE,
+  }),
+  ...securityOptions,
+};
+
+/** Where a service is, and what the connection needs. */
+export interface Connection extends ClientSecurity {
+  readonly address: string;
+}
 
 /** How long a service may take to answer at all. */
 const REACHABLE_WITHIN_MS = 3000;
 
 /** @throws DiffusionError UNAVAILABLE with a remedy where no trainer answers; the signal's reason. */
 export async function withTrainer<T>(
-  at: string,
+  connection: Connection,
   signal: AbortSignal,
   use: (client: TrainerClient) => Promise<T>,
 ): Promise<T> {
-  return withClient('trainer', at, connectTrainer(at), signal, use);
+  const client = connectTrainer(connection.address, { security: connection });
+  return withClient('trainer', connection, client, signal, use);
 }
 
 /** @throws DiffusionError UNAVAILABLE with a remedy where no sampler answers; the signal's reason. */
 export async function withSampler<T>(
-  at: string,
+  connection: Connection,
   signal: AbortSignal,
   use: (client: SamplerClient) => Promise<T>,
 ): Promise<T> {
-  return withClient('sampler', at, connectSampler(at), signal, use);
+  const client = connectSampler(connection.address, { security: connection });
+  return withClient('sampler', connection, client, signal, use);
 }
 
 async function withClient<Client extends TrainerClient | SamplerClient, T>(
   service: ServiceName,
-  at: string,
+  { address: at, ca }: Connection,
   client: Client,
   signal: AbortSignal,
   use: (client: Client) => Promise<T>,
@@ -56,9 +86,10 @@ async function withClient<Client extends TrainerClient | SamplerClient, T>(
   try {
     await whenReady(client, REACHABLE_WITHIN_MS, signal).catch((cause: unknown) => {
       signal.throwIfAborted();
-      throw new DiffusionError('SERVICE_UNREACHABLE', `no ${service} answers at ${at}`, {
+      const how = ca === undefined ? '' : ' with TLS by a certificate that is trusted';
+      throw new DiffusionError('SERVICE_UNREACHABLE', `no ${service} answers at ${at}${how}`, {
         cause,
-        metadata: { remedy: startRemedy(service) },
+        metadata: { remedy: ca === undefined && !isLoopback(at) ? TLS_REMEDY : startRemedy(service) },
       });
     });
     return await use(client);
@@ -66,6 +97,8 @@ async function withClient<Client extends TrainerClient | SamplerClient, T>(
     client.close();
   }
 }
+
+const TLS_REMEDY = 'a service with TLS needs --ca, or IP_DIFFUSION_CA_FILE';
 
 /** How to get a service that doesn't answer. */
 export function startRemedy(service: ServiceName): string {

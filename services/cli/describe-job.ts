@@ -33,6 +33,7 @@ export function describeJob(job: Job): string[] {
   return table([
     ['job', job.jobId],
     ['model', job.model],
+    ...(job.owner === '' ? [] : [['owner', job.owner]]),
     ['state', stateOf(job)],
     ...(job.message === '' ? [] : [['', job.message]]),
     ['steps', stepsOf(job)],

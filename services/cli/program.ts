@@ -8,6 +8,7 @@ import { encode } from './commands/encode.js';
 import { exportModel } from './commands/export.js';
 import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
+import { measure } from './commands/measure.js';
 import { models } from './commands/models.js';
 import { sample } from './commands/sample.js';
 import { serve } from './commands/serve.js';
@@ -28,7 +29,20 @@ const PROGRAM = 'ip-diffusion';
 export const program: Group = {
   name: PROGRAM,
   summary: 'trains diffusion models with input perturbation and samples images from them',
-  commands: [demo, serve, train, watch, jobs, models, sample, encode, importCheckpoint, exportModel, doctor],
+  commands: [
+    demo,
+    serve,
+    train,
+    watch,
+    jobs,
+    models,
+    sample,
+    encode,
+    measure,
+    importCheckpoint,
+    exportModel,
+    doctor,
+  ],
   options: { version: flag('show the version') },
 };
 

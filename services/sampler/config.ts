@@ -14,6 +14,8 @@ import type { EngineSettings } from './prediction-engine.js';
 export interface SamplerServiceSettings extends ServerSettings {
   readonly store: StoreSettings;
   readonly engine: EngineSettings;
+  /** The key that resume tokens are signed with; undefined for one that is kept in the store. */
+  readonly tokenKeyFile: string | undefined;
   /** Images of one call, at most. */
   readonly maxImages: number;
   /** Network evaluations (count times steps) under way at once, over all calls. */
@@ -34,7 +36,7 @@ const BATCH_SIZES = [1, 2, 4, 8, MAX_ROWS];
 /** @throws DiffusionError INVALID_ARGUMENT naming each variable that is wrong. */
 export function readSettings(env: Environment = process.env): SamplerServiceSettings {
   const reader = environmentReader(env);
-  const { integer, check } = reader;
+  const { integer, optional, check } = reader;
   const settings = {
     ...serverSettings('sampler', reader),
     store: storeSettings(env),
@@ -44,6 +46,7 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
       batchSizes: BATCH_SIZES,
       heartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
     },
+    tokenKeyFile: optional('IP_DIFFUSION_RESUME_KEY_FILE'),
     maxImages: integer('IP_DIFFUSION_SAMPLER_MAX_IMAGES', 4096),
     maxEvaluations: integer('IP_DIFFUSION_SAMPLER_MAX_EVALUATIONS', 4096 * 1000),
     maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),

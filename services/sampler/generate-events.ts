@@ -17,6 +17,7 @@ export type GenerateEvent = NonNullable<samplerWire.GenerateResponse['event']>;
 export async function* eventsOf(
   { seed, shape, format, resumable }: ImageSeries,
   output: ImageOutput,
+  tokenKey: Buffer,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { index } = output;
   switch (output.kind) {
@@ -38,7 +39,7 @@ export async function* eventsOf(
     }
     case 'token': {
       const { step, state } = output;
-      const token = writeResumeToken({ ...resumable, index, state });
+      const token = writeResumeToken({ ...resumable, index, state }, tokenKey);
       yield { $case: 'resumeToken', value: { index, step, token } };
     }
   }

@@ -30,8 +30,15 @@ import {
 /** Image indices are words of a noise position. */
 const INDICES = 2 ** 32;
 
-/** @throws DiffusionError INVALID_ARGUMENT that names every refused field. */
-export function readGenerateRequest(wire: samplerWire.GenerateRequest, maxImages: number): SampleRequest {
+/**
+ * @param tokenKey Which resume tokens must be signed with.
+ * @throws DiffusionError INVALID_ARGUMENT that names every refused field.
+ */
+export function readGenerateRequest(
+  wire: samplerWire.GenerateRequest,
+  maxImages: number,
+  tokenKey: Buffer,
+): SampleRequest {
   const { images, ...reports } = wire;
   switch (images?.$case) {
     case undefined:
@@ -39,7 +46,7 @@ export function readGenerateRequest(wire: samplerWire.GenerateRequest, maxImages
     case 'newImages':
       return readNew(images.value, reports, maxImages, 'new_images');
     case 'resumedImages':
-      return readResumed(images.value, reports, maxImages);
+      return readResumed(images.value, reports, maxImages, tokenKey);
   }
 }
 
@@ -48,6 +55,7 @@ function readResumed(
   { request: wire, tokens }: samplerWire.ResumedImages,
   reports: Reports,
   maxImages: number,
+  tokenKey: Buffer,
 ): SampleRequest {
   const request = readNew(
     wire ?? samplerWire.NewImages.create(),
@@ -59,7 +67,7 @@ function readResumed(
     const wanted = `at most ${request.count} tokens, one for each image`;
     throw invalidArgument([violation('resumed_images.tokens', wanted, `${tokens.length} tokens`)]);
   }
-  const resumed = tokens.map((token, i) => readResumeToken(token, `resumed_images.tokens[${i}]`));
+  const resumed = tokens.map((token, i) => readResumeToken(token, `resumed_images.tokens[${i}]`, tokenKey));
   const [first] = resumed;
   if (first === undefined) {
     throw invalidArgument([violation('resumed_images.tokens', 'a token for each image to resume', 'none')]);

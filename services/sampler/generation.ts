@@ -13,6 +13,8 @@ export interface GenerationContext {
   readonly window: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Signs resume tokens. */
+  readonly tokenKey: Buffer;
   /** When the call came, on the monotonic clock. */
   readonly calledMs: number;
 }
@@ -23,7 +25,7 @@ export interface GenerationContext {
  */
 export async function* generateImages(
   series: ImageSeries,
-  { predict, window, signal, clock, calledMs }: GenerationContext,
+  { predict, window, signal, clock, tokenKey, calledMs }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { count, stepsTotal } = series;
   let begunMs: number | undefined;
@@ -37,7 +39,7 @@ export async function* generateImages(
       await pool.changed();
       yield progress(pool);
       for (let output = pool.take(); output !== undefined; output = pool.take()) {
-        yield* eventsOf(series, output);
+        yield* eventsOf(series, output, tokenKey);
         if (output.kind !== 'image') continue;
         given += 1;
         pool.given();

@@ -1,5 +1,6 @@
 /** The methods that load weights before they are needed, and unload them. */
 
+import { tenancyOf } from '../../shared/access/index.js';
 import { precisions, weightsFromWire, weightsToWire, type samplerWire } from '../../shared/contract/index.js';
 import { invalidArgument, unmet } from '../../shared/foundation/index.js';
 import type { CallContext } from '../../shared/rpc/index.js';
@@ -23,7 +24,7 @@ export function loadingMethods({ catalogue, models, calls }: LoadingOptions) {
     const request = readModelRequest(wire);
     const { signal, ended } = calls.begin(context.signal);
     try {
-      return await withSource(request, catalogue, signal, async (source) => {
+      return await withSource(request, catalogue.seenBy(tenancyOf(context)), signal, async (source) => {
         const wanted = request.checkpointStep === undefined ? 'newest' : 'exact';
         const lease = await models.acquire(source, wanted, signal);
         lease.release();
@@ -35,17 +36,23 @@ export function loadingMethods({ catalogue, models, calls }: LoadingOptions) {
     }
   }
 
-  function unloadModel({ model }: samplerWire.UnloadModelRequest): samplerWire.UnloadModelResponse {
+  async function unloadModel(
+    { model }: samplerWire.UnloadModelRequest,
+    context: CallContext,
+  ): Promise<samplerWire.UnloadModelResponse> {
     checkModelName(model);
+    const tenancy = tenancyOf(context);
+    // As for a model that is not there.
+    if (!tenancy.seesAll && !(await catalogue.seenBy(tenancy).isOpen(model))) return { unloaded: [] };
     return { unloaded: models.unload(model).map(loadedToWire) };
   }
 
   async function modelReady(
     wire: samplerWire.ModelReadyRequest,
-    { signal }: CallContext,
+    context: CallContext,
   ): Promise<samplerWire.ModelReadyResponse> {
     const request = readModelRequest(wire);
-    return withSource(request, catalogue, signal, (source) => {
+    return withSource(request, catalogue.seenBy(tenancyOf(context)), context.signal, (source) => {
       const loaded = models.list(request.model);
       const ready = loaded.some((each) => models.isSame(each.source, source));
       return Promise.resolve({ ready, loaded: loaded.map(loadedToWire) });

@@ -1,7 +1,9 @@
 /** The models of a store and their committed checkpoints; reads manifests, never weights. */
 
+import { EVERYTHING, type Tenancy } from '../../shared/access/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import {
+  bindingOf,
   checkpointSteps,
   listModels,
   newestCheckpoint,
@@ -12,7 +14,11 @@ import {
 import type { ObjectStore } from '../../shared/store/index.js';
 
 export interface ModelCatalogue {
-  /** The names of all models, sorted. */
+  /** The catalogue as a caller sees it: another tenant's models are not there. */
+  seenBy(tenancy: Tenancy): ModelCatalogue;
+  /** Whether the name is free, or its model is one that may be seen. */
+  isOpen(model: string): Promise<boolean>;
+  /** The names of all models, sorted; those too that may not be seen. */
   names(signal: AbortSignal): Promise<string[]>;
   /** The steps of a model's committed checkpoints, newest first. @throws DiffusionError MODEL_NOT_FOUND. */
   steps(model: string, signal: AbortSignal): Promise<number[]>;
@@ -30,14 +36,21 @@ export interface ModelCatalogue {
 export function modelCatalogue(
   store: ObjectStore,
   onDamaged: (model: string, damaged: DamagedCheckpoint) => void,
+  { sees }: Tenancy = EVERYTHING,
 ): ModelCatalogue {
   return {
+    seenBy: (tenancy) => modelCatalogue(store, onDamaged, tenancy),
+    isOpen: async (model) => {
+      const binding = await bindingOf(store, model);
+      return binding === undefined || sees(binding.owner);
+    },
     names: (signal) => listModels(store, { signal }),
-    steps: (model, signal) => checkpointSteps(store, model, { signal }),
-    checkpoint: (model, step, signal) => readCheckpoint(store, model, step, { signal }),
+    steps: (model, signal) => checkpointSteps(store, model, { signal, sees }),
+    checkpoint: (model, step, signal) => readCheckpoint(store, model, step, { signal, sees }),
     newestGood: (model, use, signal) =>
       newestCheckpoint(store, model, use, {
         signal,
+        sees,
         onDamaged: (damaged) => {
           onDamaged(model, damaged);
         },

@@ -1,5 +1,6 @@
 /** The methods that list and show models and checkpoints. */
 
+import { tenancyOf } from '../../shared/access/index.js';
 import {
   checkpointToWire,
   checkpointWire,
@@ -26,23 +27,29 @@ export interface ModelMethodsOptions {
   readonly catalogue: ModelCatalogue;
 }
 
-export function modelMethods({ catalogue }: ModelMethodsOptions) {
+export function modelMethods({ catalogue: all }: ModelMethodsOptions) {
   async function listModels(
     { namePrefix, ...page }: samplerWire.ListModelsRequest,
-    { signal }: CallContext,
+    context: CallContext,
   ): Promise<samplerWire.ListModelsResponse> {
+    const { signal } = context;
+    const catalogue = all.seenBy(tenancyOf(context));
     const names = (await catalogue.names(signal)).filter((name) => name.startsWith(namePrefix));
     const { items, nextPageToken } = await pageOf(page, names, BY_NAME, {
-      read: (name) => listedModel(name, signal),
+      read: (name) => listedModel(catalogue, name, signal),
       encode: samplerWire.Model.encode,
     });
     return { models: items, nextPageToken };
   }
 
   /** One model's damage or newer format must not hide the others; one without a checkpoint is not listed. */
-  async function listedModel(name: string, signal: AbortSignal): Promise<samplerWire.Model | undefined> {
+  async function listedModel(
+    catalogue: ModelCatalogue,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<samplerWire.Model | undefined> {
     try {
-      return await readModel(name, signal);
+      return await readModel(catalogue, name, signal);
     } catch (error) {
       if (!isOwnFault(error)) throw error;
       if (error.code === 'NOT_FOUND') return undefined;
@@ -52,13 +59,19 @@ export function modelMethods({ catalogue }: ModelMethodsOptions) {
 
   async function getModel(
     { model }: samplerWire.GetModelRequest,
-    { signal }: CallContext,
+    context: CallContext,
   ): Promise<samplerWire.GetModelResponse> {
+    const { signal } = context;
+    const catalogue = all.seenBy(tenancyOf(context));
     checkModelName(model);
-    return { model: await readModel(model, signal) };
+    return { model: await readModel(catalogue, model, signal) };
   }
 
-  async function readModel(name: string, signal: AbortSignal): Promise<samplerWire.Model> {
+  async function readModel(
+    catalogue: ModelCatalogue,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<samplerWire.Model> {
     const checkpointSteps = await catalogue.steps(name, signal);
     if (checkpointSteps.length === 0) {
       throw new DiffusionError('MODEL_NOT_FOUND', `model ${name} has no committed checkpoint`);
@@ -69,18 +82,21 @@ export function modelMethods({ catalogue }: ModelMethodsOptions) {
 
   async function listCheckpoints(
     { model, ...page }: samplerWire.ListCheckpointsRequest,
-    { signal }: CallContext,
+    context: CallContext,
   ): Promise<samplerWire.ListCheckpointsResponse> {
+    const { signal } = context;
+    const catalogue = all.seenBy(tenancyOf(context));
     checkModelName(model);
     const steps = await catalogue.steps(model, signal);
     const { items, nextPageToken } = await pageOf(page, steps, NEWEST_FIRST, {
-      read: (step) => listedCheckpoint(model, step, signal),
+      read: (step) => listedCheckpoint(catalogue, model, step, signal),
       encode: checkpointWire.CheckpointContract.encode,
     });
     return { checkpoints: items, nextPageToken };
   }
 
   async function listedCheckpoint(
+    catalogue: ModelCatalogue,
     model: string,
     step: number,
     signal: AbortSignal,
@@ -95,8 +111,10 @@ export function modelMethods({ catalogue }: ModelMethodsOptions) {
 
   async function getCheckpoint(
     { model, checkpointStep }: samplerWire.GetCheckpointRequest,
-    { signal }: CallContext,
+    context: CallContext,
   ): Promise<samplerWire.GetCheckpointResponse> {
+    const { signal } = context;
+    const catalogue = all.seenBy(tenancyOf(context));
     checkModelName(model);
     const checkpoint =
       checkpointStep === undefined

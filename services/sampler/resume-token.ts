@@ -1,6 +1,6 @@
 /** A token with which a call resumes an image that another call began: the solver's state, and what it belongs to. */
 
-import { createHash } from 'node:crypto';
+import { createHmac, timingSafeEqual } from 'node:crypto';
 
 import { decodeSafetensors, encodeSafetensors, type TensorData } from '../../shared/checkpoint/index.js';
 import { integer, invalidArgument, type DiffusionError } from '../../shared/foundation/index.js';
@@ -26,13 +26,20 @@ export interface ResumePoint extends Resumable {
 /** Values of an image's state, at most: a token has to fit into a message of 4 MiB, whatever the solver remembers. */
 export const MAX_RESUMABLE_VALUES = 200_000;
 
-const FORMAT = 'ip-diffusion resume token 2';
+const FORMAT = 'ip-diffusion resume token 3';
 const STATE = 'x';
-const DIGEST_BYTES = 32;
+const SIGNATURE_BYTES = 32;
 const COUNT = integer(0, Number.MAX_SAFE_INTEGER);
 
-/** SHA-256 of the rest, then safetensors: x, and what the solver remembers of earlier steps. */
-export function writeResumeToken({ index, state, weights, checkpointStep, ...hashes }: ResumePoint): Buffer {
+/**
+ * HMAC-SHA256 of the rest, then safetensors: x, and what the solver remembers of earlier steps.
+ *
+ * @param key Of the deployment.
+ */
+export function writeResumeToken(
+  { index, state, weights, checkpointStep, ...hashes }: ResumePoint,
+  key: Buffer,
+): Buffer {
   const tensors = new Map<string, TensorData>([
     [STATE, floats(state.x)],
     ...state.history.map((values, i) => [historyName(i), floats(values)] as const),
@@ -45,18 +52,20 @@ export function writeResumeToken({ index, state, weights, checkpointStep, ...has
     index: String(index),
     stepsDone: String(state.stepsDone),
   });
-  return Buffer.concat([digestOf(content), content]);
+  return Buffer.concat([signatureOf(content, key), content]);
 }
 
 /**
- * Reads a token.
+ * Reads a token, of which nothing is looked at before its signature.
  *
  * @param field Its field in the request, for the refusal.
- * @throws DiffusionError INVALID_ARGUMENT (reason RESUME_TOKEN_INVALID) for bytes that aren't a whole token.
+ * @param key Of the deployment.
+ * @throws DiffusionError INVALID_ARGUMENT (reason RESUME_TOKEN_INVALID) for bytes that aren't a whole token of this deployment.
  */
-export function readResumeToken(token: Uint8Array, field: string): ResumePoint {
-  const content = token.subarray(DIGEST_BYTES);
-  if (!digestOf(content).equals(token.subarray(0, DIGEST_BYTES))) throw refused(field);
+export function readResumeToken(token: Uint8Array, field: string, key: Buffer): ResumePoint {
+  if (token.length < SIGNATURE_BYTES) throw refused(field);
+  const content = token.subarray(SIGNATURE_BYTES);
+  if (!timingSafeEqual(signatureOf(content, key), token.subarray(0, SIGNATURE_BYTES))) throw refused(field);
   const { tensors, metadata } = decoded(content, field);
   const text = (name: string): string => metadata.get(name) ?? '';
   const count = (name: string): number => {
@@ -107,6 +116,6 @@ function floats(data: Float32Array): TensorData {
 
 const historyName = (i: number): string => `history.${i}`;
 
-function digestOf(content: Uint8Array): Buffer {
-  return createHash('sha256').update(content).digest();
+function signatureOf(content: Uint8Array, key: Buffer): Buffer {
+  return createHmac('sha256', key).update(content).digest();
 }

@@ -1,5 +1,6 @@
 /** The methods that run the network: Generate and Encode. */
 
+import { tenancyOf } from '../../shared/access/index.js';
 import {
   imageFormats,
   precisions,
@@ -18,6 +19,7 @@ import { contractOf } from './model-methods.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
 import type { SampleRequest } from './sample-request.js';
+import type { TokenKey } from './token-key.js';
 
 export interface SamplingOptions extends AdmitCallOptions {
   readonly clock: Clock;
@@ -26,10 +28,12 @@ export interface SamplingOptions extends AdmitCallOptions {
   /** Images of one call in work or unread at once. */
   readonly window: number;
   readonly calls: RunningCalls;
+  /** Signs resume tokens. */
+  readonly tokenKey: TokenKey;
 }
 
 export function samplingMethods(options: SamplingOptions) {
-  const { clock, maxImages, window, calls } = options;
+  const { clock, maxImages, window, calls, catalogue, tokenKey } = options;
 
   async function* sample(
     request: SampleRequest,
@@ -38,11 +42,18 @@ export function samplingMethods(options: SamplingOptions) {
     const calledMs = clock.monotonicMs();
     const { signal, ended } = calls.begin(context.signal);
     try {
-      const { generation, lease, release } = await admitCall(request, options, signal);
+      const { generation, lease, release } = await admitCall(
+        request,
+        { ...options, catalogue: catalogue.seenBy(tenancyOf(context)) },
+        signal,
+      );
       try {
         yield accepted(generation);
         const { predict } = lease;
-        yield* generateImages(generation.series, { predict, window, signal, clock, calledMs });
+        yield* generateImages(generation.series, {
+          ...{ predict, window, signal, clock, calledMs },
+          tokenKey: await tokenKey(),
+        });
       } finally {
         lease.release();
         release();
@@ -56,7 +67,8 @@ export function samplingMethods(options: SamplingOptions) {
     wire: samplerWire.GenerateRequest,
     context: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse, void, undefined> {
-    for await (const event of sample(readGenerateRequest(wire, maxImages), context)) yield { event };
+    const request = readGenerateRequest(wire, maxImages, await tokenKey());
+    for await (const event of sample(request, context)) yield { event };
   }
 
   async function* encode(

@@ -13,6 +13,7 @@ import { loadedModels } from './loaded-models.js';
 import { modelCatalogue } from './model-catalogue.js';
 import { startPredictionEngine } from './prediction-engine.js';
 import { runningCalls } from './running-calls.js';
+import { tokenKey } from './token-key.js';
 
 const STORE_RETRY_MS = 2000;
 /** Pictures to start from and resume tokens come in one message: 32 of the largest tokens. */
@@ -64,6 +65,8 @@ export async function startSampler(
   };
   const server = await startGrpcServer({
     address: settings.address,
+    security: settings.security,
+    log,
     service: samplerWire.SamplerServiceService,
     serviceName: 'diffusion.sampler.v1.SamplerService',
     implementation: samplerHandlers({
@@ -71,6 +74,9 @@ export async function startSampler(
       models,
       calls,
       clock,
+      tokenKey: await tokenKey(store, settings.tokenKeyFile, (message) => {
+        log.warn(message);
+      }),
       admit: admission(settings.maxEvaluations),
       maxImages: settings.maxImages,
       window: settings.window,

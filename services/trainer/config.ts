@@ -10,7 +10,7 @@ import {
   environmentReader,
   type Environment,
 } from '../../shared/foundation/index.js';
-import { serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
+import { isLoopback, serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
 import { fileAccess, storeSettings, type FileAccess, type StoreSettings } from '../../shared/store/index.js';
 
 export interface TrainerSettings extends ServerSettings {
@@ -49,10 +49,12 @@ export interface TrainerSettings extends ServerSettings {
 export function readSettings(env: Environment = process.env): TrainerSettings {
   const reader = environmentReader(env);
   const { text, integer, check } = reader;
+  const server = serverSettings('trainer', reader);
   const settings: TrainerSettings = {
-    ...serverSettings('trainer', reader),
+    ...server,
     store: storeSettings(env),
-    fileAccess: fileAccess(env),
+    // Whoever reaches a trainer from a network must not read any file that the trainer can read.
+    fileAccess: fileAccess(env, isLoopback(server.address) ? 'any' : 'none'),
     datasetCacheFolder: resolve(text('IP_DIFFUSION_DATASET_CACHE', join(cacheFolder(env), 'datasets'))),
     name: text('IP_DIFFUSION_TRAINER_NAME', hostname()),
     leaseMs: integer('IP_DIFFUSION_LEASE_MS', 30_000, 500),

@@ -60,7 +60,9 @@ export function dataSources(options: DataSourcesOptions): DataSources {
         return true;
       } catch (error) {
         if (!(error instanceof DiffusionError)) throw error;
-        return error.code !== 'NOT_FOUND' && error.reason !== 'STORE_NOT_CONFIGURED';
+        return (
+          !['NOT_FOUND', 'PERMISSION_DENIED'].includes(error.code) && error.reason !== 'STORE_NOT_CONFIGURED'
+        );
       }
     },
     async scan(recipe, signal) {

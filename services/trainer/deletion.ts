@@ -1,5 +1,6 @@
 /** Deletion of jobs, models and checkpoints; refused for what a job that has not ended needs. */
 
+import { EVERYTHING, type Tenancy } from '../../shared/access/index.js';
 import { isEnded } from '../../shared/contract/index.js';
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import {
@@ -19,6 +20,7 @@ import { findStatus, readJob, statusBytes, type Deletion } from './job-status.js
 import { removeListed } from './listed-jobs.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { JobRecord } from './job.js';
+import { modelNotFound } from './tenants.js';
 
 export interface DeletionOptions {
   readonly store: ObjectStore;
@@ -28,10 +30,13 @@ export interface DeletionOptions {
 export interface Deletions {
   /** @throws DiffusionError JOB_NOT_FOUND, JOB_ACTIVE. */
   job(jobId: string): Promise<void>;
-  /** @throws DiffusionError MODEL_NOT_FOUND, JOB_ACTIVE, CHECKPOINT_IN_USE. */
-  model(model: string): Promise<void>;
+  /**
+   * @param by Who asks: a refusal names no job that they may not see.
+   * @throws DiffusionError MODEL_NOT_FOUND, JOB_ACTIVE, CHECKPOINT_IN_USE.
+   */
+  model(model: string, by?: Tenancy): Promise<void>;
   /** @throws DiffusionError MODEL_NOT_FOUND, CHECKPOINT_NOT_FOUND, CHECKPOINT_IN_USE. */
-  checkpoint(model: string, step: number | undefined): Promise<void>;
+  checkpoint(model: string, step: number | undefined, by?: Tenancy): Promise<void>;
 }
 
 export function deletions({ store, supervisor }: DeletionOptions): Deletions {
@@ -41,9 +46,9 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
     await finishDeletion(store, jobId);
   }
 
-  async function deleteModelOf(model: string): Promise<void> {
+  async function deleteModelOf(model: string, by = EVERYTHING): Promise<void> {
     const job = await jobOf(model);
-    await refuseStartingJobs(model, undefined);
+    await refuseStartingJobs(model, undefined, by);
     // Without a record, the model was imported or its job was deleted before.
     if ((await findRecord(store, job)) !== undefined) {
       await begin(job, 'model');
@@ -51,7 +56,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
     } else await deleteModel(store, { model, job });
   }
 
-  async function deleteCheckpointOf(model: string, step: number | undefined): Promise<void> {
+  async function deleteCheckpointOf(model: string, step: number | undefined, by = EVERYTHING): Promise<void> {
     if (step === undefined)
       throw invalidArgument([violation('checkpoint_step', 'the step of a checkpoint', undefined)]);
     const job = await jobOf(model);
@@ -59,7 +64,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
     if (!steps.includes(step)) {
       throw new DiffusionError('CHECKPOINT_NOT_FOUND', `model ${model} has no checkpoint of step ${step}`);
     }
-    await refuseStartingJobs(model, step);
+    await refuseStartingJobs(model, step, by);
     const isNewest = steps.at(-1) === step;
     if (isNewest && (await findRecord(store, job)) !== undefined) await stepBack(job, steps.at(-2) ?? 0);
     await deleteCheckpoint(store, { model, job, step });
@@ -69,7 +74,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
     if (!NAME_PATTERN.test(model)) throw invalidArgument([violation('model', 'the name of a model', model)]);
     const job = await jobOfModel(store, model);
     if (job !== undefined) return job;
-    throw new DiffusionError('MODEL_NOT_FOUND', `there is no model ${model}`, { metadata: { model } });
+    throw modelNotFound(model);
   }
 
   /** From here on no trainer runs or resumes the job, and any trainer that finds it continues its removal. */
@@ -91,19 +96,25 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
   }
 
   /** @param step Undefined for any checkpoint of the model. */
-  async function refuseStartingJobs(model: string, step: number | undefined): Promise<void> {
+  async function refuseStartingJobs(
+    model: string,
+    step: number | undefined,
+    { sees }: Tenancy,
+  ): Promise<void> {
     for (const jobId of await listMarked(store)) {
       const job = await readJob(store, jobId).catch((error: unknown) => {
         if (error instanceof DiffusionError && error.code !== 'UNAVAILABLE') return undefined;
         throw error;
       });
       if (job === undefined || isEnded(job.status.state)) continue;
-      const { warmStart } = job.record.recipe;
+      const { recipe, owner } = job.record;
+      const { warmStart } = recipe;
+      const shown = sees(owner) ? jobId : undefined;
       const starts = warmStart?.model === model && (step === undefined || warmStart.checkpointStep === step);
-      if (starts) throw inUse(`job ${jobId} starts from it and has not ended`, jobId);
+      if (starts) throw inUse('starts from it and has not ended', shown);
       const resumes = job.record.model === model && step !== undefined;
       if (resumes && (await listCommits(store, jobId)).at(-1) === step)
-        throw inUse(`job ${jobId} resumes from it and has not ended`, jobId);
+        throw inUse('resumes from it and has not ended', shown);
     }
   }
 
@@ -136,6 +147,7 @@ async function findRecord(store: ObjectStore, jobId: string): Promise<JobRecord 
   }
 }
 
-function inUse(why: string, job: string): DiffusionError {
-  return new DiffusionError('CHECKPOINT_IN_USE', `the checkpoint is in use: ${why}`, { metadata: { job } });
+function inUse(why: string, job: string | undefined): DiffusionError {
+  const text = `the checkpoint is in use: ${job === undefined ? 'another job' : `job ${job}`} ${why}`;
+  return new DiffusionError('CHECKPOINT_IN_USE', text, job === undefined ? {} : { metadata: { job } });
 }

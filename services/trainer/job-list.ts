@@ -7,6 +7,7 @@ import {
   type PageContent,
   type PageRequest,
 } from '../../shared/contract/index.js';
+import type { Tenancy } from '../../shared/access/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { listedKeys, type ListedJob } from '../../shared/models/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
@@ -20,6 +21,8 @@ export interface JobFilter {
   readonly modelPrefix: string;
   readonly createdFrom: Date | undefined;
   readonly createdBefore: Date | undefined;
+  /** Whether whoever asks may see what has this owner. */
+  readonly sees: Tenancy['sees'];
 }
 
 /** What a job is on a page. */
@@ -83,7 +86,7 @@ export function jobList(
       return pageFrom(request, (after) => matching(filter, after), BY_KEY, {
         read: async (listed) => {
           const job = await readListed(listed);
-          if (job === undefined) return undefined;
+          if (job === undefined || !filter.sees(job.record.owner)) return undefined;
           return filter.states.length === 0 || filter.states.includes(job.status.state)
             ? write(job)
             : undefined;

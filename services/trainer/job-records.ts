@@ -9,7 +9,6 @@ import { bindModel, findJson, jobKeys, jobOfModel, requestKey } from '../../shar
 import { isLostCondition, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
-import { sha256 } from './request-id.js';
 
 /** A recipe may list its betas. */
 const LARGE = { maxBytes: 1024 * 1024 };
@@ -23,6 +22,7 @@ const recordSchema = z.looseObject({
   model: z.string(),
   recipe: z.unknown(),
   createdAt: z.string(),
+  owner: z.string().optional(),
   requestSha256: z.string().optional(),
   resumed: z.object({ requestSha256: z.string(), bodySha256: z.string() }).optional(),
 });
@@ -31,7 +31,8 @@ const claimSchema = z.object({ bodySha256: z.string(), record: recordSchema });
 
 /** What makes a repeated request the same one. */
 export interface RequestClaim {
-  readonly requestId: string;
+  /** Of its request_id. */
+  readonly requestSha256: string;
   /** Hash of what was asked. */
   readonly bodySha256: string;
 }
@@ -55,9 +56,9 @@ export function isJobId(text: string): boolean {
 /** The record that an earlier request with this id made. @throws ALREADY_EXISTS where it asked for something else. */
 export async function findClaimed(
   store: ObjectStore,
-  { requestId, bodySha256 }: RequestClaim,
+  { requestSha256, bodySha256 }: RequestClaim,
 ): Promise<JobRecord | undefined> {
-  const claim = await findJson(store, requestKey(sha256(requestId)), claimSchema, LARGE);
+  const claim = await findJson(store, requestKey(requestSha256), claimSchema, LARGE);
   if (claim === undefined) return undefined;
   if (claim.value.bodySha256 === bodySha256) return recordOf(claim.value.record);
   throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id was used before, with another recipe', {
@@ -85,7 +86,7 @@ export async function createRecord(
 ): Promise<JobRecord> {
   let winner = record;
   if (claim !== undefined) {
-    const created = await createJson(store, requestKey(sha256(claim.requestId)), {
+    const created = await createJson(store, requestKey(claim.requestSha256), {
       bodySha256: claim.bodySha256,
       record: versioned(record),
     });
@@ -94,7 +95,7 @@ export async function createRecord(
   await createJson(store, jobKeys.record(winner.jobId), versioned(winner));
   await markActive(store, winner.jobId);
   try {
-    await bindModel(store, winner.model, winner.jobId);
+    await bindModel(store, winner.model, winner.jobId, { owner: winner.owner });
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'ALREADY_EXISTS') {
       await removeUnbound(store, winner.jobId);
@@ -164,10 +165,23 @@ export async function readRecord(
     ? await findJson(store, jobKeys.record(jobId), recordSchema, { ...options, ...LARGE })
     : undefined;
   if (stored !== undefined) return { record: recordOf(stored.value), etag: stored.etag };
+  throw jobNotFound(jobId);
+}
+
+/** Who owns a job; undefined where everybody may see it. @throws as `readRecord`, but reads no recipe. */
+export async function ownerOfJob(store: ObjectStore, jobId: string): Promise<string | undefined> {
+  const stored = isJobId(jobId)
+    ? await findJson(store, jobKeys.record(jobId), recordSchema, LARGE)
+    : undefined;
+  if (stored === undefined) throw jobNotFound(jobId);
+  return stored.value.owner;
+}
+
+export function jobNotFound(jobId: string): DiffusionError {
   const imported = jobId.startsWith(importJobPrefix)
     ? ': an imported model has no optimizer state to resume from; start a new job from it with warm_start'
     : '';
-  throw new DiffusionError('JOB_NOT_FOUND', `there is no job of this id${imported}`);
+  return new DiffusionError('JOB_NOT_FOUND', `there is no job of this id${imported}`);
 }
 
 function versioned(record: JobRecord): object {

@@ -64,6 +64,8 @@ export interface JobRecord {
   readonly recipe: TrainingRecipe;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
+  /** Who owns the job and its model; absent where everybody may see them. */
+  readonly owner?: string | undefined;
   /** Of the request_id that created the job. */
   readonly requestSha256?: string | undefined;
   /** Of the request that resumed it last. */

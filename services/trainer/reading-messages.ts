@@ -3,16 +3,8 @@
 import * as z from 'zod';
 
 import type { DatasetConfig, DatasetManifest } from '../../shared/dataset/index.js';
-import {
-  countSchema,
-  DiffusionError,
-  isReason,
-  REASONS,
-  shortened,
-  type FieldViolation,
-  type Reason,
-} from '../../shared/foundation/index.js';
-import { checkedBySender, type Protocol } from '../../shared/processes/index.js';
+import { countSchema } from '../../shared/foundation/index.js';
+import { checkedBySender, failureSchema, type Failure, type Protocol } from '../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
 import type { FileAccess, StoreSettings } from '../../shared/store/index.js';
 import type { SpillFolder } from './engine-process/messages.js';
@@ -50,20 +42,7 @@ export type FromReader =
   | { readonly kind: 'settled'; readonly recipe: TrainingRecipe }
   /** The newest step; undefined where nothing was left. */
   | { readonly kind: 'uploaded'; readonly step?: number | undefined }
-  | ReadingFailure;
-
-interface ReadingFailure {
-  readonly kind: 'failed';
-  readonly reason: Reason;
-  readonly message: string;
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly violations: readonly FieldViolation[];
-}
-
-const MAX_TEXT = 16_000;
-const MAX_VIOLATIONS = 200;
-
-const text = z.string().max(MAX_TEXT);
+  | { readonly kind: 'failed'; readonly failure: Failure };
 
 export const readingProtocol: Protocol<ToReader, FromReader> = {
   toChild: z.discriminatedUnion('kind', [
@@ -90,31 +69,8 @@ export const readingProtocol: Protocol<ToReader, FromReader> = {
     z.object({ kind: z.literal('scanned'), manifest: checkedBySender<DatasetManifest>() }),
     z.object({ kind: z.literal('settled'), recipe: checkedBySender<TrainingRecipe>() }),
     z.object({ kind: z.literal('uploaded'), step: countSchema.optional() }),
-    z.object({
-      kind: z.literal('failed'),
-      reason: z.enum(Object.keys(REASONS) as Reason[]),
-      message: text,
-      metadata: z.record(z.string(), text),
-      violations: z.array(z.object({ field: text, description: text })).max(MAX_VIOLATIONS),
-    }),
+    z.object({ kind: z.literal('failed'), failure: failureSchema }),
   ]),
   // Names of classes and of some skipped files.
   maxMessageBytes: 16 * 1024 ** 2,
 };
-
-/** An error as a message that the service takes. */
-export function failureMessage(error: unknown): ReadingFailure {
-  const message = bounded(error instanceof Error ? error.message : String(error));
-  if (!(error instanceof DiffusionError) || !isReason(error.reason))
-    return { kind: 'failed', reason: 'INTERNAL', message, metadata: {}, violations: [] };
-  const facts = Object.entries(error.metadata).map(([name, value]) => [name, bounded(value)]);
-  const violations = error.violations
-    .slice(0, MAX_VIOLATIONS)
-    .map(({ field, description }) => ({ field: bounded(field), description: bounded(description) }));
-  const metadata = Object.fromEntries(facts) as Readonly<Record<string, string>>;
-  return { kind: 'failed', reason: error.reason, message, metadata, violations };
-}
-
-function bounded(words: string): string {
-  return shortened(words, MAX_TEXT);
-}

@@ -1,11 +1,11 @@
 /** A process that reads one data set or the weights of one warm start, or uploads what waits for one job, so that the service can answer calls meanwhile. */
 
 import { scanDataset } from '../../shared/dataset/index.js';
-import { connectToParent } from '../../shared/processes/index.js';
+import { connectToParent, failureOf } from '../../shared/processes/index.js';
 import { storeFromSettings } from '../../shared/store/index.js';
 import { spillIn } from './engine-process/spill-folder.js';
 import { uploadLeftover } from './leftover-commits.js';
-import { failureMessage, readingProtocol, type FromReader, type ToReader } from './reading-messages.js';
+import { readingProtocol, type FromReader, type ToReader } from './reading-messages.js';
 import { settleWarmStart } from './warm-start.js';
 
 const stop = new AbortController();
@@ -15,7 +15,7 @@ const port = connectToParent(readingProtocol, (message) => {
   if (message.kind === 'stop') stop.abort();
   else {
     answerTo(message).then(port.send, (error: unknown) => {
-      port.send(failureMessage(error));
+      port.send({ kind: 'failed', failure: failureOf(error) });
     });
   }
 });

@@ -7,7 +7,13 @@ import {
   type Clock,
   type Environment,
 } from '../../shared/foundation/index.js';
-import { describeExit, exitDetail, siblingModule, startChild } from '../../shared/processes/index.js';
+import {
+  describeExit,
+  errorOf,
+  exitDetail,
+  siblingModule,
+  startChild,
+} from '../../shared/processes/index.js';
 import { readingProtocol, type FromReader, type ToReader } from './reading-messages.js';
 
 export interface ReaderOptions {
@@ -84,6 +90,5 @@ async function readInChild(
     throw new Error(`the process that read it ${describeExit(exit)}: ${exitDetail(exit)}`);
   }
   if (answer.kind !== 'failed') return answer;
-  const { reason, message, metadata, violations } = answer;
-  throw new DiffusionError(reason, message, { metadata, violations });
+  throw errorOf(answer.failure);
 }

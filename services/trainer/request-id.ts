@@ -10,6 +10,15 @@ export function requestIdViolations(requestId: string): FieldViolation[] {
   return [violation('request_id', 'up to 64 printable ASCII characters', requestId)];
 }
 
+/**
+ * What stands for a request_id in the store, in hexadecimal. Two tenants may use the same one, and neither finds the other's
+ * job by it.
+ */
+export function requestSha256(requestId: string, owner: string | undefined): string {
+  // A request_id holds no line break.
+  return sha256(owner === undefined ? requestId : `${requestId}\n${owner}`);
+}
+
 /** In hexadecimal. */
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');

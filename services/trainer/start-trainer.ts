@@ -31,6 +31,7 @@ import { uploadLeftovers } from './leftover-commits.js';
 import { listedCompleteness } from './listed-jobs.js';
 import { reader } from './reading.js';
 import { settled } from './warm-start.js';
+import { tenants } from './tenants.js';
 
 /** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
@@ -89,16 +90,20 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   };
   const server = await startGrpcServer({
     address: settings.address,
+    security: settings.security,
+    log: logger,
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({
       requests: jobRequests({
         ...{ store, supervisor, leases, sources, clock, memoryBytes },
         listed,
-        settle: (recipe) => settled(reading, settings.store, recipe),
+        settle: (recipe, sees) =>
+          settled({ reader: reading, store, storeSettings: settings.store }, recipe, sees),
       }),
       deletions: deletions({ store, supervisor }),
       sources,
+      tenants: tenants(store, supervisor),
       checkServing: () => {
         if (phase !== 'serving') throw unavailable(phase, storeProblem);
       },

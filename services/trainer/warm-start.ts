@@ -1,7 +1,9 @@
 /** Weights from another model's checkpoint: settled when a job is created, read when its run begins. */
 
+import type { Tenancy } from '../../shared/access/index.js';
 import { DiffusionError, invalidArgument, violation, within } from '../../shared/foundation/index.js';
 import {
+  bindingOf,
   chooseWeights,
   newestCheckpoint,
   readCheckpoint,
@@ -13,17 +15,30 @@ import {
 import { networkDifferences, type TrainingRecipe } from '../../shared/recipe/index.js';
 import type { ObjectStore, StoreSettings } from '../../shared/store/index.js';
 import type { Reader } from './reading.js';
+import { modelNotFound } from './tenants.js';
 
 type WarmStart = NonNullable<TrainingRecipe['warmStart']>;
 
+/** What reads the weights for a service. */
+export interface WarmStartReader {
+  readonly reader: Reader;
+  readonly store: ObjectStore;
+  readonly storeSettings: StoreSettings;
+}
+
 /** As `settleWarmStart`, in a process of its own: weights may be large. */
 export async function settled(
-  reader: Reader,
-  store: StoreSettings,
+  { reader, store, storeSettings }: WarmStartReader,
   recipe: TrainingRecipe,
+  sees?: Tenancy['sees'],
 ): Promise<TrainingRecipe> {
-  if (recipe.warmStart === undefined) return recipe;
-  const answer = await reader.read({ kind: 'settle', store, recipe });
+  const { warmStart } = recipe;
+  if (warmStart === undefined) return recipe;
+  // Who may see what is known in this process alone.
+  const binding = sees && (await bindingOf(store, warmStart.model));
+  if (binding !== undefined && sees?.(binding.owner) === false)
+    throw notFound(modelNotFound(warmStart.model), warmStart);
+  const answer = await reader.read({ kind: 'settle', store: storeSettings, recipe });
   if (answer.kind !== 'settled') throw new Error(`wanted a settled warm start; got ${answer.kind}`);
   return answer.recipe;
 }
@@ -32,20 +47,26 @@ export async function settled(
  * The recipe with step and weights of its warm start set, after a look at the weights themselves: a damaged newest
  * checkpoint is skipped where no step is asked for.
  *
+ * @param sees Whether whoever asks may see what has this owner; all where it is undefined.
  * @throws DiffusionError NOT_FOUND (reason WARM_START_NOT_FOUND) for a model or checkpoint that isn't there,
  * INVALID_ARGUMENT naming each field in which the networks differ or weights that aren't there, DATA_LOSS for damaged
  * weights.
  */
-export async function settleWarmStart(store: ObjectStore, recipe: TrainingRecipe): Promise<TrainingRecipe> {
+export async function settleWarmStart(
+  store: ObjectStore,
+  recipe: TrainingRecipe,
+  sees?: Tenancy['sees'],
+): Promise<TrainingRecipe> {
   const { warmStart } = recipe;
   if (warmStart === undefined) return recipe;
-  return withSource(store, recipe, warmStart, async ({ commit }, { weights, object }) => {
+  const settle = async ({ commit }: Checkpoint, { weights, object }: ChosenWeights) => {
     await readObject(store, commit, object);
     return {
       ...recipe,
       warmStart: { model: warmStart.model, checkpointStep: commit.step, weights },
     };
-  }).catch((error: unknown) => {
+  };
+  return withSource(store, recipe, warmStart, settle, sees).catch((error: unknown) => {
     throw notFound(error, warmStart);
   });
 }
@@ -79,6 +100,7 @@ async function withSource<T>(
   recipe: TrainingRecipe,
   { model, checkpointStep, weights }: WarmStart,
   use: (checkpoint: Checkpoint, chosen: ChosenWeights) => Promise<T>,
+  sees?: Tenancy['sees'],
 ): Promise<T> {
   const checked = (checkpoint: Checkpoint): Promise<T> => {
     const differing = networkDifferences(recipe, checkpoint.manifest.recipe);
@@ -88,8 +110,8 @@ async function withSource<T>(
       throw invalidArgument(within('recipe', violations), 'RECIPE_INVALID');
     return use(checkpoint, chosen);
   };
-  if (checkpointStep === undefined) return newestCheckpoint(store, model, checked);
-  return checked(await readCheckpoint(store, model, checkpointStep));
+  if (checkpointStep === undefined) return newestCheckpoint(store, model, checked, { sees });
+  return checked(await readCheckpoint(store, model, checkpointStep, { sees }));
 }
 
 function chosenOrRefused(

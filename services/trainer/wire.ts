@@ -38,6 +38,7 @@ export function jobToWire({ record, status }: Job): trainerWire.TrainingJob {
     updateTime: new Date(status.updatedAt),
     startTime: timeOf(status.startedAt),
     endTime: timeOf(status.endedAt),
+    owner: record.owner ?? '',
   };
 }
 
@@ -126,7 +127,7 @@ function gridToWire({ png, ...shape }: GridImage): trainerWire.SampleGrid['image
 const MAX_STATES = 100;
 
 /** @throws DiffusionError INVALID_ARGUMENT naming `states`, for too many or one that is none. */
-export function jobFilterFromWire(request: trainerWire.ListTrainingJobsRequest): JobFilter {
+export function jobFilterFromWire(request: trainerWire.ListTrainingJobsRequest): Omit<JobFilter, 'sees'> {
   const { modelPrefix, createdFrom, createdBefore } = request;
   if (request.states.length > MAX_STATES)
     throw invalidArgument([violation('states', `at most ${MAX_STATES} states`, request.states.length)]);

@@ -36,8 +36,9 @@ const READ_AT_ONCE = 16;
 
 /**
  * The page that a list request asks for: as many messages as it wants, or as a response can hold, but one at least. A
- * token holds the key of the last item that was looked at, so that items which come and go between two calls shift
- * nothing.
+ * token holds the key of the last item that the page has, so that items which come and go between two calls shift
+ * nothing, and a token shows no name of an item that is skipped. Nothing in a token is trusted: it is a place in a list of
+ * which each item is checked again.
  *
  * @param itemsAfter The items behind that of a key, or all; no more of them is taken than the page needs.
  * @throws DiffusionError INVALID_ARGUMENT naming `page_token`; what `read` or the items throw.
@@ -65,7 +66,8 @@ export async function pageFrom<T, Message>(
       bytes += message === undefined ? 0 : encode(message).finish().length;
       const isFull = items.length === size || (bytes > MAX_PAGE_BYTES && items.length > 0);
       if (isFull && last !== undefined) return { items, nextPageToken: tokenOf(keyOf(last)) };
-      if (message !== undefined) items.push(message);
+      if (message === undefined) continue;
+      items.push(message);
       last = item;
     }
   }

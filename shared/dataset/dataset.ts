@@ -7,8 +7,7 @@ import type { ImageSource, OnProgress } from './image-source.js';
 import { classNamesOf, summarise } from './manifest.js';
 import type { DatasetManifest, SourceContents } from './manifest.js';
 import { withSource, type SourceOptions } from './open-source.js';
-import { openPack } from './packed-cache.js';
-import type { Pack } from './packed-cache.js';
+import { openPack, type Pack } from './packed-cache.js';
 
 export interface PrepareOptions extends SourceOptions {
   /** Where prepared pixels are kept between runs; may be deleted while no process uses it. */
@@ -37,6 +36,16 @@ export interface Dataset {
 }
 
 const DEFAULT_MEMORY_BUDGET_BYTES = 2 * 1024 ** 3;
+
+/** Packs of images: `[count, H, W, C]` uint8. */
+const IMAGES = { prefix: 'images', file: 'pixels.bin' };
+
+/** What stands beside the pixels. */
+interface PackedImages {
+  readonly manifest: DatasetManifest;
+  /** The class of each image; absent without labels. */
+  readonly labels?: readonly number[];
+}
 
 /** fs.read takes at most 2^31 - 1 bytes at once. */
 const MAX_READ_BYTES = 64 * 1024 * 1024;
@@ -67,8 +76,8 @@ export function preparePack(
   source: ImageSource,
   config: DatasetConfig,
   options: PrepareOptions,
-): Promise<Pack> {
-  return openPack(options.cacheFolder, source.fingerprint, async (pixelsPath) => {
+): Promise<Pack<PackedImages>> {
+  return openPack<PackedImages>(options.cacheFolder, IMAGES, source.fingerprint, async (pixelsPath) => {
     const contents = await source.prepare(
       pixelsPath,
       options.onProgress ?? (() => undefined),
@@ -87,8 +96,11 @@ function labelsOf(contents: SourceContents): number[] | undefined {
   return contents.images.map(({ className }) => labels.get(className ?? '') ?? 0);
 }
 
-async function openPixels(pack: Pack, config: DatasetConfig, memoryBudgetBytes: number): Promise<Dataset> {
-  const { manifest, labels, pixelsPath } = pack;
+async function openPixels(
+  { manifest, labels, path: pixelsPath }: Pack<PackedImages>,
+  config: DatasetConfig,
+  memoryBudgetBytes: number,
+): Promise<Dataset> {
   const imageShape: ImageShape = {
     width: config.imageSize,
     height: config.imageSize,

@@ -8,6 +8,14 @@ export type { Split } from './hold-out.js';
 export type { OnProgress } from './image-source.js';
 export type { DatasetManifest, SizesFound } from './manifest.js';
 export type { SkippedFiles } from './skipped-files.js';
+export { mapInOrder } from './map-in-order.js';
+export { npzFault } from './npy.js';
+export { openNpz } from './npz-file.js';
+export type { NpzFile, NpzImages } from './npz-file.js';
+export { writeNpz } from './npz-writer.js';
+export type { NpzArray } from './npz-writer.js';
+export { openPack } from './packed-cache.js';
+export type { Pack } from './packed-cache.js';
 export { checkSource } from './open-source.js';
 export {
   addressOf,

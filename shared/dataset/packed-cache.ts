@@ -1,27 +1,24 @@
-/** Prepared pixels on disk: one folder a source, made whole or not at all. */
+/** Prepared files on disk, such as pixels: one folder for each source, made whole or not at all. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiffusionError, systemClock } from '../foundation/index.js';
-import type { DatasetManifest } from './manifest.js';
 
-/** What stands beside the pixels. */
-export interface PackDescription {
-  readonly manifest: DatasetManifest;
-  /** The class of each image; absent without labels. */
-  readonly labels?: readonly number[];
+/** A kind of packs; those of two kinds may lie in one folder. */
+export interface PackKind {
+  /** How the folders' names begin; lower-case letters. */
+  readonly prefix: string;
+  /** The name of the file in each. */
+  readonly file: string;
 }
 
-export interface Pack extends PackDescription {
-  /** The file of all images one after the other, `[count, H, W, C]` uint8. */
-  readonly pixelsPath: string;
-}
+/** What stands beside the file, in JSON, with where the file is. */
+export type Pack<D> = D & { readonly path: string };
 
-/** What a build is given: where its pixels go. It answers with what they are. */
-export type BuildPack = (pixelsPath: string) => Promise<PackDescription>;
+/** What a build is given: where its file goes. It answers with what that is. */
+export type BuildPack<D> = (path: string) => Promise<D>;
 
-const PIXELS = 'pixels.bin';
 const DESCRIPTION = 'description.json';
 
 /** A build that hasn't written for so long was killed. */
@@ -37,10 +34,15 @@ const UNUSED_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
  * @throws DiffusionError what the build throws; FAILED_PRECONDITION with reason CACHE_UNUSABLE when the folder can't be
  * written.
  */
-export async function openPack(cacheFolder: string, fingerprint: string, build: BuildPack): Promise<Pack> {
-  const name = `images-${fingerprint.slice(0, 32)}`;
+export async function openPack<D extends object>(
+  cacheFolder: string,
+  kind: PackKind,
+  fingerprint: string,
+  build: BuildPack<D>,
+): Promise<Pack<D>> {
+  const name = `${kind.prefix}-${fingerprint.slice(0, 32)}`;
   const folder = join(cacheFolder, name);
-  const existing = await readPack(folder);
+  const existing = await readPack<D>(folder, kind);
   if (existing !== undefined) {
     await markUsed(folder);
     return existing;
@@ -48,39 +50,41 @@ export async function openPack(cacheFolder: string, fingerprint: string, build: 
   let partial: string | undefined;
   try {
     await mkdir(cacheFolder, { recursive: true });
-    await removeStale(cacheFolder);
-    await removeUnused(cacheFolder);
+    await removeStale(cacheFolder, kind);
+    await removeUnused(cacheFolder, kind);
     partial = await mkdtemp(join(cacheFolder, `${name}.partial-`));
-    const description = await build(join(partial, PIXELS));
-    await writeDescription(partial, description);
-    await moveIntoPlace(partial, folder);
+    const description = await build(join(partial, kind.file));
+    await writeDescription(partial, kind, description);
+    await moveIntoPlace(partial, folder, kind);
     await syncFolder(cacheFolder);
-    return { ...description, pixelsPath: join(folder, PIXELS) };
+    return { ...description, path: join(folder, kind.file) };
   } catch (error) {
     if (partial !== undefined) await rm(partial, { recursive: true, force: true });
     throw error instanceof DiffusionError ? error : unusable(cacheFolder, error);
   }
 }
 
-async function readPack(folder: string): Promise<Pack | undefined> {
-  const pixelsPath = join(folder, PIXELS);
+async function readPack<D extends object>(folder: string, { file }: PackKind): Promise<Pack<D> | undefined> {
+  const path = join(folder, file);
   try {
-    const stored = JSON.parse(await readFile(join(folder, DESCRIPTION), 'utf8')) as StoredDescription;
-    const { pixelsSha256, ...description } = stored;
-    return (await sha256OfFile(pixelsPath)) === pixelsSha256 ? { ...description, pixelsPath } : undefined;
+    const { sha256, description } = JSON.parse(
+      await readFile(join(folder, DESCRIPTION), 'utf8'),
+    ) as Stored<D>;
+    return (await sha256OfFile(path)) === sha256 ? { ...description, path } : undefined;
   } catch {
     // Missing or damaged: either way it is built anew.
     return undefined;
   }
 }
 
-type StoredDescription = PackDescription & { readonly pixelsSha256: string };
+interface Stored<D> {
+  /** Of the file. */
+  readonly sha256: string;
+  readonly description: D;
+}
 
-async function writeDescription(folder: string, description: PackDescription): Promise<void> {
-  const stored: StoredDescription = {
-    ...description,
-    pixelsSha256: await sha256OfFile(join(folder, PIXELS)),
-  };
+async function writeDescription(folder: string, kind: PackKind, description: object): Promise<void> {
+  const stored: Stored<object> = { sha256: await sha256OfFile(join(folder, kind.file)), description };
   const file = await open(join(folder, DESCRIPTION), 'w');
   try {
     await file.writeFile(JSON.stringify(stored));
@@ -90,7 +94,7 @@ async function writeDescription(folder: string, description: PackDescription): P
   }
 }
 
-async function moveIntoPlace(partial: string, folder: string): Promise<void> {
+async function moveIntoPlace(partial: string, folder: string, kind: PackKind): Promise<void> {
   try {
     await rename(partial, folder);
   } catch (error) {
@@ -101,17 +105,18 @@ async function moveIntoPlace(partial: string, folder: string): Promise<void> {
     ))
       throw error;
     // Another process was faster, and its pack may be in use; or what lies there is damaged.
-    const whole = (await readPack(folder)) !== undefined;
+    const whole = (await readPack(folder, kind)) !== undefined;
     await rm(whole ? partial : folder, { recursive: true, force: true });
     if (!whole) await rename(partial, folder);
   }
 }
 
-async function removeStale(cacheFolder: string): Promise<void> {
+async function removeStale(cacheFolder: string, { prefix, file }: PackKind): Promise<void> {
+  const partial = new RegExp(`^${prefix}-[0-9a-f]{32}\\.partial-`);
   for (const name of await readdir(cacheFolder)) {
-    if (!/^images-[0-9a-f]{32}\.partial-/.test(name)) continue;
+    if (!partial.test(name)) continue;
     const folder = join(cacheFolder, name);
-    const written = (await stat(join(folder, PIXELS)).catch(() => stat(folder).catch(() => undefined)))
+    const written = (await stat(join(folder, file)).catch(() => stat(folder).catch(() => undefined)))
       ?.mtimeMs;
     if (written !== undefined && systemClock.wallMs() - written > STALE_AFTER_MS) {
       await rm(folder, { recursive: true, force: true });
@@ -126,9 +131,10 @@ async function markUsed(folder: string): Promise<void> {
 }
 
 /** A folder whose images change leaves a pack for each of its states. One that is removed too early is built again. */
-async function removeUnused(cacheFolder: string): Promise<void> {
+async function removeUnused(cacheFolder: string, { prefix }: PackKind): Promise<void> {
+  const whole = new RegExp(`^${prefix}-[0-9a-f]{32}$`);
   for (const name of await readdir(cacheFolder)) {
-    if (!/^images-[0-9a-f]{32}$/.test(name)) continue;
+    if (!whole.test(name)) continue;
     const folder = join(cacheFolder, name);
     const used = (await stat(join(folder, DESCRIPTION)).catch(() => undefined))?.mtimeMs;
     if (used !== undefined && systemClock.wallMs() - used > UNUSED_AFTER_MS)
@@ -154,6 +160,6 @@ async function syncFolder(path: string): Promise<void> {
 
 function unusable(cacheFolder: string, cause: unknown): DiffusionError {
   const why = cause instanceof Error ? cause.message : String(cause);
-  const message = `wanted a cache folder that can be written and has space for the prepared images; got ${why}`;
+  const message = `wanted a cache folder that can be written and has space for what is prepared; got ${why}`;
   return new DiffusionError('CACHE_UNUSABLE', message, { metadata: { path: cacheFolder }, cause });
 }

@@ -1,6 +1,10 @@
 export { tf } from './tf.js';
 export { createCompiledEngine, overdueRun } from './compiled/index.js';
 export { createEagerEngine } from './eager-engine.js';
+export { openFrozenGraph } from './frozen-graph.js';
+export type { FrozenGraph } from './frozen-graph.js';
+export { openLinearAlgebra } from './linear-algebra.js';
+export type { NativeLinearAlgebra } from './linear-algebra.js';
 export { gradientsWithin, stopGradient, valueAndGradients, valueAndGradientsWithin } from './gradients.js';
 export type { LossAndGradients } from './gradients.js';
 export type {
@@ -31,4 +35,5 @@ export {
 } from './native-operations.js';
 export type { AttentionOptions, GroupNormOptions } from './native-operations.js';
 export { statelessNormal, statelessUniform } from './random.js';
+export type { NativeArray } from './compiled/native-tensor.js';
 export { savedModel } from './saved-model.js';

@@ -11,9 +11,15 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 /** Each method gives a variable's value, or `otherwise` where it is unset, empty or wrong; `check` reports the wrong ones. */
 export interface EnvironmentReader {
   readonly text: (name: string, otherwise: string) => string;
+  /** Undefined where it is unset or empty. */
+  readonly optional: (name: string) => string | undefined;
+  /** The texts between the separators, without empty ones; undefined where it is unset or empty. */
+  readonly list: (name: string, separator: string) => string[] | undefined;
   /** From `least` (1 where it is unset) to what a timer can be set to in milliseconds, 24.8 days. */
   readonly integer: (name: string, otherwise: number, least?: number) => number;
   readonly oneOf: <const T extends string>(values: readonly T[], name: string, otherwise: T) => T;
+  /** Refuses a variable for its relation to others. */
+  readonly refuse: (name: string, wanted: string, got: unknown) => void;
   /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming each variable that was wrong. */
   readonly check: () => void;
 }
@@ -32,10 +38,21 @@ export function environmentReader(env: Environment): EnvironmentReader {
     return value ?? otherwise;
   }
 
+  const optional = (name: string): string | undefined => env[name]?.trim() || undefined;
+
   return {
-    text: (name, otherwise) => env[name]?.trim() || otherwise,
+    text: (name, otherwise) => optional(name) ?? otherwise,
+    optional,
+    list: (name, separator) =>
+      optional(name)
+        ?.split(separator)
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
     integer: (name, otherwise, least = 1) => read(name, otherwise, integer(least, MOST)),
     oneOf: (values, name, otherwise) => read(name, otherwise, oneOf(values)),
+    refuse: (name, wanted, got) => {
+      violations.push(violation(name, wanted, got));
+    },
     check: () => {
       if (violations.length > 0) throw invalidArgument(violations, 'SETTINGS_INVALID');
     },

@@ -39,6 +39,35 @@ export interface DecodedImage {
  * bicubic; alpha becomes white where the reference drops it and shows whatever colour lay under it.
  */
 export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Promise<DecodedImage> {
+  return decoded(bytes, async (image, source) => {
+    checkLargeEnough(source, options.imageSize);
+    const pixels = await toSquare(image, options).raw({ depth: 'uchar' }).toBuffer();
+    return { pixels, sourceWidth: source.width, sourceHeight: source.height };
+  });
+}
+
+/**
+ * Decodes an image as `decodeImage` does, but leaves its size as it is.
+ *
+ * @returns `[height, width, 3]` uint8 with its shape.
+ * @throws DiffusionError as `decodeImage`, but for IMAGE_TOO_SMALL.
+ */
+export async function decodeWhole(
+  bytes: Uint8Array,
+): Promise<{ readonly pixels: Uint8Array; readonly shape: ImageShape }> {
+  return decoded(bytes, async (image, { width, height }) => {
+    const upright = image.autoOrient().flatten({ background: '#ffffff' }).toColourspace('srgb');
+    return {
+      pixels: await upright.raw({ depth: 'uchar' }).toBuffer(),
+      shape: { width, height, channels: 3 },
+    };
+  });
+}
+
+async function decoded<T>(
+  bytes: Uint8Array,
+  use: (image: Sharp, source: Metadata['autoOrient']) => Promise<T>,
+): Promise<T> {
   if (bytes.length === 0) throw refused('IMAGE_EMPTY', 'wanted a PNG, JPEG or WebP image; got 0 bytes');
   try {
     const image = sharp(bytes, {
@@ -47,10 +76,8 @@ export async function decodeImage(bytes: Uint8Array, options: DecodeOptions): Pr
       pages: 1,
       sequentialRead: true,
     });
-    const { autoOrient: source } = await image.metadata();
-    checkLargeEnough(source, options.imageSize);
-    const pixels = await toSquare(image, options).raw({ depth: 'uchar' }).toBuffer();
-    return { pixels, sourceWidth: source.width, sourceHeight: source.height };
+    const { autoOrient } = await image.metadata();
+    return await use(image, autoOrient);
   } catch (error) {
     throw error instanceof DiffusionError ? error : fromSharp(error);
   }

@@ -1,4 +1,4 @@
-export { decodeImage, decodingRecipe, fitPixels, fittingRecipe } from './decode-image.js';
+export { decodeImage, decodeWhole, decodingRecipe, fitPixels, fittingRecipe } from './decode-image.js';
 export type { DecodedImage, DecodeOptions } from './decode-image.js';
 export { encodeImage } from './encode-image.js';
 export type { ImageFormat } from './encode-image.js';

@@ -36,7 +36,26 @@ const utf8 = new TextDecoder('utf-8', { fatal: true });
  * Source: CPython's Lib/pickletools.py.
  */
 export function unpickle(bytes: Uint8Array, meanings: PickleMeanings): PickleValue {
-  return new Unpickler(bytes, meanings).run();
+  const { value, end } = unpickleFrom(bytes, 0, meanings);
+  if (end === bytes.length) return value;
+  throw new DiffusionError(
+    'PICKLE_INVALID',
+    `pickle, offset ${end}: wanted nothing after it; got more bytes`,
+  );
+}
+
+/**
+ * Reads one of several pickles that follow one another.
+ * @returns its value, and where the next one begins.
+ * @throws as `unpickle`.
+ */
+export function unpickleFrom(
+  bytes: Uint8Array,
+  start: number,
+  meanings: PickleMeanings,
+): { readonly value: PickleValue; readonly end: number } {
+  const unpickler = new Unpickler(bytes, start, meanings);
+  return { value: unpickler.run(), end: unpickler.position };
 }
 
 class Unpickler {
@@ -47,14 +66,19 @@ class Unpickler {
   /** The height of the stack at each open mark. */
   readonly #marks: number[] = [];
   readonly #memo = new Map<number, PickleValue>();
-  #position = 0;
+  #position: number;
   /** Of the opcode that is being carried out. */
   #at = 0;
 
-  constructor(bytes: Uint8Array, meanings: PickleMeanings) {
+  constructor(bytes: Uint8Array, start: number, meanings: PickleMeanings) {
     this.#bytes = bytes;
+    this.#position = start;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#meanings = meanings;
+  }
+
+  get position(): number {
+    return this.#position;
   }
 
   run(): PickleValue {
@@ -216,9 +240,8 @@ class Unpickler {
 
   #result(): PickleValue {
     const [value] = this.#stack;
-    if (this.#stack.length === 1 && this.#marks.length === 0 && this.#position === this.#bytes.length)
-      return value;
-    throw this.#fault('one value, and nothing after it', `${this.#stack.length} values`);
+    if (this.#stack.length === 1 && this.#marks.length === 0) return value;
+    throw this.#fault('one value', `${this.#stack.length} values`);
   }
 
   #take(count: number): Uint8Array {

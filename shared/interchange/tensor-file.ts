@@ -4,11 +4,12 @@ import { DiffusionError, describeValue } from '../foundation/index.js';
 import { openSafetensors } from '../checkpoint/index.js';
 import { readFloats } from '../checkpoint/index.js';
 import type { ByteSource, StoredTensor } from '../checkpoint/index.js';
-import { isTorchTensor, openTorchFile } from './torch-file.js';
-import type { TorchTensor } from './torch-file.js';
+import { LEGACY_MAGIC, openLegacyTorchFile } from './legacy-torch-file.js';
 import type { PickleValue } from './pickle.js';
+import { openTorchFile } from './torch-file.js';
+import { isTorchTensor } from './torch-tensors.js';
+import type { StorageBytes, TorchTensor } from './torch-tensors.js';
 import { checkEntry } from './zip.js';
-import type { ZipEntry } from './zip.js';
 
 export interface TensorFile {
   readonly format: 'PyTorch' | 'safetensors';
@@ -29,37 +30,34 @@ const WRAPPERS = ['state_dict', 'model_state_dict', 'model'] as const;
 const PARALLEL_PREFIX = 'module.';
 
 const ZIP_MAGIC = [0x50, 0x4b, 0x03, 0x04];
-/** The pickled number that opens a file of PyTorch before 1.6. */
-const LEGACY_MAGIC = [0x80, 0x02, 0x8a, 0x0a, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20];
 
 /**
  * Opens a PyTorch file that holds a state_dict, alone or under one of the usual keys, or a safetensors file.
  *
- * @throws DATA_LOSS where the file is damaged or holds something else; FAILED_PRECONDITION (reason TORCH_FILE_LEGACY)
- * for a file of PyTorch before 1.6.
+ * @throws DATA_LOSS where the file is damaged or holds something else.
  */
 export async function openTensorFile(source: ByteSource): Promise<TensorFile> {
   const start = new Uint8Array(Math.min(LEGACY_MAGIC.length, source.size));
   await source.read(start, 0);
   const startsWith = (magic: readonly number[]) => magic.every((byte, i) => start[i] === byte);
-  if (startsWith(LEGACY_MAGIC)) throw legacy();
-  if (startsWith(ZIP_MAGIC)) return torchFile(source);
+  if (startsWith(LEGACY_MAGIC)) return torchFile(source, await openLegacyTorchFile(source));
+  if (startsWith(ZIP_MAGIC)) return torchFile(source, await openTorchFile(source));
   // Eight bytes of length, then JSON.
   if (start[8] === 0x7b) return named('safetensors', await openSafetensors(source), [], source);
   throw invalid('a file of torch.save or a safetensors file', 'another value');
 }
 
-async function torchFile(source: ByteSource): Promise<TensorFile> {
-  const { tensors, wrapper } = stateDictOf(await openTorchFile(source));
+function torchFile(source: ByteSource, saved: PickleValue): TensorFile {
+  const { tensors, wrapper } = stateDictOf(saved);
   const file = named('PyTorch', tensors, wrapper === undefined ? [] : [`the key ${wrapper}`], source);
-  // Tensors may share an entry; its checksum is taken once.
-  const checked = new Map<ZipEntry, Promise<void>>();
+  // Tensors may share a storage; its checksum is taken once.
+  const checked = new Map<StorageBytes, Promise<void>>();
   return {
     ...file,
     read: async (name, into) => {
-      const { entry } = tensorNamed(file.tensors as ReadonlyMap<string, TorchTensor>, name);
-      const check = checked.get(entry) ?? checkEntry(source, entry);
-      checked.set(entry, check);
+      const { storage } = tensorNamed(file.tensors as ReadonlyMap<string, TorchTensor>, name);
+      const check = checked.get(storage) ?? checkEntry(source, storage);
+      checked.set(storage, check);
       await check;
       await file.read(name, into);
     },
@@ -106,15 +104,6 @@ function tensorNamed<T extends StoredTensor>(tensors: ReadonlyMap<string, T>, na
   const tensor = tensors.get(name);
   if (tensor === undefined) throw invalid(`a tensor ${describeValue(name)}`, 'none');
   return tensor;
-}
-
-function legacy(): DiffusionError {
-  const text = 'the file has the old format of PyTorch before 1.6; wanted the zip format of later versions';
-  const remedy =
-    'with PyTorch: torch.save(torch.load("OLD.pt", map_location="cpu", weights_only=True), "NEW.pt")';
-  return new DiffusionError('TORCH_FILE_LEGACY', text, {
-    metadata: { remedy },
-  });
 }
 
 function invalid(wanted: string, got: string): DiffusionError {

@@ -15,7 +15,7 @@ import { DiffusionError, invalidArgument, violation } from '../foundation/index.
 import { parameterSpecs } from '../model/index.js';
 import { recipeFormat, unetConfig, type TrainingRecipe, type WeightsChoice } from '../recipe/index.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
-import { jobOfModel } from './models.js';
+import { bindingOf } from './models.js';
 import {
   listCommits,
   newestGoodCommit,
@@ -33,15 +33,24 @@ export interface Checkpoint {
   readonly manifestSha256: string;
 }
 
-export interface NewestOptions extends CallOptions {
+export interface ReadOptions extends CallOptions {
+  /** Whether the reader may see what has this owner: a model that it may not see is not found. Default: all. */
+  readonly sees?: ((owner: string | undefined) => boolean) | undefined;
+}
+
+export interface NewestOptions extends ReadOptions {
   /** Called for each checkpoint that was skipped. */
   readonly onDamaged?: (damaged: DamagedCheckpoint) => void;
 }
 
 /** The job whose checkpoints the model has. @throws DiffusionError NOT_FOUND (reason MODEL_NOT_FOUND). */
-async function requireJob(store: ObjectStore, model: string, options: CallOptions): Promise<string> {
-  const job = await jobOfModel(store, model, options);
-  if (job !== undefined) return job;
+async function requireJob(
+  store: ObjectStore,
+  model: string,
+  { sees = () => true, ...options }: ReadOptions,
+): Promise<string> {
+  const binding = await bindingOf(store, model, options);
+  if (binding !== undefined && sees(binding.owner)) return binding.job;
   throw new DiffusionError('MODEL_NOT_FOUND', `there is no model ${model}`, { metadata: { model } });
 }
 
@@ -49,7 +58,7 @@ async function requireJob(store: ObjectStore, model: string, options: CallOption
 export async function checkpointSteps(
   store: ObjectStore,
   model: string,
-  options: CallOptions = {},
+  options: ReadOptions = {},
 ): Promise<number[]> {
   return (await listCommits(store, await requireJob(store, model, options), options)).reverse();
 }
@@ -64,7 +73,7 @@ export async function readCheckpoint(
   store: ObjectStore,
   model: string,
   step: number,
-  options: CallOptions = {},
+  options: ReadOptions = {},
 ): Promise<Checkpoint> {
   const job = await requireJob(store, model, options);
   // Asked of the list, since a step may be no key that the store could hold.

@@ -2,10 +2,11 @@ export { claimAttempt, isLatestAttempt, latestAttempt } from './attempts.js';
 export { commitCheckpoint } from './commits.js';
 export { writeManifest } from './write-manifest.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
-export { bindModel, jobOfModel, latestHint, listModels } from './models.js';
+export { bindingOf, bindModel, jobOfModel, latestHint, listModels } from './models.js';
 export {
   activeJobOfKey,
   activeKeys,
+  deploymentKeys,
   eventOfKey,
   jobKeys,
   listedJobOfKey,

@@ -73,6 +73,12 @@ export function listedJobOfKey(key: string): ListedJob | undefined {
   return { job, model, createdMs: LATEST_MS - Number(time) };
 }
 
+/** What all services over a store share. */
+export const deploymentKeys = {
+  /** The key that resume tokens are signed with. */
+  resumeTokens: 'deployment/resume-tokens.json',
+};
+
 /** What a request with this hash of its request_id made. */
 export function requestKey(requestSha256: string): string {
   return `requests/${requestSha256}.json`;

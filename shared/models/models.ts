@@ -8,12 +8,22 @@ import { modelKeys, modelOfKey } from './keys.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { isLostCondition } from '../store/index.js';
 
-const jobSchema = z.object({ job: z.string() });
+const jobSchema = z.object({
+  job: z.string(),
+  /** Who owns the model; absent where everybody may see it. */
+  owner: z.string().optional(),
+});
 const latestSchema = z.object({
   job: z.string(),
   attempt: positiveCountSchema,
   step: countSchema,
 });
+
+export type ModelBinding = Readonly<z.infer<typeof jobSchema>>;
+
+export interface BindOptions extends CallOptions {
+  readonly owner?: string | undefined;
+}
 
 /** Where a model's newest checkpoint is; a hint that may be behind, never ahead of a commit. */
 export type LatestHint = Readonly<z.infer<typeof latestSchema>>;
@@ -21,23 +31,36 @@ export type LatestHint = Readonly<z.infer<typeof latestSchema>>;
 /**
  * Gives a model's name to a job, for good; repeating it for the same job changes nothing.
  *
+ * @param options `owner`: who owns the model; everybody sees one without an owner.
+ *
  * @throws ALREADY_EXISTS (reason MODEL_TAKEN) where another job holds the name.
  */
 export async function bindModel(
   store: ObjectStore,
   model: string,
   job: string,
-  options: CallOptions = {},
+  { owner, ...options }: BindOptions = {},
 ): Promise<void> {
   try {
-    await store.put(modelKeys.job(model), jsonBytes({ job }), { ...options, ifNoneMatch: true });
+    const binding = jsonBytes(owner === undefined ? { job } : { job, owner });
+    await store.put(modelKeys.job(model), binding, { ...options, ifNoneMatch: true });
   } catch (error) {
     if (!isLostCondition(error)) throw error;
-    const holder = await jobOfModel(store, model, options);
-    if (holder === job) return;
-    const text = `model ${describeValue(model)}: wanted a name that no other job uses; got one that job ${holder ?? 'unknown'} uses`;
+    const holder = await bindingOf(store, model, options);
+    if (holder?.job === job) return;
+    const isShown = holder !== undefined && (holder.owner === undefined || holder.owner === owner);
+    const text = `model ${describeValue(model)}: wanted a name that no other job uses; got one that ${isShown ? `job ${holder.job}` : 'another job'} uses`;
     throw new DiffusionError('MODEL_TAKEN', text);
   }
+}
+
+/** The job that holds a model's name, and who owns both; undefined where no job does. */
+export async function bindingOf(
+  store: ObjectStore,
+  model: string,
+  options: CallOptions = {},
+): Promise<ModelBinding | undefined> {
+  return (await findJson(store, modelKeys.job(model), jobSchema, options))?.value;
 }
 
 /** The job that commits under a model's name, or undefined where no job does. */
@@ -46,7 +69,7 @@ export async function jobOfModel(
   model: string,
   options: CallOptions = {},
 ): Promise<string | undefined> {
-  return (await findJson(store, modelKeys.job(model), jobSchema, options))?.value.job;
+  return (await bindingOf(store, model, options))?.job;
 }
 
 /** The names of all models, sorted. */

@@ -1,11 +1,12 @@
 /** Calls as promises and async iterables, errors as DiffusionError. */
 
 import {
-  credentials,
   Metadata,
   type CallOptions,
+  type ChannelCredentials,
   type ChannelOptions,
   type Client,
+  type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
   type ServiceError,
@@ -14,6 +15,7 @@ import {
 import { deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
 import { SamplerServiceClient } from '../contract/generated/diffusion/sampler/v1/sampler.js';
 import { TrainerServiceClient } from '../contract/generated/diffusion/trainer/v1/trainer.js';
+import { channelSecurity, type ClientSecurity } from './client-security.js';
 import { fromServiceError } from './status.js';
 
 const CHANNEL_OPTIONS: ChannelOptions = {
@@ -30,14 +32,28 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.max_reconnect_backoff_ms': 5000,
 };
 
-/** @param address `host:port`. @param options Take the place of ours. */
-export function connectTrainer(address: string, options: ChannelOptions = {}): TrainerServiceClient {
-  return new TrainerServiceClient(address, credentials.createInsecure(), { ...CHANNEL_OPTIONS, ...options });
+export interface ConnectOptions {
+  readonly security?: ClientSecurity;
+  /** Take the place of ours. */
+  readonly channel?: ChannelOptions;
 }
 
-/** @param address `host:port`. @param options Take the place of ours. */
-export function connectSampler(address: string, options: ChannelOptions = {}): SamplerServiceClient {
-  return new SamplerServiceClient(address, credentials.createInsecure(), { ...CHANNEL_OPTIONS, ...options });
+/** @param address `host:port`. @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE). */
+export function connectTrainer(address: string, options: ConnectOptions = {}): TrainerServiceClient {
+  return new TrainerServiceClient(address, ...connection(address, options));
+}
+
+/** @param address `host:port`. @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE). */
+export function connectSampler(address: string, options: ConnectOptions = {}): SamplerServiceClient {
+  return new SamplerServiceClient(address, ...connection(address, options));
+}
+
+function connection(
+  address: string,
+  { security = {}, channel = {} }: ConnectOptions,
+): [ChannelCredentials, ClientOptions] {
+  const { credentials, options } = channelSecurity(address, security);
+  return [credentials, { ...CHANNEL_OPTIONS, ...channel, ...options }];
 }
 
 /**

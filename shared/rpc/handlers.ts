@@ -10,10 +10,12 @@ import type {
   ServiceError,
 } from '@grpc/grpc-js';
 
+import type { Caller } from '../access/index.js';
 import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundation/index.js';
+import { callerOf } from './callers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
-export interface CallContext {
+export interface CallContext extends Caller {
   /** Aborted when the client cancels or disconnects, or its deadline passes. */
   readonly signal: AbortSignal;
 }
@@ -32,7 +34,7 @@ export function unary<Request, Response>(
   return (call, callback) => {
     const run = async (): Promise<Response> => {
       refuseExpired(call);
-      return handler(call.request, { signal: cancellation(call) });
+      return handler(call.request, { signal: cancellation(call), ...callerOf(call) });
     };
     run()
       .then((response) => {
@@ -56,7 +58,8 @@ export function serverStream<Request, Response>(
     const signal = cancellation(call);
     const run = async (): Promise<void> => {
       refuseExpired(call);
-      for await (const message of untilAborted(handler(call.request, { signal }), signal)) {
+      const context = { signal, ...callerOf(call) };
+      for await (const message of untilAborted(handler(call.request, context), signal)) {
         if (!call.write(message)) await drained(call, signal, stallTimeoutMs);
       }
     };
@@ -132,8 +135,14 @@ function isSlowReader(error: unknown): boolean {
 
 /** Ends the stream without waiting for what the reader hasn't taken: grpc-js itself has no way to. */
 function closeStream(call: object): void {
-  const { stream } = (call as { readonly call?: { readonly stream?: ServerHttp2Stream } }).call ?? {};
-  stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+  interface Layer {
+    readonly stream?: ServerHttp2Stream;
+    readonly nextCall?: Layer;
+  }
+  // Interceptors lie between the call and its stream.
+  let layer = (call as { readonly call?: Layer }).call;
+  while (layer?.stream === undefined && layer?.nextCall !== undefined) layer = layer.nextCall;
+  layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 /** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */

@@ -1,6 +1,7 @@
 /** What the environment says to every service alike: where it listens, and what it logs. */
 
 import type { EnvironmentReader } from '../foundation/index.js';
+import { securitySettings, type ServerSecurity } from './security-settings.js';
 
 export type ServiceName = 'trainer' | 'sampler';
 
@@ -22,6 +23,7 @@ const STALL_TIMEOUT_MS = 60_000;
 export interface ServerSettings {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
+  readonly security: ServerSecurity;
   readonly reflection: boolean;
   /** As pino names them. */
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -29,12 +31,12 @@ export interface ServerSettings {
   readonly stallTimeoutMs: number;
 }
 
-export function serverSettings(
-  service: ServiceName,
-  { text, oneOf }: Pick<EnvironmentReader, 'text' | 'oneOf'>,
-): ServerSettings {
+export function serverSettings(service: ServiceName, reader: EnvironmentReader): ServerSettings {
+  const { text, oneOf } = reader;
+  const address = text(ADDRESS_VARIABLES[service], DEFAULT_ADDRESSES[service]);
   return {
-    address: text(ADDRESS_VARIABLES[service], DEFAULT_ADDRESSES[service]),
+    address,
+    security: securitySettings(address, reader),
     reflection: oneOf(['on', 'off'], 'IP_DIFFUSION_REFLECTION', 'on') === 'on',
     logLevel: oneOf(LOG_LEVELS, 'IP_DIFFUSION_LOG_LEVEL', 'info'),
     stallTimeoutMs: STALL_TIMEOUT_MS,

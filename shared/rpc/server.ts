@@ -12,9 +12,13 @@ import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 
 import { descriptors } from '../contract/index.js';
 import { deferred, DiffusionError } from '../foundation/index.js';
+import { accessControl } from './access-control.js';
 import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
+import type { ServiceLog } from './run-service.js';
+import type { ServerSecurity } from './security-settings.js';
+import { tlsCredentials, type WatchedCredentials } from './tls.js';
 
 const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
@@ -31,6 +35,8 @@ export interface GrpcServer {
 export interface GrpcServerOptions extends HandlerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
+  readonly security: ServerSecurity;
+  readonly log: Pick<ServiceLog, 'warn' | 'debug'>;
   readonly service: ServiceDefinition;
   /** The service's full name, for health. */
   readonly serviceName: string;
@@ -40,9 +46,26 @@ export interface GrpcServerOptions extends HandlerOptions {
   readonly maxRequestBytes?: number;
 }
 
-/** @throws DiffusionError UNAVAILABLE where the address can't be listened on. */
+/**
+ * @throws DiffusionError UNAVAILABLE where the address can't be listened on; FAILED_PRECONDITION (reason
+ * CREDENTIALS_UNUSABLE) for certificates, keys or identities that can't be used.
+ */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { security, report, log } = options;
+  const onUnusable = ({ message }: DiffusionError): void => {
+    log.warn(`${message}; what was read before stays in use`);
+  };
+  if (security.warning !== undefined) log.warn(security.warning);
+  const tls = await credentialsOf(security, onUnusable);
+  const access = await accessControl(security.access, {
+    report,
+    onUnusable,
+    onRefused: ({ reason, message, cause }, call) => {
+      log.debug({ ...call, reason, cause }, message);
+    },
+  });
   const server = new Server({
+    interceptors: [access.interceptor],
     'grpc.max_receive_message_length': options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': MAX_RESPONSE_BYTES,
     'grpc.keepalive_time_ms': 60_000,
@@ -53,7 +76,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const health = addHealth(server, options.serviceName, options);
   if (options.reflection) reflectionService().addToServer(server);
   server.addService(options.service, options.implementation);
-  const port = await bind(server, options.address);
+  const port = await bind(server, options.address, tls.credentials);
   acceptLongDeadlines(server);
   return {
     port,
@@ -63,6 +86,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       await end();
       health.close();
       await closed(server, graceMs);
+      access.close();
+      tls.close();
     },
   };
 }
@@ -81,9 +106,17 @@ async function closed(server: Server, graceMs: number): Promise<void> {
   clearTimeout(timer);
 }
 
-async function bind(server: Server, address: string): Promise<number> {
+async function credentialsOf(
+  { tls, access }: ServerSecurity,
+  onUnusable: (error: DiffusionError) => void,
+): Promise<WatchedCredentials> {
+  if (tls !== undefined) return tlsCredentials(tls, access.reloadMs, onUnusable);
+  return { credentials: ServerCredentials.createInsecure(), close: () => undefined };
+}
+
+async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
   const { promise, resolve, reject } = deferred<number>();
-  server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) => {
+  server.bindAsync(address, credentials, (error, port) => {
     if (error === null) resolve(port);
     else {
       reject(

@@ -5,6 +5,7 @@ import { lstat, open, readdir, realpath, stat } from 'node:fs/promises';
 import { join, resolve, sep } from 'node:path';
 
 import { compareUtf8, DiffusionError } from '../foundation/index.js';
+import { allowedPath } from './data-places.js';
 import {
   checkFileCount,
   fileChanged,
@@ -19,6 +20,13 @@ import { DEFAULT_CALL_LIMIT_MS, fileCall, limitOf } from './call-limit.js';
 import type { FilesOptions } from './store-kind.js';
 import { codeOf, notFound, storeError, refuseAborted } from './store-errors.js';
 
+/** How folders are read. */
+export interface FolderAccess {
+  /** Folders, in one of which all must lie with all links resolved; undefined for any place. */
+  readonly roots?: readonly string[] | undefined;
+  readonly callLimitMs?: number;
+}
+
 /**
  * A folder and all below it, or one file. A link counts as the file that it leads to where that lies inside the folder;
  * links to folders are never followed. What the caller named itself may be a link.
@@ -28,7 +36,7 @@ import { codeOf, notFound, storeError, refuseAborted } from './store-errors.js';
 export function openFolderFiles(
   path: string,
   { extension, retryOutage = (_signal, work) => work(false) }: FilesOptions = {},
-  callLimitMs = DEFAULT_CALL_LIMIT_MS,
+  { roots, callLimitMs = DEFAULT_CALL_LIMIT_MS }: FolderAccess = {},
 ): FileSource {
   const { folder, only } = splitFile(path, extension);
   const description = `local ${only === undefined ? 'folder' : 'file'} ${resolve(path)}`;
@@ -51,13 +59,18 @@ export function openFolderFiles(
     return storeError(description, 'open', { ...notFound, text });
   }
 
+  /** The place itself, which need not be what its name says. */
+  async function placeOf(named: string, signal: AbortSignal | undefined): Promise<string> {
+    return call('open', signal, () => allowedPath(named, roots)).catch((error: unknown) => {
+      throw missing(error);
+    });
+  }
+
   async function listAll(
     accepts: (name: string) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<FileListing> {
-    const root = await call('open', signal, () => realpath(folder)).catch((error: unknown) => {
-      throw missing(error);
-    });
+    const root = await placeOf(folder, signal);
     const files: FoundFile[] = [];
     const skipped: { path: string; reason: FileProblem }[] = [];
     const pending = [''];
@@ -88,11 +101,10 @@ export function openFolderFiles(
   }
 
   async function listOne(name: string, signal: AbortSignal | undefined): Promise<FileListing> {
+    const place = await placeOf(path, signal);
     try {
-      const found = await call('open', signal, async () => {
-        const place = await realpath(path);
-        return fileAt(name, place, await lstat(place, { bigint: true }));
-      });
+      const look = async () => fileAt(name, place, await lstat(place, { bigint: true }));
+      const found = await call('open', signal, look);
       if (typeof found !== 'string') return { files: [found], skipped: [] };
     } catch (error) {
       throw missing(error);
@@ -121,7 +133,8 @@ export function openFolderFiles(
   return {
     description,
     async check({ signal } = {}) {
-      const found = await call('open', signal, () => stat(path)).catch((error: unknown) => {
+      const place = await placeOf(path, signal);
+      const found = await call('open', signal, () => stat(place)).catch((error: unknown) => {
         throw missing(error);
       });
       if (only === undefined ? found.isDirectory() : found.isFile()) return;

@@ -32,6 +32,7 @@ export {
   unmadeStore,
 } from './stores.js';
 export type { FileAccess, StoreSettings } from './stores.js';
+export { DATA_VARIABLES } from './data-places.js';
 export { DEFAULT_STORE_FOLDER, STORE_VARIABLE } from './store-kind.js';
 export type { FilesOptions } from './store-kind.js';
 export { piecesOf } from './file-source.js';

@@ -4,7 +4,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
 import { violation, type Environment, type FieldViolation } from '../foundation/index.js';
-import { openFolderFiles } from './folder-files.js';
+import { openFolderFiles, type FolderAccess } from './folder-files.js';
 import { openLocalStore, type LocalStoreSettings } from './local-store.js';
 import { callLimitSetting } from './call-limit.js';
 import { CREATE_VARIABLE, type StoreKind } from './store-kind.js';
@@ -12,10 +12,7 @@ import { CREATE_VARIABLE, type StoreKind } from './store-kind.js';
 /** Control characters have no place in a path that ends up in logs. */
 const FILE_ADDRESS = /^[^\u0000-\u001f]{1,4096}$/;
 
-export const local: StoreKind<
-  { readonly kind: 'local' } & LocalStoreSettings,
-  { readonly callLimitMs?: number }
-> = {
+export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, FolderAccess> = {
   kind: 'local',
   scheme: undefined,
   placeholder: 'FOLDER',
@@ -36,8 +33,8 @@ export const local: StoreKind<
     return `${resolve(folder)}, created when a service starts`;
   },
   isFileAddress: (address) => !address.includes('://') && FILE_ADDRESS.test(address),
-  fileAccess: (env, violations) => callLimitSetting(env, violations),
-  openFiles: (address, { callLimitMs }, options) => openFolderFiles(address, options, callLimitMs),
+  fileAccess: (env, violations, { roots }) => ({ roots, ...callLimitSetting(env, violations) }),
+  openFiles: (address, access, options) => openFolderFiles(address, options, access),
 };
 
 function createSetting(env: Environment, violations: FieldViolation[]): { readonly mustExist?: true } {

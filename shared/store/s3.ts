@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 
 import { violation, type Environment, type FieldViolation } from '../foundation/index.js';
+import { allowBucket, type DataPlaces } from './data-places.js';
 import { callLimitSetting } from './call-limit.js';
 import type { S3Access } from './minio-connection.js';
 import type { BucketLocation } from './minio-files.js';
@@ -23,7 +24,9 @@ const ADDRESS = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^\u0000-\u001f
 const MAX_PATH_BYTES = 1024;
 const STORE_PREFIX = /^(?:[a-z0-9][a-z0-9._-]*\/)*$/;
 
-export const s3: StoreKind<{ readonly kind: 'minio' } & MinioStoreSettings, S3Access> = {
+type BucketAccess = S3Access & Pick<DataPlaces, 'buckets'>;
+
+export const s3: StoreKind<{ readonly kind: 'minio' } & MinioStoreSettings, BucketAccess> = {
   kind: 'minio',
   scheme: 's3',
   placeholder: 's3://BUCKET/PREFIX',
@@ -45,7 +48,7 @@ with training images, where these are on another server or need other keys.`,
   addressOf: ({ bucket, prefix = '' }) => `s3://${bucket}/${prefix}`,
   open: async (settings) => (await import('./minio-store.js')).openMinioStore(settings),
   isFileAddress: (address) => locationOf(address) !== undefined,
-  fileAccess(env, violations) {
+  fileAccess(env, violations, { buckets }) {
     const hasServer = isAnySet(env, DATASET, SERVER);
     const hasKeys = isAnySet(env, DATASET, KEYS);
     if (!hasServer && !hasKeys && !isAnySet(env, STORE, ['ENDPOINT', ...KEYS])) return undefined;
@@ -56,11 +59,13 @@ with training images, where these are on another server or need other keys.`,
       ...serverOf(env, server, violations),
       ...keysOf(env, keys, violations),
       ...callLimitSetting(env, violations),
+      buckets,
     };
   },
   openFiles: async (address, access, options) => {
     const location = locationOf(address);
     if (location === undefined) throw new Error(`${address} is not an S3 address (s3://bucket/prefix)`);
+    allowBucket(location.bucket, access.buckets);
     return (await import('./minio-files.js')).openMinioFiles(access, location, options);
   },
 };

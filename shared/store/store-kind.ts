@@ -1,6 +1,7 @@
 /** What a kind of store says of itself: one row of the table in `stores.ts`. */
 
 import type { Environment, FieldViolation } from '../foundation/index.js';
+import type { DataPlaces } from './data-places.js';
 import type { FileSource } from './file-source.js';
 import type { ObjectStore } from './object-store.js';
 import type { OutageRetry } from './retrying-store.js';
@@ -58,8 +59,9 @@ export interface StoreKind<
    * What reading files of others takes, plain data as well; undefined where the environment says nothing of it.
    *
    * @param violations As for `settings`.
+   * @param places Where such files may be; what it opens holds to them.
    */
-  fileAccess(env: Environment, violations: FieldViolation[]): Access | undefined;
+  fileAccess(env: Environment, violations: FieldViolation[], places: DataPlaces): Access | undefined;
   /** @param address One that `isFileAddress` accepts. */
   openFiles(address: string, access: Access, options: FilesOptions): FileSource | Promise<FileSource>;
 }

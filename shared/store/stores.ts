@@ -7,6 +7,7 @@ import {
   type Environment,
   type FieldViolation,
 } from '../foundation/index.js';
+import { dataPlaces } from './data-places.js';
 import type { FileSource } from './file-source.js';
 import { local } from './local.js';
 import type { ObjectStore } from './object-store.js';
@@ -81,11 +82,13 @@ export async function unmadeStore(settings: StoreSettings): Promise<string | und
 /**
  * What the environment says about reading files of others.
  *
+ * @param unlessSet Where such files may be if the environment doesn't say it.
  * @throws INVALID_ARGUMENT (reason STORE_SETTINGS) as `storeSettings` does.
  */
-export function fileAccess(env: Environment): FileAccess {
+export function fileAccess(env: Environment, unlessSet: 'any' | 'none' = 'any'): FileAccess {
+  const places = dataPlaces(env, unlessSet);
   return checked((violations) =>
-    Object.fromEntries(rows.map((kind) => [kind.kind, kind.fileAccess(env, violations)])),
+    Object.fromEntries(rows.map((kind) => [kind.kind, kind.fileAccess(env, violations, places)])),
   );
 }
 

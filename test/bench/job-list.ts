@@ -25,7 +25,13 @@ export const listing: Bench = async (say) => {
     const store = await openLocalStore({ folder });
     const get = (jobId: string) => readJob(store, jobId);
     const list = jobList(store, get, { whenComplete: () => Promise.resolve() });
-    const filter = { states: [], modelPrefix: '', createdFrom: undefined, createdBefore: undefined };
+    const filter = {
+      states: [],
+      modelPrefix: '',
+      createdFrom: undefined,
+      createdBefore: undefined,
+      sees: () => true,
+    };
     const content = { write: jobToWire, encode: trainerWire.TrainingJob.encode };
     const times: number[] = [];
     let pageToken = '';

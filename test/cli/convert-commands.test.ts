@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
+import { tenancyOf } from '../../shared/access/index.js';
 import { decodeSafetensors, encodeSafetensors } from '../../shared/checkpoint/index.js';
 import { checkpointToWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
@@ -68,6 +69,20 @@ test('an imported model is one that the sampler lists and loads, by the step and
       const bias = tensors.get('out.2.bias')?.data as Float32Array;
       t.deepEqual(loaded.get('out.2.bias'), bias);
     }
+  });
+});
+
+test('an imported model belongs to a tenant where the import says so', async (t) => {
+  const { store: folder, recipeFile, weights } = await elsewhere();
+  const words = ['import', weights, '--recipe', recipeFile, '--store', folder, '--owner', 'red'];
+  t.is((await run(words)).exitCode, 0);
+  await withStore(folder, async (store) => {
+    const seenBy = (tenant: string) =>
+      modelCatalogue(store, () => undefined).seenBy(
+        tenancyOf({ identity: { name: 'someone', roles: ['read'], tenant } }),
+      );
+    t.deepEqual(await seenBy('red').steps('tiny', signal), [7]);
+    await t.throwsAsync(seenBy('blue').steps('tiny', signal), { code: 'NOT_FOUND' });
   });
 });
 

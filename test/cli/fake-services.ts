@@ -16,6 +16,7 @@ import {
 import { serverStream, startGrpcServer, unary, type CallContext } from '../../shared/rpc/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encodeImage } from '../../shared/images/index.js';
+import { securityOf, SILENT } from '../rpc/security.js';
 
 const OPTIONS = { report: () => undefined, stallTimeoutMs: 10_000 };
 
@@ -48,7 +49,11 @@ export interface FakeTrainer {
 }
 
 /** A trainer with one job; each watch takes the next of the scripts, and numbers its events from 1 on. */
-export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[] = []): Promise<FakeTrainer> {
+export async function fakeTrainer(
+  t: ExecutionContext,
+  watches: readonly Watch[] = [],
+  security = securityOf(),
+): Promise<FakeTrainer> {
   const created: trainerWire.CreateTrainingJobRequest[] = [];
   const watched: trainerWire.WatchTrainingJobRequest[] = [];
   const listed: trainerWire.ListTrainingJobsRequest[] = [];
@@ -130,6 +135,7 @@ export async function fakeTrainer(t: ExecutionContext, watches: readonly Watch[]
     trainerWire.TrainerServiceService,
     'diffusion.trainer.v1.TrainerService',
     implementation,
+    security,
   );
   return { address, created, watched, listed, resumed, cancelled, deleted };
 }
@@ -268,9 +274,12 @@ async function listen(
   service: Parameters<typeof startGrpcServer>[0]['service'],
   serviceName: string,
   implementation: Parameters<typeof startGrpcServer>[0]['implementation'],
+  security = securityOf(),
 ): Promise<string> {
   const server = await startGrpcServer({
     address: '127.0.0.1:0',
+    security,
+    log: SILENT,
     service,
     serviceName,
     implementation,

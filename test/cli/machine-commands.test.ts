@@ -81,6 +81,7 @@ test('doctor shows what is in order, what is wrong and how to correct it', async
       ['kernels', 'ok'],
       ['store', 'ok'],
       ['disk', 'ok'],
+      ['security', 'ok'],
       ['trainer', 'ok'],
       ['sampler', 'wrong'],
     ],

@@ -25,7 +25,7 @@ test('a watch continues from its last position when a vanished trainer answers a
     [snapshot, ended],
   ]);
   const peer = await vanishingPeer(t, address);
-  const client = connectTrainer(peer.address, KEEPALIVE);
+  const client = connectTrainer(peer.address, { channel: KEEPALIVE });
   const onDisconnect = (): void => {
     void peer.missed().then(peer.comeBack);
   };
@@ -47,7 +47,7 @@ test('a watch continues from its last position when a vanished trainer answers a
 test('a watch that waits for a trainer ends when it is asked to', async (t) => {
   const { address } = await fakeTrainer(t, [[snapshot, 'hang']]);
   const peer = await vanishingPeer(t, address);
-  const client = connectTrainer(peer.address, KEEPALIVE);
+  const client = connectTrainer(peer.address, { channel: KEEPALIVE });
   const interrupt = new AbortController();
   const onDisconnect = (): void => {
     void peer.missed().then(() => {

@@ -144,7 +144,7 @@ test('the emoji set has its drawings at the wanted size, with colours on white',
   const pack = await preparePack(source, config, { cacheFolder });
   t.is(pack.manifest.count, 12);
   t.deepEqual(pack.manifest.sizes, { minWidth: 12, maxWidth: 12, minHeight: 12, maxHeight: 12 });
-  const pixels = await readFile(pack.pixelsPath);
+  const pixels = await readFile(pack.path);
   const imageBytes = 12 * 12 * 3;
   t.is(pixels.length, 12 * imageBytes);
   const images = Array.from({ length: 12 }, (_, n) => pixels.subarray(n * imageBytes, (n + 1) * imageBytes));

@@ -80,11 +80,40 @@ test('a safetensors file opens the same way', async (t) => {
   t.deepEqual(await valuesOf(file, 'x'), [1, -2]);
 });
 
-test('a file of PyTorch before 1.6 is refused with the way to convert it', async (t) => {
-  const error = await t.throwsAsync(open(dataFile('legacy.pt')), { instanceOf: DiffusionError });
-  t.is(error.code, 'FAILED_PRECONDITION');
-  t.regex(error.metadata['remedy'] ?? '', /torch\.save/);
+test('a file of PyTorch before 1.6 opens the same way', async (t) => {
+  t.deepEqual(await allValuesOf(dataFile('legacy.pt')), { plain: layouts.plain });
 });
+
+const legacyFaults: readonly (readonly [string, (bytes: Uint8Array) => Uint8Array, RegExp])[] = [
+  ['cut short', (bytes) => bytes.subarray(0, -1), /end of the file/],
+  ['with bytes behind it', (bytes) => Buffer.concat([bytes, Buffer.alloc(1)]), /behind the last storage/],
+  [
+    'of another version',
+    (bytes) => replaced(bytes, 'M\xe9\x03.', 'M\xe8\x03.'),
+    /protocol version 1001; got 1000/,
+  ],
+  ['of a big-endian machine', (bytes) => replaced(bytes, '\x88X', '\x89X'), /little-endian/],
+  [
+    'with another number of elements',
+    (bytes) => replaced(bytes, '\x06\0\0\0\0\0\0\0', '\x05\0\0\0\0\0\0\0'),
+    /elements.*got 5/,
+  ],
+];
+
+for (const [what, change, message] of legacyFaults) {
+  test(`a file of PyTorch before 1.6 ${what} is refused as DATA_LOSS`, async (t) => {
+    const error = await t.throwsAsync(open(change(dataFile('legacy.pt'))), { instanceOf: DiffusionError });
+    t.is(error.code, 'DATA_LOSS');
+    t.regex(error.message, message);
+  });
+}
+
+function replaced(bytes: Uint8Array, from: string, to: string): Uint8Array {
+  const text = Buffer.from(bytes).toString('latin1');
+  const at = text.lastIndexOf(from);
+  if (at < 0) throw new Error('the file has changed');
+  return Buffer.from(text.slice(0, at) + to + text.slice(at + from.length), 'latin1');
+}
 
 test('a name that no tensor needs is refused by name and place, and never looked up', async (t) => {
   const error = await t.throwsAsync(open(dataFile('module.pt')), { instanceOf: DiffusionError });
@@ -171,21 +200,22 @@ test('a tensor must lie within its storage', async (t) => {
   }
 });
 
-test('any damage to a file is a typed error or gives tensors', async (t) => {
-  const whole = dataFile('layouts.pt');
-  const damage = fc.tuple(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }));
-  await fc.assert(
-    fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (flips) => {
-      const bytes = Uint8Array.from(whole);
-      for (const [at, mask] of flips) bytes[at] = (bytes[at] ?? 0) ^ mask;
-      await allValuesOf(bytes).catch((error: unknown) => {
-        if (!(error instanceof DiffusionError)) throw error;
-      });
-    }),
-    { numRuns: 500 },
-  );
-  t.pass();
-});
+for (const name of ['layouts.pt', 'legacy.pt'])
+  test(`any damage to ${name} is a typed error or gives tensors`, async (t) => {
+    const whole = dataFile(name);
+    const damage = fc.tuple(fc.nat(whole.length - 1), fc.integer({ min: 1, max: 255 }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(damage, { minLength: 1, maxLength: 3 }), async (flips) => {
+        const bytes = Uint8Array.from(whole);
+        for (const [at, mask] of flips) bytes[at] = (bytes[at] ?? 0) ^ mask;
+        await allValuesOf(bytes).catch((error: unknown) => {
+          if (!(error instanceof DiffusionError)) throw error;
+        });
+      }),
+      { numRuns: 500 },
+    );
+    t.pass();
+  });
 
 test('any flipped bit of a pickle is a typed error or gives tensors, without its checksum', async (t) => {
   const pickle = Buffer.concat([

@@ -15,8 +15,7 @@ test('a call whose peer vanishes ends with UNAVAILABLE', async (t) => {
   const { address } = await fakeTrainer(t, [[snapshot, 'hang']]);
   const peer = await vanishingPeer(t, address);
   const client = connectTrainer(peer.address, {
-    'grpc.keepalive_time_ms': 200,
-    'grpc.keepalive_timeout_ms': 2000,
+    channel: { 'grpc.keepalive_time_ms': 200, 'grpc.keepalive_timeout_ms': 2000 },
   });
   const events = watch(client);
   await events.next();
@@ -29,8 +28,7 @@ test('a call whose peer vanishes ends with UNAVAILABLE', async (t) => {
 test('a quiet call outlives any number of pings', async (t) => {
   const { address } = await fakeTrainer(t, [[snapshot, 'wait', ended]]);
   const client = connectTrainer(address, {
-    'grpc.keepalive_time_ms': 10,
-    'grpc.keepalive_timeout_ms': 20_000,
+    channel: { 'grpc.keepalive_time_ms': 10, 'grpc.keepalive_timeout_ms': 20_000 },
   });
   const cases: (string | undefined)[] = [];
   for await (const { event } of watch(client)) cases.push(event?.$case);

@@ -7,6 +7,7 @@ import test from 'ava';
 import { startGrpcServer } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { fakeTrainer } from '../cli/fake-services.js';
+import { securityOf, SILENT } from './security.js';
 
 /** The status of a call of GetTrainingJob that is made with this header. */
 async function statusWith(address: string, timeout: string): Promise<number> {
@@ -45,6 +46,8 @@ test('a deadline of more than 24.8 days counts as no deadline', async (t) => {
   const deadlines: unknown[] = [];
   const server = await startGrpcServer({
     address: '127.0.0.1:0',
+    security: securityOf(),
+    log: SILENT,
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: {

@@ -134,3 +134,22 @@ test('the handler learns that a client cancelled the call', async (t) => {
   t.like(await reason.promise, { code: 'CANCELLED' });
   closeServer();
 });
+
+test('a method without authentication is told the address of its caller, whatever connection it came by', async (t) => {
+  const callers: unknown[] = [];
+  const served = await serve({
+    getTrainingJob: unary((_request, { caller, identity }) => {
+      callers.push({ caller, identity });
+      return empty;
+    }, options),
+    watchTrainingJob: serverStream(async function* (_request: WatchRequest, { caller, identity }) {
+      callers.push({ caller, identity });
+      yield await Promise.resolve(message);
+    }, options),
+  });
+  t.teardown(served.close);
+  await callUnary(served.client, served.client.getTrainingJob, { jobId: '' });
+  await callStream(served.client, served.client.watchTrainingJob, { jobId: '', after: '' }).next();
+  const caller = { caller: 'anonymous:127.0.0.1', identity: undefined };
+  t.deepEqual(callers, [caller, caller]);
+});

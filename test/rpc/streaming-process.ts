@@ -2,10 +2,9 @@
 
 import { randomBytes } from 'node:crypto';
 
-import { Server, ServerCredentials } from '@grpc/grpc-js';
-
-import { serverStream, unary } from '../../shared/rpc/index.js';
+import { serverStream, startGrpcServer, unary } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
+import { securityOf, SILENT } from './security.js';
 
 const MESSAGE_BYTES = 256 * 1024;
 
@@ -40,16 +39,19 @@ function getTrainingJob(): trainerWire.GetTrainingJobResponse {
   return { job };
 }
 
-const server = new Server();
 const { getTrainingJob: get, watchTrainingJob: watch } = trainerWire.TrainerServiceService;
-server.addService(
-  { getTrainingJob: get, watchTrainingJob: watch },
-  {
+const { port } = await startGrpcServer({
+  ...options,
+  address: '127.0.0.1:0',
+  security: securityOf(),
+  log: SILENT,
+  service: { getTrainingJob: get, watchTrainingJob: watch },
+  serviceName: 'diffusion.trainer.v1.TrainerService',
+  implementation: {
     getTrainingJob: unary(getTrainingJob, options),
     watchTrainingJob: serverStream(watchTrainingJob, options),
   },
-);
-server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (_error, port) => {
-  process.send?.(port);
+  reflection: false,
 });
+process.send?.(port);
 process.on('disconnect', () => process.exit());

@@ -15,12 +15,12 @@ test('without variables the service listens on loopback and reads the local stor
 
 test('variables are taken', (t) => {
   const settings = readSettings({
-    IP_DIFFUSION_SAMPLER_ADDRESS: '0.0.0.0:1234',
+    IP_DIFFUSION_SAMPLER_ADDRESS: '127.0.0.9:1234',
     IP_DIFFUSION_SAMPLER_MAX_IMAGES: '7',
     IP_DIFFUSION_REFLECTION: 'off',
     IP_DIFFUSION_LOG_LEVEL: 'debug',
   });
-  t.like(settings, { address: '0.0.0.0:1234', maxImages: 7, reflection: false, logLevel: 'debug' });
+  t.like(settings, { address: '127.0.0.9:1234', maxImages: 7, reflection: false, logLevel: 'debug' });
 });
 
 test('every variable that is wrong is named', (t) => {

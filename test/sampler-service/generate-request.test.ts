@@ -8,9 +8,11 @@ import { DiffusionError } from '../../shared/foundation/index.js';
 import { generateRequest, newImages, type Asked } from './sampler-fixture.js';
 
 const MAX_IMAGES = 100;
+const KEY = Buffer.alloc(32, 7);
 const COUNT = 4;
 
-const read = (fields: Asked) => readGenerateRequest(generateRequest({ count: COUNT, ...fields }), MAX_IMAGES);
+const read = (fields: Asked) =>
+  readGenerateRequest(generateRequest({ count: COUNT, ...fields }), MAX_IMAGES, KEY);
 
 const settings = (fields: Partial<samplingWire.SamplerSettings>) => ({
   ...samplingWire.SamplerSettings.create(),
@@ -60,7 +62,7 @@ for (const [field, fields] of refused) {
 
 test('a request of neither new nor resumed images is refused', (t) => {
   const nothing = samplerWire.GenerateRequest.create({});
-  const error = t.throws(() => readGenerateRequest(nothing, MAX_IMAGES), { instanceOf: DiffusionError });
+  const error = t.throws(() => readGenerateRequest(nothing, MAX_IMAGES, KEY), { instanceOf: DiffusionError });
   t.deepEqual(
     error.violations.map(({ field }) => field),
     ['new_images'],
@@ -115,7 +117,7 @@ const { requestSha256 } = read({});
 function token(fields: Partial<ResumePoint> = {}): Buffer {
   const state = { stepsDone: 1, x: Float32Array.of(1), history: [] };
   const of = { requestSha256, checkpointStep: 5, weights: 'raw', weightsSha256: 'a' } as const;
-  return writeResumeToken({ ...of, index: 0, state, ...fields });
+  return writeResumeToken({ ...of, index: 0, state, ...fields }, KEY);
 }
 
 const resume = (request: Partial<samplerWire.NewImages>, tokens: Buffer[]) =>
@@ -128,6 +130,7 @@ const resume = (request: Partial<samplerWire.NewImages>, tokens: Buffer[]) =>
       },
     },
     MAX_IMAGES,
+    KEY,
   );
 
 test('a request with tokens is the request that they are of, for only the images of the tokens', (t) => {

@@ -58,7 +58,14 @@ test('a call holds neither the messages that were taken nor the outputs of old p
   const clock = { wallMs: () => 0, monotonicMs: () => 0 };
   let most = { outputs: 0, messages: 0, listeners: 0 };
   let images = 0;
-  for await (const event of generateImages(series, { predict, window: WINDOW, signal, clock, calledMs: 0 })) {
+  for await (const event of generateImages(series, {
+    predict,
+    window: WINDOW,
+    signal,
+    clock,
+    tokenKey: Buffer.alloc(32),
+    calledMs: 0,
+  })) {
     messages.push(new WeakRef(event));
     if (event.$case !== 'image' || ++images % 50 !== 0) continue;
     await setImmediate();

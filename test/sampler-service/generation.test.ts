@@ -71,7 +71,13 @@ function network() {
 
 let nowMs = 0;
 const clock = { wallMs: () => 0, monotonicMs: () => (nowMs += 5) };
-const context = { window: 8, signal: new AbortController().signal, clock, calledMs: 0 };
+const context = {
+  window: 8,
+  signal: new AbortController().signal,
+  clock,
+  tokenKey: Buffer.alloc(32, 7),
+  calledMs: 0,
+};
 
 async function collect(events: AsyncIterable<GenerateEvent>): Promise<GenerateEvent[]> {
   const all: GenerateEvent[] = [];
@@ -291,7 +297,7 @@ test('an image that is resumed from a token equals an uninterrupted one', async 
     [2, 4, 6],
   );
   for (const { token, step } of tokens) {
-    const { state, ...read } = readResumeToken(token, 'token');
+    const { state, ...read } = readResumeToken(token, 'token', context.tokenKey);
     t.is(state.stepsDone, step);
     t.deepEqual(read, { ...resumable, index: 0 });
     const resumed = series({ count: 1, steps: 7, options: () => ({ resume: state }) });

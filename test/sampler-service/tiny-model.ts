@@ -38,6 +38,7 @@ export interface TinyCheckpoint {
   /** Decides the weights. */
   readonly seed?: bigint;
   readonly recipe?: PartialRecipe;
+  readonly owner?: string;
   /** Changes the manifest before it is written. */
   readonly alter?: (manifest: Manifest<TrainingRecipe>) => object;
 }
@@ -45,12 +46,12 @@ export interface TinyCheckpoint {
 /** Commits a checkpoint of the recipe's model. @returns its resolved recipe. */
 export async function commitTiny(
   store: ObjectStore,
-  { step, seed = 1n, recipe: asked = TINY, alter }: TinyCheckpoint,
+  { step, seed = 1n, recipe: asked = TINY, owner, alter }: TinyCheckpoint,
 ): Promise<TrainingRecipe> {
   const recipe = resolveRecipe(asked, 'tiny');
   const { name: model } = recipe;
   const job = `job-of-${model}`;
-  await bindModel(store, model, job);
+  await bindModel(store, model, job, { owner });
   const attempt = await claimAttempt(store, job);
   const weights = [weightsObject, ...recipe.ema.rates.map(emaObject)];
   await commitCheckpoint(store, {

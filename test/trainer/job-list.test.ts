@@ -17,7 +17,13 @@ import { openStore, removeAll, trainer } from './trainers.js';
 test.after.always(removeAll);
 
 const content = { write: jobToWire, encode: trainerWire.TrainingJob.encode };
-const ALL = { states: [], modelPrefix: '', createdFrom: undefined, createdBefore: undefined };
+const ALL = {
+  states: [],
+  modelPrefix: '',
+  createdFrom: undefined,
+  createdBefore: undefined,
+  sees: () => true,
+};
 const nameOf = (i: number): string => `m${String(i).padStart(4, '0')}`;
 const timeOf = (i: number): Date => new Date(Date.UTC(2026, 0, 1) + 1000 * i);
 

@@ -21,7 +21,7 @@ test('fault 40: a hundred parallel creations of one request at two trainers make
   t.deepEqual(await listModels(store), ['once']);
   const { items } = await a.requests.list.page(
     { pageSize: 10, pageToken: '' },
-    { states: [], modelPrefix: '', createdFrom: undefined, createdBefore: undefined },
+    { states: [], modelPrefix: '', createdFrom: undefined, createdBefore: undefined, sees: () => true },
     { write: ({ record }) => record.jobId, encode: (id) => ({ finish: () => Buffer.from(id) }) },
   );
   t.deepEqual(items, [jobs[0]?.record.jobId]);

@@ -80,7 +80,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     clock,
     memoryBytes: 1e12,
     listed: listedCompleteness(store),
-    settle: (asked) => settleWarmStart(store, asked),
+    settle: (asked, sees) => settleWarmStart(store, asked, sees),
   });
   const deletion = deletions({ store, supervisor });
   const recovery = jobRecovery({

@@ -143,11 +143,14 @@ test('weights that were deleted or damaged after the creation fail with WARM_STA
 test('a service reads the weights in a process of their own, and gets refusals with their fields', async (t) => {
   const folder = await mkdtemp(join(root, 'copy-'));
   await cp(original, folder, { recursive: true });
-  const own = reader({ environment: process.env, heartbeatTimeoutMs: 60_000, clock: systemClock });
-  const store = { kind: 'local', folder } as const;
-  const { warmStart } = await settled(own, store, recipeFrom({ model: 'tiny' }));
+  const own = {
+    reader: reader({ environment: process.env, heartbeatTimeoutMs: 60_000, clock: systemClock }),
+    store: await openLocalStore({ folder }),
+    storeSettings: { kind: 'local', folder } as const,
+  };
+  const { warmStart } = await settled(own, recipeFrom({ model: 'tiny' }));
   t.like(warmStart, { model: 'tiny', checkpointStep: 5 });
-  const missing = settled(own, store, recipeFrom({ model: 'tiny', checkpointStep: 4 }));
+  const missing = settled(own, recipeFrom({ model: 'tiny', checkpointStep: 4 }));
   t.deepEqual(await refusal(missing), [
     'NOT_FOUND',
     'WARM_START_NOT_FOUND',

@@ -78,7 +78,7 @@ async function trainAndSample(
 ): Promise<Trained> {
   const { serviceEnded } = services;
   try {
-    const trained = await withTrainer(services.trainerAddress, context.signal, (client) =>
+    const trained = await withTrainer({ address: services.trainerAddress }, context.signal, (client) =>
       trainByTheClock(client, plan, { ...context, serviceEnded }),
     );
     await saveLossChart(plan, trained.job.jobId);
@@ -86,7 +86,7 @@ async function trainAndSample(
       folder: join(plan.outputFolder, 'samples'),
       gridPath: join(plan.outputFolder, 'samples.png'),
     };
-    await withSampler(services.samplerAddress, context.signal, (client) =>
+    await withSampler({ address: services.samplerAddress }, context.signal, (client) =>
       generateImages(client, generateRequest(plan, count, sampleSteps), files, context),
     );
     return trained;

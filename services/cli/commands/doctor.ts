@@ -3,10 +3,12 @@
 import { DEFAULT_ADDRESSES } from '../../../shared/rpc/index.js';
 import { DEFAULT_STORE_FOLDER, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
 import { command, type Context } from '../command.js';
+import { securityOptions } from '../connect.js';
 import { SAMPLER_VARIABLE, SERVICE_VARIABLES, TRAINER_VARIABLE } from '../config.js';
 import type { Finding } from '../doctor/finding.js';
 import { checkDisk, checkNode, checkStoreOf } from '../doctor/machine.js';
 import { checkNativeLibrary } from '../doctor/native-library.js';
+import { checkSecurity } from '../doctor/security.js';
 import { checkService } from '../doctor/services.js';
 import { address, option, text } from '../options.js';
 
@@ -22,6 +24,7 @@ export const doctor = command({
     sampler: option(address, `the sampler's address; ${DEFAULT_ADDRESSES.sampler} when not given`, {
       environment: SAMPLER_VARIABLE,
     }),
+    ...securityOptions,
     store: option(text(STORE_PLACEHOLDER), 'the store that the services use', {
       environment: STORE,
     }),
@@ -33,7 +36,10 @@ export const doctor = command({
   notes: [
     "Exit code 1 where a needed check failed. A service that doesn't run is a failed check only where its address is given.",
   ],
-  run: async ({ options: { trainer, sampler, store } }, { terminal, settings, clock, signal }) => {
+  run: async (
+    { options: { trainer, sampler, store, ...security } },
+    { terminal, settings, clock, signal },
+  ) => {
     const environment =
       store === undefined ? settings.environment : { ...settings.environment, [STORE]: store };
     const localFolder = store === undefined || store.includes('://') ? DEFAULT_STORE_FOLDER : store;
@@ -42,9 +48,10 @@ export const doctor = command({
       () => Promise.resolve([checkNode(process.versions.node)]),
       () => checkNativeLibrary(environment, clock, signal),
       async () => [await checkStoreOf(environment, signal), await checkDisk(localFolder)],
+      () => Promise.resolve([checkSecurity(environment)]),
       async () => [
-        await checkService('trainer', trainer, clock, signal),
-        await checkService('sampler', sampler, clock, signal),
+        await checkService('trainer', { address: trainer, security, clock, signal }),
+        await checkService('sampler', { address: sampler, security, clock, signal }),
       ],
     ];
     const findings: Finding[] = [];
@@ -65,7 +72,7 @@ export const doctor = command({
 
 function print({ name, state, text: found, remedy }: Finding, terminal: Context['terminal']): void {
   const { good, bad, dim } = terminal.style;
-  const mark = { ok: good('✓'), wrong: bad('✗'), absent: dim('–') }[state];
+  const mark = { ok: good('✓'), warning: bad('!'), wrong: bad('✗'), absent: dim('–') }[state];
   terminal.print(`${mark} ${name.padEnd(14)}${found}`);
   if (remedy !== undefined) terminal.print(dim(`  ${' '.repeat(14)}${remedy}`));
 }

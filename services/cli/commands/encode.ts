@@ -10,7 +10,7 @@ import { PRECISIONS } from '../../../shared/recipe/index.js';
 import { DEFAULT_STEPS, SPACINGS } from '../../../shared/sampler/index.js';
 import { checkpointOptions } from '../checkpoint-options.js';
 import { command } from '../command.js';
-import { samplerAddress, withSampler } from '../connect.js';
+import { samplerConnection, withSampler } from '../connect.js';
 import { encodeImages } from '../generate-images.js';
 import { integer, integers, oneOf, option, text } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
@@ -38,7 +38,7 @@ export const encode = command({
     output: option(text('DIR'), `folder for the ${RAW_EXTENSION} files and provenance.json`, {
       fallback: 'encoded',
     }),
-    address: samplerAddress,
+    ...samplerConnection,
   },
   examples: [
     { arguments: 'MODEL photos', does: `photos/a.png becomes encoded/a.png${RAW_EXTENSION}` },
@@ -70,7 +70,7 @@ export const encode = command({
       settings: { ...samplerSettingsToWire(settings), precision: precisions.write(precision) },
     };
     const paths = { folder, nameOf: (index: number) => names[index] ?? String(index) };
-    return withSampler(values.address, context.signal, async (client) => {
+    return withSampler(values, context.signal, async (client) => {
       const { completed } = await encodeImages(client, request, paths, context);
       if (completed !== undefined) context.terminal.print(describeCompleted(completed));
       context.terminal.print(`${RAW_EXTENSION} files and provenance.json in ${folder}`);

@@ -35,6 +35,7 @@ const options = {
     integer(0, MAX_STEPS),
     "optimizer steps that made the weights; taken from the file's name when not given",
   ),
+  owner: option(text('TENANT'), 'the tenant that the model belongs to; everybody sees it when not given'),
   store: storeOption,
 };
 
@@ -73,7 +74,13 @@ export const importCheckpoint = command({
         const sha256 = await source.sha256(signal);
         const { job, committed } = await commitImport(
           file,
-          { recipe, step, emaRate, source: { file: basename(path).slice(0, 256), sha256 } },
+          {
+            recipe,
+            step,
+            emaRate,
+            owner: values.owner,
+            source: { file: basename(path).slice(0, 256), sha256 },
+          },
           {
             ...{ store, clock, signal },
             onProgress: (done, of) => {

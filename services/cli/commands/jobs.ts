@@ -13,7 +13,7 @@ import { callUnary } from '../../../shared/rpc/index.js';
 import { cancelJob, hasEnded, whenEnded } from '../cancel-job.js';
 import { MAX_STEPS } from '../../../shared/recipe/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
-import { trainerAddress, withTrainer } from '../connect.js';
+import { trainerConnection, withTrainer } from '../connect.js';
 import { describeJob, stateOf, stepsOf, timeOf } from '../describe-job.js';
 import { table } from '../format.js';
 import { given } from '../given.js';
@@ -33,15 +33,15 @@ const list = command({
     model: option(text('PREFIX'), "only jobs whose model's name begins with this"),
     since: option(time, 'only jobs created at this time or later'),
     before: option(time, 'only jobs created before this time'),
-    address: trainerAddress,
+    ...trainerConnection,
   },
   examples: [
     { arguments: '', does: 'all jobs of the trainer' },
     { arguments: '--state failed,cancelled --since 2026-01-31', does: 'jobs that may have to be resumed' },
     { arguments: '--json', does: 'one JSON object for each job' },
   ],
-  run: ({ options: { address, state = [], model = '', since, before } }, { terminal, signal }) =>
-    withTrainer(address, signal, async (client) => {
+  run: ({ options: { state = [], model = '', since, before, ...connection } }, { terminal, signal }) =>
+    withTrainer(connection, signal, async (client) => {
       const filter = {
         states: state.map((each: JobState) => jobStates.write(each)),
         modelPrefix: model,
@@ -75,13 +75,13 @@ const show = command({
   name: 'show',
   summary: 'shows the state, the progress and the recipe of a job',
   positionals: [JOB],
-  options: { address: trainerAddress },
+  options: { ...trainerConnection },
   examples: [
     { arguments: 'JOB', does: 'state, steps, last metrics and recipe' },
     { arguments: 'JOB --json', does: 'everything, with the recipe as resolved' },
   ],
-  run: ({ options: { address }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, context.signal, async (client) => {
+  run: ({ options: connection, positionals: [jobId = ''] }, context) =>
+    withTrainer(connection, context.signal, async (client) => {
       const { job } = await callUnary(client, client.getTrainingJob, { jobId }, { signal: context.signal });
       return showJob(given(job), context);
     }),
@@ -91,11 +91,11 @@ const cancel = command({
   name: 'cancel',
   summary: 'commits a checkpoint and ends a job; it can be resumed',
   positionals: [JOB],
-  options: { detach: flag("don't wait until the job has ended"), address: trainerAddress },
+  options: { detach: flag("don't wait until the job has ended"), ...trainerConnection },
   examples: [{ arguments: 'JOB', does: 'end a job and keep its last checkpoint' }],
   notes: ['Ctrl-C ends only the wait; the job is cancelled all the same.'],
-  run: ({ options: { address, detach }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, context.signal, async (client) => {
+  run: ({ options: { detach, ...connection }, positionals: [jobId = ''] }, context) =>
+    withTrainer(connection, context.signal, async (client) => {
       const { terminal, signal } = context;
       const job = await cancelJob(client, jobId, signal);
       if (detach || hasEnded(job)) return showJob(job, context);
@@ -110,15 +110,15 @@ const resume = command({
   positionals: [JOB],
   options: {
     steps: option(integer(1, MAX_STEPS), 'a new total number of steps'),
-    address: trainerAddress,
+    ...trainerConnection,
   },
   examples: [
     { arguments: 'JOB', does: 'resume a cancelled job' },
     { arguments: 'JOB --steps 40000', does: 'train a finished job further' },
   ],
   notes: ['`train --resume JOB` does the same and follows the job.'],
-  run: ({ options: { address, steps }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, context.signal, async (client) => {
+  run: ({ options: { steps, ...connection }, positionals: [jobId = ''] }, context) =>
+    withTrainer(connection, context.signal, async (client) => {
       const recipe = steps === undefined ? undefined : recipeToWire({ training: { steps } });
       const request = { jobId, recipe, requestId: randomUUID(), updateMask: undefined };
       const { job } = await callUnary(client, client.resumeTrainingJob, request, { signal: context.signal });
@@ -130,11 +130,11 @@ const remove = command({
   name: 'delete',
   summary: 'deletes an ended job: its recipe and events; its model stays',
   positionals: [JOB],
-  options: { address: trainerAddress },
+  options: { ...trainerConnection },
   examples: [{ arguments: 'JOB', does: 'it can no longer be resumed' }],
   notes: ['`models delete MODEL` deletes a model, its checkpoints and its job.'],
-  run: ({ options: { address }, positionals: [jobId = ''] }, { terminal, signal }) =>
-    withTrainer(address, signal, async (client) => {
+  run: ({ options: connection, positionals: [jobId = ''] }, { terminal, signal }) =>
+    withTrainer(connection, signal, async (client) => {
       await callUnary(client, client.deleteTrainingJob, { jobId }, { signal });
       terminal.emit({ deleted: jobId });
       terminal.print(`deleted job ${jobId}`);

@@ -12,7 +12,7 @@ import { PRECISIONS } from '../../../shared/recipe/index.js';
 import { callUnary } from '../../../shared/rpc/index.js';
 import { checkpointOptions } from '../checkpoint-options.js';
 import { command, type Group } from '../command.js';
-import { samplerAddress, trainerAddress, withSampler, withTrainer } from '../connect.js';
+import { samplerConnection, trainerConnection, withSampler, withTrainer } from '../connect.js';
 import { recipeFacts, timeOf } from '../describe-job.js';
 import { formatBytes, formatCount, table } from '../format.js';
 import { given } from '../given.js';
@@ -31,14 +31,14 @@ const list = command({
   summary: 'lists the models that have a committed checkpoint',
   options: {
     name: option(text('PREFIX'), 'only models whose names begin with this'),
-    address: samplerAddress,
+    ...samplerConnection,
   },
   examples: [
     { arguments: '', does: 'all models of the sampler' },
     { arguments: '--json', does: 'one JSON object for each model' },
   ],
-  run: ({ options: { address, name: namePrefix = '' } }, { terminal, signal }) =>
-    withSampler(address, signal, async (client) => {
+  run: ({ options: { name: namePrefix = '', ...connection } }, { terminal, signal }) =>
+    withSampler(connection, signal, async (client) => {
       const found = await allPages(async (pageToken) => {
         const request = { pageSize: 0, pageToken, namePrefix };
         const page = await callUnary(client, client.listModels, request, { signal });
@@ -65,13 +65,13 @@ const show = command({
   name: 'show',
   summary: "shows a model's newest checkpoint, or another one: how it was trained and what it holds",
   positionals: [MODEL],
-  options: { checkpoint: checkpointOption, address: samplerAddress },
+  options: { checkpoint: checkpointOption, ...samplerConnection },
   examples: [
     { arguments: 'MODEL', does: 'gamma, schedule, EMA rates, all checkpoints' },
     { arguments: 'MODEL --checkpoint 5000', does: 'an older checkpoint' },
   ],
-  run: ({ options: { address, checkpoint }, positionals: [name = ''] }, { terminal, signal }) =>
-    withSampler(address, signal, async (client) => {
+  run: ({ options: { checkpoint, ...connection }, positionals: [name = ''] }, { terminal, signal }) =>
+    withSampler(connection, signal, async (client) => {
       const model = given((await callUnary(client, client.getModel, { model: name }, { signal })).model);
       const request = { model: name, checkpointStep: checkpoint };
       const shown =
@@ -95,12 +95,12 @@ const checkpoints = command({
   name: 'checkpoints',
   summary: "lists a model's checkpoints, newest first",
   positionals: [MODEL],
-  options: { address: samplerAddress },
+  options: { ...samplerConnection },
   examples: [
     { arguments: 'MODEL --json', does: "one JSON object for each checkpoint, with its job's recipe" },
   ],
-  run: ({ options: { address }, positionals: [model = ''] }, { terminal, signal }) =>
-    withSampler(address, signal, async (client) => {
+  run: ({ options: connection, positionals: [model = ''] }, { terminal, signal }) =>
+    withSampler(connection, signal, async (client) => {
       const found = await allPages(async (pageToken) => {
         const request = { model, pageSize: 0, pageToken };
         const page = await callUnary(client, client.listCheckpoints, request, { signal });
@@ -127,11 +127,11 @@ const load = command({
     precision: option(oneOf(PRECISIONS), 'the numbers that the network computes with', {
       fallback: 'float32',
     }),
-    address: samplerAddress,
+    ...samplerConnection,
   },
   examples: [{ arguments: 'MODEL', does: 'the newest checkpoint, EMA weights of the largest rate' }],
   run: ({ options, positionals: [model = ''] }, { terminal, signal }) =>
-    withSampler(options.address, signal, async (client) => {
+    withSampler(options, signal, async (client) => {
       const request = {
         model,
         checkpointStep: options.checkpoint,
@@ -149,10 +149,10 @@ const unload = command({
   name: 'unload',
   summary: 'unloads a model from the sampler; calls that use it are not ended',
   positionals: [MODEL],
-  options: { address: samplerAddress },
+  options: { ...samplerConnection },
   examples: [{ arguments: 'MODEL', does: 'frees its memory' }],
-  run: ({ options: { address }, positionals: [model = ''] }, { terminal, signal }) =>
-    withSampler(address, signal, async (client) => {
+  run: ({ options: connection, positionals: [model = ''] }, { terminal, signal }) =>
+    withSampler(connection, signal, async (client) => {
       const { unloaded } = await callUnary(client, client.unloadModel, { model }, { signal });
       for (const each of unloaded) terminal.emit(samplerWire.LoadedModel.toJSON(each) as object);
       for (const each of unloaded) terminal.print(`unloaded ${describeLoaded(each)}`);
@@ -168,17 +168,17 @@ const remove = command({
   options: {
     checkpoint: { ...checkpointOption, help: 'the step of the checkpoint to delete' },
     all: flag('delete the model, its job and all its checkpoints'),
-    address: trainerAddress,
+    ...trainerConnection,
   },
   examples: [
     { arguments: 'MODEL --checkpoint 5000', does: 'one checkpoint' },
     { arguments: 'MODEL --all', does: 'everything; this can not be undone' },
   ],
   notes: ['A checkpoint that a job still needs is not deleted: cancel the job first.'],
-  run: ({ options: { address, checkpoint, all }, positionals: [model = ''] }, { terminal, signal }) => {
+  run: ({ options: { checkpoint, all, ...connection }, positionals: [model = ''] }, { terminal, signal }) => {
     if (all === (checkpoint !== undefined))
       throw new UsageError('wanted --checkpoint STEP or --all', 'ip-diffusion models delete');
-    return withTrainer(address, signal, async (client) => {
+    return withTrainer(connection, signal, async (client) => {
       if (all) await callUnary(client, client.deleteModel, { model }, { signal });
       else
         await callUnary(client, client.deleteCheckpoint, { model, checkpointStep: checkpoint }, { signal });

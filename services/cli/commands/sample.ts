@@ -13,7 +13,7 @@ import {
 import { DEFAULT_STEPS } from '../../../shared/sampler/index.js';
 import { checkpointOptions } from '../checkpoint-options.js';
 import { command, type Context } from '../command.js';
-import { samplerAddress, withSampler, type SamplerClient } from '../connect.js';
+import { samplerConnection, withSampler, type SamplerClient } from '../connect.js';
 import { formatCount, formatDuration, formatNumber } from '../format.js';
 import { generateImages, type Generated } from '../generate-images.js';
 import { flag, integer, integers, oneOf, option, text, uint64, type Values } from '../options.js';
@@ -62,7 +62,7 @@ const options = {
     'save a resume token of each unfinished image every N steps, for --resume',
   ),
   resume: flag('resume the unfinished images of the output folder'),
-  address: samplerAddress,
+  ...samplerConnection,
 };
 
 type SampleValues = Values<typeof options>;
@@ -96,7 +96,7 @@ export const sample = command({
     const requests = values.resume
       ? await resumedRequests(model, values)
       : [{ newImages: await newImagesOf(model, values), resumed: undefined }];
-    return withSampler(values.address, context.signal, async (client) => {
+    return withSampler(values, context.signal, async (client) => {
       for (const request of requests) await run(client, request, values, context);
       return 0;
     });

@@ -2,20 +2,16 @@
 
 import { DiffusionError, onAbort } from '../../../shared/foundation/index.js';
 import { DEFAULT_ADDRESSES, type ServiceName } from '../../../shared/rpc/index.js';
-import { STORE_NOTES, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
+import { STORE_NOTES } from '../../../shared/store/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
 import { SERVICE_VARIABLES, type Environment } from '../config.js';
-import { address, option, text } from '../options.js';
+import { address, option } from '../options.js';
+import { dataOptions, SERVICE_NOTES, serviceOptions, serviceVariables } from '../serve-options.js';
 import { startService } from '../start-service.js';
 
-const { store: STORE, trainerAddress: TRAINER_ADDRESS, samplerAddress: SAMPLER_ADDRESS } = SERVICE_VARIABLES;
+const { trainerAddress: TRAINER_ADDRESS, samplerAddress: SAMPLER_ADDRESS } = SERVICE_VARIABLES;
 
-const store = option(text(STORE_PLACEHOLDER), 'where checkpoints are kept', { environment: STORE });
-
-const NOTES = [
-  'The services listen on the loopback interface unless an address says otherwise; there is no authentication, so keep\nthem on a private network.',
-  ...STORE_NOTES,
-];
+const NOTES = [...SERVICE_NOTES, ...STORE_NOTES];
 
 const trainer = command({
   name: 'trainer',
@@ -25,7 +21,8 @@ const trainer = command({
       fallback: DEFAULT_ADDRESSES.trainer,
       environment: TRAINER_ADDRESS,
     }),
-    store,
+    ...serviceOptions,
+    ...dataOptions,
   },
   examples: [
     { arguments: '', does: 'on this machine, checkpoints in a local folder' },
@@ -33,7 +30,7 @@ const trainer = command({
   ],
   notes: NOTES,
   run: ({ options }, context) =>
-    serveAll(['trainer'], { [TRAINER_ADDRESS]: options.address, ...storeVariable(options.store) }, context),
+    serveAll(['trainer'], { [TRAINER_ADDRESS]: options.address, ...serviceVariables(options) }, context),
 });
 
 const sampler = command({
@@ -44,24 +41,28 @@ const sampler = command({
       fallback: DEFAULT_ADDRESSES.sampler,
       environment: SAMPLER_ADDRESS,
     }),
-    store,
+    ...serviceOptions,
   },
   examples: [
     { arguments: '', does: 'on this machine, from the local store' },
-    { arguments: '--address 0.0.0.0:50062 --store /srv/models', does: 'for a private network' },
+    {
+      arguments:
+        '--address 0.0.0.0:50062 --store /srv/models --tls-cert tls.crt --tls-key tls.key --identities identities.json',
+      does: 'for a network',
+    },
   ],
   notes: NOTES,
   run: ({ options }, context) =>
-    serveAll(['sampler'], { [SAMPLER_ADDRESS]: options.address, ...storeVariable(options.store) }, context),
+    serveAll(['sampler'], { [SAMPLER_ADDRESS]: options.address, ...serviceVariables(options) }, context),
 });
 
 const both = command({
   name: 'both',
   summary: 'runs the trainer and the sampler on one store until Ctrl-C',
-  options: { store },
+  options: { ...serviceOptions, ...dataOptions },
   examples: [{ arguments: '', does: 'both, on this machine' }],
   notes: NOTES,
-  run: ({ options }, context) => serveAll(['trainer', 'sampler'], storeVariable(options.store), context),
+  run: ({ options }, context) => serveAll(['trainer', 'sampler'], serviceVariables(options), context),
 });
 
 export const serve: Group = {
@@ -70,10 +71,6 @@ export const serve: Group = {
   commands: [trainer, sampler],
   otherwise: both,
 };
-
-function storeVariable(value: string | undefined): Environment {
-  return value === undefined ? {} : { [STORE]: value };
-}
 
 /** @throws DiffusionError where a service ends by itself. */
 async function serveAll(

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { callUnary } from '../../../shared/rpc/index.js';
 import { recipeToWire, trainerWire, type recipeWire } from '../../../shared/contract/index.js';
 import { command, type Context, type ExitCode } from '../command.js';
-import { trainerAddress, withTrainer, type TrainerClient } from '../connect.js';
+import { trainerConnection, withTrainer, type TrainerClient } from '../connect.js';
 import { describeEstimate, describeJob } from '../describe-job.js';
 import { exitCodeOf, followJob } from '../follow-job.js';
 import { given } from '../given.js';
@@ -24,7 +24,7 @@ const options = {
   detach: flag("start the job and don't follow it"),
   csv: option(text('FILE'), 'file for the metrics; <model>-metrics.csv when not given'),
   output: option(text('DIR'), 'folder for the sample grids', { fallback: 'samples' }),
-  address: trainerAddress,
+  ...trainerConnection,
 };
 
 type TrainValues = Values<typeof options>;
@@ -45,7 +45,7 @@ export const train = command({
   ],
   notes: ['Ctrl-C stops following; the job continues. `watch` follows it again, `jobs cancel` ends it.'],
   run: async ({ options: values }, context) => {
-    const { resume, address, validateOnly } = values;
+    const { resume, validateOnly } = values;
     if (resume !== undefined && validateOnly) {
       throw new UsageError('--resume and --validate-only exclude each other', USAGE);
     }
@@ -53,7 +53,7 @@ export const train = command({
       resume === undefined
         ? await recipeFromOptions(values, USAGE)
         : recipeToWire(withFlags({}, values, USAGE));
-    return withTrainer(address, context.signal, async (client) => {
+    return withTrainer(values, context.signal, async (client) => {
       if (validateOnly) return validate(client, recipe, context);
       const job =
         resume === undefined
@@ -130,7 +130,7 @@ async function follow(
 }
 
 function whatNext({ jobId }: trainerWire.TrainingJob, address: string): string[] {
-  const at = address === trainerAddress.fallback ? '' : ` --address ${address}`;
+  const at = address === trainerConnection.address.fallback ? '' : ` --address ${address}`;
   return [
     `  watch it:  npx ip-diffusion watch ${jobId}${at}`,
     `  cancel it: npx ip-diffusion jobs cancel ${jobId}${at}`,

@@ -1,7 +1,7 @@
 /** `watch`: follows a job. */
 
 import { command } from '../command.js';
-import { trainerAddress, withTrainer } from '../connect.js';
+import { trainerConnection, withTrainer } from '../connect.js';
 import { exitCodeOf, followJob } from '../follow-job.js';
 import { option, text } from '../options.js';
 
@@ -12,7 +12,7 @@ export const watch = command({
   options: {
     csv: option(text('FILE'), 'file for the metrics'),
     output: option(text('DIR'), 'folder for the sample grids'),
-    address: trainerAddress,
+    ...trainerConnection,
   },
   examples: [
     { arguments: 'JOB', does: 'show the progress of a job' },
@@ -20,8 +20,8 @@ export const watch = command({
     { arguments: 'JOB --json', does: 'events for a program, one in each line' },
   ],
   notes: ['Exit code: 0 where the job succeeded, 1 where it failed or was cancelled.'],
-  run: async ({ options: { address, csv, output }, positionals: [jobId = ''] }, context) =>
-    withTrainer(address, context.signal, async (client) =>
+  run: async ({ options: { csv, output, ...connection }, positionals: [jobId = ''] }, context) =>
+    withTrainer(connection, context.signal, async (client) =>
       exitCodeOf(await followJob(client, jobId, { csvPath: csv, gridFolder: output }, context)),
     ),
 });

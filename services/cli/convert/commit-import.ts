@@ -31,6 +31,8 @@ export interface Import {
   readonly step: number;
   /** The rate of EMA weights, or undefined where they are raw weights. */
   readonly emaRate: number | undefined;
+  /** The tenant that the model belongs to where its name is new; undefined for everybody. */
+  readonly owner: string | undefined;
   readonly source: NonNullable<Manifest<unknown>['imported']>;
 }
 
@@ -77,7 +79,7 @@ export async function commitImport(
     context.onProgress(++done, tensors.size);
   }
   checkFinite(tensors);
-  await bindModel(store, model, job, { signal });
+  await bindModel(store, model, job, { signal, owner: wanted.owner });
   const attempt = await claimAttempt(store, job, { signal });
   const names = [weightsObject, ...(wanted.emaRate === undefined ? [] : [emaObject(wanted.emaRate)])];
   const createdAt = new Date(context.clock.wallMs()).toISOString();

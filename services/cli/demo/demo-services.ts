@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
 import { deferred, DiffusionError, unlessAborted } from '../../../shared/foundation/index.js';
-import type { ServiceName } from '../../../shared/rpc/index.js';
+import { SECURITY_VARIABLES, type ServiceName } from '../../../shared/rpc/index.js';
+import { DATA_VARIABLES } from '../../../shared/store/index.js';
 import { SERVICE_VARIABLES, type Environment } from '../config.js';
 import { startService, type ServiceProcess } from '../start-service.js';
 
@@ -34,6 +35,10 @@ export async function startDemoServices(
   mkdirSync(folder, { recursive: true });
   const variables = {
     ...environment,
+    // The demo's services are for the demo alone, and reachable from this machine only.
+    ...Object.fromEntries(
+      Object.values({ ...SECURITY_VARIABLES, ...DATA_VARIABLES }).map((name) => [name, '']),
+    ),
     [SERVICE_VARIABLES.store]: storeFolder(folder),
     [SERVICE_VARIABLES.datasetCache]: cacheFolder(folder),
     [SERVICE_VARIABLES.trainerAddress]: FREE_PORT,

@@ -1,9 +1,19 @@
 /** Whether a service answers and reports SERVING. */
 
-import { credentials, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
+import { makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
-import { DEFAULT_ADDRESSES, fromServiceError, type ServiceName } from '../../../shared/rpc/index.js';
+import {
+  callUnary,
+  channelSecurity,
+  connectSampler,
+  connectTrainer,
+  DEFAULT_ADDRESSES,
+  fromServiceError,
+  isLoopback,
+  type ClientSecurity,
+  type ServiceName,
+} from '../../../shared/rpc/index.js';
 import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
 import { startRemedy } from '../connect.js';
 import type { Finding } from './finding.js';
@@ -19,19 +29,23 @@ interface HealthClient {
 
 const ANSWER_WITHIN_MS = 2000;
 
-/**
- * @param named The address, where the user named one; a service at the default address need not run.
- * @throws the signal's reason.
- */
+interface ServiceCheck {
+  /** Where the user named one; a service at the default address need not run. */
+  readonly address: string | undefined;
+  readonly security: ClientSecurity;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** @throws the signal's reason; DiffusionError for certificates that can't be used. */
 export async function checkService(
   name: ServiceName,
-  named: string | undefined,
-  clock: Clock,
-  signal: AbortSignal,
+  { address: named, security, clock, signal }: ServiceCheck,
 ): Promise<Finding> {
   const at = named ?? DEFAULT_ADDRESSES[name];
   const Client = makeGenericClientConstructor(healthService, 'Health');
-  const client = new Client(at, credentials.createInsecure()) as unknown as HealthClient;
+  const { credentials } = channelSecurity(at, security);
+  const client = new Client(at, credentials) as unknown as HealthClient;
   const { promise, resolve, reject } = deferred<string>();
   const deadline = clock.wallMs() + ANSWER_WITHIN_MS;
   const call = client.check({ service: '' }, { deadline }, (error, response) => {
@@ -43,14 +57,13 @@ export async function checkService(
   });
   try {
     const status = await promise;
-    return status === 'SERVING'
-      ? { name, state: 'ok', text: `serving at ${at}` }
-      : {
-          name,
-          state: 'wrong',
-          text: `${status} at ${at}`,
-          remedy: "wait for it to be ready, or see the service's log",
-        };
+    if (status === 'SERVING') return await exposure(name, at, security, signal);
+    return {
+      name,
+      state: 'wrong',
+      text: `${status} at ${at}`,
+      remedy: "wait for it to be ready, or see the service's log",
+    };
   } catch (error) {
     signal.throwIfAborted();
     const { code, message } = fromServiceError(error);
@@ -71,5 +84,47 @@ export async function checkService(
   } finally {
     stopListening();
     client.close();
+  }
+}
+
+/** A service that serves: a warning where a network may reach it without TLS or without a token. */
+async function exposure(
+  name: ServiceName,
+  at: string,
+  { ca, cert, key }: ClientSecurity,
+  signal: AbortSignal,
+): Promise<Finding> {
+  const asked = await answersWithoutToken(name, at, { ca, cert, key }, signal);
+  const missing = [...(ca === undefined ? ['TLS'] : []), ...(asked ? ['a token'] : [])];
+  const ok: Finding = { name, state: 'ok', text: `serving at ${at}` };
+  if (isLoopback(at) || missing.length === 0) return ok;
+  return {
+    ...ok,
+    state: 'warning',
+    text: `serving at ${at} without ${missing.join(' and ')}: whoever reaches that address can use it`,
+    remedy: 'start it with --tls-cert, --tls-key and --identities',
+  };
+}
+
+async function answersWithoutToken(
+  name: ServiceName,
+  at: string,
+  security: ClientSecurity,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const limits = { signal, timeoutMs: ANSWER_WITHIN_MS };
+  const trainer = connectTrainer(at, { security });
+  const sampler = connectSampler(at, { security });
+  try {
+    // Both are refused in the same way, whatever the name is, where a token is wanted.
+    if (name === 'trainer') await callUnary(trainer, trainer.getTrainingJob, { jobId: '' }, limits);
+    else await callUnary(sampler, sampler.getModel, { model: '' }, limits);
+    return true;
+  } catch (error) {
+    signal.throwIfAborted();
+    return fromServiceError(error).code !== 'UNAUTHENTICATED';
+  } finally {
+    trainer.close();
+    sampler.close();
   }
 }

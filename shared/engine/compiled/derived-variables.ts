@@ -16,7 +16,7 @@ export interface DerivedVariables {
   refresh(): Promise<void>;
 }
 
-export function derivedVariables(session: Session): DerivedVariables {
+export function derivedVariables(session: Pick<Session, 'extend' | 'prepare'>): DerivedVariables {
   /** The nodes that compute and store, by variable. */
   const stores = new Map<string, string>();
   const outdated = new Set<string>();

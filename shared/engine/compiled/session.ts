@@ -3,19 +3,23 @@ import { availableParallelism } from 'node:os';
 
 import { DiffusionError } from '../../foundation/index.js';
 import { ConfigProto } from '../generated/session.js';
-import { dataType, emitGraph } from './emit.js';
+import { emitGraph } from './emit.js';
 import { parseRef } from './graph.js';
 import type { ConstantValues, Graph, Value } from './graph.js';
+import { outOfMemory, toArray, toFloats, toNative, toTensor } from './native-tensor.js';
+import type { NativeArray } from './native-tensor.js';
 import { tensorflowC } from './tensorflow-c.js';
 import type { Pointer, SessionRunArguments, TensorFlowC } from './tensorflow-c.js';
 import { processRuns } from './run-watch.js';
 import type { RunWatch, Work } from './run-watch.js';
 import { nodeTimes, startTracing, stopTracing } from './profile.js';
-import type { NodeTime } from './profile.js';
+import type { NodeTime, Tracing } from './profile.js';
 
 export interface Session {
   /** Adds nodes, whose names must be new. @throws DiffusionError INTERNAL where TensorFlow refuses the graph. */
   extend(graph: Graph): void;
+  /** Adds the nodes of a serialised GraphDef. @throws as `extend`. */
+  extendBytes(graphDef: Uint8Array): void;
   /**
    * What is to be run again and again: `inputs` are placeholders, `targets` are nodes that must run.
    * One run at a time. @param work About how much it computes, from which follows when a run is overdue.
@@ -26,6 +30,17 @@ export interface Session {
     targets: readonly string[],
     work?: Work,
   ): PreparedRun;
+  /**
+   * Runs what the outputs need, once. Any output of a node may be given an array of any shape, and any may be asked for;
+   * both are `<node>:<index>`.
+   *
+   * @throws as a `PreparedRun`.
+   */
+  run(
+    given: Readonly<Record<string, NativeArray>>,
+    wanted: readonly string[],
+    work?: Work,
+  ): Promise<NativeArray[]>;
   /** Frees all; no run may be going on. */
   close(): void;
 }
@@ -40,6 +55,15 @@ export type PreparedRun = (
   arrays: readonly ConstantValues[],
   profile?: NodeTime[],
 ) => Promise<Float32Array[]>;
+
+/** What a run takes besides its arrays. */
+interface PreparedEnds {
+  readonly inputEnds: BigUint64Array;
+  readonly outputEnds: BigUint64Array;
+  readonly targetNodes: BigUint64Array;
+  readonly followed: <T>(run: () => Promise<T>) => Promise<T>;
+  readonly tracing: Tracing | undefined;
+}
 
 const NONE = 0n;
 const RESOURCE_EXHAUSTED = 8;
@@ -56,7 +80,10 @@ export function openSession(runs: RunWatch = processRuns): Session {
   const session = newSession(c, graph);
 
   function extend(nodes: Graph): void {
-    const bytes = emitGraph(nodes);
+    extendBytes(emitGraph(nodes));
+  }
+
+  function extendBytes(bytes: Uint8Array): void {
     const buffer = c.TF_NewBufferFromString(bytes, bytes.length);
     const options = c.TF_NewImportGraphDefOptions();
     try {
@@ -76,9 +103,9 @@ export function openSession(runs: RunWatch = processRuns): Session {
   }
 
   /** TF_Output[]: a pointer and an index each. */
-  function endpoints(values: readonly Value[]): BigUint64Array {
+  function endpoints(refs: readonly string[]): BigUint64Array {
     return BigUint64Array.from(
-      values.flatMap(({ ref }) => {
+      refs.flatMap((ref) => {
         const { node, index } = parseRef(ref);
         return [operationOf(node), BigInt(index)];
       }),
@@ -92,31 +119,73 @@ export function openSession(runs: RunWatch = processRuns): Session {
     work = SMALL_WORK,
   ): PreparedRun {
     const followed = runs.follow(work);
-    const [inputEnds, outputEnds] = [endpoints(inputs), endpoints(outputs)];
+    const inputEnds = endpoints(inputs.map(({ ref }) => ref));
+    const outputEnds = endpoints(outputs.map(({ ref }) => ref));
     const targetNodes = BigUint64Array.from(targets, operationOf);
     return async (arrays, profile) => {
       const tracing = profile && startTracing(c);
-      const given = new BigUint64Array(inputs.length);
-      const taken = new BigUint64Array(outputs.length);
-      const status = c.TF_NewStatus();
       try {
-        for (const [i, value] of inputs.entries()) given[i] = toNative(c, value, arrays[i]);
-        await followed(async () => {
-          await runOffThread(c, [
-            ...[session, tracing?.options ?? NONE],
-            ...[inputEnds, given, given.length, outputEnds, taken, taken.length],
-            ...[targetNodes, targetNodes.length, tracing?.metadata ?? NONE, status],
-          ] as SessionRunArguments);
-          throwUnlessOk(c, status, 'running a graph');
-        });
-        if (tracing) profile.push(...nodeTimes(c, tracing));
-        return outputs.map((value, i) => toFloats(c, value, taken[i] ?? NONE));
+        return await runOnce(
+          { inputEnds, outputEnds, targetNodes, followed, tracing },
+          (given) => {
+            for (const [i, value] of inputs.entries()) given[i] = toNative(c, value, arrays[i]);
+          },
+          (taken) => {
+            if (tracing) profile.push(...nodeTimes(c, tracing));
+            return outputs.map((value, i) => toFloats(c, value, taken[i] ?? NONE));
+          },
+        );
       } finally {
-        for (const tensor of [...given, ...taken]) if (tensor !== NONE) c.TF_DeleteTensor(tensor);
         if (tracing) stopTracing(c, tracing);
-        c.TF_DeleteStatus(status);
       }
     };
+  }
+
+  async function run(
+    arrays: Readonly<Record<string, NativeArray>>,
+    wanted: readonly string[],
+    work = SMALL_WORK,
+  ): Promise<NativeArray[]> {
+    const prepared = {
+      inputEnds: endpoints(Object.keys(arrays)),
+      outputEnds: endpoints(wanted),
+      targetNodes: new BigUint64Array(0),
+      followed: runs.follow(work),
+      tracing: undefined,
+    };
+    return runOnce(
+      prepared,
+      (given) => {
+        for (const [i, array] of Object.values(arrays).entries()) given[i] = toTensor(c, array);
+      },
+      (taken) => Array.from(taken, (tensor) => toArray(c, tensor)),
+    );
+  }
+
+  /** Frees the tensors that `give` makes and those that come back, once `take` has read them. */
+  async function runOnce<T>(
+    { inputEnds, outputEnds, targetNodes, followed, tracing }: PreparedEnds,
+    give: (given: BigUint64Array) => void,
+    take: (taken: BigUint64Array) => T,
+  ): Promise<T> {
+    const given = new BigUint64Array(inputEnds.length / 2);
+    const taken = new BigUint64Array(outputEnds.length / 2);
+    const status = c.TF_NewStatus();
+    try {
+      give(given);
+      await followed(async () => {
+        await runOffThread(c, [
+          ...[session, tracing?.options ?? NONE],
+          ...[inputEnds, given, given.length, outputEnds, taken, taken.length],
+          ...[targetNodes, targetNodes.length, tracing?.metadata ?? NONE, status],
+        ] as SessionRunArguments);
+        throwUnlessOk(c, status, 'running a graph');
+      });
+      return take(taken);
+    } finally {
+      for (const tensor of [...given, ...taken]) if (tensor !== NONE) c.TF_DeleteTensor(tensor);
+      c.TF_DeleteStatus(status);
+    }
   }
 
   function close(): void {
@@ -132,7 +201,7 @@ export function openSession(runs: RunWatch = processRuns): Session {
     }
   }
 
-  return { extend, prepare, close };
+  return { extend, extendBytes, prepare, run, close };
 }
 
 function runOffThread(c: TensorFlowC, args: SessionRunArguments): Promise<void> {
@@ -167,28 +236,6 @@ function newSession(c: TensorFlowC, graph: Pointer): Pointer {
   }
 }
 
-function toNative(c: TensorFlowC, { dtype, shape }: Value, values: ConstantValues | undefined): Pointer {
-  if (values === undefined) throw new Error('an input has no values');
-  const lengths = BigInt64Array.from(shape, BigInt);
-  const tensor = c.TF_AllocateTensor(
-    dataType(dtype),
-    lengths,
-    shape.length,
-    values.byteLength,
-  ) as Pointer | null;
-  if (!tensor) throw outOfMemory(`${values.byteLength} bytes for an input`);
-  if (values.byteLength > 0) c.memcpy(c.TF_TensorData(tensor), values, values.byteLength);
-  return tensor;
-}
-
-function toFloats(c: TensorFlowC, { dtype }: Value, tensor: Pointer): Float32Array {
-  const bytes = c.TF_TensorByteSize(tensor);
-  const copy = new Uint8Array(bytes);
-  if (bytes > 0) c.memcpy(copy, c.TF_TensorData(tensor), bytes);
-  if (dtype === 'float32') return new Float32Array(copy.buffer);
-  return Float32Array.from(dtype === 'int32' ? new Int32Array(copy.buffer) : copy);
-}
-
 function checked<T>(c: TensorFlowC, doing: string, action: (status: Pointer) => T): T {
   const status = c.TF_NewStatus();
   try {
@@ -207,8 +254,4 @@ function throwUnlessOk(c: TensorFlowC, status: Pointer, doing: string): void {
   throw code === RESOURCE_EXHAUSTED
     ? outOfMemory(text)
     : new DiffusionError('ENGINE_FAILED', `the engine failed while ${text}`);
-}
-
-function outOfMemory(text: string): DiffusionError {
-  return new DiffusionError('ENGINE_OUT_OF_MEMORY', `out of memory: ${text}`);
 }

@@ -42,6 +42,9 @@ export interface TensorFlowC {
   TF_DeleteTensor(tensor: Pointer): void;
   TF_TensorByteSize(tensor: Pointer): number;
   TF_TensorData(tensor: Pointer): Pointer;
+  TF_TensorType(tensor: Pointer): number;
+  TF_NumDims(tensor: Pointer): number;
+  TF_Dim(tensor: Pointer, axis: number): number | bigint;
 
   /** C's own. */
   memcpy(to: Pointer | ArrayBufferView, from: Pointer | ArrayBufferView, bytes: number): void;
@@ -97,6 +100,9 @@ const PROTOTYPES = {
   TF_DeleteTensor: 'void TF_DeleteTensor(void *tensor)',
   TF_TensorByteSize: 'size_t TF_TensorByteSize(const void *tensor)',
   TF_TensorData: 'void *TF_TensorData(const void *tensor)',
+  TF_TensorType: 'int TF_TensorType(const void *tensor)',
+  TF_NumDims: 'int TF_NumDims(const void *tensor)',
+  TF_Dim: 'int64_t TF_Dim(const void *tensor, int axis)',
 } as const satisfies Record<Exclude<keyof TensorFlowC, 'memcpy'>, string>;
 
 const LIBRARIES =

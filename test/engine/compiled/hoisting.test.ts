@@ -94,7 +94,6 @@ test('a session is given each derivation once, and computes it once after each c
       runs.push(targets);
       return () => Promise.resolve([]);
     },
-    close: () => undefined,
   });
   const of = (op: string, name: string): Hoisted =>
     hoistedFrom((builder, { x, w }) => builder.one('Mul', [x, builder.one(op, [w])]), name);

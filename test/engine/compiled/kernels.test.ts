@@ -226,6 +226,22 @@ const CASES: readonly Case[] = [
     body: (x, f) => [tf.conv2d(x as T4, f as T4, 1, 'same'), tf.conv2d(x as T4, f as T4, 2, 'valid')],
   },
   {
+    kernel: 'DepthwiseConv2dNative',
+    shapes: [IMAGE, [3, 3, 3, 2]],
+    body: (x, f) => [
+      tf.depthwiseConv2d(x as T4, f as T4, 1, 'same'),
+      tf.depthwiseConv2d(x as T4, f as T4, 2, 'valid'),
+    ],
+  },
+  {
+    kernel: 'ResizeBilinear',
+    shapes: [IMAGE],
+    body: (x) => [
+      tf.image.resizeBilinear(x as T4, [9, 5], false, true),
+      tf.image.resizeBilinear(x as T4, [3, 8], true, false),
+    ],
+  },
+  {
     kernel: 'Conv2DBackpropInput',
     shapes: [IMAGE, [3, 3, 3, 5]],
     body: (x, f) => gradientOf((at) => tf.square(tf.conv2d(at as T4, f as T4, 2, 'same')))(x),

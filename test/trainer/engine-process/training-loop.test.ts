@@ -40,7 +40,7 @@ async function startOf(name: string): Promise<StartTraining> {
     recipe: resolveRecipe(asked, name),
     attempt: await claimAttempt(store, name),
     store: { kind: 'local', folder },
-    fileAccess: { local: {} },
+    fileAccess: { local: { roots: undefined } },
     cacheFolder: folders.cache,
     storeRetryLimitMs: 1000,
   };

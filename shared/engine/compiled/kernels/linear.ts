@@ -12,6 +12,7 @@ function convolutionAttributes(
   call: KernelCall,
   xShape: readonly number[],
   filterShape: readonly number[],
+  depthwise = false,
 ): Attributes {
   const { padInfo, strideHeight, strideWidth, dilationHeight, dilationWidth } =
     tf.backend_util.computeConv2DInfo(
@@ -21,8 +22,10 @@ function convolutionAttributes(
       attribute<[number, number] | number | undefined>(call, 'dilations') ?? 1,
       attribute<'valid' | 'same' | number>(call, 'pad'),
       attribute<'floor' | undefined>(call, 'dimRoundingMode'),
-      false,
-      tf.backend_util.convertConv2DDataFormat(attribute<'NHWC' | 'NCHW'>(call, 'dataFormat')),
+      depthwise,
+      tf.backend_util.convertConv2DDataFormat(
+        attribute<'NHWC' | 'NCHW' | undefined>(call, 'dataFormat') ?? 'NHWC',
+      ),
     );
   if (dilationHeight !== 1 || dilationWidth !== 1) throw new Error('wanted no dilation');
   return {
@@ -68,6 +71,18 @@ export const linearKernels: KernelRules = {
   Conv2D: (call) => {
     const [x, filter] = [taken(call, 'x'), taken(call, 'filter')];
     return call.graph.one('Conv2D', [x, filter], convolutionAttributes(call, x.shape, filter.shape));
+  },
+  DepthwiseConv2dNative: (call) => {
+    const [x, filter] = [taken(call, 'x'), taken(call, 'filter')];
+    const attributes = convolutionAttributes(call, x.shape, filter.shape, true);
+    return call.graph.one('DepthwiseConv2dNative', [x, filter], attributes);
+  },
+  ResizeBilinear: (call) => {
+    const size = call.graph.integers(attribute<number[]>(call, 'size'));
+    return call.graph.one('ResizeBilinear', [taken(call, 'images'), size], {
+      align_corners: { bool: attribute<boolean>(call, 'alignCorners') },
+      half_pixel_centers: { bool: attribute<boolean>(call, 'halfPixelCenters') },
+    });
   },
   Conv2DBackpropInput: (call) => {
     const [dy, filter] = [taken(call, 'dy'), taken(call, 'filter')];

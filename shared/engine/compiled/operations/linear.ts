@@ -58,6 +58,34 @@ function convolved(x: Output, filter: Output, attributes: Attributes): number[] 
   return [x.shape[0] ?? 0, ...windows(x.shape, [height, width], attributes), outChannels];
 }
 
+/** Each channel with filters of its own: [kh, kw, channels, filters a channel]. */
+const depthwise: Operation = {
+  types: { T: 0 },
+  infer: (inputs, attributes) => {
+    wantCount(inputs, 2);
+    const [x, filter] = [input(inputs, 0), input(inputs, 1)];
+    want(x.dtype === filter.dtype, `a filter of ${x.dtype}`, filter);
+    wantRank(x, 4);
+    wantRank(filter, 4);
+    const [height = 1, width = 1, channels = 0, multiplier = 0] = filter.shape;
+    want(x.shape[3] === channels, `${channels} channels`, x);
+    const size = windows(x.shape, [height, width], attributes);
+    return [{ dtype: x.dtype, shape: [x.shape[0] ?? 0, ...size, channels * multiplier] }];
+  },
+};
+
+const resizing: Operation = {
+  types: { T: 0 },
+  infer: (inputs) => {
+    const x = input(inputs, 0);
+    wantRank(x, 4);
+    const [images = 0, , , channels = 0] = x.shape;
+    const size = integersOf(input(inputs, 1));
+    want(size.length === 2, 'a height and a width', input(inputs, 1));
+    return [{ dtype: 'float32', shape: [images, ...size, channels] }];
+  },
+};
+
 /** The gradient of a convolution: of x's shape or the filter's, where x, filter and dy agree. */
 function convolutionGradient(x: Output, filter: Output, dy: Value, attributes: Attributes): void {
   const shape = convolved(x, filter, attributes);
@@ -104,6 +132,8 @@ export const linearOperations: Operations = {
   BatchMatMulV2: product('adj_x', 'adj_y'),
   Conv2D: convolution,
   _FusedConv2D: biased(convolution),
+  DepthwiseConv2dNative: depthwise,
+  ResizeBilinear: resizing,
   Conv2DBackpropInput: {
     types: { T: 1 },
     infer: (inputs, attributes) => {

@@ -1,0 +1,63 @@
+/** The options of `serve`, and the variables by which the services get them. */
+
+import { resolve } from 'node:path';
+
+import { STORE_PLACEHOLDER } from '../../shared/store/index.js';
+import { SERVICE_VARIABLES, type Environment } from './config.js';
+import { flag, option, repeated, text, type Values } from './options.js';
+
+const { store, tlsCert, tlsKey, tlsClientCa, identities, oidcIssuer, oidcAudience } = SERVICE_VARIABLES;
+
+export const serviceOptions = {
+  store: option(text(STORE_PLACEHOLDER), 'where checkpoints are kept', { environment: store }),
+  tlsCert: option(text('FILE'), 'a certificate with its chain, in PEM: the service speaks TLS', {
+    environment: tlsCert,
+  }),
+  tlsKey: option(text('FILE'), "the certificate's key", { environment: tlsKey }),
+  tlsClientCa: option(text('FILE'), "the certificates that clients' certificates must go back to", {
+    environment: tlsClientCa,
+  }),
+  identities: option(text('FILE'), 'who may call: names, roles, and hashes of tokens', {
+    environment: identities,
+  }),
+  oidcIssuer: option(text('URL'), 'an OpenID Connect provider whose tokens are taken', {
+    environment: oidcIssuer,
+  }),
+  oidcAudience: option(text('TEXT'), 'the audience that its tokens must be made for', {
+    environment: oidcAudience,
+  }),
+  insecure: flag('listen on a network without TLS or authentication'),
+};
+
+export const dataOptions = {
+  dataRoot: repeated(text('DIR'), 'a folder that data sets may be in; may be given several times'),
+  dataBucket: repeated(text('BUCKET'), 'a bucket that data sets may be in; may be given several times'),
+};
+
+export const SERVICE_NOTES = [
+  'The services listen on the loopback interface unless an address says otherwise. To listen on a network, a service needs\n--tls-cert, --tls-key, and --identities or --oidc-issuer, or --insecure.',
+];
+
+/** The variables of what was given. */
+export function serviceVariables(
+  values: Values<typeof serviceOptions> & Partial<Values<typeof dataOptions>>,
+): Environment {
+  const { insecure, dataRoot = [], dataBucket = [] } = values;
+  const given = {
+    [store]: values.store,
+    [tlsCert]: values.tlsCert,
+    [tlsKey]: values.tlsKey,
+    [tlsClientCa]: values.tlsClientCa,
+    [identities]: values.identities,
+    [oidcIssuer]: values.oidcIssuer,
+    [oidcAudience]: values.oidcAudience,
+    [SERVICE_VARIABLES.insecure]: insecure ? 'on' : undefined,
+    [SERVICE_VARIABLES.dataRoots]: listOf(dataRoot.map((folder) => resolve(folder))),
+    [SERVICE_VARIABLES.dataBuckets]: listOf(dataBucket),
+  };
+  return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+function listOf(values: readonly string[]): string | undefined {
+  return values.length === 0 ? undefined : values.join(',');
+}

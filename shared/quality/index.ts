@@ -1,0 +1,12 @@
+export type { Extractor, MeasureNames } from './extractor.js';
+export { EXTRACTOR_NAMES, openExtractor } from './extractors.js';
+export type { ExtractorOptions } from './extractors.js';
+export { openImageSet } from './image-set.js';
+export type { ImageBatch, Images, ImageSet, ImageSetOptions } from './image-set.js';
+export { openInception } from './inception.js';
+export type { Measurement } from './measure.js';
+export { measureQuality } from './measure-quality.js';
+export type { MeasuredSet, QualityOptions, QualityProgress, QualityResult } from './measure-quality.js';
+export { MEASURE_NAMES } from './measures/index.js';
+export type { MeasureName } from './measures/index.js';
+export { writeStatistics } from './stored-statistics.js';

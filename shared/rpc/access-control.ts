@@ -1,0 +1,101 @@
+/** The one place where a call is let in: who makes it, whether they may, and whether they make too many. */
+
+import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from '@grpc/grpc-js';
+
+import {
+  authentication,
+  callLimiter,
+  isOpen,
+  requireRole,
+  type AccessSettings,
+  type Caller,
+} from '../access/index.js';
+import { DiffusionError, systemClock } from '../foundation/index.js';
+import { anonymous, setCaller } from './callers.js';
+import { certificateNames } from './certificate-names.js';
+import { toServiceError, type ReportInternalError } from './status.js';
+
+export interface AccessControl {
+  readonly interceptor: ServerInterceptor;
+  readonly close: () => void;
+}
+
+export interface AccessControlOptions {
+  readonly report: ReportInternalError;
+  /** Called where a file changes to one that can't be used. */
+  readonly onUnusable: (error: DiffusionError) => void;
+  /** Called with each call that is not let in; the error's cause says what its text must not. */
+  readonly onRefused: (
+    error: DiffusionError,
+    call: { readonly method: string; readonly peer: string },
+  ) => void;
+}
+
+const TOKEN_HEADER = 'authorization';
+
+/**
+ * Before a byte of a request is read, each call of each service (reflection too) is refused or goes on to its handler,
+ * which finds the caller by `callerOf`.
+ *
+ * @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE) for a file that can't be used.
+ */
+export async function accessControl(
+  settings: AccessSettings,
+  { report, onUnusable, onRefused }: AccessControlOptions,
+): Promise<AccessControl> {
+  const { identify, close } = await authentication(settings, onUnusable);
+  const limiter = settings.limits && callLimiter(settings.limits, systemClock);
+
+  const interceptor: ServerInterceptor = ({ path }, call) => {
+    let release = (): void => undefined;
+    const ended = (): void => {
+      release();
+      release = () => undefined;
+    };
+
+    async function admit(metadata: Metadata): Promise<Caller> {
+      const unknown = anonymous(call.getPeer());
+      if (isOpen(path)) return unknown;
+      const identity = await identify({
+        authorization: metadata.get(TOKEN_HEADER).map(String),
+        // Empty for a certificate that was not verified.
+        certificateNames: certificateNames(call.getAuthContext().sslPeerCertificate),
+      });
+      if (identity !== undefined) requireRole(path, identity);
+      const caller = identity === undefined ? unknown : { caller: identity.name, identity };
+      release = limiter?.begin(caller.caller) ?? release;
+      return caller;
+    }
+
+    return new ServerInterceptingCall(call, {
+      start: (next) => {
+        next({
+          onReceiveMetadata: (metadata, goOn) => {
+            admit(metadata)
+              .then((caller) => {
+                // Not for handlers, whose errors may end up in logs.
+                metadata.remove(TOKEN_HEADER);
+                setCaller(metadata, caller);
+                goOn(metadata);
+              })
+              .catch((error: unknown) => {
+                ended();
+                if (error instanceof DiffusionError) onRefused(error, { method: path, peer: call.getPeer() });
+                const { code, details, metadata: trailers } = toServiceError(error, path, report);
+                call.sendStatus({ code, details, metadata: trailers });
+              });
+          },
+          onCancel: () => {
+            ended();
+          },
+        });
+      },
+      sendStatus: (status, next) => {
+        ended();
+        next(status);
+      },
+    });
+  };
+
+  return { interceptor, close };
+}

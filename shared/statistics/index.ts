@@ -1,0 +1,13 @@
+export { frechetDistance } from './frechet.js';
+export type { FrechetDistance } from './frechet.js';
+export { INCEPTION_SCORE_PART, inceptionScore } from './inception-score.js';
+export type { InceptionScore, Part as InceptionScorePart } from './inception-score.js';
+export { KERNEL_DISTANCE_DEFAULTS, kernelDistance } from './kernel-distance.js';
+export type { KernelDistance, KernelDistanceOptions } from './kernel-distance.js';
+export type { LinearAlgebra, Matrix, Scatter, SymmetricEigen } from './linear-algebra.js';
+export { MANIFOLD_DEFAULTS, manifoldMeasures } from './manifold.js';
+export type { ManifoldMeasures, ManifoldOptions, Share } from './manifold.js';
+export { momentsAccumulator, scaledMoments } from './covariance.js';
+export type { Moments, MomentsAccumulator } from './covariance.js';
+export { blocksOf, rowsOf } from './rows.js';
+export type { Block, Rows } from './rows.js';

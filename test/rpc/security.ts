@@ -1,0 +1,15 @@
+/** Settings of security, for servers in tests. */
+
+import { environmentReader, type Environment } from '../../shared/foundation/index.js';
+import { serverSettings, serviceLog, type ServerSecurity } from '../../shared/rpc/index.js';
+
+/** A log that nobody reads. */
+export const SILENT = serviceLog('test', 'silent');
+
+/** As a service on loopback has them with these variables. Files are read again after a few milliseconds. */
+export function securityOf(env: Environment = {}): ServerSecurity {
+  const reader = environmentReader(env);
+  const { security } = serverSettings('trainer', reader);
+  reader.check();
+  return { ...security, access: { ...security.access, reloadMs: 20 } };
+}
