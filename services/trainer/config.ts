@@ -39,6 +39,9 @@ export interface TrainerSettings extends ServerSettings {
   readonly stopGraceMs: number;
   /** An outage of the store that lasts longer fails a job, and ends a trainer that is starting. */
   readonly storeRetryLimitMs: number;
+  /** Where checkpoints and events wait that the store does not take, and how much of them. */
+  readonly spillFolder: string;
+  readonly spillMaxBytes: number;
   /** How long a service that stops waits for connections to close. */
   readonly graceMs: number;
 }
@@ -64,7 +67,9 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),
     restartDelayMs: integer('IP_DIFFUSION_ENGINE_RESTART_DELAY_MS', 1000),
     stopGraceMs: integer('IP_DIFFUSION_STOP_GRACE_MS', 120_000),
-    storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 3_600_000),
+    storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 6 * 3_600_000),
+    spillFolder: resolve(text('IP_DIFFUSION_SPILL', join(cacheFolder(env), 'spill'))),
+    spillMaxBytes: integer('IP_DIFFUSION_SPILL_MAX_MB', 20_000, 0) * 1e6,
     graceMs: 5000,
   };
   check();

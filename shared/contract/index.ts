@@ -22,7 +22,7 @@ export type { EncodedImage } from './image-chunks.js';
 export { isEnded, isJobState, JOB_STATES } from './job-states.js';
 export type { JobState } from './job-states.js';
 export { withoutStartImages } from './new-images.js';
-export { pageOf } from './pages.js';
+export { pageFrom, pageOf } from './pages.js';
 export type { Page, PageContent, PageRequest, Paging } from './pages.js';
 export { recipeFromWire, recipeToWire } from './recipe.js';
 export { weightsFromWire, weightsToWire } from './weights.js';

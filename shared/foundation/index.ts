@@ -32,7 +32,6 @@ export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { at } from './at.js';
 export { machineMemoryBytes } from './machine-memory.js';
-export { mapInOrder } from './map-in-order.js';
 export { changes } from './changes.js';
 export type { Changes } from './changes.js';
 export { compareUtf8 } from './byte-order.js';

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
+import { listing } from './job-list.js';
 import { overhead } from './overhead.js';
 import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   overhead,
   responsiveness,
   priorities,
+  'job-list': listing,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
