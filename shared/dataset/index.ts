@@ -8,7 +8,6 @@ export type { Split } from './hold-out.js';
 export type { OnProgress } from './image-source.js';
 export type { DatasetManifest, SizesFound } from './manifest.js';
 export type { SkippedFiles } from './skipped-files.js';
-export { mapInOrder } from './map-in-order.js';
 export { npzFault } from './npy.js';
 export { openNpz } from './npz-file.js';
 export type { NpzFile, NpzImages } from './npz-file.js';

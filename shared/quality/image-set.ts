@@ -1,7 +1,7 @@
 /** The images that are measured: an .npz file or a folder, read as a stream of batches. */
 import { createHash } from 'node:crypto';
-import { mapInOrder, openNpz, type NpzFile } from '../dataset/index.js';
-import { describeValue, DiffusionError, throwIfAborted } from '../foundation/index.js';
+import { openNpz, type NpzFile } from '../dataset/index.js';
+import { describeValue, DiffusionError, mapInOrder, throwIfAborted } from '../foundation/index.js';
 import { decodeWhole, decoderVersions, type ImageShape } from '../images/index.js';
 import {
   fileAccess,
