@@ -1,4 +1,4 @@
-/** A real MinIO server for the tests, on a free port, with one empty bucket. */
+/** A real S3 server for the tests, on a free port, with one empty bucket: MinIO, or the one that `IP_DIFFUSION_TEST_S3` names. */
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,8 +7,8 @@ import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { GO_MISSING, testTool } from '../deploy/setup/test-tools.js';
+import { GO_MISSING, testTool, type TestTool } from '../deploy/setup/test-tools.js';
+import { pause } from '../shared/foundation/index.js';
 
 export { GO_MISSING };
 
@@ -22,26 +22,53 @@ export interface MinioServer {
   stop(): Promise<void>;
 }
 
-/** Starts a server; undefined where the tool can't be built because Go is missing. */
-export async function startMinio(): Promise<MinioServer | undefined> {
-  const program = await testTool('minio');
-  if (program === undefined) return undefined;
-  const folder = await mkdtemp(join(tmpdir(), 'minio-'));
-  const bucket = 'checkpoints';
-  // A folder of the drive is a bucket: no client is needed to make one.
-  await mkdir(join(folder, bucket));
-  const port = await freePort();
-  const accessKey = 'test-access';
-  const secretKey = 'test-secret-key';
-  const server = spawn(program, ['server', folder, '--address', `127.0.0.1:${port}`], {
-    env: {
-      PATH: process.env['PATH'],
-      HOME: folder,
-      MINIO_ROOT_USER: accessKey,
-      MINIO_ROOT_PASSWORD: secretKey,
+const SERVER_VARIABLE = 'IP_DIFFUSION_TEST_S3';
+const KEYS = { accessKey: 'test-access', secretKey: 'test-secret-key' };
+
+interface Server {
+  /** @param data A folder in it is a bucket. @param spare An empty folder. */
+  arguments(data: string, spare: string, address: string): string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+const SERVERS = {
+  minio: {
+    arguments: (data, _spare, address) => ['server', data, '--address', address],
+    environment: {
+      MINIO_ROOT_USER: KEYS.accessKey,
+      MINIO_ROOT_PASSWORD: KEYS.secretKey,
       MINIO_BROWSER: 'off',
     },
-    stdio: ['ignore', 'ignore', 'pipe'],
+  },
+  // The sidecar holds what it would else write to extended attributes, which not every file system has.
+  versitygw: {
+    arguments: (data, spare, address) => ['--port', address, '--quiet', 'posix', '--sidecar', spare, data],
+    environment: { ROOT_ACCESS_KEY: KEYS.accessKey, ROOT_SECRET_KEY: KEYS.secretKey },
+  },
+} satisfies Readonly<Partial<Record<TestTool, Server>>>;
+
+/** The server that the tests run over. */
+export const SERVER_NAME = nameOfServer(process.env[SERVER_VARIABLE] ?? 'minio');
+
+function nameOfServer(name: string): keyof typeof SERVERS {
+  if (name === 'minio' || name === 'versitygw') return name;
+  throw new Error(`${SERVER_VARIABLE}: wanted ${Object.keys(SERVERS).join(' or ')}; got ${name}`);
+}
+
+/** Starts a server; undefined where the tool can't be built because Go is missing. */
+export async function startMinio(): Promise<MinioServer | undefined> {
+  const program = await testTool(SERVER_NAME);
+  if (program === undefined) return undefined;
+  const folder = await mkdtemp(join(tmpdir(), `${SERVER_NAME}-`));
+  const [data, spare] = [join(folder, 'data'), join(folder, 'spare')];
+  const bucket = 'checkpoints';
+  // No client is needed to make one.
+  for (const made of [join(data, bucket), spare]) await mkdir(made, { recursive: true });
+  const port = await freePort();
+  const { arguments: argumentsOf, environment } = SERVERS[SERVER_NAME];
+  const server = spawn(program, argumentsOf(data, spare, `127.0.0.1:${port}`), {
+    env: { PATH: process.env['PATH'], HOME: folder, ...environment },
+    stdio: 'ignore',
   });
   const exit = once(server, 'exit');
   const kill = (): void => {
@@ -55,13 +82,20 @@ export async function startMinio(): Promise<MinioServer | undefined> {
     await exit;
     await rm(folder, { recursive: true, force: true });
   };
-  for await (const line of createInterface(server.stderr)) {
-    if (!line.includes('API:')) continue;
-    server.stderr.resume();
-    return { endpoint: '127.0.0.1', port, bucket, accessKey, secretKey, stop };
+  while (!(await isReady(port))) {
+    if (server.exitCode !== null) throw new Error(`the server ${SERVER_NAME} ended before it was ready`);
+    await pause(20);
   }
-  await stop();
-  throw new Error('the MinIO server ended before it was ready');
+  return { endpoint: '127.0.0.1', port, bucket, ...KEYS, stop };
+}
+
+/** Whether it answers a request at all; one without a signature is refused. */
+async function isReady(port: number): Promise<boolean> {
+  try {
+    return (await fetch(`http://127.0.0.1:${port}/`)).status < 500;
+  } catch {
+    return false;
+  }
 }
 
 /** A port that was free a moment ago. */

@@ -38,6 +38,13 @@ const buf = bin('@bufbuild/buf/bin/buf');
 
 const COMPILED_TESTS = '.setup/tests';
 
+/** What is run over a second S3 server. */
+const S3_TESTS = [
+  'test/store/{store.minio,file-source}.test.ts',
+  'test/faults/store-outages.test.ts',
+  'test/integration/trainer-{minio,bucket}.test.ts',
+];
+
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
@@ -56,6 +63,11 @@ const COMMANDS = {
     environment: { IP_DIFFUSION_TEST_KERNELS: 'all' },
     // A layer may take a minute on two cores.
     run: (args) => [[...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads}.test.ts', ...args]],
+  },
+  'test:stores': {
+    setup: ['--skip-build', '--test-tools'],
+    environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },
+    run: (args) => [[...ava, ...(args.length > 0 ? args : S3_TESTS)]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },

@@ -5,10 +5,21 @@ import { standaloneContext, type SetupContext } from './context.js';
 import { cachedFolder, exists } from './publish.js';
 import { firstWorking, run } from './run.js';
 
-export type TestTool = 'minio' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc';
+export type TestTool = 'minio' | 'versitygw' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc';
 
-const TOOLS: Readonly<Record<TestTool, { readonly module: string; readonly version: string }>> = {
+interface GoTool {
+  readonly module: string;
+  readonly version: string;
+  /** Whether `npm test` does without it, so that it is built when it is first asked for. */
+  readonly isExtra?: true;
+}
+
+const TOOLS: Readonly<Record<TestTool, GoTool>> = {
   minio: { module: 'github.com/minio/minio', version: 'v0.0.0-20260212201848-7aac2a2c5b7c' },
+  versitygw: {
+    ...{ module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
+    isExtra: true,
+  },
   grpcurl: { module: 'github.com/fullstorydev/grpcurl/cmd/grpcurl', version: 'v1.9.4' },
   'protoc-gen-go': { module: 'google.golang.org/protobuf/cmd/protoc-gen-go', version: 'v1.36.12' },
   'protoc-gen-go-grpc': { module: 'google.golang.org/grpc/cmd/protoc-gen-go-grpc', version: 'v1.6.2' },
@@ -54,6 +65,7 @@ export function findGo(context: SetupContext): Promise<string | undefined> {
 /** Builds all tools before the tests start. One that can't be built fails only the tests that need it. */
 export async function prepareTestTools(context: SetupContext): Promise<void> {
   for (const name of Object.keys(TOOLS) as TestTool[]) {
+    if (TOOLS[name].isExtra === true) continue;
     try {
       if ((await testTool(name, context)) !== undefined) continue;
       context.say(GO_MISSING);

@@ -8,7 +8,7 @@ import { msFromDuration, samplerWire, weightsFromWire } from '../../shared/contr
 import type { Context } from './command.js';
 import type { SamplerClient } from './connect.js';
 import { leftFacts } from './describe-job.js';
-import { formatCount, formatNumber } from './format.js';
+import { formatCount, formatDuration, formatNumber } from './format.js';
 import { openImageFiles, type ImageFiles, type ImagePaths } from './image-files.js';
 import type { ProgressState } from './progress.js';
 
@@ -75,6 +75,10 @@ async function saveImages(
       switch (event?.$case) {
         case undefined:
           break;
+        case 'queued':
+          terminal.emit({ event: 'queued', ...(samplerWire.Queued.toJSON(event.value) as object) });
+          progress.update({ label: 'waiting', facts: queueFacts(event.value) });
+          break;
         case 'accepted':
           terminal.emit({ event: 'accepted', ...(samplerWire.Accepted.toJSON(event.value) as object) });
           terminal.print(`${label} ${describeAccepted(event.value)}`);
@@ -133,6 +137,13 @@ function describeAccepted({
   const model = `${checkpoint?.model ?? '?'} at step ${formatCount(checkpoint?.step ?? 0)}`;
   const which = describeWeights(weightsFromWire(weights) ?? 'raw');
   return `${formatCount(count)} images of ${width}x${height} in ${timesteps.length} steps from ${model}, ${which}`;
+}
+
+function queueFacts({ position, expectedStart }: samplerWire.Queued): string[] {
+  return [
+    `place ${formatCount(position)} in the queue`,
+    ...(expectedStart === undefined ? [] : [`begins in ${formatDuration(msFromDuration(expectedStart))}`]),
+  ];
 }
 
 function describeProgress(progress: samplerWire.Progress): Omit<ProgressState, 'label'> {

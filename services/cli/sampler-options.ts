@@ -1,5 +1,6 @@
 /** How images are sampled: the flags of a sampler's settings. */
 
+import { PRIORITIES } from '../../shared/contract/index.js';
 import { PRECISIONS } from '../../shared/recipe/index.js';
 import {
   DEFAULT_STEPS,
@@ -41,6 +42,12 @@ export const samplerOptions = {
     'move the low frequencies of x_t away from the predicted x_0 by this share; 0 is off',
   ),
 };
+
+export const samplerPriority = option(
+  oneOf(PRIORITIES),
+  'who goes first while the sampler is busy; batch takes what the others leave',
+  { fallback: 'normal' },
+);
 
 type SamplerValues = Values<typeof samplerOptions>;
 

@@ -1,27 +1,294 @@
-/** How much work may be under way at once. */
+/** Which calls may begin, and in which order the others wait. */
 
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
+import { abortError, deferred, DiffusionError, onAbort, type Clock } from '../../shared/foundation/index.js';
+import { reachOf, weightedTurns, type Owner } from './priorities.js';
+import { workRate } from './work-rate.js';
 
-/** Reserves this many network evaluations. @returns a function that frees them again. */
-export type Admit = (evaluations: number) => () => void;
+/** What a call needs while it runs. */
+export interface Demand {
+  /** Network evaluations times pixels of an image. */
+  readonly cost: number;
+  /** Bytes of pictures, noise, states of solvers and output. */
+  readonly bytes: number;
+}
 
-const RETRY_AFTER_MS = 5000;
+/** Of all calls together. */
+export interface AdmissionLimits {
+  /** Calls that run at once. */
+  readonly calls: number;
+  /** What running calls still have to compute, as `Demand.cost`. */
+  readonly cost: number;
+  /** As `Demand.bytes`. */
+  readonly bytes: number;
+  /** Calls that wait for one of the places above. */
+  readonly waiting: number;
+  /** Bytes of the requests of running and waiting calls. */
+  readonly requestBytes: number;
+  /** The part of each limit that the calls of one caller may have, from 0 to 1. */
+  readonly callerShare: number;
+}
 
-/** @throws from the returned function: DiffusionError RESOURCE_EXHAUSTED, with a delay where the same call can succeed later. */
-export function admission(maxEvaluations: number): Admit {
-  let underWay = 0;
-  return (evaluations) => {
-    if (evaluations > maxEvaluations) {
-      const text = `wanted at most ${maxEvaluations} network evaluations (count times steps); got ${evaluations}`;
+/** A call's place in the queue. */
+export interface QueuePlace {
+  /** 1 for the call that is next. */
+  readonly position: number;
+  /** Estimated time until it begins; undefined until a rate is known. */
+  readonly expectedMs: number | undefined;
+}
+
+/** What a running call holds. */
+export interface Place {
+  /** Gives back a part of its cost, which has been computed. */
+  done(cost: number): void;
+  /** Gives back all; more calls of it do nothing. */
+  release(): void;
+}
+
+export interface Admission {
+  /**
+   * Counts a request that is in memory. @returns what ends that.
+   * @throws DiffusionError BUSY where requests take too much memory already, CALL_TOO_LARGE where this one always will.
+   */
+  hold(caller: string, bytes: number): () => void;
+  /**
+   * Resolves when the call may run.
+   *
+   * @param onQueued Called with its place in the queue, where it has to wait, and whenever that changes.
+   * @throws DiffusionError RESOURCE_EXHAUSTED: BUSY with a delay where too many calls wait, TOO_MANY_EVALUATIONS or
+   * CALL_TOO_LARGE where the call alone is above a limit. The signal's reason.
+   */
+  enter(
+    owner: Owner,
+    demand: Demand,
+    signal: AbortSignal,
+    onQueued: (place: QueuePlace) => void,
+  ): Promise<Place>;
+  /** What is held now. */
+  readonly held: Readonly<Amounts & { waiting: number; requestBytes: number }>;
+}
+
+/** In the units of `AdmissionLimits`. */
+interface Amounts {
+  calls: number;
+  cost: number;
+  bytes: number;
+}
+
+interface Running {
+  readonly owner: Owner;
+  readonly amounts: Amounts;
+}
+
+interface Waiting extends Running {
+  readonly admit: (place: Place) => void;
+  readonly onQueued: (place: QueuePlace) => void;
+  announced: { readonly position: number; readonly atMs: number } | undefined;
+}
+
+interface HeldRequest {
+  readonly caller: string;
+  readonly bytes: number;
+}
+
+const MIN_RETRY_MS = 1000;
+const MAX_RETRY_MS = 60_000;
+/** An estimate that is older than this is given anew. */
+const ANNOUNCE_AFTER_MS = 2000;
+const AMOUNTS = ['calls', 'cost', 'bytes'] as const;
+const MIB = 1024 ** 2;
+
+/**
+ * A call begins when all of its demand is free: within the limits of all calls, of its caller, and of its class (the
+ * calls of a class and of those below it may have a part of each limit). The classes take turns by their weights; in a
+ * class the caller with the fewest running calls is next. A call that waits because of what its own caller or class has is
+ * passed by calls of others only, and one that waits for room among all by nobody: so a large call gets its turn.
+ */
+export function admission(limits: AdmissionLimits, clock: Clock): Admission {
+  const running = new Set<Running>();
+  /** In the order in which they came. */
+  const waiting = new Set<Waiting>();
+  const requests = new Set<HeldRequest>();
+  const turns = weightedTurns();
+  const rate = workRate(clock);
+
+  function used(of: (call: Running) => boolean): Amounts {
+    const sum = { calls: 0, cost: 0, bytes: 0 };
+    for (const call of running) if (of(call)) for (const name of AMOUNTS) sum[name] += call.amounts[name];
+    return sum;
+  }
+
+  /** Of few calls, too, everyone may have one. */
+  function partOf(part: number, name: keyof AdmissionLimits): number {
+    const most = part * limits[name];
+    return name === 'calls' || name === 'waiting' ? Math.ceil(most) : most;
+  }
+
+  function fits(amounts: Amounts, part: number, of: (call: Running) => boolean): boolean {
+    const already = used(of);
+    return AMOUNTS.every((name) => already[name] + amounts[name] <= partOf(part, name));
+  }
+
+  function fitsCaller({ owner: { caller }, amounts }: Running): boolean {
+    return fits(amounts, limits.callerShare, ({ owner }) => owner.caller === caller);
+  }
+
+  function fitsClass({ owner: { priority }, amounts }: Running): boolean {
+    const classes = andBelow(priority);
+    return fits(amounts, reachOf(priority), ({ owner }) => classes.includes(owner.priority));
+  }
+
+  function inOrder(): Waiting[] {
+    const callsOf = (caller: string): number => used(({ owner }) => owner.caller === caller).calls;
+    const ofClass = (priority: Priority): Waiting[] =>
+      [...waiting]
+        .filter(({ owner }) => owner.priority === priority)
+        .map((call) => ({ call, calls: callsOf(call.owner.caller) }))
+        .sort((a, b) => a.calls - b.calls)
+        .map(({ call }) => call);
+    return turns.order(PRIORITIES).flatMap(ofClass);
+  }
+
+  /** The next call that may begin now. */
+  function nextToBegin(): Waiting | undefined {
+    const behind = new Set<string>();
+    for (const call of inOrder()) {
+      const { caller, priority } = call.owner;
+      const ofCaller = `${priority} ${caller}`;
+      if (behind.has(priority) || behind.has(ofCaller)) continue;
+      if (!fitsCaller(call)) behind.add(ofCaller);
+      else if (!fitsClass(call)) for (const each of andBelow(priority)) behind.add(each);
+      else return fits(call.amounts, 1, () => true) ? call : undefined;
+    }
+    return undefined;
+  }
+
+  function beginNext(): void {
+    for (let next = nextToBegin(); next !== undefined; next = nextToBegin()) {
+      waiting.delete(next);
+      turns.charge(next.owner.priority, 1);
+      next.admit(begin(next));
+    }
+  }
+
+  function announce(): void {
+    const atMs = clock.monotonicMs();
+    for (const [i, call] of inOrder().entries()) {
+      const position = i + 1;
+      const { announced } = call;
+      if (announced?.position === position && atMs - announced.atMs < ANNOUNCE_AFTER_MS) continue;
+      call.announced = { position, atMs };
+      call.onQueued({ position, expectedMs: expectedMs(position) });
+    }
+  }
+
+  /** Begins what may begin, and says to the others where they are; called after every change. */
+  function settle(): void {
+    if (waiting.size === 0) return;
+    beginNext();
+    announce();
+  }
+
+  function begin({ owner, amounts }: Running): Place {
+    const call = { owner, amounts: { ...amounts } };
+    running.add(call);
+    return {
+      done: (cost) => {
+        call.amounts.cost = Math.max(0, call.amounts.cost - cost);
+        rate.add(cost);
+        settle();
+      },
+      release: () => {
+        if (running.delete(call)) settle();
+      },
+    };
+  }
+
+  /** How long until so many calls have ended, if the running ones share what is computed equally. */
+  function expectedMs(position: number): number | undefined {
+    const perMs = rate.perMs();
+    if (perMs === undefined) return undefined;
+    const left = [...running].map(({ amounts }) => amounts.cost).sort((a, b) => a - b);
+    const last = left[position - 1] ?? Infinity;
+    const later = inOrder().slice(0, Math.max(0, position - left.length - 1));
+    const work = [...left.map((cost) => Math.min(cost, last)), ...later.map(({ amounts }) => amounts.cost)];
+    return work.reduce((sum, cost) => sum + cost, 0) / perMs;
+  }
+
+  function busy(text: string): DiffusionError {
+    const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, expectedMs(1) ?? MIN_RETRY_MS));
+    return new DiffusionError('BUSY', text, { retryAfterMs: Math.round(retryAfterMs) });
+  }
+
+  /** @throws DiffusionError where the call couldn't run alone. */
+  function refuseTooLarge({ priority }: Owner, { cost, bytes }: Demand): void {
+    const part = Math.min(limits.callerShare, reachOf(priority));
+    if (cost > part * limits.cost) {
+      const most = Math.floor(part * limits.cost);
+      const text = `wanted a call of priority ${priority} of at most ${most} network evaluations times pixels of an image; got ${cost}`;
       throw new DiffusionError('TOO_MANY_EVALUATIONS', text);
     }
-    if (underWay + evaluations > maxEvaluations) {
-      const text = `${underWay} of ${maxEvaluations} network evaluations are under way; the call needs ${evaluations} more`;
-      throw new DiffusionError('BUSY', text, { retryAfterMs: RETRY_AFTER_MS });
+    if (bytes > part * limits.bytes) {
+      const [most, got] = [Math.floor((part * limits.bytes) / MIB), Math.ceil(bytes / MIB)];
+      const text = `wanted a call of priority ${priority} that takes at most ${most} MiB of memory; got ${got} MiB`;
+      throw new DiffusionError('CALL_TOO_LARGE', text);
     }
-    underWay += evaluations;
-    return () => {
-      underWay -= evaluations;
-    };
+  }
+
+  /** @throws DiffusionError BUSY where the call has to wait and more wait than may; it waits no longer then. */
+  function refuseOverfull(call: Waiting): void {
+    const ofCaller = [...waiting].filter(({ owner }) => owner.caller === call.owner.caller).length;
+    if (!waiting.has(call)) return;
+    if (waiting.size <= limits.waiting && ofCaller <= partOf(limits.callerShare, 'waiting')) return;
+    waiting.delete(call);
+    throw busy(`${waiting.size} calls wait already, ${ofCaller - 1} of them of this caller`);
+  }
+
+  return {
+    hold: (caller, bytes) => {
+      const heldOf = (of: (held: HeldRequest) => boolean): number =>
+        [...requests].filter(of).reduce((sum, held) => sum + held.bytes, 0);
+      const most = Math.floor(limits.callerShare * limits.requestBytes);
+      if (bytes > most)
+        throw new DiffusionError('CALL_TOO_LARGE', `wanted a request of at most ${most} bytes; got ${bytes}`);
+      const isOver =
+        heldOf(() => true) + bytes > limits.requestBytes ||
+        heldOf((held) => held.caller === caller) + bytes > most;
+      if (isOver) throw busy('the requests of other calls take all the memory that requests may have');
+      const held = { caller, bytes };
+      requests.add(held);
+      return () => {
+        requests.delete(held);
+      };
+    },
+    enter: async (owner, demand, signal, onQueued) => {
+      signal.throwIfAborted();
+      refuseTooLarge(owner, demand);
+      const { promise, resolve, reject } = deferred<Place>();
+      const amounts = { calls: 1, ...demand };
+      const call = { owner, amounts, admit: resolve, onQueued, announced: undefined };
+      waiting.add(call);
+      beginNext();
+      refuseOverfull(call);
+      announce();
+      const stopListening = onAbort(signal, () => {
+        if (waiting.delete(call)) settle();
+        reject(abortError(signal, 'waiting for a place'));
+      });
+      try {
+        return await promise;
+      } finally {
+        stopListening();
+      }
+    },
+    get held() {
+      const bytes = [...requests].reduce((sum, held) => sum + held.bytes, 0);
+      return { ...used(() => true), waiting: waiting.size, requestBytes: bytes };
+    },
   };
+}
+
+/** The class and those below it. */
+function andBelow(priority: Priority): readonly Priority[] {
+  return PRIORITIES.slice(PRIORITIES.indexOf(priority));
 }

@@ -1,64 +1,97 @@
 /** From a request to loaded weights that serve it. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { chooseWeights, type Checkpoint } from '../../shared/models/index.js';
-import type { Admit } from './admission.js';
+import type { PictureDecoder } from '../../shared/images/index.js';
+import { chooseWeights, type Checkpoint, type DamagedCheckpoint } from '../../shared/models/index.js';
+import type { Admission, Place, QueuePlace } from './admission.js';
+import { demandOf } from './call-demand.js';
 import type { EngineSource } from './engine-process/messages.js';
+import { imageTasks } from './image-tasks.js';
 import type { Lease, LoadedModels, Wanted } from './loaded-models.js';
 import type { ModelCatalogue } from './model-catalogue.js';
-import { resolveGeneration, type Generation } from './resolve-generation.js';
+import type { Owner } from './priorities.js';
+import { resolveGeneration, type Generation, type ImageSeries } from './resolve-generation.js';
 import type { ModelRequest, SampleRequest } from './sample-request.js';
 
 export interface Admitted {
   readonly generation: Generation;
+  readonly series: ImageSeries;
   readonly lease: Lease;
-  /** Frees the call's share of the network evaluations. */
-  readonly release: () => void;
+  readonly place: Place;
+  /** Newer checkpoints that a call for the newest would have been served by, the newest first. */
+  readonly skipped: readonly DamagedCheckpoint[];
 }
 
 export interface AdmitCallOptions {
   readonly catalogue: ModelCatalogue;
   readonly models: LoadedModels;
-  readonly admit: Admit;
+  readonly admission: Admission;
+  readonly decoder: PictureDecoder;
+  /** Images of one call in work or unread at once. */
+  readonly window: number;
+  /** How long a call for the newest checkpoint waits for its weights while an older one could serve it. */
+  readonly swapWaitMs: number;
+}
+
+export interface CallToAdmit {
+  readonly request: SampleRequest;
+  readonly owner: Owner;
+  readonly signal: AbortSignal;
+  /** Called while the call waits for its place. */
+  readonly onQueued: (place: QueuePlace) => void;
 }
 
 /** Reasons why the newest checkpoint can't be loaded now although the request is right. */
 const NOT_LOADED: ReadonlySet<string> = new Set([
   'MODELS_PINNED',
+  'MODEL_LOADING',
   'ENGINE_LOST',
   'ENGINE_OUT_OF_MEMORY',
   'ENGINE_FAILED',
+  'MODEL_TOO_LARGE',
 ]);
 
 /**
+ * Waits for a place, then decodes the request's pictures and loads the weights.
+ *
  * A request without a checkpoint's step is served by the newest good checkpoint, or, where that one can't be loaded now,
  * by the newest older one that is loaded.
  *
- * @throws DiffusionError as the catalogue, `resolveGeneration`, `admit` and `acquire` throw it.
+ * @throws DiffusionError as the catalogue, `resolveGeneration`, `Admission.enter`, `imageTasks` and `acquire` throw it.
  */
 export async function admitCall(
-  request: SampleRequest,
-  { catalogue, models, admit }: AdmitCallOptions,
-  signal: AbortSignal,
+  { request, owner, signal, onQueued }: CallToAdmit,
+  { catalogue, models, admission, decoder, window, swapWaitMs }: AdmitCallOptions,
 ): Promise<Admitted> {
   const { model, checkpointStep } = request;
+  let place: Place | undefined;
+  let skipped: DamagedCheckpoint[] = [];
 
-  async function admitTo(checkpoint: Checkpoint, wanted: Wanted): Promise<Admitted> {
-    const generation = await resolveGeneration(request, checkpoint);
-    const release = admit(generation.series.evaluations);
-    try {
-      const source = engineSource(checkpoint, generation, request);
-      return { generation, lease: await models.acquire(source, wanted, signal), release };
-    } catch (error) {
-      release();
-      throw error;
+  /** Undefined where the call had to wait: meanwhile there may be a newer checkpoint, and this one may be deleted. */
+  async function admitTo(
+    checkpoint: Checkpoint,
+    wanted: Wanted,
+    waitMs = Infinity,
+  ): Promise<Admitted | undefined> {
+    const generation = resolveGeneration(request, checkpoint);
+    if (place === undefined) {
+      const queue = { hasWaited: false };
+      place = await admission.enter(owner, demandOf(request, generation.series, window), signal, (queued) => {
+        queue.hasWaited = true;
+        onQueued(queued);
+      });
+      if (queue.hasWaited) return undefined;
     }
+    const taskAt = await imageTasks(request, generation.series.shape, decoder, signal);
+    const source = engineSource(checkpoint, generation, request);
+    const lease = await acquireWithin(waitMs, models, source, wanted, signal);
+    return { generation, series: { ...generation.series, taskAt }, lease, place, skipped };
   }
 
-  async function admitToLoaded(): Promise<Admitted | undefined> {
-    for (const step of models.steps(model)) {
+  async function admitToLoaded(newest: number): Promise<Admitted | undefined> {
+    for (const step of models.steps(model).filter((each) => each !== newest)) {
       try {
-        return await admitTo(await catalogue.checkpoint(model, step, signal), 'loaded');
+        return await admitTo(await catalogue.checkpoint(model, step, signal), 'loaded', swapWaitMs);
       } catch (error) {
         // It may have been deleted or unloaded, or other weights of it are loaded: try the next one.
         if (!(error instanceof DiffusionError) || signal.aborted) throw error;
@@ -67,15 +100,64 @@ export async function admitCall(
     return undefined;
   }
 
-  if (checkpointStep !== undefined)
-    return admitTo(await catalogue.checkpoint(model, checkpointStep, signal), 'exact');
+  async function admit(): Promise<Admitted | undefined> {
+    if (checkpointStep !== undefined)
+      return admitTo(await catalogue.checkpoint(model, checkpointStep, signal), 'exact');
+    skipped = [];
+    const skip = (damaged: DamagedCheckpoint): void => {
+      skipped.push(damaged);
+    };
+    let newest: Checkpoint | undefined;
+    const admitNewest = (checkpoint: Checkpoint): Promise<Admitted | undefined> => {
+      newest = checkpoint;
+      const hasOther = models.steps(model).some((step) => step !== checkpoint.commit.step);
+      return admitTo(checkpoint, 'newest', hasOther ? swapWaitMs : Infinity);
+    };
+    try {
+      return await catalogue.newestGood(model, admitNewest, signal, skip);
+    } catch (error) {
+      if (!(error instanceof DiffusionError) || !NOT_LOADED.has(error.reason) || newest === undefined)
+        throw error;
+      const { step } = newest.commit;
+      const before = skipped;
+      skipped = [...before, { step, error }];
+      const admitted = await admitToLoaded(step);
+      if (admitted !== undefined) return admitted;
+      skipped = before;
+      // Nothing else serves: other weights of the model are loaded.
+      if (error.reason === 'MODEL_LOADING') return admitTo(newest, 'newest');
+      throw error;
+    }
+  }
+
   try {
-    return await catalogue.newestGood(model, (checkpoint) => admitTo(checkpoint, 'newest'), signal);
-  } catch (error) {
-    if (!(error instanceof DiffusionError) || !NOT_LOADED.has(error.reason)) throw error;
-    const admitted = await admitToLoaded();
-    if (admitted === undefined) throw error;
+    // It waits once at most.
+    const admitted = (await admit()) ?? (await admit());
+    if (admitted === undefined) throw new Error('the call waited for a second place');
     return admitted;
+  } catch (error) {
+    place?.release();
+    throw error;
+  }
+}
+
+/** @throws DiffusionError as `acquire`; UNAVAILABLE (reason MODEL_LOADING) where the weights are not loaded in time. */
+async function acquireWithin(
+  waitMs: number,
+  models: LoadedModels,
+  source: EngineSource,
+  wanted: Wanted,
+  signal: AbortSignal,
+): Promise<Lease> {
+  if (waitMs === Infinity) return models.acquire(source, wanted, signal);
+  const timeout = AbortSignal.timeout(waitMs);
+  try {
+    return await models.acquire(source, wanted, AbortSignal.any([signal, timeout]));
+  } catch (error) {
+    if (signal.aborted || error !== timeout.reason) throw error;
+    throw new DiffusionError('MODEL_LOADING', `the weights were not loaded within ${waitMs} ms`, {
+      cause: error,
+    });
   }
 }
 

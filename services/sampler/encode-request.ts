@@ -8,7 +8,7 @@ import {
   weightsFromWire,
 } from '../../shared/contract/index.js';
 import { unmet } from '../../shared/foundation/index.js';
-import { checkSampleRequest, refusal, type SampleRequest } from './sample-request.js';
+import { checkSampleRequest, readPriority, refusal, type SampleRequest } from './sample-request.js';
 
 /** @throws DiffusionError INVALID_ARGUMENT that names every refused field. */
 export function readEncodeRequest(wire: samplerWire.EncodeRequest, maxImages: number): SampleRequest {
@@ -19,6 +19,7 @@ export function readEncodeRequest(wire: samplerWire.EncodeRequest, maxImages: nu
   const request: SampleRequest = {
     task: 'encode',
     within: '',
+    priority: readPriority(wire.priority),
     ...{ model, checkpointStep, classes },
     count: images.length,
     seed: 0n,

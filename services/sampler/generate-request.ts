@@ -21,11 +21,14 @@ import {
 import { readResumeToken } from './resume-token.js';
 import {
   checkSampleRequest,
+  readPriority,
   refusal,
-  type Reports,
   type SampleRequest,
   type StartOf,
 } from './sample-request.js';
+
+/** What a request says beside its images. */
+type OfCall = Pick<SampleRequest, 'reports' | 'priority'>;
 
 /** Image indices are words of a noise position. */
 const INDICES = 2 ** 32;
@@ -39,27 +42,28 @@ export function readGenerateRequest(
   maxImages: number,
   tokenKey: Buffer,
 ): SampleRequest {
-  const { images, ...reports } = wire;
+  const { images, priority, ...reports } = wire;
+  const ofCall = { reports, priority: readPriority(priority) };
   switch (images?.$case) {
     case undefined:
       throw invalidArgument([violation('new_images', 'new_images or resumed_images', undefined)]);
     case 'newImages':
-      return readNew(images.value, reports, maxImages, 'new_images');
+      return readNew(images.value, ofCall, maxImages, 'new_images');
     case 'resumedImages':
-      return readResumed(images.value, reports, maxImages, tokenKey);
+      return readResumed(images.value, ofCall, maxImages, tokenKey);
   }
 }
 
 /** The request is checked like a new one; its tokens say which weights it is resumed with. */
 function readResumed(
   { request: wire, tokens }: samplerWire.ResumedImages,
-  reports: Reports,
+  ofCall: OfCall,
   maxImages: number,
   tokenKey: Buffer,
 ): SampleRequest {
   const request = readNew(
     wire ?? samplerWire.NewImages.create(),
-    reports,
+    ofCall,
     maxImages,
     'resumed_images.request',
   );
@@ -89,7 +93,7 @@ function readResumed(
 
 function readNew(
   wire: samplerWire.NewImages,
-  reports: Reports,
+  ofCall: OfCall,
   maxImages: number,
   within: string,
 ): SampleRequest {
@@ -97,7 +101,7 @@ function readNew(
   const request: SampleRequest = {
     task: 'generate',
     within,
-    ...{ model, checkpointStep, count, seed, firstIndex, reports, classes, inpainting },
+    ...{ model, checkpointStep, count, seed, firstIndex, classes, inpainting, ...ofCall },
     weights: weightsFromWire(wire.weights),
     settings: samplerSettingsFromWire(wire.settings),
     precision: precisions.read(wire.settings?.precision ?? 0) ?? 'float32',

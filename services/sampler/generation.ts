@@ -5,14 +5,18 @@ import type { Clock } from '../../shared/foundation/index.js';
 import { eventsOf, type GenerateEvent } from './generate-events.js';
 import { imagePool, type ImagePool } from './image-pool.js';
 import type { ImageSeries } from './resolve-generation.js';
+import type { Owner } from './priorities.js';
 import type { PredictRow } from './step-batcher.js';
 
 export interface GenerationContext {
   readonly predict: PredictRow;
+  readonly owner: Owner;
   /** Images in work or unread at once. */
   readonly window: number;
   readonly signal: AbortSignal;
   readonly clock: Clock;
+  /** Called after each step of an image. */
+  readonly onStep: () => void;
   /** Signs resume tokens. */
   readonly tokenKey: Buffer;
   /** When the call came, on the monotonic clock. */
@@ -25,14 +29,14 @@ export interface GenerationContext {
  */
 export async function* generateImages(
   series: ImageSeries,
-  { predict, window, signal, clock, tokenKey, calledMs }: GenerationContext,
+  { predict, owner, window, signal, onStep, clock, tokenKey, calledMs }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { count, stepsTotal } = series;
   let begunMs: number | undefined;
   const onStart = (): void => {
     begunMs ??= clock.monotonicMs();
   };
-  const pool = imagePool(series, { predict, window, signal, onStart });
+  const pool = imagePool(series, { predict, owner, window, signal, onStart, onStep });
   try {
     let given = 0;
     while (given < count) {

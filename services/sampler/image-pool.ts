@@ -8,6 +8,7 @@ import { encode, solver, type SamplerStep } from '../../shared/sampler/index.js'
 import { encodeOutput } from './encode-output.js';
 import { outputBuffer, type ImageOutput } from './output-buffer.js';
 import type { ImageSeries } from './resolve-generation.js';
+import type { Owner } from './priorities.js';
 import { VALUES_A_TURN, type PredictRow } from './step-batcher.js';
 
 export interface ImagePool {
@@ -25,17 +26,20 @@ export interface ImagePool {
 
 export interface ImagePoolOptions {
   readonly predict: PredictRow;
+  readonly owner: Owner;
   /** Images in work or unread at once. */
   readonly window: number;
   readonly signal: AbortSignal;
   /** Called when a row of the call first enters a pass. */
   readonly onStart: () => void;
+  /** Called after each step of an image. */
+  readonly onStep: () => void;
 }
 
 /** Starts the first images. */
 export function imagePool(
   series: ImageSeries,
-  { predict, window, signal, onStart }: ImagePoolOptions,
+  { predict, owner, window, signal, onStart, onStep }: ImagePoolOptions,
 ): ImagePool {
   const { count, plan, shape, format, task, taskAt, reports } = series;
   const length = shape.width * shape.height * shape.channels;
@@ -58,13 +62,14 @@ export function imagePool(
     const steps = (task === 'encode' ? encode : solver)({
       ...options,
       plan,
-      predict: (row) => predict(row, { signal: stopped, onStart }),
+      predict: (row) => predict(row, { owner, signal: stopped, onStart }),
       signal: stopped,
     });
     let image: Float32Array = new Float32Array(0);
     for await (const step of steps) {
       image = step.sample;
       stepsDone += 1;
+      onStep();
       await putReports(index, step);
       change.resolve();
     }

@@ -3,23 +3,28 @@
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 import { ENGINE_LOST, type PredictionEngine } from './prediction-engine.js';
+import type { PassGates } from './pass-gate.js';
 import { stepBatcher, type PredictRow } from './step-batcher.js';
 
 export interface LoadedModel {
   readonly predict: PredictRow;
+  /** The most memory that its engine process has taken. */
+  peakBytes(): number;
   close(): Promise<void>;
 }
 
 export interface LoadedModelOptions {
   /** Starts an engine with the weights. */
   readonly start: () => Promise<PredictionEngine>;
-  readonly maxRows: number;
+  readonly gates: PassGates;
 }
 
 /** Resolves when the first engine is warm. */
-export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise<LoadedModel> {
+export async function loadModel({ start, gates }: LoadedModelOptions): Promise<LoadedModel> {
   let engine = start();
-  await engine;
+  let latest = await engine;
+  const { batchSizes } = latest;
+  const gate = gates.join();
   let closed = false;
 
   // The state of every image is in its solver, so a pass can be repeated. Only once: weights or rows that kill the
@@ -37,7 +42,8 @@ export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise
 
   async function replacement(crashed: Promise<PredictionEngine>): Promise<PredictionEngine> {
     try {
-      return await start();
+      latest = await start();
+      return latest;
     } catch (error) {
       // The next pass finds the crashed engine again, and replaces it then.
       engine = crashed;
@@ -46,9 +52,11 @@ export async function loadModel({ start, maxRows }: LoadedModelOptions): Promise
   }
 
   return {
-    predict: stepBatcher(runPass, maxRows),
+    predict: stepBatcher(runPass, batchSizes, gate),
+    peakBytes: () => latest.peakBytes(),
     close: async () => {
       closed = true;
+      gates.leave(gate);
       const last = await engine.catch(() => undefined);
       await last?.close();
     },

@@ -1,16 +1,10 @@
-/** The models that are loaded now: each once, a bounded number, the least recently used one is ended for a new one. */
+/** The models that are loaded now: each once, within limits; the least recently used ones are ended for a new one. */
 
-import {
-  deferred,
-  DiffusionError,
-  unlessAborted,
-  whenAborted,
-  type Clock,
-  type Deferred,
-} from '../../shared/foundation/index.js';
-import { damagedWeights, objectKey } from './damaged-weights.js';
+import { DiffusionError, whenAborted, type Clock } from '../../shared/foundation/index.js';
 import type { EngineSource } from './engine-process/messages.js';
+import { failedLoads, keyOf, type FailedLoad } from './failed-loads.js';
 import type { LoadedModel } from './loaded-model.js';
+import { bytesOfEntry, estimatedBytes, isOlder, modelOf, newEntry, type Entry } from './model-entry.js';
 import { stopping } from './running-calls.js';
 import type { PredictRow } from './step-batcher.js';
 
@@ -51,53 +45,46 @@ export interface Loaded {
   readonly source: EngineSource;
   /** Leases, and calls that wait for one. */
   readonly calls: number;
+  /** The most memory that its engine has taken; an estimate while it loads. */
+  readonly bytes: number;
 }
 
 export interface LoadedModelsOptions {
   /** How many may stay loaded. One more engine may live while a model is being replaced. */
   readonly capacity: number;
+  /** Memory that those which stay loaded may take. All engines together never take more than twice as much. */
+  readonly maxBytes: number;
   /** Where the signal aborts before it has loaded, it ends the engine and throws; the engine is gone when it throws. */
   readonly load: (source: EngineSource, signal: AbortSignal) => Promise<LoadedModel>;
   readonly clock: Clock;
-}
-
-interface Entry {
-  readonly source: EngineSource;
-  /** Once it is loaded. */
-  model?: LoadedModel;
-  /** Calls that wait for it; each is removed when its call ends. */
-  readonly waiting: Set<Deferred<LoadedModel>>;
-  /** Aborted where the engine is to end, loaded or not. */
-  readonly ending: AbortController;
-  /** Leases, and calls that wait for one. */
-  pins: number;
-  /** A queued one has no engine. */
-  state: 'queued' | 'loading' | 'loaded';
-  /** Whether it may be loaded beside an older checkpoint of its model that is in use. */
-  mayReplace: boolean;
+  /** Called for each load that is not tried again at once. */
+  readonly onFailed?: (failed: FailedLoad) => void;
 }
 
 const RETRY_AFTER_MS = 5000;
+const MIB = 1024 ** 2;
 
 /**
  * A model is loaded in one extra place, beside those that are loaded, and ends the least recently used one when it has
  * loaded: so a load that fails ends no other model. A load that nobody waits for any more continues while there is room,
- * and is the first to be ended.
+ * and is the first to be ended; one that replaces an older checkpoint continues in any case.
  */
-export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): LoadedModels {
-  const damaged = damagedWeights(clock);
+export function loadedModels(options: LoadedModelsOptions): LoadedModels {
+  const { capacity, maxBytes, load, clock, onFailed = () => undefined } = options;
+  const failed = failedLoads(clock, onFailed);
   /** Sorted by last use; queued ones in the order in which they came. */
   const entries = new Map<string, Entry>();
   /** Unloaded ones that are still in use; no call finds them any more. */
   const retired = new Set<Entry>();
   /** One for each engine that is starting, serving or ending. */
-  const engines = new Set<Promise<void>>();
+  const engines = new Map<Entry, Promise<void>>();
   let closed = false;
 
   async function acquire(source: EngineSource, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
     if (closed) throw stopping();
-    damaged.refuse(source);
+    failed.refuse(source);
+    refuseTooLarge(source);
     const key = keyOf(source);
     const known = entries.get(key);
     if (wanted === 'loaded' && (known === undefined || known.state === 'queued')) throw pinned(capacity);
@@ -126,34 +113,49 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
   function settle(): void {
     for (const entry of inState('queued')) if (entry.pins === 0) removeEntry(entry);
     for (const entry of inState('queued')) {
-      if (engines.size > capacity) break;
+      if (engines.size > capacity || bytesOf([...engines.keys(), entry]) > 2 * maxBytes) break;
       if (hasPlace(entry)) start(entry);
       else refuse(entry, pinned(capacity));
     }
-    while (held().length > capacity && endUnused(inState('loading')));
+    while (isOver(held()) && endUnused(inState('loading').filter((entry) => !replaces(entry))));
     // The one used last stays as well until an older one is free: it may be the one that replaces the others.
-    while (inState('loaded').length > capacity && endUnused(inState('loaded').slice(0, -1)));
+    while (isOver(inState('loaded')) && endUnused(inState('loaded').slice(0, -1)));
     // The extra place stays taken for as long as the other models are in use, which may be hours.
     if (engines.size <= held().length && inState('loading').length === 0)
       for (const entry of inState('queued')) refuse(entry, pinned(capacity));
   }
 
-  function hasPlace({ source, mayReplace }: Entry): boolean {
+  /** Whether it may stay once those that are not in use have been ended. */
+  function hasPlace(entry: Entry): boolean {
     const others = held();
-    return (
-      others.length < capacity ||
-      others.some(({ pins }) => pins === 0) ||
-      (mayReplace && others.some((other) => isOlder(other.source, source)))
-    );
+    return !isOver([...others.filter(({ pins }) => pins > 0), entry]) || replaces(entry);
+  }
+
+  /** Whether it is the newest checkpoint of a model that an older one serves meanwhile. */
+  function replaces({ source, mayReplace }: Entry): boolean {
+    return mayReplace && held().some((other) => isOlder(other.source, source));
+  }
+
+  function isOver(of: readonly Entry[]): boolean {
+    return of.length > capacity || bytesOf(of) > maxBytes;
+  }
+
+  /** @throws DiffusionError MODEL_TOO_LARGE where the weights could not be loaded alone. */
+  function refuseTooLarge(source: EngineSource): void {
+    const bytes = estimatedBytes(source);
+    if (bytes <= maxBytes) return;
+    const [most, needs] = [Math.floor(maxBytes / MIB), Math.ceil(bytes / MIB)];
+    const text = `the model needs about ${needs} MiB of memory; loaded models may take ${most} MiB`;
+    throw new DiffusionError('MODEL_TOO_LARGE', text);
   }
 
   function start(entry: Entry): void {
     entry.state = 'loading';
     const engine = serve(entry).finally(() => {
-      engines.delete(engine);
+      engines.delete(entry);
       settle();
     });
-    engines.add(engine);
+    engines.set(entry, engine);
   }
 
   /** The life of an entry's engine, from its start to its end. */
@@ -161,7 +163,7 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     const { source, ending } = entry;
     try {
       const loaded = await load(source, ending.signal);
-      damaged.remove(source);
+      failed.remove(source);
       entry.state = 'loaded';
       entry.model = loaded;
       for (const { resolve } of entry.waiting) resolve(loaded);
@@ -169,7 +171,7 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
       await whenAborted(ending.signal);
       await loaded.close();
     } catch (error) {
-      damaged.remember(source, error);
+      failed.remember(source, error);
       refuse(entry, error);
     }
   }
@@ -240,44 +242,13 @@ export function loadedModels({ capacity, load, clock }: LoadedModelsOptions): Lo
     close: async () => {
       closed = true;
       for (const entry of [...entries.values(), ...retired]) end(entry, stopping());
-      await Promise.all(engines);
+      await Promise.all(engines.values());
     },
   };
 }
 
-function newEntry(source: EngineSource): Entry {
-  return {
-    source,
-    waiting: new Set(),
-    ending: new AbortController(),
-    pins: 0,
-    state: 'queued',
-    mayReplace: false,
-  };
-}
-
-function loadedOf({ source, pins }: Entry): Loaded {
-  return { source, calls: pins };
-}
-
-/** @throws the signal's reason, or why the entry was refused. */
-async function modelOf({ model, waiting }: Entry, signal: AbortSignal): Promise<LoadedModel> {
-  if (model !== undefined) return model;
-  const waiter = deferred<LoadedModel>();
-  waiting.add(waiter);
-  try {
-    return await unlessAborted(waiter.promise, signal);
-  } finally {
-    waiting.delete(waiter);
-  }
-}
-
-function keyOf(source: EngineSource): string {
-  return `${objectKey(source)}/${source.precision}`;
-}
-
-function isOlder({ commit: a }: EngineSource, { commit: b }: EngineSource): boolean {
-  return a.model === b.model && a.step < b.step;
+function loadedOf(entry: Entry): Loaded {
+  return { source: entry.source, calls: entry.pins, bytes: bytesOfEntry(entry) };
 }
 
 function pinned(capacity: number): DiffusionError {
@@ -293,4 +264,8 @@ function once(action: () => void): () => void {
     done = true;
     action();
   };
+}
+
+function bytesOf(entries: readonly Entry[]): number {
+  return entries.reduce((sum, entry) => sum + bytesOfEntry(entry), 0);
 }

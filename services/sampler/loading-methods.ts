@@ -6,6 +6,7 @@ import { invalidArgument, unmet } from '../../shared/foundation/index.js';
 import type { CallContext } from '../../shared/rpc/index.js';
 import { withSource } from './admit-call.js';
 import type { Loaded, LoadedModels } from './loaded-models.js';
+import { estimatedBytes } from './model-entry.js';
 import type { ModelCatalogue } from './model-catalogue.js';
 import type { RunningCalls } from './running-calls.js';
 import { checkModelName, checkModelRequest, type ModelRequest } from './sample-request.js';
@@ -29,7 +30,7 @@ export function loadingMethods({ catalogue, models, calls }: LoadingOptions) {
         const lease = await models.acquire(source, wanted, signal);
         lease.release();
         const loaded = models.list(request.model).find((each) => models.isSame(each.source, source));
-        return { loaded: loadedToWire(loaded ?? { source, calls: 0 }) };
+        return { loaded: loadedToWire(loaded ?? { source, calls: 0, bytes: estimatedBytes(source) }) };
       });
     } finally {
       ended();
@@ -78,7 +79,7 @@ function readModelRequest(wire: samplerWire.LoadModelRequest | samplerWire.Model
   return request;
 }
 
-function loadedToWire({ source, calls }: Loaded): samplerWire.LoadedModel {
+function loadedToWire({ source, calls, bytes }: Loaded): samplerWire.LoadedModel {
   const { commit, weights, precision } = source;
   return {
     model: commit.model,
@@ -86,5 +87,6 @@ function loadedToWire({ source, calls }: Loaded): samplerWire.LoadedModel {
     weights: weightsToWire(weights),
     precision: precisions.write(precision),
     calls,
+    memoryBytes: BigInt(bytes),
   };
 }

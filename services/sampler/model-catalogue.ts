@@ -24,11 +24,12 @@ export interface ModelCatalogue {
   steps(model: string, signal: AbortSignal): Promise<number[]>;
   /** One checkpoint. @throws as `readCheckpoint` of the models room. */
   checkpoint(model: string, step: number, signal: AbortSignal): Promise<Checkpoint>;
-  /** What `use` makes of the newest good checkpoint. @throws as `newestCheckpoint` of the models room. */
+  /** What `use` makes of the newest good checkpoint; `onSkipped` is called with each newer one. @throws as `newestCheckpoint` of the models room. */
   newestGood<T>(
     model: string,
     use: (checkpoint: Checkpoint) => T | Promise<T>,
     signal: AbortSignal,
+    onSkipped?: (damaged: DamagedCheckpoint) => void,
   ): Promise<T>;
 }
 
@@ -47,12 +48,13 @@ export function modelCatalogue(
     names: (signal) => listModels(store, { signal }),
     steps: (model, signal) => checkpointSteps(store, model, { signal, sees }),
     checkpoint: (model, step, signal) => readCheckpoint(store, model, step, { signal, sees }),
-    newestGood: (model, use, signal) =>
+    newestGood: (model, use, signal, onSkipped = () => undefined) =>
       newestCheckpoint(store, model, use, {
         signal,
         sees,
         onDamaged: (damaged) => {
           onDamaged(model, damaged);
+          onSkipped(damaged);
         },
       }),
   };

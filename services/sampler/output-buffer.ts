@@ -27,7 +27,7 @@ export interface OutputBuffer {
 }
 
 /** At most this many trajectory steps wait for the reader; then solvers wait until it takes one. */
-const MAX_TRAJECTORY_STEPS = 64;
+export const MAX_TRAJECTORY_STEPS = 64;
 
 export function outputBuffer(): OutputBuffer {
   const waiting = new Map<string, ImageOutput>();

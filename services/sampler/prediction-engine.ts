@@ -35,6 +35,10 @@ export interface EngineContext {
 }
 
 export interface PredictionEngine {
+  /** The sizes that its passes have, rising: those of the settings, or the last of them alone. */
+  readonly batchSizes: readonly number[];
+  /** The most memory that the process has taken, as it said last. */
+  peakBytes(): number;
   /**
    * One forward pass. @throws DiffusionError UNAVAILABLE (reason ENGINE_LOST) where the process has ended or ends.
    */
@@ -71,6 +75,7 @@ export async function startPredictionEngine(
   let isClosing = false;
   let crash: DiffusionError | undefined;
   let lastId = 0;
+  let peakBytes = 0;
 
   // A process that answers what it was not asked is broken, and nothing that it sends later can be trusted.
   function onMessage(message: FromEngine): void {
@@ -84,10 +89,14 @@ export async function startPredictionEngine(
         const { batchSizes: sizes } = message;
         if (!isLoading || String(sizes) !== String(batchSizes.slice(-sizes.length))) return false;
         isLoading = false;
+        peakBytes = message.peakBytes;
         if (message.withoutKernels !== undefined) warn(message.withoutKernels);
         loading.resolve(sizes);
         return true;
       }
+      case 'memory':
+        peakBytes = message.peakBytes;
+        return true;
       case 'predicted': {
         const pass = passes.get(message.id);
         if (pass === undefined || pass.outputLength !== message.output.length) return false;
@@ -157,7 +166,7 @@ export async function startPredictionEngine(
     return splitRows(await answer.promise, batch.size, rows.length);
   }
 
-  return { predict, close };
+  return { batchSizes: sizes, peakBytes: () => peakBytes, predict, close };
 }
 
 export function engineLost(exit: ChildExit): DiffusionError {

@@ -24,11 +24,11 @@ import {
   type SamplerSettings,
 } from '../../shared/sampler/index.js';
 import { refusal, type Reports, type SampleRequest } from './sample-request.js';
-import { imageTasks, type TaskAt } from './image-tasks.js';
+import type { TaskAt } from './image-tasks.js';
 import { MAX_RESUMABLE_VALUES, type Resumable, type ResumePoint } from './resume-token.js';
 
-/** The images of one call. */
-export interface ImageSeries {
+/** The images of one call, but for what they start from. */
+export interface SeriesPlan {
   readonly count: number;
   /** The first image's; where it isn't the last one's, images lie between both. */
   readonly seed: bigint;
@@ -37,12 +37,16 @@ export interface ImageSeries {
   readonly shape: ImageShape;
   readonly format: OutputFormat;
   readonly reports: Reports;
-  readonly taskAt: TaskAt;
   /** Steps to do, over all images. */
   readonly stepsTotal: number;
   /** Rows of the network to compute, over all images. */
   readonly evaluations: number;
   readonly resumable: Resumable;
+}
+
+/** The images of one call. */
+export interface ImageSeries extends SeriesPlan {
+  readonly taskAt: TaskAt;
 }
 
 export interface Generation {
@@ -54,14 +58,14 @@ export interface Generation {
   readonly settings: SamplerSettings;
   readonly precision: Precision;
   readonly firstIndex: number;
-  readonly series: ImageSeries;
+  readonly series: SeriesPlan;
 }
 
 /**
  * @throws DiffusionError INVALID_ARGUMENT that names every refused field, DATA_LOSS for a manifest without weights,
  * FAILED_PRECONDITION (reason RESUME_TOKEN_STALE) for images that other weights began.
  */
-export async function resolveGeneration(request: SampleRequest, checkpoint: Checkpoint): Promise<Generation> {
+export function resolveGeneration(request: SampleRequest, checkpoint: Checkpoint): Generation {
   const { manifest } = checkpoint;
   const { recipe } = manifest;
   const { seed, firstIndex, format, precision, resumed, reports } = request;
@@ -81,7 +85,6 @@ export async function resolveGeneration(request: SampleRequest, checkpoint: Chec
   if (ofCall.length > 0) throw invalidArgument(ofCall);
   const { weights, object } = chosen;
   refuseStale(resumed, object);
-  const fresh = await imageTasks(request, shape);
   const { respacing, ...settings } = request.settings;
   const { eta, clipDenoised, steps } = plan;
   return {
@@ -103,7 +106,6 @@ export async function resolveGeneration(request: SampleRequest, checkpoint: Chec
       format,
       reports,
       task: request.task,
-      taskAt: resumed === undefined ? fresh : resumedTasks(fresh, resumed, request),
       stepsTotal: sumOf(stepsBehind(request), (behind) => steps - behind),
       evaluations: sumOf(stepsBehind(request), (behind) => remainingEvaluations(plan, behind)),
       resumable: {
@@ -206,20 +208,6 @@ function refuseStale(resumed: readonly ResumePoint[] | undefined, { sha256 }: Ma
   if (resumed === undefined || resumed.every(({ weightsSha256 }) => weightsSha256 === sha256)) return;
   const text = `wanted the weights that began the images, ${resumed[0]?.weightsSha256 ?? ''}; got ${sha256}`;
   throw new DiffusionError('RESUME_TOKEN_STALE', text);
-}
-
-function resumedTasks(
-  fresh: TaskAt,
-  resumed: readonly ResumePoint[],
-  { firstIndex, start }: SampleRequest,
-): TaskAt {
-  return (place) => {
-    const { index, state } = resumed[place] as ResumePoint;
-    const { options } = fresh(index - firstIndex);
-    // Its state holds the image that it started from, but not the number of skipped steps.
-    const began = start?.kind === 'image' && { start: { ...start, xStart: state.x } };
-    return { index, options: { ...options, ...began, resume: state } };
-  };
 }
 
 /** The steps of each image that are done when the call begins. */

@@ -1,6 +1,6 @@
 /** What a call asks of the sampler, as Generate and Encode both give it, with the checks that need no checkpoint. */
 
-import type { OutputFormat } from '../../shared/contract/index.js';
+import { PRIORITIES, priorities, type OutputFormat, type Priority } from '../../shared/contract/index.js';
 import {
   invalidArgument,
   violation,
@@ -34,6 +34,7 @@ export interface SampleRequest extends ModelRequest {
   readonly task: 'generate' | 'encode';
   /** Which field of the call's message has the fields below; empty for the message itself. */
   readonly within: string;
+  readonly priority: Priority;
   readonly count: number;
   readonly seed: bigint;
   readonly firstIndex: number;
@@ -78,6 +79,13 @@ export function refusal(
   violations: readonly FieldViolation[],
 ): DiffusionError {
   return invalidArgument(within(request.within, violations));
+}
+
+/** @throws DiffusionError INVALID_ARGUMENT naming `priority`. */
+export function readPriority(wire: number): Priority {
+  const priority = priorities.read(wire) ?? 'normal';
+  if (PRIORITIES.includes(priority)) return priority;
+  throw invalidArgument([violation('priority', `one of ${PRIORITIES.join(', ')}`, priority)]);
 }
 
 /** A field's path from the call's message. */

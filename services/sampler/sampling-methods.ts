@@ -8,14 +8,17 @@ import {
   weightsToWire,
   type samplerWire,
 } from '../../shared/contract/index.js';
-import type { Clock } from '../../shared/foundation/index.js';
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import type { DamagedCheckpoint } from '../../shared/models/index.js';
 import type { CallContext } from '../../shared/rpc/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';
+import { bytesOfEncode, bytesOfGenerate, demandOf } from './call-demand.js';
 import { readEncodeRequest } from './encode-request.js';
 import type { GenerateEvent } from './generate-events.js';
 import { readGenerateRequest } from './generate-request.js';
 import { generateImages } from './generation.js';
 import { contractOf } from './model-methods.js';
+import { queueEvents } from './queue-events.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
 import type { SampleRequest } from './sample-request.js';
@@ -25,8 +28,6 @@ export interface SamplingOptions extends AdmitCallOptions {
   readonly clock: Clock;
   /** Images of one call, at most. */
   readonly maxImages: number;
-  /** Images of one call in work or unread at once. */
-  readonly window: number;
   readonly calls: RunningCalls;
   /** Signs resume tokens. */
   readonly tokenKey: TokenKey;
@@ -35,30 +36,51 @@ export interface SamplingOptions extends AdmitCallOptions {
 export function samplingMethods(options: SamplingOptions) {
   const { clock, maxImages, window, calls, catalogue, tokenKey } = options;
 
+  /** The bytes of a request are counted before anything is made of it. */
   async function* sample(
+    bytes: number,
+    read: () => SampleRequest | Promise<SampleRequest>,
+    context: CallContext,
+  ): AsyncGenerator<GenerateEvent, void, undefined> {
+    const release = options.admission.hold(context.caller, bytes);
+    try {
+      yield* sampleFor(await read(), context);
+    } finally {
+      release();
+    }
+  }
+
+  async function* sampleFor(
     request: SampleRequest,
     context: CallContext,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
+    const owner = { priority: request.priority, caller: context.caller, call: {} };
     const calledMs = clock.monotonicMs();
-    const { signal, ended } = calls.begin(context.signal);
+    const { signal: ofCall, ended } = calls.begin(context.signal);
+    // The reader may leave while the call still waits for its place.
+    const leaving = new AbortController();
+    const signal = AbortSignal.any([ofCall, leaving.signal]);
+    const queue = queueEvents();
+    const visible = { ...options, catalogue: catalogue.seenBy(tenancyOf(context)) };
+    const admitting = admitCall({ request, owner, signal, onQueued: queue.put }, visible);
     try {
-      const { generation, lease, release } = await admitCall(
-        request,
-        { ...options, catalogue: catalogue.seenBy(tenancyOf(context)) },
-        signal,
-      );
-      try {
-        yield accepted(generation);
-        const { predict } = lease;
-        yield* generateImages(generation.series, {
-          ...{ predict, window, signal, clock, calledMs },
-          tokenKey: await tokenKey(),
-        });
-      } finally {
-        lease.release();
-        release();
-      }
+      yield* queue.until(admitting);
+      const { generation, series, lease, place, skipped } = await admitting;
+      yield accepted(generation, skipped);
+      const stepCost = demandOf(request, series, window).cost / series.stepsTotal;
+      const onStep = (): void => {
+        place.done(stepCost);
+      };
+      const { predict } = lease;
+      yield* generateImages(series, {
+        ...{ predict, owner, window, signal, onStep, clock, calledMs },
+        tokenKey: await tokenKey(),
+      });
     } finally {
+      leaving.abort(new DiffusionError('CANCELLED', 'the call has ended'));
+      const admitted = await admitting.catch(() => undefined);
+      admitted?.lease.release();
+      admitted?.place.release();
       ended();
     }
   }
@@ -67,15 +89,16 @@ export function samplingMethods(options: SamplingOptions) {
     wire: samplerWire.GenerateRequest,
     context: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse, void, undefined> {
-    const request = readGenerateRequest(wire, maxImages, await tokenKey());
-    for await (const event of sample(request, context)) yield { event };
+    const read = async (): Promise<SampleRequest> => readGenerateRequest(wire, maxImages, await tokenKey());
+    for await (const event of sample(bytesOfGenerate(wire), read, context)) yield { event };
   }
 
   async function* encode(
     wire: samplerWire.EncodeRequest,
     context: CallContext,
   ): AsyncGenerator<samplerWire.EncodeResponse, void, undefined> {
-    for await (const event of sample(readEncodeRequest(wire, maxImages), context)) {
+    const read = (): SampleRequest => readEncodeRequest(wire, maxImages);
+    for await (const event of sample(bytesOfEncode(wire), read, context)) {
       const encoded = encodeEvent(event);
       if (encoded !== undefined) yield { event: encoded };
     }
@@ -86,6 +109,7 @@ export function samplingMethods(options: SamplingOptions) {
 
 function encodeEvent(event: GenerateEvent): samplerWire.EncodeResponse['event'] {
   switch (event.$case) {
+    case 'queued':
     case 'accepted':
     case 'progress':
     case 'completed':
@@ -99,14 +123,10 @@ function encodeEvent(event: GenerateEvent): samplerWire.EncodeResponse['event'] 
   }
 }
 
-function accepted({
-  checkpoint,
-  weights,
-  settings,
-  precision,
-  firstIndex,
-  series,
-}: Generation): GenerateEvent {
+function accepted(
+  { checkpoint, weights, settings, precision, firstIndex, series }: Generation,
+  skipped: readonly DamagedCheckpoint[],
+): GenerateEvent {
   const { count, seed, plan, format, shape } = series;
   return {
     $case: 'accepted',
@@ -120,6 +140,7 @@ function accepted({
       timesteps: [...plan.timestepMap].reverse(),
       format: imageFormats.write(format),
       ...shape,
+      skipped: skipped.map(({ step, error: { reason, message } }) => ({ step, reason, message })),
     },
   };
 }

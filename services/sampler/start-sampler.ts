@@ -2,7 +2,8 @@
 
 import { samplerWire } from '../../shared/contract/index.js';
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
-import { at, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
+import { DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
+import { pictureDecoder } from '../../shared/images/index.js';
 import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
@@ -11,6 +12,7 @@ import { samplerHandlers } from './handlers.js';
 import { loadModel, type LoadedModel } from './loaded-model.js';
 import { loadedModels } from './loaded-models.js';
 import { modelCatalogue } from './model-catalogue.js';
+import { passGates } from './pass-gate.js';
 import { startPredictionEngine } from './prediction-engine.js';
 import { runningCalls } from './running-calls.js';
 import { tokenKey } from './token-key.js';
@@ -32,6 +34,7 @@ export async function startSampler(
   const store = await storeFromSettings(settings.store);
   const calls = runningCalls();
   const stopping = new AbortController();
+  const gates = passGates(clock);
 
   async function load(source: EngineSource, signal: AbortSignal): Promise<LoadedModel> {
     const { commit, object } = source;
@@ -45,15 +48,33 @@ export async function startSampler(
     };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
+      gates,
       start: () =>
         startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report, warn }),
-      maxRows: at(settings.engine.batchSizes, settings.engine.batchSizes.length - 1),
     });
     log.info({ ...fields, ms: Math.round(clock.monotonicMs() - startedMs) }, 'model loaded');
     return loaded;
   }
 
-  const models = loadedModels({ capacity: settings.maxLoadedModels, load, clock });
+  const models = loadedModels({
+    capacity: settings.maxLoadedModels,
+    maxBytes: settings.maxModelBytes,
+    load,
+    clock,
+    onFailed: ({ source: { commit, object }, error: { reason, message }, retryAfterMs }) => {
+      const fields = { model: commit.model, step: commit.step, weights: object.name, reason, retryAfterMs };
+      log.warn(
+        fields,
+        `a checkpoint could not be loaded and is not tried again before the delay: ${message}`,
+      );
+    },
+  });
+  const decoder = pictureDecoder({
+    atOnce: settings.decodesAtOnce,
+    environment: settings.engine.environment,
+    heartbeatTimeoutMs: settings.engine.heartbeatTimeoutMs,
+    clock,
+  });
   const catalogue = modelCatalogue(store, (model, { step, error }) => {
     log.warn({ model, step, reason: error.message }, 'damaged checkpoint skipped');
   });
@@ -74,17 +95,20 @@ export async function startSampler(
       models,
       calls,
       clock,
+      admission: admission(settings.admission, clock),
+      decoder,
       tokenKey: await tokenKey(store, settings.tokenKeyFile, (message) => {
         log.warn(message);
       }),
-      admit: admission(settings.maxEvaluations),
       maxImages: settings.maxImages,
       window: settings.window,
+      swapWaitMs: settings.swapWaitMs,
       ...answering,
     }),
     ...answering,
     reflection: settings.reflection,
     maxRequestBytes: MAX_REQUEST_BYTES,
+    receiving: settings.receiving,
   });
   const readiness = whenListed(store, stopping.signal, log).then((listed) => {
     if (listed) server.setServing(true);
@@ -95,6 +119,7 @@ export async function startSampler(
     await readiness;
     await server.stop(() => calls.stop(), settings.graceMs);
     await models.close();
+    await decoder.close();
     await store.close();
   }
 

@@ -2,13 +2,18 @@
 
 import { setImmediate } from 'node:timers/promises';
 
-import { abortError, at, deferred, onAbort, throwIfAborted } from '../../shared/foundation/index.js';
+import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
+import { abortError, at, deferred, onAbort, pause, throwIfAborted } from '../../shared/foundation/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
+import type { PassGate } from './pass-gate.js';
+import { lanes, higherThan, weightedTurns, type Owner } from './priorities.js';
 
 /** One forward pass: an output for each row, in their order. */
 export type RunPass = (rows: readonly NetworkRow[]) => Promise<readonly Float32Array[]>;
 
 export interface RowOptions {
+  /** Whose turn it takes. */
+  readonly owner: Owner;
   /** Takes the row out of the queue; other rows are not affected. */
   readonly signal: AbortSignal;
   /** Called when a pass takes the row in. */
@@ -16,7 +21,7 @@ export interface RowOptions {
 }
 
 /**
- * The network's answer to one row. Rows wait for one another for a turn of the event loop, not longer.
+ * The network's answer to one row.
  *
  * @throws the signal's reason; whatever the pass threw, for all its rows.
  */
@@ -24,9 +29,16 @@ export type PredictRow = (row: NetworkRow, options: RowOptions) => Promise<Float
 
 interface Waiting {
   readonly row: NetworkRow;
+  readonly owner: Owner;
   readonly onStart: (() => void) | undefined;
   readonly resolve: (output: Float32Array) => void;
   readonly reject: (error: unknown) => void;
+}
+
+/** A row whose output its solver doesn't have yet. */
+interface Computed {
+  readonly entry: Waiting;
+  readonly output: Float32Array;
 }
 
 /**
@@ -35,23 +47,41 @@ interface Waiting {
  */
 export const VALUES_A_TURN = 50_000;
 
+/** How often a pass that other models hold up looks whether it may begin. */
+const LOOK_EVERY_MS = 5;
+
 /** What an aborted signal ends. */
 const ROW = 'the evaluation of a row';
 
-/** Runs one pass at a time, of at most `maxRows` rows, whatever their timesteps and solvers. */
-export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
-  const waiting = new Set<Waiting>();
+/**
+ * Runs one pass at a time, whatever the timesteps and solvers of its rows.
+ *
+ * A pass belongs to the class whose turn it is, and is as large as the rows of that class need it. Rows of other classes
+ * take only those places in it that would be computed for nothing: in a larger pass the first class would wait for them.
+ *
+ * @param batchSizes The sizes that passes have, rising; a pass of fewer rows is padded to the next of them.
+ * @param gate Of several models; without one, passes begin whatever others compute.
+ */
+export function stepBatcher(
+  runPass: RunPass,
+  batchSizes: readonly number[],
+  gate?: Pick<PassGate, 'mayBegin' | 'begin'>,
+): PredictRow {
+  const maxRows = at(batchSizes, batchSizes.length - 1);
+  const waiting = lanes<Waiting>();
+  const turns = weightedTurns();
   let running = false;
 
-  async function predict(row: NetworkRow, { signal, onStart }: RowOptions): Promise<Float32Array> {
+  async function predict(row: NetworkRow, { owner, signal, onStart }: RowOptions): Promise<Float32Array> {
     throwIfAborted(signal, ROW);
     const { promise, resolve, reject } = deferred<Float32Array>();
-    const entry = { row, onStart, resolve, reject };
+    const entry = { row, owner, onStart, resolve, reject };
+    const lane = waiting[owner.priority];
     const stopListening = onAbort(signal, () => {
-      waiting.delete(entry);
+      lane.delete(entry);
       reject(abortError(signal, ROW));
     });
-    waiting.add(entry);
+    lane.add(entry);
     void runPasses();
     try {
       return await promise;
@@ -63,38 +93,83 @@ export function stepBatcher(runPass: RunPass, maxRows: number): PredictRow {
   async function runPasses(): Promise<void> {
     if (running) return;
     running = true;
-    let answerLast = (): Promise<void> => Promise.resolve();
+    let computed: readonly Computed[] = [];
     for (;;) {
       await setImmediate();
-      // A full pass needn't wait for the solvers of the last pass: they compute while it runs.
-      const full = waiting.size >= maxRows;
-      if (!full) await answerLast();
-      const pass = nextPass(waiting, maxRows);
-      if (pass.length === 0) break;
-      for (const { onStart } of pass) onStart?.();
-      const outputs = runPass(pass.map(({ row }) => row));
-      const answered = full ? answerLast() : undefined;
-      try {
-        const given = await outputs;
-        answerLast = () => answer(pass, given);
-      } catch (error) {
-        for (const { reject } of pass) reject(error);
-        answerLast = () => Promise.resolve();
-      }
-      await answered;
+      const first = computed.filter(mayJoinNext);
+      const later = computed.filter((each) => !first.includes(each));
+      await answer(first);
+      await untilMayBegin();
+      const pass = nextPass();
+      if (pass.length === 0 && later.length === 0) break;
+      [computed] = await Promise.all([compute(pass), answer(later)]);
     }
     running = false;
+  }
+
+  /**
+   * Whether the next row of a solver could be in the next pass, which then waits until the solver has asked for it. The
+   * other solvers compute while the pass runs.
+   */
+  function mayJoinNext({ entry: { owner } }: Computed): boolean {
+    if (higherThan(owner.priority).some((priority) => waiting[priority].size > 0)) return false;
+    const { size, calls, hasOf } = waiting[owner.priority];
+    // A call has its turn in a full pass as long as it has a row there, and fewer calls wait than there are places.
+    return size < maxRows || (calls < maxRows && !hasOf(owner.call));
+  }
+
+  /** The classes that wait, the one whose turn it is first. */
+  function inTurn(): Priority[] {
+    return turns.order(PRIORITIES.filter((priority) => waiting[priority].size > 0));
+  }
+
+  async function untilMayBegin(): Promise<void> {
+    for (let [first] = inTurn(); first !== undefined && gate?.mayBegin(first) === false; [first] = inTurn())
+      await pause(LOOK_EVERY_MS);
+  }
+
+  /** Takes out the rows of the next pass. */
+  function nextPass(): Waiting[] {
+    const [first, ...others] = inTurn();
+    if (first === undefined) return [];
+    const pass = taken([first], maxRows);
+    const size = batchSizes.find((candidate) => candidate >= pass.length) ?? maxRows;
+    turns.charge(first, size);
+    return [...pass, ...taken(others, size - pass.length)];
+  }
+
+  function taken(priorities: readonly Priority[], most: number): Waiting[] {
+    const rows: Waiting[] = [];
+    for (const priority of priorities)
+      for (let row; rows.length < most && (row = waiting[priority].take()) !== undefined;) rows.push(row);
+    return rows;
+  }
+
+  /** Where the pass fails, its rows do, and nothing was computed. */
+  async function compute(pass: readonly Waiting[]): Promise<Computed[]> {
+    if (pass.length === 0) return [];
+    for (const { onStart } of pass) onStart?.();
+    const end = gate?.begin(at(pass, 0).owner.priority, pass.length);
+    try {
+      const outputs = await runPass(pass.map(({ row }) => row));
+      return pass.map((entry, i) => ({ entry, output: at(outputs, i) }));
+    } catch (error) {
+      for (const { reject } of pass) reject(error);
+      return [];
+    } finally {
+      end?.();
+    }
   }
 
   return predict;
 }
 
 /** Resolves when every answered solver that has further steps has asked for its next row. */
-async function answer(pass: readonly Waiting[], outputs: readonly Float32Array[]): Promise<void> {
+async function answer(computed: readonly Computed[]): Promise<void> {
+  if (computed.length === 0) return;
   let values = 0;
-  for (const [i, { resolve }] of pass.entries()) {
-    const output = at(outputs, i);
-    resolve(output);
+  for (const { entry, output } of computed) {
+    entry.resolve(output);
     // A solver computes as soon as it is answered.
     values += output.length;
     if (values >= VALUES_A_TURN) {
@@ -103,11 +178,4 @@ async function answer(pass: readonly Waiting[], outputs: readonly Float32Array[]
     }
   }
   await setImmediate();
-}
-
-/** Takes out the rows of the next pass: those that have waited longest. */
-function nextPass(waiting: Set<Waiting>, maxRows: number): Waiting[] {
-  const pass = [...waiting].slice(0, maxRows);
-  for (const entry of pass) waiting.delete(entry);
-  return pass;
 }

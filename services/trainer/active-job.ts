@@ -3,10 +3,12 @@
 import { isEnded, type JobState } from '../../shared/contract/index.js';
 import { DiffusionError, onAbort, type Clock, type WireReason } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
+import type { FromEngine } from './engine-process/messages.js';
 import type { EventLog } from './event-log.js';
-import { saveSegment } from './event-segments.js';
+import { segmentWriter, type SegmentWriter } from './event-segments.js';
 import type { EngineEvent, Job, JobRecord, JobStatus } from './job.js';
 import { LEASE_LOST, type JobLease } from './job-lease.js';
+import type { KeptStates } from './kept-state.js';
 
 export interface ActiveJobOptions {
   readonly store: ObjectStore;
@@ -15,6 +17,8 @@ export interface ActiveJobOptions {
   readonly status: JobStatus;
   readonly log: EventLog;
   readonly lease: JobLease;
+  /** Where what could not be saved is kept; nowhere where it is left out. */
+  readonly kept?: KeptStates | undefined;
   readonly onSaveFailed: (jobId: string, error: unknown) => void;
   /** Called when another trainer has the job; this one writes nothing any more. */
   readonly onLeaseLost: (job: ActiveJob) => void;
@@ -24,12 +28,15 @@ export class ActiveJob {
   readonly record: JobRecord;
   readonly log: EventLog;
   readonly #options: ActiveJobOptions;
+  readonly #segments: SegmentWriter;
   #status: JobStatus;
   /** The save under way, or the last one; true where it succeeded or there was nothing to save. */
   #saving: Promise<boolean> = Promise.resolve(true);
   /** The one that follows it. */
   #next: Promise<boolean> | undefined;
   #savedStatus: JobStatus | undefined;
+  /** Whether something is kept on this machine. */
+  #isKept: boolean;
   #isHeld = true;
   #releasing = false;
   /** Aborts a save that takes longer than a stopping service can wait. */
@@ -40,6 +47,9 @@ export class ActiveJob {
     this.record = options.record;
     this.log = options.log;
     this.#status = options.status;
+    this.#segments = segmentWriter(options.store, this.id);
+    // Perhaps by the process before this one.
+    this.#isKept = options.kept !== undefined;
   }
 
   get id(): string {
@@ -85,10 +95,11 @@ export class ActiveJob {
   }
 
   /** The engine starts after a committed step, whose checkpoint event it may have had no time to send. */
-  ready(step: number, sizeBytes: number, message: string): void {
-    if (step > this.#status.committedStep) this.apply({ kind: 'checkpoint', step, sizeBytes });
-    // The step is lower than before where newer checkpoints were found damaged.
-    this.#update({ step, committedStep: step });
+  ready({ step, committedStep, sizeBytes, message }: Extract<FromEngine, { kind: 'ready' }>): void {
+    if (committedStep > this.#status.committedStep)
+      this.apply({ kind: 'checkpoint', step: committedStep, sizeBytes });
+    // Both are lower than before where newer checkpoints were found damaged.
+    this.#update({ step, committedStep });
     this.change('RUNNING', message);
   }
 
@@ -139,28 +150,44 @@ export class ActiveJob {
 
   async #save(): Promise<boolean> {
     if (!this.#isHeld) return true;
-    const { store, lease, onSaveFailed, onLeaseLost } = this.#options;
+    const { lease, onSaveFailed, onLeaseLost } = this.#options;
     const { signal } = this.#cut;
     try {
-      const events = this.log.unsaved;
-      const last = events.at(-1);
-      if (last !== undefined) {
-        await saveSegment(store, this.id, events, signal);
-        this.log.saved(last.position);
-      }
+      await this.#segments.save(this.log, signal);
       const status = this.#status;
       await (this.#releasing ? lease.release(status, signal) : lease.renew(status, signal));
       this.#savedStatus = status;
+      await this.#forget();
       return true;
     } catch (error) {
       if (error instanceof DiffusionError && error.reason === LEASE_LOST) {
         this.#isHeld = false;
+        await this.#forget();
         onLeaseLost(this);
         return true;
       }
       onSaveFailed(this.id, error);
+      await this.#keep();
       return false;
     }
+  }
+
+  async #keep(): Promise<void> {
+    const { kept, onSaveFailed } = this.#options;
+    if (kept === undefined || this.isSaved) return;
+    this.#isKept = true;
+    const state = { status: this.#status, term: this.term, events: this.log.unsaved };
+    await kept.keep(this.id, state).catch((error: unknown) => {
+      onSaveFailed(this.id, error);
+    });
+  }
+
+  async #forget(): Promise<void> {
+    if (!this.#isKept) return;
+    this.#isKept = false;
+    await this.#options.kept?.remove(this.id).catch(() => {
+      this.#isKept = true;
+    });
   }
 
   #update(change: Partial<JobStatus>): void {

@@ -1,6 +1,6 @@
 /** The trainer's settings; the only place of this service that reads the environment. */
 
-import { hostname, totalmem } from 'node:os';
+import { hostname } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import {
@@ -8,6 +8,7 @@ import {
   engineEnvironment,
   engineHeartbeatTimeoutMs,
   environmentReader,
+  machineMemoryBytes,
   type Environment,
 } from '../../shared/foundation/index.js';
 import { isLoopback, serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
@@ -38,6 +39,9 @@ export interface TrainerSettings extends ServerSettings {
   readonly stopGraceMs: number;
   /** An outage of the store that lasts longer fails a job, and ends a trainer that is starting. */
   readonly storeRetryLimitMs: number;
+  /** Where checkpoints and events wait that the store does not take, and how much of them. */
+  readonly spillFolder: string;
+  readonly spillMaxBytes: number;
   /** How long a service that stops waits for connections to close. */
   readonly graceMs: number;
 }
@@ -57,13 +61,15 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
     leaseMs: integer('IP_DIFFUSION_LEASE_MS', 30_000, 500),
     concurrentJobs: integer('IP_DIFFUSION_TRAINER_JOBS', 1),
     maxQueue: integer('IP_DIFFUSION_TRAINER_MAX_QUEUE', 16, 0),
-    memoryBytes: totalmem(),
+    memoryBytes: machineMemoryBytes(),
     engineEnvironment: engineEnvironment(env),
     engineHeartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
     restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),
     restartDelayMs: integer('IP_DIFFUSION_ENGINE_RESTART_DELAY_MS', 1000),
     stopGraceMs: integer('IP_DIFFUSION_STOP_GRACE_MS', 120_000),
-    storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 3_600_000),
+    storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 6 * 3_600_000),
+    spillFolder: resolve(text('IP_DIFFUSION_SPILL', join(cacheFolder(env), 'spill'))),
+    spillMaxBytes: integer('IP_DIFFUSION_SPILL_MAX_MB', 20_000, 0) * 1e6,
     graceMs: 5000,
   };
   check();

@@ -1,23 +1,10 @@
 /** Where jobs' images are: whether they can be reached from this machine, and what is in them. */
 
 import { addressOf, checkSource, sourceField, type DatasetManifest } from '../../shared/dataset/index.js';
-import {
-  describeValue,
-  DiffusionError,
-  onAbort,
-  type Clock,
-  type Environment,
-} from '../../shared/foundation/index.js';
-import {
-  describeExit,
-  errorOf,
-  exitDetail,
-  siblingModule,
-  startChild,
-} from '../../shared/processes/index.js';
+import { describeValue, DiffusionError } from '../../shared/foundation/index.js';
 import { datasetConfig, type TrainingRecipe } from '../../shared/recipe/index.js';
 import type { FileAccess } from '../../shared/store/index.js';
-import { scanProtocol, type FromScan } from './scan-messages.js';
+import type { Reader } from './reading.js';
 
 export interface DataSources {
   /**
@@ -41,20 +28,13 @@ export interface DataSourcesOptions {
   readonly access: FileAccess;
   /** Where prepared images are kept. */
   readonly cacheFolder: string;
-  /** The whole environment of the processes that read images. */
-  readonly environment: Environment;
-  /** A process that sends no heartbeat for this long is killed. */
-  readonly heartbeatTimeoutMs: number;
-  readonly clock: Clock;
+  readonly reader: Reader;
 }
 
 const CHECK_WITHIN_MS = 20_000;
-const SCANS_AT_ONCE = 4;
-const RETRY_AFTER_MS = 10_000;
 
 export function dataSources(options: DataSourcesOptions): DataSources {
   const { access } = options;
-  let scans = 0;
 
   async function check(recipe: TrainingRecipe): Promise<void> {
     const { source } = datasetConfig(recipe);
@@ -86,43 +66,11 @@ export function dataSources(options: DataSourcesOptions): DataSources {
       }
     },
     async scan(recipe, signal) {
-      if (scans >= SCANS_AT_ONCE) {
-        const message = `${SCANS_AT_ONCE} data sets are being read; try again when one of them is done`;
-        throw new DiffusionError('QUEUE_FULL', message, { retryAfterMs: RETRY_AFTER_MS });
-      }
-      scans += 1;
-      try {
-        return await scanInChild(recipe, options, signal);
-      } finally {
-        scans -= 1;
-      }
+      const { cacheFolder } = options;
+      const config = datasetConfig(recipe);
+      const answer = await options.reader.read({ kind: 'scan', config, cacheFolder, access }, signal);
+      if (answer.kind !== 'scanned') throw new Error(`wanted what was scanned; got ${answer.kind}`);
+      return answer.manifest;
     },
   };
-}
-
-async function scanInChild(
-  recipe: TrainingRecipe,
-  { access, cacheFolder, environment, heartbeatTimeoutMs, clock }: DataSourcesOptions,
-  signal: AbortSignal,
-): Promise<DatasetManifest> {
-  let answer: FromScan | undefined;
-  const child = startChild({
-    protocol: scanProtocol,
-    ...{ module: siblingModule(import.meta.url, './scan-process'), environment, heartbeatTimeoutMs, clock },
-    onMessage: (message) => {
-      answer = message;
-      child.kill();
-    },
-  });
-  child.send({ kind: 'scan', config: datasetConfig(recipe), cacheFolder, access });
-  const stopListening = onAbort(signal, () => {
-    child.send({ kind: 'stop' });
-  });
-  const exit = await child.exited;
-  stopListening();
-  if (answer === undefined) {
-    throw new Error(`the process that read the data set ${describeExit(exit)}: ${exitDetail(exit)}`);
-  }
-  if (answer.kind === 'scanned') return answer.manifest;
-  throw errorOf(answer.failure);
 }

@@ -11,18 +11,13 @@ import {
   listCommits,
 } from '../../shared/models/index.js';
 import { NAME_PATTERN } from '../../shared/recipe/index.js';
-import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
-import { listMarked, markActive, unmarkActive } from './active-jobs-index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
+import { listMarked, unmarkActive } from './active-jobs-index.js';
+import { changeEnded } from './ended-status.js';
 import { removeEvents } from './event-segments.js';
 import { isJobId, readRecord, removeRecord } from './job-records.js';
-import {
-  findStatus,
-  readJob,
-  readStatus,
-  statusBytes,
-  type Deletion,
-  type StoredStatus,
-} from './job-status.js';
+import { findStatus, readJob, statusBytes, type Deletion } from './job-status.js';
+import { removeListed } from './listed-jobs.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { JobRecord } from './job.js';
 import { modelNotFound } from './tenants.js';
@@ -86,7 +81,7 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
   async function begin(jobId: string, deleting: Deletion): Promise<void> {
     const { record } = await readRecord(store, jobId);
     await supervisor.find(jobId)?.save();
-    await changeEnded(record, (stored) => statusBytes(stored.status, stored.term + 1, { deleting }));
+    await changeEnded(store, record, (stored) => statusBytes(stored.status, stored.term + 1, { deleting }));
     supervisor.drop(jobId, new DiffusionError('JOB_NOT_FOUND', 'the job was deleted'));
   }
 
@@ -94,28 +89,10 @@ export function deletions({ store, supervisor }: DeletionOptions): Deletions {
   async function stepBack(jobId: string, committedStep: number): Promise<void> {
     const { record } = await readRecord(store, jobId);
     await supervisor.find(jobId)?.save();
-    await changeEnded(record, ({ status, term }) => statusBytes({ ...status, committedStep }, term + 1, {}));
+    await changeEnded(store, record, ({ status, term }) =>
+      statusBytes({ ...status, committedStep }, term + 1, {}),
+    );
     supervisor.drop(jobId, new DiffusionError('JOB_MOVED', 'a checkpoint of the job was deleted'));
-  }
-
-  /** Changes an ended job's status by compare-and-swap. @throws DiffusionError JOB_ACTIVE. */
-  async function changeEnded(record: JobRecord, next: (stored: StoredStatus) => Uint8Array): Promise<void> {
-    const { jobId } = record;
-    for (;;) {
-      const stored = await readStatus(store, record);
-      if (!isEnded(stored.status.state)) throw active(jobId, stored.status.state);
-      // So that a removal which is interrupted from here on is found and completed.
-      await markActive(store, jobId);
-      try {
-        const condition =
-          stored.etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: stored.etag };
-        await store.put(jobKeys.status(jobId), next(stored), condition);
-        return;
-      } catch (error) {
-        // Another call has changed it.
-        if (!isLostCondition(error)) throw error;
-      }
-    }
   }
 
   /** @param step Undefined for any checkpoint of the model. */
@@ -153,7 +130,10 @@ export async function finishDeletion(store: ObjectStore, jobId: string): Promise
   if (deleting === 'model' && record !== undefined)
     await deleteModel(store, { model: record.model, job: jobId });
   await removeEvents(store, jobId);
-  if (record !== undefined) await removeRecord(store, record);
+  if (record !== undefined) {
+    await removeListed(store, record);
+    await removeRecord(store, record);
+  }
   await store.remove([jobKeys.status(jobId)]);
   await unmarkActive(store, jobId);
 }
@@ -165,12 +145,6 @@ async function findRecord(store: ObjectStore, jobId: string): Promise<JobRecord 
     if (error instanceof DiffusionError && error.reason === 'JOB_NOT_FOUND') return undefined;
     throw error;
   }
-}
-
-function active(jobId: string, state: string): DiffusionError {
-  return new DiffusionError('JOB_ACTIVE', `wanted a job that has ended; ${jobId} is ${state}`, {
-    metadata: { job: jobId },
-  });
 }
 
 function inUse(why: string, job: string | undefined): DiffusionError {

@@ -97,6 +97,17 @@ export class EventLog {
     return this.#events.slice(Math.max(0, this.#firstUnsaved - this.#first));
   }
 
+  /** The events that are kept, from this position on. */
+  from(position: Position): readonly LoggedEvent[] {
+    const after = this.#indexAfter(position) - this.#first;
+    return this.#events.slice(Math.max(0, after - 1));
+  }
+
+  /** Events that are kept. */
+  get size(): number {
+    return this.#events.length;
+  }
+
   /** Marks all events up to this position as saved. */
   saved(upTo: Position): void {
     this.#firstUnsaved = Math.max(this.#firstUnsaved, this.#indexAfter(upTo));
@@ -104,10 +115,19 @@ export class EventLog {
 
   append(term: number, event: JobEvent): void {
     const number = term === this.#last.term ? this.#last.number + 1 : 1;
-    this.#last = { term, number };
-    if (event.kind === 'metrics') this.#lastMetrics = this.#end;
-    if (event.kind === 'grid') this.#grids.push(this.#end);
-    this.#events.push({ position: this.#last, event });
+    this.#add({ position: { term, number }, event });
+  }
+
+  /** Takes over events that were never saved, with the positions under which they were sent. */
+  adopt(events: readonly LoggedEvent[]): void {
+    for (const entry of events) if (comparePositions(entry.position, this.#last) > 0) this.#add(entry);
+  }
+
+  #add(entry: LoggedEvent): void {
+    this.#last = entry.position;
+    if (entry.event.kind === 'metrics') this.#lastMetrics = this.#end;
+    if (entry.event.kind === 'grid') this.#grids.push(this.#end);
+    this.#events.push(entry);
     this.#trim();
     this.#changes.notify();
   }

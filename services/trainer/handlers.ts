@@ -54,13 +54,13 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
     checkServing();
     const asked = positionFromWire(after);
     await tenants.requireJob(jobId, tenancyOf(context));
-    const { log, job } = await requests.watch(jobId);
-    const truncated = comparePositions(asked, log.truncatedUpTo) < 0;
-    const from = truncated ? log.truncatedUpTo : asked;
-    const events = log.follow(from, context.signal);
+    const { truncatedUpTo, follow, last, job } = await requests.watch(jobId);
+    const truncated = comparePositions(asked, truncatedUpTo) < 0;
+    const from = truncated ? truncatedUpTo : asked;
+    const events = follow(from, context.signal);
     yield snapshotToWire(from, job(), truncated);
     for await (const event of events) yield eventToWire(event);
-    yield terminalToWire(log.last, job());
+    yield terminalToWire(last(), job());
   }
 
   function method<Request, Response>(handler: (request: Request, context: CallContext) => Promise<Response>) {
@@ -121,7 +121,6 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
     }),
     deleteModel: modelMethod(async ({ model }: trainerWire.DeleteModelRequest, tenancy) => {
       await deletions.model(model, tenancy);
-      requests.list.remove(model);
       return {};
     }),
     deleteCheckpoint: modelMethod(

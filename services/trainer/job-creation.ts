@@ -13,11 +13,11 @@ import { checkMemory } from './estimate.js';
 import type { JobLocator } from './job-locator.js';
 import { createRecord, findClaimed, type RequestClaim } from './job-records.js';
 import { readJob } from './job-status.js';
+import { addListed } from './listed-jobs.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { Job, JobRecord } from './job.js';
 import { namedInRequest } from './recipe-in-request.js';
 import { bodySha256, requestIdViolations, requestSha256 } from './request-id.js';
-import { settleWarmStart } from './warm-start.js';
 
 export interface JobCreationOptions {
   readonly store: ObjectStore;
@@ -26,8 +26,8 @@ export interface JobCreationOptions {
   readonly sources: DataSources;
   readonly clock: Clock;
   readonly memoryBytes: number;
-  /** Called with the model of each job that is created. */
-  readonly onCreated: (model: string) => void;
+  /** As `settleWarmStart`. */
+  readonly settle: (recipe: TrainingRecipe, sees?: Tenancy['sees']) => Promise<TrainingRecipe>;
 }
 
 export interface JobCreation {
@@ -47,7 +47,7 @@ const HEX_DIGITS = 8;
 const MAX_NAME_IN_ID = 54;
 
 export function jobCreation(options: JobCreationOptions): JobCreation {
-  const { store, supervisor, locator, sources, clock, memoryBytes, onCreated } = options;
+  const { store, supervisor, locator, sources, clock, memoryBytes, settle } = options;
   const creating = new Map<string, Promise<Job>>();
 
   async function resolveUnsettled(
@@ -78,7 +78,7 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
     { owner, sees }: Tenancy,
     claim?: RequestClaim,
   ): Promise<JobRecord> {
-    const recipe = await settleWarmStart(store, unsettled, sees);
+    const recipe = await settle(unsettled, sees);
     return {
       jobId: `${recipe.name.slice(0, MAX_NAME_IN_ID)}-${randomUUID().slice(0, HEX_DIGITS)}`,
       model: recipe.name,
@@ -91,8 +91,9 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
 
   // Another trainer or call may have been faster, and has the job then.
   async function adopt(wanted: JobRecord, claim?: RequestClaim): Promise<Job> {
-    const { jobId, model } = await createRecord(store, wanted, claim);
-    onCreated(model);
+    const record = await createRecord(store, wanted, claim);
+    await addListed(store, record);
+    const { jobId } = record;
     const { active, stored } = await locator.locate(jobId);
     if (active !== undefined) return active.job;
     if (isEnded(stored.status.state) || stored.etag !== undefined) return stored;
@@ -116,6 +117,6 @@ export function jobCreation(options: JobCreationOptions): JobCreation {
       return shared;
     },
     resolve: async (recipe, requestId, by = EVERYTHING) =>
-      settleWarmStart(store, await resolveUnsettled(recipe, requestId, by), by.sees),
+      settle(await resolveUnsettled(recipe, requestId, by), by.sees),
   };
 }

@@ -10,7 +10,7 @@ import { hasEnded, type ProcessIdentity } from '../../shared/processes/index.js'
 import { jobKeys } from '../../shared/models/index.js';
 import { isLostCondition, type ObjectStore } from '../../shared/store/index.js';
 import type { JobStatus } from './job.js';
-import { findStatus, statusBytes, type Lease, type StoredStatus } from './job-status.js';
+import { findStatus, replaceStatus, statusBytes, type Lease, type StoredStatus } from './job-status.js';
 
 /** A trainer process. */
 export interface Trainer {
@@ -55,15 +55,15 @@ export class JobLease {
   static async take(
     options: LeaseOptions,
     jobId: string,
-    { term, etag }: StoredStatus,
+    stored: StoredStatus,
     status: JobStatus,
   ): Promise<JobLease | undefined> {
     const beganMs = options.clock.monotonicMs();
-    const bytes = statusBytes(status, term + 1, { lease: leaseOf(options, 0) });
-    const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
+    const term = stored.term + 1;
+    const bytes = statusBytes(status, term, { lease: leaseOf(options, 0) });
     try {
-      const taken = await options.store.put(jobKeys.status(jobId), bytes, condition);
-      return new JobLease(options, jobId, term + 1, taken.etag, beganMs);
+      const etag = await replaceStatus(options.store, jobId, bytes, stored);
+      return new JobLease(options, jobId, term, etag, beganMs);
     } catch (error) {
       if (isLostCondition(error)) return undefined;
       throw error;
@@ -119,7 +119,7 @@ export class JobLease {
     const standing = await findStatus(store, this.#jobId, { signal });
     const { term = this.term, lease } = standing?.content ?? {};
     if (
-      standing !== undefined &&
+      standing?.etag !== undefined &&
       term === this.term &&
       (lease === undefined || lease.holder === trainer.holder)
     )

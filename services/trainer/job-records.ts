@@ -3,17 +3,9 @@
 import * as z from 'zod';
 
 import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js';
-import type { Paging } from '../../shared/contract/index.js';
 import { DiffusionError, positiveCountSchema } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
-import {
-  bindModel,
-  findJson,
-  jobKeys,
-  jobOfModel,
-  listModels,
-  requestKey,
-} from '../../shared/models/index.js';
+import { bindModel, findJson, jobKeys, jobOfModel, requestKey } from '../../shared/models/index.js';
 import { isLostCondition, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
@@ -51,10 +43,8 @@ export interface StoredRecord {
   readonly etag: string;
 }
 
-/** A job's place in the list of all: by time of creation, then by id. */
-export interface JobOrder {
+interface JobOrder {
   readonly jobId: string;
-  readonly model: string;
   readonly createdAt: string;
 }
 
@@ -137,23 +127,6 @@ export async function changeRecord(store: ObjectStore, { record, etag }: StoredR
   await store.put(jobKeys.record(record.jobId), bytesOf(versioned(record)), { ifMatch: etag });
 }
 
-/**
- * All jobs, newest first.
- *
- * @param known Jobs that were listed before; creation times never change. It is added to.
- */
-export async function listJobs(store: ObjectStore, known: Map<string, JobOrder>): Promise<JobOrder[]> {
-  const models = await listModels(store);
-  const unknown = models.filter((model) => !known.has(model));
-  await mapInBatches(unknown, async (model) => {
-    const order = await orderOf(store, model);
-    if (order !== undefined) known.set(model, order);
-  });
-  return models
-    .flatMap((model) => known.get(model) ?? [])
-    .sort((a, b) => (orderKey(a) < orderKey(b) ? 1 : -1));
-}
-
 /** Asks a store for many things, a few at a time. */
 export async function mapInBatches<T, R>(items: readonly T[], work: (item: T) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
@@ -163,21 +136,16 @@ export async function mapInBatches<T, R>(items: readonly T[], work: (item: T) =>
   return results;
 }
 
-function orderKey({ createdAt, jobId }: JobOrder): string {
-  return `${createdAt} ${jobId}`;
-}
-
-/** How `listJobs` sorts, for pages. */
-export const NEWEST_FIRST: Paging<JobOrder> = { keyOf: orderKey, order: 'falling', keyPattern: /^\S+Z \S+$/ };
-
-// A model without a job's record came from elsewhere. The time is all that is looked at: a record that this build can't
-// read is listed too.
-async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | undefined> {
+/**
+ * A model's job and its time of creation; undefined for a model without a job's record, which came from elsewhere. The
+ * time is all that is looked at: a record that this build can't read is listed too.
+ */
+export async function orderOf(store: ObjectStore, model: string): Promise<JobOrder | undefined> {
   try {
     const jobId = await jobOfModel(store, model);
     const stored =
       jobId === undefined ? undefined : await findJson(store, jobKeys.record(jobId), recordSchema, LARGE);
-    return stored && { jobId: stored.value.jobId, model, createdAt: stored.value.createdAt };
+    return stored && { jobId: stored.value.jobId, createdAt: stored.value.createdAt };
   } catch (error) {
     if (error instanceof DiffusionError && error.code === 'DATA_LOSS') return undefined;
     throw error;

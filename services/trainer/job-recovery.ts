@@ -12,12 +12,16 @@ import { cancelledAt } from './job.js';
 import type { LeaseWatch } from './job-lease.js';
 import { isBound, mapInBatches, removeUnbound } from './job-records.js';
 import { readJob, type StoredJob } from './job-status.js';
+import { addListed } from './listed-jobs.js';
+import type { KeptStates } from './kept-state.js';
 import type { JobSupervisor } from './job-supervisor.js';
 
 export interface RecoveryOptions {
   readonly store: ObjectStore;
   readonly supervisor: JobSupervisor;
   readonly leases: LeaseWatch;
+  /** What the trainer process before this one could not save. */
+  readonly kept?: KeptStates | undefined;
   readonly sources: DataSources;
   /** Nobody works any more on what hasn't changed for this long. */
   readonly leaseMs: number;
@@ -40,6 +44,7 @@ export function jobRecovery({
   store,
   supervisor,
   leases,
+  kept,
   sources,
   leaseMs,
   logger,
@@ -80,9 +85,22 @@ export function jobRecovery({
     if (leases.unchangedMs(jobId, mark ?? '') > leaseMs) await remove();
   }
 
-  async function recover(job: StoredJob): Promise<void> {
+  /** The job with the status that its last trainer could not save any more. */
+  async function withKept(job: StoredJob): Promise<StoredJob> {
+    const found = await kept?.find(job.record.jobId);
+    return found?.term === job.term ? { ...job, status: found.status } : job;
+  }
+
+  async function recover(stored: StoredJob): Promise<void> {
+    // Perhaps its creation was interrupted before that.
+    await addListed(store, stored.record);
+    const job = await withKept(stored);
     const { jobId, recipe } = job.record;
-    const { state, committedStep } = job.status;
+    const { state, committedStep, message, failureReason } = job.status;
+    if (isEnded(state)) {
+      await supervisor.take(job, { state, message, failureReason });
+      return;
+    }
     if (state === 'CANCELLING') {
       await supervisor.take(job, { state: 'CANCELLED', message: cancelledAt(committedStep) });
       return;

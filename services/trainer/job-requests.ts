@@ -5,12 +5,13 @@ import { pause, type Clock } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
 import type { DataSources } from './data-sources.js';
-import type { EventLog } from './event-log.js';
-import { loadEventLog } from './event-segments.js';
-import { jobCreation, type JobCreation } from './job-creation.js';
+import { comparePositions, type FollowedEvent, type LoggedEvent, type Position } from './event-log.js';
+import { savedEvents, type SavedEvents } from './event-segments.js';
+import { jobCreation, type JobCreation, type JobCreationOptions } from './job-creation.js';
 import type { LeaseWatch } from './job-lease.js';
 import { jobList, type JobList } from './job-list.js';
 import { jobElsewhere, jobLocator } from './job-locator.js';
+import type { ListedCompleteness } from './listed-jobs.js';
 import { jobResumption, type ResumeJob } from './job-resumption.js';
 import { readJob, type StoredJob } from './job-status.js';
 import type { JobSupervisor } from './job-supervisor.js';
@@ -23,11 +24,18 @@ export interface JobRequestsOptions {
   readonly sources: DataSources;
   readonly clock: Clock;
   readonly memoryBytes: number;
+  readonly settle: JobCreationOptions['settle'];
+  readonly listed: Pick<ListedCompleteness, 'whenComplete'>;
 }
 
 /** A job to watch: its events, and its status at any time. */
 export interface WatchedJob {
-  readonly log: EventLog;
+  /** Events up to here are no longer kept. */
+  readonly truncatedUpTo: Position;
+  /** The events after a position, but the one that ended the job; it returns when the job has ended. */
+  follow(after: Position, signal: AbortSignal): AsyncGenerator<FollowedEvent>;
+  /** Of the event that ended the job, once `follow` has returned. */
+  last(): Position;
   job(): Job;
 }
 
@@ -50,10 +58,12 @@ export function jobRequests({
   sources,
   clock,
   memoryBytes,
+  settle,
+  listed,
 }: JobRequestsOptions): JobRequests {
   const locator = jobLocator(store, supervisor);
   const { get, locate } = locator;
-  const list = jobList(store, get);
+  const list = jobList(store, get, listed);
 
   async function cancel(jobId: string): Promise<Job> {
     const { active, stored } = await locate(jobId);
@@ -77,13 +87,21 @@ export function jobRequests({
   async function watch(jobId: string): Promise<WatchedJob> {
     const { active, stored } = await locate(jobId);
     // Looked up each time: a job that is resumed is another object with the same log.
-    if (active !== undefined) return { log: active.log, job: () => (supervisor.find(jobId) ?? active).job };
+    if (active !== undefined) {
+      const { log } = active;
+      return {
+        truncatedUpTo: log.truncatedUpTo,
+        follow: (after, signal) => log.follow(after, signal),
+        last: () => log.last,
+        job: () => (supervisor.find(jobId) ?? active).job,
+      };
+    }
     if (!isEnded(stored.status.state)) throw jobElsewhere(stored);
-    return { log: endedLog(await loadEventLog(store, jobId), stored), job: () => stored };
+    return endedJob(await savedEvents(store, jobId), stored);
   }
 
   return {
-    ...jobCreation({ store, supervisor, locator, sources, clock, memoryBytes, onCreated: list.remove }),
+    ...jobCreation({ store, supervisor, locator, sources, clock, memoryBytes, settle }),
     resume: jobResumption({ store, supervisor, locator, leases }),
     list,
     get,
@@ -99,9 +117,31 @@ async function savedSoon(active: ActiveJob): Promise<void> {
   waiting.abort();
 }
 
-/** A log whose last event is the job's end, even where the saving of that event failed. */
-function endedLog(log: EventLog, { status, term }: StoredJob): EventLog {
-  const { state, failureReason, message } = status;
-  if (!log.ended) log.append(term, { kind: 'state', state, message, failureReason });
-  return log;
+/** A job that ended; its end comes last, even where the saving of that event failed. */
+function endedJob({ truncatedUpTo, read }: SavedEvents, stored: StoredJob): WatchedJob {
+  let last: Position = { term: stored.term, number: 1 };
+  return {
+    truncatedUpTo,
+    async *follow(after, signal) {
+      let held: LoggedEvent | undefined;
+      for await (const entry of read(after, signal)) {
+        if (held !== undefined) yield { ...held, dropped: 0 };
+        held = entry;
+      }
+      if (held === undefined) {
+        // All was read before, the end included.
+        if (comparePositions(after, last) > 0) last = after;
+        return;
+      }
+      const { event, position } = held;
+      if (event.kind === 'state' && isEnded(event.state)) last = position;
+      else {
+        yield { ...held, dropped: 0 };
+        const isLater = stored.term > position.term;
+        last = isLater ? last : { term: position.term, number: position.number + 1 };
+      }
+    },
+    last: () => last,
+    job: () => stored,
+  };
 }

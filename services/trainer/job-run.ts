@@ -13,8 +13,9 @@ import {
 } from '../../shared/store/index.js';
 import { cancelledAt } from './job.js';
 import type { ActiveJob } from './active-job.js';
-import type { FromEngine } from './engine-process/messages.js';
+import type { FromEngine, SpillFolder, StoreReport } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';
+import { storeMessage, waitingText } from './store-message.js';
 
 export interface JobRunSettings {
   readonly store: ObjectStore;
@@ -34,6 +35,8 @@ export interface JobRunSettings {
   readonly stopGraceMs: number;
   /** How long the store may be unavailable before the job fails. */
   readonly storeRetryLimitMs: number;
+  /** Where checkpoints wait that the store does not take. */
+  readonly spill?: SpillFolder;
 }
 
 /** Why a run is to end early: for good, or because the service stops. */
@@ -44,6 +47,7 @@ type Outcome =
   | { readonly kind: 'crashed'; readonly exit: ChildExit; readonly ready: boolean };
 
 const LONGEST_WAIT_MS = 30_000;
+const START_AGAIN_DELAYS = 10;
 
 export class JobRun {
   readonly job: ActiveJob;
@@ -97,6 +101,11 @@ export class JobRun {
       if (this.#endAsAsked()) return;
       const crash = outcome.kind === 'crashed' ? outcome : { exit: undefined, ready: true };
       wasReady ||= crash.ready;
+      if (crash.exit?.lackedToStart !== undefined) {
+        await this.#waitToStart(describeExit(crash.exit));
+        if (this.#endAsAsked()) return;
+        continue;
+      }
       crashes = job.status.committedStep > committedBefore ? 1 : crashes + 1;
       const why =
         crash.exit === undefined
@@ -125,7 +134,8 @@ export class JobRun {
       firstDelayMs: restartDelayMs,
       onOutage: (error: DiffusionError | undefined) => {
         logger.warn({ job: this.job.id, err: error }, 'claiming an attempt');
-        this.#reportStore(error?.message);
+        const problem = error && { problem: error.message, sinceMs: clock.wallMs() };
+        this.#reportStore({ ...problem, waiting: 0 });
       },
     };
     try {
@@ -136,15 +146,13 @@ export class JobRun {
     }
   }
 
-  /** @param problem Undefined where the store answers again. */
-  #reportStore(problem: string | undefined): void {
-    const { state } = this.job.status;
-    const message = problem === undefined ? 'the store answers again' : `waiting for the store: ${problem}`;
-    this.job.change(state, message);
+  #reportStore(report: StoreReport): void {
+    this.job.change(this.job.status.state, storeMessage(report));
   }
 
   async #attempt(attempt: number): Promise<Outcome> {
-    const { storeSettings, fileAccess, cacheFolder, storeRetryLimitMs, startEngine, logger } = this.#settings;
+    const { storeSettings, fileAccess, cacheFolder, storeRetryLimitMs, spill } = this.#settings;
+    const { startEngine, logger } = this.#settings;
     const { jobId, model, recipe } = this.job.record;
     let last: Outcome | undefined;
     let ready = false;
@@ -158,12 +166,13 @@ export class JobRun {
       fileAccess,
       cacheFolder,
       storeRetryLimitMs,
+      ...(spill && { spill }),
     };
     const engine = startEngine(start, (message) => {
       switch (message.kind) {
         case 'ready':
           ready = true;
-          this.job.ready(message.step, message.sizeBytes, message.message);
+          this.job.ready(message);
           break;
         case 'event':
           this.job.apply(message.event);
@@ -172,8 +181,8 @@ export class JobRun {
           logger.warn({ job: jobId, attempt }, message.message);
           break;
         case 'store':
-          logger.warn({ job: jobId, attempt }, message.problem ?? 'the store answers again');
-          this.#reportStore(message.problem);
+          logger.warn({ job: jobId, attempt }, storeMessage(message.report));
+          this.#reportStore(message.report);
           break;
         case 'ended':
         case 'failed':
@@ -197,19 +206,27 @@ export class JobRun {
     if (outcome.kind === 'failed') job.change('FAILED', outcome.message, outcome.reason);
     else if (outcome.how === 'finished') {
       job.change('SUCCEEDED', `all ${job.record.recipe.training.steps} steps are done`);
-    } else this.#endAsAsked();
+    } else this.#endAsAsked(outcome.waiting);
   }
 
-  /** Ends the run as its interruption asks; false where there is none. */
-  #endAsAsked(): boolean {
+  /**
+   * Ends the run as its interruption asks; false where there is none.
+   *
+   * @param waiting Commits that are spilled only.
+   */
+  #endAsAsked(waiting = 0): boolean {
+    const spilled = waiting === 0 ? '' : `; ${waitingText(waiting)} in the spill folder of this trainer`;
     switch (this.#interruption) {
       case undefined:
         return false;
       case 'cancel':
-        this.job.change('CANCELLED', cancelledAt(this.job.status.committedStep));
+        this.job.change('CANCELLED', cancelledAt(this.job.status.committedStep) + spilled);
         return true;
       case 'suspend':
-        this.job.change('RETRYING', 'the service stopped; the job is resumed when a trainer starts');
+        this.job.change(
+          'RETRYING',
+          `the service stopped; the job is resumed when a trainer starts${spilled}`,
+        );
         return true;
       case 'abandon':
         return true;
@@ -226,13 +243,21 @@ export class JobRun {
     });
   }
 
+  /** The machine has no process, memory or file descriptor to give now; that is no fault of the job. */
+  async #waitToStart(why: string): Promise<void> {
+    this.#settings.logger.warn({ job: this.job.id }, `the engine process ${why}`);
+    this.job.change('RETRYING', `the engine process ${why}; it is tried again`);
+    await this.#wait(Math.min(START_AGAIN_DELAYS * this.#settings.restartDelayMs, LONGEST_WAIT_MS));
+  }
+
   async #wait(ms: number): Promise<void> {
     await pause(ms, this.#interrupted.signal);
   }
 }
 
-function reasonOfCrash({ stderrTail, code }: ChildExit, wasReady: boolean): WireReason {
-  if (code === 137 || /out of memory|bad_alloc/i.test(stderrTail)) return 'ENGINE_OUT_OF_MEMORY';
+function reasonOfCrash({ stderrTail, code, outOfMemory }: ChildExit, wasReady: boolean): WireReason {
+  if (outOfMemory === true || code === 137 || /out of memory|bad_alloc/i.test(stderrTail))
+    return 'ENGINE_OUT_OF_MEMORY';
   return wasReady ? 'ENGINE_CRASH_LOOP' : 'ENGINE_START';
 }
 

@@ -62,14 +62,17 @@ export interface StoredStatus {
   readonly lease: Lease | undefined;
   /** Set once the job's removal has begun, which can't be undone. */
   readonly deleting?: Deletion | undefined;
-  /** Undefined where nothing is stored. */
+  /** Undefined where nothing is stored that could be replaced. */
   readonly etag: string | undefined;
+  /** Whether something is stored that is too large to be read. */
+  readonly isUnreadable?: boolean;
 }
 
 /** The status object of a job; `content` is undefined where it is damaged. */
 export interface FoundStatus {
-  readonly content: Omit<StoredStatus, 'etag'> | undefined;
-  readonly etag: string;
+  readonly content: Omit<StoredStatus, 'etag' | 'isUnreadable'> | undefined;
+  /** Undefined where it is too large to be read: then it can only be removed. */
+  readonly etag: string | undefined;
 }
 
 export function statusBytes(
@@ -86,8 +89,27 @@ export async function findStatus(
   jobId: string,
   options: CallOptions = {},
 ): Promise<FoundStatus | undefined> {
-  const found = await inspectJson(store, jobKeys.status(jobId), storedSchema, options);
-  return found && { content: found.value, etag: found.etag };
+  try {
+    const found = await inspectJson(store, jobKeys.status(jobId), storedSchema, options);
+    return found && { content: found.value, etag: found.etag };
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.reason !== 'OBJECT_TOO_LARGE') throw error;
+    return { content: undefined, etag: undefined };
+  }
+}
+
+/** Writes a job's status where that stands which was read. @throws ABORTED (reason PRECONDITION_FAILED) where it doesn't. */
+export async function replaceStatus(
+  store: ObjectStore,
+  jobId: string,
+  bytes: Uint8Array,
+  { etag, isUnreadable = false }: Pick<StoredStatus, 'etag' | 'isUnreadable'>,
+): Promise<string> {
+  const key = jobKeys.status(jobId);
+  // Nobody who holds the job writes anything like it.
+  if (isUnreadable) await store.remove([key]);
+  const condition = etag === undefined ? { ifNoneMatch: true as const } : { ifMatch: etag };
+  return (await store.put(key, bytes, condition)).etag;
 }
 
 /** A job's status; where it is damaged, one made from its checkpoints and events. */
@@ -99,7 +121,8 @@ export async function readStatus(
   const found = await findStatus(store, record.jobId, options);
   if (found === undefined) return { status: firstStatus(record), term: 0, lease: undefined, etag: undefined };
   if (found.content !== undefined) return { ...found.content, etag: found.etag };
-  return { ...(await statusFromTraces(store, record)), lease: undefined, etag: found.etag };
+  const traces = await statusFromTraces(store, record);
+  return { ...traces, lease: undefined, etag: found.etag, isUnreadable: found.etag === undefined };
 }
 
 /** The status of a new job. */

@@ -1,7 +1,7 @@
 /** All jobs of this trainer: a bounded queue, the running ones, and those that ended recently. */
 
 import { isEnded, type JobState } from '../../shared/contract/index.js';
-import { DiffusionError, pause } from '../../shared/foundation/index.js';
+import { DiffusionError, pause, type WireReason } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { EventLog } from './event-log.js';
@@ -9,8 +9,11 @@ import { loadEventLog } from './event-segments.js';
 import { JobLease, type LeaseOptions } from './job-lease.js';
 import { JobRun, type JobRunSettings } from './job-run.js';
 import type { StoredJob } from './job-status.js';
+import type { KeptStates } from './kept-state.js';
 
 export interface SupervisorSettings extends JobRunSettings {
+  /** What could not be saved by this trainer, or by the one before it on this machine. */
+  readonly kept?: KeptStates | undefined;
   readonly trainer: LeaseOptions['trainer'];
   /** A trainer that doesn't renew its lease on a job for this long loses the job. */
   readonly leaseMs: number;
@@ -23,12 +26,14 @@ export interface SupervisorSettings extends JobRunSettings {
 export interface TakenAs {
   readonly state: JobState;
   readonly message: string;
+  readonly failureReason?: WireReason | undefined;
   /** Done between taking the job and starting it; where it fails, the job keeps its former status. */
   readonly before?: () => Promise<void>;
 }
 
 /** Ended jobs that stay in memory, so that their watchers need no store. */
 const ENDED_KEPT = 64;
+const ENDED_EVENTS_KEPT = 20_000;
 const QUEUE_RETRY_AFTER_MS = 60_000;
 const SAVE_RETRY_MS = 5000;
 /** How long the last saves of a stopping service may take. */
@@ -87,7 +92,10 @@ export class JobSupervisor {
    *
    * @returns undefined where the stored status has changed since, because another trainer or call was faster.
    */
-  async take(stored: StoredJob, { state, message, before }: TakenAs): Promise<ActiveJob | undefined> {
+  async take(
+    stored: StoredJob,
+    { state, message, failureReason, before }: TakenAs,
+  ): Promise<ActiveJob | undefined> {
     const { store, clock, leaseMs, trainer } = this.#settings;
     const { record, status } = stored;
     const { jobId } = record;
@@ -95,7 +103,7 @@ export class JobSupervisor {
     await markActive(store, jobId);
     const updatedAt = new Date(clock.wallMs()).toISOString();
     const endedAt = isEnded(state) ? updatedAt : undefined;
-    const next = { ...status, state, message, failureReason: undefined, updatedAt, endedAt };
+    const next = { ...status, state, message, failureReason, updatedAt, endedAt };
     const lease = await JobLease.take({ store, clock, trainer, durationMs: leaseMs }, jobId, stored, next);
     if (lease === undefined) return undefined;
     try {
@@ -146,17 +154,24 @@ export class JobSupervisor {
     for (const { log } of this.#jobs.values()) log.close(unavailable('stopping'));
   }
 
-  /** The log of a job that this trainer had last is in memory still, with what was not saved. */
+  /**
+   * The log of a job that this trainer had last is in memory still, with what was not saved; that of the trainer process
+   * before it was kept on this machine.
+   */
   async #logOf({ record: { jobId }, term }: StoredJob): Promise<EventLog> {
+    const { store, kept } = this.#settings;
     const last = this.#jobs.get(jobId);
-    return last?.term === term ? last.log : loadEventLog(this.#settings.store, jobId);
+    if (last?.term === term) return last.log;
+    const log = await loadEventLog(store, jobId);
+    const unsaved = await kept?.find(jobId);
+    if (unsaved?.term === term) log.adopt(unsaved.events);
+    return log;
   }
 
   #activate({ record, status }: StoredJob, lease: JobLease, log: EventLog): ActiveJob {
-    const { store, clock, logger } = this.#settings;
+    const { store, clock, logger, kept } = this.#settings;
     const active = new ActiveJob({
-      store,
-      clock,
+      ...{ store, clock, kept },
       record,
       status,
       log,
@@ -171,7 +186,7 @@ export class JobSupervisor {
     // Deleted first, so that it comes last among those that ended.
     this.#jobs.delete(record.jobId);
     this.#jobs.set(record.jobId, active);
-    active.change(status.state, status.message);
+    active.change(status.state, status.message, status.failureReason);
     if (isEnded(status.state)) void this.#finish(active);
     else {
       this.#queue.push(active);
@@ -211,19 +226,24 @@ export class JobSupervisor {
     if (!active.isHeld) return;
     const { state, failureReason, step, message } = active.status;
     logger.info({ job: active.id, state, reason: failureReason, step }, message);
-    this.#dropOldest();
     const { signal } = this.#stopping;
     while (!(await active.save()) && !signal.aborted) {
       await pause(SAVE_RETRY_MS, signal, { ref: false });
     }
+    this.#dropOldest();
     if (!active.ended || this.#jobs.get(active.id) !== active) return;
     // Where this fails, the scan for jobs to recover finds an ended job, and removes the mark.
     await unmarkActive(store, active.id).catch(() => undefined);
   }
 
   #dropOldest(): void {
-    const ended = [...this.#jobs.values()].filter((job) => job.ended);
-    for (const { id } of ended.slice(0, -ENDED_KEPT)) this.#jobs.delete(id);
+    // What isn't saved is nowhere else.
+    const ended = [...this.#jobs.values()].filter((job) => job.ended && job.isSaved).reverse();
+    let events = 0;
+    for (const [i, { id, log }] of ended.entries()) {
+      events += log.size;
+      if (i >= ENDED_KEPT || events > ENDED_EVENTS_KEPT) this.#jobs.delete(id);
+    }
   }
 
   #refuseStopping(): void {

@@ -1,15 +1,17 @@
 /** Puts the trainer service together and starts it. */
 
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 
 import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { deferred, DiffusionError, systemClock } from '../../shared/foundation/index.js';
+import { deferred, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
   storeFromSettings,
   retryOutages,
+  storeAddress,
   type ObjectStore,
   type OutageSettings,
 } from '../../shared/store/index.js';
@@ -17,15 +19,24 @@ import type { TrainerSettings } from './config.js';
 import { dataSources } from './data-sources.js';
 import { deletions } from './deletion.js';
 import { engineStarter } from './engine.js';
+import type { SpillFolder } from './engine-process/messages.js';
+import { spillIn } from './engine-process/spill-folder.js';
 import { trainerHandlers } from './handlers.js';
 import { LeaseWatch } from './job-lease.js';
 import { jobRecovery } from './job-recovery.js';
 import { jobRequests } from './job-requests.js';
 import { JobSupervisor, unavailable } from './job-supervisor.js';
+import { keptStates } from './kept-state.js';
+import { uploadLeftovers } from './leftover-commits.js';
+import { listedCompleteness } from './listed-jobs.js';
+import { reader } from './reading.js';
+import { settled } from './warm-start.js';
 import { tenants } from './tenants.js';
 
 /** Where the store hasn't answered after this, the start continues and waits for it in the background. */
 const FIRST_CHECK_MS = 10_000;
+const STORE_DIGITS = 16;
+const TIDY_EVERY_MS = 6 * 60 * 60 * 1000;
 
 /**
  * Listens, and says SERVING once the store can be written; then recovers the jobs that no trainer runs.
@@ -37,17 +48,24 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const clock = systemClock;
   const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
   const store = await storeFromSettings(settings.store);
-  const sources = dataSources({
-    access: settings.fileAccess,
-    cacheFolder: datasetCacheFolder,
+  const reading = reader({
     environment: settings.engineEnvironment,
     heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
     clock,
   });
+  const sources = dataSources({
+    access: settings.fileAccess,
+    cacheFolder: datasetCacheFolder,
+    reader: reading,
+  });
+  const spill = spillOf(settings);
+  const folder = spill && spillIn(spill);
+  const kept = folder && keptStates(folder);
   const supervisor = new JobSupervisor({
     ...settings,
     store,
     storeSettings: settings.store,
+    ...(spill && { spill, kept }),
     cacheFolder: datasetCacheFolder,
     clock,
     logger,
@@ -59,7 +77,8 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     }),
   });
   const leases = new LeaseWatch(clock);
-  const recovery = jobRecovery({ store, supervisor, leases, sources, leaseMs, logger });
+  const listed = listedCompleteness(store);
+  const recovery = jobRecovery({ store, supervisor, leases, kept, sources, leaseMs, logger });
   const stopping = new AbortController();
   let phase: 'starting' | 'serving' | 'stopping' = 'starting';
   let storeProblem = '';
@@ -76,7 +95,12 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
     implementation: trainerHandlers({
-      requests: jobRequests({ store, supervisor, leases, sources, clock, memoryBytes }),
+      requests: jobRequests({
+        ...{ store, supervisor, leases, sources, clock, memoryBytes },
+        listed,
+        settle: (recipe, sees) =>
+          settled({ reader: reading, store, storeSettings: settings.store }, recipe, sees),
+      }),
       deletions: deletions({ store, supervisor }),
       sources,
       tenants: tenants(store, supervisor),
@@ -107,6 +131,22 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     phase = 'serving';
     server.setServing(true);
     void recovery.run(stopping.signal);
+    if (spill !== undefined && folder !== undefined) {
+      const leftovers = {
+        store,
+        storeSettings: settings.store,
+        spill,
+        folder,
+        supervisor,
+        reader: reading,
+        logger,
+      };
+      void repeated(() => uploadLeftovers(leftovers), leaseMs, logger, stopping.signal);
+    }
+    listed.complete().catch((error: unknown) => {
+      logger.warn({ err: error }, 'jobs of earlier builds were not listed');
+    });
+    void repeated(() => tidy(store, logger, stopping.signal), TIDY_EVERY_MS, logger, stopping.signal);
   }
 
   const failure = deferred<never>();
@@ -139,6 +179,40 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
       await store.close();
     },
   };
+}
+
+/** The folder where this store's checkpoints and events wait; undefined where none may. */
+function spillOf({
+  store,
+  spillFolder,
+  spillMaxBytes,
+  concurrentJobs,
+}: TrainerSettings): SpillFolder | undefined {
+  if (spillMaxBytes === 0) return undefined;
+  // Jobs of two stores may have the same id.
+  const name = createHash('sha256').update(storeAddress(store)).digest('hex').slice(0, STORE_DIGITS);
+  return { folder: join(spillFolder, name), maxBytes: Math.floor(spillMaxBytes / concurrentJobs) };
+}
+
+/** Removes what interrupted writers have left in the store. */
+async function tidy(store: ObjectStore, logger: ServiceLog, signal: AbortSignal): Promise<void> {
+  const removed = await store.tidy({ signal });
+  if (removed > 0) logger.info({ removed }, 'unfinished uploads of writers that died were removed');
+}
+
+/** Does something now and then until the signal aborts; what it throws is logged. */
+async function repeated(
+  work: () => Promise<void>,
+  everyMs: number,
+  logger: ServiceLog,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    await work().catch((error: unknown) => {
+      if (!signal.aborted) logger.warn({ err: error }, 'work on the store failed; it is done again later');
+    });
+    await pause(everyMs, signal, { ref: false });
+  }
 }
 
 /** False where the store is unavailable. @throws DiffusionError where it can't be used, and waiting would not help. */

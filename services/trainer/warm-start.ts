@@ -3,6 +3,7 @@
 import type { Tenancy } from '../../shared/access/index.js';
 import { DiffusionError, invalidArgument, violation, within } from '../../shared/foundation/index.js';
 import {
+  bindingOf,
   chooseWeights,
   newestCheckpoint,
   readCheckpoint,
@@ -12,9 +13,35 @@ import {
   type ChosenWeights,
 } from '../../shared/models/index.js';
 import { networkDifferences, type TrainingRecipe } from '../../shared/recipe/index.js';
-import type { ObjectStore } from '../../shared/store/index.js';
+import type { ObjectStore, StoreSettings } from '../../shared/store/index.js';
+import type { Reader } from './reading.js';
+import { modelNotFound } from './tenants.js';
 
 type WarmStart = NonNullable<TrainingRecipe['warmStart']>;
+
+/** What reads the weights for a service. */
+export interface WarmStartReader {
+  readonly reader: Reader;
+  readonly store: ObjectStore;
+  readonly storeSettings: StoreSettings;
+}
+
+/** As `settleWarmStart`, in a process of its own: weights may be large. */
+export async function settled(
+  { reader, store, storeSettings }: WarmStartReader,
+  recipe: TrainingRecipe,
+  sees?: Tenancy['sees'],
+): Promise<TrainingRecipe> {
+  const { warmStart } = recipe;
+  if (warmStart === undefined) return recipe;
+  // Who may see what is known in this process alone.
+  const binding = sees && (await bindingOf(store, warmStart.model));
+  if (binding !== undefined && sees?.(binding.owner) === false)
+    throw notFound(modelNotFound(warmStart.model), warmStart);
+  const answer = await reader.read({ kind: 'settle', store: storeSettings, recipe });
+  if (answer.kind !== 'settled') throw new Error(`wanted a settled warm start; got ${answer.kind}`);
+  return answer.recipe;
+}
 
 /**
  * The recipe with step and weights of its warm start set, after a look at the weights themselves: a damaged newest

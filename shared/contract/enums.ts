@@ -5,6 +5,7 @@ import { PRECISIONS } from '../recipe/index.js';
 import { SAMPLERS, SPACINGS } from '../sampler/index.js';
 import { Precision } from './generated/diffusion/types/v1/recipe.js';
 import { ImageFormat, Sampler, TimestepSpacing } from './generated/diffusion/types/v1/sampling.js';
+import { Priority as WirePriority } from './generated/diffusion/sampler/v1/sampler.js';
 import { JobState as WireJobState } from './generated/diffusion/trainer/v1/trainer.js';
 import { ErrorReason } from './generated/diffusion/types/v1/errors.js';
 import { JOB_STATES } from './job-states.js';
@@ -57,6 +58,11 @@ export const timestepSpacings = enumCodec(TimestepSpacing, SPACINGS);
 export const OUTPUT_FORMATS = ['png', 'webp', 'raw_float32'] as const;
 export type OutputFormat = (typeof OUTPUT_FORMATS)[number];
 export const imageFormats = enumCodec(ImageFormat, OUTPUT_FORMATS);
+
+/** The classes of calls to the sampler, the one that goes first before the others. */
+export const PRIORITIES = ['interactive', 'normal', 'batch'] as const;
+export type Priority = (typeof PRIORITIES)[number];
+export const priorities = enumCodec(WirePriority, PRIORITIES);
 
 export const jobStates = enumCodec(WireJobState, JOB_STATES);
 

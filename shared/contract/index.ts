@@ -7,14 +7,22 @@ export * as samplingWire from './generated/diffusion/types/v1/sampling.js';
 export { checkpointToWire } from './checkpoint.js';
 export { descriptors, messageDescriptor } from './descriptors.js';
 export { durationFromMs, msFromDuration } from './durations.js';
-export { OUTPUT_FORMATS, imageFormats, errorReasons, jobStates, precisions } from './enums.js';
-export type { EnumCodec, OutputFormat } from './enums.js';
+export {
+  OUTPUT_FORMATS,
+  PRIORITIES,
+  errorReasons,
+  imageFormats,
+  jobStates,
+  precisions,
+  priorities,
+} from './enums.js';
+export type { EnumCodec, OutputFormat, Priority } from './enums.js';
 export { ImageAssembly, imageChunks } from './image-chunks.js';
 export type { EncodedImage } from './image-chunks.js';
 export { isEnded, isJobState, JOB_STATES } from './job-states.js';
 export type { JobState } from './job-states.js';
 export { withoutStartImages } from './new-images.js';
-export { pageOf } from './pages.js';
+export { pageFrom, pageOf } from './pages.js';
 export type { Page, PageContent, PageRequest, Paging } from './pages.js';
 export { recipeFromWire, recipeToWire } from './recipe.js';
 export { weightsFromWire, weightsToWire } from './weights.js';

@@ -40,13 +40,13 @@ const READ_AT_ONCE = 16;
  * nothing, and a token shows no name of an item that is skipped. Nothing in a token is trusted: it is a place in a list of
  * which each item is checked again.
  *
- * @param sorted All items, in the order of their keys.
- * @throws DiffusionError INVALID_ARGUMENT naming `page_token`; what `read` throws.
+ * @param itemsAfter The items behind that of a key, or all; no more of them is taken than the page needs.
+ * @throws DiffusionError INVALID_ARGUMENT naming `page_token`; what `read` or the items throw.
  */
-export async function pageOf<T, Message>(
+export async function pageFrom<T, Message>(
   { pageSize, pageToken }: PageRequest,
-  sorted: readonly T[],
-  { keyOf, order, keyPattern }: Paging<T>,
+  itemsAfter: (key: string | undefined) => AsyncIterable<T>,
+  { keyOf, keyPattern }: Pick<Paging<T>, 'keyOf' | 'keyPattern'>,
   { read, encode }: PageContent<T, Message>,
 ): Promise<Page<Message>> {
   const after = Buffer.from(pageToken, 'base64url').toString('utf8');
@@ -55,14 +55,11 @@ export async function pageOf<T, Message>(
     demand(met, 'page_token', 'nothing, or a next_page_token from an earlier answer', pageToken);
   });
   if (found.length > 0) throw invalidArgument(found);
-  const isAfter = (item: T): boolean => (order === 'rising' ? keyOf(item) > after : keyOf(item) < after);
-  const rest = pageToken === '' ? sorted : sorted.filter(isAfter);
   const size = pageSize === 0 ? DEFAULT_PAGE_SIZE : Math.min(pageSize, MAX_PAGE_SIZE);
   const items: Message[] = [];
   let bytes = 0;
   let last: T | undefined;
-  for (let start = 0; start < rest.length; start += READ_AT_ONCE) {
-    const batch = rest.slice(start, start + READ_AT_ONCE);
+  for await (const batch of batchesOf(itemsAfter(pageToken === '' ? undefined : after))) {
     const messages = await Promise.all(batch.map(read));
     for (const [i, item] of batch.entries()) {
       const message = messages[i];
@@ -75,6 +72,34 @@ export async function pageOf<T, Message>(
     }
   }
   return { items, nextPageToken: '' };
+}
+
+/** `pageFrom` over a list. @param sorted All items, in the order of their keys. */
+export async function pageOf<T, Message>(
+  request: PageRequest,
+  sorted: readonly T[],
+  paging: Paging<T>,
+  content: PageContent<T, Message>,
+): Promise<Page<Message>> {
+  const { keyOf, order } = paging;
+  const isAfter = (item: T, key: string): boolean =>
+    order === 'rising' ? keyOf(item) > key : keyOf(item) < key;
+  // eslint-disable-next-line @typescript-eslint/require-await -- a list is there at once
+  async function* itemsAfter(key: string | undefined): AsyncGenerator<T> {
+    yield* key === undefined ? sorted : sorted.filter((item) => isAfter(item, key));
+  }
+  return pageFrom(request, itemsAfter, paging, content);
+}
+
+async function* batchesOf<T>(items: AsyncIterable<T>): AsyncGenerator<readonly T[]> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length < READ_AT_ONCE) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
 }
 
 function tokenOf(key: string): string {

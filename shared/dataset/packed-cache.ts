@@ -1,7 +1,7 @@
 /** Prepared files on disk, such as pixels: one folder for each source, made whole or not at all. */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiffusionError, systemClock } from '../foundation/index.js';
 
@@ -23,6 +23,8 @@ const DESCRIPTION = 'description.json';
 
 /** A build that hasn't written for so long was killed. */
 const STALE_AFTER_MS = 60 * 60 * 1000;
+/** A pack that no run has opened for so long is removed when another one is built: 30 days. */
+const UNUSED_AFTER_MS = 30 * 24 * 60 * 60 * 1000;
 
 /**
  * Opens the pack of a fingerprint, building it first where it is missing or damaged. Builds happen in a folder of their
@@ -41,11 +43,15 @@ export async function openPack<D extends object>(
   const name = `${kind.prefix}-${fingerprint.slice(0, 32)}`;
   const folder = join(cacheFolder, name);
   const existing = await readPack<D>(folder, kind);
-  if (existing !== undefined) return existing;
+  if (existing !== undefined) {
+    await markUsed(folder);
+    return existing;
+  }
   let partial: string | undefined;
   try {
     await mkdir(cacheFolder, { recursive: true });
     await removeStale(cacheFolder, kind);
+    await removeUnused(cacheFolder, kind);
     partial = await mkdtemp(join(cacheFolder, `${name}.partial-`));
     const description = await build(join(partial, kind.file));
     await writeDescription(partial, kind, description);
@@ -115,6 +121,24 @@ async function removeStale(cacheFolder: string, { prefix, file }: PackKind): Pro
     if (written !== undefined && systemClock.wallMs() - written > STALE_AFTER_MS) {
       await rm(folder, { recursive: true, force: true });
     }
+  }
+}
+
+/** When a pack was used last is the time of its description. */
+async function markUsed(folder: string): Promise<void> {
+  const now = new Date(systemClock.wallMs());
+  await utimes(join(folder, DESCRIPTION), now, now).catch(() => undefined);
+}
+
+/** A folder whose images change leaves a pack for each of its states. One that is removed too early is built again. */
+async function removeUnused(cacheFolder: string, { prefix }: PackKind): Promise<void> {
+  const whole = new RegExp(`^${prefix}-[0-9a-f]{32}$`);
+  for (const name of await readdir(cacheFolder)) {
+    if (!whole.test(name)) continue;
+    const folder = join(cacheFolder, name);
+    const used = (await stat(join(folder, DESCRIPTION)).catch(() => undefined))?.mtimeMs;
+    if (used !== undefined && systemClock.wallMs() - used > UNUSED_AFTER_MS)
+      await rm(folder, { recursive: true, force: true });
   }
 }
 

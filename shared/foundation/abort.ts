@@ -1,5 +1,6 @@
 /** AbortSignals: waiting that one ends, listening to one, and the error that it stands for. */
 
+import { setMaxListeners } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 
 import { deferred } from './deferred.js';
@@ -15,6 +16,8 @@ export function onAbort(signal: AbortSignal | undefined, action: () => void): ()
   const listener = (): void => {
     action();
   };
+  // Many calls at once may listen to one signal, and each ends its listening: that is no leak, of which Node would warn.
+  if (signal !== undefined) setMaxListeners(0, signal);
   if (signal?.aborted === true) action();
   else signal?.addEventListener('abort', listener, { once: true });
   return () => {

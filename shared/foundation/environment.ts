@@ -17,6 +17,8 @@ export interface EnvironmentReader {
   readonly list: (name: string, separator: string) => string[] | undefined;
   /** From `least` (1 where it is unset) to what a timer can be set to in milliseconds, 24.8 days. */
   readonly integer: (name: string, otherwise: number, least?: number) => number;
+  /** From 1 to 100. */
+  readonly percent: (name: string, otherwise: number) => number;
   readonly oneOf: <const T extends string>(values: readonly T[], name: string, otherwise: T) => T;
   /** Refuses a variable for its relation to others. */
   readonly refuse: (name: string, wanted: string, got: unknown) => void;
@@ -49,6 +51,7 @@ export function environmentReader(env: Environment): EnvironmentReader {
         .map((part) => part.trim())
         .filter((part) => part !== ''),
     integer: (name, otherwise, least = 1) => read(name, otherwise, integer(least, MOST)),
+    percent: (name, otherwise) => read(name, otherwise, integer(1, 100)),
     oneOf: (values, name, otherwise) => read(name, otherwise, oneOf(values)),
     refuse: (name, wanted, got) => {
       violations.push(violation(name, wanted, got));

@@ -31,6 +31,7 @@ export { mapInOrder } from './map-in-order.js';
 export { systemClock } from './clock.js';
 export type { Clock } from './clock.js';
 export { at } from './at.js';
+export { machineMemoryBytes } from './machine-memory.js';
 export { changes } from './changes.js';
 export type { Changes } from './changes.js';
 export { compareUtf8 } from './byte-order.js';

@@ -1,5 +1,7 @@
 export { decodeImage, decodeWhole, decodingRecipe, fitPixels, fittingRecipe } from './decode-image.js';
 export type { DecodedImage, DecodeOptions } from './decode-image.js';
+export { pictureDecoder } from './picture-decoder.js';
+export type { PictureDecoder } from './picture-decoder.js';
 export { encodeImage } from './encode-image.js';
 export type { ImageFormat } from './encode-image.js';
 export { imageGrid } from './image-grid.js';

@@ -6,17 +6,22 @@ import { jsonBytes } from './json-object.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { isLostCondition } from '../store/index.js';
 
+/** Older claims are removed: a claimant that was overtaken so often must not find its number free. */
+const CLAIMS_KEPT = 16;
+
 /** Claims the next attempt of a job, from 1; from then on no earlier attempt can commit. */
 export async function claimAttempt(
   store: ObjectStore,
   job: string,
   options: CallOptions = {},
 ): Promise<number> {
-  for (let attempt = (await latestAttempt(store, job, options)) + 1; ; attempt++) {
+  const claimed = await claimedAttempts(store, job, options);
+  for (let attempt = Math.max(0, ...claimed) + 1; ; attempt++) {
     try {
       // The owner makes two claims differ, so that a repeated request can be distinguished from another owner's.
       const claim = jsonBytes({ attempt, owner: randomUUID() });
       await store.put(jobKeys.attempt(job, attempt), claim, { ...options, ifNoneMatch: true });
+      await removeOld(store, job, claimed, attempt, options);
       return attempt;
     } catch (error) {
       if (!isLostCondition(error)) throw error;
@@ -40,9 +45,34 @@ export async function latestAttempt(
   job: string,
   options: CallOptions = {},
 ): Promise<number> {
+  return Math.max(0, ...(await claimedAttempts(store, job, options)));
+}
+
+async function claimedAttempts(store: ObjectStore, job: string, options: CallOptions): Promise<number[]> {
   const prefix = jobKeys.attempts(job);
-  let latest = 0;
-  for await (const key of store.list(prefix, options))
-    latest = Math.max(latest, numberOfKey(key, prefix) ?? 0);
-  return latest;
+  const attempts: number[] = [];
+  for await (const key of store.list(prefix, options)) {
+    const attempt = numberOfKey(key, prefix);
+    if (attempt !== undefined) attempts.push(attempt);
+  }
+  return attempts;
+}
+
+/** Only the newest claim decides who may commit; the list of all is read at each commit. */
+async function removeOld(
+  store: ObjectStore,
+  job: string,
+  claimed: readonly number[],
+  newest: number,
+  options: CallOptions,
+): Promise<void> {
+  const old = claimed.filter((attempt) => attempt <= newest - CLAIMS_KEPT);
+  if (old.length === 0) return;
+  // The claim holds whatever becomes of them.
+  await store
+    .remove(
+      old.map((attempt) => jobKeys.attempt(job, attempt)),
+      options,
+    )
+    .catch(() => undefined);
 }

@@ -14,6 +14,12 @@ export interface CommittedObject {
   readonly sha256: string;
 }
 
+export interface ObjectToCommit {
+  readonly name: string;
+  /** A function reads them when it is their turn, so that one object at a time is in memory. */
+  readonly bytes: Uint8Array | (() => Promise<Uint8Array>);
+}
+
 /** What has just been done; until `marker`, readers see the checkpoint before. */
 export type CommitStage = 'begin' | 'object' | 'manifest' | 'fence' | 'marker' | 'latest';
 
@@ -23,7 +29,7 @@ export interface Commit extends CallOptions {
   readonly step: number;
   /** As `claimAttempt` gave it. */
   readonly attempt: number;
-  readonly objects: readonly { readonly name: string; readonly bytes: Uint8Array }[];
+  readonly objects: readonly ObjectToCommit[];
   /** Makes the manifest once the sizes and hashes are known. */
   readonly manifest: (objects: readonly CommittedObject[]) => Uint8Array;
   /** Called after each stage, and after each object; an error that it throws ends the commit there. */
@@ -44,7 +50,8 @@ export async function commitCheckpoint(
   const folder = jobKeys.checkpoint(job, step, attempt);
   await onStage('begin');
   const committed: CommittedObject[] = [];
-  for (const { name, bytes } of objects) {
+  for (const { name, bytes: given } of objects) {
+    const bytes = typeof given === 'function' ? await given() : given;
     await store.put(folder + name, bytes, { signal });
     committed.push({ name, size: bytes.length, sha256: await sha256Of(bytes) });
     await onStage('object');

@@ -3,10 +3,22 @@ export { commitCheckpoint } from './commits.js';
 export { writeManifest } from './write-manifest.js';
 export type { Commit, CommitStage, CommittedObject } from './commits.js';
 export { bindingOf, bindModel, jobOfModel, latestHint, listModels } from './models.js';
-export { activeJobOfKey, activeKeys, deploymentKeys, jobKeys, requestKey, termOfKey } from './keys.js';
+export {
+  activeJobOfKey,
+  activeKeys,
+  deploymentKeys,
+  eventOfKey,
+  jobKeys,
+  listedJobOfKey,
+  listedKeys,
+  requestKey,
+} from './keys.js';
+export type { ListedJob } from './keys.js';
 export { findJson, inspectJson } from './json-object.js';
 export type { LatestHint } from './models.js';
 export { deleteCheckpoint, deleteModel } from './delete.js';
+export { adoptSpilled, clearSpill, removeSpilled, spillCommit, uploadSpilled } from './spill.js';
+export type { AdoptedCommits, Spill, SpilledCommit } from './spill.js';
 export { prune, removeAbandoned } from './prune.js';
 export type { Retention } from './prune.js';
 export { latestCommit, listCommits, newestGoodCommit, readCommit, readObject } from './read-commits.js';

@@ -8,23 +8,28 @@ const STEP_DIGITS = 12;
 const ATTEMPT_DIGITS = 6;
 const TERM_DIGITS = 6;
 const EVENT_DIGITS = 12;
+const TIME_DIGITS = 13;
+const LATEST_MS = 10 ** TIME_DIGITS - 1;
 
 export const jobKeys = {
+  /** The folder of all jobs. */
+  every: 'jobs/',
+  all: (job: string): string => `${jobKeys.every}${id('job', job)}/`,
   /** What the job is. */
-  record: (job: string): string => `jobs/${id('job', job)}/job.json`,
+  record: (job: string): string => `${jobKeys.all(job)}job.json`,
   /** Where it stands. */
-  status: (job: string): string => `jobs/${id('job', job)}/status.json`,
-  events: (job: string): string => `jobs/${id('job', job)}/events/`,
+  status: (job: string): string => `${jobKeys.all(job)}status.json`,
+  events: (job: string): string => `${jobKeys.all(job)}events/`,
   /** Events from the numbered one on, of the trainer that had the job in this term; keys sort as the events happened. */
   eventSegment: (job: string, term: number, number: number): string =>
     `${jobKeys.events(job)}${digits('term', term, TERM_DIGITS)}-${digits('number', number, EVENT_DIGITS)}.jsonl`,
-  attempts: (job: string): string => `jobs/${id('job', job)}/attempts/`,
+  attempts: (job: string): string => `${jobKeys.all(job)}attempts/`,
   attempt: (job: string, attempt: number): string => `${jobKeys.attempts(job)}${attemptText(attempt)}.json`,
-  checkpoints: (job: string): string => `jobs/${id('job', job)}/checkpoints/`,
+  checkpoints: (job: string): string => `${jobKeys.all(job)}checkpoints/`,
   /** The folder of one checkpoint by one attempt, with the "/" at its end. */
   checkpoint: (job: string, step: number, attempt: number): string =>
     `${jobKeys.checkpoints(job)}${digits('step', step, STEP_DIGITS)}/${attemptText(attempt)}/`,
-  commits: (job: string): string => `jobs/${id('job', job)}/commits/`,
+  commits: (job: string): string => `${jobKeys.all(job)}commits/`,
   commit: (job: string, step: number): string =>
     `${jobKeys.commits(job)}${digits('step', step, STEP_DIGITS)}.json`,
 };
@@ -40,6 +45,33 @@ export const activeKeys = {
   all: 'active/',
   of: (job: string): string => `${activeKeys.all}${id('job', job)}.json`,
 };
+
+/** A job in the list of all. */
+export interface ListedJob {
+  readonly job: string;
+  readonly model: string;
+  /** When it was created; milliseconds since the epoch. */
+  readonly createdMs: number;
+}
+
+/** One key for each job, the newest first in the order of keys: so that a page of the list is a part of a listing. */
+export const listedKeys = {
+  all: 'listed/',
+  /** There once every job has its key. */
+  complete: 'listed-complete.json',
+  of: ({ job, model, createdMs }: ListedJob): string =>
+    `${listedKeys.before(createdMs)}${id('model', model)}/${id('job', job)}.json`,
+  /** All keys of jobs that were created at this time. */
+  before: (createdMs: number): string =>
+    `${listedKeys.all}${digits('time', LATEST_MS - Math.min(Math.max(createdMs, 0), LATEST_MS), TIME_DIGITS)}/`,
+};
+
+/** What a key of `listedKeys.of` says, or undefined. */
+export function listedJobOfKey(key: string): ListedJob | undefined {
+  const [, time, model, job] = /^listed\/(\d{13})\/([^/]+)\/([^/]+)\.json$/.exec(key) ?? [];
+  if (time === undefined || model === undefined || job === undefined) return undefined;
+  return { job, model, createdMs: LATEST_MS - Number(time) };
+}
 
 /** What all services over a store share. */
 export const deploymentKeys = {
@@ -57,10 +89,10 @@ export function activeJobOfKey(key: string): string | undefined {
   return /^active\/(.+)\.json$/.exec(key)?.[1];
 }
 
-/** The term in a key of `jobKeys.eventSegment`, or undefined. */
-export function termOfKey(key: string): number | undefined {
-  const term = /\/(\d{6})-\d{12}\.jsonl$/.exec(key)?.[1];
-  return term === undefined ? undefined : Number(term);
+/** Term and number of the first event of a segment, from its key; undefined for another key. */
+export function eventOfKey(key: string): { readonly term: number; readonly number: number } | undefined {
+  const [, term, number] = /\/(\d{6})-(\d{12})\.jsonl$/.exec(key) ?? [];
+  return term === undefined ? undefined : { term: Number(term), number: Number(number) };
 }
 
 /** The model's name in a key of `modelKeys.job`, or undefined. */

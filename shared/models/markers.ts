@@ -8,13 +8,16 @@ import { jobKeys } from './keys.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { isLostCondition } from '../store/index.js';
 
+/** A recipe may list its betas. */
+const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
 const markerSchema = z.object({
   job: z.string(),
   model: z.string(),
   step: countSchema,
   attempt: positiveCountSchema,
-  /** Of the manifest. */
-  size: countSchema,
+  /** Of the manifest, which is read whole. */
+  size: countSchema.max(MAX_MANIFEST_BYTES),
   sha256: z.string(),
 });
 

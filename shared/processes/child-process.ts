@@ -8,9 +8,11 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '../foundation/index.js';
 import { runningTime } from '../foundation/index.js';
 import { openChannel } from './channel.js';
+import { memoryKills } from './memory-kills.js';
 import { CHANNEL_FD, describeMessage, heartbeat, HEARTBEAT_EVERY_MS, type Protocol } from './protocol.js';
 
 const STDERR_TAIL_CHARACTERS = 4000;
+const LACKING: readonly string[] = ['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM'];
 /** A heartbeat that comes later than this was held up by one of the two processes being stopped. */
 const LATEST_HEARTBEAT_MS = 1.5 * HEARTBEAT_EVERY_MS;
 
@@ -23,6 +25,10 @@ export interface ChildExit {
   readonly invalidMessage: string | undefined;
   /** The end of what it wrote to its standard error. */
   readonly stderrTail: string;
+  /** Where the system could not start it for want of something that others may give back: EMFILE, EAGAIN, ENOMEM. */
+  readonly lackedToStart?: string | undefined;
+  /** Whether the system killed it, or another process beside it, because memory ran out. */
+  readonly outOfMemory?: boolean | undefined;
 }
 
 export interface Child<ToChild> {
@@ -59,6 +65,9 @@ export function startChild<ToChild extends object, FromChild extends object>(
     stdio: ['ignore', 'ignore', 'pipe', 'pipe'],
     env: options.environment,
   });
+  const killsBefore = memoryKills();
+  let lackedToStart: string | undefined;
+  let killed = false;
   let stderrTail = '';
   let unresponsive: string | undefined;
   let invalidMessage: string | undefined;
@@ -69,11 +78,15 @@ export function startChild<ToChild extends object, FromChild extends object>(
   });
   function giveUp(why: string): void {
     unresponsive ??= why;
-    child.kill('SIGKILL');
+    kill();
   }
   function refuse(what: string): void {
     invalidMessage ??= what;
     channel.close();
+    kill();
+  }
+  function kill(): void {
+    killed = true;
     child.kill('SIGKILL');
   }
   // Where the system can't start another process, there is no socket either; the event 'error' reports it.
@@ -98,13 +111,17 @@ export function startChild<ToChild extends object, FromChild extends object>(
   const exited = new Promise<ChildExit>((resolve) => {
     const end = (code: number | null, signal: NodeJS.Signals | null): void => {
       clearInterval(watchdog);
-      resolve({ code, signal, unresponsive, invalidMessage, stderrTail });
+      const outOfMemory = signal === 'SIGKILL' && !killed && (memoryKills() ?? 0) > (killsBefore ?? 0);
+      resolve({ code, signal, unresponsive, invalidMessage, stderrTail, lackedToStart, outOfMemory });
     };
     // 'close' comes after the last of its output; a process that couldn't be started has only 'error'.
     child.on('close', end);
     child.on('error', (error) => {
       stderrTail += error.message;
-      if (child.pid === undefined) end(null, null);
+      if (child.pid !== undefined) return;
+      const { code } = error as NodeJS.ErrnoException;
+      lackedToStart = LACKING.find((lacking) => lacking === code);
+      end(null, null);
     });
   });
   return {
@@ -116,14 +133,15 @@ export function startChild<ToChild extends object, FromChild extends object>(
       refuse(describeMessage(message));
     },
     exited,
-    kill: () => {
-      child.kill('SIGKILL');
-    },
+    kill,
   };
 }
 
 /** How a child ended, in a few words: "was killed by SIGKILL". It never has what the child wrote or sent. */
-export function describeExit({ code, signal, unresponsive, invalidMessage }: ChildExit): string {
+export function describeExit(exit: ChildExit): string {
+  const { code, signal, unresponsive, invalidMessage, lackedToStart, outOfMemory } = exit;
+  if (lackedToStart !== undefined) return `could not be started now (${lackedToStart})`;
+  if (outOfMemory === true) return 'was killed because memory ran out';
   if (unresponsive !== undefined) return `hung and was killed: ${unresponsive}`;
   if (invalidMessage !== undefined) return 'sent an unknown message and was killed';
   return signal === null ? `ended with exit code ${code ?? 'none'}` : `was killed by ${signal}`;

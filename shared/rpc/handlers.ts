@@ -34,7 +34,7 @@ export function unary<Request, Response>(
   return (call, callback) => {
     const run = async (): Promise<Response> => {
       refuseExpired(call);
-      return handler(call.request, { signal: cancellation(call), ...callerOf(call) });
+      return handler(call.request, contextOf(call));
     };
     run()
       .then((response) => {
@@ -55,10 +55,10 @@ export function serverStream<Request, Response>(
   { report, stallTimeoutMs }: HandlerOptions,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
-    const signal = cancellation(call);
+    const context = contextOf(call);
+    const { signal } = context;
     const run = async (): Promise<void> => {
       refuseExpired(call);
-      const context = { signal, ...callerOf(call) };
       for await (const message of untilAborted(handler(call.request, context), signal)) {
         if (!call.write(message)) await drained(call, signal, stallTimeoutMs);
       }
@@ -104,10 +104,19 @@ function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): voi
   }
 }
 
+function contextOf<Request, Response>(call: AnyCall<Request, Response>): CallContext {
+  return { ...callerOf(call), signal: cancellation(call) };
+}
+
 function cancellation<Request, Response>(call: AnyCall<Request, Response>): AbortSignal {
   const controller = new AbortController();
   call.on('cancelled', () => {
-    controller.abort(new DiffusionError('CANCELLED', 'the call was cancelled or its deadline passed'));
+    const isLate = Number(call.getDeadline()) <= systemClock.wallMs();
+    controller.abort(
+      isLate
+        ? new DiffusionError('DEADLINE_EXCEEDED', 'the deadline of the call passed')
+        : new DiffusionError('CANCELLED', 'the client cancelled the call'),
+    );
   });
   return controller.signal;
 }

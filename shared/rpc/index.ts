@@ -3,6 +3,7 @@ export type { CallLimits, ConnectOptions } from './client.js';
 export { channelSecurity, SYSTEM_CA } from './client-security.js';
 export type { ClientSecurity } from './client-security.js';
 export { serverStream, unary } from './handlers.js';
+export type { ReceivingLimits } from './receiving.js';
 export type { CallContext, HandlerOptions } from './handlers.js';
 export { runService, serviceLog } from './run-service.js';
 export type { RunningService, ServiceLog } from './run-service.js';

@@ -16,11 +16,13 @@ import { accessControl } from './access-control.js';
 import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
+import { limitReceiving, type ReceivingLimits } from './receiving.js';
 import type { ServiceLog } from './run-service.js';
 import type { ServerSecurity } from './security-settings.js';
 import { tlsCredentials, type WatchedCredentials } from './tls.js';
 
 const DEFAULT_MAX_REQUEST_BYTES = 1024 * 1024;
+const RECEIVING = { maxBytes: 64 * 1024 * 1024, timeoutMs: 60_000 };
 const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 
 export interface GrpcServer {
@@ -44,6 +46,8 @@ export interface GrpcServerOptions extends HandlerOptions {
   readonly reflection: boolean;
   /** A larger request is refused with RESOURCE_EXHAUSTED; default 1 MiB. */
   readonly maxRequestBytes?: number;
+  /** Of all requests together; default 64 MiB, a minute. */
+  readonly receiving?: ReceivingLimits;
 }
 
 /**
@@ -78,6 +82,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   server.addService(options.service, options.implementation);
   const port = await bind(server, options.address, tls.credentials);
   acceptLongDeadlines(server);
+  limitReceiving(server, options.serviceName, options.receiving ?? RECEIVING);
   return {
     port,
     setServing: health.setServing,

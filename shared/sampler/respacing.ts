@@ -1,6 +1,9 @@
 /** Which of the T training timesteps a sampler visits. */
 import { invalidArgument, isInteger, violation } from '../foundation/index.js';
 
+/** Room for a count of each of some thousand sections. */
+const MAX_RESPACING_LENGTH = 16_384;
+
 /**
  * The timesteps of a respacing text, ascending: "80" takes 80 evenly spaced ones, "10,15,20" takes so many from
  * each of three equal sections (the first ones longer by one where T doesn't divide), "ddim50" takes every n-th
@@ -9,6 +12,8 @@ import { invalidArgument, isInteger, violation } from '../foundation/index.js';
  * @throws INVALID_ARGUMENT naming `respacing`.
  */
 export function spaceTimesteps(timesteps: number, respacing: string): number[] {
+  if (respacing.length > MAX_RESPACING_LENGTH)
+    throw refused(respacing, `at most ${MAX_RESPACING_LENGTH} characters`);
   const ddim = /^ddim(\d+)$/.exec(respacing)?.[1];
   return ddim === undefined
     ? sectionTimesteps(timesteps, respacing)
@@ -90,6 +95,7 @@ function sectionTimesteps(timesteps: number, respacing: string): number[] {
   if (!parts.every((part) => /^\d+$/.test(part))) {
     throw refused(respacing, 'a count, counts separated by commas, or "ddim" and a count');
   }
+  if (parts.length > timesteps) throw refused(respacing, `at most ${timesteps} sections`);
   const counts = parts.map(Number);
   const sectionSize = Math.floor(timesteps / counts.length);
   const longerSections = timesteps % counts.length;

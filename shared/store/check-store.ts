@@ -2,12 +2,15 @@
 
 import { randomUUID } from 'node:crypto';
 import { DiffusionError, type Reason } from '../foundation/index.js';
-import type { CallOptions, ObjectStore } from './object-store.js';
+import type { CallOptions, ObjectStore, PutOptions } from './object-store.js';
 import { isLostCondition, storeError } from './store-errors.js';
 
+/** No object's. */
+const NO_ETAG = '0'.repeat(32);
+
 /**
- * Tries what a service will need: listing for a reader; for a writer also a conditional write, its refusal the second
- * time, reading back and removing.
+ * Tries what a service will need: listing for a reader; for a writer also conditional writes, their refusal, reading
+ * back and removing.
  *
  * @throws the store's own error, naming what is wrong; FAILED_PRECONDITION (reason STORE_NOT_CONDITIONAL) where the
  * server ignores conditions, because checkpoints then aren't safe on it.
@@ -25,24 +28,24 @@ export async function checkStore(
   const key = `probe/${randomUUID()}`;
   const bytes = Buffer.from(key);
   await store.put(key, bytes, { ...options, ifNoneMatch: true });
-  const conditional = await isRefused(store, key, options);
+  const createsOnce = await isRefused(store, key, { ...options, ifNoneMatch: true });
+  const comparesEtags = await isRefused(store, key, { ...options, ifMatch: NO_ETAG });
   const { bytes: found } = await store.get(key, options);
   await store.remove([key], options);
-  if (!conditional) {
-    throw probeError(
-      store,
-      'STORE_NOT_CONDITIONAL',
-      'the server ignores the header If-None-Match; use a server that supports conditional writes',
-    );
+  if (!createsOnce || !comparesEtags) {
+    const header = createsOnce ? 'If-Match' : 'If-None-Match';
+    const text = `the server ignores the header ${header}; use a server that supports conditional writes`;
+    throw probeError(store, 'STORE_NOT_CONDITIONAL', text);
   }
   if (Buffer.compare(found, bytes) !== 0) {
     throw probeError(store, 'STORE_INCONSISTENT', 'the object read back differs from the one written');
   }
 }
 
-async function isRefused(store: ObjectStore, key: string, options: CallOptions): Promise<boolean> {
+/** Whether a put under a condition that does not hold is refused. */
+async function isRefused(store: ObjectStore, key: string, options: PutOptions): Promise<boolean> {
   try {
-    await store.put(key, Buffer.from('second'), { ...options, ifNoneMatch: true });
+    await store.put(key, Buffer.from('second'), options);
     return false;
   } catch (error) {
     if (isLostCondition(error)) return true;

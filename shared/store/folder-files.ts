@@ -16,29 +16,53 @@ import {
   type FileSource,
   type FoundFile,
 } from './file-source.js';
+import { DEFAULT_CALL_LIMIT_MS, fileCall, limitOf } from './call-limit.js';
+import type { FilesOptions } from './store-kind.js';
 import { codeOf, notFound, storeError, refuseAborted } from './store-errors.js';
+
+/** How folders are read. */
+export interface FolderAccess {
+  /** Folders, in one of which all must lie with all links resolved; undefined for any place. */
+  readonly roots?: readonly string[] | undefined;
+  readonly callLimitMs?: number;
+}
 
 /**
  * A folder and all below it, or one file. A link counts as the file that it leads to where that lies inside the folder;
  * links to folders are never followed. What the caller named itself may be a link.
  *
  * @param path Ends in `extension` where it is one file.
- * @param roots Folders, in one of which it must lie with all links resolved; undefined for any place.
  */
-export function openFolderFiles(path: string, extension?: string, roots?: readonly string[]): FileSource {
+export function openFolderFiles(
+  path: string,
+  { extension, retryOutage = (_signal, work) => work(false) }: FilesOptions = {},
+  { roots, callLimitMs = DEFAULT_CALL_LIMIT_MS }: FolderAccess = {},
+): FileSource {
   const { folder, only } = splitFile(path, extension);
   const description = `local ${only === undefined ? 'folder' : 'file'} ${resolve(path)}`;
 
+  /** A call that a hung network file system can't hold up. */
+  function call<T>(
+    action: string,
+    signal: AbortSignal | undefined,
+    work: () => Promise<T>,
+    bytes = 0,
+  ): Promise<T> {
+    const limitMs = limitOf(callLimitMs, bytes);
+    return retryOutage(signal, () => fileCall({ description, action, limitMs, signal }, work));
+  }
+
   function missing(error: unknown): DiffusionError {
+    if (error instanceof DiffusionError) return error;
     const what = only === undefined ? 'folder' : 'file';
     const text = `the ${what} does not exist or can't be read (${codeOf(error) || String(error)})`;
     return storeError(description, 'open', { ...notFound, text });
   }
 
   /** The place itself, which need not be what its name says. */
-  async function placeOf(named: string): Promise<string> {
-    return allowedPath(named, roots).catch((error: unknown) => {
-      throw error instanceof DiffusionError ? error : missing(error);
+  async function placeOf(named: string, signal: AbortSignal | undefined): Promise<string> {
+    return call('open', signal, () => allowedPath(named, roots)).catch((error: unknown) => {
+      throw missing(error);
     });
   }
 
@@ -46,7 +70,7 @@ export function openFolderFiles(path: string, extension?: string, roots?: readon
     accepts: (name: string) => boolean,
     signal: AbortSignal | undefined,
   ): Promise<FileListing> {
-    const root = await placeOf(folder);
+    const root = await placeOf(folder, signal);
     const files: FoundFile[] = [];
     const skipped: { path: string; reason: FileProblem }[] = [];
     const pending = [''];
@@ -54,9 +78,10 @@ export function openFolderFiles(path: string, extension?: string, roots?: readon
       refuseAborted(signal);
       let entries: Dirent[] = [];
       try {
-        entries = await readdir(join(root, parent), { withFileTypes: true });
+        const read = () => readdir(join(root, parent), { withFileTypes: true });
+        entries = await call('list', signal, read);
       } catch (error) {
-        if (parent === '') throw missing(error);
+        if (parent === '' || error instanceof DiffusionError) throw missing(error);
         skipped.push({ path: parent, reason: 'UNREADABLE' });
       }
       for (const entry of entries) {
@@ -65,7 +90,7 @@ export function openFolderFiles(path: string, extension?: string, roots?: readon
         const named = accepts(entry.name);
         if (entry.isDirectory() && !named) pending.push(path);
         if (!named) continue;
-        const found = await inspect(root, path);
+        const found = await call('look at a file', signal, () => inspect(root, path));
         if (typeof found === 'string') skipped.push({ path, reason: found });
         else files.push(found);
         checkFileCount(files.length + skipped.length, description);
@@ -75,10 +100,11 @@ export function openFolderFiles(path: string, extension?: string, roots?: readon
     return { files, skipped };
   }
 
-  async function listOne(name: string): Promise<FileListing> {
-    const place = await placeOf(path);
+  async function listOne(name: string, signal: AbortSignal | undefined): Promise<FileListing> {
+    const place = await placeOf(path, signal);
     try {
-      const found = fileAt(name, place, await lstat(place, { bigint: true }));
+      const look = async () => fileAt(name, place, await lstat(place, { bigint: true }));
+      const found = await call('open', signal, look);
       if (typeof found !== 'string') return { files: [found], skipped: [] };
     } catch (error) {
       throw missing(error);
@@ -86,34 +112,40 @@ export function openFolderFiles(path: string, extension?: string, roots?: readon
     throw missing('not a file');
   }
 
+  async function readPart(file: FoundFile, start: number, length: number): Promise<Uint8Array> {
+    const bytes = new Uint8Array(length);
+    // Without blocking and checked again once open: the name may lead elsewhere by now, even to a pipe.
+    const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
+    const handle = await open(file.place, flags);
+    try {
+      if (!isVersion(file, await handle.stat({ bigint: true }))) throw fileChanged(file, description);
+      for (let filled = 0; filled < length;) {
+        const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
+        if (bytesRead === 0) throw fileChanged(file, description);
+        filled += bytesRead;
+      }
+    } finally {
+      await handle.close();
+    }
+    return bytes;
+  }
+
   return {
     description,
-    async check() {
-      const found = await stat(await placeOf(path)).catch((error: unknown) => {
+    async check({ signal } = {}) {
+      const place = await placeOf(path, signal);
+      const found = await call('open', signal, () => stat(place)).catch((error: unknown) => {
         throw missing(error);
       });
       if (only === undefined ? found.isDirectory() : found.isFile()) return;
       throw missing(only === undefined ? 'not a folder' : 'not a file');
     },
-    list: (accepts, { signal } = {}) => (only === undefined ? listAll(accepts, signal) : listOne(only)),
+    list: (accepts, { signal } = {}) =>
+      only === undefined ? listAll(accepts, signal) : listOne(only, signal),
     async read(file, { start, length }, { signal } = {}) {
       refuseAborted(signal);
-      const bytes = new Uint8Array(length);
       try {
-        // Without blocking and checked again once open: the name may lead elsewhere by now, even to a pipe.
-        const flags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW;
-        const handle = await open(file.place, flags);
-        try {
-          if (!isVersion(file, await handle.stat({ bigint: true }))) throw fileChanged(file, description);
-          for (let filled = 0; filled < length;) {
-            const { bytesRead } = await handle.read(bytes, filled, length - filled, start + filled);
-            if (bytesRead === 0) throw fileChanged(file, description);
-            filled += bytesRead;
-          }
-        } finally {
-          await handle.close();
-        }
-        return bytes;
+        return await call('read', signal, () => readPart(file, start, length), length);
       } catch (error) {
         if (error instanceof DiffusionError) throw error;
         throw codeOf(error) === 'ENOENT'

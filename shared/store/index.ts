@@ -1,8 +1,22 @@
 export { checkStore } from './check-store.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
-export type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
-export { retryingStore, outageRetry, retryOutages } from './retrying-store.js';
+export type {
+  CallOptions,
+  GetOptions,
+  ListOptions,
+  ObjectStore,
+  PutOptions,
+  StoredObject,
+} from './object-store.js';
+export {
+  isPassing,
+  outageDelayMs,
+  outageRetry,
+  outageTooLong,
+  retryingStore,
+  retryOutages,
+} from './retrying-store.js';
 export type { OutageSettings, OutageRetry } from './retrying-store.js';
 export { isLostCondition, isNotFound } from './store-errors.js';
 export {
@@ -12,6 +26,7 @@ export {
   openFiles,
   STORE_NOTES,
   STORE_PLACEHOLDER,
+  storeAddress,
   storeFromSettings,
   storeSettings,
   unmadeStore,

@@ -49,14 +49,17 @@ export async function removeFile(path: string, root: string): Promise<void> {
   await syncFolder(folder).catch(ignoreMissing);
 }
 
-/** Removes the temporary files of writers that have ended. */
-export async function sweepTemp(temp: string): Promise<void> {
+/** Removes the temporary files of writers that have ended. @returns how many. */
+export async function sweepTemp(temp: string): Promise<number> {
+  let removed = 0;
   for (const name of await readdir(temp)) {
     const path = join(temp, name);
     const changed = await stat(path).catch(ignoreMissing);
-    if (changed !== undefined && isLeftBehind(ownerOfTemp(name), changed.mtimeMs, TEMP_LIMIT_MS))
-      await rm(path, { force: true });
+    if (changed === undefined || !isLeftBehind(ownerOfTemp(name), changed.mtimeMs, TEMP_LIMIT_MS)) continue;
+    await rm(path, { force: true });
+    removed += 1;
   }
+  return removed;
 }
 
 /** Makes a folder and all above it, each durable in its parent. */

@@ -1,14 +1,22 @@
 /** A store in a local folder: write, fsync, rename or link. */
 
-import { open, readdir } from 'node:fs/promises';
+import { open, readdir, stat } from 'node:fs/promises';
 import type { Dirent } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { DiffusionError } from '../foundation/index.js';
+import { DEFAULT_CALL_LIMIT_MS, fileCall, limitOf } from './call-limit.js';
 import { sha256Of } from './digest.js';
 import { checkKey, checkPrefix, isSegment } from './keys.js';
 import { createFile, makeFolder, removeFile, replaceFile, sweepTemp } from './local-files.js';
 import { withLock, type StillHeld } from './local-lock.js';
-import type { CallOptions, GetOptions, ObjectStore, PutOptions, StoredObject } from './object-store.js';
+import type {
+  CallOptions,
+  GetOptions,
+  ListOptions,
+  ObjectStore,
+  PutOptions,
+  StoredObject,
+} from './object-store.js';
 import {
   codeOf,
   keyText,
@@ -23,13 +31,22 @@ import type { StoreFault } from './store-errors.js';
 export interface LocalStoreSettings {
   /** Made where it does not exist. */
   readonly folder: string;
+  /** Whether nothing is made where the folder holds no store: its calls are UNAVAILABLE then. Default: it is made. */
+  readonly mustExist?: boolean | undefined;
+  /** How long a call may take that moves few bytes; default: 60,000 ms. */
+  readonly callLimitMs?: number | undefined;
 }
 
-/** No key begins with a dot, so nothing in here is ever an object. */
+/** No key begins with a dot, so nothing in here is ever an object. It also marks the folder as a store. */
 const OWN_FOLDER = '.store';
+/** As many as a limit counts for an object of unknown size. */
+const UNKNOWN_BYTES = 512 * 1024 * 1024;
 
 /**
  * Opens the store in a folder, and removes what writers that died have left there.
+ *
+ * A folder that was a store and is none any more is UNAVAILABLE, for every call: its file system isn't mounted. What
+ * was never there and what was removed must not be confused with that.
  *
  * @throws FAILED_PRECONDITION, UNAVAILABLE or RESOURCE_EXHAUSTED where the folder can't be made or written.
  */
@@ -38,11 +55,18 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
   const temp = join(folder, OWN_FOLDER, 'temp');
   const tickets = join(folder, OWN_FOLDER, 'lock');
   const description = `local folder ${folder}`;
+  const { callLimitMs = DEFAULT_CALL_LIMIT_MS } = settings;
 
-  async function guarded<T>(action: string, { signal }: CallOptions, work: () => Promise<T>): Promise<T> {
+  /** @param bytes That are moved, at most. */
+  async function guarded<T>(
+    action: string,
+    { signal }: CallOptions,
+    work: () => Promise<T>,
+    bytes = 0,
+  ): Promise<T> {
     refuseAborted(signal);
     try {
-      return await work();
+      return await fileCall({ description, action, limitMs: limitOf(callLimitMs, bytes), signal }, work);
     } catch (error) {
       if (error instanceof DiffusionError) throw error;
       throw storeError(description, action, localFault(error));
@@ -67,6 +91,22 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     }
   }
 
+  async function isThere(): Promise<boolean> {
+    try {
+      return (await stat(temp)).isDirectory();
+    } catch (error) {
+      if (['ENOENT', 'ENOTDIR'].includes(codeOf(error))) return false;
+      throw error;
+    }
+  }
+
+  /** @throws UNAVAILABLE where the folder holds no store. */
+  async function checkThere(action: string): Promise<void> {
+    if (await isThere()) return;
+    const text = `the folder holds no store (${join(folder, OWN_FOLDER)} is missing); is its file system mounted?`;
+    throw storeError(description, action, { reason: 'STORE_UNAVAILABLE', text });
+  }
+
   async function openObject(key: string): Promise<Awaited<ReturnType<typeof open>>> {
     try {
       const file = await open(join(folder, key), 'r');
@@ -75,6 +115,7 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR'].includes(codeOf(error))) throw error;
     }
+    await checkThere(keyText('read', key));
     throw storeError(description, keyText('read', key), notFound);
   }
 
@@ -111,15 +152,18 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     return true;
   }
 
-  async function* walk(prefix: string, signal: AbortSignal | undefined): AsyncGenerator<string> {
-    refuseAborted(signal);
-    for (const name of await entriesOf(join(folder, prefix))) {
-      if (name.endsWith('/')) yield* walk(prefix + name, signal);
-      else yield prefix + name;
+  async function* walk(prefix: string, { after = '', signal }: ListOptions): AsyncGenerator<string> {
+    const read = (): Promise<string[]> => entriesOf(join(folder, prefix));
+    for (const name of await guarded(keyText('list', prefix), { signal }, read)) {
+      const key = prefix + name;
+      if (!name.endsWith('/')) {
+        if (key > after) yield key;
+      } else if (key > after || after.startsWith(key)) yield* walk(key, { after, signal });
     }
   }
 
   await guarded('open', {}, async () => {
+    if (settings.mustExist === true && !(await isThere())) return;
     for (const own of [temp, tickets]) await makeFolder(own);
     await sweepTemp(temp);
   });
@@ -128,7 +172,9 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     description,
     async get(key, options: GetOptions = {}) {
       checkKey(key);
-      return guarded(keyText('get', key), options, () => read(key, options.maxBytes ?? Infinity));
+      const maxBytes = options.maxBytes ?? Infinity;
+      const work = (): Promise<StoredObject> => read(key, maxBytes);
+      return guarded(keyText('get', key), options, work, Math.min(maxBytes, UNKNOWN_BYTES));
     },
     async head(key, options = {}) {
       checkKey(key);
@@ -144,25 +190,26 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     async put(key, bytes, options = {}) {
       checkKey(key);
       const action = keyText('put', key);
-      return guarded(action, options, async () => {
+      const work = async (): Promise<{ readonly etag: string }> => {
+        await checkThere(action);
         if (!(await write(key, bytes, options))) throw storeError(description, action, lostCondition);
         return { etag: await sha256Of(bytes) };
-      });
+      };
+      return guarded(action, options, work, bytes.length);
     },
-    async *list(prefix, { signal } = {}) {
+    async *list(prefix, options = {}) {
       checkPrefix(prefix);
-      try {
-        yield* walk(prefix, signal);
-      } catch (error) {
-        if (error instanceof DiffusionError) throw error;
-        throw storeError(description, keyText('list', prefix), localFault(error));
-      }
+      const action = keyText('list', prefix);
+      await guarded(action, options, () => checkThere(action));
+      yield* walk(prefix, options);
     },
     async remove(keys, options = {}) {
       keys.forEach(checkKey);
+      await guarded('remove', options, () => checkThere('remove'));
       for (const key of keys)
         await guarded(keyText('remove', key), options, () => removeFile(join(folder, key), folder));
     },
+    tidy: () => guarded('tidy', {}, () => sweepTemp(temp)),
     close: () => Promise.resolve(),
   };
 }

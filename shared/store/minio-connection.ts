@@ -8,6 +8,7 @@ import type { Readable } from 'node:stream';
 import { Client } from 'minio';
 
 import { DiffusionError } from '../foundation/index.js';
+import { DEFAULT_CALL_LIMIT_MS, limitOf, withinLimit } from './call-limit.js';
 import { minioFault } from './minio-errors.js';
 import { defaultRetryPolicy, retrying, type RetryPolicy } from './retry.js';
 import { storeError, refuseAborted } from './store-errors.js';
@@ -25,6 +26,8 @@ export interface S3Access {
   readonly caFile?: string | undefined;
   /** Idle timeout: a request fails when no data come for this long, in milliseconds; default: 30,000. */
   readonly requestTimeoutMs?: number | undefined;
+  /** How long a call may take that moves few bytes, all its tries together; default: 60,000 ms. */
+  readonly callLimitMs?: number | undefined;
   readonly retry?: RetryPolicy | undefined;
 }
 
@@ -39,8 +42,13 @@ export interface S3Connection {
   readonly retry: RetryPolicy;
   /** One try. @throws this room's error for whatever the server or the client says. */
   once<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T>;
-  /** Tries, while the server doesn't answer as it should. */
-  call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T>;
+  /** Runs `work` within the limit of a call that moves so many bytes at most. */
+  limited<T>(
+    call: { readonly action: string; readonly signal: AbortSignal | undefined; readonly bytes?: number },
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T>;
+  /** Tries, while the server doesn't answer as it should; within the limit. @param bytes That it moves, at most. */
+  call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>, bytes?: number): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -54,7 +62,7 @@ const DEFAULT_TIMEOUT_MS = 30_000;
  */
 export function connectS3(access: S3Access, bucket: string, partSize?: number): S3Connection {
   const { endpoint, port, useTLS, region, accessKey, secretKey, retry = defaultRetryPolicy } = access;
-  const timeout = access.requestTimeoutMs ?? DEFAULT_TIMEOUT_MS;
+  const { requestTimeoutMs: timeout = DEFAULT_TIMEOUT_MS, callLimitMs = DEFAULT_CALL_LIMIT_MS } = access;
   const description = `S3 at ${useTLS ? 'https' : 'http'}://${endpoint}:${port}, bucket ${bucket}`;
   const agent = openAgent(access, description);
 
@@ -90,14 +98,17 @@ export function connectS3(access: S3Access, bucket: string, partSize?: number): 
     }
   }
 
-  function call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T> {
-    return retrying(retry, signal, () => once(action, signal, work));
-  }
+  const limited: S3Connection['limited'] = ({ action, signal, bytes = 0 }, work) =>
+    withinLimit({ description, action, limitMs: limitOf(callLimitMs, bytes), signal }, work);
+
+  const call: S3Connection['call'] = (action, signal, work, bytes = 0) =>
+    limited({ action, signal, bytes }, (limit) => retrying(retry, limit, () => once(action, limit, work)));
 
   return {
     description,
     retry,
     once,
+    limited,
     call,
     close() {
       agent.destroy();

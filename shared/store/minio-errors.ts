@@ -21,12 +21,15 @@ const denied: StoreFault = {
 const byServerCode: ReadonlyMap<string, StoreFault> = new Map([
   ['NoSuchKey', notFound],
   ['NotFound', notFound],
+  ['NoSuchUpload', notFound],
   ['PreconditionFailed', lostCondition],
   ['ConditionalRequestConflict', lostCondition],
   ['XMinioStorageFull', full],
   ['XMinioAdminBucketQuotaExceeded', full],
   ['AccessDenied', denied],
   ['InvalidAccessKeyId', denied],
+  // Versity's gateway.
+  ['XAdminUserNotFound', denied],
   ['SignatureDoesNotMatch', denied],
   [
     'NoSuchBucket',

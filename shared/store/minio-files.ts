@@ -1,5 +1,7 @@
 /** The objects of others in a bucket. */
 
+import type { Client } from 'minio';
+
 import { compareUtf8, DiffusionError } from '../foundation/index.js';
 import {
   checkFileCount,
@@ -45,8 +47,8 @@ export function openMinioFiles(
   const prefix = only !== undefined || folder === '' ? folder : `${folder}/`;
   const description = path === '' ? connection.description : `${connection.description}, under ${path}`;
 
-  function call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>): Promise<T> {
-    return retryOutage(signal, () => connection.call(action, signal, work));
+  function call<T>(action: string, signal: AbortSignal | undefined, work: Work<T>, bytes = 0): Promise<T> {
+    return retryOutage(signal, () => connection.call(action, signal, work, bytes));
   }
 
   async function page(token: string, count: number, signal: AbortSignal | undefined) {
@@ -94,7 +96,7 @@ export function openMinioFiles(
       if (length === 0) return new Uint8Array();
       const action = keyText('get', file.place);
       try {
-        return await call(action, signal, async (client) => {
+        const work = async (client: Client): Promise<Uint8Array> => {
           const response = (await client
             .getPartialObject(bucket, file.place, start, length)
             .catch((error: unknown) => {
@@ -107,7 +109,8 @@ export function openMinioFiles(
           if (file.version !== etagOf(etag)) throw fileChanged(file, description);
           const text = `wanted ${length} bytes from offset ${start}; the server sends ${size ?? 'an unknown number'}`;
           throw storeError(description, action, { reason: 'STORE_REFUSED', text });
-        });
+        };
+        return await call(action, signal, work, length);
       } catch (error) {
         if (isNotFound(error)) throw fileChanged(file, description, error);
         if (error instanceof DiffusionError && error.reason === 'STORE_REFUSED')

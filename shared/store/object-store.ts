@@ -10,6 +10,11 @@ export interface GetOptions extends CallOptions {
   readonly maxBytes?: number | undefined;
 }
 
+export interface ListOptions extends CallOptions {
+  /** Only keys behind this one are listed; what is before costs nothing. */
+  readonly after?: string | undefined;
+}
+
 /**
  * At most one of the two conditions. A key is written either always under conditions or never: a plain put does not
  * wait for a conditional one that is under way. Where two writers race, the bytes of each must be its own: a put whose
@@ -31,7 +36,7 @@ export interface StoredObject {
 /**
  * A store of objects. Writes are atomic and durable when the promise resolves; a read sees all of an object or nothing.
  *
- * Every method may fail with UNAVAILABLE (try again after `retryAfterMs`), FAILED_PRECONDITION (a person must act:
+ * Every call has a total limit, by the bytes that it moves. It may fail with UNAVAILABLE (try again after `retryAfterMs`), FAILED_PRECONDITION (a person must act:
  * credentials, bucket, permissions, clock), RESOURCE_EXHAUSTED (full) or INVALID_ARGUMENT (a key that is none).
  */
 export interface ObjectStore {
@@ -44,9 +49,16 @@ export interface ObjectStore {
   /** @throws ABORTED (reason PRECONDITION_FAILED) where a condition does not hold; nothing is written then. */
   put(key: string, bytes: Uint8Array, options?: PutOptions): Promise<{ readonly etag: string }>;
   /** The keys under a prefix that is empty or ends with "/", sorted by their bytes, fetched page by page. */
-  list(prefix: string, options?: CallOptions): AsyncIterable<string>;
+  list(prefix: string, options?: ListOptions): AsyncIterable<string>;
   /** Removes objects in the order given; one that is missing counts as removed. */
   remove(keys: readonly string[], options?: CallOptions): Promise<void>;
+  /**
+   * Removes what writers that died have left unfinished: uploads in parts, temporary files. Nothing of this is ever an
+   * object, and nothing is removed that a writer may still be at work on.
+   *
+   * @returns how much was removed.
+   */
+  tidy(options?: CallOptions): Promise<number>;
   /** Frees connections; no call may follow. */
   close(): Promise<void>;
 }

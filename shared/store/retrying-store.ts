@@ -27,6 +27,23 @@ const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 30_000;
 const PASSING: ReadonlySet<string> = new Set(['UNAVAILABLE', 'RESOURCE_EXHAUSTED', 'FAILED_PRECONDITION']);
 
+/** Whether an error may pass by itself, or by what a person does: the store does not answer, is full, or refuses credentials. */
+export function isPassing(error: unknown): error is DiffusionError {
+  return error instanceof DiffusionError && PASSING.has(error.code);
+}
+
+/** The wait before the next try, with jitter. @param tries That have failed, at least 1. */
+export function outageDelayMs(tries: number, firstDelayMs = FIRST_DELAY_MS): number {
+  const delayMs = Math.min(firstDelayMs * 2 ** (tries - 1), LONGEST_DELAY_MS);
+  return randomInt(Math.ceil(delayMs / 2), delayMs + 1);
+}
+
+/** The error of a call that has waited for the limit. */
+export function outageTooLong(limitMs: number, cause: DiffusionError): DiffusionError {
+  const text = `the store has not answered for ${Math.round(limitMs / 1000)} s: ${cause.message}`;
+  return new DiffusionError('STORE_UNAVAILABLE', text, { cause });
+}
+
 /**
  * What `work` gives once it doesn't fail by an outage any more.
  *
@@ -44,20 +61,19 @@ export function retryOutages<T>(
 /** One for many calls: `onOutage` is called once for all that wait at the same time. */
 export function outageRetry(outageSettings: OutageSettings): OutageRetry {
   const { limitMs, clock, firstDelayMs = FIRST_DELAY_MS, onOutage } = outageSettings;
-  const { isOutage = ({ code }: DiffusionError) => PASSING.has(code) } = outageSettings;
+  const { isOutage = isPassing } = outageSettings;
   let waitingCalls = 0;
 
   async function repeated<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
     const beganMs = clock.monotonicMs();
-    for (let delayMs = firstDelayMs; ; delayMs = Math.min(2 * delayMs, LONGEST_DELAY_MS)) {
-      const waitMs = randomInt(Math.ceil(delayMs / 2), delayMs + 1);
-      await pause(waitMs, signal);
+    for (let tries = 1; ; tries++) {
+      await pause(outageDelayMs(tries, firstDelayMs), signal);
       refuseAborted(signal);
       try {
         return await work();
       } catch (error) {
         if (!(error instanceof DiffusionError) || !isOutage(error)) throw error;
-        if (clock.monotonicMs() - beganMs >= limitMs) throw exhausted(limitMs, error);
+        if (clock.monotonicMs() - beganMs >= limitMs) throw outageTooLong(limitMs, error);
       }
     }
   }
@@ -106,15 +122,12 @@ export function retryingStore(store: ObjectStore, outageSettings: OutageSettings
       }),
     async *list(prefix, options = {}) {
       // A listing that breaks off begins anew, behind the last key that was given.
-      let last = '';
+      let last = options.after ?? '';
       let keys = store.list(prefix, options)[Symbol.asyncIterator]();
       for (;;) {
         const next = await retrying(options.signal, async (again) => {
-          if (again) keys = store.list(prefix, options)[Symbol.asyncIterator]();
-          for (;;) {
-            const found = await keys.next();
-            if (found.done === true || isBehind(found.value, last)) return found;
-          }
+          if (again) keys = store.list(prefix, { ...options, after: last })[Symbol.asyncIterator]();
+          return keys.next();
         });
         if (next.done === true) return;
         last = next.value;
@@ -122,20 +135,11 @@ export function retryingStore(store: ObjectStore, outageSettings: OutageSettings
       }
     },
     remove: (keys, options = {}) => retrying(options.signal, () => store.remove(keys, options)),
+    tidy: (options = {}) => retrying(options.signal, () => store.tidy(options)),
     close: () => store.close(),
   };
 }
 
 function ignoreMissing(error: unknown): undefined {
   if (!isNotFound(error)) throw error;
-}
-
-/** In the order of their bytes; keys are ASCII. */
-function isBehind(key: string, last: string): boolean {
-  return last === '' || key > last;
-}
-
-function exhausted(limitMs: number, cause: DiffusionError): DiffusionError {
-  const text = `the store has not answered for ${Math.round(limitMs / 1000)} s: ${cause.message}`;
-  return new DiffusionError('STORE_UNAVAILABLE', text, { cause });
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 
 import { violation, type Environment, type FieldViolation } from '../foundation/index.js';
 import { allowBucket, type DataPlaces } from './data-places.js';
+import { callLimitSetting } from './call-limit.js';
 import type { S3Access } from './minio-connection.js';
 import type { BucketLocation } from './minio-files.js';
 import type { MinioStoreSettings } from './minio-store.js';
@@ -41,8 +42,10 @@ with training images, where these are on another server or need other keys.`,
       violations.push(violation(STORE_VARIABLE, 'a folder, or s3://bucket/prefix in lower case', address));
     }
     const server = serverOf(env, STORE, violations);
-    return { kind: 'minio', ...server, bucket, prefix, ...keysOf(env, STORE, violations) };
+    const keys = keysOf(env, STORE, violations);
+    return { kind: 'minio', ...server, bucket, prefix, ...keys, ...callLimitSetting(env, violations) };
   },
+  addressOf: ({ bucket, prefix = '' }) => `s3://${bucket}/${prefix}`,
   open: async (settings) => (await import('./minio-store.js')).openMinioStore(settings),
   isFileAddress: (address) => locationOf(address) !== undefined,
   fileAccess(env, violations, { buckets }) {
@@ -52,7 +55,12 @@ with training images, where these are on another server or need other keys.`,
     const server = hasServer ? DATASET : STORE;
     // The store's keys never go to another server.
     const keys = hasKeys ? DATASET : server;
-    return { ...serverOf(env, server, violations), ...keysOf(env, keys, violations), buckets };
+    return {
+      ...serverOf(env, server, violations),
+      ...keysOf(env, keys, violations),
+      ...callLimitSetting(env, violations),
+      buckets,
+    };
   },
   openFiles: async (address, access, options) => {
     const location = locationOf(address);

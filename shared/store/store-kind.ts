@@ -12,6 +12,14 @@ export const STORE_VARIABLE = 'IP_DIFFUSION_STORE';
 /** The store where that variable is unset: a folder below the working directory. */
 export const DEFAULT_STORE_FOLDER = 'ip-diffusion-store';
 
+/** `off` where the store must be there already. */
+export const CREATE_VARIABLE = 'IP_DIFFUSION_STORE_CREATE';
+
+export interface OpenOptions {
+  /** Whether it must be there already, because this service has opened it before. */
+  readonly mustExist?: boolean;
+}
+
 export interface FilesOptions {
   /** Files are read by this ending; a location that ends so is one file, any other one a folder. */
   readonly extension?: string | undefined;
@@ -36,7 +44,9 @@ export interface StoreKind<
    * @param violations Takes each variable that is wrong; never with the text of a key.
    */
   settings(address: string, env: Environment, violations: FieldViolation[]): Settings;
-  open(settings: Settings): ObjectStore | Promise<ObjectStore>;
+  /** The address that the settings came from, whole; without its server, which may get another name. */
+  addressOf(settings: Settings): string;
+  open(settings: Settings, options: OpenOptions): ObjectStore | Promise<ObjectStore>;
   /**
    * What opening it would make, in a few words, where it isn't there yet; undefined where it is, or is never made.
    *

@@ -12,7 +12,13 @@ import type { FileSource } from './file-source.js';
 import { local } from './local.js';
 import type { ObjectStore } from './object-store.js';
 import { s3 } from './s3.js';
-import { DEFAULT_STORE_FOLDER, STORE_VARIABLE, type FilesOptions, type StoreKind } from './store-kind.js';
+import {
+  DEFAULT_STORE_FOLDER,
+  STORE_VARIABLE,
+  type FilesOptions,
+  type OpenOptions,
+  type StoreKind,
+} from './store-kind.js';
 
 const KINDS = [local, s3] as const;
 
@@ -51,9 +57,17 @@ export function storeSettings(env: Environment, defaultFolder = DEFAULT_STORE_FO
   });
 }
 
-/** Opens the store that the settings describe. */
-export async function storeFromSettings(settings: StoreSettings): Promise<ObjectStore> {
-  return kindOf(settings).open(settings);
+/** What names a store on this machine, whatever its server is called. */
+export function storeAddress(settings: StoreSettings): string {
+  return kindOf(settings).addressOf(settings);
+}
+
+/** Opens the store that the settings describe. @throws as its kind's opening. */
+export async function storeFromSettings(
+  settings: StoreSettings,
+  options: OpenOptions = {},
+): Promise<ObjectStore> {
+  return kindOf(settings).open(settings, options);
 }
 
 /**

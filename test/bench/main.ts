@@ -4,7 +4,9 @@ import { parseArgs } from 'node:util';
 
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
+import { listing } from './job-list.js';
 import { overhead } from './overhead.js';
+import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
 import { start } from './start.js';
 import type { Bench } from './table.js';
@@ -16,11 +18,13 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   start,
   overhead,
   responsiveness,
+  priorities,
+  'job-list': listing,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
 benches: ${Object.keys(BENCHES).join(', ')}
---only measures the rows of pytorch that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+--only measures the rows of pytorch or priorities that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

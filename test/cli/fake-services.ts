@@ -147,7 +147,10 @@ export interface FakeSampler {
   readonly loaded: samplerWire.LoadModelRequest[];
 }
 
-/** A sampler whose 8x8 images of one colour each come last index first; with `hangs` index 0 never comes. */
+/**
+ * A sampler whose 8x8 images of one colour each come last index first; with `hangs` index 0 never comes. Batch calls wait
+ * at the third place.
+ */
 export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): Promise<FakeSampler> {
   const requests: samplerWire.GenerateRequest[] = [];
   const encoded: samplerWire.EncodeRequest[] = [];
@@ -158,6 +161,9 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
   ): AsyncGenerator<samplerWire.GenerateResponse> {
     requests.push(request);
     const { count, seed, firstIndex, model, format } = newImagesIn(request);
+    const queued = { position: 3, expectedStart: { seconds: 90n, nanos: 0 } };
+    if (request.priority === samplerWire.Priority.PRIORITY_BATCH)
+      yield { event: { $case: 'queued', value: queued } };
     const checkpoint = { model, step: 5 };
     const accepted = { checkpoint, weights: weightsToWire(0.9999), count, seed, firstIndex, format };
     const shape = { width: 8, height: 8, channels: 3, timesteps: [9, 4, 0] };

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { decodeImage } from '../../shared/images/index.js';
-import { weightsToWire } from '../../shared/contract/index.js';
+import { samplerWire, weightsToWire } from '../../shared/contract/index.js';
 import { fakeSampler, newImagesIn } from './fake-services.js';
 import { run } from './sinks.js';
 
@@ -115,6 +115,29 @@ test('sample --json prints one event in each line, with the files', async (t) =>
     ['accepted', 'progress', 'image', 'completed'],
   );
   t.is(events[2]?.file, join(output, 'tiny-0-000000.png'));
+});
+
+test('sample --priority says who goes first, and shows the place in the queue', async (t) => {
+  const { address, requests } = await fakeSampler(t);
+  const output = await freshFolder();
+  const words = [
+    'sample',
+    'tiny',
+    '--count',
+    '1',
+    '--priority',
+    'batch',
+    '--output',
+    output,
+    '--address',
+    address,
+  ];
+  const shown = await run(words);
+  t.is(requests[0]?.priority, samplerWire.Priority.PRIORITY_BATCH);
+  t.regex(shown.out + shown.err, /waiting.*place 3 in the queue.*begins in 1 min 30 s/);
+  const { out } = await run([...words, '--json']);
+  const [first] = out.trim().split('\n');
+  t.like(JSON.parse(first ?? ''), { event: 'queued', position: 3 });
 });
 
 test('an interrupted sample keeps and lists the finished images', async (t) => {

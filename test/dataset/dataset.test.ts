@@ -85,6 +85,28 @@ test('what a killed preparation left is not taken for a pack, and is removed whe
   );
 });
 
+test('packs of a folder that changed are removed once no run has opened them for a month', async (t) => {
+  const folder = await folderOf(t, 1);
+  const cacheFolder = await temporaryFolder(t);
+  const packs = async () => (await readdir(cacheFolder)).sort();
+  const change = async (value: number) => {
+    await put(folder, '0001.png', await pngOf(value));
+    await scanDataset(config(folder), { cacheFolder });
+  };
+  await change(1);
+  const [first = ''] = await packs();
+  const longAgo = new Date(Date.now() - 31 * 24 * 60 * 60 * 1000);
+  const age = () => utimes(join(cacheFolder, first, 'description.json'), longAgo, longAgo);
+  await age();
+  await scanDataset(config(folder), { cacheFolder });
+  await change(2);
+  t.is((await packs()).length, 2, 'it was opened again');
+  await age();
+  await change(3);
+  t.false((await packs()).includes(first));
+  t.is((await packs()).length, 2);
+});
+
 test('two preparations at once agree', async (t) => {
   const folder = await folderOf(t, 6);
   const cacheFolder = await temporaryFolder(t);

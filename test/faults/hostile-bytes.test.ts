@@ -90,6 +90,7 @@ async function objectTarget(
     put: store.put.bind(store),
     list: store.list.bind(store),
     remove: store.remove.bind(store),
+    tidy: store.tidy.bind(store),
     close: () => Promise.resolve(),
   });
   return { bytes, codes, runs: 300, read: (changed) => read(storeWith(changed)) };

@@ -1,20 +1,26 @@
 /** A store that is unavailable for a while: at a trainer's start, when a run is opened, when a checkpoint is committed. */
 
+import type { ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+
 import test, { type ExecutionContext } from 'ava';
 
 import { connectTrainer } from '../../shared/rpc/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
 import {
+  checkpointDigests,
   create,
   JobState,
   list as listJobs,
   makeFolders,
   terminalOf,
   tinyRecipe,
+  train,
   watch,
   type Client,
   type Event,
+  type Message,
 } from '../integration/trainer-fixture.js';
 import { gateBefore, type Gate } from './gate.js';
 import { spawnService } from './spawn-service.js';
@@ -30,22 +36,30 @@ test.after.always(async () => {
 interface Outage {
   readonly gate: Gate;
   readonly client: Client;
+  readonly child: ChildProcess;
+  /** Of the newest engine. */
+  enginePid(): number;
   /** The last warning of the log. */
   warning(): string;
 }
 
 /** A trainer behind a gate, which can be closed at its start. */
-async function trainerBehind(t: ExecutionContext, shutAtStart: boolean): Promise<Outage | undefined> {
+async function trainerBehind(
+  t: ExecutionContext,
+  shutAtStart: boolean,
+  before?: Gate,
+): Promise<Outage | undefined> {
   if (minio === undefined) {
     t.log(GO_MISSING);
     t.pass();
     return undefined;
   }
-  const gate = await gateBefore(minio.port);
+  const gate = before ?? (await gateBefore(minio.port));
   if (shutAtStart) await gate.shut();
   const { child, address, log } = await spawnService('trainer', {
     ...minioStore(minio, gate.port).environment,
     IP_DIFFUSION_DATASET_CACHE: folders.cache,
+    IP_DIFFUSION_SPILL: join(folders.root, 'spill'),
   });
   const client = connectTrainer(address);
   t.teardown(async () => {
@@ -53,23 +67,39 @@ async function trainerBehind(t: ExecutionContext, shutAtStart: boolean): Promise
     client.close();
     await gate.shut().catch(() => undefined);
   });
-  return { gate, client, warning: () => log.findLast((line) => line.includes('"level":40')) ?? '' };
+  return {
+    ...{ gate, client, child },
+    enginePid: () => {
+      const line = log.findLast((each) => each.includes('engine process started')) ?? '';
+      // The service's own process is the first.
+      return Number(/"attempt":\d+,"pid":(\d+)/.exec(line)?.[1]);
+    },
+    warning: () => log.findLast((line) => line.includes('"level":40')) ?? '',
+  };
 }
 
 const recipe = (name: string, steps: number) =>
   tinyRecipe(folders.images, {
     name,
-    training: { steps, checkpointEverySteps: 20, logEverySteps: 1 },
+    training: { steps, checkpointEverySteps: 8, logEverySteps: 1 },
   });
 
 const messageOf = (event: Event): string => (event.$case === 'stateChanged' ? event.value.message : '');
+
+function isAlive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
 
 async function until(met: () => Promise<boolean>): Promise<void> {
   while (!(await met())) await new Promise((resume) => setTimeout(resume, 100));
 }
 
 test.serial(
-  'a trainer that starts while its store is unavailable waits for it, and says so to callers',
+  'fault 116: a trainer that starts while its store is unavailable waits for it, and says so to callers',
   async (t) => {
     const outage = await trainerBehind(t, true);
     if (outage === undefined) return;
@@ -108,7 +138,7 @@ test.serial(
       const message = messageOf(event);
       messages.push(message);
       if (message === 'the engine starts') void gate.shut();
-      if (message.startsWith('waiting for the store')) void gate.open();
+      if (message.startsWith('store unavailable')) void gate.open();
     });
     const job = terminalOf(all);
     t.is(job.state, JobState.JOB_STATE_SUCCEEDED, job.message);
@@ -118,31 +148,46 @@ test.serial(
 );
 
 test.serial(
-  'training continues while the store is unavailable, and its checkpoint is committed afterwards',
+  'faults 69 and 77: training goes on while the store is unavailable; killed then, the job resumes from what waits on disk, exactly',
   async (t) => {
     const outage = await trainerBehind(t, false);
-    if (outage === undefined) return;
-    const { gate, client } = outage;
-    const { jobId } = await create(client, recipe('commit-in-outage', 30));
+    if (outage === undefined || minio === undefined) return;
+    const { gate, client, child } = outage;
+    const { jobId } = await create(client, recipe('killed-in-outage', 24));
     let isShut = false;
-    let stepInOutage = 0;
-    const all = await watch(client, jobId, (event) => {
-      if (event.$case === 'stepMetrics') {
-        if (event.value.step === 10) {
+    const seen: Message[] = [];
+    await t.throwsAsync(
+      watch(client, jobId, (event, message) => {
+        seen.push(message);
+        if (event.$case === 'stepMetrics' && event.value.step >= 4 && !isShut) {
           isShut = true;
           void gate.shut();
         }
-        if (isShut) stepInOutage = event.value.step;
-      }
-      if (isShut && messageOf(event).startsWith('waiting for the store')) {
-        isShut = false;
-        void gate.open();
-      }
+        if (messageOf(event).includes('2 commits waiting')) child.kill('SIGKILL');
+      }),
+      { code: 'UNAVAILABLE' } as never,
+    );
+    // It dies with its parent, and can publish nothing.
+    const pid = outage.enginePid();
+    await until(() => Promise.resolve(!isAlive(pid)));
+    await gate.open();
+    const again = await trainerBehind(t, false, gate);
+    if (again === undefined) return;
+    const steps: number[] = [];
+    const messages: string[] = [];
+    const all = await watch(again.client, jobId, (event) => {
+      messages.push(messageOf(event));
+      if (event.$case === 'checkpointCommitted') steps.push(event.value.step);
     });
     const job = terminalOf(all);
     t.is(job.state, JobState.JOB_STATE_SUCCEEDED, job.message);
-    t.is(job.attempt, 1);
-    t.true(stepInOutage >= 20, `the last step before the outage was reported is ${stepInOutage}`);
-    t.is(job.checkpointStep, 30);
+    t.deepEqual(steps, [8, 16, 24]);
+    t.true(
+      messages.some((message) => message.startsWith('training resumes after step 16')),
+      messages.join('\n'),
+    );
+    const straight = await train(again.client, recipe('left-alone', 24));
+    const { settings } = minioStore(minio);
+    t.deepEqual(await checkpointDigests(settings, jobId), await checkpointDigests(settings, straight.jobId));
   },
 );

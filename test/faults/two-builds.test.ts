@@ -161,9 +161,12 @@ test.serial(
     t.is(await older.exited, 0);
 
     const again = await startTrainer(t, newer);
+    let resumed = false;
     let cancelled = false;
-    const messages = await watch(again.client, jobId, ({ $case }) => {
-      if ($case !== 'checkpointCommitted' || cancelled) return;
+    const messages = await watch(again.client, jobId, (event) => {
+      // What is before that is history.
+      resumed ||= event.$case === 'stateChanged' && event.value.message.startsWith('training resumes');
+      if (event.$case !== 'checkpointCommitted' || !resumed || cancelled) return;
       cancelled = true;
       again.client.cancelTrainingJob({ jobId }, () => undefined);
     });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Client, credentials } from '@grpc/grpc-js';
 import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 
+import { readSettings } from '../../services/sampler/config.js';
 import { callUnary } from '../../shared/rpc/index.js';
 import { samplerWire, samplingWire, weightsToWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError, type ErrorCode } from '../../shared/foundation/index.js';
@@ -44,7 +45,12 @@ test.before(async (t) => {
       });
       await bindModel(store, 'unborn', 'job-of-unborn');
     },
-    { maxImages: 100, maxEvaluations: 5000, maxLoadedModels: 1 },
+    {
+      maxImages: 100,
+      maxLoadedModels: 1,
+      // 5,000 evaluations of 8x8 pixels for normal calls, which may have three quarters.
+      admission: { ...readSettings({}).admission, cost: (4 / 3) * 5000 * 64, waiting: 1, callerShare: 1 },
+    },
   );
   await flipBit(await objectOf(fixture.folder, 'flipped', 200, 'ema_0.9.safetensors'));
   Object.assign(t.context, fixture);
@@ -200,15 +206,43 @@ test.serial('a second model is refused while the first is in use, and loaded whe
   await first.return(undefined);
 });
 
-test.serial('work above the limit is refused with a delay', async (t) => {
-  const { client } = t.context;
-  const first = generate(client, { ...steps(60), count: 80 });
-  await first.next();
-  const error = await failure(t, { ...steps(60), count: 10 });
-  t.is(error.reason, 'BUSY');
-  t.truthy(error.retryAfterMs);
-  await first.return(undefined);
-});
+/** A call that needs more than one like it leaves, whose reader has taken nothing. */
+const SECOND = { ...steps(60), count: 80 };
+
+test.serial(
+  'a call above the limit is told its place in the queue until it begins, and one too many is refused with a delay',
+  async (t) => {
+    const { client } = t.context;
+    const first = generate(client, { ...steps(60), count: 80 });
+    await first.next();
+    const second = generate(client, SECOND);
+    const queued = await second.next();
+    t.like(queued.value, { event: { $case: 'queued', value: { position: 1 } } });
+    const error = await failure(t, SECOND);
+    t.is(error.reason, 'BUSY');
+    t.is(error.code, 'RESOURCE_EXHAUSTED');
+    t.truthy(error.retryAfterMs);
+    await first.return(undefined);
+    let last: string | undefined;
+    for await (const { event } of second) last = event?.$case;
+    t.is(last, 'completed');
+  },
+);
+
+test.serial(
+  'case 21: a call that waits for its place ends at its deadline, and is not run afterwards',
+  async (t) => {
+    const { client } = t.context;
+    const first = generate(client, { ...steps(60), count: 80 });
+    await first.next();
+    const late = generated(generate(client, SECOND, { timeoutMs: 200 }));
+    t.is((await t.throwsAsync(late, { instanceOf: DiffusionError })).code, 'DEADLINE_EXCEEDED');
+    const next = generate(client, SECOND);
+    t.like((await next.next()).value, { event: { $case: 'queued', value: { position: 1 } } });
+    await next.return(undefined);
+    await first.return(undefined);
+  },
+);
 
 const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip;
 

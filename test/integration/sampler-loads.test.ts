@@ -4,6 +4,7 @@ import { setTimeout } from 'node:timers/promises';
 
 import test, { type ExecutionContext } from 'ava';
 
+import type { SamplerServiceSettings } from '../../services/sampler/config.js';
 import { samplingWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { enginePids } from '../sampler-service/engine-pids.js';
@@ -29,13 +30,15 @@ async function withModels(
   t: ExecutionContext,
   versions: Versions,
   maxLoadedModels: number,
+  more: Partial<SamplerServiceSettings> = {},
 ): Promise<SamplerFixture> {
   const fixture = await startFixture(
     async (store) => {
       for (const [name, steps] of Object.entries(versions))
         for (const step of steps) await commitTiny(store, { step, recipe: called(name) });
     },
-    { engine: fakeEngine(), maxLoadedModels },
+    // However slow the machine is, calls get the checkpoint that they want.
+    { engine: fakeEngine(), maxLoadedModels, swapWaitMs: 600_000, ...more },
   );
   t.teardown(() => fixture.close());
   return fixture;
@@ -98,26 +101,29 @@ onLinux('a service that stops does not wait for a load', async (t) => {
   t.deepEqual(await enginePids(), []);
 });
 
-test.serial('a newer checkpoint serves although an older one is in use in the only place', async (t) => {
-  const fixture = await withModels(t, { tiny: [BEHAVIOURS.neverAnswers] }, 1);
-  const end = await holding(fixture, { model: 'tiny' });
-  await commitTiny(fixture.store, { step: 1000, recipe: called('tiny') });
-  t.is(await servedBy(fixture, { model: 'tiny' }), 1000);
-  // The extra place is taken now: what is loaded serves.
-  await commitTiny(fixture.store, { step: 2000, recipe: called('tiny') });
-  t.is(await servedBy(fixture, { model: 'tiny' }), 1000);
-  const error = await t.throwsAsync(servedBy(fixture, { model: 'tiny', checkpointStep: 2000 }), {
-    instanceOf: DiffusionError,
-  });
-  t.is(error.code, 'RESOURCE_EXHAUSTED');
-  t.is(error.reason, 'MODELS_PINNED');
-  t.truthy(error.retryAfterMs);
-  await end();
-  // The service gets the end a moment later.
-  while ((await servedBy(fixture, { model: 'tiny' })) !== 2000);
-});
+test.serial(
+  'case 101: a newer checkpoint serves although an older one is in use in the only place',
+  async (t) => {
+    const fixture = await withModels(t, { tiny: [BEHAVIOURS.neverAnswers] }, 1);
+    const end = await holding(fixture, { model: 'tiny' });
+    await commitTiny(fixture.store, { step: 1000, recipe: called('tiny') });
+    t.is(await servedBy(fixture, { model: 'tiny' }), 1000);
+    // The extra place is taken now: what is loaded serves.
+    await commitTiny(fixture.store, { step: 2000, recipe: called('tiny') });
+    t.is(await servedBy(fixture, { model: 'tiny' }), 1000);
+    const error = await t.throwsAsync(servedBy(fixture, { model: 'tiny', checkpointStep: 2000 }), {
+      instanceOf: DiffusionError,
+    });
+    t.is(error.code, 'RESOURCE_EXHAUSTED');
+    t.is(error.reason, 'MODELS_PINNED');
+    t.truthy(error.retryAfterMs);
+    await end();
+    // The service gets the end a moment later.
+    while ((await servedBy(fixture, { model: 'tiny' })) !== 2000);
+  },
+);
 
-onLinux('a damaged newest checkpoint does not end the good one that serves', async (t) => {
+onLinux('case 102: a damaged newest checkpoint does not end the good one that serves', async (t) => {
   const fixture = await withModels(t, { tiny: [1] }, 1);
   t.is(await servedBy(fixture, { model: 'tiny' }), 1);
   const serving = await enginePids();
@@ -126,6 +132,44 @@ onLinux('a damaged newest checkpoint does not end the good one that serves', asy
   t.is(await servedBy(fixture, { model: 'tiny' }), 1);
   t.deepEqual(await enginePids(), serving);
 });
+
+onLinux(
+  'case 102: a newest checkpoint whose engine fails to load is tried once, and the loaded one serves, which Accepted says',
+  async (t) => {
+    const fixture = await withModels(t, { tiny: [1] }, 1);
+    t.is(await servedBy(fixture, { model: 'tiny' }), 1);
+    const serving = await enginePids();
+    await commitTiny(fixture.store, { step: BEHAVIOURS.failsToLoad, recipe: called('tiny') });
+    for (let call = 0; call < 3; call++) {
+      const { accepted } = await generated(generate(fixture.client, { model: 'tiny', settings }));
+      t.is(accepted.checkpoint?.step, 1);
+      t.like(accepted.skipped, [{ step: BEHAVIOURS.failsToLoad, reason: 'ENGINE_LOST' }]);
+    }
+    const exact = servedBy(fixture, { model: 'tiny', checkpointStep: BEHAVIOURS.failsToLoad });
+    const error = await t.throwsAsync(exact, { instanceOf: DiffusionError });
+    t.is(error.reason, 'ENGINE_LOST');
+    t.truthy(error.retryAfterMs);
+    t.deepEqual(await enginePids(), serving);
+  },
+);
+
+onLinux(
+  'case 101: a newest checkpoint that loads for too long keeps loading, and the loaded one serves meanwhile',
+  async (t) => {
+    const fixture = await withModels(t, { tiny: [1] }, 1, { swapWaitMs: 100 });
+    t.is(await servedBy(fixture, { model: 'tiny' }), 1);
+    await commitTiny(fixture.store, { step: BEHAVIOURS.neverLoads, recipe: called('tiny') });
+    const seen = new Set<string>();
+    for (let call = 0; call < 3; call++) {
+      const { accepted } = await generated(generate(fixture.client, { model: 'tiny', settings }));
+      t.is(accepted.checkpoint?.step, 1);
+      t.like(accepted.skipped, [{ step: BEHAVIOURS.neverLoads, reason: 'MODEL_LOADING' }]);
+      seen.add(String(await enginePids()));
+    }
+    t.is(seen.size, 1, 'the same load continues');
+    t.is([...seen][0]?.split(',').length, 2);
+  },
+);
 
 for (const [what, behaviour] of [
   ['while it loads', BEHAVIOURS.saysNull],

@@ -166,7 +166,7 @@ bucketTest(
     await gate.shut();
     let waited = 0;
     const messages = await watch(trainer.client, jobId, (event) => {
-      if (event.$case !== 'stateChanged' || !event.value.message.includes('waiting for the store')) return;
+      if (event.$case !== 'stateChanged' || !event.value.message.includes('store unavailable')) return;
       waited += 1;
       void gate.open();
     });

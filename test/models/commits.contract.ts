@@ -66,7 +66,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
   });
 
   for (const stage of stages) {
-    test(`a writer killed after ${stage}: readers have a whole checkpoint, and a new attempt commits`, async (t) => {
+    test(`faults 63, 74 and 75: a writer killed after ${stage}: readers have a whole checkpoint, and a new attempt commits`, async (t) => {
       const store = await open();
       const first = await claimAttempt(store, job);
       await commitCheckpoint(store, checkpoint(100, first));
@@ -112,6 +112,15 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
       else t.like(end, { status: 'rejected', reason: { code: 'ABORTED', reason: 'ATTEMPT_FENCED' } });
     }
     t.like(await readCommit(store, job, 100), { attempt: 8 });
+  });
+
+  test('of very many attempts only the newest are kept, and their numbers go on', async (t) => {
+    const store = await open();
+    let attempt = 0;
+    for (let claims = 0; claims < 20; claims++) attempt = await claimAttempt(store, job);
+    t.is(attempt, 20);
+    t.is((await keysOf(store, `jobs/${job}/attempts/`)).length, 16);
+    t.true(await isLatestAttempt(store, job, 20));
   });
 
   test('of eight commits of one attempt with different bytes exactly one stands', async (t) => {

@@ -1,10 +1,16 @@
 /** Children that hang, children that send invalid messages, and the time that counts for them. */
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { serialize } from 'node:v8';
 
 import test from 'ava';
 
 import { deferred, runningTime, systemClock } from '../../shared/foundation/index.js';
 import { describeExit, siblingModule, startChild } from '../../shared/processes/index.js';
+import { memoryKills } from '../../shared/processes/memory-kills.js';
+import { programArguments } from '../programs.js';
 import { BEGIN } from './begin-protocol.js';
 import { TALK } from './talk-protocol.js';
 
@@ -127,4 +133,30 @@ test('of the time between two calls only the time that a running process needs c
   t.is(now() - began, 2500);
   time += 1;
   t.is(now() - began, 2501);
+});
+
+test('fault 25: a process that has no file descriptor left starts no child, says why, and goes on', (t) => {
+  const program = programArguments(import.meta.url, './starved-process');
+  // Room for Node itself, and for less than the pipes of a child.
+  const { stdout, status, stderr } = spawnSync(process.execPath, program, { encoding: 'utf8' });
+  t.is(status, 0, stderr);
+  t.deepEqual(JSON.parse(stdout), { lackedToStart: 'EMFILE', then: 'echoed' });
+});
+
+test('fault 65: a child that the system killed for memory is told from one that somebody killed', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'cgroup-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  await mkdir(join(folder, 'jobs'));
+  await writeFile(join(folder, 'own'), '0::/jobs\n');
+  await writeFile(join(folder, 'jobs', 'memory.events'), 'low 0\noom 4\noom_kill 3\noom_group_kill 0\n');
+  t.is(memoryKills(folder, join(folder, 'own')), 3);
+  t.is(memoryKills(join(folder, 'none'), join(folder, 'own')), undefined);
+  const ending = {
+    code: null,
+    signal: 'SIGKILL',
+    unresponsive: undefined,
+    invalidMessage: undefined,
+  } as const;
+  t.is(describeExit({ ...ending, stderrTail: '', outOfMemory: true }), 'was killed because memory ran out');
+  t.is(describeExit({ ...ending, stderrTail: '', outOfMemory: false }), 'was killed by SIGKILL');
 });

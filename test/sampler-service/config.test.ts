@@ -26,7 +26,8 @@ test('variables are taken', (t) => {
 test('every variable that is wrong is named', (t) => {
   const wrong = {
     IP_DIFFUSION_SAMPLER_MAX_IMAGES: '0',
-    IP_DIFFUSION_SAMPLER_MAX_EVALUATIONS: '1e99',
+    IP_DIFFUSION_SAMPLER_MAX_COST: '1e99',
+    IP_DIFFUSION_SAMPLER_CALLER_PERCENT: '101',
     IP_DIFFUSION_SAMPLER_MAX_MODELS: 'two',
     IP_DIFFUSION_REFLECTION: 'maybe',
     IP_DIFFUSION_LOG_LEVEL: 'loud',

@@ -43,6 +43,9 @@ function load({ source, batchSizes }: LoadMessage): void {
         },
       });
       return;
+    case BEHAVIOURS.failsToLoad:
+      process.exit(3);
+      break;
     case BEHAVIOURS.saysNothingWeKnow:
       send({ kind: 'hello' });
       return;
@@ -57,10 +60,10 @@ function load({ source, batchSizes }: LoadMessage): void {
       send({ kind: 'failed' });
       return;
     case BEHAVIOURS.loadsOtherSizes:
-      say({ kind: 'loaded', batchSizes: [3] });
+      say({ kind: 'loaded', batchSizes: [3], peakBytes: 0 });
       return;
     default:
-      say({ kind: 'loaded', batchSizes });
+      say({ kind: 'loaded', batchSizes, peakBytes: 0 });
   }
 }
 
@@ -76,7 +79,7 @@ function predict({ id, size }: Extract<ToEngine, { kind: 'predict' }>): void {
       say({ kind: 'predicted', id: id + 1000, output });
       return;
     case BEHAVIOURS.loadsTwice:
-      say({ kind: 'loaded', batchSizes: [1] });
+      say({ kind: 'loaded', batchSizes: [1], peakBytes: 0 });
       return;
     default:
       say({ kind: 'predicted', id, output });

@@ -9,6 +9,7 @@ export const BEHAVIOURS = {
   neverAnswers: 800,
   neverLoads: 900,
   isDamaged: 901,
+  failsToLoad: 902,
   saysNothingWeKnow: 910,
   saysNull: 911,
   writesJunk: 917,

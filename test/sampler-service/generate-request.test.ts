@@ -79,6 +79,19 @@ test('all refused fields are named at once', (t) => {
   );
 });
 
+test('an unknown priority is refused by its name', (t) => {
+  const wire = {
+    ...samplerWire.GenerateRequest.create({}),
+    ...generateRequest({}),
+    priority: 9 as samplerWire.Priority,
+  };
+  const error = t.throws(() => readGenerateRequest(wire, 100, KEY), { instanceOf: DiffusionError });
+  t.deepEqual(
+    error.violations.map(({ field }) => field),
+    ['priority'],
+  );
+});
+
 test('unset fields take the stated defaults', (t) => {
   const { requestSha256, ...rest } = read({});
   t.regex(requestSha256, /^[0-9a-f]{64}$/);
@@ -94,6 +107,7 @@ test('unset fields take the stated defaults', (t) => {
     settings: { sampler: 'ancestral' },
     format: 'png',
     precision: 'float32',
+    priority: 'normal',
     reports: { previewEverySteps: 0, trajectoryEverySteps: 0, resumeTokenEverySteps: 0 },
     classes: [],
     start: undefined,

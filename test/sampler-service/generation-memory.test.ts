@@ -13,6 +13,7 @@ import { runningCalls } from '../../services/sampler/running-calls.js';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
 import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { imageNoise, samplerPlan } from '../../shared/sampler/index.js';
+import { ownerOf } from './owners.js';
 
 setFlagsFromString('--expose-gc');
 const collectGarbage = runInNewContext('gc') as () => void;
@@ -48,24 +49,25 @@ const series: ImageSeries = {
 test('a call holds neither the messages that were taken nor the outputs of old passes', async (t) => {
   const outputs: WeakRef<Float32Array>[] = [];
   const messages: WeakRef<object>[] = [];
-  const predict = stepBatcher((rows) => {
-    const given = rows.map(({ xT }) => xT.map((value) => value / 2));
-    outputs.push(...given.map((output) => new WeakRef(output)));
-    return Promise.resolve(given);
-  }, MAX_ROWS);
+  const predict = stepBatcher(
+    (rows) => {
+      const given = rows.map(({ xT }) => xT.map((value) => value / 2));
+      outputs.push(...given.map((output) => new WeakRef(output)));
+      return Promise.resolve(given);
+    },
+    [MAX_ROWS],
+  );
   const client = new AbortController();
   const { signal, ended } = runningCalls().begin(client.signal);
   const clock = { wallMs: () => 0, monotonicMs: () => 0 };
   let most = { outputs: 0, messages: 0, listeners: 0 };
   let images = 0;
-  for await (const event of generateImages(series, {
-    predict,
-    window: WINDOW,
-    signal,
-    clock,
+  const context = {
+    ...{ predict, owner: ownerOf(), window: WINDOW, signal, clock, calledMs: 0 },
+    onStep: () => undefined,
     tokenKey: Buffer.alloc(32),
-    calledMs: 0,
-  })) {
+  };
+  for await (const event of generateImages(series, context)) {
     messages.push(new WeakRef(event));
     if (event.$case !== 'image' || ++images % 50 !== 0) continue;
     await setImmediate();

@@ -12,6 +12,7 @@ import { ImageAssembly } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { imageNoise, samplerPlan, type NetworkRow, type SolverOptions } from '../../shared/sampler/index.js';
+import { ownerOf } from './owners.js';
 
 const contract = {
   ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 50 })),
@@ -72,6 +73,8 @@ function network() {
 let nowMs = 0;
 const clock = { wallMs: () => 0, monotonicMs: () => (nowMs += 5) };
 const context = {
+  onStep: () => undefined,
+  owner: ownerOf(),
   window: 8,
   signal: new AbortController().signal,
   clock,
@@ -124,7 +127,7 @@ test('images depend on seed and index, not on the window, the batch or the other
       fc.integer({ min: 1, max: 8 }),
       async (count, maxRows, window) => {
         const { output } = network();
-        const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), maxRows);
+        const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), [maxRows]);
         const images = imagesOf(
           await collect(generateImages(series({ count }), { ...context, predict, window })),
         );
@@ -236,7 +239,7 @@ test('a reader that stops reading ends all work', async (t) => {
 test('an aborted call ends with the reason of its signal', async (t) => {
   const call = new AbortController();
   const { output } = network();
-  const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), 4);
+  const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), [4]);
   const events = generateImages(series({ steps: 50 }), { ...context, signal: call.signal, predict });
   await events.next();
   call.abort(new DiffusionError('ENGINE_LOST', 'the service is stopping'));

@@ -2,10 +2,13 @@ import test from 'ava';
 
 import { loadModel } from '../../services/sampler/loaded-model.js';
 import { ENGINE_LOST, type PredictionEngine } from '../../services/sampler/prediction-engine.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { passGates } from '../../services/sampler/pass-gate.js';
+import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import { UNCONDITIONAL } from '../../shared/sampler/index.js';
+import { ownerOf } from './owners.js';
 
 const engineLost = (): DiffusionError => new DiffusionError(ENGINE_LOST, 'the engine process is gone');
+const owner = ownerOf();
 const signal = new AbortController().signal;
 const row = { xT: Float32Array.of(0), t: 7, y: UNCONDITIONAL };
 
@@ -15,6 +18,8 @@ function engines(plan: (() => Float32Array[])[]) {
   const start = (): Promise<PredictionEngine> => {
     seen.started += 1;
     return Promise.resolve({
+      batchSizes: [4],
+      peakBytes: () => 1,
       predict: () => Promise.resolve().then(() => plan.shift()?.() ?? []),
       close: () => {
         seen.closed += 1;
@@ -24,10 +29,7 @@ function engines(plan: (() => Float32Array[])[]) {
   };
   return {
     seen,
-    options: {
-      start,
-      maxRows: 4,
-    },
+    options: { start, gates: passGates(systemClock) },
   };
 }
 
@@ -39,16 +41,16 @@ const crash = (): never => {
 test('rows of a crashed engine are answered by a new one', async (t) => {
   const { seen, options } = engines([crash, answer]);
   const model = await loadModel(options);
-  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+  t.deepEqual(await model.predict(row, { owner, signal }), Float32Array.of(5));
   t.like(seen, { started: 2 });
 });
 
 test('rows whose two engines crash fail, and the next row gets a third engine', async (t) => {
   const { seen, options } = engines([crash, crash, crash, answer]);
   const model = await loadModel(options);
-  const error = await t.throwsAsync(model.predict(row, { signal }), { instanceOf: DiffusionError });
+  const error = await t.throwsAsync(model.predict(row, { owner, signal }), { instanceOf: DiffusionError });
   t.is(error.code, 'UNAVAILABLE');
-  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+  t.deepEqual(await model.predict(row, { owner, signal }), Float32Array.of(5));
   t.is(seen.started, 3);
 });
 
@@ -58,8 +60,8 @@ test('any other error fails only its rows, and the engine stays', async (t) => {
   };
   const { seen, options } = engines([fail, answer]);
   const model = await loadModel(options);
-  await t.throwsAsync(model.predict(row, { signal }), { message: 'out of memory' });
-  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+  await t.throwsAsync(model.predict(row, { owner, signal }), { message: 'out of memory' });
+  t.deepEqual(await model.predict(row, { owner, signal }), Float32Array.of(5));
   t.is(seen.started, 1);
 });
 
@@ -73,14 +75,14 @@ test('a replacement that can’t start fails the rows, and the next row tries ag
       return failure === undefined ? options.start() : Promise.reject(failure);
     },
   });
-  await t.throwsAsync(model.predict(row, { signal }), { message: 'removed meanwhile' });
-  t.deepEqual(await model.predict(row, { signal }), Float32Array.of(5));
+  await t.throwsAsync(model.predict(row, { owner, signal }), { message: 'removed meanwhile' });
+  t.deepEqual(await model.predict(row, { owner, signal }), Float32Array.of(5));
 });
 
 test('closing ends the engine, and a failed pass starts no other', async (t) => {
   const { seen, options } = engines([crash]);
   const model = await loadModel(options);
-  const pass = model.predict(row, { signal });
+  const pass = model.predict(row, { owner, signal });
   await model.close();
   await t.throwsAsync(pass, { message: /gone/ });
   t.like(seen, { started: 1, closed: 1 });

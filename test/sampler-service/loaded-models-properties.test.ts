@@ -15,6 +15,7 @@ const recipe = resolveRecipe({}, 'tiny');
 
 interface Engine {
   readonly key: string;
+  readonly units: number;
   readonly finishLoad: (error?: Error) => void;
   readonly finishEnd: () => void;
   state: 'loading' | 'loaded' | 'ending' | 'gone';
@@ -65,19 +66,28 @@ const commands = fc.array(
   { minLength: 20, maxLength: 80, size: 'max' },
 );
 
-function world(capacity: number) {
+/** The estimate for an engine without weights. */
+const UNIT = 640 * 1024 ** 2;
+/** Of model-0, model-1 and model-2, in units. */
+const unitsOf = (model: string): number => 1 + Number(model.at(-1));
+
+function world(capacity: number, units: number) {
   const engines: Engine[] = [];
   const calls: Call[] = [];
   const wrong: string[] = [];
   let isClosing = false;
   let nowMs = 0;
-  const models = loadedModels({ capacity, load, clock: { wallMs: () => 0, monotonicMs: () => nowMs } });
+  const clock = { wallMs: () => 0, monotonicMs: () => nowMs };
+  const models = loadedModels({ capacity, maxBytes: units * UNIT + 100, load, clock });
+  const unitsIn = (...states: Engine['state'][]): number =>
+    engines.filter(({ state }) => states.includes(state)).reduce((sum, engine) => sum + engine.units, 0);
 
   async function load({ commit }: EngineSource, ending: AbortSignal): Promise<LoadedModel> {
     const [loading, end] = [deferred(), deferred()];
     const predict = (): Promise<Float32Array> => Promise.resolve(new Float32Array(0));
     const engine: Engine = {
       key: `${commit.model}/${commit.step}`,
+      units: unitsOf(commit.model),
       finishLoad: (error) => {
         if (error === undefined) loading.resolve();
         else loading.reject(error);
@@ -88,8 +98,10 @@ function world(capacity: number) {
     engines.push(engine);
     if (engines.filter(({ state }) => state !== 'gone').length > capacity + 1)
       wrong.push('more engines than places');
+    if (unitsIn('loading', 'loaded', 'ending') > 2 * units) wrong.push('twice the memory is not enough');
     const close = async (): Promise<void> => {
-      if (!isClosing && engines.filter(({ state }) => state === 'loaded').length <= capacity)
+      const loaded = engines.filter(({ state }) => state === 'loaded').length;
+      if (!isClosing && loaded <= capacity && unitsIn('loaded') <= units)
         wrong.push('a model was ended that had a place');
       if (calls.some(({ lease, state }) => state === 'leased' && lease?.predict === predict))
         wrong.push('a model in use was ended');
@@ -112,14 +124,18 @@ function world(capacity: number) {
       ending.removeEventListener('abort', onAbort);
     }
     engine.state = 'loaded';
-    return { predict, close };
+    return { predict, peakBytes: () => engine.units * UNIT, close };
   }
 
   function call(model: string, step: number, wanted: Wanted): void {
     const controller = new AbortController();
     const source: EngineSource = {
       commit: { job: `job-of-${model}`, model, step, attempt: 1 },
-      object: { name: 'weights.safetensors', size: 1, sha256: 'a'.repeat(64) },
+      object: {
+        name: 'weights.safetensors',
+        size: ((unitsOf(model) - 1) * UNIT) / 5,
+        sha256: 'a'.repeat(64),
+      },
       recipe,
       precision: 'float32',
       weights: 'raw',
@@ -146,6 +162,8 @@ function world(capacity: number) {
   }
 
   function run(command: Command): void {
+    // Now and then loads that failed are tried again.
+    nowMs += 3000;
     if (command.do === 'call') {
       call(`model-${command.model}`, command.step, command.wanted);
       return;
@@ -170,7 +188,6 @@ function world(capacity: number) {
         engine('loading')?.finishLoad(new DiffusionError('ENGINE_LOST', 'no store'));
         return;
       case 'damage':
-        nowMs += 60_000;
         engine('loading')?.finishLoad(new DiffusionError('OBJECT_DAMAGED', 'a flipped bit'));
         return;
       case 'end':
@@ -205,15 +222,20 @@ function world(capacity: number) {
 
 test('never more engines than places, no lease of a closed model, no call that waits for nothing, and every call ends', async (t) => {
   await fc.assert(
-    fc.asyncProperty(fc.integer({ min: 1, max: 3 }), commands, async (capacity, sequence) => {
-      const { run, check, close } = world(capacity);
-      for (const command of sequence) {
-        run(command);
-        await setImmediate();
-        check();
-      }
-      await close();
-    }),
+    fc.asyncProperty(
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 3, max: 7 }),
+      commands,
+      async (capacity, units, sequence) => {
+        const { run, check, close } = world(capacity, units);
+        for (const command of sequence) {
+          run(command);
+          await setImmediate();
+          check();
+        }
+        await close();
+      },
+    ),
     { numRuns: 300 },
   );
   t.pass();

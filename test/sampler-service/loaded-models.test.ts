@@ -4,11 +4,14 @@ import test from 'ava';
 
 import type { EngineSource } from '../../services/sampler/engine-process/messages.js';
 import type { LoadedModel } from '../../services/sampler/loaded-model.js';
+import type { FailedLoad } from '../../services/sampler/failed-loads.js';
 import { loadedModels, type Lease, type Wanted } from '../../services/sampler/loaded-models.js';
 import { deferred, DiffusionError, type Deferred } from '../../shared/foundation/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
 
 const recipe = resolveRecipe({}, 'tiny');
+/** What an engine without weights is estimated to take. */
+const ENGINE = 640 * 1024 ** 2;
 
 /** Weights of a model of their own, where no model is named. */
 function source(step: number, model = `model-${step}`): EngineSource {
@@ -22,11 +25,17 @@ function source(step: number, model = `model-${step}`): EngineSource {
 }
 
 /** A loader that writes down what it loads and closes, by step. Steps from 100 on load when the test lets them. */
-function fixture(capacity: number, fail: (step: number) => Error | undefined = () => undefined) {
+function fixture(
+  capacity: number,
+  fail: (step: number) => Error | undefined = () => undefined,
+  maxBytes = Infinity,
+) {
   const loaded: number[] = [];
   const closed: number[] = [];
   const loading = new Map<number, Deferred<void>>();
   let nowMs = 0;
+  let peakBytes = ENGINE;
+  const failures: FailedLoad[] = [];
   const load = async ({ commit: { step } }: EngineSource, ending: AbortSignal): Promise<LoadedModel> => {
     loaded.push(step);
     const error = fail(step);
@@ -46,10 +55,13 @@ function fixture(capacity: number, fail: (step: number) => Error | undefined = (
       closed.push(step);
       return Promise.resolve();
     };
-    return { predict: () => Promise.resolve(Float32Array.of(step)), close };
+    return { predict: () => Promise.resolve(Float32Array.of(step)), peakBytes: () => peakBytes, close };
   };
   const clock = { wallMs: () => 0, monotonicMs: () => nowMs };
-  const models = loadedModels({ capacity, load, clock });
+  const models = loadedModels({
+    ...{ capacity, maxBytes, load, clock },
+    onFailed: (failed) => failures.push(failed),
+  });
   const acquire = (step: number, wanted: Wanted = 'exact', model?: string): Promise<Lease> =>
     models.acquire(source(step, model), wanted, new AbortController().signal);
   return {
@@ -57,6 +69,10 @@ function fixture(capacity: number, fail: (step: number) => Error | undefined = (
     acquire,
     loaded,
     closed,
+    failures,
+    takes: (bytes: number) => {
+      peakBytes = bytes;
+    },
     finish: (step: number, error?: Error) => {
       if (error === undefined) loading.get(step)?.resolve();
       else loading.get(step)?.reject(error);
@@ -67,7 +83,7 @@ function fixture(capacity: number, fail: (step: number) => Error | undefined = (
   };
 }
 
-test('fifty calls that want the same weights load them once', async (t) => {
+test('case 103: fifty calls that want the same weights load them once', async (t) => {
   const { acquire, loaded } = fixture(1);
   await Promise.all(Array.from({ length: 50 }, () => acquire(1)));
   t.deepEqual(loaded, [1]);
@@ -103,15 +119,77 @@ test('releasing a lease twice releases it once', async (t) => {
   await t.throwsAsync(acquire(2), { message: /in use/ });
 });
 
-test('a load that fails is tried again by the next call', async (t) => {
+test('a load that fails because of the store is tried again by the next call', async (t) => {
   let failing = true;
   const { acquire, loaded } = fixture(1, () =>
-    failing ? new DiffusionError('ENGINE_LOST', 'no store') : undefined,
+    failing ? new DiffusionError('STORE_UNAVAILABLE', 'no store') : undefined,
   );
   await t.throwsAsync(acquire(1), { message: 'no store' });
   failing = false;
   await acquire(1);
   t.deepEqual(loaded, [1, 1]);
+});
+
+test('case 102: an engine that fails to load is not started by every call, but after 5 s, then 10 s, and so on up to 5 minutes, and each failure is announced', async (t) => {
+  let failing = true;
+  const { acquire, loaded, failures, pass } = fixture(1, () =>
+    failing ? new DiffusionError('ENGINE_LOST', 'the engine process was killed') : undefined,
+  );
+  await t.throwsAsync(acquire(1), { message: /was killed/ });
+  for (const [i, seconds] of [5, 10, 20, 40, 80, 160, 300, 300].entries()) {
+    pass(1000 * seconds - 1);
+    const error = await t.throwsAsync(acquire(1), { instanceOf: DiffusionError });
+    t.is(error.reason, 'ENGINE_LOST');
+    t.is(error.retryAfterMs, 1);
+    t.is(loaded.length, i + 1);
+    pass(1);
+    await t.throwsAsync(acquire(1));
+    t.is(loaded.length, i + 2);
+    t.is(failures[i]?.retryAfterMs, 1000 * seconds);
+  }
+  failing = false;
+  pass(300_000);
+  await acquire(1);
+  t.is(loaded.length, 10);
+});
+
+test('case 103: models are ended by their bytes, the least recently used first', async (t) => {
+  const { acquire, closed, models } = fixture(10, undefined, 3 * ENGINE + 100);
+  for (const step of [1, 2, 3]) (await acquire(step)).release();
+  t.deepEqual(closed, []);
+  (await acquire(1)).release();
+  (await acquire(4)).release();
+  t.deepEqual(closed, [2]);
+  t.deepEqual(models.list('model-4')[0]?.bytes, ENGINE);
+});
+
+test('what an engine takes counts once it has said so', async (t) => {
+  const { acquire, closed, takes } = fixture(10, undefined, 3 * ENGINE + 100);
+  for (const step of [1, 2]) (await acquire(step)).release();
+  t.deepEqual(closed, []);
+  takes(1.2 * ENGINE);
+  (await acquire(3)).release();
+  t.deepEqual(closed, [1]);
+});
+
+test('a model in use is not ended for its bytes: another one is refused with a delay', async (t) => {
+  const { acquire, closed } = fixture(10, undefined, 2 * ENGINE + 100);
+  const leases = [await acquire(1), await acquire(2)];
+  const error = await t.throwsAsync(acquire(3), { instanceOf: DiffusionError });
+  t.is(error.reason, 'MODELS_PINNED');
+  t.truthy(error.retryAfterMs);
+  t.deepEqual(closed, []);
+  leases[1]?.release();
+  await acquire(3);
+  t.deepEqual(closed, [2]);
+});
+
+test('a model that is larger than the limit alone is refused without a load', async (t) => {
+  const { acquire, loaded } = fixture(10, undefined, ENGINE - 1);
+  const error = await t.throwsAsync(acquire(1), { instanceOf: DiffusionError });
+  t.is(error.reason, 'MODEL_TOO_LARGE');
+  t.is(error.code, 'RESOURCE_EXHAUSTED');
+  t.deepEqual(loaded, []);
 });
 
 test('a load that fails ends no loaded model', async (t) => {

@@ -52,7 +52,7 @@ export async function startFixture(
 
 type Reports = Pick<
   samplerWire.GenerateRequest,
-  'previewEverySteps' | 'trajectoryEverySteps' | 'resumeTokenEverySteps'
+  'previewEverySteps' | 'trajectoryEverySteps' | 'resumeTokenEverySteps' | 'priority'
 >;
 
 /** What a test asks for: new images, and what is reported of them. */
@@ -63,10 +63,11 @@ export function newImages(fields: Partial<samplerWire.NewImages> = {}): samplerW
 }
 
 export function generateRequest(asked: Asked): samplerWire.GenerateRequest {
-  const { previewEverySteps = 0, trajectoryEverySteps = 0, resumeTokenEverySteps = 0, ...fields } = asked;
+  const { previewEverySteps = 0, trajectoryEverySteps = 0, resumeTokenEverySteps = 0, ...rest } = asked;
+  const { priority = samplerWire.Priority.PRIORITY_UNSPECIFIED, ...fields } = rest;
   return {
     images: { $case: 'newImages', value: newImages(fields) },
-    ...{ previewEverySteps, trajectoryEverySteps, resumeTokenEverySteps },
+    ...{ previewEverySteps, trajectoryEverySteps, resumeTokenEverySteps, priority },
   };
 }
 

@@ -6,6 +6,7 @@ import test from 'ava';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
 import { deferred, DiffusionError, type Deferred } from '../../shared/foundation/index.js';
 import { UNCONDITIONAL, type NetworkRow } from '../../shared/sampler/index.js';
+import { ownerOf } from './owners.js';
 
 interface Pass {
   readonly timesteps: number[];
@@ -28,6 +29,7 @@ function manualEngine() {
 
 const row = (t: number): NetworkRow => ({ xT: Float32Array.of(0), t, y: UNCONDITIONAL });
 const never = new AbortController().signal;
+const owner = ownerOf();
 setMaxListeners(0, never);
 
 /** Lets everything run that is ready to. */
@@ -37,8 +39,10 @@ async function settle(): Promise<void> {
 
 test('rows of several callers and timesteps share one pass', async (t) => {
   const { passes, runPass, finish } = manualEngine();
-  const predict = stepBatcher(runPass, 4);
-  const answers = Promise.all([999, 5, 40].map((timestep) => predict(row(timestep), { signal: never })));
+  const predict = stepBatcher(runPass, [4]);
+  const answers = Promise.all(
+    [999, 5, 40].map((timestep) => predict(row(timestep), { owner, signal: never })),
+  );
   await settle();
   t.deepEqual(
     passes.map(({ timesteps }) => timesteps),
@@ -53,11 +57,11 @@ test('rows of several callers and timesteps share one pass', async (t) => {
 
 test('one pass runs at a time, of at most the given rows, and rows that come meanwhile join the next', async (t) => {
   const { passes, runPass, finish } = manualEngine();
-  const predict = stepBatcher(runPass, 2);
-  const answers = [1, 2, 3].map((timestep) => predict(row(timestep), { signal: never }));
+  const predict = stepBatcher(runPass, [2]);
+  const answers = [1, 2, 3].map((timestep) => predict(row(timestep), { owner, signal: never }));
   await settle();
   t.is(passes.length, 1);
-  answers.push(predict(row(4), { signal: never }));
+  answers.push(predict(row(4), { owner, signal: never }));
   finish(passes[0]);
   await settle();
   t.deepEqual(
@@ -77,12 +81,15 @@ test('one pass runs at a time, of at most the given rows, and rows that come mea
 test('a full pass that waits begins before the solvers of the last one compute', async (t) => {
   const { passes, runPass, finish } = manualEngine();
   const events: string[] = [];
-  const predict = stepBatcher((rows) => {
-    events.push(`pass of ${rows.map(({ t: timestep }) => timestep).join()}`);
-    return runPass(rows);
-  }, 2);
+  const predict = stepBatcher(
+    (rows) => {
+      events.push(`pass of ${rows.map(({ t: timestep }) => timestep).join()}`);
+      return runPass(rows);
+    },
+    [2],
+  );
   const answers = [1, 2, 3, 4].map(async (timestep) => {
-    await predict(row(timestep), { signal: never });
+    await predict(row(timestep), { owner, signal: never });
     events.push(`${timestep} answered`);
   });
   await settle();
@@ -95,9 +102,9 @@ test('a full pass that waits begins before the solvers of the last one compute',
 
 test('solvers that a pass answers meet again in the next one', async (t) => {
   const { passes, runPass, finish } = manualEngine();
-  const predict = stepBatcher(runPass, 8);
+  const predict = stepBatcher(runPass, [8]);
   const walk = async (timesteps: number[]): Promise<void> => {
-    for (const timestep of timesteps) await predict(row(timestep), { signal: never });
+    for (const timestep of timesteps) await predict(row(timestep), { owner, signal: never });
   };
   const walks = Promise.all([walk([9, 8, 7]), walk([3, 2]), walk([5])]);
   for (let pass = 0; pass < 3; pass++) {
@@ -113,11 +120,11 @@ test('solvers that a pass answers meet again in the next one', async (t) => {
 
 test('a waiting row that is taken back never reaches the engine, and its neighbours are answered', async (t) => {
   const { passes, runPass, finish } = manualEngine();
-  const predict = stepBatcher(runPass, 1);
+  const predict = stepBatcher(runPass, [1]);
   const cancel = new AbortController();
-  const first = predict(row(1), { signal: never });
-  const second = predict(row(2), { signal: cancel.signal });
-  const third = predict(row(3), { signal: never });
+  const first = predict(row(1), { owner, signal: never });
+  const second = predict(row(2), { owner, signal: cancel.signal });
+  const third = predict(row(3), { owner, signal: never });
   await settle();
   cancel.abort(new DiffusionError('CANCELLED', 'enough'));
   await t.throwsAsync(second, { message: 'enough' });
@@ -136,10 +143,10 @@ test('a waiting row that is taken back never reaches the engine, and its neighbo
 
 test('a row that is taken back during its pass is let go at once', async (t) => {
   const { passes, runPass, finish } = manualEngine();
-  const predict = stepBatcher(runPass, 2);
+  const predict = stepBatcher(runPass, [2]);
   const cancel = new AbortController();
-  const cancelled = predict(row(1), { signal: cancel.signal });
-  const neighbour = predict(row(2), { signal: never });
+  const cancelled = predict(row(1), { owner, signal: cancel.signal });
+  const neighbour = predict(row(2), { owner, signal: never });
   await settle();
   cancel.abort(new DiffusionError('CANCELLED', 'enough'));
   await t.throwsAsync(cancelled, { message: 'enough' });
@@ -149,16 +156,18 @@ test('a row that is taken back during its pass is let go at once', async (t) => 
 
 test('a row of an aborted call is refused', async (t) => {
   const { passes, runPass } = manualEngine();
-  const predict = stepBatcher(runPass, 2);
-  await t.throwsAsync(predict(row(1), { signal: AbortSignal.abort('gone') }), { message: /was cancelled/ });
+  const predict = stepBatcher(runPass, [2]);
+  await t.throwsAsync(predict(row(1), { owner, signal: AbortSignal.abort('gone') }), {
+    message: /was cancelled/,
+  });
   await settle();
   t.is(passes.length, 0);
 });
 
 test('a pass that fails fails its own rows only', async (t) => {
   const { passes, runPass, finish } = manualEngine();
-  const predict = stepBatcher(runPass, 2);
-  const answers = [1, 2, 3].map((timestep) => predict(row(timestep), { signal: never }));
+  const predict = stepBatcher(runPass, [2]);
+  const answers = [1, 2, 3].map((timestep) => predict(row(timestep), { owner, signal: never }));
   await settle();
   passes[0]?.done.reject(new DiffusionError('INTERNAL', 'a bad pass'));
   await t.throwsAsync(Promise.race([answers[0], answers[1]]), { message: 'a bad pass' });
@@ -170,10 +179,10 @@ test('a pass that fails fails its own rows only', async (t) => {
 
 test('a row is notified when its pass begins', async (t) => {
   const { passes, runPass, finish } = manualEngine();
-  const predict = stepBatcher(runPass, 1);
+  const predict = stepBatcher(runPass, [1]);
   const started: number[] = [];
   const ask = (timestep: number) =>
-    predict(row(timestep), { signal: never, onStart: () => started.push(timestep) });
+    predict(row(timestep), { owner, signal: never, onStart: () => started.push(timestep) });
   const answers = [ask(1), ask(2)];
   await settle();
   t.deepEqual(started, [1]);
@@ -190,10 +199,10 @@ test('large outputs are handed out in several turns of the event loop, and the n
     passSizes.push(rows.length);
     return Promise.resolve(rows.map(() => new Float32Array(60_000)));
   };
-  const predict = stepBatcher(runPass, 8);
+  const predict = stepBatcher(runPass, [8]);
   const walk = async (): Promise<void> => {
-    await predict(row(1), { signal: never });
-    await predict(row(0), { signal: never });
+    await predict(row(1), { owner, signal: never });
+    await predict(row(0), { owner, signal: never });
   };
   await Promise.all([walk(), walk(), walk()]);
   t.deepEqual(passSizes, [3, 3]);

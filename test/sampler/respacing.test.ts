@@ -87,3 +87,11 @@ for (const steps of [0, -1, 1.5, 1001, NaN, 4294967295]) {
     t.is(error.violations[0]?.field, 'steps');
   });
 }
+
+test('a respacing text of any length is refused before it is taken apart', (t) => {
+  for (const respacing of ['1,'.repeat(8_000_000), '0,'.repeat(60) + '1', '9'.repeat(16_384)])
+    t.throws(() => spaceTimesteps(50, respacing), {
+      instanceOf: DiffusionError,
+      code: 'INVALID_ARGUMENT',
+    } as never);
+});

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 
 import { dataSources } from '../../services/trainer/data-sources.js';
+import { reader } from '../../services/trainer/reading.js';
 import { readSettings } from '../../services/trainer/config.js';
 import { openDataset } from '../../shared/dataset/index.js';
 import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
@@ -106,8 +107,10 @@ test('a trainer on loopback takes any folder; one that a network reaches takes t
 test('creating, validating and the start of training hold to the roots', async (t) => {
   const { base, allowed, outside, access } = await places(t);
   const sources = dataSources({
-    ...{ access, cacheFolder: join(base, 'cache'), clock: systemClock },
-    ...{ environment: { PATH: process.env['PATH'] }, heartbeatTimeoutMs: 60_000 },
+    ...{ access, cacheFolder: join(base, 'cache') },
+    reader: reader({
+      ...{ environment: { PATH: process.env['PATH'] }, heartbeatTimeoutMs: 60_000, clock: systemClock },
+    }),
   });
   const recipeAt = (path: string) =>
     resolveRecipe({ preset: 'demo-32', dataset: { source: { kind: 'folder', path } } }, 'name');

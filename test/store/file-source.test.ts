@@ -19,7 +19,7 @@ import {
   type FoundFile,
 } from '../../shared/store/index.js';
 import { gateBefore } from '../faults/gate.js';
-import { GO_MISSING, startMinio } from '../minio-server.js';
+import { GO_MISSING, SERVER_NAME, startMinio } from '../minio-server.js';
 import { accessTo, bucketOf } from './buckets.js';
 
 const server = await startMinio();
@@ -33,6 +33,9 @@ interface Place {
   remove(path: string): Promise<void>;
   open(path?: string, options?: FilesOptions): Promise<FileSource>;
 }
+
+/** Versity's gateway decodes a key's escapes twice: it stores this one as another key. */
+const DECODES_TWICE = SERVER_NAME === 'versitygw';
 
 let places = 0;
 
@@ -88,7 +91,7 @@ for (const [name, make] of Object.entries(PLACES)) {
         'b.txt',
         'a/b.txt',
         'a-.txt',
-        'a b+&%2F.txt',
+        ...(name === 'a bucket' && DECODES_TWICE ? [] : ['a b+&%2F.txt']),
         'é.txt',
         '\ufb01.txt',
         '😀.txt',
@@ -280,4 +283,41 @@ test('a part of another length than the one that was asked for is FILE_UNREADABL
     reason: 'FILE_UNREADABLE',
     metadata: { path: 'x.txt' },
   });
+});
+
+test('fault 61: very many objects are listed page by page, in the order of their bytes, whatever the order of the server', async (t) => {
+  const [pages, aPage] = [20, 1000];
+  let asked = 0;
+  const keyAt = (index: number): string =>
+    `images/${String((index * 7919) % (pages * aPage)).padStart(6, '0')}.txt`;
+  const answering = createServer((request, response) => {
+    asked += 1;
+    const token = Number(
+      new URL(request.url ?? '', 'http://x').searchParams.get('continuation-token') ?? '0',
+    );
+    const contents = Array.from(
+      { length: aPage },
+      (_, i) => `<Contents><Key>${keyAt(token * aPage + i)}</Key><Size>1</Size><ETag>"e"</ETag></Contents>`,
+    ).join('');
+    const more = token + 1 < pages;
+    response.end(
+      `<ListBucketResult><IsTruncated>${more}</IsTruncated>${contents}${
+        more ? `<NextContinuationToken>${token + 1}</NextContinuationToken>` : ''
+      }</ListBucketResult>`,
+    );
+  }).listen(0, '127.0.0.1');
+  await once(answering, 'listening');
+  t.teardown(() => answering.close());
+  const { port } = answering.address() as AddressInfo;
+  const access = fileAccess({
+    IP_DIFFUSION_S3_ENDPOINT: `http://127.0.0.1:${port}`,
+    IP_DIFFUSION_S3_ACCESS_KEY: 'a',
+    IP_DIFFUSION_S3_SECRET_KEY: 'b',
+  });
+  const source = await openFiles('s3://bucket/images', access);
+  t.teardown(() => source.close());
+  const { files } = await source.list(isText);
+  t.is(asked, pages);
+  t.is(files.length, pages * aPage);
+  t.true(files.every(({ path }, i) => path === `${String(i).padStart(6, '0')}.txt`));
 });

@@ -54,6 +54,14 @@ export function storeContract(test: TestFn, open: () => Promise<ObjectStore>): v
     }
   });
 
+  test('a listing may begin behind a key, which need not be there', async (t) => {
+    const store = await open();
+    for (const key of ['a/1', 'a/2/x', 'a/2/y', 'a/3', 'b']) await store.put(key, of('x'));
+    t.deepEqual(await keysOf(store.list('a/', { after: 'a/2/x' })), ['a/2/y', 'a/3']);
+    t.deepEqual(await keysOf(store.list('', { after: 'a/2/z' })), ['a/3', 'b']);
+    t.deepEqual(await keysOf(store.list('a/', { after: 'b' })), []);
+  });
+
   test('an object larger than maxBytes is refused', async (t) => {
     const store = await open();
     await store.put('a', of('four'));

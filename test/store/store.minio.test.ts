@@ -6,6 +6,7 @@ import type { RequestListener, Server } from 'node:http';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import test from 'ava';
+import { Client } from 'minio';
 import type { TestFn } from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { checkStore } from '../../shared/store/index.js';
@@ -53,6 +54,27 @@ realTest('a listing continues after the first page', async (t) => {
   await store.remove(keys);
   for await (const key of store.list('k/')) t.fail(key);
 });
+
+realTest(
+  'fault 74: uploads in parts that a dead writer left are removed, under our prefix alone',
+  async (t) => {
+    const ours = settings();
+    const { endpoint: endPoint, port, accessKey } = ours;
+    const client = new Client({ endPoint, port, useSSL: false, accessKey, secretKey });
+    const theirs = settings();
+    for (const { bucket, prefix = '' } of [ours, theirs])
+      await client.initiateNewMultipartUpload(bucket, `${prefix}a`, {});
+    const uploads = async (): Promise<string[]> =>
+      (await client.listIncompleteUploadsQuery(ours.bucket, '', '', '', '')).uploads
+        .map(({ key }) => key)
+        .filter((key) => [ours.prefix, theirs.prefix].includes(`${key.split('/')[0] ?? ''}/`));
+    t.is((await uploads()).length, 2);
+    const store = openMinioStore(ours);
+    t.is(await store.tidy(), 0, 'a writer may still be at work on it');
+    t.is(await openMinioStore({ ...ours, staleUploadMs: -60_000 }).tidy(), 1);
+    t.deepEqual(await uploads(), [`${theirs.prefix ?? ''}a`]);
+  },
+);
 
 realTest('an object larger than a part goes up in parts and comes back whole', async (t) => {
   const store = await open({ partSize: 5 * 1024 * 1024 });

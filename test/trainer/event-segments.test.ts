@@ -5,8 +5,14 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { openLocalStore } from '../../shared/store/index.js';
-import { START, type LoggedEvent } from '../../services/trainer/event-log.js';
-import { loadEventLog, saveSegment } from '../../services/trainer/event-segments.js';
+import { EventLog, START, type LoggedEvent } from '../../services/trainer/event-log.js';
+import {
+  loadEventLog,
+  savedEvents,
+  saveSegment,
+  segmentWriter,
+} from '../../services/trainer/event-segments.js';
+import { switchedStore } from '../store/switched-store.js';
 
 const root = await mkdtemp(join(tmpdir(), 'segments-test-'));
 const store = await openLocalStore({ folder: root });
@@ -49,4 +55,88 @@ test('of a long history only the newest segments are loaded, and the log reports
 
 test('a job without events has an empty log', async (t) => {
   t.deepEqual((await loadEventLog(store, 'none', limits)).last, START);
+});
+
+async function segmentsOf(jobId: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const key of store.list(`jobs/${jobId}/events/`))
+    names.push(key.slice(`jobs/${jobId}/events/`.length));
+  return names;
+}
+
+test('saves grow one segment until it is full, and segments of which the log keeps nothing are removed', async (t) => {
+  const log = new EventLog([], START, { maxEvents: 600, maxImages: 2, maxLag: 2 });
+  const writer = segmentWriter(store, 'grows');
+  const append = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) log.append(1, { kind: 'checkpoint', step: i, sizeBytes: 1 });
+    await writer.save(log);
+  };
+  for (let save = 0; save < 20; save++) await append(10);
+  t.deepEqual(await segmentsOf('grows'), ['000001-000000000001.jsonl']);
+  for (let save = 0; save < 6; save++) await append(10);
+  await append(1);
+  t.is((await segmentsOf('grows')).length, 2, 'the first one is full');
+  for (let save = 0; save < 70; save++) await append(20);
+  t.true((await segmentsOf('grows')).length < 6);
+  const loaded = await loadEventLog(store, 'grows', { maxEvents: 100, maxImages: 2, maxLag: 2 });
+  t.deepEqual(loaded.last, log.last);
+});
+
+test('a save that failed is repeated with what came since', async (t) => {
+  const switched = switchedStore(store);
+  const writer = segmentWriter(switched.store, 'repeated');
+  const log = new EventLog();
+  log.append(1, { kind: 'checkpoint', step: 1, sizeBytes: 1 });
+  switched.fail();
+  await t.throwsAsync(writer.save(log));
+  log.append(1, { kind: 'checkpoint', step: 2, sizeBytes: 1 });
+  switched.work();
+  await writer.save(log);
+  t.is(log.unsaved.length, 0);
+  t.deepEqual((await loadEventLog(store, 'repeated')).last, { term: 1, number: 2 });
+});
+
+test('the events of an ended job are read one segment at a time, from the one that is asked for', async (t) => {
+  const image = { png: Buffer.from([1]), width: 1, height: 1, channels: 3 };
+  const grid = (number: number): LoggedEvent => ({
+    position: { term: 1, number },
+    event: { kind: 'grid', step: number, image },
+  });
+  for (const first of [1, 11, 21]) {
+    const rest = checkpoints(1, ...Array.from({ length: 9 }, (_, i) => first + 1 + i));
+    await saveSegment(store, 'ended', [grid(first), ...rest]);
+  }
+  const switched = switchedStore(store);
+  const saved = await savedEvents(switched.store, 'ended', limits);
+  const reads = (): number => switched.calls.filter((call) => call.startsWith('get')).length;
+  const events = saved.read({ term: 1, number: 12 }, new AbortController().signal);
+  t.deepEqual((await events.next()).value, checkpoints(1, 13)[0]);
+  const before = reads();
+  const numbers: number[] = [];
+  for await (const { position } of events) {
+    numbers.push(position.number);
+    if (position.number === 20) t.is(reads(), before, 'the last segment is not read yet');
+  }
+  t.deepEqual(
+    numbers,
+    Array.from({ length: 17 }, (_, i) => 14 + i),
+  );
+  const grids: number[] = [];
+  for await (const { event } of saved.read(START, new AbortController().signal))
+    if (event.kind === 'grid') grids.push(event.step);
+  t.deepEqual(grids, [11, 21], 'the newest two');
+});
+
+test('a segment larger than any that was written is left out', async (t) => {
+  await saveSegment(store, 'huge', checkpoints(1, 1));
+  await store.put('jobs/huge/events/000001-000000000002.jsonl', Buffer.alloc(65 * 1024 * 1024));
+  await saveSegment(store, 'huge', checkpoints(1, 3));
+  const log = await loadEventLog(store, 'huge', limits);
+  t.deepEqual(
+    [log.last, log.truncatedUpTo],
+    [
+      { term: 1, number: 3 },
+      { term: 1, number: 2 },
+    ],
+  );
 });

@@ -4,6 +4,7 @@ import { deferred, systemClock } from '../../shared/foundation/index.js';
 import { type ChildExit } from '../../shared/processes/index.js';
 import type { FromEngine, StartTraining } from '../../services/trainer/engine-process/messages.js';
 import { dataSources } from '../../services/trainer/data-sources.js';
+import { reader } from '../../services/trainer/reading.js';
 import { fileAccess } from '../../shared/store/index.js';
 import type { StartEngine } from '../../services/trainer/engine.js';
 
@@ -18,14 +19,15 @@ export type Script = (engine: FakeEngine) => { onStop(): void } | undefined;
 
 /** Images of this machine alone; none is ever read. */
 export const localSources = dataSources({
-  ...{ access: fileAccess({}), cacheFolder: 'unused', environment: {}, heartbeatTimeoutMs: 60_000 },
-  clock: systemClock,
+  ...{ access: fileAccess({}), cacheFolder: 'unused' },
+  reader: reader({ environment: {}, heartbeatTimeoutMs: 60_000, clock: systemClock }),
 });
 
 export const killed = { code: null, signal: 'SIGKILL' as const };
 export const readyAt = (step: number): FromEngine => ({
   kind: 'ready',
   step,
+  committedStep: step,
   sizeBytes: 10,
   message: `training resumes after step ${step}`,
 });
@@ -34,8 +36,8 @@ export const commit = (step: number): FromEngine => ({
   kind: 'event',
   event: { kind: 'checkpoint', step, sizeBytes: 10 },
 });
-export const finished: FromEngine = { kind: 'ended', how: 'finished' };
-export const stopped: FromEngine = { kind: 'ended', how: 'stopped' };
+export const finished: FromEngine = { kind: 'ended', how: 'finished', waiting: 0 };
+export const stopped: FromEngine = { kind: 'ended', how: 'stopped', waiting: 0 };
 
 /** Engines of which the n-th plays the n-th script, and all later ones the last. */
 export function engines(...scripts: readonly Script[]): {

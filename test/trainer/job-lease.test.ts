@@ -59,7 +59,7 @@ test('of trainers that take a job at the same time exactly one gets it, also wit
   t.is((await readStatus(store, RECORD)).term, 1);
 });
 
-test('a renewed lease continues, and one that another trainer took writes nothing any more', async (t) => {
+test('fault 114: whatever the wall clock says, a renewed lease continues, and one that another trainer took writes nothing any more', async (t) => {
   const { store, trainer, take } = await open();
   const first = await take(trainer('a'));
   await first?.renew({ ...running, step: 1 });
@@ -152,4 +152,13 @@ test('a damaged status is replaced by one made from checkpoints and events', asy
   t.like(stored, { status: { state: 'FAILED', failureReason: 'INTERNAL' }, term: 7, lease: undefined });
   t.regex(stored.status.message, /is damaged; resume the job to continue after step 0/);
   t.is((await take(trainer('a')))?.term, 8);
+});
+
+test('a status that is too large to be read is replaced, too', async (t) => {
+  const { store, take, trainer } = await open();
+  await store.put(jobKeys.status(RECORD.jobId), Buffer.alloc(65 * 1024));
+  t.like(await readStatus(store, RECORD), { status: { state: 'FAILED' }, etag: undefined });
+  const lease = await take(trainer('a'));
+  t.is(lease?.term, 1);
+  t.is((await readStatus(store, RECORD)).lease?.holder, 'a');
 });

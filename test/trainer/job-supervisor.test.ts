@@ -120,7 +120,7 @@ test('a crashed engine is replaced, with a new attempt', async (t) => {
   );
 });
 
-test('a job whose engines crash without a new checkpoint fails', async (t) => {
+test('fault 64: a job whose engines crash without a new checkpoint fails', async (t) => {
   const { startEngine, starts } = engines(plays(ready, killed));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -148,11 +148,12 @@ test('a new checkpoint resets the number of restarts', async (t) => {
   t.is(active.status.committedStep, 5);
 });
 
-test('engines that never become ready, that crash at work, and that run out of memory fail with different reasons', async (t) => {
+test('fault 65: engines that never become ready, that crash at work, and that run out of memory fail with different reasons', async (t) => {
   for (const [exit, reason] of [
     [{ code: 1 }, 'ENGINE_START'],
     [{ code: 137 }, 'ENGINE_OUT_OF_MEMORY'],
     [{ code: 134, stderrTail: 'JavaScript heap out of memory' }, 'ENGINE_OUT_OF_MEMORY'],
+    [{ ...killed, outOfMemory: true }, 'ENGINE_OUT_OF_MEMORY'],
   ] as const) {
     const { startEngine } = engines(plays(exit));
     const { store, supervisor } = await supervise(startEngine, { restartLimit: 1 });
@@ -160,6 +161,15 @@ test('engines that never become ready, that crash at work, and that run out of m
     await states(active);
     t.is(active.status.failureReason, reason);
   }
+});
+
+test('fault 25: an engine that the system can not start now is tried again, and counts as no crash', async (t) => {
+  const lacking = plays({ code: null, signal: null, lackedToStart: 'EMFILE' });
+  const { startEngine, starts } = engines(lacking, lacking, lacking, plays(ready, finished));
+  const { store, supervisor } = await supervise(startEngine, { restartLimit: 0 });
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'SUCCEEDED');
+  t.is(starts.length, 4);
 });
 
 test('a failure that the engine reports ends the job at once', async (t) => {
@@ -184,15 +194,24 @@ test('an attempt that is fenced off although this trainer has the job is tried a
 });
 
 test('an outage of the store and its end are reported in the job', async (t) => {
-  const away: FromEngine = { kind: 'store', problem: 'S3 at minio: put: no answer' };
-  const { startEngine } = engines(plays(ready, away, { kind: 'store' }, finished));
+  const report = { problem: 'S3 at minio: put: no answer', sinceMs: 0, waiting: 2, dropped: [] };
+  const away: FromEngine = { kind: 'store', report };
+  const full: FromEngine = { kind: 'store', report: { ...report, dropped: [10, 20] } };
+  const answers: FromEngine = { kind: 'store', report: { waiting: 0 } };
+  const { startEngine } = engines(plays(ready, away, full, answers, finished));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
   const messages: string[] = [];
   for await (const { event } of active.log.follow(START, never))
     if (event.kind === 'state') messages.push(event.message);
-  t.true(messages.includes('waiting for the store: S3 at minio: put: no answer'));
-  t.true(messages.includes('the store answers again'));
+  t.deepEqual(
+    messages.filter((message) => /store|spill/.test(message)),
+    [
+      'store unavailable since 1970-01-01T00:00:00.000Z, 2 commits waiting: S3 at minio: put: no answer',
+      'the spill folder is full: the checkpoints of steps 10, 20 were removed without having been uploaded, 2 commits waiting',
+      'the store answers again',
+    ],
+  );
 });
 
 test('cancelling lets the engine commit first', async (t) => {

@@ -11,8 +11,11 @@ import { START } from '../../services/trainer/event-log.js';
 import type { Job } from '../../services/trainer/job.js';
 import { LeaseWatch } from '../../services/trainer/job-lease.js';
 import { jobRecovery } from '../../services/trainer/job-recovery.js';
+import { settleWarmStart } from '../../services/trainer/warm-start.js';
 import { jobRequests } from '../../services/trainer/job-requests.js';
 import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
+import { listedCompleteness } from '../../services/trainer/listed-jobs.js';
+import type { KeptStates } from '../../services/trainer/kept-state.js';
 import { deletions } from '../../services/trainer/deletion.js';
 import { deferred, systemClock, type Clock, type DiffusionError } from '../../shared/foundation/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
@@ -46,7 +49,7 @@ function trainerClock(): Clock & { pass(ms: number): void } {
 }
 
 /** A trainer over a store; all have the same name. */
-export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4) {
+export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4, kept?: KeptStates) {
   const clock = trainerClock();
   const logger = pino({ level: 'silent' });
   const supervisor = new JobSupervisor({
@@ -65,6 +68,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     leaseMs: LEASE_MS,
     concurrentJobs: 1,
     maxQueue,
+    kept,
   });
   supervisors.push(supervisor);
   const leases = new LeaseWatch(clock);
@@ -75,12 +79,15 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     sources: localSources,
     clock,
     memoryBytes: 1e12,
+    listed: listedCompleteness(store),
+    settle: (asked, sees) => settleWarmStart(store, asked, sees),
   });
   const deletion = deletions({ store, supervisor });
   const recovery = jobRecovery({
     store,
     supervisor,
     leases,
+    kept,
     sources: localSources,
     leaseMs: LEASE_MS,
     logger,

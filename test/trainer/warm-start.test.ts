@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 
 import { emaObject } from '../../shared/checkpoint/index.js';
-import type { DiffusionError } from '../../shared/foundation/index.js';
+import { systemClock, type DiffusionError } from '../../shared/foundation/index.js';
 import { resolveRecipe, type PartialRecipe, type TrainingRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
-import { readWarmStart, settleWarmStart } from '../../services/trainer/warm-start.js';
+import { reader } from '../../services/trainer/reading.js';
+import { readWarmStart, settled, settleWarmStart } from '../../services/trainer/warm-start.js';
 import { commitTiny, tensorsOf, TINY } from '../sampler-service/tiny-model.js';
 import { damage, flipLastBit, keysOf } from '../models/commit-fixtures.js';
 
@@ -137,4 +138,22 @@ test('weights that were deleted or damaged after the creation fail with WARM_STA
   t.deepEqual(await refusal(read()), ['FAILED_PRECONDITION', 'WARM_START_LOST', []]);
   await store.remove(await keysOf(store, 'jobs/job-of-tiny/commits/'));
   t.deepEqual(await refusal(read()), ['FAILED_PRECONDITION', 'WARM_START_LOST', []]);
+});
+
+test('a service reads the weights in a process of their own, and gets refusals with their fields', async (t) => {
+  const folder = await mkdtemp(join(root, 'copy-'));
+  await cp(original, folder, { recursive: true });
+  const own = {
+    reader: reader({ environment: process.env, heartbeatTimeoutMs: 60_000, clock: systemClock }),
+    store: await openLocalStore({ folder }),
+    storeSettings: { kind: 'local', folder } as const,
+  };
+  const { warmStart } = await settled(own, recipeFrom({ model: 'tiny' }));
+  t.like(warmStart, { model: 'tiny', checkpointStep: 5 });
+  const missing = settled(own, recipeFrom({ model: 'tiny', checkpointStep: 4 }));
+  t.deepEqual(await refusal(missing), [
+    'NOT_FOUND',
+    'WARM_START_NOT_FOUND',
+    ['recipe.warm_start.checkpoint_step'],
+  ]);
 });

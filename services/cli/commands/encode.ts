@@ -2,6 +2,7 @@
 
 import {
   precisions,
+  priorities,
   samplerSettingsToWire,
   weightsToWire,
   type samplerWire,
@@ -15,7 +16,7 @@ import { encodeImages } from '../generate-images.js';
 import { integer, integers, oneOf, option, text } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
 import { RAW_EXTENSION, readStart } from '../picture-files.js';
-import { MAX_STEPS } from '../sampler-options.js';
+import { MAX_STEPS, samplerPriority } from '../sampler-options.js';
 import { describeCompleted } from './sample.js';
 
 const USAGE = 'ip-diffusion encode';
@@ -38,6 +39,7 @@ export const encode = command({
     output: option(text('DIR'), `folder for the ${RAW_EXTENSION} files and provenance.json`, {
       fallback: 'encoded',
     }),
+    priority: samplerPriority,
     ...samplerConnection,
   },
   examples: [
@@ -68,6 +70,7 @@ export const encode = command({
       images: contents,
       classes,
       settings: { ...samplerSettingsToWire(settings), precision: precisions.write(precision) },
+      priority: priorities.write(values.priority),
     };
     const paths = { folder, nameOf: (index: number) => names[index] ?? String(index) };
     return withSampler(values, context.signal, async (client) => {

@@ -6,6 +6,7 @@ import {
   imageFormats,
   msFromDuration,
   precisions,
+  priorities,
   samplerSettingsToWire,
   samplerWire,
   weightsToWire,
@@ -20,7 +21,7 @@ import { flag, integer, integers, oneOf, option, text, uint64, type Values } fro
 import { UsageError } from '../parse-arguments.js';
 import { readPicture, readStart } from '../picture-files.js';
 import { readResumable } from '../resume-files.js';
-import { MAX_STEPS, samplerOptions, samplerSettingsOf } from '../sampler-options.js';
+import { MAX_STEPS, samplerOptions, samplerPriority, samplerSettingsOf } from '../sampler-options.js';
 
 const DEFAULT_COUNT = 64;
 const MAX_UINT32 = 2 ** 32 - 1;
@@ -62,6 +63,7 @@ const options = {
     'save a resume token of each unfinished image every N steps, for --resume',
   ),
   resume: flag('resume the unfinished images of the output folder'),
+  priority: samplerPriority,
   ...samplerConnection,
 };
 
@@ -133,6 +135,7 @@ async function run(
     previewEverySteps: previewEvery,
     trajectoryEverySteps: trajectoryEvery,
     resumeTokenEverySteps: resumeEvery,
+    priority: priorities.write(values.priority),
   };
   const onEnd = ({ images, completed }: Generated): void => {
     if (completed === undefined && images > 0)

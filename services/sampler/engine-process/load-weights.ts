@@ -8,7 +8,7 @@ export async function loadWeights(
   settings: StoreSettings,
   source: WeightsSource,
 ): Promise<Map<string, Float32Array>> {
-  const store = await storeFromSettings(settings);
+  const store = await storeFromSettings(settings, { mustExist: true });
   try {
     return await readEngineParameters(store, source);
   } finally {

@@ -25,6 +25,7 @@ const parent = connectToParent(
             parent.send({
               kind: 'loaded',
               batchSizes,
+              peakBytes: peakBytes(),
               ...(withoutKernels !== undefined && { withoutKernels: withoutKernels.reason }),
             });
           },
@@ -76,7 +77,14 @@ async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<
 
 async function warmUpAll(loaded: LoadedModule, config: UNetConfig, sizes: readonly number[]): Promise<void> {
   // An error here happens again in a pass that a call waits for, and is reported then.
-  for (const size of sizes) await warmUp(loaded, config, size).catch(() => undefined);
+  for (const size of sizes) {
+    await warmUp(loaded, config, size).catch(() => undefined);
+    parent.send({ kind: 'memory', peakBytes: peakBytes() });
+  }
+}
+
+function peakBytes(): number {
+  return 1024 * process.resourceUsage().maxRSS;
 }
 
 async function warmUp(loaded: LoadedModule, config: UNetConfig, size: number): Promise<void> {

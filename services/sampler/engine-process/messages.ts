@@ -52,9 +52,13 @@ export type FromEngine =
   | {
       readonly kind: 'loaded';
       readonly batchSizes: readonly number[];
+      /** The most memory that the process has taken. */
+      readonly peakBytes: number;
       /** Why the engine runs without its own kernels, where it does. */
       readonly withoutKernels?: string;
     }
+  /** Sent when it has changed much. */
+  | { readonly kind: 'memory'; readonly peakBytes: number }
   /** `output` is [size, H, W, outChannels]. */
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
   /** Without an id it was the loading that failed. */
@@ -97,8 +101,10 @@ const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('loaded'),
     batchSizes: z.array(positiveCountSchema).min(1),
+    peakBytes: countSchema,
     withoutKernels: z.string().max(MAX_CHARACTERS).exactOptional(),
   }),
+  z.object({ kind: z.literal('memory'), peakBytes: countSchema }),
   z.object({ kind: z.literal('predicted'), id: countSchema, output: z.instanceof(Float32Array) }),
   z.object({
     kind: z.literal('failed'),

@@ -11,10 +11,11 @@ import {
   retryOutages,
   type OutageSettings,
 } from '../../../shared/store/index.js';
-import { removeAbandoned } from '../../../shared/models/index.js';
-import { failureOf } from './failure.js';
+import { clearSpill, removeAbandoned } from '../../../shared/models/index.js';
+import { failureOf, textOf } from './failure.js';
 import { bounded, engineProtocol, type FromEngine, type StartTraining } from './messages.js';
 import { inexactness, openRun, type Run } from './open-run.js';
+import { spillIn } from './spill-folder.js';
 import { train } from './training-loop.js';
 
 const stop = new AbortController();
@@ -42,7 +43,8 @@ function send(message: FromEngine): void {
 
 function endOf(error: unknown): FromEngine {
   if (error instanceof DiffusionError) {
-    if (stop.signal.aborted && error.code === 'CANCELLED') return { kind: 'ended', how: 'stopped' };
+    if (stop.signal.aborted && error.code === 'CANCELLED')
+      return { kind: 'ended', how: 'stopped', waiting: 0 };
     if (error.reason === 'ATTEMPT_FENCED') return { kind: 'fenced', message: error.message };
   }
   return { kind: 'failed', ...failureOf(error) };
@@ -53,38 +55,55 @@ async function work(start: StartTraining): Promise<FromEngine> {
     limitMs: start.storeRetryLimitMs,
     clock: systemClock,
     onOutage: (error) => {
-      send({ kind: 'store', problem: error?.message });
+      const problem = error && { problem: error.message, sinceMs: systemClock.wallMs() };
+      send({ kind: 'store', report: { ...problem, waiting: 0 } });
     },
   };
-  const opened = await retryOutages(outageSettings, stop.signal, () => storeFromSettings(start.store));
+  const opened = await retryOutages(outageSettings, stop.signal, () =>
+    storeFromSettings(start.store, { mustExist: true }),
+  );
   const store = retryingStore(opened, outageSettings);
   // Only outages of a data set are waited out; for any other error the job fails at once, so that its owner sees it.
   const retryOutage = outageRetry({ ...outageSettings, isOutage: ({ code }) => code === 'UNAVAILABLE' });
-  const run = await openRun(start, store, stop.signal, retryOutage);
-  send({
-    kind: 'ready',
-    step: run.counters.step,
-    sizeBytes: run.resumed?.sizeBytes ?? 0,
-    message: readyMessage(run),
-  });
   const onWarning = (message: string): void => {
     send({ kind: 'warning', message });
   };
-  await removeAbandoned(store, start.jobId, start.attempt).catch((error: unknown) => {
+  const spill = start.spill && spillIn(start.spill);
+  const run = await openRun(start, store, stop.signal, { retryOutage, spill });
+  send({
+    kind: 'ready',
+    step: run.counters.step,
+    committedStep: run.committedStep,
+    sizeBytes: run.resumed?.sizeBytes ?? 0,
+    message: readyMessage(run),
+  });
+  // Only once, and not through an outage: it must not hold up training.
+  await removeAbandoned(opened, start.jobId, start.attempt).catch((error: unknown) => {
     onWarning(`unfinished checkpoints of earlier attempts were not removed from the store: ${String(error)}`);
   });
-  const how = await train({
+  const outcome = await train({
     start,
     run,
-    store,
+    store: opened,
+    spill,
     clock: systemClock,
     stop: stop.signal,
     onEvent: (event) => {
       send({ kind: 'event', event });
     },
+    onStore: (report) => {
+      send({ kind: 'store', report });
+    },
     onWarning,
   });
-  return { kind: 'ended', how };
+  if (spill !== undefined && outcome.waiting === 0 && (await spill.isThere())) {
+    try {
+      await clearSpill(await spill.open(), { job: start.jobId, model: start.model });
+    } catch (error) {
+      onWarning(`the spill folder was not cleared: ${textOf(error)}`);
+    }
+  }
+  return { kind: 'ended', ...outcome };
 }
 
 function readyMessage(run: Run): string {

@@ -22,6 +22,28 @@ export interface StartTraining {
   readonly cacheFolder: string;
   /** A store that takes no checkpoint for this long fails the job. */
   readonly storeRetryLimitMs: number;
+  /** Where checkpoints wait that the store does not take; they wait in memory alone where it is left out. */
+  readonly spill?: SpillFolder;
+}
+
+export interface SpillFolder {
+  readonly folder: string;
+  /** Of one job's checkpoints. */
+  readonly maxBytes: number;
+}
+
+/** What a run says of its store. */
+export interface StoreReport {
+  /** Undefined where the store answers. */
+  readonly problem?: string;
+  /** Since when it has not answered; milliseconds since the epoch. */
+  readonly sinceMs?: number;
+  /** Commits that have not been uploaded. */
+  readonly waiting: number;
+  /** Steps whose checkpoints were removed from the spill without having been uploaded. */
+  readonly dropped?: readonly number[];
+  /** The commit that the store takes for so long already. */
+  readonly slow?: { readonly step: number; readonly seconds: number };
 }
 
 /** `stop`: commit a checkpoint and end. */
@@ -29,14 +51,24 @@ export type ToEngine = StartTraining | { readonly kind: 'stop' };
 
 export type FromEngine =
   /** Training begins, or resumes after the step of a committed checkpoint (0 for none). */
-  | { readonly kind: 'ready'; readonly step: number; readonly sizeBytes: number; readonly message: string }
+  | {
+      readonly kind: 'ready';
+      readonly step: number;
+      /** The newest checkpoint in the store; an older one than that of `step` where newer ones wait in the spill. */
+      readonly committedStep: number;
+      readonly sizeBytes: number;
+      readonly message: string;
+    }
   | { readonly kind: 'event'; readonly event: EngineEvent }
-  /** The store is unavailable, or answers again. */
-  | { readonly kind: 'store'; readonly problem?: string | undefined }
+  /** The store is unavailable or slow, or answers again. */
+  | { readonly kind: 'store'; readonly report: StoreReport }
   /** For the log only. */
   | { readonly kind: 'warning'; readonly message: string }
-  /** The last message: all steps are done, or training stopped as asked; either way all is committed. */
-  | { readonly kind: 'ended'; readonly how: 'finished' | 'stopped' }
+  /**
+   * The last message: all steps are done, or training stopped as asked. All is committed, but for the commits that wait
+   * in the spill of a run that stopped during an outage.
+   */
+  | { readonly kind: 'ended'; readonly how: 'finished' | 'stopped'; readonly waiting: number }
   /** The last message: a later attempt was claimed, so that this one can commit nothing any more. */
   | { readonly kind: 'fenced'; readonly message: string }
   /** The last message: the job fails, as another attempt would fail as well. */
@@ -53,6 +85,7 @@ const toEngine = z.discriminatedUnion('kind', [
     fileAccess: checkedBySender<FileAccess>(),
     cacheFolder: z.string(),
     storeRetryLimitMs: countSchema,
+    spill: z.object({ folder: z.string(), maxBytes: countSchema }).exactOptional(),
   }),
   z.object({ kind: z.literal('stop') }),
 ]);
@@ -77,21 +110,42 @@ const event = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('evaluation'), evaluation: evaluationSchema }),
 ]);
 
+const MAX_STEPS = 1000;
+
+const report = z.object({
+  problem: text.exactOptional(),
+  sinceMs: z.number().exactOptional(),
+  waiting: countSchema,
+  dropped: z.array(countSchema).max(MAX_STEPS).exactOptional(),
+  slow: z.object({ step: countSchema, seconds: countSchema }).exactOptional(),
+});
+
 const fromEngine = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('ready'), step: countSchema, sizeBytes: countSchema, message: text }),
+  z.object({
+    kind: z.literal('ready'),
+    ...{ step: countSchema, committedStep: countSchema, sizeBytes: countSchema, message: text },
+  }),
   z.object({ kind: z.literal('event'), event }),
-  z.object({ kind: z.literal('store'), problem: text.optional() }),
+  z.object({ kind: z.literal('store'), report }),
   z.object({ kind: z.literal('warning'), message: text }),
   z.object({ kind: z.literal('fenced'), message: text }),
-  z.object({ kind: z.literal('ended'), how: z.enum(['finished', 'stopped']) }),
+  z.object({ kind: z.literal('ended'), how: z.enum(['finished', 'stopped']), waiting: countSchema }),
   z.object({ kind: z.literal('failed'), reason: failureReasonSchema, message: text }),
 ]);
 
 /** The message with its texts shortened to what the service takes. */
 export function bounded(message: FromEngine): FromEngine {
   if ('message' in message) return { ...message, message: shortened(message.message, MAX_TEXT) };
-  if (message.kind !== 'store' || message.problem === undefined) return message;
-  return { ...message, problem: shortened(message.problem, MAX_TEXT) };
+  if (message.kind !== 'store') return message;
+  const { problem, dropped, ...rest } = message.report;
+  return {
+    kind: 'store',
+    report: {
+      ...rest,
+      ...(problem !== undefined && { problem: shortened(problem, MAX_TEXT) }),
+      ...(dropped && { dropped: dropped.slice(-MAX_STEPS) }),
+    },
+  };
 }
 
 export const engineProtocol: Protocol<ToEngine, FromEngine> = {

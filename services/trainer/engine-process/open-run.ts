@@ -15,11 +15,15 @@ import {
   type TrainingRecipe,
 } from '../../../shared/recipe/index.js';
 import {
+  adoptSpilled,
   checkpointOf,
+  listCommits,
   newestGoodCommit,
   readObject,
   type CommittedCheckpoint,
   type DamagedCheckpoint,
+  type Spill,
+  type SpilledCommit,
 } from '../../../shared/models/index.js';
 import type { ObjectStore, OutageRetry } from '../../../shared/store/index.js';
 import { readWarmStart } from '../warm-start.js';
@@ -47,6 +51,10 @@ export interface Run extends RunTensors, TrainingRun {
   readonly resumed: Resumed | undefined;
   /** Newer checkpoints that could not be used. */
   readonly damaged: readonly DamagedCheckpoint[];
+  /** The newest checkpoint in the store; 0 where there is none. */
+  readonly committedStep: number;
+  /** Commits that wait in the spill, as this attempt's. */
+  readonly waiting: readonly SpilledCommit[];
 }
 
 export interface Resumed {
@@ -59,15 +67,21 @@ interface Loaded extends Resumed {
   readonly decoded: DecodedCheckpoint;
 }
 
+export interface OpenRunOptions {
+  /** Repeats reads of the data set that fail by an outage; default: a few tries. */
+  readonly retryOutage?: OutageRetry;
+  /** Where commits of earlier attempts may wait. */
+  readonly spill?: Spill | undefined;
+}
+
 /**
- * @param retryOutage Repeats reads of the data set that fail by an outage; default: a few tries.
  * @throws DiffusionError with a reason of `failure.ts`; CANCELLED by the signal.
  */
 export async function openRun(
-  { jobId, recipe, fileAccess: access, cacheFolder }: StartTraining,
+  { jobId, attempt, recipe, fileAccess: access, cacheFolder }: StartTraining,
   store: ObjectStore,
   signal: AbortSignal,
-  retryOutage?: OutageRetry,
+  { retryOutage, spill }: OpenRunOptions = {},
 ): Promise<Run> {
   const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, access, retryOutage, signal });
   checkClasses(recipe, dataset);
@@ -99,10 +113,16 @@ export async function openRun(
   const timestepSampler = makeTimestepSampler(objective.timestepSampler, trained.betas.length, seed);
   const tensors: RunTensors = { architecture, emaRates, loaded, timestepSampler };
 
+  const claim = { job: jobId, attempt, lastStep: training.steps };
+  const folder = (await spill?.isThere()) === true ? await spill?.open() : undefined;
+  const { waiting } = folder ? await adoptSpilled(store, folder, claim, { signal }) : { waiting: [] };
+  const standing = (await listCommits(store, jobId, { signal })).at(-1) ?? 0;
+  const isAhead = (waiting.at(-1)?.step ?? 0) > standing;
+  const source = (isAhead ? folder : undefined) ?? store;
   const { found, damaged } = await newestGoodCommit(
-    store,
+    source,
     jobId,
-    (checkpoint) => loadCheckpoint(store, checkpoint, tensors, dataset),
+    (checkpoint) => loadCheckpoint(source, checkpoint, tensors, dataset),
     { signal },
   );
   const resumed = found?.value;
@@ -123,6 +143,8 @@ export async function openRun(
     counters,
     resumed: withoutTensors(resumed),
     damaged,
+    committedStep: isAhead ? standing : (resumed?.step ?? 0),
+    waiting,
   };
 }
 
@@ -182,7 +204,7 @@ async function loadCheckpoint(
   tensors: RunTensors,
   dataset: Dataset,
 ): Promise<Loaded> {
-  const { manifest } = checkpointOf(checkpoint);
+  const { manifest } = understood(checkpoint.step, () => checkpointOf(checkpoint));
   if (manifest.imported !== undefined) {
     throw new DiffusionError(
       'CHECKPOINT_IMPORTED',
@@ -199,7 +221,25 @@ async function loadCheckpoint(
   for (const object of manifest.objects)
     objects.set(object.name, await readObject(store, checkpoint, object));
   const sizeBytes = manifest.objects.reduce((sum, { size }) => sum + size, checkpoint.manifest.length);
-  return { step: checkpoint.step, sizeBytes, manifest, decoded: decodeObjects(tensors, objects) };
+  const decoded = understood(checkpoint.step, () => decodeObjects(tensors, objects));
+  return { step: checkpoint.step, sizeBytes, manifest, decoded };
+}
+
+/**
+ * What is read from bytes that match their hashes. Where this build can't read them, they are not damaged but perhaps a
+ * newer build's: then the run must not fall back and commit over them. Values that aren't finite are damage of another kind.
+ *
+ * @throws DiffusionError FAILED_PRECONDITION (reason MANIFEST_VERSION).
+ */
+function understood<T>(step: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.code !== 'DATA_LOSS' || error.reason === 'NOT_FINITE')
+      throw error;
+    const text = `the checkpoint of step ${step} is whole, but this build can't read it (${error.message}); resume the job with the build that wrote it, or delete that checkpoint`;
+    throw new DiffusionError('MANIFEST_VERSION', text, { cause: error });
+  }
 }
 
 function checkClasses({ architecture }: TrainingRecipe, { manifest }: Dataset): void {

@@ -1,12 +1,12 @@
 /** Trains a run from its current step to its last one, or until it is asked to stop. */
 
 import type { Clock } from '../../../shared/foundation/index.js';
-import { writeManifest, type CommittedObject } from '../../../shared/models/index.js';
+import { writeManifest, type CommittedObject, type Spill } from '../../../shared/models/index.js';
 import type { ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, Evaluation, StepMetrics } from '../job.js';
 import { checkpointWriter } from './checkpoint-writer.js';
 import { evaluate, EXPOSURE_EVERY_STEPS, measureRun } from '../../../shared/training/index.js';
-import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
+import { MAX_GRID_BYTES, type StartTraining, type StoreReport } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from '../../../shared/training/index.js';
 import { sampleGrid } from '../../../shared/training/index.js';
@@ -16,21 +16,28 @@ import { optimizerStep, type OptimizerStepMetrics } from '../../../shared/traini
 export interface TrainingLoop {
   readonly start: StartTraining;
   readonly run: Run;
+  /** It fails in an outage. */
   readonly store: ObjectStore;
+  /** Where commits wait during an outage. */
+  readonly spill?: Spill | undefined;
   readonly clock: Clock;
   /** Aborted when training is to stop after the optimizer step under way. */
   readonly stop: AbortSignal;
   readonly onEvent: (event: EngineEvent) => void;
+  readonly onStore: (report: StoreReport) => void;
   readonly onWarning: (message: string) => void;
 }
 
 /**
- * Trains, streams, commits; resolves when the last checkpoint is committed.
+ * Trains, streams, commits; resolves when the last checkpoint is committed, or, where training was stopped during an
+ * outage, spilled.
  *
  * @throws DiffusionError with a reason of `failure.ts`.
  */
-export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'> {
-  const { start, run, store, clock, stop, onEvent, onWarning } = loop;
+export async function train(
+  loop: TrainingLoop,
+): Promise<{ readonly how: 'finished' | 'stopped'; readonly waiting: number }> {
+  const { start, run, store, spill, clock, stop, onEvent, onStore, onWarning } = loop;
   const { training, evaluation } = start.recipe;
   const rate = rateMeter();
   const writer = checkpointWriter({
@@ -42,7 +49,8 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     onCommitted: (step, sizeBytes) => {
       onEvent({ kind: 'checkpoint', step, sizeBytes });
     },
-    onWarning,
+    ...{ spill, clock, stop, waiting: run.waiting, outageLimitMs: start.storeRetryLimitMs },
+    ...{ onStore, onWarning },
   });
   const evaluates = evaluation.everySteps > 0 && run.heldOut.length > 0;
   let { counters } = run;
@@ -51,11 +59,11 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
   // The step that is committed, or about to be.
   let savedStep = run.resumed?.step ?? null;
   const save = async (): Promise<void> => {
-    await writer.settled();
+    await writer.ready();
     const [parent, at, measured] = [savedStep, counters, exposure];
     // The next optimizer step waits for this copy only.
     const objects = await snapshot(run);
-    writer.submit({
+    await writer.submit({
       step: at.step,
       objects,
       manifest: (committed) => manifestBytes(loop, at, parent, committed, measured),
@@ -88,8 +96,8 @@ export async function train(loop: TrainingLoop): Promise<'finished' | 'stopped'>
     }
   }
   if (counters.step > 0 && counters.step !== savedStep) await save();
-  await writer.settled();
-  return counters.step < training.steps ? 'stopped' : 'finished';
+  const waiting = await writer.settled();
+  return { how: counters.step < training.steps || waiting > 0 ? 'stopped' : 'finished', waiting };
 }
 
 function isDue(everySteps: number, step: number): boolean {

@@ -4,18 +4,20 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { systemClock } from '../../../shared/foundation/index.js';
-import { resolveRecipe, type PartialRecipe } from '../../../shared/recipe/index.js';
+import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
+import { encodeManifest } from '../../../shared/checkpoint/index.js';
+import { recipeFormat, resolveRecipe, type PartialRecipe } from '../../../shared/recipe/index.js';
 import {
   checkpointOf,
   claimAttempt,
   commitCheckpoint,
+  jobKeys,
   listCommits,
   readCommit,
 } from '../../../shared/models/index.js';
 import { openLocalStore } from '../../../shared/store/index.js';
 import type { EngineEvent } from '../../../services/trainer/job.js';
-import { openRun, type Run } from '../../../services/trainer/engine-process/open-run.js';
+import { inexactness, openRun, type Run } from '../../../services/trainer/engine-process/open-run.js';
 import type { StartTraining } from '../../../services/trainer/engine-process/messages.js';
 import { train } from '../../../services/trainer/engine-process/training-loop.js';
 import { makeFolders, tinyRecipe } from '../../integration/trainer-fixture.js';
@@ -87,14 +89,16 @@ for (const [what, pass, step] of [
         clock: systemClock,
         stop: stop.signal,
         onEvent: (event) => events.push(event),
+        onStore: () => undefined,
         onWarning: (warning) => warnings.push(warning),
       });
-      t.is(how, 'stopped');
+      t.deepEqual(how, { how: 'stopped', waiting: 0 });
       t.true(passes <= pass + 1, `${passes} passes`);
       t.deepEqual(await listCommits(store, start.jobId), [step]);
       t.deepEqual(warnings, []);
       t.deepEqual(events.at(-1)?.kind, 'checkpoint');
       await run.loaded.dispose();
+      await run.dataset.close();
     },
   );
 }
@@ -116,9 +120,10 @@ test.serial(
     const how = await train({
       ...{ start, run, store, clock: systemClock, stop: new AbortController().signal },
       onEvent: (event) => events.push(event),
+      onStore: () => undefined,
       onWarning: (warning) => warnings.push(warning),
     });
-    t.is(how, 'finished');
+    t.deepEqual(how, { how: 'finished', waiting: 0 });
     t.deepEqual(warnings, []);
     const exposures = events.flatMap((event) =>
       event.kind === 'evaluation' ? [event.evaluation.exposure] : [],
@@ -147,10 +152,111 @@ test.serial('a job without a readable checkpoint does not start again at step 0'
     objects: [{ name: 'weights.safetensors', bytes: Buffer.from('weights') }],
     manifest: () => Buffer.from('{"formatVersion":1}'),
   });
-  const opening = openRun(start, store, new AbortController().signal);
-  const error = await t.throwsAsync(opening, {
-    code: 'DATA_LOSS',
-    message: /none of the job's 1 checkpoints can be read; the newest, of step 10/,
-  } as never);
-  t.is((error as unknown as { reason: string }).reason, 'CHECKPOINT_UNREADABLE');
+  const reasonOf = async (message: RegExp): Promise<string> => {
+    const opening = openRun(start, store, new AbortController().signal);
+    return (await t.throwsAsync(opening, { instanceOf: DiffusionError, message })).reason;
+  };
+  t.is(await reasonOf(/checkpoint of step 10 is whole, but this build can't read it/), 'MANIFEST_VERSION');
+  await store.put(`${jobKeys.checkpoint(start.jobId, 10, start.attempt)}manifest.json`, Buffer.from('{'));
+  const none = /none of the job's 1 checkpoints can be read; the newest, of step 10/;
+  t.is(await reasonOf(none), 'CHECKPOINT_UNREADABLE');
 });
+
+let trained: Promise<StartTraining> | undefined;
+
+/** A job of six steps that was trained to its end, with a checkpoint at every second step. */
+const job = (): Promise<StartTraining> => (trained ??= trainNew('resumes'));
+
+async function trainNew(name: string): Promise<StartTraining> {
+  const start = await startOf(name);
+  const { training } = start.recipe;
+  const short: StartTraining = {
+    ...start,
+    recipe: { ...start.recipe, training: { ...training, steps: 6, checkpointEverySteps: 2, keepLast: 9 } },
+  };
+  const run = await openRun(short, store, new AbortController().signal);
+  await train({
+    ...{ start: short, run, store, clock: systemClock, stop: new AbortController().signal },
+    ...{ onEvent: () => undefined, onStore: () => undefined, onWarning: () => undefined },
+  });
+  await run.loaded.dispose();
+  await run.dataset.close();
+  return short;
+}
+
+test.serial(
+  'faults 73, 82 and 85: a run resumes before a checkpoint that is damaged or not finite, and says so, and whether it is exact',
+  async (t) => {
+    const start = await job();
+    const { jobId, model } = start;
+    const keyOf = (step: number): string =>
+      `${jobKeys.checkpoint(jobId, step, start.attempt)}weights.safetensors`;
+    const good = await store.get(keyOf(4));
+    await store.put(
+      keyOf(4),
+      good.bytes.map((byte, i) => (i === good.bytes.length - 1 ? byte ^ 1 : byte)),
+    );
+    // Whole by its hash, but with a NaN in it.
+    const attempt = await claimAttempt(store, jobId);
+    const { manifest } = checkpointOf(await readCommit(store, jobId, 6));
+    const objects = await Promise.all(
+      manifest.objects.map(async ({ name }) => ({
+        name,
+        bytes: (await store.get(jobKeys.checkpoint(jobId, 6, start.attempt) + name)).bytes,
+      })),
+    );
+    for (const { name, bytes } of objects)
+      if (name === 'weights.safetensors') bytes.set([0, 0, 192, 127], bytes.length - 4);
+    await commitCheckpoint(store, {
+      ...{ job: jobId, model, step: 6, attempt, objects },
+      manifest: (committed) =>
+        encodeManifest({ ...manifest, attempt, objects: [...committed] }, recipeFormat),
+    });
+    const again = { ...start, attempt: await claimAttempt(store, jobId) };
+    const run = await openRun(again, store, new AbortController().signal);
+    t.is(run.resumed?.step, 2);
+    t.is(run.committedStep, 2);
+    t.deepEqual(
+      run.damaged.map(({ step, error }) => [step, error.reason]),
+      [
+        [6, 'NOT_FINITE'],
+        [4, 'OBJECT_DAMAGED'],
+      ],
+    );
+    const { resumed, build } = run;
+    if (resumed === undefined) throw new Error('nothing was resumed');
+    t.is(inexactness(resumed, build), undefined);
+    t.is(
+      inexactness(resumed, { ...build, threads: build.threads + 1 }),
+      `not exact: threads was ${build.threads}, now ${build.threads + 1}`,
+    );
+    t.regex(inexactness(resumed, { ...build, platform: 'another' }) ?? '', /^not exact: platform was /);
+    const unknown = { ...resumed, manifest: { ...resumed.manifest, engine: undefined } };
+    t.regex(inexactness(unknown, build) ?? '', /^not exact: .* is not known$/);
+    await run.loaded.dispose();
+    await run.dataset.close();
+  },
+);
+
+test.serial(
+  'a checkpoint that this build does not understand is not damaged: nothing is committed over it',
+  async (t) => {
+    const start = await job();
+    const { jobId, model } = start;
+    const attempt = await claimAttempt(store, jobId);
+    const { manifest } = checkpointOf(await readCommit(store, jobId, 2));
+    // Whole by their hashes, and in no format that is known here.
+    const objects = manifest.objects.map(({ name }) => ({
+      name,
+      bytes: Buffer.from('a format of the future'),
+    }));
+    await commitCheckpoint(store, {
+      ...{ job: jobId, model, step: 8, attempt, objects },
+      manifest: (committed) =>
+        encodeManifest({ ...manifest, step: 8, attempt, objects: [...committed] }, recipeFormat),
+    });
+    const opening = openRun(start, store, new AbortController().signal);
+    const error = await t.throwsAsync(opening, { instanceOf: DiffusionError });
+    t.deepEqual([error.code, error.reason], ['FAILED_PRECONDITION', 'MANIFEST_VERSION']);
+  },
+);

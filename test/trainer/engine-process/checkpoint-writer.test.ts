@@ -1,0 +1,294 @@
+/** Checkpoints of a run whose store fails: what waits on disk, what is uploaded, and what another attempt finds. */
+
+import { createHash } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import test from 'ava';
+
+import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
+import {
+  adoptSpilled,
+  claimAttempt,
+  commitCheckpoint,
+  latestHint,
+  listCommits,
+  readCommit,
+  type Commit,
+} from '../../../shared/models/index.js';
+import { openLocalStore, type ObjectStore } from '../../../shared/store/index.js';
+import {
+  checkpointWriter,
+  type CheckpointWriter,
+  type CheckpointWriterOptions,
+  type PendingCheckpoint,
+} from '../../../services/trainer/engine-process/checkpoint-writer.js';
+import type { StoreReport } from '../../../services/trainer/engine-process/messages.js';
+import { spillIn } from '../../../services/trainer/engine-process/spill-folder.js';
+import { switchedStore } from '../../store/switched-store.js';
+import { OBJECT_BYTES, smallCheckpoint } from '../checkpoints.js';
+import { until } from '../trainers.js';
+
+const root = await mkdtemp(join(tmpdir(), 'writer-test-'));
+test.after.always(() => rm(root, { recursive: true, force: true }));
+
+const job = 'job-1';
+const model = 'demo';
+const checkpointOf = (step: number, attempt: number): PendingCheckpoint =>
+  smallCheckpoint({ job, model }, step, attempt);
+
+const commitOf = (step: number, attempt: number): Commit => ({
+  ...{ job, model, attempt },
+  ...checkpointOf(step, attempt),
+});
+
+/** A store, a place to spill to, and what a writer over both reports. */
+async function outageTest() {
+  const inner = await openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
+  const switched = switchedStore(inner);
+  const spill = spillIn({ folder: join(await mkdtemp(join(root, 'spill-')), 'spill'), maxBytes: 1e6 });
+  const committed: number[] = [];
+  const reports: StoreReport[] = [];
+  const warnings: string[] = [];
+  const stop = new AbortController();
+
+  async function begin(change: Partial<CheckpointWriterOptions> = {}): Promise<{
+    readonly writer: CheckpointWriter;
+    readonly attempt: number;
+  }> {
+    const attempt = change.attempt ?? (await claimAttempt(inner, job));
+    const writer = checkpointWriter({
+      ...{ store: switched.store, spill, jobId: job, model, attempt, clock: systemClock },
+      retention: { keepLast: 100, keepEvery: 0 },
+      ...{ outageLimitMs: 60_000, firstDelayMs: 1, patienceMs: 5, stop: stop.signal },
+      onCommitted: (step) => committed.push(step),
+      onStore: (report) => reports.push(report),
+      onWarning: (warning) => warnings.push(warning),
+      ...change,
+    });
+    return { writer, attempt };
+  }
+
+  const spilledSteps = async (): Promise<number[]> =>
+    (await spill.isThere()) ? listCommits(await spill.open(), job) : [];
+  return { inner, switched, spill, committed, reports, warnings, stop, begin, spilledSteps };
+}
+
+async function digestOf(store: ObjectStore, step: number): Promise<string> {
+  return Buffer.from((await readCommit(store, job, step)).manifest).toString();
+}
+
+test('fault 77: during an outage training goes on, checkpoints wait on disk and are uploaded in order', async (t) => {
+  const { inner, switched, committed, reports, begin, spilledSteps } = await outageTest();
+  const { writer, attempt } = await begin();
+  await writer.submit(checkpointOf(1, attempt));
+  await writer.settled();
+  switched.fail();
+  for (const step of [2, 3, 4]) await writer.submit(checkpointOf(step, attempt));
+  await writer.ready();
+  t.deepEqual(await spilledSteps(), [2, 3, 4]);
+  t.deepEqual(committed, [1]);
+  t.like(reports[0], { problem: 'the store does not answer' });
+  t.is(reports.at(-1)?.waiting, 3);
+  switched.work();
+  t.is(await writer.settled(), 0);
+  t.deepEqual(committed, [1, 2, 3, 4]);
+  t.deepEqual(await listCommits(inner, job), [1, 2, 3, 4]);
+  t.deepEqual(await latestHint(inner, model), { job, attempt, step: 4 });
+  t.deepEqual(reports.at(-1), { waiting: 0 });
+  t.deepEqual(await spilledSteps(), []);
+});
+
+test('fault 77: what waits after a kill is found by the next attempt, which uploads it as its own, in order', async (t) => {
+  const { inner, switched, spill, committed, begin, spilledSteps } = await outageTest();
+  const first = await begin();
+  switched.fail();
+  for (const step of [1, 2]) await first.writer.submit(checkpointOf(step, first.attempt));
+  await first.writer.ready();
+  const attempt = await claimAttempt(inner, job);
+  const { waiting, discarded } = await adoptSpilled(inner, await spill.open(), {
+    job,
+    attempt,
+    lastStep: 99,
+  });
+  t.deepEqual([waiting.map(({ step }) => step), discarded], [[1, 2], []]);
+  const second = await begin({ attempt, waiting, store: inner });
+  await second.writer.settled();
+  t.deepEqual(committed, [1, 2]);
+  t.is((await readCommit(inner, job, 2)).attempt, attempt);
+  t.is(await digestOf(inner, 2), Buffer.from(manifestOf(2, attempt)).toString());
+  t.deepEqual(await spilledSteps(), []);
+  switched.work();
+  await t.throwsAsync(first.writer.settled(), { code: 'ABORTED' } as never);
+});
+
+test('fault 87: a process that slept while its spilled commits were adopted uploads none of them', async (t) => {
+  const { inner, switched, spill, committed, begin } = await outageTest();
+  const { writer, attempt } = await begin();
+  switched.fail();
+  await writer.submit(checkpointOf(1, attempt));
+  await writer.ready();
+  await adoptSpilled(inner, await spill.open(), {
+    job,
+    attempt: await claimAttempt(inner, job),
+    lastStep: 99,
+  });
+  switched.work();
+  await t.throwsAsync(writer.settled(), { code: 'ABORTED' } as never);
+  t.deepEqual(committed, []);
+});
+
+function manifestOf(step: number, attempt: number): Uint8Array {
+  const sha256 = createHash('sha256').update(Buffer.alloc(OBJECT_BYTES, step)).digest('hex');
+  return checkpointOf(step, attempt).manifest([{ name: 'weights.safetensors', size: OBJECT_BYTES, sha256 }]);
+}
+
+test('fault 87: an attempt that another one replaced during an outage uploads nothing and ends', async (t) => {
+  const { inner, switched, spill, begin } = await outageTest();
+  const { writer, attempt } = await begin();
+  switched.fail();
+  for (const step of [1, 2]) await writer.submit(checkpointOf(step, attempt));
+  await writer.ready();
+  const later = await claimAttempt(inner, job);
+  await commitCheckpoint(inner, commitOf(1, later));
+  const standing = await digestOf(inner, 1);
+  switched.work();
+  await t.throwsAsync(writer.settled(), { code: 'ABORTED' } as never);
+  t.true(writer.failed);
+  t.is(await digestOf(inner, 1), standing);
+  t.deepEqual(await listCommits(inner, job), [1]);
+  // When the job comes back to this machine, what was spilled before the other trainer's commit counts no more.
+  const back = await claimAttempt(inner, job);
+  const adopted = await adoptSpilled(inner, await spill.open(), { job, attempt: back, lastStep: 99 });
+  t.deepEqual(adopted, { waiting: [], discarded: [1, 2] });
+});
+
+test('a spill that is full removes the oldest commits, never the newest, and says so', async (t) => {
+  const { spill, switched, committed, reports, begin, spilledSteps } = await outageTest();
+  const size = OBJECT_BYTES;
+  const { writer, attempt } = await begin({ spill: { ...spill, maxBytes: 2.5 * size } });
+  switched.fail();
+  for (const step of [1, 2, 3, 4]) await writer.submit(checkpointOf(step, attempt));
+  await writer.ready();
+  t.deepEqual(await spilledSteps(), [3, 4]);
+  t.deepEqual(
+    reports.flatMap(({ dropped = [] }) => dropped),
+    [1, 2],
+  );
+  switched.work();
+  await writer.settled();
+  t.deepEqual(committed, [3, 4]);
+});
+
+test('commits that the retention would remove after their upload do not fill the spill', async (t) => {
+  const { switched, reports, begin, spilledSteps } = await outageTest();
+  const { writer, attempt } = await begin({ retention: { keepLast: 2, keepEvery: 3 } });
+  switched.fail();
+  for (const step of [1, 2, 3, 4, 5]) await writer.submit(checkpointOf(step, attempt));
+  await writer.ready();
+  t.deepEqual(await spilledSteps(), [3, 4, 5]);
+  t.deepEqual(
+    reports.filter(({ dropped }) => dropped !== undefined),
+    [],
+  );
+  switched.work();
+  await writer.settled();
+});
+
+test('fault 88: where nothing can be spilled, one checkpoint waits in memory and the next one waits for it', async (t) => {
+  const { spill, switched, committed, warnings, begin } = await outageTest();
+  const { writer, attempt } = await begin({ spill: { ...spill, maxBytes: 10 } });
+  switched.fail();
+  await writer.submit(checkpointOf(1, attempt));
+  let isIn = false;
+  const second = writer.submit(checkpointOf(2, attempt)).then(() => {
+    isIn = true;
+  });
+  await until(() => Promise.resolve(warnings.length > 1));
+  t.false(isIn);
+  switched.work();
+  await second;
+  await writer.settled();
+  t.deepEqual(committed, [1, 2]);
+  t.regex(warnings[0] ?? '', /can't be spilled: wanted at most 10 bytes/);
+});
+
+test('fault 78: a store that takes a commit and stays silent does not hold up training', async (t) => {
+  const { switched, committed, begin, spilledSteps } = await outageTest();
+  const { writer, attempt } = await begin();
+  switched.hang();
+  for (const step of [1, 2, 3]) await writer.submit(checkpointOf(step, attempt));
+  t.deepEqual(await spilledSteps(), [1, 2, 3]);
+  switched.work();
+  await writer.settled();
+  t.deepEqual(committed, [1, 2, 3]);
+});
+
+test('an outage past the limit is an error, and what was spilled stays', async (t) => {
+  const { switched, begin, spilledSteps } = await outageTest();
+  const { writer, attempt } = await begin({ outageLimitMs: 0 });
+  switched.fail();
+  await writer.submit(checkpointOf(1, attempt));
+  await t.throwsAsync(writer.settled(), {
+    code: 'UNAVAILABLE',
+    message: /has not answered for 0 s/,
+  } as never);
+  t.deepEqual(await spilledSteps(), [1]);
+});
+
+test('a run that is stopped during an outage ends once all is spilled', async (t) => {
+  const { inner, switched, stop, begin, spilledSteps } = await outageTest();
+  const { writer, attempt } = await begin();
+  switched.fail();
+  for (const step of [1, 2]) await writer.submit(checkpointOf(step, attempt));
+  stop.abort();
+  t.is(await writer.settled(), 2);
+  t.deepEqual(await spilledSteps(), [1, 2]);
+  switched.work();
+  await until(async () => (await listCommits(inner, job)).length === 2);
+});
+
+test('a spilled commit that was damaged on disk is left out, and the others are uploaded', async (t) => {
+  const { switched, spill, committed, reports, begin } = await outageTest();
+  const { writer, attempt } = await begin();
+  switched.fail();
+  for (const step of [1, 2]) await writer.submit(checkpointOf(step, attempt));
+  await writer.ready();
+  const folder = await spill.open();
+  await folder.put('jobs/job-1/checkpoints/000000000001/000001/weights.safetensors', Buffer.from('x'));
+  switched.work();
+  await writer.settled();
+  t.deepEqual(committed, [2]);
+  t.deepEqual(
+    reports.flatMap(({ dropped = [] }) => dropped),
+    [1],
+  );
+});
+
+test('fault 80: while the store is full the checkpoint before stays, and training goes on', async (t) => {
+  const { inner, switched, committed, begin, spilledSteps } = await outageTest();
+  const { writer, attempt } = await begin({ retention: { keepLast: 1, keepEvery: 0 } });
+  await writer.submit(checkpointOf(1, attempt));
+  await writer.settled();
+  switched.fail(new DiffusionError('STORE_FULL', 'the server is out of space'));
+  for (const step of [2, 3]) await writer.submit(checkpointOf(step, attempt));
+  await writer.ready();
+  t.deepEqual(await listCommits(inner, job), [1]);
+  t.deepEqual(await spilledSteps(), [3], 'what the retention would remove is not kept');
+  switched.work();
+  await writer.settled();
+  t.deepEqual(committed, [1, 3]);
+  t.deepEqual(await listCommits(inner, job), [3]);
+});
+
+test('fault 79: a commit that takes long is reported', async (t) => {
+  const { switched, reports, begin } = await outageTest();
+  const { writer, attempt } = await begin({ patienceMs: 60_000, slowAfterMs: 1 });
+  switched.hang();
+  await writer.submit(checkpointOf(1, attempt));
+  await until(() => Promise.resolve(reports.length > 0));
+  t.like(reports[0], { slow: { step: 1 }, waiting: 1 });
+  switched.work();
+  await writer.settled();
+});
