@@ -1,19 +1,7 @@
 /** Reads in child processes what may be large, a few at a time. */
 
-import {
-  DiffusionError,
-  onAbort,
-  throwIfAborted,
-  type Clock,
-  type Environment,
-} from '../../shared/foundation/index.js';
-import {
-  describeExit,
-  errorOf,
-  exitDetail,
-  siblingModule,
-  startChild,
-} from '../../shared/processes/index.js';
+import { DiffusionError, type Clock, type Environment } from '../../shared/foundation/index.js';
+import { askChild, siblingModule } from '../../shared/processes/index.js';
 import { readingProtocol, type FromReader, type ToReader } from './reading-messages.js';
 
 export interface ReaderOptions {
@@ -36,7 +24,6 @@ export interface Reader {
 
 const AT_ONCE = 4;
 const RETRY_AFTER_MS = 10_000;
-const STOP_WITHIN_MS = 5000;
 
 export function reader(options: ReaderOptions): Reader {
   let running = 0;
@@ -48,47 +35,17 @@ export function reader(options: ReaderOptions): Reader {
       }
       running += 1;
       try {
-        return await readInChild(asked, options, signal);
+        return await askChild({
+          ...{
+            ...options,
+            protocol: readingProtocol,
+            module: siblingModule(import.meta.url, './reading-process'),
+          },
+          ...{ request: asked, what: 'reading', signal, stop: { kind: 'stop' } },
+        });
       } finally {
         running -= 1;
       }
     },
   };
-}
-
-async function readInChild(
-  asked: ToReader,
-  options: ReaderOptions,
-  signal: AbortSignal | undefined,
-): Promise<Exclude<FromReader, { kind: 'failed' }>> {
-  let answer: FromReader | undefined;
-  const child = startChild({
-    ...options,
-    protocol: readingProtocol,
-    module: siblingModule(import.meta.url, './reading-process'),
-    onMessage: (message) => {
-      answer = message;
-      child.kill();
-    },
-  });
-  child.send(asked);
-  let timer: NodeJS.Timeout | undefined;
-  const stopListening = onAbort(signal, () => {
-    child.send({ kind: 'stop' });
-    // It can't end by itself while the file system that it reads hangs.
-    timer = setTimeout(child.kill, STOP_WITHIN_MS);
-  });
-  const exit = await child.exited;
-  stopListening();
-  clearTimeout(timer);
-  if (answer === undefined) {
-    throwIfAborted(signal, 'reading');
-    if (exit.lackedToStart !== undefined) {
-      const message = `a process to read it ${describeExit(exit)}; try again`;
-      throw new DiffusionError('QUEUE_FULL', message, { retryAfterMs: RETRY_AFTER_MS });
-    }
-    throw new Error(`the process that read it ${describeExit(exit)}: ${exitDetail(exit)}`);
-  }
-  if (answer.kind !== 'failed') return answer;
-  throw errorOf(answer.failure);
 }

@@ -1,3 +1,4 @@
+export { askChild } from './ask-child.js';
 export { describeExit, exitDetail, siblingModule, startChild } from './child-process.js';
 export type { Child, ChildExit, ChildOptions } from './child-process.js';
 export { errorOf, failureOf, failureSchema } from './failure.js';

@@ -26,7 +26,7 @@ export function warningsOf(samples: WarnedSide, reference: WarnedSide, { names }
       rows === undefined || set.storedStatistics || rows.count > rows.columns
         ? []
         : [
-            `the ${what} have ${rows.count} images for ${rows.columns} features: their covariance is singular, and ${names.frechet} is much too large`,
+            `${what}: ${rows.count} images for ${rows.columns} features: their covariance is singular, and ${names.frechet} is much too large`,
           ],
   );
   const count = samples.pooled.rows?.count;

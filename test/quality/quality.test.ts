@@ -273,7 +273,7 @@ test('too few images are measured with what they are enough for, and a warning',
     notMeasured.map(({ why }) => why),
     ['it needs at least 6 images; got 5'],
   );
-  t.regex(warnings.join('\n'), /the samples have 5 images for 12 features: their covariance is singular/);
+  t.regex(warnings.join('\n'), /samples: 5 images for 12 features: their covariance is singular/);
   t.false('standardError' in (measurements[0] ?? {}));
 });
 

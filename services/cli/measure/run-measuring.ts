@@ -12,12 +12,9 @@ import {
 import type { MeasureResult } from '../../../shared/exposure/index.js';
 import {
   cacheFolder,
-  deferred,
-  DiffusionError,
   engineEnvironment,
   engineHeartbeatTimeoutMs,
   environmentReader,
-  onAbort,
 } from '../../../shared/foundation/index.js';
 import {
   chooseWeights,
@@ -25,13 +22,7 @@ import {
   readCheckpoint,
   type Checkpoint,
 } from '../../../shared/models/index.js';
-import {
-  describeExit,
-  errorOf,
-  exitDetail,
-  siblingModule,
-  startChild,
-} from '../../../shared/processes/index.js';
+import { askChild, siblingModule } from '../../../shared/processes/index.js';
 import {
   datasetConfig,
   type Precision,
@@ -134,48 +125,24 @@ async function measureInChild(
   message: MeasureMessage,
   { settings: { environment }, clock, signal, terminal }: Context,
 ): Promise<Extract<FromMeasuring, { kind: 'measured' }>> {
-  signal.throwIfAborted();
-  const { promise, resolve: answer, reject } = deferred<Extract<FromMeasuring, { kind: 'measured' }>>();
   const progress = terminal.progress();
-  const child = startChild({
-    module: siblingModule(import.meta.url, './measure-process'),
-    protocol: measureProtocol,
-    environment: engineEnvironment(environment),
-    heartbeatTimeoutMs: engineHeartbeatTimeoutMs(environmentReader(environment)),
-    clock,
-    onMessage: (got) => {
-      switch (got.kind) {
-        case 'progress': {
-          const { label, done, total } = got;
-          const share = total === 0 ? {} : { share: done / total };
-          const facts = total === 0 ? [] : [`image ${formatCount(done)}/${formatCount(total)}`];
-          progress.update({ label, ...share, facts });
-          return;
-        }
-        case 'measured':
-          answer(got);
-          return;
-        case 'failed':
-          reject(errorOf(got.failure));
-      }
-    },
-  });
-  void child.exited.then((exit) => {
-    const detail = exitDetail(exit);
-    reject(
-      new DiffusionError('ENGINE_LOST', `the measuring process ${describeExit(exit)}`, { cause: detail }),
-    );
-  });
-  const stopListening = onAbort(signal, () => {
-    reject(signal.reason);
-  });
   try {
-    child.send(message);
-    return await promise;
+    return await askChild({
+      module: siblingModule(import.meta.url, './measure-process'),
+      protocol: measureProtocol,
+      environment: engineEnvironment(environment),
+      heartbeatTimeoutMs: engineHeartbeatTimeoutMs(environmentReader(environment)),
+      clock,
+      request: message,
+      what: 'measuring',
+      onProgress: ({ label, done, total }) => {
+        const share = total === 0 ? {} : { share: done / total };
+        const facts = total === 0 ? [] : [`image ${formatCount(done)}/${formatCount(total)}`];
+        progress.update({ label, ...share, facts });
+      },
+      signal,
+    });
   } finally {
-    stopListening();
-    child.kill();
-    await child.exited;
     progress.end();
   }
 }

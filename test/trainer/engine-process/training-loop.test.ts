@@ -139,6 +139,7 @@ test.serial(
     );
     t.deepEqual(manifests, [exposures[0], exposures[2]]);
     await run.loaded.dispose();
+    await run.dataset.close();
   },
 );
 
