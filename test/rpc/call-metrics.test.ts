@@ -1,7 +1,9 @@
 /** Which calls are counted, and as what. */
 
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import { connect, createServer, type AddressInfo, type Server } from 'node:net';
 import { join } from 'node:path';
 
 import { Client, credentials, Metadata } from '@grpc/grpc-js';
@@ -91,6 +93,34 @@ test('calls are counted by method, code, reason and class of caller; an unknown 
   // Those that reached their handler.
   t.is(samples.get(`ip_diffusion_call_seconds_count{method="${TRAINER}/GetTrainingJob"}`), 2);
   t.is(samples.get(`ip_diffusion_call_seconds_count{method="${TRAINER}/DeleteModel"}`), undefined);
+});
+
+test('a service listens on both addresses or on none', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  const free = createServer().listen(0, '127.0.0.1');
+  await Promise.all([once(taken, 'listening'), once(free, 'listening')]);
+  const addressOf = (server: Server): string => `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const [takenAddress, freeAddress] = [addressOf(taken), addressOf(free)];
+  t.teardown(() => taken.close());
+  free.close();
+  await once(free, 'close');
+  const { getTrainingJob } = trainerWire.TrainerServiceService;
+  for (const [address, ofMetrics] of [
+    [takenAddress, freeAddress],
+    [freeAddress, takenAddress],
+  ] as const) {
+    const starting = startGrpcServer({
+      ...{ address, log: SILENT, reflection: false, security: securityOf() },
+      ...{ report: () => undefined, stallTimeoutMs: 60_000 },
+      ...{ service: { getTrainingJob }, serviceName: TRAINER, implementation: {} },
+      metrics: { address: ofMetrics, warning: undefined, registry: metricRegistry() },
+    });
+    const error = await t.throwsAsync(starting, { instanceOf: DiffusionError });
+    t.is(error.reason, 'ADDRESS_UNAVAILABLE');
+    await t.throwsAsync(once(connect(Number(freeAddress.split(':')[1]), '127.0.0.1'), 'connect'), {
+      code: 'ECONNREFUSED',
+    });
+  }
 });
 
 test('metrics are off unless an address is set, and off loopback only where that is insecure on purpose', (t) => {
