@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto';
 import { DiffusionError } from '../foundation/index.js';
 import { toFloat32, type ImageShape } from '../images/index.js';
-import type { Moments } from '../statistics/index.js';
+import { cosineTransform, type Moments } from '../statistics/index.js';
 import type { Extractor } from './extractor.js';
-import { sizeOf } from './image-set.js';
+import { sizeOf, type ImageBatch } from './image-set.js';
 
 /** The covariance of more values is more of a statistic of chance than of images. */
 const MAX_SIZE = 32;
@@ -34,51 +34,28 @@ export const dctExtractor: Extractor = {
   names: { frechet: 'FD-DCT', kernel: 'KD-DCT' },
   hash: hashOf('orthonormal DCT-II over the standard deviations of the reference, v1'),
   batchSize: 1024,
-  extract: ({ pixels, shape, count }) => {
-    checkSize(shape);
-    return Promise.resolve({ pooled: cosineTransform(toFloat32(pixels), count, shape) });
+  extract: (batch) => {
+    checkSize(batch.shape);
+    return Promise.resolve({ pooled: cosinesOf(batch) });
   },
   scales: ({ covariance, mean }: Moments) =>
     mean.map((_, i) => Math.sqrt((covariance[i * (mean.length + 1)] ?? 0) + ROUNDING_VARIANCE)),
   close: () => undefined,
 };
 
-/** [count, height, width, channels] in the same order, with frequencies for places. */
-function cosineTransform(
-  values: Float32Array,
-  count: number,
-  { height, width, channels }: ImageShape,
-): Float32Array {
-  const [down, right] = [cosines(height), cosines(width)];
-  const half = new Float64Array(height * width * channels);
-  const result = new Float32Array(values.length);
-  for (let image = 0, start = 0; image < count; image++, start += half.length) {
-    for (let y = 0; y < height; y++)
-      for (let v = 0; v < width; v++)
-        for (let c = 0; c < channels; c++) {
-          let sum = 0;
-          for (let x = 0; x < width; x++)
-            sum += (right[v * width + x] ?? 0) * (values[start + (y * width + x) * channels + c] ?? 0);
-          half[(y * width + v) * channels + c] = sum;
-        }
-    for (let u = 0; u < height; u++)
-      for (let at = 0; at < width * channels; at++) {
-        let sum = 0;
-        for (let y = 0; y < height; y++)
-          sum += (down[u * height + y] ?? 0) * (half[y * width * channels + at] ?? 0);
-        result[start + u * width * channels + at] = sum;
-      }
+function cosinesOf({ pixels, count, shape }: ImageBatch): Float32Array {
+  const { width, height, channels } = shape;
+  if (width !== height) {
+    const text = `wanted square images for the cosine transform; got ${sizeOf(shape)}`;
+    throw new DiffusionError('EXTRACTOR_UNSUITED', text);
   }
+  const { forward } = cosineTransform(width, channels);
+  const values = toFloat32(pixels);
+  const size = values.length / count;
+  const result = new Float32Array(values.length);
+  for (let start = 0; start < values.length; start += size)
+    result.set(forward(values.subarray(start, start + size)), start);
   return result;
-}
-
-/** The orthonormal DCT-II of `size` values, a row a frequency. */
-function cosines(size: number): Float64Array {
-  return Float64Array.from({ length: size * size }, (_, at) => {
-    const [frequency, place] = [Math.floor(at / size), at % size];
-    const norm = Math.sqrt((frequency === 0 ? 1 : 2) / size);
-    return norm * Math.cos((Math.PI * (place + 0.5) * frequency) / size);
-  });
 }
 
 function checkSize(shape: ImageShape): void {

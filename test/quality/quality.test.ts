@@ -178,25 +178,20 @@ test('what decodes an image before ExpandDims is never run, and a batch takes it
 
 test('the cosine transform keeps lengths, and its distances weigh all frequencies alike', async (t) => {
   const dct = await openExtractor('dct', { algebra, cacheFolder });
-  const shape = { width: 8, height: 4, channels: 3 } as const;
-  const batch = {
-    count: 3,
-    shape,
-    pixels: noiseImages('dct', 1, 8)
-      .subarray(0, 3 * 96)
-      .slice(),
-  };
-  if (batch.pixels.length < 3 * 96)
-    batch.pixels = Buffer.concat([batch.pixels, noiseImages('dct more', 1, 8)]).subarray(0, 288);
+  const shape = { width: 4, height: 4, channels: 3 } as const;
+  const batch = { count: 3, shape, pixels: noiseImages('dct', 3, 4) };
   const [a, b] = [(await pixels.extract(batch)).pooled, (await dct.extract(batch)).pooled];
   const squares = (of: Float32Array) => of.reduce((sum, each) => sum + each ** 2, 0);
   t.true(Math.abs(squares(a) - squares(b)) < 1e-4 * squares(a));
   // The first coefficient of each channel is the sum over the root of the number of pixels.
-  t.true(
-    Math.abs(
-      (b[0] ?? 0) -
-        a.subarray(0, 96).reduce((sum, each, i) => sum + (i % 3 === 0 ? each : 0), 0) / Math.sqrt(32),
-    ) < 1e-4,
+  const red = a.subarray(0, 48).reduce((sum, each, i) => sum + (i % 3 === 0 ? each : 0), 0);
+  t.true(Math.abs((b[0] ?? 0) - red / Math.sqrt(16)) < 1e-4);
+  const wide = { count: 1, shape: { ...shape, width: 8 }, pixels: new Uint8Array(96) };
+  refusal(
+    t,
+    t.throws(() => dct.extract(wide)),
+    'EXTRACTOR_UNSUITED',
+    /square images.*got 8x4/,
   );
   // White noise has the same variance at all frequencies, so that whitened distances are those of pixels in their unit.
   const result = await measured(samples, reference, dct);
