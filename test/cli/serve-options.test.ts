@@ -13,7 +13,13 @@ import { run } from './sinks.js';
 
 const NOTHING = {
   ...{ store: undefined, tlsCert: undefined, tlsKey: undefined, tlsClientCa: undefined },
-  ...{ metricsAddress: undefined, identities: undefined, oidcIssuer: undefined, oidcAudience: undefined, insecure: false },
+  ...{
+    metricsAddress: undefined,
+    identities: undefined,
+    oidcIssuer: undefined,
+    oidcAudience: undefined,
+    insecure: false,
+  },
 };
 
 test('options become variables, and what is not given stays as the environment has it', (t) => {
