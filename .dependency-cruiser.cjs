@@ -15,6 +15,7 @@ const ROOMS = [
   ['processes', 'Starts and watches any child process; what it computes is its own matter.'],
   ['images', 'Turns bytes into pixels; where they come from is the data set’s matter.'],
   ['charts', 'Draws figures; what they measure is their maker’s matter.'],
+  ['metrics', 'Keeps numbers for operators; what they measure is said in tables beside the thing measured.'],
   ['store', 'Keeps bytes and knows no tensors.'],
   ['dataset', 'Delivers batches; what is learned from them is not its business.'],
   ['noise', 'The mathematics of noising holds for any network and any loss.'],
@@ -109,6 +110,12 @@ module.exports = {
       'One room decodes images, with its limits against hostile ones.',
     ),
     onlyFrom('minio', 'store', 'node_modules/minio/', 'One room speaks S3, behind the store’s interface.'),
+    onlyFrom(
+      'prom-client',
+      'metrics',
+      'node_modules/prom-client/',
+      'One room keeps metrics; the others hand numbers to it.',
+    ),
     {
       name: 'grpc-at-the-edge',
       severity: 'error',

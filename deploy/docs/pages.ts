@@ -4,6 +4,7 @@ import { format, resolveConfig } from 'prettier';
 
 import { errorsPage } from './errors-page.js';
 import { fieldsPage } from './fields-page.js';
+import { metricsPage } from './metrics-page.js';
 
 /** What makes a page's Markdown, given the project's root. */
 type MakePage = (root: string) => string | Promise<string>;
@@ -11,6 +12,7 @@ type MakePage = (root: string) => string | Promise<string>;
 const PAGES: Readonly<Record<string, MakePage>> = {
   'docs/errors.md': errorsPage,
   'docs/fields.md': fieldsPage,
+  'docs/metrics.md': metricsPage,
 };
 
 /** Every generated page by its path, laid out as the formatter has it. */

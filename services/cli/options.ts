@@ -2,7 +2,7 @@
 
 import { uint64 as decimal, type Parser } from '../../shared/foundation/index.js';
 
-export { integer, oneOf, real } from '../../shared/foundation/index.js';
+export { address, integer, oneOf, real } from '../../shared/foundation/index.js';
 
 export interface Option<T> {
   /** Undefined for a flag, which takes no value. */
@@ -86,12 +86,6 @@ export const time: Parser<Date> = {
     const date = new Date(/^\d{4}-\d{2}-\d{2}(T[\d:.]+(Z|[+-]\d{2}:\d{2})?)?$/.test(value) ? value : NaN);
     return Number.isNaN(date.getTime()) ? undefined : date;
   },
-};
-
-export const address: Parser<string> = {
-  placeholder: 'HOST:PORT',
-  wanted: 'an address such as 127.0.0.1:50061',
-  read: (value) => (/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(value) ? value : undefined),
 };
 
 export const integers: Parser<number[]> = {

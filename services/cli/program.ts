@@ -1,6 +1,6 @@
 /** The table of commands, and the search for the command that the words name. */
 
-import { systemClock, type Clock } from '../../shared/foundation/index.js';
+import { packageFile, systemClock, type Clock } from '../../shared/foundation/index.js';
 import type { Command, Context, Group, Leaf } from './command.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
@@ -19,7 +19,6 @@ import { reportFailure } from './failure.js';
 import { helpOf } from './help.js';
 import { nearest } from './nearest.js';
 import { flag } from './options.js';
-import { packageFile } from './package-file.js';
 import { UsageError } from './parse-arguments.js';
 import type { Sink } from './sink.js';
 import { createTerminal } from './terminal.js';
@@ -63,9 +62,8 @@ export async function runProgram(argv: readonly string[], surroundings: Surround
   const context: Context = { terminal, settings, clock, signal };
   try {
     if (argv[0] === '--version') {
-      surroundings.out.write(
-        `${json ? JSON.stringify({ version: packageFile.version }) : packageFile.version}\n`,
-      );
+      const { version } = packageFile();
+      surroundings.out.write(`${json ? JSON.stringify({ version }) : version}\n`);
       return 0;
     }
     const { target, words, rest } = find(program, [PROGRAM], argv);

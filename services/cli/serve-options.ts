@@ -4,9 +4,10 @@ import { resolve } from 'node:path';
 
 import { STORE_PLACEHOLDER } from '../../shared/store/index.js';
 import { SERVICE_VARIABLES, type Environment } from './config.js';
-import { flag, option, repeated, text, type Values } from './options.js';
+import { address, flag, option, repeated, text, type Values } from './options.js';
 
-const { store, tlsCert, tlsKey, tlsClientCa, identities, oidcIssuer, oidcAudience } = SERVICE_VARIABLES;
+const { store, metricsAddress, tlsCert, tlsKey, tlsClientCa, identities, oidcIssuer, oidcAudience } =
+  SERVICE_VARIABLES;
 
 export const serviceOptions = {
   store: option(text(STORE_PLACEHOLDER), 'where checkpoints are kept', { environment: store }),
@@ -26,6 +27,11 @@ export const serviceOptions = {
   oidcAudience: option(text('TEXT'), 'the audience that its tokens must be made for', {
     environment: oidcAudience,
   }),
+  metricsAddress: option(
+    address,
+    'where Prometheus reads metrics (/metrics); of two services the sampler takes the next port',
+    { environment: metricsAddress },
+  ),
   insecure: flag('listen on a network without TLS or authentication'),
 };
 
@@ -48,6 +54,7 @@ export function serviceVariables(
     [tlsCert]: values.tlsCert,
     [tlsKey]: values.tlsKey,
     [tlsClientCa]: values.tlsClientCa,
+    [metricsAddress]: values.metricsAddress,
     [identities]: values.identities,
     [oidcIssuer]: values.oidcIssuer,
     [oidcAudience]: values.oidcAudience,
@@ -56,6 +63,14 @@ export function serviceVariables(
     [SERVICE_VARIABLES.dataBuckets]: listOf(dataBucket),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+}
+
+/** The variables of the second of two services: its metrics have the next port. */
+export function besides(variables: Environment): Environment {
+  const first = variables[metricsAddress];
+  if (first === undefined) return variables;
+  const next = first.replace(/:(\d+)$/, (_, port: string) => `:${port === '0' ? 0 : Number(port) + 1}`);
+  return { ...variables, [metricsAddress]: next };
 }
 
 function listOf(values: readonly string[]): string | undefined {

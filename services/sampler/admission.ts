@@ -2,6 +2,7 @@
 
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
 import { abortError, deferred, DiffusionError, onAbort, type Clock } from '../../shared/foundation/index.js';
+import type { OnWaited } from './metrics.js';
 import { reachOf, weightedTurns, type Owner } from './priorities.js';
 import { workRate } from './work-rate.js';
 
@@ -104,7 +105,7 @@ const MIB = 1024 ** 2;
  * class the caller with the fewest running calls is next. A call that waits because of what its own caller or class has is
  * passed by calls of others only, and one that waits for room among all by nobody: so a large call gets its turn.
  */
-export function admission(limits: AdmissionLimits, clock: Clock): Admission {
+export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWaited): Admission {
   const running = new Set<Running>();
   /** In the order in which they came. */
   const waiting = new Set<Waiting>();
@@ -267,6 +268,7 @@ export function admission(limits: AdmissionLimits, clock: Clock): Admission {
       const { promise, resolve, reject } = deferred<Place>();
       const amounts = { calls: 1, ...demand };
       const call = { owner, amounts, admit: resolve, onQueued, announced: undefined };
+      const cameMs = clock.monotonicMs();
       waiting.add(call);
       beginNext();
       refuseOverfull(call);
@@ -279,6 +281,7 @@ export function admission(limits: AdmissionLimits, clock: Clock): Admission {
         return await promise;
       } finally {
         stopListening();
+        onWaited?.(owner.priority, clock.monotonicMs() - cameMs);
       }
     },
     get held() {

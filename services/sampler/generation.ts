@@ -17,6 +17,8 @@ export interface GenerationContext {
   readonly clock: Clock;
   /** Called after each step of an image. */
   readonly onStep: () => void;
+  /** Called after the reader has had an image. */
+  readonly onImage?: () => void;
   /** Signs resume tokens. */
   readonly tokenKey: Buffer;
   /** When the call came, on the monotonic clock. */
@@ -29,7 +31,7 @@ export interface GenerationContext {
  */
 export async function* generateImages(
   series: ImageSeries,
-  { predict, owner, window, signal, onStep, clock, tokenKey, calledMs }: GenerationContext,
+  { predict, owner, window, signal, onStep, onImage, clock, tokenKey, calledMs }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { count, stepsTotal } = series;
   let begunMs: number | undefined;
@@ -47,6 +49,7 @@ export async function* generateImages(
         if (output.kind !== 'image') continue;
         given += 1;
         pool.given();
+        onImage?.();
       }
     }
   } finally {

@@ -1,7 +1,8 @@
 /** One set of weights, ready for rows; a crashed engine process is replaced, and its rows are tried again. */
 
-import { DiffusionError } from '../../shared/foundation/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import { paddedSize, type NetworkRow } from '../../shared/sampler/index.js';
+import type { EngineObserver } from './metrics.js';
 import { ENGINE_LOST, type PredictionEngine } from './prediction-engine.js';
 import type { PassGates } from './pass-gate.js';
 import { stepBatcher, type PredictRow } from './step-batcher.js';
@@ -17,10 +18,12 @@ export interface LoadedModelOptions {
   /** Starts an engine with the weights. */
   readonly start: () => Promise<PredictionEngine>;
   readonly gates: PassGates;
+  readonly clock: Clock;
+  readonly observer?: EngineObserver;
 }
 
 /** Resolves when the first engine is warm. */
-export async function loadModel({ start, gates }: LoadedModelOptions): Promise<LoadedModel> {
+export async function loadModel({ start, gates, clock, observer }: LoadedModelOptions): Promise<LoadedModel> {
   let engine = start();
   let latest = await engine;
   const { batchSizes } = latest;
@@ -32,15 +35,24 @@ export async function loadModel({ start, gates }: LoadedModelOptions): Promise<L
   async function runPass(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
     const current = engine;
     try {
-      return await (await current).predict(rows);
+      return await timed(await current, rows);
     } catch (error) {
       if (!isEngineLost(error) || closed) throw error;
       engine = replacement(current);
-      return (await engine).predict(rows);
+      return timed(await engine, rows);
     }
   }
 
+  async function timed(on: PredictionEngine, rows: readonly NetworkRow[]): Promise<Float32Array[]> {
+    const beganMs = clock.monotonicMs();
+    const outputs = await on.predict(rows);
+    const ms = clock.monotonicMs() - beganMs;
+    observer?.pass({ rows: rows.length, padding: paddedSize(rows.length, batchSizes) - rows.length, ms });
+    return outputs;
+  }
+
   async function replacement(crashed: Promise<PredictionEngine>): Promise<PredictionEngine> {
+    observer?.restart();
     try {
       latest = await start();
       return latest;

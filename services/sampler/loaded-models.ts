@@ -32,6 +32,8 @@ export interface LoadedModels {
   steps(model: string): number[];
   /** What is loaded of a model. */
   list(model: string): Loaded[];
+  /** What is loaded of all models. */
+  loaded(): Loaded[];
   /** Whether both are the same weights in the same precision. */
   isSame(a: EngineSource, b: EngineSource): boolean;
   /** Unloads a model; weights in use are unloaded when their last lease is released. @returns what was loaded or being loaded. */
@@ -226,6 +228,7 @@ export function loadedModels(options: LoadedModelsOptions): LoadedModels {
       ofModel(model)
         .filter(({ state }) => state === 'loaded')
         .map(loadedOf),
+    loaded: () => inState('loaded').map(loadedOf),
     isSame: (a, b) => keyOf(a) === keyOf(b),
     unload: (model) => {
       const found = ofModel(model);

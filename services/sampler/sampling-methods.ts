@@ -18,6 +18,7 @@ import type { GenerateEvent } from './generate-events.js';
 import { readGenerateRequest } from './generate-request.js';
 import { generateImages } from './generation.js';
 import { contractOf } from './model-methods.js';
+import type { SamplingObserver } from './metrics.js';
 import { queueEvents } from './queue-events.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
@@ -29,12 +30,13 @@ export interface SamplingOptions extends AdmitCallOptions {
   /** Images of one call, at most. */
   readonly maxImages: number;
   readonly calls: RunningCalls;
+  readonly observer?: SamplingObserver;
   /** Signs resume tokens. */
   readonly tokenKey: TokenKey;
 }
 
 export function samplingMethods(options: SamplingOptions) {
-  const { clock, maxImages, window, calls, catalogue, tokenKey } = options;
+  const { clock, maxImages, window, calls, catalogue, tokenKey, observer } = options;
 
   /** The bytes of a request are counted before anything is made of it. */
   async function* sample(
@@ -71,11 +73,18 @@ export function samplingMethods(options: SamplingOptions) {
       const onStep = (): void => {
         place.done(stepCost);
       };
+      let isFirst = true;
+      const sinceMs = (): number => clock.monotonicMs() - calledMs;
+      const onImage = (): void => {
+        observer?.image(request.priority, isFirst ? sinceMs() : undefined);
+        isFirst = false;
+      };
       const { predict } = lease;
       yield* generateImages(series, {
-        ...{ predict, owner, window, signal, onStep, clock, calledMs },
+        ...{ predict, owner, window, signal, onStep, onImage, clock, calledMs },
         tokenKey: await tokenKey(),
       });
+      observer?.completed(request.priority, sinceMs());
     } finally {
       leaving.abort(new DiffusionError('CANCELLED', 'the call has ended'));
       const admitted = await admitting.catch(() => undefined);

@@ -1,16 +1,23 @@
 /** Puts the sampler service together and starts it. */
 
 import { samplerWire } from '../../shared/contract/index.js';
-import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
+import { metricRegistry } from '../../shared/metrics/index.js';
+import {
+  callObserver,
+  startGrpcServer,
+  type RunningService,
+  type ServiceLog,
+} from '../../shared/rpc/index.js';
 import { DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { pictureDecoder } from '../../shared/images/index.js';
-import { checkStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
+import { checkStore, measuredStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
 import type { EngineSource } from './engine-process/messages.js';
 import { samplerHandlers } from './handlers.js';
 import { loadModel, type LoadedModel } from './loaded-model.js';
 import { loadedModels } from './loaded-models.js';
+import { samplerMetrics } from './metrics.js';
 import { modelCatalogue } from './model-catalogue.js';
 import { passGates } from './pass-gate.js';
 import { startPredictionEngine } from './prediction-engine.js';
@@ -31,7 +38,9 @@ export async function startSampler(
   log: ServiceLog,
 ): Promise<RunningService> {
   const clock = systemClock;
-  const store = await storeFromSettings(settings.store);
+  const registry = metricRegistry();
+  const metrics = samplerMetrics(registry);
+  const store = measuredStore(await storeFromSettings(settings.store), registry);
   const calls = runningCalls();
   const stopping = new AbortController();
   const gates = passGates(clock);
@@ -48,7 +57,7 @@ export async function startSampler(
     };
     const startedMs = clock.monotonicMs();
     const loaded = await loadModel({
-      gates,
+      ...{ gates, clock, observer: metrics.engine },
       start: () =>
         startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report, warn }),
     });
@@ -78,7 +87,10 @@ export async function startSampler(
   const catalogue = modelCatalogue(store, (model, { step, error }) => {
     log.warn({ model, step, reason: error.message }, 'damaged checkpoint skipped');
   });
+  const admitting = admission(settings.admission, clock, metrics.onWaited);
+  metrics.watch(admitting, models);
   const answering = {
+    onCall: callObserver(registry),
     stallTimeoutMs: settings.stallTimeoutMs,
     report: (error: unknown, id: string) => {
       log.error({ err: error, id }, 'internal error');
@@ -87,6 +99,7 @@ export async function startSampler(
   const server = await startGrpcServer({
     address: settings.address,
     security: settings.security,
+    metrics: settings.metrics && { ...settings.metrics, registry },
     log,
     service: samplerWire.SamplerServiceService,
     serviceName: 'diffusion.sampler.v1.SamplerService',
@@ -95,7 +108,8 @@ export async function startSampler(
       models,
       calls,
       clock,
-      admission: admission(settings.admission, clock),
+      admission: admitting,
+      observer: metrics.sampling,
       decoder,
       tokenKey: await tokenKey(store, settings.tokenKeyFile, (message) => {
         log.warn(message);
@@ -123,7 +137,7 @@ export async function startSampler(
     await store.close();
   }
 
-  return { port: server.port, stop };
+  return { port: server.port, metricsPort: server.metricsPort, stop };
 }
 
 /** Asks until the store answers; false where the service stops before. */

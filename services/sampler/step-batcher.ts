@@ -4,7 +4,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
 import { abortError, at, deferred, onAbort, pause, throwIfAborted } from '../../shared/foundation/index.js';
-import type { NetworkRow } from '../../shared/sampler/index.js';
+import { paddedSize, type NetworkRow } from '../../shared/sampler/index.js';
 import type { PassGate } from './pass-gate.js';
 import { lanes, higherThan, weightedTurns, type Owner } from './priorities.js';
 
@@ -133,7 +133,7 @@ export function stepBatcher(
     const [first, ...others] = inTurn();
     if (first === undefined) return [];
     const pass = taken([first], maxRows);
-    const size = batchSizes.find((candidate) => candidate >= pass.length) ?? maxRows;
+    const size = paddedSize(pass.length, batchSizes);
     turns.charge(first, size);
     return [...pass, ...taken(others, size - pass.length)];
   }

@@ -15,6 +15,7 @@ import { cancelledAt } from './job.js';
 import type { ActiveJob } from './active-job.js';
 import type { FromEngine, SpillFolder, StoreReport } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';
+import type { JobObserver, RunObserver } from './metrics.js';
 import { storeMessage, waitingText } from './store-message.js';
 
 export interface JobRunSettings {
@@ -37,6 +38,7 @@ export interface JobRunSettings {
   readonly storeRetryLimitMs: number;
   /** Where checkpoints wait that the store does not take. */
   readonly spill?: SpillFolder;
+  readonly observer?: JobObserver;
 }
 
 /** Why a run is to end early: for good, or because the service stops. */
@@ -57,14 +59,20 @@ export class JobRun {
   readonly #interrupted = new AbortController();
   #interruption: Interruption | undefined;
   #engine: EngineProcess | undefined;
+  readonly #observer: RunObserver | undefined;
 
   constructor(job: ActiveJob, settings: JobRunSettings) {
     this.job = job;
     this.#settings = settings;
-    this.done = this.#run().catch((error: unknown) => {
-      settings.logger.error({ job: job.id, err: error }, 'the job failed by an error of the service');
-      job.change('FAILED', 'the service failed; its log has the cause', 'INTERNAL');
-    });
+    this.#observer = settings.observer?.run();
+    this.done = this.#run()
+      .catch((error: unknown) => {
+        settings.logger.error({ job: job.id, err: error }, 'the job failed by an error of the service');
+        job.change('FAILED', 'the service failed; its log has the cause', 'INTERNAL');
+      })
+      .finally(() => {
+        this.#observer?.over();
+      });
   }
 
   /** Lets the engine commit and end, within the grace. A cancellation replaces a suspension, not the other way round. */
@@ -121,6 +129,7 @@ export class JobRun {
       job.change('RETRYING', `${why}; a new one resumes from step ${job.status.committedStep}`);
       await this.#wait(Math.min(restartDelayMs * 2 ** (crashes - 1), LONGEST_WAIT_MS));
       if (this.#endAsAsked()) return;
+      this.#observer?.restart();
     }
   }
 
@@ -147,6 +156,7 @@ export class JobRun {
   }
 
   #reportStore(report: StoreReport): void {
+    this.#observer?.store(report);
     this.job.change(this.job.status.state, storeMessage(report));
   }
 
@@ -169,10 +179,13 @@ export class JobRun {
       ...(spill && { spill }),
     };
     const engine = startEngine(start, (message) => {
+      this.#observer?.message(message);
       switch (message.kind) {
         case 'ready':
           ready = true;
           this.job.ready(message);
+          break;
+        case 'committed':
           break;
         case 'event':
           this.job.apply(message.event);

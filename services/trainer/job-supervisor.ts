@@ -222,9 +222,10 @@ export class JobSupervisor {
 
   /** Reports a job's end, and saves it, however long the store is unavailable. */
   async #finish(active: ActiveJob): Promise<void> {
-    const { store, logger } = this.#settings;
+    const { store, logger, observer } = this.#settings;
     if (!active.isHeld) return;
     const { state, failureReason, step, message } = active.status;
+    if (active.ended) observer?.ended(active.status);
     logger.info({ job: active.id, state, reason: failureReason, step }, message);
     const { signal } = this.#stopping;
     while (!(await active.save()) && !signal.aborted) {

@@ -3,12 +3,19 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 
-import { startGrpcServer, type RunningService, type ServiceLog } from '../../shared/rpc/index.js';
+import { metricRegistry } from '../../shared/metrics/index.js';
+import {
+  callObserver,
+  startGrpcServer,
+  type RunningService,
+  type ServiceLog,
+} from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
+  measuredStore,
   storeFromSettings,
   retryOutages,
   storeAddress,
@@ -29,6 +36,7 @@ import { JobSupervisor, unavailable } from './job-supervisor.js';
 import { keptStates } from './kept-state.js';
 import { uploadLeftovers } from './leftover-commits.js';
 import { listedCompleteness } from './listed-jobs.js';
+import { trainerMetrics } from './metrics.js';
 import { reader } from './reading.js';
 import { settled } from './warm-start.js';
 import { tenants } from './tenants.js';
@@ -47,7 +55,9 @@ const TIDY_EVERY_MS = 6 * 60 * 60 * 1000;
 export async function startTrainer(settings: TrainerSettings, logger: ServiceLog): Promise<RunningService> {
   const clock = systemClock;
   const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
-  const store = await storeFromSettings(settings.store);
+  const registry = metricRegistry();
+  const metrics = trainerMetrics(registry, clock);
+  const store = measuredStore(await storeFromSettings(settings.store), registry);
   const reading = reader({
     environment: settings.engineEnvironment,
     heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
@@ -64,6 +74,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const supervisor = new JobSupervisor({
     ...settings,
     store,
+    observer: metrics,
     storeSettings: settings.store,
     ...(spill && { spill, kept }),
     cacheFolder: datasetCacheFolder,
@@ -76,6 +87,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
       clock,
     }),
   });
+  metrics.watch(supervisor);
   const leases = new LeaseWatch(clock);
   const listed = listedCompleteness(store);
   const recovery = jobRecovery({ store, supervisor, leases, kept, sources, leaseMs, logger });
@@ -84,6 +96,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   let storeProblem = '';
   const calls = {
     stallTimeoutMs,
+    onCall: callObserver(registry),
     report: (error: unknown, id: string) => {
       logger.error({ err: error, id }, 'internal error');
     },
@@ -91,6 +104,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const server = await startGrpcServer({
     address: settings.address,
     security: settings.security,
+    metrics: settings.metrics && { ...settings.metrics, registry },
     log: logger,
     service: trainerWire.TrainerServiceService,
     serviceName: 'diffusion.trainer.v1.TrainerService',
@@ -170,6 +184,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   }
   return {
     port: server.port,
+    metricsPort: server.metricsPort,
     failure: failure.promise,
     stop: async () => {
       phase = 'stopping';

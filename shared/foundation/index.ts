@@ -13,6 +13,7 @@ export {
 } from './errors.js';
 export type { Demand, ErrorDetails, FieldViolation, InvalidReason } from './errors.js';
 export {
+  address,
   bool,
   integer,
   isInteger,
@@ -25,7 +26,7 @@ export {
   uint64,
 } from './kinds.js';
 export type { Kind, ListKind, Parser, WordKind } from './kinds.js';
-export { isReason, isWireReason, REASONS, WIRE_REASONS } from './reasons.js';
+export { ERROR_CODES, isReason, isWireReason, REASONS, WIRE_REASONS } from './reasons.js';
 export type { ErrorCode, Reason, WireReason } from './reasons.js';
 export { mapInOrder } from './map-in-order.js';
 export { systemClock } from './clock.js';
@@ -39,6 +40,7 @@ export { deferred } from './deferred.js';
 export type { Deferred } from './deferred.js';
 export { countSchema, positiveCountSchema } from './schemas.js';
 export { runningTime } from './running-time.js';
+export { packageFile } from './package-file.js';
 export { processorIdentity } from './processor.js';
 export {
   cacheFolder,

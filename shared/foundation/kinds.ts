@@ -105,6 +105,13 @@ export function textThat(
 
 const MAX_UINT64 = 2n ** 64n - 1n;
 
+/** Where a server listens, or is found. */
+export const address: Parser<string> = {
+  placeholder: 'HOST:PORT',
+  wanted: 'an address such as 127.0.0.1:50061',
+  read: (value) => (/^(\[[0-9a-fA-F:]+\]|[^\s:/]+):\d{1,5}$/.test(value) ? value : undefined),
+};
+
 /** An unsigned 64-bit integer as decimal text, since JSON numbers are exact only up to 2^53. */
 export const uint64: Kind<string> = {
   wanted: 'an integer from 0 to 2^64 - 1 (written as a string above 2^53)',

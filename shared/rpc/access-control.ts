@@ -10,7 +10,7 @@ import {
   type AccessSettings,
   type Caller,
 } from '../access/index.js';
-import { DiffusionError, systemClock } from '../foundation/index.js';
+import { systemClock, type DiffusionError } from '../foundation/index.js';
 import { anonymous, setCaller } from './callers.js';
 import { certificateNames } from './certificate-names.js';
 import { toServiceError, type ReportInternalError } from './status.js';
@@ -24,10 +24,10 @@ export interface AccessControlOptions {
   readonly report: ReportInternalError;
   /** Called where a file changes to one that can't be used. */
   readonly onUnusable: (error: DiffusionError) => void;
-  /** Called with each call that is not let in; the error's cause says what its text must not. */
+  /** Called with each call that is not let in; the cause of a DiffusionError says what its text must not. */
   readonly onRefused: (
-    error: DiffusionError,
-    call: { readonly method: string; readonly peer: string },
+    error: unknown,
+    call: { readonly method: string; readonly peer: string; readonly isAuthenticated: boolean },
   ) => void;
 }
 
@@ -48,6 +48,7 @@ export async function accessControl(
 
   const interceptor: ServerInterceptor = ({ path }, call) => {
     let isOver = false;
+    let isAuthenticated = false;
     let release: (() => void) | undefined;
     const ended = (): void => {
       isOver = true;
@@ -63,6 +64,7 @@ export async function accessControl(
         // Empty for a certificate that was not verified.
         certificateNames: certificateNames(call.getAuthContext().sslPeerCertificate),
       });
+      isAuthenticated = identity !== undefined;
       if (identity !== undefined) requireRole(path, identity);
       const caller = identity === undefined ? unknown : { caller: identity.name, identity };
       release = limiter?.begin(caller.caller);
@@ -84,7 +86,7 @@ export async function accessControl(
               })
               .catch((error: unknown) => {
                 ended();
-                if (error instanceof DiffusionError) onRefused(error, { method: path, peer: call.getPeer() });
+                onRefused(error, { method: path, peer: call.getPeer(), isAuthenticated });
                 const { code, details, metadata: trailers } = toServiceError(error, path, report);
                 call.sendStatus({ code, details, metadata: trailers });
               });

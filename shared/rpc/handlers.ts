@@ -12,6 +12,7 @@ import type {
 
 import type { Caller } from '../access/index.js';
 import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundation/index.js';
+import type { ObserveCall } from './call-metrics.js';
 import { callerOf } from './callers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
@@ -24,14 +25,17 @@ export interface HandlerOptions {
   readonly report: ReportInternalError;
   /** A stream is closed when its reader reads nothing for this long. */
   readonly stallTimeoutMs: number;
+  /** Called with each call that has ended. */
+  readonly onCall?: ObserveCall;
 }
 
 /** Wraps a function as a unary handler; a thrown value becomes the call's status. */
 export function unary<Request, Response>(
   handler: (request: Request, context: CallContext) => Response | Promise<Response>,
-  { report }: HandlerOptions,
+  { report, onCall }: HandlerOptions,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
+    const ended = endOf(call, onCall);
     const run = async (): Promise<Response> => {
       refuseExpired(call);
       return handler(call.request, contextOf(call));
@@ -39,9 +43,11 @@ export function unary<Request, Response>(
     run()
       .then((response) => {
         callback(null, response);
+        ended(undefined);
       })
       .catch((error: unknown) => {
         answerWithError(error, call, report, callback);
+        ended(error);
       });
   };
 }
@@ -52,11 +58,12 @@ export function unary<Request, Response>(
  */
 export function serverStream<Request, Response>(
   handler: (request: Request, context: CallContext) => AsyncIterable<Response>,
-  { report, stallTimeoutMs }: HandlerOptions,
+  { report, stallTimeoutMs, onCall }: HandlerOptions,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
     const context = contextOf(call);
     const { signal } = context;
+    const ended = endOf(call, onCall);
     const run = async (): Promise<void> => {
       refuseExpired(call);
       for await (const message of untilAborted(handler(call.request, context), signal)) {
@@ -66,12 +73,30 @@ export function serverStream<Request, Response>(
     run()
       .then(() => {
         call.end();
+        ended(undefined);
       })
       .catch((error: unknown) => {
         answerWithError(error, call, report, (status) => call.emit('error', status));
         // A reader that reads nothing gets no status either: its stream is closed, which it sees as RESOURCE_EXHAUSTED.
         if (isSlowReader(error)) closeStream(call);
+        ended(error);
       });
+  };
+}
+
+/** What is called with the error of a call, or undefined, once it has ended. */
+function endOf<Request, Response>(
+  call: AnyCall<Request, Response>,
+  onCall: ObserveCall | undefined,
+): (error: unknown) => void {
+  const beganMs = systemClock.monotonicMs();
+  return (error) => {
+    onCall?.({
+      method: call.getPath(),
+      error,
+      isAuthenticated: callerOf(call).identity !== undefined,
+      ms: systemClock.monotonicMs() - beganMs,
+    });
   };
 }
 

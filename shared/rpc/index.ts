@@ -1,3 +1,4 @@
+export { CALL_METRICS, callObserver } from './call-metrics.js';
 export { callStream, callUnary, connectSampler, connectTrainer, whenReady } from './client.js';
 export type { CallLimits, ConnectOptions } from './client.js';
 export { channelSecurity, SYSTEM_CA } from './client-security.js';
@@ -5,6 +6,7 @@ export type { ClientSecurity } from './client-security.js';
 export { serverStream, unary } from './handlers.js';
 export type { ReceivingLimits } from './receiving.js';
 export type { CallContext, HandlerOptions } from './handlers.js';
+export { METRICS_VARIABLE } from './metrics-settings.js';
 export { runService, serviceLog } from './run-service.js';
 export type { RunningService, ServiceLog } from './run-service.js';
 export { isLoopback, SECURITY_VARIABLES } from './security-settings.js';

@@ -11,6 +11,8 @@ export type ServiceLog = Logger;
 export interface RunningService {
   /** The port that is listened on. */
   readonly port: number;
+  /** That of the metrics; undefined where they are not served. */
+  readonly metricsPort?: number | undefined;
   /** Rejects where the service finds out late that it can't go on. Never resolves. */
   readonly failure?: Promise<never>;
   /** Resolves when the last stream has ended and the last child is gone. */
@@ -53,7 +55,8 @@ export async function runService(
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
-  log.info({ port: service.port }, 'listening');
+  const { port, metricsPort } = service;
+  log.info({ port, metricsPort }, 'listening');
   service.failure?.catch((error: unknown) => {
     if (!stopping) exitWith(log, error);
   });

@@ -25,10 +25,10 @@ export interface ServerSecurity {
  * is on.
  */
 export function securitySettings(address: string, reader: EnvironmentReader): ServerSecurity {
-  const { optional, oneOf, refuse } = reader;
+  const { optional, refuse } = reader;
   const tls = tlsFiles(reader);
   const access = accessSettings(reader);
-  const insecure = oneOf(['on', 'off'], SECURITY_VARIABLES.insecure, 'off') === 'on';
+  const insecure = isInsecure(reader);
   const missing = [
     ...(tls === undefined ? ['TLS'] : []),
     ...(isAuthenticated(access) ? [] : ['authentication']),
@@ -46,6 +46,11 @@ export function securitySettings(address: string, reader: EnvironmentReader): Se
     refuse(SECURITY_VARIABLES.identities, wanted, undefined);
   }
   return { tls, access, warning: undefined };
+}
+
+/** Whether a network may have what has neither TLS nor authentication. */
+export function isInsecure({ oneOf }: EnvironmentReader): boolean {
+  return oneOf(['on', 'off'], SECURITY_VARIABLES.insecure, 'off') === 'on';
 }
 
 /** Whether an address `host:port` can be reached from this machine only. */

@@ -1,6 +1,7 @@
 /** What the environment says to every service alike: where it listens, and what it logs. */
 
 import type { EnvironmentReader } from '../foundation/index.js';
+import { metricsSettings, type MetricsSettings } from './metrics-settings.js';
 import { securitySettings, type ServerSecurity } from './security-settings.js';
 
 export type ServiceName = 'trainer' | 'sampler';
@@ -24,6 +25,8 @@ export interface ServerSettings {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
   readonly security: ServerSecurity;
+  /** Undefined where no metrics are served. */
+  readonly metrics: MetricsSettings | undefined;
   readonly reflection: boolean;
   /** As pino names them. */
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -37,6 +40,7 @@ export function serverSettings(service: ServiceName, reader: EnvironmentReader):
   return {
     address,
     security: securitySettings(address, reader),
+    metrics: metricsSettings(reader),
     reflection: oneOf(['on', 'off'], 'IP_DIFFUSION_REFLECTION', 'on') === 'on',
     logLevel: oneOf(LOG_LEVELS, 'IP_DIFFUSION_LOG_LEVEL', 'info'),
     stallTimeoutMs: STALL_TIMEOUT_MS,

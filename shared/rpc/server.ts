@@ -11,11 +11,13 @@ import { toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 
 import { descriptors } from '../contract/index.js';
-import { deferred, DiffusionError } from '../foundation/index.js';
+import { deferred, DiffusionError, packageFile } from '../foundation/index.js';
+import { serveMetrics, type MetricRegistry, type MetricsEndpoint } from '../metrics/index.js';
 import { accessControl } from './access-control.js';
 import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
+import type { MetricsSettings } from './metrics-settings.js';
 import { limitReceiving, type ReceivingLimits } from './receiving.js';
 import type { ServiceLog } from './run-service.js';
 import type { ServerSecurity } from './security-settings.js';
@@ -28,16 +30,25 @@ const MAX_RESPONSE_BYTES = 4 * 1024 * 1024;
 export interface GrpcServer {
   /** The port that is listened on. */
   readonly port: number;
+  /** That of the metrics; undefined where they are not served. */
+  readonly metricsPort: number | undefined;
   /** Sets the health of the service and of the whole process. */
   setServing(serving: boolean): void;
   /** Says NOT_SERVING, calls `end` to let streams end themselves, and closes what is left after the grace. */
   stop(end: () => Promise<void>, graceMs: number): Promise<void>;
 }
 
+/** Metrics, and where they are served. */
+export interface ServedMetrics extends MetricsSettings {
+  readonly registry: MetricRegistry;
+}
+
 export interface GrpcServerOptions extends HandlerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
   readonly security: ServerSecurity;
+  /** Undefined where metrics are not served. */
+  readonly metrics?: ServedMetrics | undefined;
   readonly log: Pick<ServiceLog, 'warn' | 'debug'>;
   readonly service: ServiceDefinition;
   /** The service's full name, for health. */
@@ -51,20 +62,24 @@ export interface GrpcServerOptions extends HandlerOptions {
 }
 
 /**
- * @throws DiffusionError UNAVAILABLE where the address can't be listened on; FAILED_PRECONDITION (reason
+ * @throws DiffusionError UNAVAILABLE where the address, or that of the metrics, can't be listened on; FAILED_PRECONDITION (reason
  * CREDENTIALS_UNUSABLE) for certificates, keys or identities that can't be used.
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { security, report, log } = options;
+  const { security, report, log, metrics } = options;
   const onUnusable = ({ message }: DiffusionError): void => {
     log.warn(`${message}; what was read before stays in use`);
   };
   if (security.warning !== undefined) log.warn(security.warning);
+  if (metrics?.warning !== undefined) log.warn(metrics.warning);
   const tls = await credentialsOf(security, onUnusable);
   const access = await accessControl(security.access, {
     report,
     onUnusable,
-    onRefused: ({ reason, message, cause }, call) => {
+    onRefused: (error, call) => {
+      options.onCall?.({ ...call, error, ms: undefined });
+      if (!(error instanceof DiffusionError)) return;
+      const { reason, message, cause } = error;
       log.debug({ ...call, reason, cause }, message);
     },
   });
@@ -80,11 +95,16 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const health = addHealth(server, options.serviceName, options);
   if (options.reflection) reflectionService().addToServer(server);
   server.addService(options.service, options.implementation);
-  const port = await bind(server, options.address, tls.credentials);
+  const endpoint = metrics && (await metricsEndpoint(metrics));
+  const port = await bind(server, options.address, tls.credentials).catch(async (error: unknown) => {
+    await endpoint?.close();
+    throw error;
+  });
   acceptLongDeadlines(server);
   limitReceiving(server, options.serviceName, options.receiving ?? RECEIVING);
   return {
     port,
+    metricsPort: endpoint?.port,
     setServing: health.setServing,
     stop: async (end, graceMs) => {
       health.setServing(false);
@@ -93,6 +113,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       await closed(server, graceMs);
       access.close();
       tls.close();
+      await endpoint?.close();
     },
   };
 }
@@ -117,6 +138,11 @@ async function credentialsOf(
 ): Promise<WatchedCredentials> {
   if (tls !== undefined) return tlsCredentials(tls, access.reloadMs, onUnusable);
   return { credentials: ServerCredentials.createInsecure(), close: () => undefined };
+}
+
+async function metricsEndpoint({ address, registry }: ServedMetrics): Promise<MetricsEndpoint> {
+  registry.addProcess(packageFile().version);
+  return serveMetrics(address, registry);
 }
 
 async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {

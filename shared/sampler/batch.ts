@@ -19,13 +19,18 @@ export interface Batch {
  * @param sizes Rising; the last one is at least as many as the rows.
  */
 export function packRows(rows: readonly NetworkRow[], sizes: readonly number[]): Batch {
-  const size = sizes.find((candidate) => candidate >= rows.length) ?? rows.length;
+  const size = paddedSize(rows.length, sizes);
   const first = at(rows, 0);
   const rowOf = (place: number): NetworkRow => rows[place] ?? first;
   const xT = new Float32Array(size * first.xT.length);
   for (let place = 0; place < size; place++) xT.set(rowOf(place).xT, place * first.xT.length);
   const t = Float32Array.from({ length: size }, (_, place) => rowOf(place).t);
   return { size, xT, t, y: Int32Array.from({ length: size }, (_, place) => rowOf(place).y) };
+}
+
+/** How many rows a pass of `count` rows has with its padding. @param sizes Rising. */
+export function paddedSize(count: number, sizes: readonly number[]): number {
+  return sizes.find((size) => size >= count) ?? count;
 }
 
 /** The output of each of the first `count` rows; views of one array. */

@@ -9,7 +9,7 @@ export { imageNoise, interpolatedNoise } from './image-noise.js';
 export { drain, solver } from './trajectory.js';
 export { encode } from './encode.js';
 export { evaluate, predictedEpsilon } from './evaluation.js';
-export { packRows, splitRows } from './batch.js';
+export { packRows, paddedSize, splitRows } from './batch.js';
 export { batchedRows } from './batched-rows.js';
 export type { Batch } from './batch.js';
 export { UNCONDITIONAL } from './solver.js';

@@ -1,4 +1,5 @@
 export { checkStore } from './check-store.js';
+export { measuredStore, STORE_METRICS } from './measured-store.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
 export type {

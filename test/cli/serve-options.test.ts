@@ -5,7 +5,7 @@ import { resolve } from 'node:path';
 import test from 'ava';
 import pino from 'pino';
 
-import { serviceVariables } from '../../services/cli/serve-options.js';
+import { besides, serviceVariables } from '../../services/cli/serve-options.js';
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
 import { temporaryFolder } from '../dataset/folders.js';
@@ -13,7 +13,13 @@ import { run } from './sinks.js';
 
 const NOTHING = {
   ...{ store: undefined, tlsCert: undefined, tlsKey: undefined, tlsClientCa: undefined },
-  ...{ identities: undefined, oidcIssuer: undefined, oidcAudience: undefined, insecure: false },
+  ...{
+    metricsAddress: undefined,
+    identities: undefined,
+    oidcIssuer: undefined,
+    oidcAudience: undefined,
+    insecure: false,
+  },
 };
 
 test('options become variables, and what is not given stays as the environment has it', (t) => {
@@ -21,6 +27,7 @@ test('options become variables, and what is not given stays as the environment h
   t.deepEqual(
     serviceVariables({
       ...{ store: 'folder', tlsCert: 'crt', tlsKey: 'key', tlsClientCa: 'ca', identities: 'who' },
+      metricsAddress: '127.0.0.1:9464',
       ...{ oidcIssuer: 'https://issuer', oidcAudience: 'us', insecure: true },
       ...{ dataRoot: ['/data', 'more'], dataBucket: ['photos'] },
     }),
@@ -29,6 +36,7 @@ test('options become variables, and what is not given stays as the environment h
       IP_DIFFUSION_TLS_CERT_FILE: 'crt',
       IP_DIFFUSION_TLS_KEY_FILE: 'key',
       IP_DIFFUSION_TLS_CLIENT_CA_FILE: 'ca',
+      IP_DIFFUSION_METRICS_ADDRESS: '127.0.0.1:9464',
       IP_DIFFUSION_IDENTITIES_FILE: 'who',
       IP_DIFFUSION_OIDC_ISSUER: 'https://issuer',
       IP_DIFFUSION_OIDC_AUDIENCE: 'us',
@@ -37,6 +45,13 @@ test('options become variables, and what is not given stays as the environment h
       IP_DIFFUSION_DATA_BUCKETS: 'photos',
     },
   );
+});
+
+test('of two services the metrics of the second have the next port', (t) => {
+  const name = 'IP_DIFFUSION_METRICS_ADDRESS';
+  t.deepEqual(besides({ [name]: '[::1]:9464', more: 'x' }), { [name]: '[::1]:9465', more: 'x' });
+  t.deepEqual(besides({ [name]: '127.0.0.1:0' }), { [name]: '127.0.0.1:0' });
+  t.deepEqual(besides({}), {});
 });
 
 test('a service that is insecure because it was told to says so in its log', async (t) => {

@@ -126,6 +126,7 @@ export interface TrainerProcess {
 export interface Trainer {
   readonly address: string;
   readonly client: Client;
+  readonly metricsPort: number | undefined;
   /** Of the newest engine. */
   enginePid(): number;
   stop(): Promise<void>;
@@ -144,6 +145,7 @@ export async function openTrainer(settings: TrainerSettings): Promise<Trainer> {
   return {
     address,
     client,
+    metricsPort: service.metricsPort,
     enginePid: () => present(pids.at(-1)),
     stop: async () => {
       await service.stop();

@@ -5,6 +5,7 @@ import test from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
+import { scrape } from '../metrics/samples.js';
 import {
   checkpointDigests,
   create,
@@ -28,7 +29,8 @@ const STEPS = 8;
 
 const folders = await makeFolders();
 const store = { kind: 'local' as const, folder: join(folders.root, 'store') };
-const trainer = await openTrainer(settingsFor(folders, store));
+const metrics = { address: '127.0.0.1:0', warning: undefined };
+const trainer = await openTrainer(settingsFor(folders, store, { metrics }));
 const { client } = trainer;
 
 let straightJob = '';
@@ -100,6 +102,23 @@ test.serial('metrics are finite, steps increase, and the rate is unset before it
   }
 });
 
+test.serial('Prometheus reads what the job did', async (t) => {
+  const sizes = (await watch(client, straightJob)).flatMap(({ event }) =>
+    event?.$case === 'checkpointCommitted' ? [Number(event.value.sizeBytes)] : [],
+  );
+  const samples = await scrape(trainer.metricsPort);
+  const of = (name: string) => samples.get(`ip_diffusion_trainer_${name}`);
+  t.is(of('optimizer_steps_total'), STEPS);
+  t.is(of('commit_seconds_count'), sizes.length);
+  t.is(
+    of('commit_bytes_total'),
+    sizes.reduce((sum, size) => sum + size, 0),
+  );
+  t.is(of('jobs_ended_total{state="SUCCEEDED",reason="none"}'), 1);
+  t.is(of('engine_restarts_total'), 0);
+  t.is(of('waiting_commits'), 0);
+});
+
 test.serial(
   'a watch from a position has the events after it, and ends at once where the job is finished',
   async (t) => {
@@ -128,6 +147,7 @@ test.serial('a killed engine is replaced, and the tensors equal those of an unin
   const job = terminalOf(messages);
   t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
   t.is(job.attempt, 2);
+  t.is((await scrape(trainer.metricsPort)).get('ip_diffusion_trainer_engine_restarts_total'), 1);
   t.is(timesInState(messages, JobState.JOB_STATE_RETRYING), 1);
   const [straight, replaced] = [
     await checkpointDigests(store, straightJob),

@@ -29,7 +29,7 @@ function engines(plan: (() => Float32Array[])[]) {
   };
   return {
     seen,
-    options: { start, gates: passGates(systemClock) },
+    options: { start, gates: passGates(systemClock), clock: systemClock },
   };
 }
 

@@ -15,10 +15,12 @@ import { settleWarmStart } from '../../services/trainer/warm-start.js';
 import { jobRequests } from '../../services/trainer/job-requests.js';
 import { JobSupervisor } from '../../services/trainer/job-supervisor.js';
 import { listedCompleteness } from '../../services/trainer/listed-jobs.js';
+import { trainerMetrics } from '../../services/trainer/metrics.js';
 import type { KeptStates } from '../../services/trainer/kept-state.js';
 import { deletions } from '../../services/trainer/deletion.js';
 import { deferred, systemClock, type Clock, type DiffusionError } from '../../shared/foundation/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
+import { metricRegistry } from '../../shared/metrics/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import { commit, engines, localSources, ready, stopped } from './fake-engine.js';
 
@@ -51,6 +53,8 @@ function trainerClock(): Clock & { pass(ms: number): void } {
 /** A trainer over a store; all have the same name. */
 export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4, kept?: KeptStates) {
   const clock = trainerClock();
+  const registry = metricRegistry();
+  const metrics = trainerMetrics(registry, clock);
   const logger = pino({ level: 'silent' });
   const supervisor = new JobSupervisor({
     store,
@@ -69,7 +73,9 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     concurrentJobs: 1,
     maxQueue,
     kept,
+    observer: metrics,
   });
+  metrics.watch(supervisor);
   supervisors.push(supervisor);
   const leases = new LeaseWatch(clock);
   const requests = jobRequests({
@@ -98,7 +104,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     clock.pass(LEASE_MS + 1);
     await recovery.scan();
   };
-  return { clock, supervisor, requests, deletion, recovery, scanPastLease };
+  return { clock, registry, supervisor, requests, deletion, recovery, scanPastLease };
 }
 
 export type Trainer = ReturnType<typeof trainer>;

@@ -6,7 +6,7 @@ import { STORE_NOTES } from '../../../shared/store/index.js';
 import { command, type Context, type ExitCode, type Group } from '../command.js';
 import { SERVICE_VARIABLES, type Environment } from '../config.js';
 import { address, option } from '../options.js';
-import { dataOptions, SERVICE_NOTES, serviceOptions, serviceVariables } from '../serve-options.js';
+import { besides, dataOptions, SERVICE_NOTES, serviceOptions, serviceVariables } from '../serve-options.js';
 import { startService } from '../start-service.js';
 
 const { trainerAddress: TRAINER_ADDRESS, samplerAddress: SAMPLER_ADDRESS } = SERVICE_VARIABLES;
@@ -30,7 +30,7 @@ const trainer = command({
   ],
   notes: NOTES,
   run: ({ options }, context) =>
-    serveAll(['trainer'], { [TRAINER_ADDRESS]: options.address, ...serviceVariables(options) }, context),
+    serveAll({ trainer: { [TRAINER_ADDRESS]: options.address, ...serviceVariables(options) } }, context),
 });
 
 const sampler = command({
@@ -53,7 +53,7 @@ const sampler = command({
   ],
   notes: NOTES,
   run: ({ options }, context) =>
-    serveAll(['sampler'], { [SAMPLER_ADDRESS]: options.address, ...serviceVariables(options) }, context),
+    serveAll({ sampler: { [SAMPLER_ADDRESS]: options.address, ...serviceVariables(options) } }, context),
 });
 
 const both = command({
@@ -62,7 +62,10 @@ const both = command({
   options: { ...serviceOptions, ...dataOptions },
   examples: [{ arguments: '', does: 'both, on this machine' }],
   notes: NOTES,
-  run: ({ options }, context) => serveAll(['trainer', 'sampler'], serviceVariables(options), context),
+  run: ({ options }, context) => {
+    const variables = serviceVariables(options);
+    return serveAll({ trainer: variables, sampler: besides(variables) }, context);
+  },
 });
 
 export const serve: Group = {
@@ -72,13 +75,14 @@ export const serve: Group = {
   otherwise: both,
 };
 
-/** @throws DiffusionError where a service ends by itself. */
+/** @param variables Of each service that is started. @throws DiffusionError where a service ends by itself. */
 async function serveAll(
-  names: readonly ServiceName[],
-  variables: Environment,
+  variables: Readonly<Partial<Record<ServiceName, Environment>>>,
   { settings, signal }: Context,
 ): Promise<ExitCode> {
-  const services = names.map((name) => startService(name, { ...settings.environment, ...variables }));
+  const services = Object.entries(variables).map(([name, own]) =>
+    startService(name as ServiceName, { ...settings.environment, ...own }),
+  );
   const stopAll = (): void => {
     for (const service of services) service.stop();
   };

@@ -1,9 +1,9 @@
 /** Which versions of Node the program needs; taken from package.json. */
 
-import { packageFile } from '../package-file.js';
+import { packageFile } from '../../../shared/foundation/index.js';
 
 /** As in package.json, such as `>=20.19 <25`. */
-export const NODE_WANTED = packageFile.engines.node;
+export const NODE_WANTED = packageFile().engines.node;
 
 /** Whether a version such as `20.19.3` is in the wanted range. */
 export function isNodeWanted(version: string): boolean {

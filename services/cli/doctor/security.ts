@@ -15,7 +15,9 @@ export function checkSecurity(environment: Environment): Finding {
     if (!(error instanceof DiffusionError)) throw error;
     return { name, state: 'wrong', text: violationsText(error.violations) };
   }
-  const warnings = services.flatMap(({ security: { warning } }) => warning ?? []);
+  const warnings = [
+    ...new Set(services.flatMap(({ security, metrics }) => [security.warning, metrics?.warning])),
+  ].filter((warning) => warning !== undefined);
   if (warnings.length > 0) return { name, state: 'warning', text: warnings.join('; ') };
   const addresses = services.map(({ address }) => address).join(' and ');
   const tls = services.some(({ security }) => security.tls !== undefined) ? ' with TLS' : '';

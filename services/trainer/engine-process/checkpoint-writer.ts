@@ -42,9 +42,18 @@ export interface CheckpointWriterOptions {
   readonly slowAfterMs?: number;
   /** Aborted when training stops: then it is enough that all is spilled. */
   readonly stop: AbortSignal;
-  readonly onCommitted: (step: number, sizeBytes: number) => void;
+  readonly onCommitted: (step: number, commit: TimedCommit) => void;
   readonly onStore: (report: StoreReport) => void;
   readonly onWarning: (message: string) => void;
+}
+
+/** A commit that the store has taken. */
+export interface TimedCommit {
+  readonly bytes: number;
+  /** Of the try that succeeded. */
+  readonly ms: number;
+  /** Commits that wait still. */
+  readonly waiting: number;
 }
 
 export interface PendingCheckpoint {
@@ -202,9 +211,11 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
   /** What became of the commit that waits longest. */
   async function uploadFirst(waiting: Waiting): Promise<void> {
     try {
+      const beganMs = clock.monotonicMs();
       const { step, bytes } = await timed(waiting);
+      const ms = clock.monotonicMs() - beganMs;
       if (queue[0] === waiting) queue.shift();
-      await committed(step, bytes, waiting.held === undefined);
+      await committed(step, { bytes, ms, waiting: queue.length }, waiting.held === undefined);
     } catch (error) {
       if (queue[0] !== waiting) return;
       if (isPassing(error)) await failedForNow(error);
@@ -215,8 +226,8 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
     }
   }
 
-  async function committed(step: number, bytes: number, wasSpilled: boolean): Promise<void> {
-    onCommitted(step, bytes);
+  async function committed(step: number, commit: TimedCommit, wasSpilled: boolean): Promise<void> {
+    onCommitted(step, commit);
     if (wasSpilled && spill !== undefined) {
       try {
         await removeSpilled(await spill.open(), jobId, [step]);

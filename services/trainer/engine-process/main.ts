@@ -91,6 +91,9 @@ async function work(start: StartTraining): Promise<FromEngine> {
     onEvent: (event) => {
       send({ kind: 'event', event });
     },
+    onCommit: (commit) => {
+      send({ kind: 'committed', ...commit });
+    },
     onStore: (report) => {
       send({ kind: 'store', report });
     },

@@ -60,6 +60,8 @@ export type FromEngine =
       readonly message: string;
     }
   | { readonly kind: 'event'; readonly event: EngineEvent }
+  /** The store has taken a checkpoint, after so long; its event comes besides. */
+  | { readonly kind: 'committed'; readonly ms: number; readonly bytes: number; readonly waiting: number }
   /** The store is unavailable or slow, or answers again. */
   | { readonly kind: 'store'; readonly report: StoreReport }
   /** For the log only. */
@@ -126,6 +128,10 @@ const fromEngine = z.discriminatedUnion('kind', [
     ...{ step: countSchema, committedStep: countSchema, sizeBytes: countSchema, message: text },
   }),
   z.object({ kind: z.literal('event'), event }),
+  z.object({
+    kind: z.literal('committed'),
+    ...{ ms: z.number().nonnegative(), bytes: countSchema, waiting: countSchema },
+  }),
   z.object({ kind: z.literal('store'), report }),
   z.object({ kind: z.literal('warning'), message: text }),
   z.object({ kind: z.literal('fenced'), message: text }),

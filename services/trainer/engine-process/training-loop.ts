@@ -4,7 +4,7 @@ import type { Clock } from '../../../shared/foundation/index.js';
 import { writeManifest, type CommittedObject, type Spill } from '../../../shared/models/index.js';
 import type { ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, Evaluation, StepMetrics } from '../job.js';
-import { checkpointWriter } from './checkpoint-writer.js';
+import { checkpointWriter, type TimedCommit } from './checkpoint-writer.js';
 import { evaluate, EXPOSURE_EVERY_STEPS, measureRun } from '../../../shared/training/index.js';
 import { MAX_GRID_BYTES, type StartTraining, type StoreReport } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
@@ -24,6 +24,7 @@ export interface TrainingLoop {
   /** Aborted when training is to stop after the optimizer step under way. */
   readonly stop: AbortSignal;
   readonly onEvent: (event: EngineEvent) => void;
+  readonly onCommit?: (commit: TimedCommit) => void;
   readonly onStore: (report: StoreReport) => void;
   readonly onWarning: (message: string) => void;
 }
@@ -37,7 +38,7 @@ export interface TrainingLoop {
 export async function train(
   loop: TrainingLoop,
 ): Promise<{ readonly how: 'finished' | 'stopped'; readonly waiting: number }> {
-  const { start, run, store, spill, clock, stop, onEvent, onStore, onWarning } = loop;
+  const { start, run, store, spill, clock, stop, onEvent, onCommit, onStore, onWarning } = loop;
   const { training, evaluation } = start.recipe;
   const rate = rateMeter();
   const writer = checkpointWriter({
@@ -46,8 +47,9 @@ export async function train(
     model: start.model,
     attempt: start.attempt,
     retention: { keepLast: training.keepLast, keepEvery: training.keepEverySteps },
-    onCommitted: (step, sizeBytes) => {
-      onEvent({ kind: 'checkpoint', step, sizeBytes });
+    onCommitted: (step, commit) => {
+      onEvent({ kind: 'checkpoint', step, sizeBytes: commit.bytes });
+      onCommit?.(commit);
     },
     ...{ spill, clock, stop, waiting: run.waiting, outageLimitMs: start.storeRetryLimitMs },
     ...{ onStore, onWarning },

@@ -23,6 +23,7 @@ import {
   type CheckpointWriter,
   type CheckpointWriterOptions,
   type PendingCheckpoint,
+  type TimedCommit,
 } from '../../../services/trainer/engine-process/checkpoint-writer.js';
 import type { StoreReport } from '../../../services/trainer/engine-process/messages.js';
 import { spillIn } from '../../../services/trainer/engine-process/spill-folder.js';
@@ -49,6 +50,7 @@ async function outageTest() {
   const switched = switchedStore(inner);
   const spill = spillIn({ folder: join(await mkdtemp(join(root, 'spill-')), 'spill'), maxBytes: 1e6 });
   const committed: number[] = [];
+  const commits: TimedCommit[] = [];
   const reports: StoreReport[] = [];
   const warnings: string[] = [];
   const stop = new AbortController();
@@ -62,7 +64,10 @@ async function outageTest() {
       ...{ store: switched.store, spill, jobId: job, model, attempt, clock: systemClock },
       retention: { keepLast: 100, keepEvery: 0 },
       ...{ outageLimitMs: 60_000, firstDelayMs: 1, patienceMs: 5, stop: stop.signal },
-      onCommitted: (step) => committed.push(step),
+      onCommitted: (step, commit) => {
+        committed.push(step);
+        commits.push(commit);
+      },
       onStore: (report) => reports.push(report),
       onWarning: (warning) => warnings.push(warning),
       ...change,
@@ -72,7 +77,7 @@ async function outageTest() {
 
   const spilledSteps = async (): Promise<number[]> =>
     (await spill.isThere()) ? listCommits(await spill.open(), job) : [];
-  return { inner, switched, spill, committed, reports, warnings, stop, begin, spilledSteps };
+  return { inner, switched, spill, committed, commits, reports, warnings, stop, begin, spilledSteps };
 }
 
 async function digestOf(store: ObjectStore, step: number): Promise<string> {
@@ -80,7 +85,7 @@ async function digestOf(store: ObjectStore, step: number): Promise<string> {
 }
 
 test('fault 77: during an outage training goes on, checkpoints wait on disk and are uploaded in order', async (t) => {
-  const { inner, switched, committed, reports, begin, spilledSteps } = await outageTest();
+  const { inner, switched, committed, commits, reports, begin, spilledSteps } = await outageTest();
   const { writer, attempt } = await begin();
   await writer.submit(checkpointOf(1, attempt));
   await writer.settled();
@@ -94,6 +99,12 @@ test('fault 77: during an outage training goes on, checkpoints wait on disk and 
   switched.work();
   t.is(await writer.settled(), 0);
   t.deepEqual(committed, [1, 2, 3, 4]);
+  // After each: how many wait still.
+  t.deepEqual(
+    commits.map(({ waiting }) => waiting),
+    [0, 2, 1, 0],
+  );
+  t.true(commits.every(({ bytes, ms }) => bytes > 0 && ms > 0));
   t.deepEqual(await listCommits(inner, job), [1, 2, 3, 4]);
   t.deepEqual(await latestHint(inner, model), { job, attempt, step: 4 });
   t.deepEqual(reports.at(-1), { waiting: 0 });

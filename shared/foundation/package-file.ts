@@ -1,4 +1,4 @@
-/** What the program takes from its package.json. */
+/** What programs take from the package.json that they came with. */
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -8,14 +8,12 @@ interface PackageFile {
   readonly engines: { readonly node: string };
 }
 
-export const packageFile = nearest();
-
 /** The nearest one above this module: it is one folder deeper once it is compiled. */
-function nearest(folder = import.meta.dirname): PackageFile {
+export function packageFile(folder = import.meta.dirname): PackageFile {
   try {
     return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageFile;
   } catch (error) {
     if (dirname(folder) === folder) throw error;
-    return nearest(dirname(folder));
+    return packageFile(dirname(folder));
   }
 }

@@ -1,0 +1,54 @@
+/** docs/metrics.md: every metric of both services, from the tables of metrics. */
+
+import { SAMPLER_METRICS } from '../../services/sampler/metrics.js';
+import { TRAINER_METRICS } from '../../services/trainer/metrics.js';
+import { buildInfo, OTHER, type MetricRow, type MetricTable } from '../../shared/metrics/index.js';
+import { CALL_METRICS } from '../../shared/rpc/index.js';
+import { STORE_METRICS } from '../../shared/store/index.js';
+
+const TABLES: Readonly<Record<string, readonly MetricTable[]>> = {
+  'Of both services': [CALL_METRICS, STORE_METRICS, { build: buildInfo({ version: '', node_version: '' }) }],
+  'Of the sampler': [SAMPLER_METRICS],
+  'Of the trainer': [TRAINER_METRICS],
+};
+
+/** More values than this are described in words. */
+const LISTED = 15;
+
+const WORDS: Readonly<Record<string, string>> = {
+  method: '`package.Service/Method`',
+  code: 'status codes of gRPC',
+  outcome: '`OK` or a status code of gRPC',
+  reason: 'see [errors.md](errors.md)',
+};
+
+export function metricsPage(): string {
+  const sections = Object.entries(TABLES).flatMap(([title, tables]) => [
+    `## ${title}`,
+    [
+      '| Metric | Kind | Labels | Meaning |',
+      '| --- | --- | --- | --- |',
+      ...tables.flatMap((table) => Object.values(table).map(rowOf)),
+    ].join('\n'),
+  ]);
+  const page = [
+    '# Metrics',
+    'A service serves metrics in the text format of Prometheus at `/metrics`, on a port of their own, where `IP_DIFFUSION_METRICS_ADDRESS` or `serve --metrics-address HOST:PORT` says so. They have neither TLS nor authentication: see [SECURITY.md](../SECURITY.md).',
+    `Times are in seconds and sizes in bytes. A label has the listed values and no others: whatever else came is \`${OTHER}\`. So no model, job, caller or text from a request is a label.`,
+    "Besides, each service serves `process_*` and `nodejs_*` as prom-client measures them: memory, processor time, file descriptors, event-loop delay (`nodejs_eventloop_lag_*_seconds`), garbage collection. Engine processes are not in these; the sampler's are in `ip_diffusion_sampler_models_bytes`.",
+    'Generated from the tables of metrics by `npm run docs`.',
+    ...sections,
+  ];
+  return `${page.join('\n\n')}\n`;
+}
+
+function rowOf({ name, kind, help, labels }: MetricRow): string {
+  const cells = [`\`${name}\``, kind, Object.entries(labels).map(labelText).join('; '), help];
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+function labelText([label, values]: readonly [string, readonly string[]]): string {
+  const isShort = values.length > 1 && values.length <= LISTED;
+  const which = WORDS[label] ?? (isShort ? values.map((value) => `\`${value}\``).join(', ') : '');
+  return which === '' ? `\`${label}\`` : `\`${label}\`: ${which}`;
+}
