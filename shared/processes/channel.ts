@@ -32,8 +32,9 @@ export function openChannel(socket: Socket, { maxBytes, onValue, onBroken }: Cha
 
   function breakOff(why: string): void {
     if (socket.destroyed) return;
-    socket.destroy();
+    // First, since a peer that finds the channel closed ends by itself.
     onBroken(why);
+    socket.destroy();
   }
 
   function takeHeader(): void {

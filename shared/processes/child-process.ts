@@ -82,8 +82,9 @@ export function startChild<ToChild extends object, FromChild extends object>(
   }
   function refuse(what: string): void {
     invalidMessage ??= what;
-    channel.close();
+    // Before the channel is closed: a child that finds it closed ends by itself, with another exit.
     kill();
+    channel.close();
   }
   function kill(): void {
     killed = true;

@@ -78,12 +78,29 @@ export interface OpenRunOptions {
  * @throws DiffusionError with a reason of `failure.ts`; CANCELLED by the signal.
  */
 export async function openRun(
-  { jobId, attempt, recipe, fileAccess: access, cacheFolder }: StartTraining,
+  start: StartTraining,
   store: ObjectStore,
   signal: AbortSignal,
-  { retryOutage, spill }: OpenRunOptions = {},
+  options: OpenRunOptions = {},
 ): Promise<Run> {
+  const { recipe, fileAccess: access, cacheFolder } = start;
+  const { retryOutage } = options;
   const dataset = await openDataset(datasetConfig(recipe), { cacheFolder, access, retryOutage, signal });
+  try {
+    return await openOn(dataset, start, store, signal, options);
+  } catch (error) {
+    await dataset.close();
+    throw error;
+  }
+}
+
+async function openOn(
+  dataset: Dataset,
+  { jobId, attempt, recipe }: StartTraining,
+  store: ObjectStore,
+  signal: AbortSignal,
+  { spill }: OpenRunOptions,
+): Promise<Run> {
   checkClasses(recipe, dataset);
   const { training: trainedOn, heldOut } = holdOut(dataset, recipe.evaluation.images);
   const engine = await createCompiledEngine();
