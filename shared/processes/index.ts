@@ -1,7 +1,7 @@
 export { askChild } from './ask-child.js';
 export { describeExit, exitDetail, siblingModule, startChild } from './child-process.js';
 export type { Child, ChildExit, ChildOptions } from './child-process.js';
-export { errorOf, failureOf, failureSchema } from './failure.js';
+export { failureOf, failureSchema } from './failure.js';
 export type { Failure } from './failure.js';
 export { connectToParent } from './parent-port.js';
 export type { ParentPort } from './parent-port.js';
