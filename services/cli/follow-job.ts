@@ -165,7 +165,7 @@ function exposureLines({ step, exposure }: trainerWire.Evaluation): string[] {
   const facts = [
     `energy of samples ${formatNumber(energyRatio)} of that of images`,
     `norm of epsilon ${formatNumber(epsilonNormRatio)}`,
-    `suggested epsilon scaling ${suggestedLambda.toFixed(4)}`,
+    `as an epsilon scaling ${suggestedLambda.toFixed(4)}`,
   ];
   return [`step ${formatCount(step)}: exposure bias: ${facts.join(', ')}`];
 }
