@@ -17,6 +17,12 @@ export interface Bench {
   table(name: string, rows: readonly Row[]): Promise<void>;
   /** Writes `results/NAME.svg` and `.png`. */
   figure(name: string, figure: Figure, notes: readonly string[]): Promise<void>;
+  /** Where a study with training keeps what is too large for results. */
+  readonly work: string;
+  /** The folder of images that was given. @throws Error where none was. */
+  data(): string;
+  /** Aborted when the study is to end: what is half done goes on the next time. */
+  readonly signal: AbortSignal;
 }
 
 export interface Study {
@@ -26,11 +32,27 @@ export interface Study {
 
 const PNG_SCALE = 1.5;
 
-export async function benchIn(folder: string, fresh: boolean, print: (line: string) => void): Promise<Bench> {
+export interface BenchOptions {
+  readonly folder: string;
+  readonly fresh: boolean;
+  readonly data: string | undefined;
+  readonly work: string;
+  readonly signal: AbortSignal;
+  readonly print: (line: string) => void;
+}
+
+export async function benchIn({ folder, fresh, data, work, signal, print }: BenchOptions): Promise<Bench> {
   const results = join(folder, 'results');
   await mkdir(results, { recursive: true });
 
   return {
+    work,
+    signal,
+    data() {
+      if (data === undefined)
+        throw new Error('the study trains networks: give the folder of images, --data DIR');
+      return data;
+    },
     async piece<T>(name: string, settings: object, make: (say: (line: string) => void) => Promise<T>) {
       const path = join(results, `${name}.json`);
       const kept = fresh ? undefined : await readFile(path, 'utf8').catch(() => undefined);
