@@ -23,6 +23,8 @@ export interface Bench {
   data(): string;
   /** Aborted when the study is to end: what is half done goes on the next time. */
   readonly signal: AbortSignal;
+  /** The same for another study's results, where two studies share pieces. */
+  of(study: string): Promise<Bench>;
 }
 
 export interface Study {
@@ -33,6 +35,7 @@ export interface Study {
 const PNG_SCALE = 1.5;
 
 export interface BenchOptions {
+  /** The study's own, beside those of the others. */
   readonly folder: string;
   readonly fresh: boolean;
   readonly data: string | undefined;
@@ -41,13 +44,15 @@ export interface BenchOptions {
   readonly print: (line: string) => void;
 }
 
-export async function benchIn({ folder, fresh, data, work, signal, print }: BenchOptions): Promise<Bench> {
+export async function benchIn(options: BenchOptions): Promise<Bench> {
+  const { folder, fresh, data, work, signal, print } = options;
   const results = join(folder, 'results');
   await mkdir(results, { recursive: true });
 
   return {
     work,
     signal,
+    of: (study) => benchIn({ ...options, folder: join(folder, '..', study) }),
     data() {
       if (data === undefined)
         throw new Error('the study trains networks: give the folder of images, --data DIR');

@@ -1,6 +1,6 @@
 /** The gate: see README.md. */
 import type { Figure } from '../../shared/exposure/index.js';
-import { SAMPLER_CASES } from '../small-networks/cases.js';
+import { SAMPLER_CASES, type SamplerCase } from '../small-networks/cases.js';
 import type { Network } from '../small-networks/networks.js';
 import { SWEEP, sweepOf, type Sweep } from '../small-networks/sweep.js';
 import type { Bench, Study } from '../study.js';
@@ -29,7 +29,7 @@ export function verdict({ low, high }: Sweep['bestFrechet']): 'helps' | 'harms' 
 }
 
 export async function runGate(bench: Bench, plan: GatePlan = PLAN): Promise<void> {
-  const rows = [];
+  const rows: SweptRow[] = [];
   for (const seed of plan.seeds)
     for (const age of plan.ages)
       for (const steps of plan.steps)
@@ -59,10 +59,15 @@ export async function runGate(bench: Bench, plan: GatePlan = PLAN): Promise<void
   }
 }
 
-function tableRow({
-  sweep,
-  ...row
-}: { readonly sweep: Sweep } & Record<'seed' | 'age' | 'steps', number> & { readonly sampler: string }) {
+interface SweptRow {
+  readonly seed: number;
+  readonly age: number;
+  readonly sampler: SamplerCase;
+  readonly steps: number;
+  readonly sweep: Sweep;
+}
+
+function tableRow({ sweep, ...row }: SweptRow) {
   const { bestFrechet: f, bestSpectral: s } = sweep;
   const rounded = (value: number): number => Number(value.toFixed(4));
   return {

@@ -183,3 +183,16 @@ export async function epsilonError(
   for await (const error of mapInOrder(Array(images.length).keys(), IMAGES_IN_WORK, one)) sum += error;
   return sum / images.length;
 }
+
+/** The images and their mirror images, as networks are trained on them. */
+export function mirroredToo(rows: ImageRows): ImageRows {
+  const { values, size, channels } = rows;
+  const both = new Float32Array(2 * values.length);
+  both.set(values);
+  for (let i = 0; i < values.length; i++) {
+    const [pixel, channel] = [Math.floor(i / channels), i % channels];
+    const x = pixel % size;
+    both[values.length + (pixel - x + (size - 1 - x)) * channels + channel] = values[i] ?? NaN;
+  }
+  return { ...rows, values: both };
+}
