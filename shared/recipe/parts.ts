@@ -68,15 +68,16 @@ export function lossObjective({ objective, inputPerturbation, gradientPenalty }:
   const { meanType, varianceType, lossType } = objective;
   return {
     ...{ meanType, varianceType, lossType, target: inputPerturbation.target },
+    ...(inputPerturbation.targetNoise > 0 && { targetNoise: inputPerturbation.targetNoise }),
     ...(gradientPenalty.weight > 0 && { gradientPenalty }),
   };
 }
 
 export function gammaConfig(recipe: TrainingRecipe): GammaConfig {
   const { inputPerturbation, training } = recipe;
-  const { gamma, schedule, decaySteps } = inputPerturbation;
+  const { gamma, schedule, probability, decaySteps } = inputPerturbation;
   const wholeRun = decaySteps === 0 ? training.steps : decaySteps;
-  return { gamma, schedule, decaySteps: wholeRun, timesteps: trainedTimesteps(recipe) };
+  return { gamma, schedule, probability, decaySteps: wholeRun, timesteps: trainedTimesteps(recipe) };
 }
 
 /** The microbatches (passes) of one optimizer step, and the images in each. */
