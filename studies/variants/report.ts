@@ -2,10 +2,11 @@
 import { at } from '../../shared/foundation/index.js';
 import type { Curve, Finding, MeasureResult } from '../../shared/exposure/index.js';
 import { intervalOverSeeds, percentileInterval, type Estimate } from '../../shared/statistics/index.js';
-import { change, SAMPLER_CASES, type SamplerCase } from '../small-networks/cases.js';
+import { change } from '../small-networks/cases.js';
 import type { Network } from '../small-networks/networks.js';
 import type { Distances } from '../small-networks/samples.js';
 import type { Sweep } from '../small-networks/sweep.js';
+import { verdict } from '../gate/study.js';
 import type { Bench, Row } from '../study.js';
 import type { Behaviour, MeasuredSet, SampledCase } from './sets.js';
 import type { VariantsPlan } from './study.js';
@@ -23,24 +24,28 @@ type Metric = (typeof METRICS)[number];
 export async function report(bench: Bench, found: Found, plan: VariantsPlan): Promise<void> {
   const pairs = pairsOf(found);
   await bench.table('sets', found.sets.map(setRow));
-  if (pairs.length > 0) {
-    await bench.table('changes', pairs.map(changeRow));
-    await bench.table('changes-over-seeds', overSeeds(pairs));
-  }
-  if (found.sweeps.length > 0) await bench.table('scaled', found.sweeps.map(sweepRow));
-  if (found.behaviours.length > 0) await bench.table('behaviour', found.behaviours.map(behaviourRow));
+  const tables = {
+    changes: pairs.map(changeRow),
+    'changes-over-seeds': overSeeds(pairs),
+    scaled: found.sweeps.map(sweepRow),
+    'gate-agreement': gateRows(found, pairs),
+    behaviour: found.behaviours.map(behaviourRow),
+  };
+  for (const [name, rows] of Object.entries(tables)) if (rows.length > 0) await bench.table(name, rows);
   await figures(bench, found, plan);
 }
 
-const sameBut =
-  ({ network, sampler, steps }: SampledCase) =>
-  (other: SampledCase): boolean =>
-    other.network.variant === 'DDPM' &&
-    other.network.images === network.images &&
-    other.network.seed === network.seed &&
-    other.network.age === network.age &&
-    other.sampler === sampler &&
-    other.steps === steps;
+/** Whether the first is DDPM's of the other's images, seed, age, sampler and steps. */
+function isBaseOf({ network, sampler, steps }: SampledCase, other: SampledCase): boolean {
+  return (
+    network.variant === 'DDPM' &&
+    network.images === other.network.images &&
+    network.seed === other.network.seed &&
+    network.age === other.network.age &&
+    sampler === other.sampler &&
+    steps === other.steps
+  );
+}
 
 interface Pair extends SampledCase {
   readonly changes: Readonly<Record<Metric, Estimate>>;
@@ -49,8 +54,8 @@ interface Pair extends SampledCase {
 /** Each set of another variant beside DDPM's of the same seed, age, sampler and steps. */
 function pairsOf({ sets }: Found): Pair[] {
   return sets.flatMap((one) => {
-    const base = one.network.variant === 'DDPM' ? undefined : sets.find(sameBut(one));
-    if (base === undefined) return [];
+    const base = sets.find((each) => isBaseOf(each, one));
+    if (base === undefined || base === one) return [];
     const of = (metric: Metric) => pairedChange(one.set.training[metric], base.set.training[metric]);
     const { network, sampler, steps } = one;
     const changes = { frechet: of('frechet'), spectral: of('spectral'), upper: of('upper') };
@@ -102,7 +107,7 @@ function overSeeds(pairs: readonly Pair[]): Row[] {
   );
   return groups.flatMap(([, group]) => {
     const [first] = group;
-    if (first === undefined || group.length < 2) return [];
+    if (group.length < 2) return [];
     const { seed: _, ...rest } = described(first);
     const of = (metric: Metric) => intervalOverSeeds(group.map(({ changes }) => changes[metric].value));
     return [
@@ -126,6 +131,25 @@ function sweepRow(one: Found['sweeps'][number]): Row {
   };
 }
 
+/** What the gate says of DDPM's networks, beside what training with gamma 0.1 made of the same case. */
+function gateRows({ sweeps }: Found, pairs: readonly Pair[]): Row[] {
+  return sweeps.flatMap((swept) => {
+    if (swept.network.variant !== 'DDPM') return [];
+    const pair = pairs.find((each) => each.network.variant === 'DDPM-IP 0.1' && isBaseOf(swept, each));
+    if (pair === undefined) return [];
+    const { frechet } = pair.changes;
+    const effect = frechet.high < 0 ? 'helps' : frechet.low > 0 ? 'harms' : 'open';
+    const { variant: _, ...rest } = described(swept);
+    const { bestFrechet } = swept.sweep;
+    return [
+      {
+        ...{ ...rest, ...estimated('best lambda', bestFrechet), gate: verdict(bestFrechet) },
+        ...{ ...estimated('frechet %', frechet), effect },
+      },
+    ];
+  });
+}
+
 function behaviourRow({ network: { variant, seed, age }, behaviour }: Found['behaviours'][number]): Row {
   const findings = behaviour.exposure.flatMap(({ measure, findings: some }: MeasureResult) =>
     some.map((finding: Finding) => estimated(`${measure}: ${finding.name.replaceAll(',', ';')}`, finding)),
@@ -137,39 +161,39 @@ function behaviourRow({ network: { variant, seed, age }, behaviour }: Found['beh
 }
 
 async function figures(bench: Bench, { sets }: Found, plan: VariantsPlan): Promise<void> {
-  const oldest = Math.max(...sets.map(({ network }) => network.age));
-  const seeds = new Set(sets.map(({ network }) => network.seed));
-  for (const seed of seeds)
-    for (const sampler of SAMPLER_CASES) {
-      const of = sets.filter(
-        ({ network, sampler: s }) => network.seed === seed && network.age === oldest && s === sampler,
-      );
-      const figure = {
-        ...{ name: 'frechet', title: `Frechet distance by steps, ${sampler}, training seed ${seed}` },
-        ...{ x: 'sampling steps', y: 'Frechet distance of pixels', logarithmic: true as const },
-        curves: curvesOf(of, ({ steps }) => steps),
-      };
-      await bench.figure(`frechet-${sampler.replaceAll(/[ .]/g, '-')}-seed-${seed}`, figure, [
-        `${plan.images}, ${oldest} optimizer steps, ${plan.set.samples} samples against the training images; bands are 95 % over samples.`,
-      ]);
-    }
-  await agesFigure(bench, sets, plan);
+  const of = grouped(sets, ({ network: { seed, age }, sampler }) => [sampler, seed, age].join());
+  for (const [, some] of of) {
+    const [{ network, sampler }] = some;
+    if (new Set(some.map(({ steps }) => steps)).size < 2) continue;
+    const { seed, age } = network;
+    const figure = {
+      ...{ name: 'frechet', title: `Frechet distance by steps, ${sampler}, after ${age} optimizer steps` },
+      ...{ x: 'sampling steps', y: 'Frechet distance of pixels', logarithmic: true as const },
+      curves: curvesOf(some, ({ steps }) => steps),
+    };
+    await bench.figure(`frechet-${sampler.replaceAll(/[ .]/g, '-')}-${age}-seed-${seed}`, figure, [
+      `${plan.images}, training seed ${seed}, ${plan.set.samples} samples against the training images; bands are 95 % over samples.`,
+    ]);
+  }
+  await agesFigures(bench, sets, plan);
 }
 
 /** How much sooner: distance by age, where several ages have been measured. */
-async function agesFigure(bench: Bench, sets: Found['sets'], plan: VariantsPlan): Promise<void> {
-  const [steps = 0] = plan.stages.flatMap((stage) => stage.sets);
-  const sampler: SamplerCase = 'ancestral';
-  const of = sets.filter((one) => one.network.seed === 1 && one.sampler === sampler && one.steps === steps);
-  if (new Set(of.map(({ network }) => network.age)).size < 2) return;
-  const figure = {
-    ...{ name: 'ages', title: `Frechet distance by training, ${sampler}, ${steps} steps` },
-    ...{ x: 'optimizer steps', y: 'Frechet distance of pixels', logarithmic: true as const },
-    curves: curvesOf(of, ({ network }) => network.age),
-  };
-  await bench.figure('ages', figure, [
-    `${plan.images}, training seed 1, ${plan.set.samples} samples; bands are 95 % over samples.`,
-  ]);
+async function agesFigures(bench: Bench, sets: Found['sets'], plan: VariantsPlan): Promise<void> {
+  for (const [, some] of grouped(sets, ({ network, sampler, steps }) =>
+    [sampler, steps, network.seed].join(),
+  )) {
+    const [{ network, sampler, steps }] = some;
+    if (new Set(some.map((one) => one.network.age)).size < 2) continue;
+    const figure = {
+      ...{ name: 'ages', title: `Frechet distance by training, ${sampler}, ${steps} steps` },
+      ...{ x: 'optimizer steps', y: 'Frechet distance of pixels', logarithmic: true as const },
+      curves: curvesOf(some, (one) => one.network.age),
+    };
+    await bench.figure(`ages-${sampler.replaceAll(/[ .]/g, '-')}-${steps}-seed-${network.seed}`, figure, [
+      `${plan.images}, training seed ${network.seed}, ${plan.set.samples} samples; bands are 95 % over samples.`,
+    ]);
+  }
 }
 
 function curvesOf(sets: Found['sets'], x: (one: Found['sets'][number]) => number): Curve[] {
@@ -185,6 +209,12 @@ function curvesOf(sets: Found['sets'], x: (one: Found['sets'][number]) => number
 }
 
 /** By key, in the order of first appearance. */
-function grouped<T>(items: readonly T[], keyOf: (item: T) => string): [string, T[]][] {
-  return [...new Set(items.map(keyOf))].map((key) => [key, items.filter((item) => keyOf(item) === key)]);
+function grouped<T>(items: readonly T[], keyOf: (item: T) => string): [string, [T, ...T[]]][] {
+  const groups = new Map<string, [T, ...T[]]>();
+  for (const item of items) {
+    const group = groups.get(keyOf(item));
+    if (group === undefined) groups.set(keyOf(item), [item]);
+    else group.push(item);
+  }
+  return [...groups];
 }

@@ -39,7 +39,12 @@ test('gate and variants train, sample, measure and compare; done again, they use
     });
   const sweep = { images: 8, seed: '3', least: 0.9, most: 1.1, count: 3 };
   const run = async () => {
-    await runGate(await bench('gate'), { images: 'cifar-8', seeds: [1], ages: [2], steps: [2], sweep });
+    await runGate(await bench('gate'), {
+      images: 'cifar-8',
+      networks: [{ seed: 1, age: 2 }],
+      steps: [2],
+      sweep,
+    });
     await runVariants(await bench('variants'), {
       images: 'cifar-8',
       stages: [
