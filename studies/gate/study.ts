@@ -1,6 +1,6 @@
 /** The gate: see README.md. */
 import type { Figure } from '../../shared/exposure/index.js';
-import { SAMPLER_CASES, type SamplerCase } from '../small-networks/cases.js';
+import { SAMPLER_CASES, type SamplerCase } from '../cases.js';
 import type { Network } from '../small-networks/networks.js';
 import { SWEEP, sweepOf, type Sweep } from '../small-networks/sweep.js';
 import type { Bench, Study } from '../study.js';

@@ -2,7 +2,7 @@
 import { measureExposure, type CurvePoint } from '../../shared/exposure/index.js';
 import type { Estimate } from '../../shared/statistics/index.js';
 import type { Bench } from '../study.js';
-import { settingsOf, type SamplerCase } from './cases.js';
+import { type SamplerCase, settingsOf, slugOf } from '../cases.js';
 import { openSmall, smallImages } from './images.js';
 import { nameOf, withNetwork, type Network } from './networks.js';
 import { imagesOf } from './samples.js';
@@ -26,7 +26,7 @@ export function sweepOf(
   settings = SWEEP,
 ): Promise<Sweep> {
   const { images, seed, least, most, count } = settings;
-  const name = `sweep-${nameOf(network)}-${network.age}-${sampler.replaceAll(/[ .]/g, '-')}-${steps}`;
+  const name = `sweep-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
   return bench.piece(name, { ...network, sampler, steps, ...settings }, (say) =>
     withNetwork(bench, network, say, async (model) => {
       const small = await smallImages(network.images, bench.data(), bench.work);

@@ -2,7 +2,7 @@
 import { at } from '../../shared/foundation/index.js';
 import type { Curve, Finding, MeasureResult } from '../../shared/exposure/index.js';
 import { intervalOverSeeds, percentileInterval, type Estimate } from '../../shared/statistics/index.js';
-import { change } from '../small-networks/cases.js';
+import { change, slugOf } from '../cases.js';
 import type { Network } from '../small-networks/networks.js';
 import type { Distances } from '../small-networks/samples.js';
 import type { Sweep } from '../small-networks/sweep.js';
@@ -171,7 +171,7 @@ async function figures(bench: Bench, { sets }: Found, plan: VariantsPlan): Promi
       ...{ x: 'sampling steps', y: 'Frechet distance of pixels', logarithmic: true as const },
       curves: curvesOf(some, ({ steps }) => steps),
     };
-    await bench.figure(`frechet-${sampler.replaceAll(/[ .]/g, '-')}-${age}-seed-${seed}`, figure, [
+    await bench.figure(`frechet-${slugOf(sampler)}-${age}-seed-${seed}`, figure, [
       `${plan.images}, training seed ${seed}, ${plan.set.samples} samples against the training images; bands are 95 % over samples.`,
     ]);
   }
@@ -190,7 +190,7 @@ async function agesFigures(bench: Bench, sets: Found['sets'], plan: VariantsPlan
       ...{ x: 'optimizer steps', y: 'Frechet distance of pixels', logarithmic: true as const },
       curves: curvesOf(some, (one) => one.network.age),
     };
-    await bench.figure(`ages-${sampler.replaceAll(/[ .]/g, '-')}-${steps}-seed-${network.seed}`, figure, [
+    await bench.figure(`ages-${slugOf(sampler)}-${steps}-seed-${network.seed}`, figure, [
       `${plan.images}, training seed ${network.seed}, ${plan.set.samples} samples; bands are 95 % over samples.`,
     ]);
   }

@@ -1,6 +1,6 @@
 /** The pieces of the study: what is measured of one network. */
 import { measureExposure, type MeasureResult } from '../../shared/exposure/index.js';
-import { settingsOf, type SamplerCase } from '../small-networks/cases.js';
+import { type SamplerCase, settingsOf, slugOf } from '../cases.js';
 import { openSmall, smallImages, type SmallImages } from '../small-networks/images.js';
 import { nameOf, withNetwork, type Network } from '../small-networks/networks.js';
 import {
@@ -38,7 +38,7 @@ export function setOf(
   { network, sampler, steps }: SampledCase,
   settings: SetSettings,
 ): Promise<MeasuredSet> {
-  const name = `set-${nameOf(network)}-${network.age}-${sampler.replaceAll(/[ .]/g, '-')}-${steps}`;
+  const name = `set-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
   return bench.piece(name, { ...network, sampler, steps, ...settings }, (say) =>
     withNetwork(bench, network, say, async (model) => {
       const { samples, seed, resamples } = settings;

@@ -1,5 +1,5 @@
 /** Variants at small scale: see README.md. */
-import { SAMPLER_CASES } from '../small-networks/cases.js';
+import { SAMPLER_CASES } from '../cases.js';
 import type { Network, VariantName } from '../small-networks/networks.js';
 import { SWEEP, sweepOf } from '../small-networks/sweep.js';
 import type { Bench, Study } from '../study.js';
