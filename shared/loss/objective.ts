@@ -22,6 +22,8 @@ export interface Objective {
    * Source: after CIOP (AAAI 2026), of which only the abstract and others' accounts are known here.
    */
   readonly targetNoise?: number | undefined;
+  /** Whether rows can be states that the network made itself. */
+  readonly scheduledSampling?: boolean | undefined;
   /** Comes on top of whatever the loss is; for networks that predict epsilon. */
   readonly gradientPenalty?: GradientPenalty | undefined;
 }

@@ -64,11 +64,13 @@ function respacedTimesteps({ noiseSchedule }: TrainingRecipe): number[] | undefi
 }
 
 /** What the losses need of a recipe. */
-export function lossObjective({ objective, inputPerturbation, gradientPenalty }: TrainingRecipe): Objective {
+export function lossObjective(recipe: TrainingRecipe): Objective {
+  const { objective, inputPerturbation, scheduledSampling, gradientPenalty } = recipe;
   const { meanType, varianceType, lossType } = objective;
   return {
     ...{ meanType, varianceType, lossType, target: inputPerturbation.target },
     ...(inputPerturbation.targetNoise > 0 && { targetNoise: inputPerturbation.targetNoise }),
+    ...(scheduledSampling.probability > 0 && { scheduledSampling: true }),
     ...(gradientPenalty.weight > 0 && { gradientPenalty }),
   };
 }

@@ -104,7 +104,7 @@ function passInputs(
   const key = (purpose: string, ...position: number[]): [number, number] =>
     seedPair(seed, purpose, step, pass, ...position);
   const { dropout, numClasses } = architecture;
-  const { gradientPenalty, targetNoise = 0 } = lossObjective(recipe);
+  const { gradientPenalty, targetNoise = 0, scheduledSampling } = lossObjective(recipe);
   const penalised = gradientPenalty !== undefined;
   return {
     pixels,
@@ -114,7 +114,7 @@ function passInputs(
     noiseKey: Int32Array.from(key('training noise')),
     xiKey: Int32Array.from(key('input perturbation')),
     ...(targetNoise > 0 && { targetNoiseKey: Int32Array.from(key('noise in the target')) }),
-    ...(recipe.scheduledSampling.probability > 0 && {
+    ...(scheduledSampling === true && {
       ownRows: ownRows(recipe, step, pass * t.length, t),
       stepKey: Int32Array.from(key('scheduled sampling')),
     }),

@@ -112,7 +112,6 @@ function passInputs({
   architecture,
   objective,
   batchSize,
-  scheduledSampling,
 }: TrainingModuleConfig): Record<string, TensorSpec> {
   const { imageSize, inChannels, dropout, numClasses } = architecture;
   const key: TensorSpec = { shape: [2], dtype: 'int32' };
@@ -125,7 +124,7 @@ function passInputs({
     xiKey: key,
   };
   if ((objective.targetNoise ?? 0) > 0) inputs['targetNoiseKey'] = key;
-  if (scheduledSampling === true)
+  if (objective.scheduledSampling === true)
     Object.assign(inputs, { ownRows: { shape: [batchSize], dtype: 'float32' }, stepKey: key });
   if (objective.gradientPenalty !== undefined) inputs['rademacherKey'] = key;
   if (dropout > 0) inputs['dropoutKeys'] = { shape: [dropoutLayerCount(architecture), 2], dtype: 'int32' };
@@ -145,7 +144,7 @@ function rateInputs({ emaRates }: TrainingModuleConfig): Record<string, TensorSp
 }
 
 /** Inputs of a pass that only some runs have. */
-const SOMETIMES = ['targetNoiseKey', 'ownRows', 'stepKey', 'rademacherKey', 'dropoutKeys', 'y'] as const;
+type Sometimes = 'targetNoiseKey' | 'ownRows' | 'stepKey' | 'rademacherKey' | 'dropoutKeys' | 'y';
 
 function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: Tensors): NoisyBatch {
   const { imageSize, inChannels } = architecture;
@@ -153,7 +152,7 @@ function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: T
   const { pixels, t, lossWeights, gamma, noiseKey, xiKey, ...some } = inputs as Readonly<
     Record<'pixels' | 't' | 'lossWeights' | 'gamma' | 'noiseKey' | 'xiKey', tf.Tensor>
   > &
-    Readonly<Partial<Record<(typeof SOMETIMES)[number], tf.Tensor>>>;
+    Readonly<Partial<Record<Sometimes, tf.Tensor>>>;
   const { targetNoiseKey, ownRows, stepKey, rademacherKey, dropoutKeys, y } = some;
   return {
     xStart: tf.sub(tf.div(tf.cast(pixels, 'float32'), 127.5), 1),

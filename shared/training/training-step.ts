@@ -17,8 +17,6 @@ export interface TrainingStepConfig extends TrainingProcess {
   readonly l2Penalty?: number;
   readonly emaRates: readonly number[];
   readonly optimizer: AdamWConfig;
-  /** Whether rows can be of the network's own making. */
-  readonly scheduledSampling?: boolean;
   /** Keep less for the backward pass, and compute it again there. */
   readonly gradientCheckpointing?: boolean;
 }

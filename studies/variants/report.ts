@@ -79,25 +79,27 @@ function estimated(name: string, { value, low, high }: Estimate): Row {
 }
 const shown = (value: number): number => Number(value.toPrecision(4));
 
+function ofMetrics(suffix: string, of: (metric: Metric) => Estimate): Row {
+  return joined(METRICS.map((metric) => estimated(`${metric}${suffix}`, of(metric))));
+}
+
+function joined(rows: readonly Row[]): Row {
+  return Object.fromEntries(rows.flatMap((row) => Object.entries(row)));
+}
+
 function setRow(one: Found['sets'][number]): Row {
   const { training, heldOutFrechet } = one.set;
   return {
     ...described(one),
-    ...Object.assign(
-      {},
-      ...METRICS.map((metric) =>
-        estimated(metric, percentileInterval(training[metric].value, training[metric].resamples, LEVEL)),
-      ),
+    ...ofMetrics('', (metric) =>
+      percentileInterval(training[metric].value, training[metric].resamples, LEVEL),
     ),
     'frechet to held-out images': shown(heldOutFrechet),
   };
 }
 
 function changeRow(pair: Pair): Row {
-  return {
-    ...described(pair),
-    ...Object.assign({}, ...METRICS.map((metric) => estimated(`${metric} %`, pair.changes[metric]))),
-  };
+  return { ...described(pair), ...ofMetrics(' %', (metric) => pair.changes[metric]) };
 }
 
 /** Means over seeds, with Student's t; where there is one seed only, nothing. */
@@ -106,16 +108,11 @@ function overSeeds(pairs: readonly Pair[]): Row[] {
     [network.variant, network.age, sampler, steps].join(),
   );
   return groups.flatMap(([, group]) => {
-    const [first] = group;
+    const [{ network, sampler, steps }] = group;
     if (group.length < 2) return [];
-    const { seed: _, ...rest } = described(first);
     const of = (metric: Metric) => intervalOverSeeds(group.map(({ changes }) => changes[metric].value));
-    return [
-      {
-        ...{ ...rest, seeds: group.length },
-        ...Object.assign({}, ...METRICS.map((metric) => estimated(`${metric} %`, of(metric)))),
-      },
-    ];
+    const { variant, age } = network;
+    return [{ variant, age, sampler, steps, seeds: group.length, ...ofMetrics(' %', of) }];
   });
 }
 
@@ -139,12 +136,12 @@ function gateRows({ sweeps }: Found, pairs: readonly Pair[]): Row[] {
     if (pair === undefined) return [];
     const { frechet } = pair.changes;
     const effect = frechet.high < 0 ? 'helps' : frechet.low > 0 ? 'harms' : 'open';
-    const { variant: _, ...rest } = described(swept);
+    const { seed, age, sampler, steps } = described(swept);
     const { bestFrechet } = swept.sweep;
     return [
       {
-        ...{ ...rest, ...estimated('best lambda', bestFrechet), gate: verdict(bestFrechet) },
-        ...{ ...estimated('frechet %', frechet), effect },
+        ...{ seed, age, sampler, steps, ...estimated('best lambda', bestFrechet) },
+        ...{ gate: verdict(bestFrechet), ...estimated('frechet %', frechet), effect },
       },
     ];
   });
@@ -156,7 +153,7 @@ function behaviourRow({ network: { variant, seed, age }, behaviour }: Found['beh
   );
   return {
     ...{ variant, seed, age, 'held-out error of epsilon': shown(behaviour.error) },
-    ...Object.assign({}, ...findings),
+    ...joined(findings),
   };
 }
 

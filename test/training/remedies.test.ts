@@ -82,7 +82,7 @@ async function stepOf(engine: Engine, over: PartialRecipe, more: Record<string, 
   const recipe = recipeOf({ variant: 'ADM', ...over });
   const base = configOf(recipe);
   const architecture = { ...base.architecture, dropout: 0.2 };
-  const config = { ...base, architecture, scheduledSampling: recipe.scheduledSampling.probability > 0 };
+  const config = { ...base, architecture };
   const loaded = await engine.load(trainingModule(config));
   const weights = livelyParameters(architecture);
   await loaded.assign(new Map([...weights].map(([name, value]) => [`weights/${name}`, value])));

@@ -117,7 +117,6 @@ async function openOn(
       architecture,
       objective: lossObjective(recipe),
       l2Penalty: optimizer.l2Penalty,
-      scheduledSampling: recipe.scheduledSampling.probability > 0,
       ...trained,
       emaRates,
       optimizer,
