@@ -30,6 +30,7 @@ export interface VariantsPlan {
 
 const THREE = ['DDPM', 'DDPM-IP 0.1', 'DDPM-y 0.1'] as const;
 const BOTH = ['DDPM', 'DDPM-IP 0.1'] as const;
+const BASE = ['DDPM'] as const;
 
 const PLAN: VariantsPlan = {
   images: 'cifar-8',
@@ -37,7 +38,15 @@ const PLAN: VariantsPlan = {
     { seeds: [1], ages: [6000], variants: THREE, sets: [10, 50], sweeps: [], behaviour: true },
     { seeds: [1], ages: [1500, 3000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: false },
     { seeds: [1], ages: [12_000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: true },
-    { seeds: [2], ages: [6000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: true },
+    {
+      seeds: [1],
+      ages: [1500, 3000, 6000, 12_000],
+      variants: BASE,
+      sets: [],
+      sweeps: [10, 50],
+      behaviour: false,
+    },
+    { seeds: [2], ages: [6000], variants: BOTH, sets: [10, 50], sweeps: [10, 50], behaviour: true },
     { seeds: [1], ages: [12_000, 6000], variants: BOTH, sets: [], sweeps: [10, 50], behaviour: false },
     { seeds: [2, 3], ages: [6000, 12_000], variants: THREE, sets: [10, 50], sweeps: [], behaviour: true },
     {
