@@ -40,6 +40,10 @@ const ROOMS = [
   ['contract', 'The wire form of the rooms’ types: the rooms must not know that there is a wire.'],
   ['access', 'Says who calls and what they may do; how calls travel is not its business.'],
   ['rpc', 'Runs servers and calls them; the contract’s types pass through it.'],
+  [
+    'batch',
+    'Makes large sets of images in shards, as a client of samplers; who starts its workers, and where, is not its business.',
+  ],
 ];
 const names = ROOMS.map(([name]) => name);
 const absent = names.filter((name) => !existsSync(`${__dirname}/shared/${name}`));

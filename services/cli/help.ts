@@ -14,19 +14,19 @@ function groupHelp(group: Group, words: string): string {
   const otherwise = group.otherwise;
   const own = { ...group.options, ...(otherwise && ownOptions(otherwise.options)) };
   return paragraphs(
-    `Usage: npx ${words} [command] [options]\n\n${sentence(group.summary)}`,
+    `Usage: npx ${words} ${[...placesOf(otherwise), '[command]'].join(' | ')} [options]\n\n${sentence(group.summary)}`,
     section('Commands', rows),
     otherwise && `Without a command: ${otherwise.summary}.`,
     section('Options', optionRows({ ...own, ...COMMON_OPTIONS })),
+    ...(otherwise?.notes ?? []),
     otherwise && examples(otherwise, words),
     `npx ${words} <command> --help shows the options of a command.`,
   );
 }
 
 function leafHelp(leaf: Leaf, words: string): string {
-  const places = leaf.positionals.map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`));
   return paragraphs(
-    `Usage: npx ${[words, ...places].join(' ')} [options]\n\n${sentence(leaf.summary)}`,
+    `Usage: npx ${[words, ...placesOf(leaf)].join(' ')} [options]\n\n${sentence(leaf.summary)}`,
     section(
       'Arguments',
       leaf.positionals.map(({ name, help }): Row => [name, help]),
@@ -35,6 +35,10 @@ function leafHelp(leaf: Leaf, words: string): string {
     ...leaf.notes,
     examples(leaf, words),
   );
+}
+
+function placesOf(leaf: Leaf | undefined): string[] {
+  return (leaf?.positionals ?? []).map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`));
 }
 
 type Row = readonly [name: string, help: string];
@@ -48,6 +52,7 @@ function optionRows(options: Options): Row[] {
 
 function defaultOf({ fallback, environment }: Option<unknown>): string {
   const parts = [
+    ...(Array.isArray(fallback) && fallback.length > 0 ? [`default ${fallback.join(', ')}`] : []),
     ...(typeof fallback === 'string' || typeof fallback === 'number' || typeof fallback === 'bigint'
       ? [`default ${fallback.toString()}`]
       : []),

@@ -2,6 +2,7 @@
 
 import { packageFile, systemClock, type Clock } from '../../shared/foundation/index.js';
 import type { Command, Context, Group, Leaf } from './command.js';
+import { batch } from './commands/batch.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
 import { encode } from './commands/encode.js';
@@ -36,6 +37,7 @@ export const program: Group = {
     jobs,
     models,
     sample,
+    batch,
     encode,
     measure,
     importCheckpoint,
@@ -93,6 +95,8 @@ function find(target: Command, words: readonly string[], argv: readonly string[]
   if (!('commands' in target) || word === undefined || word.startsWith('-')) return named;
   const next = target.commands.find(({ name }) => name === word);
   if (next !== undefined) return find(next, [...words, word], argv.slice(1));
+  // The argument of the command that runs without a name.
+  if (target.otherwise !== undefined && target.otherwise.positionals.length > 0) return named;
   const names = target.commands.map(({ name }) => name);
   const meant = nearest(word, names);
   const hint = meant === undefined ? `wanted one of ${names.join(', ')}` : `did you mean ${meant}?`;

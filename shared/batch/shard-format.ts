@@ -1,0 +1,43 @@
+/** What a format of shards says of itself: one row of the table in `formats.ts`. */
+
+import type { CallOptions, ObjectStore } from '../store/index.js';
+import type { BatchPlan } from './plan.js';
+import type { ShardManifest, ShardObject } from './shard-manifest.js';
+
+/** An image with its place in the batch. */
+export interface BatchImage {
+  readonly index: number;
+  /** A PNG. */
+  readonly bytes: Uint8Array;
+}
+
+export interface WrittenShard {
+  readonly objects: readonly ShardObject[];
+  /** As they stand in the objects, in the order of their indices. */
+  readonly images: readonly BatchImage[];
+}
+
+export interface ShardFormat {
+  /** For help. */
+  readonly help: string;
+  /**
+   * Writes a shard's objects, each once: what stands there already stays, and is what is returned. So workers that make
+   * the same shard agree on it, even where their processors round differently.
+   *
+   * @param stem The key with which those of its objects begin.
+   * @param images In the order of their indices.
+   */
+  write(
+    store: ObjectStore,
+    stem: string,
+    images: readonly BatchImage[],
+    plan: BatchPlan,
+    options: CallOptions,
+  ): Promise<WrittenShard>;
+  /**
+   * The images of a shard that has been written, in order.
+   *
+   * @throws DiffusionError DATA_LOSS (reason BATCH_DAMAGED) where an object isn't what its manifest says.
+   */
+  read(store: ObjectStore, manifest: ShardManifest, options: CallOptions): AsyncIterable<BatchImage>;
+}
