@@ -2,14 +2,22 @@
 
 import { at, mapInOrder } from '../foundation/index.js';
 import type { BatchImage, ShardFormat } from './shard-format.js';
-import { damaged, imageName, manifestKey, putOnce, readObject, shardObject, type ShardObject } from './shard-manifest.js';
+import {
+  damaged,
+  imageName,
+  manifestKey,
+  putOnce,
+  readObject,
+  shardObject,
+  type ShardObject,
+} from './shard-objects.js';
 
 /** Files that are written or read at once. */
 const AT_ONCE = 8;
 
 export const folder: ShardFormat = {
   help: 'a PNG for each image, in a folder for each shard',
-  async write(store, stem, images, _plan, options) {
+  async write(store, stem, images, options) {
     const written = mapInOrder(images, AT_ONCE, async ({ index, bytes }) => {
       const key = `${stem}/${imageName(index)}.png`;
       const standing = await putOnce(store, key, bytes, options);

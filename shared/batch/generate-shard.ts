@@ -70,7 +70,8 @@ async function receive(
     onImage();
   }
   const left = wanted.filter((index) => !images.has(index)).length;
-  if (left > 0) throw new DiffusionError('ANSWER_UNKNOWN', `${address} ended a call with ${left} images missing`);
+  if (left > 0)
+    throw new DiffusionError('ANSWER_UNKNOWN', `${address} ended a call with ${left} images missing`);
 }
 
 /** Another store may have another model of the same name: its images don't belong here. */

@@ -5,7 +5,8 @@ import { isNotFound, type CallOptions, type ObjectStore } from '../store/index.j
 import { claimedShards } from './claims.js';
 import { completeShards, isCancelled } from './open-batch.js';
 import { shardRange, shardsOf, type BatchPlan } from './plan.js';
-import { manifestKey, readManifest, shardStem } from './shard-manifest.js';
+import { readManifest } from './shard-manifest.js';
+import { manifestKey, shardStem } from './shard-objects.js';
 import { readShard } from './shards.js';
 
 export interface BatchStatus {
@@ -64,7 +65,8 @@ async function verifyShard(
     if (manifest === undefined)
       return { shard, images: 0, problem: { kind: 'missing', text: `shard ${shard} is not there yet` } };
     let images = 0;
-    for await (const image of readShard(store, plan, manifest, options)) images += image.bytes.length > 0 ? 1 : 0;
+    for await (const image of readShard(store, plan, manifest, options))
+      images += image.bytes.length > 0 ? 1 : 0;
     return { shard, images };
   } catch (error) {
     const isDamage = error instanceof DiffusionError && (error.code === 'DATA_LOSS' || isNotFound(error));

@@ -4,7 +4,7 @@ import { DiffusionError } from '../foundation/index.js';
 import { findJson, jsonBytes } from '../models/index.js';
 import { isLostCondition, isNotFound, type CallOptions, type ObjectStore } from '../store/index.js';
 import { planBytes, planDifferences, storedPlanSchema, type BatchPlan } from './plan.js';
-import { shardOfKey, SHARDS } from './shard-manifest.js';
+import { shardOfKey, SHARDS } from './shard-objects.js';
 
 const PLAN = 'plan.json';
 const CANCELLED = 'cancelled.json';
@@ -16,7 +16,10 @@ const MAX_PLAN_BYTES = 1024 * 1024;
  *
  * @throws DiffusionError DATA_LOSS where it is damaged, or made by a newer build.
  */
-export async function findPlan(store: ObjectStore, options: CallOptions = {}): Promise<BatchPlan | undefined> {
+export async function findPlan(
+  store: ObjectStore,
+  options: CallOptions = {},
+): Promise<BatchPlan | undefined> {
   const found = await findJson(store, PLAN, storedPlanSchema, { ...options, maxBytes: MAX_PLAN_BYTES });
   return found?.value.plan;
 }
@@ -33,7 +36,11 @@ export async function readPlan(store: ObjectStore, options: CallOptions = {}): P
  *
  * @throws DiffusionError FAILED_PRECONDITION (reason BATCH_DIFFERS) where it has another one, with what differs.
  */
-export async function adoptPlan(store: ObjectStore, plan: BatchPlan, options: CallOptions = {}): Promise<void> {
+export async function adoptPlan(
+  store: ObjectStore,
+  plan: BatchPlan,
+  options: CallOptions = {},
+): Promise<void> {
   try {
     await store.put(PLAN, planBytes(plan), { ...options, ifNoneMatch: true });
   } catch (error) {

@@ -6,7 +6,8 @@ import { decodeWhole } from '../images/index.js';
 import type { ObjectStore } from '../store/index.js';
 import { completeShards } from './open-batch.js';
 import { classOf, shardsOf, type BatchPlan } from './plan.js';
-import { damaged, manifestKey, readManifest } from './shard-manifest.js';
+import { readManifest } from './shard-manifest.js';
+import { damaged, manifestKey } from './shard-objects.js';
 import { readShard } from './shards.js';
 
 /** As many as Node's thread pool decodes at once. */
@@ -39,7 +40,12 @@ export async function packBatch(
     ...{ name: 'arr_0', dtype: '|u1', shape: [plan.count, height, width, 3] },
     values: () => pixelsOf(store, plan, onProgress, signal),
   };
-  const classes: NpzArray = { name: 'arr_1', dtype: '<i8', shape: [plan.count], values: () => classesOf(plan) };
+  const classes: NpzArray = {
+    name: 'arr_1',
+    dtype: '<i8',
+    shape: [plan.count],
+    values: () => classesOf(plan),
+  };
   await writeNpz(path, plan.classes.length > 0 ? [images, classes] : [images], signal);
 }
 
@@ -53,10 +59,14 @@ async function* pixelsOf(
   for (const shard of shardsOf(plan)) {
     const manifest = await readManifest(store, plan, shard, { signal });
     if (manifest === undefined) throw damaged(manifestKey(shard), 'the manifest of a complete shard', 'none');
-    const decoded = mapInOrder(readShard(store, plan, manifest, { signal }), DECODED_AT_ONCE, async (image) => {
-      const { pixels, shape } = await decodeWhole(image.bytes);
-      return { index: image.index, pixels, size: `${shape.width}x${shape.height}` };
-    });
+    const decoded = mapInOrder(
+      readShard(store, plan, manifest, { signal }),
+      DECODED_AT_ONCE,
+      async (image) => {
+        const { pixels, shape } = await decodeWhole(image.bytes);
+        return { index: image.index, pixels, size: `${shape.width}x${shape.height}` };
+      },
+    );
     for await (const { index, pixels, size } of decoded) {
       const wanted = `${plan.image.width}x${plan.image.height}`;
       if (size !== wanted) throw damaged(manifestKey(shard), `image ${index} of ${wanted}`, size);

@@ -15,6 +15,7 @@ import {
 } from '../foundation/index.js';
 import { weightsChoice } from '../recipe/index.js';
 import { FORMAT_NAMES } from './formats.js';
+import { sha256Schema } from './shard-objects.js';
 
 /** Image indices are 32-bit. */
 const INDICES = 2 ** 32;
@@ -25,7 +26,6 @@ export const DEFAULT_SHARD_SIZE = 500;
 /** A shard is held in memory, and written as one object under a condition. PNG adds next to nothing to pixels. */
 const MAX_SHARD_PIXEL_BYTES = 256 * 1024 * 1024;
 
-const sha256Schema = z.string().regex(/^[0-9a-f]{64}$/);
 const sizeSchema = z.int().min(1).max(4096);
 
 const planSchema = z.strictObject({
@@ -82,7 +82,9 @@ function planJson(plan: BatchPlan): object {
 }
 
 export function planSha256(plan: BatchPlan): string {
-  return createHash('sha256').update(JSON.stringify(planJson(plan))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(planJson(plan)))
+    .digest('hex');
 }
 
 /** What is stored as `plan.json`. */
@@ -96,7 +98,9 @@ export function planDifferences(stored: BatchPlan, asked: BatchPlan): string[] {
   const [there, here] = [leavesOf(planJson(stored)), leavesOf(planJson(asked))];
   return [...new Set([...there.keys(), ...here.keys()])]
     .filter((path) => there.get(path) !== here.get(path))
-    .map((path) => `${path}: the output has ${there.get(path) ?? 'none'}; asked for ${here.get(path) ?? 'none'}`);
+    .map(
+      (path) => `${path}: the output has ${there.get(path) ?? 'none'}; asked for ${here.get(path) ?? 'none'}`,
+    );
 }
 
 function leavesOf(value: object, prefix = ''): Map<string, string> {
@@ -138,7 +142,9 @@ export interface BatchPart {
 }
 
 export function shardsOf(plan: BatchPlan, { index, of }: BatchPart = { index: 0, of: 1 }): number[] {
-  return Array.from({ length: shardCount(plan) }, (_, shard) => shard).filter((shard) => shard % of === index);
+  return Array.from({ length: shardCount(plan) }, (_, shard) => shard).filter(
+    (shard) => shard % of === index,
+  );
 }
 
 /** The class of an image; undefined for a model without classes. */

@@ -10,7 +10,7 @@ import { generateShard } from './generate-shard.js';
 import { completeShards, isCancelled, isThere } from './open-batch.js';
 import { shardRange, shardsOf, type BatchPart, type BatchPlan } from './plan.js';
 import type { SamplerPool } from './sampler-pool.js';
-import { manifestKey } from './shard-manifest.js';
+import { manifestKey } from './shard-objects.js';
 import { writeShard } from './shards.js';
 
 /** How far a worker's part is. */

@@ -12,7 +12,10 @@ export interface PoolSettings {
   /** How long no sampler may answer before a call gives up. */
   readonly patienceMs: number;
   /** A sampler failed and is tried again after a time; undefined: it answers again. */
-  readonly onAway: (address: string, away: { readonly error: DiffusionError; readonly ms: number } | undefined) => void;
+  readonly onAway: (
+    address: string,
+    away: { readonly error: DiffusionError; readonly ms: number } | undefined,
+  ) => void;
 }
 
 /** A sampler, for one call. */

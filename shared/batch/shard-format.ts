@@ -1,14 +1,20 @@
 /** What a format of shards says of itself: one row of the table in `formats.ts`. */
 
 import type { CallOptions, ObjectStore } from '../store/index.js';
-import type { BatchPlan } from './plan.js';
-import type { ShardManifest, ShardObject } from './shard-manifest.js';
+import type { ShardManifest, ShardObject } from './shard-objects.js';
 
 /** An image with its place in the batch. */
 export interface BatchImage {
   readonly index: number;
   /** A PNG. */
   readonly bytes: Uint8Array;
+}
+
+export interface DescribedImage extends BatchImage {
+  /** Of a class-conditional model. */
+  readonly label: number | undefined;
+  /** What it was made with, for formats that keep that beside it. */
+  readonly facts: object;
 }
 
 export interface WrittenShard {
@@ -30,8 +36,7 @@ export interface ShardFormat {
   write(
     store: ObjectStore,
     stem: string,
-    images: readonly BatchImage[],
-    plan: BatchPlan,
+    images: readonly DescribedImage[],
     options: CallOptions,
   ): Promise<WrittenShard>;
   /**

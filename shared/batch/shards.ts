@@ -1,11 +1,14 @@
 /** The images of a shard into its objects, and out of them. */
 
+import { describeWeights } from '../checkpoint/index.js';
+import { samplingWire } from '../contract/index.js';
 import { mapInOrder } from '../foundation/index.js';
 import { sha256Of, type CallOptions, type ObjectStore } from '../store/index.js';
 import { FORMATS } from './formats.js';
-import type { BatchPlan } from './plan.js';
+import { classOf, planSha256, type BatchPlan } from './plan.js';
 import type { BatchImage } from './shard-format.js';
-import { damaged, manifestKey, shardStem, writeManifest, type ShardManifest } from './shard-manifest.js';
+import { writeManifest } from './shard-manifest.js';
+import { damaged, manifestKey, shardStem, type ShardManifest } from './shard-objects.js';
 
 /** Images whose hashes are computed at once. */
 const HASHED_AT_ONCE = 2;
@@ -18,8 +21,25 @@ export async function writeShard(
   images: readonly BatchImage[],
   options: CallOptions,
 ): Promise<void> {
-  const written = await FORMATS[plan.format].write(store, shardStem(shard), images, plan, options);
+  const described = images.map((image) => ({
+    ...image,
+    label: classOf(plan, image.index),
+    facts: factsOf(plan, image.index),
+  }));
+  const written = await FORMATS[plan.format].write(store, shardStem(shard), described, options);
   await writeManifest(store, plan, shard, written, options);
+}
+
+/** All that is needed to sample an image again. */
+function factsOf(plan: BatchPlan, index: number): object {
+  const { model, checkpoint, weights, settings, seed } = plan;
+  const label = classOf(plan, index);
+  return {
+    ...{ model, checkpoint, weights: describeWeights(weights) },
+    settings: samplingWire.SamplerSettings.toJSON(settings),
+    ...{ seed, index, ...(label !== undefined && { class: label }) },
+    plan: planSha256(plan),
+  };
 }
 
 /**

@@ -1,27 +1,24 @@
 /** Tar shards as WebDataset reads them: for each image a PNG, a JSON of what it was made with, and its class. */
 
-import { describeWeights } from '../checkpoint/index.js';
 import { tarEntries, tarOf, type TarFile } from '../dataset/index.js';
-import { samplingWire } from '../contract/index.js';
-import { DiffusionError } from '../foundation/index.js';
-import { at } from '../foundation/index.js';
-import { classOf, planSha256, type BatchPlan } from './plan.js';
-import type { BatchImage, ShardFormat } from './shard-format.js';
-import { damaged, imageName, putOnce, readObject, shardObject } from './shard-manifest.js';
+import { at, DiffusionError } from '../foundation/index.js';
+import type { BatchImage, DescribedImage, ShardFormat } from './shard-format.js';
+import { damaged, imageName, putOnce, readObject, shardObject } from './shard-objects.js';
 
 const PNG = /^(\d{10})\.png$/;
 
 export const webdataset: ShardFormat = {
   help: 'a tar for each shard, with a PNG and a JSON for each image',
-  async write(store, stem, images, plan, options) {
+  async write(store, stem, images, options) {
     const key = `${stem}.tar`;
-    const made = tarOf(images.flatMap((image) => filesOf(image, plan)));
+    const made = tarOf(images.flatMap(filesOf));
     const standing = await putOnce(store, key, made, options);
     const objects = [await shardObject(key, standing)];
     if (standing === made) return { objects, images };
     const kept: BatchImage[] = [];
     for await (const image of imagesIn(key, standing)) kept.push(image);
-    const isSame = kept.length === images.length && kept.every(({ index }, i) => index === at(images, i).index);
+    const isSame =
+      kept.length === images.length && kept.every(({ index }, i) => index === at(images, i).index);
     if (!isSame) throw damaged(key, `${images.length} images of this shard`, 'others');
     return { objects, images: kept };
   },
@@ -30,18 +27,11 @@ export const webdataset: ShardFormat = {
   },
 };
 
-function filesOf({ index, bytes }: BatchImage, plan: BatchPlan): TarFile[] {
+function filesOf({ index, bytes, label, facts }: DescribedImage): TarFile[] {
   const name = imageName(index);
-  const label = classOf(plan, index);
-  const content = {
-    ...{ model: plan.model, checkpoint: plan.checkpoint, weights: describeWeights(plan.weights) },
-    settings: samplingWire.SamplerSettings.toJSON(plan.settings),
-    ...{ seed: plan.seed, index, ...(label !== undefined && { class: label }) },
-    plan: planSha256(plan),
-  };
   return [
     { path: `${name}.png`, bytes },
-    { path: `${name}.json`, bytes: Buffer.from(`${JSON.stringify(content)}\n`) },
+    { path: `${name}.json`, bytes: Buffer.from(`${JSON.stringify(facts)}\n`) },
     ...(label === undefined ? [] : [{ path: `${name}.cls`, bytes: Buffer.from(String(label)) }]),
   ];
 }

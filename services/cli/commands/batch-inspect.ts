@@ -84,7 +84,9 @@ export const batchVerify = command({
         );
         if (damaged > 0 && !remove) {
           throw new DiffusionError('BATCH_DAMAGED', `${damaged} shards are damaged`, {
-            metadata: { remedy: `npx ip-diffusion batch verify ${output} --remove, then run the batch again` },
+            metadata: {
+              remedy: `npx ip-diffusion batch verify ${output} --remove, then run the batch again`,
+            },
           });
         }
         return missing + damaged > 0 ? 1 : 0;

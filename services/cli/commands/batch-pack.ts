@@ -20,7 +20,10 @@ export const batchPack = command({
   ],
   run: ({ options: { output: path = '' }, positionals: [output = ''] }, { terminal, settings, signal }) => {
     if (!path.toLowerCase().endsWith('.npz'))
-      throw new UsageError(`--output: wanted a file named .npz; got ${path === '' ? 'nothing' : path}`, 'ip-diffusion batch pack');
+      throw new UsageError(
+        `--output: wanted a file named .npz; got ${path === '' ? 'nothing' : path}`,
+        'ip-diffusion batch pack',
+      );
     return withOutput(
       output,
       { settings },

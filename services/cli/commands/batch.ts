@@ -129,7 +129,10 @@ export const batch: Group = {
 function refusePlanOptions(values: BatchValues): void {
   for (const [key, { fallback }] of Object.entries(planOptions)) {
     if (values[key as keyof typeof planOptions] === fallback) continue;
-    throw new UsageError(`${flagOf(key)} goes with MODEL: without one the batch of --out goes on as it is`, USAGE);
+    throw new UsageError(
+      `${flagOf(key)} goes with MODEL: without one the batch of --out goes on as it is`,
+      USAGE,
+    );
   }
 }
 
@@ -146,7 +149,16 @@ async function plannedIn(
   // The newest checkpoint may be another one by now.
   const kept = stored?.model === model ? stored.checkpoint.step : undefined;
   const asked: AskedBatch = {
-    ...{ model, checkpointStep: values.checkpoint ?? kept, weights, count, seed, firstIndex, shardSize, format },
+    ...{
+      model,
+      checkpointStep: values.checkpoint ?? kept,
+      weights,
+      count,
+      seed,
+      firstIndex,
+      shardSize,
+      format,
+    },
     settings: {
       ...samplerSettingsToWire(samplerSettingsOf(values, USAGE)),
       precision: precisions.write(values.precision),
