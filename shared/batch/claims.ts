@@ -27,10 +27,15 @@ const claimSchema = z.strictObject({
 export interface Claims {
   /** What gives the shard back; undefined where another worker has it. */
   take(shard: number, signal: AbortSignal): Promise<(() => Promise<void>) | undefined>;
+  /** Removes what workers that were killed have left. To be called when all shards are complete. */
+  clear(signal: AbortSignal): Promise<void>;
 }
 
 /** No claims, for workers each of which has a part of its own. */
-export const noClaims: Claims = { take: () => Promise.resolve(() => Promise.resolve()) };
+export const noClaims: Claims = {
+  take: () => Promise.resolve(() => Promise.resolve()),
+  clear: () => Promise.resolve(),
+};
 
 export interface ClaimSettings {
   readonly clock: Clock;
@@ -91,6 +96,11 @@ export function sharedClaims(
         renewing.abort();
         if (await renewed) await store.remove([key]);
       };
+    },
+    async clear(signal) {
+      const keys: string[] = [];
+      for await (const key of store.list(CLAIMS, { signal })) keys.push(key);
+      await store.remove(keys, { signal });
     },
   };
 

@@ -119,6 +119,7 @@ export async function runBatch(options: RunOptions): Promise<BatchProgress> {
   const working = Array.from({ length: workers }, work);
   try {
     await Promise.all(working);
+    await options.claims.clear(signal);
     return progress;
   } catch (error) {
     ending.abort(error);
