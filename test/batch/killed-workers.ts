@@ -91,7 +91,9 @@ async function hashesOf(environment: Readonly<Record<string, string>>): Promise<
   const store = await storeFromSettings(storeSettings(environment), { mustExist: true });
   const hashes: Record<string, string> = {};
   for await (const key of store.list(''))
-    hashes[key] = createHash('sha256').update((await store.get(key)).bytes).digest('hex');
+    hashes[key] = createHash('sha256')
+      .update((await store.get(key)).bytes)
+      .digest('hex');
   await store.close();
   return hashes;
 }

@@ -26,7 +26,7 @@ import { batchReport } from '../batch/batch-progress.js';
 import { checkpointOptions } from '../checkpoint-options.js';
 import { command, type Context, type Group } from '../command.js';
 import { formatCount, formatNumber } from '../format.js';
-import { integer, integers, oneOf, option, text, uint64, type Values } from '../options.js';
+import { flag, integer, integers, oneOf, option, text, uint64, type Values } from '../options.js';
 import { flagOf, UsageError } from '../parse-arguments.js';
 import { samplerOptions, samplerSettingsOf } from '../sampler-options.js';
 import { batchCancel, batchStatusCommand, batchVerify } from './batch-inspect.js';
@@ -60,6 +60,7 @@ const planOptions = {
 const options = {
   ...planOptions,
   out: option(text(STORE_PLACEHOLDER), 'where the batch is kept; required'),
+  planOnly: flag('write plan.json and make no image: for schedulers, whose workers then need --out alone'),
   ...workerOptions,
 };
 
@@ -109,7 +110,9 @@ const run = command({
             model === '' && stored !== undefined
               ? stored
               : await plannedIn(output, pool, stored, model, values, context);
-          await work(output, plan, pool, values, context);
+          context.terminal.emit({ event: 'plan', sha256: planSha256(plan), images: plan.count });
+          context.terminal.print(describePlan(plan));
+          if (!values.planOnly) await work(output, plan, pool, values, context);
           return 0;
         });
       },
@@ -179,8 +182,6 @@ async function work(
 ): Promise<void> {
   const { terminal, clock, signal } = context;
   const store = patientOutput(output, wait, context);
-  terminal.emit({ event: 'plan', sha256: planSha256(plan), images: plan.count });
-  terminal.print(describePlan(plan));
   const report = batchReport(context);
   try {
     // A scheduler says who makes which shard.
