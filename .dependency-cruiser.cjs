@@ -121,6 +121,13 @@ module.exports = {
       'One room keeps metrics; the others hand numbers to it.',
     ),
     {
+      name: 'only-pipelines-import-temporal',
+      severity: 'error',
+      comment: 'It is installed for pipelines alone; everything else works without it.',
+      from: { pathNot: '^services/cli/pipeline/' },
+      to: { path: 'node_modules/@temporalio/' },
+    },
+    {
       name: 'grpc-at-the-edge',
       severity: 'error',
       comment: 'The rooms must work without a wire.',

@@ -17,6 +17,7 @@ all checkouts share), its Node addon, generated code, and the build. What is don
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
+  --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
   --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
@@ -68,6 +69,12 @@ const COMMANDS = {
     setup: ['--skip-build', '--test-tools'],
     environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },
     run: (args) => [[...ava, ...(args.length > 0 ? args : S3_TESTS)]],
+  },
+  'test:pipelines': {
+    setup: ['--skip-build', '--test-tools', '--temporal'],
+    environment: { IP_DIFFUSION_TEST_PIPELINES: 'all' },
+    // 5,000 images twice, with a minute in which nothing comes.
+    run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },

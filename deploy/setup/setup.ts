@@ -13,6 +13,7 @@ import { SetupProblem } from './problem.js';
 import { provideGeneratedCode } from './protobuf.js';
 import { readJson, writeWhole } from './stamp.js';
 import { provideTestBuild } from './test-build.js';
+import { provideTemporal } from './temporal.js';
 import { prepareTestClients } from './test-clients.js';
 import { prepareTestTools } from './test-tools.js';
 
@@ -39,6 +40,7 @@ try {
   await provideKernels(context, library);
   await provideGeneratedCode(context);
   if (options.has('--extractor') || options.has('--test-tools')) await provideExtractor(context);
+  if (options.has('--temporal')) await provideTemporal(context);
   if (!options.has('--skip-build')) await provideBuild(context);
   if (options.has('--test-build')) await provideTestBuild(context);
   if (options.has('--test-tools')) {

@@ -5,7 +5,8 @@ import { standaloneContext, type SetupContext } from './context.js';
 import { cachedFolder, exists } from './publish.js';
 import { firstWorking, run } from './run.js';
 
-export type TestTool = 'minio' | 'versitygw' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc' | 'temporal';
+export type TestTool =
+  'minio' | 'versitygw' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc' | 'temporal';
 
 interface GoTool {
   readonly module: string;

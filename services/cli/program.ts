@@ -11,6 +11,7 @@ import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
 import { measure } from './commands/measure.js';
 import { models } from './commands/models.js';
+import { pipeline } from './commands/pipeline.js';
 import { sample } from './commands/sample.js';
 import { serve } from './commands/serve.js';
 import { train } from './commands/train.js';
@@ -38,6 +39,7 @@ export const program: Group = {
     models,
     sample,
     batch,
+    pipeline,
     encode,
     measure,
     importCheckpoint,

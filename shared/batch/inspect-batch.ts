@@ -3,8 +3,8 @@
 import { DiffusionError, mapInOrder } from '../foundation/index.js';
 import { isNotFound, type CallOptions, type ObjectStore } from '../store/index.js';
 import { claimedShards } from './claims.js';
-import { completeShards, isCancelled } from './open-batch.js';
-import { shardRange, shardsOf, type BatchPlan } from './plan.js';
+import { isCancelled, missingShards } from './open-batch.js';
+import { shardCount, shardsOf, type BatchPlan } from './plan.js';
 import { readManifest } from './shard-manifest.js';
 import { manifestKey, shardStem } from './shard-objects.js';
 import { readShard } from './shards.js';
@@ -20,16 +20,12 @@ export async function batchStatus(
   plan: BatchPlan,
   options: CallOptions = {},
 ): Promise<BatchStatus> {
-  const complete = await completeShards(store, options);
-  const shards = shardsOf(plan);
-  const done = shards.filter((shard) => complete.has(shard));
-  const claimed = (await claimedShards(store)).filter((shard) => !complete.has(shard));
+  const missing = await missingShards(store, plan, options);
+  const total = shardCount(plan);
+  const claimed = (await claimedShards(store)).filter((shard) => missing.shards.includes(shard));
   return {
-    shards: { total: shards.length, complete: done.length, claimed: claimed.length },
-    images: {
-      total: plan.count,
-      complete: done.reduce((sum, shard) => sum + shardRange(plan, shard).count, 0),
-    },
+    shards: { total, complete: total - missing.shards.length, claimed: claimed.length },
+    images: { total: plan.count, complete: plan.count - missing.images },
     isCancelled: await isCancelled(store, options),
   };
 }

@@ -3,8 +3,16 @@
 import { DiffusionError } from '../foundation/index.js';
 import { findJson, jsonBytes } from '../models/index.js';
 import { isLostCondition, isNotFound, type CallOptions, type ObjectStore } from '../store/index.js';
-import { planBytes, planDifferences, storedPlanSchema, type BatchPlan } from './plan.js';
-import { shardOfKey, SHARDS } from './shard-objects.js';
+import {
+  imagesOf,
+  planBytes,
+  planDifferences,
+  shardsOf,
+  storedPlanSchema,
+  type BatchPart,
+  type BatchPlan,
+} from './plan.js';
+import { manifestKey, shardOfKey, SHARDS } from './shard-objects.js';
 
 const PLAN = 'plan.json';
 const CANCELLED = 'cancelled.json';
@@ -67,8 +75,18 @@ export async function isCancelled(store: ObjectStore, options: CallOptions = {})
   return isThere(store, CANCELLED, options);
 }
 
-/** The shards whose manifests are there. */
-export async function completeShards(store: ObjectStore, options: CallOptions = {}): Promise<Set<number>> {
+/** The shards of a part whose manifests aren't there yet, and how many images they have. */
+export async function missingShards(
+  store: ObjectStore,
+  plan: BatchPlan,
+  { part, ...options }: CallOptions & { readonly part?: BatchPart | undefined } = {},
+): Promise<{ readonly shards: number[]; readonly images: number }> {
+  const complete = await completeShards(store, options);
+  const shards = shardsOf(plan, part).filter((shard) => !complete.has(shard));
+  return { shards, images: imagesOf(plan, shards) };
+}
+
+async function completeShards(store: ObjectStore, options: CallOptions): Promise<Set<number>> {
   const found = new Set<number>();
   for await (const key of store.list(SHARDS, options)) {
     const shard = shardOfKey(key);
@@ -77,7 +95,11 @@ export async function completeShards(store: ObjectStore, options: CallOptions = 
   return found;
 }
 
-export async function isThere(store: ObjectStore, key: string, options: CallOptions): Promise<boolean> {
+export function isComplete(store: ObjectStore, shard: number, options: CallOptions): Promise<boolean> {
+  return isThere(store, manifestKey(shard), options);
+}
+
+async function isThere(store: ObjectStore, key: string, options: CallOptions): Promise<boolean> {
   try {
     await store.head(key, options);
     return true;

@@ -4,7 +4,7 @@ import { writeNpz, type NpzArray } from '../dataset/index.js';
 import { DiffusionError, mapInOrder } from '../foundation/index.js';
 import { decodeWhole } from '../images/index.js';
 import type { ObjectStore } from '../store/index.js';
-import { completeShards } from './open-batch.js';
+import { missingShards } from './open-batch.js';
 import { classOf, shardsOf, type BatchPlan } from './plan.js';
 import { readManifest } from './shard-manifest.js';
 import { damaged, manifestKey } from './shard-objects.js';
@@ -29,8 +29,7 @@ export async function packBatch(
   onProgress: (images: number) => void,
   signal: AbortSignal,
 ): Promise<void> {
-  const complete = await completeShards(store, { signal });
-  const missing = shardsOf(plan).filter((shard) => !complete.has(shard));
+  const { shards: missing } = await missingShards(store, plan, { signal });
   if (missing.length > 0) {
     const text = `wanted a complete batch in ${store.description}; ${missing.length} shards are missing`;
     throw new DiffusionError('BATCH_INCOMPLETE', text);

@@ -135,6 +135,11 @@ export function shardRange({ firstIndex, count, shardSize }: BatchPlan, shard: n
   return { shard, first: firstIndex + done, count: Math.min(shardSize, count - done) };
 }
 
+/** How many images the shards have. */
+export function imagesOf(plan: BatchPlan, shards: readonly number[]): number {
+  return shards.reduce((sum, shard) => sum + shardRange(plan, shard).count, 0);
+}
+
 /** A worker's own part of a batch: shards `index`, `index + of`, `index + 2 of`, ... */
 export interface BatchPart {
   readonly index: number;

@@ -6,12 +6,10 @@ import type { Priority } from '../contract/index.js';
 import { DiffusionError, pause } from '../foundation/index.js';
 import type { ObjectStore } from '../store/index.js';
 import type { Claims } from './claims.js';
-import { generateShard } from './generate-shard.js';
-import { completeShards, isCancelled, isThere } from './open-batch.js';
-import { shardRange, shardsOf, type BatchPart, type BatchPlan } from './plan.js';
+import { isCancelled, isComplete, missingShards } from './open-batch.js';
+import { makeShard } from './make-shard.js';
+import { imagesOf, shardRange, shardsOf, type BatchPart, type BatchPlan } from './plan.js';
 import type { SamplerPool } from './sampler-pool.js';
-import { manifestKey } from './shard-objects.js';
-import { writeShard } from './shards.js';
 
 /** How far a worker's part is. */
 export interface BatchProgress {
@@ -55,12 +53,9 @@ export async function runBatch(options: RunOptions): Promise<BatchProgress> {
   const ending = new AbortController();
   const signal = AbortSignal.any([options.signal, ending.signal]);
   const shards = shardsOf(plan, part);
-  const complete = await completeShards(store, { signal });
-  const todo = shards.filter((shard) => !complete.has(shard));
-  const imagesOf = (of: readonly number[]): number =>
-    of.reduce((sum, shard) => sum + shardRange(plan, shard).count, 0);
-  const total = imagesOf(shards);
-  let progress = { total, done: total - imagesOf(todo), made: 0 };
+  const { shards: todo, images } = await missingShards(store, plan, { signal, part });
+  const total = imagesOf(plan, shards);
+  let progress = { total, done: total - images, made: 0 };
   const advance = (done: number, made = 0): void => {
     progress = { total, done: progress.done + done, made: progress.made + made };
     onProgress(progress);
@@ -71,7 +66,7 @@ export async function runBatch(options: RunOptions): Promise<BatchProgress> {
 
   /** Makes a shard; false where another worker is at work on it. */
   async function attempt(shard: number): Promise<boolean> {
-    if (await isThere(store, manifestKey(shard), { signal })) {
+    if (await isComplete(store, shard, { signal })) {
       advance(shardRange(plan, shard).count);
       return true;
     }
@@ -86,13 +81,11 @@ export async function runBatch(options: RunOptions): Promise<BatchProgress> {
   }
 
   async function make(shard: number): Promise<void> {
-    const range = shardRange(plan, shard);
     const onImage = (): void => {
       advance(1, 1);
     };
-    const images = await generateShard(options.pool, plan, range, { ...options, signal, onImage });
-    await writeShard(store, plan, shard, images, { signal });
-    options.onShard(shard, range.count);
+    await makeShard(store, options.pool, plan, shard, { ...options, signal, onImage });
+    options.onShard(shard, shardRange(plan, shard).count);
   }
 
   /** Shards that were found to be at work elsewhere, one after the other. */

@@ -9,7 +9,7 @@ import test, { type ExecutionContext } from 'ava';
 
 import { openNpz, tarEntries } from '../../shared/dataset/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { openImageSet } from '../../shared/quality/index.js';
+import { openImageSet, type ImageBatch } from '../../shared/quality/index.js';
 import { fileAccess, openFiles } from '../../shared/store/index.js';
 import { fakeSampler, newImagesIn, type FakeSampler } from '../cli/fake-services.js';
 import { run, type Ran } from '../cli/sinks.js';
@@ -85,7 +85,7 @@ test('a batch is a plan, and shards with their manifests; the same command makes
   const entries = await entriesOf(join(out, 'shards/000004.tar'));
   t.is(entries.size, 6);
   const png = entries.get('0000000021.png') ?? Buffer.alloc(0);
-  t.is(createHash('sha256').update(png).digest('hex'), manifest.images[1]?.sha256);
+  t.is(createHash('sha256').update(png).digest('hex'), manifest.images[1]?.sha256 ?? '');
   t.like(JSON.parse(String(entries.get('0000000021.json'))), {
     ...{ model: 'tiny', checkpoint: { step: 5 }, seed: '3', index: 21, settings: { steps: 7 } },
   });
@@ -287,7 +287,7 @@ test('classes go in turn over the images, into requests, shards and the packed f
     [2, 9, 4, 2],
   );
   const { images } = await openImageSet(path);
-  const batches = [];
+  const batches: ImageBatch[] = [];
   for await (const batch of images?.batches(100) ?? []) batches.push(batch);
   t.deepEqual(batches[0]?.shape, { width: 8, height: 8, channels: 3 });
   // Each image has its index's colour.

@@ -152,6 +152,8 @@ export interface FakeSamplerOptions {
   readonly hangs?: boolean;
   /** Called before each image; what it throws ends the call. */
   readonly beforeImage?: (index: number) => void;
+  /** Called with the first index of a call that ends, however. */
+  readonly onEnd?: (firstIndex: number) => void;
   /** Of its checkpoints' manifests. */
   readonly manifestSha256?: string;
 }
@@ -159,8 +161,10 @@ export interface FakeSamplerOptions {
 /** A sampler whose 8x8 images, of their index's colour, come last index first. Batch calls wait at the third place. */
 export async function fakeSampler(
   t: ExecutionContext,
-  { hangs = false, beforeImage = () => undefined, manifestSha256 = 'a'.repeat(64) }: FakeSamplerOptions = {},
+  options: FakeSamplerOptions = {},
 ): Promise<FakeSampler> {
+  const { hangs = false, manifestSha256 = 'a'.repeat(64) } = options;
+  const { beforeImage = () => undefined, onEnd = () => undefined } = options;
   const requests: samplerWire.GenerateRequest[] = [];
   const encoded: samplerWire.EncodeRequest[] = [];
   const loaded: samplerWire.LoadModelRequest[] = [];
@@ -169,6 +173,16 @@ export async function fakeSampler(
     { signal }: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse> {
     requests.push(request);
+    try {
+      yield* answers(request, signal);
+    } finally {
+      onEnd(newImagesIn(request).firstIndex);
+    }
+  }
+  async function* answers(
+    request: samplerWire.GenerateRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<samplerWire.GenerateResponse> {
     const { count, seed, firstIndex, model, format, settings } = newImagesIn(request);
     const queued = { position: 3, expectedStart: { seconds: 90n, nanos: 0 } };
     if (request.priority === samplerWire.Priority.PRIORITY_BATCH)

@@ -2,13 +2,9 @@
 
 import {
   adoptPlan,
-  DEFAULT_SHARD_SIZE,
   describePlan,
   findPlan,
-  FORMAT_NAMES,
-  formatHelp,
   makePlan,
-  MAX_SHARD_SIZE,
   noClaims,
   planSha256,
   readPlan,
@@ -18,44 +14,18 @@ import {
   type BatchPlan,
   type SamplerPool,
 } from '../../../shared/batch/index.js';
-import { precisions, samplerSettingsToWire } from '../../../shared/contract/index.js';
-import type { Parser } from '../../../shared/foundation/index.js';
 import { STORE_NOTES, STORE_PLACEHOLDER, type ObjectStore } from '../../../shared/store/index.js';
 import { patientOutput, withOutput, withSamplers, workerOptions } from '../batch/batch-options.js';
 import { batchReport } from '../batch/batch-progress.js';
-import { checkpointOptions } from '../checkpoint-options.js';
+import { askedBatch, planOptions } from '../batch/plan-options.js';
 import { command, type Context, type Group } from '../command.js';
 import { formatCount, formatNumber } from '../format.js';
-import { flag, integer, integers, oneOf, option, text, uint64, type Values } from '../options.js';
+import { flag, option, text, type Values } from '../options.js';
 import { flagOf, UsageError } from '../parse-arguments.js';
-import { samplerOptions, samplerSettingsOf } from '../sampler-options.js';
 import { batchCancel, batchStatusCommand, batchVerify } from './batch-inspect.js';
 import { batchPack } from './batch-pack.js';
 
 const USAGE = 'ip-diffusion batch';
-const MAX_IMAGES = 2 ** 32 - 1;
-
-/** Either word or numbers. */
-const classes: Parser<'all' | readonly number[]> = {
-  placeholder: 'all|N,N,...',
-  wanted: `all, or ${integers.wanted}`,
-  read: (value) => (value === 'all' ? 'all' : integers.read(value)),
-};
-
-/** What is made. */
-const planOptions = {
-  count: option(integer(1, MAX_IMAGES), 'number of images'),
-  ...samplerOptions,
-  seed: option(uint64, 'seed of the noise', { fallback: 0n }),
-  firstIndex: option(integer(0, MAX_IMAGES), 'index of the first image', { fallback: 0 }),
-  classes: option(
-    classes,
-    'classes of a class-conditional model, which the images take in turn; all for all of its classes',
-  ),
-  ...checkpointOptions,
-  shardSize: option(integer(1, MAX_SHARD_SIZE), 'images of a shard', { fallback: DEFAULT_SHARD_SIZE }),
-  format: option(oneOf(FORMAT_NAMES), `what a shard is: ${formatHelp}`, { fallback: 'webdataset' }),
-};
 
 const options = {
   ...planOptions,
@@ -97,26 +67,26 @@ const run = command({
   run: async ({ options: values, positionals: [model = ''] }, context) => {
     const { out } = values;
     if (out === undefined) throw new UsageError('missing --out: where the batch is kept', USAGE);
-    if (model === '') refusePlanOptions(values);
-    else if (values.count === undefined) throw new UsageError('missing --count: the number of images', USAGE);
+    const asked = model === '' ? undefined : askedBatch(model, values, USAGE);
+    if (asked === undefined) refusePlanOptions(values);
     return withOutput(
       out,
       context,
       async (output) => {
         // Before anything is repeated: settings that are wrong don't get better.
-        const stored = model === '' ? await readPlan(output) : await findPlan(output);
+        const stored = await findPlan(output);
         return withSamplers(values, context, async (pool) => {
           const plan =
-            model === '' && stored !== undefined
-              ? stored
-              : await plannedIn(output, pool, stored, model, values, context);
+            asked === undefined
+              ? await readPlan(output)
+              : await plannedIn(output, pool, stored, asked, values, context);
           context.terminal.emit({ event: 'plan', sha256: planSha256(plan), images: plan.count });
           context.terminal.print(describePlan(plan));
           if (!values.planOnly) await work(output, plan, pool, values, context);
           return 0;
         });
       },
-      { mustExist: model === '' },
+      { mustExist: asked === undefined },
     );
   },
 });
@@ -144,31 +114,14 @@ async function plannedIn(
   output: ObjectStore,
   pool: SamplerPool,
   stored: BatchPlan | undefined,
-  model: string,
-  values: BatchValues,
+  asked: AskedBatch,
+  { priority }: BatchValues,
   { signal }: Context,
 ): Promise<BatchPlan> {
-  const { count = 0, seed, firstIndex, weights, shardSize, format, priority } = values;
   // The newest checkpoint may be another one by now.
-  const kept = stored?.model === model ? stored.checkpoint.step : undefined;
-  const asked: AskedBatch = {
-    ...{
-      model,
-      checkpointStep: values.checkpoint ?? kept,
-      weights,
-      count,
-      seed,
-      firstIndex,
-      shardSize,
-      format,
-    },
-    settings: {
-      ...samplerSettingsToWire(samplerSettingsOf(values, USAGE)),
-      precision: precisions.write(values.precision),
-    },
-    classes: values.classes ?? [],
-  };
-  const plan = await makePlan(pool, asked, priority, signal);
+  const kept = stored?.model === asked.model ? stored.checkpoint.step : undefined;
+  const checkpointStep = asked.checkpointStep ?? kept;
+  const plan = await makePlan(pool, { ...asked, checkpointStep }, priority, signal);
   await adoptPlan(output, plan, { signal });
   return plan;
 }
