@@ -73,6 +73,7 @@ const COMMANDS = {
     run: (args) => [[...ava, ...(args.length > 0 ? args : S3_TESTS)]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
+  'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
   prebuilt: {
     setup: ['--skip-build', '--portable'],
     run: (args) => [[...tsx, 'deploy/setup/prebuilt-main.ts', ...args]],

@@ -57,7 +57,7 @@ test('a level that is named and cannot be used is an error', (t) => {
       'IP_DIFFUSION_NATIVE_KERNELS is x86-64-v4-bf16, but this processor lacks avx512f, avx512bw, avx512cd, avx512dq, avx512vl, avx512_bf16',
   });
   t.is(
-    refused('v5', v3)?.message,
+    refused('v5', v3).message,
     'IP_DIFFUSION_NATIVE_KERNELS: wanted auto, off, or a level that was built here (x86-64-v4-amx, x86-64-v4-bf16, x86-64-v4, x86-64-v3); got "v5"',
   );
 });
