@@ -16,6 +16,7 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
+  --portable    compile the engine's kernels for several levels of processors, as for an image, and not for this one
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
   --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
@@ -27,6 +28,8 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 Environment:
   IP_DIFFUSION_CACHE             the shared cache; default: ip-diffusion in the user's cache folder
   IP_DIFFUSION_LIBTENSORFLOW     a folder with a libtensorflow of your own, instead of the download
+  IP_DIFFUSION_PREBUILT          a folder that \`npm run prebuilt -- DIR\` has made on a machine with a compiler: what is
+                                 in it need not be compiled; default: prebuilt, where the checkout has such a folder
   CXX                            the C++ compiler; default: g++, c++ or clang++
 `;
 
@@ -77,6 +80,11 @@ const COMMANDS = {
     run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
+  'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
+  prebuilt: {
+    setup: ['--skip-build', '--portable'],
+    run: (args) => [[...tsx, 'deploy/setup/prebuilt-main.ts', ...args]],
+  },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
   study: { setup: ['--skip-build'], run: (args) => [[...tsx, 'studies/main.ts', ...args]] },

@@ -7,6 +7,7 @@ import { cacheFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
 import { provideExtractor } from './extractor.js';
 import { provideKernels } from './kernels.js';
+import { prebuiltFolder } from './prebuilt.js';
 import { provideNativeLibrary } from './native-library.js';
 import type { LibraryVariant } from './native-library-builds.js';
 import { SetupProblem } from './problem.js';
@@ -27,6 +28,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const context: SetupContext = {
   root: join(import.meta.dirname, '..', '..'),
   cache: cacheFolder(process.env),
+  prebuilt: prebuiltFolder(),
   signal: interrupted.signal,
   say: (line) => {
     console.log(`setup: ${line}`);
@@ -37,7 +39,7 @@ try {
   const startedMs = performance.now();
   const library = await provideNativeLibrary(context, await chosenVariant());
   await provideAddon(context, library);
-  await provideKernels(context, library);
+  await provideKernels(context, library, options.has('--portable'));
   await provideGeneratedCode(context);
   if (options.has('--extractor') || options.has('--test-tools')) await provideExtractor(context);
   if (options.has('--temporal')) await provideTemporal(context);

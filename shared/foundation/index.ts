@@ -41,7 +41,7 @@ export type { Deferred } from './deferred.js';
 export { countSchema, positiveCountSchema } from './schemas.js';
 export { runningTime } from './running-time.js';
 export { packageFile } from './package-file.js';
-export { processorIdentity } from './processor.js';
+export { processorFeatures, processorIdentity } from './processor.js';
 export {
   cacheFolder,
   engineEnvironment,

@@ -66,9 +66,15 @@ export async function checkNativeLibrary(
 }
 
 /** Whether the engine has its own kernels, without which it takes 1.7 times as long. */
-export function kernelsFinding({ withoutKernels }: Pick<EngineBuild, 'withoutKernels'>): Finding {
+export function kernelsFinding({
+  kernelLevel,
+  withoutKernels,
+}: Pick<EngineBuild, 'kernelLevel' | 'withoutKernels'>): Finding {
   const name = 'kernels';
-  if (withoutKernels === undefined) return { name, state: 'ok', text: "the engine's own are in use" };
+  if (withoutKernels === undefined) {
+    const built = kernelLevel === 'native' ? 'this processor' : (kernelLevel ?? 'an unknown processor');
+    return { name, state: 'ok', text: `the engine's own are in use, built for ${built}` };
+  }
   const { reason, remedy } = withoutKernels;
   const text = `without the engine's own kernels, which is slower: ${reason}`;
   return remedy === undefined ? { name, state: 'absent', text } : { name, state: 'wrong', text, remedy };
