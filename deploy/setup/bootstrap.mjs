@@ -16,6 +16,7 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
+  --device NAME also download the PJRT plugin of a device: cpu-pjrt (63 MB; XLA on the processor, for tests)
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
@@ -63,6 +64,11 @@ const COMMANDS = {
     environment: { IP_DIFFUSION_TEST_KERNELS: 'all' },
     // A layer may take a minute on two cores.
     run: (args) => [[...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads}.test.ts', ...args]],
+  },
+  'test:pjrt': {
+    setup: ['--skip-build', '--device', 'cpu-pjrt'],
+    environment: { IP_DIFFUSION_TEST_PJRT: 'all' },
+    run: (args) => [[...ava, '--timeout=20m', 'test/engine/pjrt/*.test.ts', ...args]],
   },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
@@ -118,7 +124,9 @@ async function main(args) {
     process.stdout.write(HELP);
     return 0;
   }
-  const unknown = options.find((option) => !HELP.includes(`\n  ${option} `));
+  const unknown = options.find(
+    (option, i) => options[i - 1] !== '--device' && !HELP.includes(`\n  ${option} `),
+  );
   if (unknown !== undefined) return fail(`unknown option ${unknown}`, 'npm run setup -- --help lists them');
   const command = name === undefined ? { setup: [], run: () => [] } : COMMANDS[name];
   if (command === undefined)
