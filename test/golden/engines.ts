@@ -10,6 +10,7 @@ const engines = [await createEagerEngine(), compiled];
 /** The compiled engine with every module in bfloat16. */
 export const bfloat16: Engine = {
   build: compiled.build,
+  batchInvariant: compiled.batchInvariant,
   load: (module) => compiled.load({ ...module, precision: 'bfloat16' }),
 };
 

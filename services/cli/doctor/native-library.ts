@@ -45,9 +45,13 @@ export async function checkNativeLibrary(
 ): Promise<Finding[]> {
   const found = await loadInChild(environment, clock, signal);
   if (found.kind === 'loaded') {
-    const { tensorflow, platform, threads } = found.build;
+    const { library, platform, threads } = found.build;
     return [
-      { name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` },
+      {
+        name: 'TensorFlow',
+        state: 'ok',
+        text: `${library.replace('tensorflow ', '')}, ${platform}, ${threads} threads`,
+      },
       kernelsFinding(found.build),
     ];
   }

@@ -188,11 +188,11 @@ export function inexactness(resumed: Resumed, build: EngineBuild): string | unde
 export function manifestEngine({
   name,
   version,
-  tensorflow,
+  library,
   platform,
   threads,
 }: EngineBuild): NonNullable<Manifest<unknown>['engine']> {
-  return { name, version, build: `tensorflow ${tensorflow}`, platform, threads };
+  return { name, version, build: library, platform, threads };
 }
 
 function withoutTensors(loaded: Loaded | undefined): Resumed | undefined {

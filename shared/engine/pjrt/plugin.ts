@@ -13,6 +13,10 @@ export interface Plugin {
   readonly file: string;
   /** Differs wherever the plugin does. */
   readonly identity: string;
+  /** Of the API. */
+  readonly version: string;
+  /** The file's size. */
+  readonly bytes: number;
   /** Calls a function on this thread. @throws DiffusionError as `failure`. */
   call<Name extends CallName>(name: Name, given: Given<Name>): Answer<Name>;
   /**
@@ -139,8 +143,9 @@ function load(file: string): Plugin {
   }
 
   const { size: bytes, mtimeMs } = statSync(file);
-  const identity = `${file} ${bytes} ${mtimeMs} ${String(major)}.${String(minor)}`;
-  return { file, identity, call, callOffThread, settled };
+  const version = `${String(major)}.${String(minor)}`;
+  const identity = `${file} ${bytes} ${mtimeMs} ${version}`;
+  return { file, identity, version, bytes, call, callOffThread, settled };
 }
 
 /** A failed call as an error of ours: out of memory apart from everything else. */
