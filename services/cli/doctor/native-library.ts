@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import * as z from 'zod';
 
 import type { EngineBuild } from '../../../shared/engine/index.js';
-import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
+import { deferred, DEVICE_VARIABLES, onAbort, type Clock } from '../../../shared/foundation/index.js';
 import {
   checkedBySender,
   describeExit,
@@ -45,7 +45,8 @@ export async function checkNativeLibrary(
 ): Promise<Finding[]> {
   const found = await loadInChild(environment, clock, signal);
   if (found.kind === 'loaded') {
-    const { library, platform, threads } = found.build;
+    const { name, library, platform, threads } = found.build;
+    if (name === 'pjrt') return [{ name: 'device', state: 'ok', text: `${library}; ${platform}` }];
     return [
       {
         name: 'TensorFlow',
@@ -54,6 +55,11 @@ export async function checkNativeLibrary(
       },
       kernelsFinding(found.build),
     ];
+  }
+  const device = environment[DEVICE_VARIABLES.device] ?? 'cpu';
+  if (device !== 'cpu') {
+    const remedy = `npm run setup -- --device ${device}, or unset ${DEVICE_VARIABLES.device}`;
+    return [{ name: 'device', state: 'wrong', text: found.problem, remedy }];
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { env } from 'node:process';
 
-import anyTest, { type TestFn } from 'ava';
+import anyTest from 'ava';
 
 import { pluginFile } from '../../../shared/engine/pjrt/devices.js';
 import { cacheFolder } from '../../../shared/foundation/index.js';
@@ -15,7 +15,7 @@ export const CPU_PLUGIN: string | undefined = existsSync(file) ? file : undefine
 /** Every test of the plugin, or the small part of `npm test`. */
 export const TEST_ALL = env['IP_DIFFUSION_TEST_PJRT'] === 'all';
 
-/** Skips where the plugin is absent. */
-export const test: TestFn = (CPU_PLUGIN === undefined ? anyTest.skip : anyTest) as TestFn;
+/** One test of a file after another, since a device counts what it holds. Skips where the plugin is absent. */
+export const test = CPU_PLUGIN === undefined ? anyTest.serial.skip : anyTest.serial;
 /** Skips in `npm test` as well. */
-export const testAll: TestFn = (CPU_PLUGIN !== undefined && TEST_ALL ? anyTest : anyTest.skip) as TestFn;
+export const testAll = CPU_PLUGIN !== undefined && TEST_ALL ? anyTest.serial : anyTest.serial.skip;

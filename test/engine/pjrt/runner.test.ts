@@ -35,31 +35,28 @@ async function withClient(use: (client: Client) => Promise<void>): Promise<numbe
   }
 }
 
-test.serial(
-  'a program runs off the thread, takes the memory of a donated argument, and leaves nothing',
-  async (t) => {
-    const live = await withClient(async (client) => {
-      t.is(client.platform, 'cpu');
-      t.true(client.devices >= 1);
-      const program = await client.compile(ADDED, compileOptions());
-      const [a, b] = [
-        await client.upload(Float32Array.of(1, 2, 3, 4), FOUR),
-        await client.upload(Float32Array.of(10, 20, 30, 40), FOUR),
-      ];
-      const [sum, seven] = await program.run([a, b]);
-      t.deepEqual(await sum?.download(), Float32Array.of(11, 22, 33, 44));
-      t.deepEqual(await seven?.download(), Int32Array.of(7));
-      t.deepEqual([a.isDeleted(), b.isDeleted()], [true, false]);
-      t.is(client.live(), 5);
-      for (const each of [a, b, sum, seven, program]) each?.destroy();
-      // A second time does nothing.
-      a.destroy();
-    });
-    t.is(live, 0);
-  },
-);
+test('a program runs off the thread, takes the memory of a donated argument, and leaves nothing', async (t) => {
+  const live = await withClient(async (client) => {
+    t.is(client.platform, 'cpu');
+    t.true(client.devices >= 1);
+    const program = await client.compile(ADDED, compileOptions());
+    const [a, b] = [
+      await client.upload(Float32Array.of(1, 2, 3, 4), FOUR),
+      await client.upload(Float32Array.of(10, 20, 30, 40), FOUR),
+    ];
+    const [sum, seven] = await program.run([a, b]);
+    t.deepEqual(await sum?.download(), Float32Array.of(11, 22, 33, 44));
+    t.deepEqual(await seven?.download(), Int32Array.of(7));
+    t.deepEqual([a.isDeleted(), b.isDeleted()], [true, false]);
+    t.is(client.live(), 5);
+    for (const each of [a, b, sum, seven, program]) each?.destroy();
+    // A second time does nothing.
+    a.destroy();
+  });
+  t.is(live, 0);
+});
 
-test.serial('arrays of every type and of no elements come back as they went', async (t) => {
+test('arrays of every type and of no elements come back as they went', async (t) => {
   const live = await withClient(async (client) => {
     const arrays = [
       [Float32Array.of(1.5, NaN, -Infinity), 'float32'],
@@ -80,28 +77,25 @@ test.serial('arrays of every type and of no elements come back as they went', as
   t.is(live, 0);
 });
 
-test.serial(
-  'what a program does not take is refused before it runs, since the plugin compares bytes alone',
-  async (t) => {
-    await withClient(async (client) => {
-      const program = await client.compile(ADDED, compileOptions());
-      const wrong = await client.upload(Int32Array.of(1, 2, 3, 4), { dtype: 'int32', shape: [4] });
-      await t.throwsAsync(program.run([wrong, wrong]), {
-        message: /takes \(float32\[4\], float32\[4\]\); got \(int32/,
-      });
-      await t.throwsAsync(client.upload(new Float32Array(3), FOUR), {
-        message: /wanted float32\[4\]; got 3/,
-      });
-      const other = { ...ADDED, results: [FOUR] };
-      await t.throwsAsync(client.compile(other, compileOptions()), { message: /wanted 1 results; got 2/ });
-      wrong.destroy();
-      program.destroy();
-      t.is(client.live(), 0);
+test('what a program does not take is refused before it runs, since the plugin compares bytes alone', async (t) => {
+  await withClient(async (client) => {
+    const program = await client.compile(ADDED, compileOptions());
+    const wrong = await client.upload(Int32Array.of(1, 2, 3, 4), { dtype: 'int32', shape: [4] });
+    await t.throwsAsync(program.run([wrong, wrong]), {
+      message: /takes \(float32\[4\], float32\[4\]\); got \(int32/,
     });
-  },
-);
+    await t.throwsAsync(client.upload(new Float32Array(3), FOUR), {
+      message: /wanted float32\[4\]; got 3/,
+    });
+    const other = { ...ADDED, results: [FOUR] };
+    await t.throwsAsync(client.compile(other, compileOptions()), { message: /wanted 1 results; got 2/ });
+    wrong.destroy();
+    program.destroy();
+    t.is(client.live(), 0);
+  });
+});
 
-test.serial('what a plugin refuses is an error of the engine, and the plugin goes on', async (t) => {
+test('what a plugin refuses is an error of the engine, and the plugin goes on', async (t) => {
   await withClient(async (client) => {
     const refused = { instanceOf: DiffusionError, code: 'INTERNAL' };
     const text = await t.throwsAsync(
@@ -117,62 +111,59 @@ test.serial('what a plugin refuses is an error of the engine, and the plugin goe
   });
 });
 
-test.serial(
-  'a compiled program is kept on disk; what is damaged or refused there is compiled again',
-  async (t) => {
-    const folder = join(mkdtempSync(join(tmpdir(), 'pjrt-')), 'programs');
-    await withClient(async (client) => {
-      let compiled = 0;
-      const counting: Client = {
-        ...client,
-        compile: (...args) => {
-          compiled += 1;
-          return client.compile(...args);
-        },
-      };
-      const cache = executableCache(folder);
-      async function check(): Promise<void> {
-        const program = await cache.compile(counting, ADDED, compileOptions());
-        const args = [
-          await client.upload(new Float32Array(4), FOUR),
-          await client.upload(Float32Array.of(1, 2, 3, 4), FOUR),
-        ];
-        const results = await program.run(args);
-        t.deepEqual(await results[0]?.download(), Float32Array.of(1, 2, 3, 4));
-        t.true(args[0]?.isDeleted());
-        for (const each of [...args, ...results, program]) each.destroy();
-      }
-      await check();
-      await check();
-      t.is(compiled, 1);
-      const [name = ''] = await readdir(folder);
-      const bytes = await readFile(join(folder, name));
-      bytes[40] = (bytes[40] ?? 0) ^ 1;
-      await writeFile(join(folder, name), bytes);
-      await check();
-      t.is(compiled, 2);
-      // Other options are another program.
-      (await cache.compile(counting, ADDED, compileOptions({ xla_allow_excess_precision: false }))).destroy();
-      t.is(compiled, 3);
-      t.is((await readdir(folder)).length, 2);
-      // The one that was used longest ago goes.
-      await utimes(join(folder, name), 1, 1);
-      const { size } = await stat(join(folder, name));
-      const small = executableCache(folder, Math.round(2.5 * size));
-      for (const level of [1, 2]) {
-        (
-          await small.compile(counting, ADDED, compileOptions({ xla_backend_optimization_level: level }))
-        ).destroy();
-      }
-      const left = await readdir(folder);
-      t.false(left.includes(name));
-      t.true(left.length <= 2);
-      t.is(client.live(), 0);
-    });
-  },
-);
+test('a compiled program is kept on disk; what is damaged or refused there is compiled again', async (t) => {
+  const folder = join(mkdtempSync(join(tmpdir(), 'pjrt-')), 'programs');
+  await withClient(async (client) => {
+    let compiled = 0;
+    const counting: Client = {
+      ...client,
+      compile: (...args) => {
+        compiled += 1;
+        return client.compile(...args);
+      },
+    };
+    const cache = executableCache(folder);
+    async function check(): Promise<void> {
+      const program = await cache.compile(counting, ADDED, compileOptions());
+      const args = [
+        await client.upload(new Float32Array(4), FOUR),
+        await client.upload(Float32Array.of(1, 2, 3, 4), FOUR),
+      ];
+      const results = await program.run(args);
+      t.deepEqual(await results[0]?.download(), Float32Array.of(1, 2, 3, 4));
+      t.true(args[0]?.isDeleted());
+      for (const each of [...args, ...results, program]) each.destroy();
+    }
+    await check();
+    await check();
+    t.is(compiled, 1);
+    const [name = ''] = await readdir(folder);
+    const bytes = await readFile(join(folder, name));
+    bytes[40] = (bytes[40] ?? 0) ^ 1;
+    await writeFile(join(folder, name), bytes);
+    await check();
+    t.is(compiled, 2);
+    // Other options are another program.
+    (await cache.compile(counting, ADDED, compileOptions({ xla_allow_excess_precision: false }))).destroy();
+    t.is(compiled, 3);
+    t.is((await readdir(folder)).length, 2);
+    // The one that was used longest ago goes.
+    await utimes(join(folder, name), 1, 1);
+    const { size } = await stat(join(folder, name));
+    const small = executableCache(folder, Math.round(2.5 * size));
+    for (const level of [1, 2]) {
+      (
+        await small.compile(counting, ADDED, compileOptions({ xla_backend_optimization_level: level }))
+      ).destroy();
+    }
+    const left = await readdir(folder);
+    t.false(left.includes(name));
+    t.true(left.length <= 2);
+    t.is(client.live(), 0);
+  });
+});
 
-test.serial('the event loop is free while a program is compiled and runs', async (t) => {
+test('the event loop is free while a program is compiled and runs', async (t) => {
   const size = 512;
   const square: DeviceSpec = { dtype: 'float32', shape: [size, size] };
   const type = `tensor<${size}x${size}xf32>`;
