@@ -46,6 +46,9 @@ const S3_TESTS = [
   'test/integration/trainer-{minio,bucket}.test.ts',
 ];
 
+/** What is run on XLA's CPU plugin. */
+const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts'];
+
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
@@ -68,7 +71,10 @@ const COMMANDS = {
   'test:pjrt': {
     setup: ['--skip-build', '--device', 'cpu-pjrt'],
     environment: { IP_DIFFUSION_TEST_PJRT: 'all' },
-    run: (args) => [[...ava, '--timeout=20m', 'test/engine/pjrt/*.test.ts', ...args]],
+    run: (args) =>
+      args.includes('--compile-only')
+        ? [[...tsx, 'test/device/compile-for-card.ts', ...args]]
+        : [[...ava, '--timeout=30m', ...(args.length > 0 ? args : PJRT_TESTS)]],
   },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],

@@ -53,7 +53,8 @@ interface Context {
 
 /** By XLA's name of the platform. A resumed run must be the same to the bit, so what differs between runs is left out. */
 const PLATFORM_FLAGS: Readonly<Record<string, CompileFlags>> = {
-  cuda: { xla_gpu_exclude_nondeterministic_ops: true },
+  // Which of several kernels is fastest is measured otherwise, and comes out differently from time to time.
+  cuda: { xla_gpu_exclude_nondeterministic_ops: true, xla_gpu_enable_triton_gemm: false },
 };
 /** Otherwise numbers that a module rounds to bfloat16 may stay as they are. */
 const FLAGS: CompileFlags = { xla_allow_excess_precision: false };
@@ -69,7 +70,7 @@ export async function createPjrtEngine(
   requireGradients();
   const plugin = loadPlugin(file);
   const client = await createClient(plugin, clientOptions);
-  const options = compileOptions({ ...FLAGS, ...PLATFORM_FLAGS[client.platform] });
+  const options = compileOptions(flagsOf(client.platform));
   const context = { client, cache: executableCache(cacheFolder), options, tf32, runs };
   return {
     build: {
@@ -82,6 +83,11 @@ export async function createPjrtEngine(
     live: client.live,
     close: client.close,
   };
+}
+
+/** What programs are compiled with on a platform. */
+export function flagsOf(platformName: string): CompileFlags {
+  return { ...FLAGS, ...PLATFORM_FLAGS[platformName] };
 }
 
 /** For manifests: results are the same to the bit where it is. */
