@@ -17,6 +17,7 @@ all checkouts share), its Node addon, generated code, and the build. What is don
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
   --portable    compile the engine's kernels for several levels of processors, as for an image, and not for this one
+  --device NAME also download the PJRT plugin of a device: cpu-pjrt (63 MB; XLA on the processor, for tests)
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
   --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
@@ -49,6 +50,9 @@ const S3_TESTS = [
   'test/integration/trainer-{minio,bucket}.test.ts',
 ];
 
+/** What is run on XLA's CPU plugin. */
+const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts'];
+
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
@@ -67,6 +71,14 @@ const COMMANDS = {
     run: (args) => [
       [...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads.long}.test.ts', ...args],
     ],
+  },
+  'test:pjrt': {
+    setup: ['--skip-build', '--device', 'cpu-pjrt'],
+    environment: { IP_DIFFUSION_TEST_PJRT: 'all' },
+    run: (args) =>
+      args.includes('--compile-only')
+        ? [[...tsx, 'test/device/compile-for-card.ts', ...args]]
+        : [[...ava, '--timeout=30m', ...(args.length > 0 ? args : PJRT_TESTS)]],
   },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
@@ -145,7 +157,9 @@ async function main(args) {
     process.stdout.write(HELP);
     return 0;
   }
-  const unknown = options.find((option) => !HELP.includes(`\n  ${option} `));
+  const unknown = options.find(
+    (option, i) => options[i - 1] !== '--device' && !HELP.includes(`\n  ${option} `),
+  );
   if (unknown !== undefined) return fail(`unknown option ${unknown}`, 'npm run setup -- --help lists them');
   const command = name === undefined ? { setup: [], run: () => [] } : COMMANDS[name];
   if (command === undefined)

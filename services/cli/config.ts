@@ -1,6 +1,6 @@
 /** The settings of the command line; the only place of this service that reads the environment. */
 
-import type { Environment } from '../../shared/foundation/index.js';
+import { DEVICE_VARIABLES, type Environment } from '../../shared/foundation/index.js';
 import { ADDRESS_VARIABLES, METRICS_VARIABLE, SECURITY_VARIABLES } from '../../shared/rpc/index.js';
 import { DATA_VARIABLES, STORE_VARIABLE } from '../../shared/store/index.js';
 
@@ -35,6 +35,7 @@ export const SERVICE_VARIABLES = {
   ...SECURITY_VARIABLES,
   ...DATA_VARIABLES,
   store: STORE_VARIABLE,
+  device: DEVICE_VARIABLES.device,
   metricsAddress: METRICS_VARIABLE,
   trainerAddress: ADDRESS_VARIABLES.trainer,
   samplerAddress: ADDRESS_VARIABLES.sampler,

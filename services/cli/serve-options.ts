@@ -2,15 +2,17 @@
 
 import { resolve } from 'node:path';
 
+import { DEVICE_CHOICES } from '../../shared/foundation/index.js';
 import { STORE_PLACEHOLDER } from '../../shared/store/index.js';
 import { SERVICE_VARIABLES, type Environment } from './config.js';
 import { address, flag, option, repeated, text, type Values } from './options.js';
 
-const { store, metricsAddress, tlsCert, tlsKey, tlsClientCa, identities, oidcIssuer, oidcAudience } =
+const { store, device, metricsAddress, tlsCert, tlsKey, tlsClientCa, identities, oidcIssuer, oidcAudience } =
   SERVICE_VARIABLES;
 
 export const serviceOptions = {
   store: option(text(STORE_PLACEHOLDER), 'where checkpoints are kept', { environment: store }),
+  device: option(text('DEVICE'), `what to compute on: ${DEVICE_CHOICES}`, { environment: device }),
   tlsCert: option(text('FILE'), 'a certificate with its chain, in PEM: the service speaks TLS', {
     environment: tlsCert,
   }),
@@ -51,6 +53,8 @@ export function serviceVariables(
   const { insecure, dataRoot = [], dataBucket = [] } = values;
   const given = {
     [store]: values.store,
+    // A path may be relative to where the command runs.
+    [device]: values.device?.includes('/') === true ? resolve(values.device) : values.device,
     [tlsCert]: values.tlsCert,
     [tlsKey]: values.tlsKey,
     [tlsClientCa]: values.tlsClientCa,

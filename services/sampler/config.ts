@@ -1,6 +1,7 @@
 /** The sampler's settings; the only place of this service that reads the environment. */
 
 import {
+  deviceSettings,
   engineEnvironment,
   engineHeartbeatTimeoutMs,
   environmentReader,
@@ -46,6 +47,8 @@ const BATCH_SIZES = [1, 2, 4, 8, MAX_ROWS];
 export function readSettings(env: Environment = process.env): SamplerServiceSettings {
   const reader = environmentReader(env);
   const { integer, percent, optional, check } = reader;
+  // Refused here, before an engine process would refuse them.
+  deviceSettings(env);
   const settings = {
     ...serverSettings('sampler', reader),
     store: storeSettings(env),

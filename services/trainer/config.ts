@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 
 import {
   cacheFolder,
+  deviceSettings,
   engineEnvironment,
   engineHeartbeatTimeoutMs,
   environmentReader,
@@ -51,6 +52,8 @@ export function readSettings(env: Environment = process.env): TrainerSettings {
   const reader = environmentReader(env);
   const { text, integer, check } = reader;
   const server = serverSettings('trainer', reader);
+  // Refused here, before an engine process would refuse them.
+  deviceSettings(env);
   const settings: TrainerSettings = {
     ...server,
     store: storeSettings(env),

@@ -42,6 +42,8 @@ export { countSchema, positiveCountSchema } from './schemas.js';
 export { runningTime } from './running-time.js';
 export { packageFile } from './package-file.js';
 export { processorFeatures, processorIdentity } from './processor.js';
+export { DEVICE_CHOICES, DEVICE_VARIABLES, deviceSettings } from './device-settings.js';
+export type { DeviceSettings } from './device-settings.js';
 export {
   cacheFolder,
   engineEnvironment,

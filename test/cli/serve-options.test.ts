@@ -12,7 +12,7 @@ import { temporaryFolder } from '../dataset/folders.js';
 import { run } from './sinks.js';
 
 const NOTHING = {
-  ...{ store: undefined, tlsCert: undefined, tlsKey: undefined, tlsClientCa: undefined },
+  ...{ store: undefined, device: undefined, tlsCert: undefined, tlsKey: undefined, tlsClientCa: undefined },
   ...{
     metricsAddress: undefined,
     identities: undefined,
@@ -26,13 +26,21 @@ test('options become variables, and what is not given stays as the environment h
   t.deepEqual(serviceVariables(NOTHING), {});
   t.deepEqual(
     serviceVariables({
-      ...{ store: 'folder', tlsCert: 'crt', tlsKey: 'key', tlsClientCa: 'ca', identities: 'who' },
+      ...{
+        store: 'folder',
+        device: 'cuda',
+        tlsCert: 'crt',
+        tlsKey: 'key',
+        tlsClientCa: 'ca',
+        identities: 'who',
+      },
       metricsAddress: '127.0.0.1:9464',
       ...{ oidcIssuer: 'https://issuer', oidcAudience: 'us', insecure: true },
       ...{ dataRoot: ['/data', 'more'], dataBucket: ['photos'] },
     }),
     {
       IP_DIFFUSION_STORE: 'folder',
+      IP_DIFFUSION_DEVICE: 'cuda',
       IP_DIFFUSION_TLS_CERT_FILE: 'crt',
       IP_DIFFUSION_TLS_KEY_FILE: 'key',
       IP_DIFFUSION_TLS_CLIENT_CA_FILE: 'ca',

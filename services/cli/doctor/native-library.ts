@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import * as z from 'zod';
 
 import type { EngineBuild } from '../../../shared/engine/index.js';
-import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
+import { deferred, DEVICE_VARIABLES, onAbort, type Clock } from '../../../shared/foundation/index.js';
 import {
   checkedBySender,
   describeExit,
@@ -45,11 +45,21 @@ export async function checkNativeLibrary(
 ): Promise<Finding[]> {
   const found = await loadInChild(environment, clock, signal);
   if (found.kind === 'loaded') {
-    const { tensorflow, platform, threads } = found.build;
+    const { name, library, platform, threads } = found.build;
+    if (name === 'pjrt') return [{ name: 'device', state: 'ok', text: `${library}; ${platform}` }];
     return [
-      { name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` },
+      {
+        name: 'TensorFlow',
+        state: 'ok',
+        text: `${library.replace('tensorflow ', '')}, ${platform}, ${threads} threads`,
+      },
       kernelsFinding(found.build),
     ];
+  }
+  const device = environment[DEVICE_VARIABLES.device] ?? 'cpu';
+  if (device !== 'cpu') {
+    const remedy = `npm run setup -- --device ${device}, or unset ${DEVICE_VARIABLES.device}`;
+    return [{ name: 'device', state: 'wrong', text: found.problem, remedy }];
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
