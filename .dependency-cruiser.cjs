@@ -3,6 +3,10 @@ const { existsSync } = process.getBuiltinModule('node:fs');
 // Which room may import which, with the reason beside each rule. A room imports only rooms above it in this list.
 const ROOMS = [
   ['foundation', 'Everything rests on it, so it rests on nothing of ours.'],
+  [
+    'settings',
+    'Reads flags, the environment and a file by tables; what a setting means is said where it is declared.',
+  ],
   ['fields', 'Declares the fields of any message; what they mean is said where they are declared.'],
   [
     'random',
@@ -95,8 +99,17 @@ module.exports = {
       severity: 'error',
       comment: 'Services meet on the wire and in the store only, so that each can be deployed alone.',
       from: { path: '^services/([^/]+)/' },
-      to: { path: '^services/', pathNot: '^services/$1/' },
+      // Tables of settings are plain data: `serve` makes its flags and help of them.
+      to: { path: '^services/', pathNot: ['^services/$1/', '^services/[^/]+/settings\\.ts$'] },
     },
+    {
+      name: 'tables-of-settings-are-data',
+      severity: 'error',
+      comment: 'The command line reads them, and must not load a service for it.',
+      from: { path: '^services/[^/]+/settings\\.ts$' },
+      to: { path: '^services/' },
+    },
+    onlyFrom('yaml', 'settings', 'node_modules/yaml/', 'One room reads configuration files.'),
     onlyFrom(
       'tensorflow',
       'engine',

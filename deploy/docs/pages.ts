@@ -2,6 +2,7 @@
 
 import { format, resolveConfig } from 'prettier';
 
+import { configurationPage } from './configuration-page.js';
 import { errorsPage } from './errors-page.js';
 import { fieldsPage } from './fields-page.js';
 import { metricsPage } from './metrics-page.js';
@@ -10,6 +11,7 @@ import { metricsPage } from './metrics-page.js';
 type MakePage = (root: string) => string | Promise<string>;
 
 const PAGES: Readonly<Record<string, MakePage>> = {
+  'docs/configuration.md': configurationPage,
   'docs/errors.md': errorsPage,
   'docs/fields.md': fieldsPage,
   'docs/metrics.md': metricsPage,

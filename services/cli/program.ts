@@ -17,7 +17,7 @@ import { watch } from './commands/watch.js';
 import type { CliSettings } from './config.js';
 import { reportFailure } from './failure.js';
 import { helpOf } from './help.js';
-import { nearest } from './nearest.js';
+import { nearest } from '../../shared/foundation/index.js';
 import { flag } from './options.js';
 import { UsageError } from './parse-arguments.js';
 import type { Sink } from './sink.js';

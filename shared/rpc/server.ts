@@ -19,7 +19,7 @@ import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
 import type { MetricsSettings } from './metrics-settings.js';
 import { limitReceiving, type ReceivingLimits } from './receiving.js';
-import type { ServiceLog } from './run-service.js';
+import type { ServiceLog } from './service-program.js';
 import type { ServerSecurity } from './security-settings.js';
 import { tlsCredentials, type WatchedCredentials } from './tls.js';
 
