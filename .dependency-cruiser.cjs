@@ -26,6 +26,7 @@ const ROOMS = [
   ['sampler', 'Solvers take the network as a row predictor and hold none of the engine’s tensors.'],
   ['exposure', 'Measures a network by its predictions alone, so that a closed form can stand in its place.'],
   ['engine', 'Runs tensors for anyone: it must not know what they mean.'],
+  ['probe', 'Tries whether an engine can be started, and loads none itself.'],
   ['model', 'A network is a function of x_t, t and y; objectives and solvers are not part of it.'],
   ['loss', 'Takes the network as a function, so that every objective is tested on a network of one line.'],
   ['optimizer', 'Updates named parameters, whatever loss made the gradients.'],

@@ -6,6 +6,7 @@ import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
 import { encode } from './commands/encode.js';
 import { exportModel } from './commands/export.js';
+import { health } from './commands/health.js';
 import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
 import { measure } from './commands/measure.js';
@@ -40,6 +41,7 @@ export const program: Group = {
     measure,
     importCheckpoint,
     exportModel,
+    health,
     doctor,
   ],
   options: { version: flag('show the version') },

@@ -33,7 +33,9 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly maxModelBytes: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
-  /** How long a service that stops waits for connections to close. */
+  /** How long calls may go on when the service stops; then they get what resumes them. */
+  readonly drainMs: number;
+  /** How long a service that stops waits for readers, and for connections to close. */
   readonly graceMs: number;
 }
 
@@ -78,6 +80,7 @@ export function readSettings(env: Environment): SamplerServiceSettings {
     maxModelBytes: MIB * (value(SAMPLER_OWN.modelsMib) ?? Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.
     window: 2 * MAX_ROWS,
+    drainMs: 1000 * value(SAMPLER_OWN.drainSeconds),
     graceMs: 10_000,
   };
   reader.check();

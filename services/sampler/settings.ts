@@ -76,6 +76,12 @@ export const SAMPLER_OWN = {
     'memory of the loaded models, at most; twice as much while one is being replaced',
     { otherwise: 'half of the memory of the machine, or of the container', unit: 'MiB' },
   ),
+  drainSeconds: setting(
+    'IP_DIFFUSION_SAMPLER_DRAIN_SECONDS',
+    count(0, 86_400),
+    'how long calls may go on when the service stops; then unfinished ones get resume tokens and end as UNAVAILABLE',
+    { fallback: 10, unit: 's' },
+  ),
   swapWaitMs: setting(
     'IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS',
     count(0),

@@ -10,10 +10,18 @@ import {
   type EnvironmentReader,
   type Settled,
 } from '../foundation/index.js';
+import type { DefaultDeadlines } from './handlers.js';
 import { METRICS_SETTINGS, metricsSettings, type MetricsSettings } from './metrics-settings.js';
+import { READINESS_SETTINGS } from './readiness.js';
 import { SECURITY_SETTINGS, securitySettings, type ServerSecurity } from './security-settings.js';
 
 export type ServiceName = 'trainer' | 'sampler';
+
+/** As the contracts and health name them. */
+export const SERVICE_NAMES = {
+  trainer: 'diffusion.trainer.v1.TrainerService',
+  sampler: 'diffusion.sampler.v1.SamplerService',
+} as const satisfies Readonly<Record<ServiceName, string>>;
 
 /** Where a service listens, and clients look for it, unless an address says otherwise. */
 export const DEFAULT_ADDRESSES: Readonly<Record<ServiceName, string>> = {
@@ -34,6 +42,9 @@ function listening(service: ServiceName, variable: string): Settled<string> {
     fallback: DEFAULT_ADDRESSES[service],
   });
 }
+
+/** A timer holds no more. */
+const MAX_SECONDS = 2_000_000;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
@@ -57,6 +68,19 @@ export const SERVER_SETTINGS = {
       fallback: 'info',
     },
   ),
+  ...READINESS_SETTINGS,
+  unaryDeadlineSeconds: setting(
+    'IP_DIFFUSION_UNARY_DEADLINE_SECONDS',
+    count(1, MAX_SECONDS),
+    'how long a call with one answer may take that comes without a deadline',
+    { fallback: 600, unit: 's' },
+  ),
+  generateDeadlineSeconds: setting(
+    'IP_DIFFUSION_GENERATE_DEADLINE_SECONDS',
+    count(1, MAX_SECONDS),
+    'how long a Generate or Encode may take that comes without a deadline; watches have none',
+    { fallback: 86_400, unit: 's' },
+  ),
   stallTimeoutMs: setting(
     'IP_DIFFUSION_STALL_TIMEOUT_MS',
     count(1000),
@@ -76,6 +100,13 @@ export interface ServerSettings {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** A reader that takes nothing for this long is cut off. */
   readonly stallTimeoutMs: number;
+  readonly deadlines: DefaultDeadlines;
+  /** The store is asked this often whether it answers. */
+  readonly storeProbeMs: number;
+  /** A service whose store hasn't answered for this long is not ready. */
+  readonly storeUnreadyMs: number;
+  /** Whether an engine is started once, to see that it can. */
+  readonly engineCheck: boolean;
 }
 
 export function serverSettings(service: ServiceName, reader: EnvironmentReader): ServerSettings {
@@ -88,5 +119,12 @@ export function serverSettings(service: ServiceName, reader: EnvironmentReader):
     reflection: value(SERVER_SETTINGS.reflection),
     logLevel: value(SERVER_SETTINGS.logLevel),
     stallTimeoutMs: value(SERVER_SETTINGS.stallTimeoutMs),
+    deadlines: {
+      unaryMs: 1000 * value(SERVER_SETTINGS.unaryDeadlineSeconds),
+      generateMs: 1000 * value(SERVER_SETTINGS.generateDeadlineSeconds),
+    },
+    storeProbeMs: value(SERVER_SETTINGS.storeProbeMs),
+    storeUnreadyMs: value(SERVER_SETTINGS.storeUnreadyMs),
+    engineCheck: value(SERVER_SETTINGS.engineCheck),
   };
 }

@@ -1,5 +1,7 @@
 export { checkStore } from './check-store.js';
 export { tryStore } from './try-store.js';
+export { watchStore } from './store-watch.js';
+export type { StoreWatch } from './store-watch.js';
 export { measuredStore, STORE_METRICS } from './measured-store.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
