@@ -2,6 +2,7 @@
 
 import { format, resolveConfig } from 'prettier';
 
+import { configurationPage } from './configuration-page.js';
 import { errorsPage } from './errors-page.js';
 import { fieldsPage } from './fields-page.js';
 import { DASHBOARD_FILES } from '../grafana/dashboard-files.js';
@@ -13,6 +14,7 @@ import { runBooksPage } from './run-books-page.js';
 type MakePage = (root: string) => string | Promise<string>;
 
 const PAGES: Readonly<Record<string, MakePage>> = {
+  'docs/configuration.md': configurationPage,
   'docs/errors.md': errorsPage,
   'docs/fields.md': fieldsPage,
   'docs/metrics.md': metricsPage,
