@@ -67,6 +67,7 @@ export async function runVariants(bench: Bench, plan: VariantsPlan = PLAN): Prom
   // The sweeps of DDPM are those of the gate.
   const gate = await bench.of('gate');
   const found: Found = { sets: [], sweeps: [], behaviours: [] };
+  let reported = 0;
   for (const stage of plan.stages)
     for (const seed of stage.seeds) {
       for (const age of stage.ages)
@@ -85,8 +86,11 @@ export async function runVariants(bench: Bench, plan: VariantsPlan = PLAN): Prom
           if (stage.behaviour)
             found.behaviours.push({ network, behaviour: await behaviourOf(bench, network, plan.exposure) });
         }
-      await report(bench, found, plan);
+      const made = bench.piecesMade() + gate.piecesMade();
+      if (made > reported) await report(bench, found, plan);
+      reported = made;
     }
+  await report(bench, found, plan);
 }
 
 export const variants: Study = { folder: 'variants', run: (bench) => runVariants(bench) };
