@@ -24,9 +24,9 @@ interface HealthResponse {
   readonly status: 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 }
 
-/** Adds the health of one service, and of the process under the empty name; NOT_SERVING at first. */
-export function addHealth(server: Server, serviceName: string, options: HandlerOptions): Health {
-  const names = ['', serviceName];
+/** Adds the health of services, and of the process under the empty name; NOT_SERVING at first. */
+export function addHealth(server: Server, services: readonly string[], options: HandlerOptions): Health {
+  const names = ['', ...services];
   const closed = new AbortController();
   let serving = false;
   const servingChanges = changes();
@@ -41,7 +41,7 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
     if (status !== 'SERVICE_UNKNOWN') return { status };
     throw new DiffusionError(
       'SERVICE_NOT_FOUND',
-      `wanted the service ${serviceName}; this server has no other`,
+      `wanted the service ${services.join(' or ')}; this server has no other`,
     );
   }
 

@@ -17,7 +17,7 @@ test('a watch tells each change of health once, and ends with the service', asyn
   const ignored = { report: () => undefined, onUnusable: () => undefined, onRefused: () => undefined };
   const { interceptor } = await accessControl(securityOf().access, ignored);
   const server = new Server({ interceptors: [interceptor] });
-  const health = addHealth(server, 'test.Service', {
+  const health = addHealth(server, ['test.Service'], {
     report: (error) => {
       t.fail(String(error));
     },
