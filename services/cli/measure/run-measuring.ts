@@ -2,7 +2,6 @@
 
 import { join, resolve } from 'node:path';
 
-import { describeWeights } from '../../../shared/checkpoint/index.js';
 import {
   sourceAt,
   describeSource,
@@ -16,6 +15,7 @@ import {
   engineHeartbeatTimeoutMs,
   environmentReader,
 } from '../../../shared/foundation/index.js';
+import { buildOf, type MeasurementContract } from '../../../shared/measuring/index.js';
 import {
   chooseWeights,
   newestCheckpoint,
@@ -51,8 +51,8 @@ export interface MeasuredWith {
 
 export interface Measured {
   readonly results: readonly MeasureResult[];
-  /** What was measured, each with its name: all that is needed to compare it. */
-  readonly facts: readonly (readonly [name: string, value: string])[];
+  /** What they are of: all that is needed to compare them. */
+  readonly contract: MeasurementContract;
 }
 
 /**
@@ -79,24 +79,26 @@ export async function runMeasuring(
     ...{ store: storeSettings(named), access: fileAccess(environment), cacheFolder: resolve(cache) },
     ...{ images: asked.images, seed: asked.seed },
   };
+  const beganMs = context.clock.monotonicMs();
   const { results, dataset: images } = await measureInChild(message, context);
   const { manifest, weights, object } = found;
   return {
     results,
-    facts: [
-      ['model', asked.model],
-      ['checkpoint', `step ${formatCount(manifest.step)}`],
-      ['weights', `${describeWeights(weights)}, SHA-256 ${object.sha256}`],
-      ['manifest', found.manifestSha256],
-      ['trained with', `${found.recipe.variant}, gamma ${manifest.gamma}`],
-      ['precision', asked.precision],
-      [
-        'images',
-        `${describeSource(dataset.source)}, ${formatCount(images.count)} images, SHA-256 ${images.sha256}`,
-      ],
-      ['seed', asked.seed.toString()],
-      ['build', `Node ${process.version}`],
-    ],
+    contract: {
+      kind: task.kind,
+      model: {
+        ...{ name: asked.model, checkpointStep: manifest.step, manifestSha256: found.manifestSha256 },
+        ...{ weights, weightsSha256: object.sha256, precision: asked.precision },
+        ...{ variant: found.recipe.variant, gamma: manifest.gamma },
+      },
+      ...(task.kind === 'exposure' && { sampler: task.sampler }),
+      steps: results[0]?.steps ?? 0,
+      images: asked.images,
+      seed: asked.seed.toString(),
+      data: { address: describeSource(dataset.source), images: images.count, sha256: images.sha256 },
+      build: buildOf(),
+      seconds: (context.clock.monotonicMs() - beganMs) / 1000,
+    },
   };
 }
 
