@@ -42,20 +42,35 @@ const MAX_RESAMPLES = 10_000;
 /** Of a curve's points in one figure, which is one message. */
 const MAX_POINTS = 100_000;
 
+/** Far more than there are: each is looked at. */
+const MAX_LISTED = 100;
+
+/** A list that is not looked at, as it is too long. */
+function tooLong(measures: readonly string[], settings: readonly object[]): FieldViolation | undefined {
+  const most = settings.reduce<number>(
+    (sum, each) => Math.max(sum, Object.keys(each).length),
+    measures.length,
+  );
+  if (most <= MAX_LISTED) return undefined;
+  return violation('measures', `at most ${MAX_LISTED} measures, and as many settings of each`, most);
+}
+
 const exposure: MeasurementKind<ExposureTask> = {
   leastImages: LEAST_IMAGES,
   resolve: (task, recipe) => {
-    const { measures, resamples = 200 } = task;
+    const { measures = [], settings: given = {}, resamples = 200 } = task;
+    const long = tooLong(measures, Object.values(given));
+    if (long !== undefined) return { violations: [long] };
     const { chosen, violations } = measuresOf(task);
     const of = sampled(task.sampler, recipe);
     const found = [
-      ...violations.map((each) => ofMeasure(each, measures ?? [])),
+      ...violations.map((each) => ofMeasure(each, measures)),
       ...of.violations,
       ...unmet((demand) => {
         const wanted = `0, or an integer from ${MIN_RESAMPLES} to ${MAX_RESAMPLES}`;
         demand(isInteger(resamples, MIN_RESAMPLES, MAX_RESAMPLES), 'resamples', wanted, resamples);
-        for (const [i, name] of (measures ?? []).entries())
-          demand((measures ?? []).indexOf(name) === i, `measures[${i}].name`, 'each measure once', name);
+        for (const [i, name] of measures.entries())
+          demand(measures.indexOf(name) === i, `measures[${i}].name`, 'each measure once', name);
       }),
     ];
     if (of.plan === undefined || found.length > 0) return { violations: found };
@@ -97,6 +112,8 @@ const quality: MeasurementKind<QualityTask> = {
   leastImages: 2,
   resolve: (task, recipe) => {
     const { extractor, measures = [] } = task;
+    const long = tooLong(measures, []);
+    if (long !== undefined) return { violations: [long] };
     const of = sampled(task.sampler, recipe);
     const found = [
       ...of.violations,

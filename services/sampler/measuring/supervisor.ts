@@ -98,6 +98,8 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
       live.set(id, run);
       const end = runToEnd(id, run).finally(() => {
         live.delete(id);
+        // Watchers look into the store from now on.
+        run.changed.notify();
         ends.delete(end);
         wake();
       });
