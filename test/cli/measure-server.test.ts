@@ -64,6 +64,20 @@ test.serial('a result is written like one that was measured here, and results ar
   t.is((await run(['measure', 'compare', older, join(folder, 'nothing')])).exitCode, 1);
 });
 
+test.serial('the bits of a service and those of a process of this command agree', async (t) => {
+  const words = ['measure', 'likelihood', 'tiny', '--images', '2', '--steps', '10', '--json', ...data];
+  const bits = async (...more: readonly string[]): Promise<number> => {
+    const { exitCode, out, err } = await run([...words, ...more]);
+    t.is(exitCode, 0, err);
+    const { results } = JSON.parse(out.trim().split('\n').at(-1) ?? '') as {
+      results: { findings: { value: number }[] }[];
+    };
+    return results[0]?.findings[0]?.value ?? NaN;
+  };
+  const [here, there] = [await bits('--store', sampler.folder), await bits(...server)];
+  t.true(Math.abs(here / there - 1) < 1e-5, `${here} and ${there}`);
+});
+
 test.serial('a detached measurement is listed, watched, shown and deleted', async (t) => {
   const detached = await exposure('--steps', '3', '--detach');
   t.is(detached.exitCode, 0, detached.err);

@@ -13,7 +13,7 @@ import { asked, create, ended, imagesFile, resultOf, stateOf } from '../sampler-
 import { commitTiny } from '../sampler-service/tiny-model.js';
 import { spawnService } from './spawn-service.js';
 
-const IMAGES = 400;
+const IMAGES = 200;
 const SAVED = 32;
 
 const folder = await mkdtemp(join(tmpdir(), 'measurement-restart-'));
