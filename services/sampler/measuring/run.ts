@@ -28,7 +28,7 @@ import type { RunContext, RunEnd } from './supervisor.js';
 export interface RunOptions {
   readonly catalogue: Pick<ModelCatalogue, 'checkpoint'>;
   readonly models: Pick<LoadedModels, 'acquire'>;
-  readonly records: Pick<MeasurementRecords, 'putResult' | 'resultOf'>;
+  readonly records: Pick<MeasurementRecords, 'putResult' | 'resultOf' | 'statistics' | 'putStatistics'>;
   readonly clock: Clock;
   readonly limits: MeasurementLimits;
   readonly process: MeasuringSettings;
@@ -72,6 +72,8 @@ export async function runMeasurement(
     options.process,
     {
       ...{ clock, signal, onProgress },
+      findStatistics: records.statistics,
+      keepStatistics: records.putStatistics,
       predict: backgroundPredict({ models, source, caller, signal }),
       onInputs: async (inputs) => {
         found = inputs;
