@@ -4,8 +4,9 @@ import { join, resolve } from 'node:path';
 
 import {
   cacheFolder,
+  deviceSettings,
+  ENGINE_SETTINGS,
   engineEnvironment,
-  engineHeartbeatTimeoutMs,
   environmentReader,
   machineMemoryBytes,
   type Environment,
@@ -22,6 +23,7 @@ import type { AdmissionLimits } from './admission.js';
 import type { MeasuringSettings } from './measuring/measure-in-process.js';
 import type { MeasurementLimits } from './measuring/specification.js';
 import type { EngineSettings } from './prediction-engine.js';
+import { SAMPLER_OWN } from './settings.js';
 
 /** Of measurements. */
 export interface MeasurementSettings {
@@ -61,7 +63,9 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly maxModelBytes: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
-  /** How long a service that stops waits for connections to close. */
+  /** How long calls may go on when the service stops; then they get what resumes them. */
+  readonly drainMs: number;
+  /** How long a service that stops waits for readers, and for connections to close. */
   readonly graceMs: number;
 }
 
@@ -71,63 +75,67 @@ const MAX_ROWS = 16;
 const MIB = 1024 ** 2;
 const BATCH_SIZES = [1, 2, 4, 8, MAX_ROWS];
 
-/** @throws DiffusionError INVALID_ARGUMENT naming each variable that is wrong. */
-export function readSettings(env: Environment = process.env): SamplerServiceSettings {
+export const ENVIRONMENT: Environment = process.env;
+
+/** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming the variable of each setting that is wrong. */
+export function readSettings(env: Environment): SamplerServiceSettings {
   const reader = environmentReader(env);
-  const { integer, percent, optional, text, check } = reader;
+  const { value, collect } = reader;
   const server = serverSettings('sampler', reader);
+  const store = collect(() => storeSettings(env));
+  // Refused here, before an engine process would refuse them.
+  collect(() => deviceSettings(env));
+  // Whoever reaches a sampler from a network must not read any file that the sampler can read.
+  const files = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
   const cache = cacheFolder(env);
+  const measurements = {
+    atOnce: value(SAMPLER_OWN.measurements),
+    maxWaiting: value(SAMPLER_OWN.maxMeasurements),
+    limits: {
+      images: value(SAMPLER_OWN.measurementMaxImages),
+      evaluations: 1e6 * value(SAMPLER_OWN.measurementMaxEvaluations),
+      bytes: MIB * value(SAMPLER_OWN.measurementMaxMib),
+    },
+    leaseMs: value(SAMPLER_OWN.measurementLeaseMs),
+    process: {
+      module: siblingModule(import.meta.url, './measuring/measure-process'),
+      environment: engineEnvironment(env),
+      heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
+    },
+    datasetCache: resolve(value(SAMPLER_OWN.datasetCache) ?? join(cache, 'datasets')),
+    cacheFolder: cache,
+  };
   const settings = {
     ...server,
-    store: storeSettings(env),
     engine: {
       module: siblingModule(import.meta.url, './engine-process/main'),
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
-      heartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
+      heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
     },
-    measurements: {
-      atOnce: integer('IP_DIFFUSION_MEASUREMENTS', 1),
-      maxWaiting: integer('IP_DIFFUSION_MAX_MEASUREMENTS', 64),
-      limits: {
-        images: integer('IP_DIFFUSION_MEASUREMENT_MAX_IMAGES', 50_000),
-        evaluations: 1e6 * integer('IP_DIFFUSION_MEASUREMENT_MAX_EVALUATIONS', 100),
-        bytes: MIB * integer('IP_DIFFUSION_MEASUREMENT_MAX_MIB', 4096),
-      },
-      leaseMs: integer('IP_DIFFUSION_LEASE_MS', 30_000, 500),
-      process: {
-        module: siblingModule(import.meta.url, './measuring/measure-process'),
-        environment: engineEnvironment(env),
-        heartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
-      },
-      // Whoever reaches a sampler from a network must not read any file that the sampler can read.
-      access: fileAccess(env, isLoopback(server.address) ? 'any' : 'none'),
-      datasetCache: resolve(text('IP_DIFFUSION_DATASET_CACHE', join(cache, 'datasets'))),
-      cacheFolder: cache,
-    },
-    tokenKeyFile: optional('IP_DIFFUSION_RESUME_KEY_FILE'),
-    maxImages: integer('IP_DIFFUSION_SAMPLER_MAX_IMAGES', 4096),
+    tokenKeyFile: value(SAMPLER_OWN.resumeKey),
+    maxImages: value(SAMPLER_OWN.maxImages),
     admission: {
-      calls: integer('IP_DIFFUSION_SAMPLER_MAX_CALLS', 64),
-      cost: 1e6 * integer('IP_DIFFUSION_SAMPLER_MAX_COST', 40_000),
-      bytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_WORKING_MIB', 1024),
-      waiting: integer('IP_DIFFUSION_SAMPLER_MAX_WAITING', 256),
-      requestBytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_REQUESTS_MIB', 512),
-      callerShare: percent('IP_DIFFUSION_SAMPLER_CALLER_PERCENT', 50) / 100,
+      calls: value(SAMPLER_OWN.maxCalls),
+      cost: 1e6 * value(SAMPLER_OWN.maxCost),
+      bytes: MIB * value(SAMPLER_OWN.maxWorkingMib),
+      waiting: value(SAMPLER_OWN.maxWaiting),
+      requestBytes: MIB * value(SAMPLER_OWN.maxRequestsMib),
+      callerShare: value(SAMPLER_OWN.callerPercent) / 100,
     },
     receiving: {
-      maxBytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_RECEIVING_MIB', 256),
-      timeoutMs: 1000 * integer('IP_DIFFUSION_SAMPLER_RECEIVING_SECONDS', 60),
+      maxBytes: MIB * value(SAMPLER_OWN.maxReceivingMib),
+      timeoutMs: 1000 * value(SAMPLER_OWN.receivingSeconds),
     },
-    decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
-    maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),
-    swapWaitMs: integer('IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS', 30_000, 0),
-    maxModelBytes:
-      MIB * integer('IP_DIFFUSION_SAMPLER_MODELS_MIB', Math.floor(machineMemoryBytes() / 2 / MIB)),
+    decodesAtOnce: value(SAMPLER_OWN.maxDecodes),
+    maxLoadedModels: value(SAMPLER_OWN.maxModels),
+    swapWaitMs: value(SAMPLER_OWN.swapWaitMs),
+    maxModelBytes: MIB * (value(SAMPLER_OWN.modelsMib) ?? Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.
     window: 2 * MAX_ROWS,
+    drainMs: 1000 * value(SAMPLER_OWN.drainSeconds),
     graceMs: 10_000,
   };
-  check();
-  return settings;
+  reader.check();
+  return { ...settings, store: store(), measurements: { ...measurements, access: files() } };
 }

@@ -1,7 +1,8 @@
 /** A process that measures one model: with the only engine of the command, so that the command answers Ctrl-C meanwhile. */
 
 import { openDataset } from '../../../shared/dataset/index.js';
-import { createCompiledEngine, overdueRun } from '../../../shared/engine/index.js';
+import { createEngine, overdueRun } from '../../../shared/engine/index.js';
+import { deviceSettings } from '../../../shared/foundation/index.js';
 import { exposureOf, likelihoodOf } from '../../../shared/measuring/index.js';
 import { parameterSpecs, predictFunction } from '../../../shared/model/index.js';
 import { readEngineParameters } from '../../../shared/models/index.js';
@@ -86,7 +87,7 @@ async function loadedModule(
       shape: spec.engineShape,
       fixed: true,
     }));
-    const engine = await createCompiledEngine();
+    const engine = await createEngine(deviceSettings(process.env));
     const loaded = await engine.load({ precision, variables, functions: { [name]: body } });
     await loaded.assign(weights);
     return loaded;

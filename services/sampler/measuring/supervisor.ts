@@ -12,7 +12,7 @@ import {
 } from '../../../shared/foundation/index.js';
 import { hasEnded as processHasEnded, processToken, thisProcess } from '../../../shared/processes/index.js';
 import { isLostCondition } from '../../../shared/store/index.js';
-import { stopping } from '../running-calls.js';
+import { serviceStopping } from '../../../shared/rpc/index.js';
 import { hasEnded, stateOf, type Lease, type MeasurementRecord, type MeasurementRecords } from './records.js';
 
 type Measurement = MeasurementRecord['measurement'];
@@ -254,7 +254,7 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
     wake,
     stop: async () => {
       stopped.abort();
-      for (const run of live.values()) run.abort.abort(stopping());
+      for (const run of live.values()) run.abort.abort(serviceStopping());
       await looking;
       await Promise.all(ends);
     },
