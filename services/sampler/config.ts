@@ -1,9 +1,8 @@
 /** The sampler's settings; the only place of this service that reads the environment. */
 
-import { join, resolve } from 'node:path';
-
 import {
   cacheFolder,
+  datasetCacheFolder,
   deviceSettings,
   ENGINE_SETTINGS,
   engineEnvironment,
@@ -83,28 +82,10 @@ export function readSettings(env: Environment): SamplerServiceSettings {
   const { value, collect } = reader;
   const server = serverSettings('sampler', reader);
   const store = collect(() => storeSettings(env));
+  // Whoever reaches a sampler from a network must not read any file that the sampler can read.
+  const access = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
   // Refused here, before an engine process would refuse them.
   collect(() => deviceSettings(env));
-  // Whoever reaches a sampler from a network must not read any file that the sampler can read.
-  const files = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
-  const cache = cacheFolder(env);
-  const measurements = {
-    atOnce: value(SAMPLER_OWN.measurements),
-    maxWaiting: value(SAMPLER_OWN.maxMeasurements),
-    limits: {
-      images: value(SAMPLER_OWN.measurementMaxImages),
-      evaluations: 1e6 * value(SAMPLER_OWN.measurementMaxEvaluations),
-      bytes: MIB * value(SAMPLER_OWN.measurementMaxMib),
-    },
-    leaseMs: value(SAMPLER_OWN.measurementLeaseMs),
-    process: {
-      module: siblingModule(import.meta.url, './measuring/measure-process'),
-      environment: engineEnvironment(env),
-      heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
-    },
-    datasetCache: resolve(value(SAMPLER_OWN.datasetCache) ?? join(cache, 'datasets')),
-    cacheFolder: cache,
-  };
   const settings = {
     ...server,
     engine: {
@@ -112,6 +93,23 @@ export function readSettings(env: Environment): SamplerServiceSettings {
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
       heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
+    },
+    measurements: {
+      atOnce: value(SAMPLER_OWN.measurements),
+      maxWaiting: value(SAMPLER_OWN.maxMeasurements),
+      limits: {
+        images: value(SAMPLER_OWN.measurementMaxImages),
+        evaluations: 1e6 * value(SAMPLER_OWN.measurementMaxEvaluations),
+        bytes: MIB * value(SAMPLER_OWN.measurementMaxMib),
+      },
+      leaseMs: value(ENGINE_SETTINGS.leaseMs),
+      process: {
+        module: siblingModule(import.meta.url, './measuring/measure-process'),
+        environment: engineEnvironment(env),
+        heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
+      },
+      datasetCache: datasetCacheFolder(env),
+      cacheFolder: cacheFolder(env),
     },
     tokenKeyFile: value(SAMPLER_OWN.resumeKey),
     maxImages: value(SAMPLER_OWN.maxImages),
@@ -137,5 +135,9 @@ export function readSettings(env: Environment): SamplerServiceSettings {
     graceMs: 10_000,
   };
   reader.check();
-  return { ...settings, store: store(), measurements: { ...measurements, access: files() } };
+  return {
+    ...settings,
+    measurements: { ...settings.measurements, access: access() },
+    store: store(),
+  };
 }

@@ -76,47 +76,38 @@ export const SAMPLER_OWN = {
     'memory of the loaded models, at most; twice as much while one is being replaced',
     { otherwise: 'half of the memory of the machine, or of the container', unit: 'MiB' },
   ),
-  measurements: setting('IP_DIFFUSION_MEASUREMENTS', count(), 'measurements at a time, at most', {
-    fallback: 1,
-  }),
-  maxMeasurements: setting(
-    'IP_DIFFUSION_MAX_MEASUREMENTS',
-    count(),
-    'measurements that run or wait for their turn, at most',
-    { fallback: 64 },
-  ),
-  measurementMaxImages: setting(
-    'IP_DIFFUSION_MEASUREMENT_MAX_IMAGES',
-    count(),
-    'images of a measurement, at most',
-    { fallback: 50_000 },
-  ),
-  measurementMaxEvaluations: setting(
-    'IP_DIFFUSION_MEASUREMENT_MAX_EVALUATIONS',
-    count(),
-    'images of a measurement times its network evaluations for each, at most',
-    { fallback: 100, unit: 'millions' },
-  ),
-  measurementMaxMib: setting(
-    'IP_DIFFUSION_MEASUREMENT_MAX_MIB',
-    count(),
-    'images that a measurement samples to disk, at most',
-    { fallback: 4096, unit: 'MiB' },
-  ),
-  measurementLeaseMs: setting(
-    'IP_DIFFUSION_MEASUREMENT_LEASE_MS',
-    count(500),
-    'a sampler that does not renew its lease on a measurement for this long loses it to another one',
-    { fallback: 30_000, unit: 'ms' },
-  ),
-  datasetCache: setting('IP_DIFFUSION_DATASET_CACHE', anyText('DIR'), 'where prepared images are kept', {
-    otherwise: '`datasets` in the cache',
-  }),
   drainSeconds: setting(
     'IP_DIFFUSION_SAMPLER_DRAIN_SECONDS',
     count(0, 86_400),
     'how long calls may go on when the service stops; then unfinished ones get resume tokens and end as UNAVAILABLE',
     { fallback: 10, unit: 's' },
+  ),
+  measurements: setting('IP_DIFFUSION_MEASUREMENTS', count(), 'measurements that run at once, at most', {
+    fallback: 1,
+  }),
+  maxMeasurements: setting(
+    'IP_DIFFUSION_MAX_MEASUREMENTS',
+    count(),
+    'measurements that run or wait, at most',
+    { fallback: 64 },
+  ),
+  measurementMaxImages: setting(
+    'IP_DIFFUSION_MEASUREMENT_MAX_IMAGES',
+    count(),
+    'images of one measurement, at most',
+    { fallback: 50_000 },
+  ),
+  measurementMaxEvaluations: setting(
+    'IP_DIFFUSION_MEASUREMENT_MAX_EVALUATIONS',
+    count(),
+    'network evaluations of one measurement, at most',
+    { fallback: 100, unit: 'millions' },
+  ),
+  measurementMaxMib: setting(
+    'IP_DIFFUSION_MEASUREMENT_MAX_MIB',
+    count(),
+    'images that one measurement holds on disk, at most',
+    { fallback: 4096, unit: 'MiB' },
   ),
   swapWaitMs: setting(
     'IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS',

@@ -185,7 +185,10 @@ function contextOf<Request, Response>(call: AnyCall<Request, Response>, limit: A
   return { ...callerOf(call), signal: cancellation(call, limit) };
 }
 
-function cancellation<Request, Response>(call: AnyCall<Request, Response>, limit: AbortSignal): AbortSignal {
+function cancellation<Request, Response>(
+  call: AnyCall<Request, Response>,
+  limit: AbortSignal,
+): AbortSignal {
   const controller = new AbortController();
   onAbort(limit, () => {
     controller.abort(limit.reason);

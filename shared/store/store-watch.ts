@@ -39,11 +39,7 @@ export async function watchStore(watch: StoreWatch): Promise<void> {
   }
 }
 
-async function problemOf(
-  store: ObjectStore,
-  limitMs: number,
-  signal: AbortSignal,
-): Promise<string | undefined> {
+async function problemOf(store: ObjectStore, limitMs: number, signal: AbortSignal): Promise<string | undefined> {
   const limit = new AbortController();
   const stopListening = onAbort(signal, () => {
     limit.abort();

@@ -47,21 +47,10 @@ async function checkImages(): Promise<void> {
     console.log(`built ${target}: ${Math.round(bytes / MIB)} MiB`);
   const inspect = (format: string) => podman('image', 'inspect', '--format', format, imageOf('sampler'));
   assert.equal(await inspect('{{.Config.User}}'), '65532:65532');
-  assert.match(
-    await inspect('{{json .Config.Labels}}'),
-    /"org.opencontainers.image.revision":"[0-9a-f]{40}"/,
-  );
+  assert.match(await inspect('{{json .Config.Labels}}'), /"org.opencontainers.image.revision":"[0-9a-f]{40}"/);
   assert.match(await inspect('{{json .Healthcheck}}'), /health\.mjs/);
   const inside = (...command: string[]) =>
-    podman(
-      'run',
-      '--rm',
-      ...runOptions(),
-      '--entrypoint',
-      command[0] ?? '',
-      imageOf('cli'),
-      ...command.slice(1),
-    );
+    podman('run', '--rm', ...runOptions(), '--entrypoint', command[0] ?? '', imageOf('cli'), ...command.slice(1));
   for (const compiler of ['g++', 'gcc', 'cc', 'npm', 'python3'])
     await assert.rejects(inside('which', compiler), `${compiler} is in the image`);
   const bill = JSON.parse(await inside('cat', '/app/sbom.cdx.json')) as { components: { name: string }[] };
@@ -165,8 +154,6 @@ async function restartUnderLoad(ports: readonly number[]): Promise<void> {
     const { image: alone } = await sample(seed, 0);
     assert(image.equals(alone), `the image of seed ${seed} has other bytes`);
   }
-  console.log(
-    `${all.length} images, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`,
-  );
+  console.log(`${all.length} images, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`);
   for (const client of clients) client.close();
 }

@@ -11,16 +11,17 @@ import {
   factsOf,
   sampledSet,
   sampleInto,
+  type MeasuredModel,
   type MeasurementContract,
 } from '../../shared/measuring/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
 import type { Predict } from '../../shared/sampler/index.js';
 import { TINY } from '../sampler-service/tiny-model.js';
 
-const model = {
+const model: MeasuredModel = {
   ...{ name: 'tiny', checkpointStep: 7000, manifestSha256: 'm', weights: 'raw', weightsSha256: 'w' },
   ...{ variant: 'ADM-IP', gamma: 0.1, precision: 'float32' },
-} as const;
+};
 const contract: MeasurementContract = {
   ...{ kind: 'exposure', model, sampler: { sampler: 'ddim', steps: 4, eta: 0.5 } },
   ...{ steps: 4, images: 9, seed: '3', build: 'a build', seconds: 1.25 },

@@ -1,7 +1,5 @@
 /** From a model's name to results: a child process measures, and this one shows how far it is. */
 
-import { join, resolve } from 'node:path';
-
 import {
   sourceAt,
   describeSource,
@@ -10,7 +8,7 @@ import {
 } from '../../../shared/dataset/index.js';
 import type { MeasureResult } from '../../../shared/exposure/index.js';
 import {
-  cacheFolder,
+  datasetCacheFolder,
   engineEnvironment,
   ENGINE_SETTINGS,
   environmentReader,
@@ -30,7 +28,6 @@ import {
   type WeightsChoice,
 } from '../../../shared/recipe/index.js';
 import { fileAccess, STORE_VARIABLE, storeSettings, type ObjectStore } from '../../../shared/store/index.js';
-import { TRAINER_OWN } from '../../trainer/settings.js';
 import type { Context } from '../command.js';
 import { withStore } from '../convert/open-store.js';
 import { formatCount } from '../format.js';
@@ -72,11 +69,9 @@ export async function runMeasuring(
     ...environment,
     ...(asked.store !== undefined && { [STORE_VARIABLE]: asked.store }),
   };
-  const reader = environmentReader(environment);
-  const cache = reader.value(TRAINER_OWN.datasetCache) ?? join(cacheFolder(environment), 'datasets');
   const message: MeasureMessage = {
     ...{ kind: 'measure', task, dataset, source: found.source, precision: asked.precision },
-    ...{ store: storeSettings(named), access: fileAccess(environment), cacheFolder: resolve(cache) },
+    ...{ store: storeSettings(named), access: fileAccess(environment), cacheFolder: datasetCacheFolder(environment) },
     ...{ images: asked.images, seed: asked.seed },
   };
   const beganMs = context.clock.monotonicMs();

@@ -11,8 +11,8 @@ import {
   type WireReason,
 } from '../../../shared/foundation/index.js';
 import { hasEnded as processHasEnded, processToken, thisProcess } from '../../../shared/processes/index.js';
-import { isLostCondition } from '../../../shared/store/index.js';
 import { serviceStopping } from '../../../shared/rpc/index.js';
+import { isLostCondition } from '../../../shared/store/index.js';
 import { hasEnded, stateOf, type Lease, type MeasurementRecord, type MeasurementRecords } from './records.js';
 
 type Measurement = MeasurementRecord['measurement'];
