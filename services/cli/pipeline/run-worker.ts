@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DiffusionError, onAbort } from '../../../shared/foundation/index.js';
 import { siblingModule } from '../../../shared/processes/index.js';
 import { createActivities, type ActivitySettings } from './activities.js';
-import type { TemporalAddress, TemporalPackages } from './temporal-packages.js';
+import { unreachable, type TemporalAddress, type TemporalPackages } from './temporal-packages.js';
 
 export interface WorkerSettings extends Omit<ActivitySettings, 'currentSignal'> {
   readonly server: TemporalAddress;
@@ -110,12 +110,5 @@ function failureOf(error: unknown, { ApplicationFailure }: TemporalPackages['act
     type,
     message,
     nonRetryable: FINAL.has(code) && error.retryAfterMs === undefined,
-  });
-}
-
-export function unreachable({ address }: TemporalAddress, cause: unknown): DiffusionError {
-  return new DiffusionError('TEMPORAL_UNREACHABLE', `no Temporal server answers at ${address}`, {
-    cause,
-    metadata: { remedy: 'start one (temporal server start-dev), or name another with --temporal' },
   });
 }

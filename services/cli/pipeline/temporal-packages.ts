@@ -77,3 +77,11 @@ export function temporalPackages(cache: string): TemporalPackages {
     modules: join(folder, 'node_modules'),
   };
 }
+
+/** What is said where a connection to the server can't be made. */
+export function unreachable({ address }: TemporalAddress, cause: unknown): DiffusionError {
+  return new DiffusionError('TEMPORAL_UNREACHABLE', `no Temporal server answers at ${address}`, {
+    cause,
+    metadata: { remedy: 'start one (temporal server start-dev), or name another with --temporal' },
+  });
+}
