@@ -3,7 +3,7 @@
 import { parseArgs } from 'node:util';
 
 import { describeValue, type Parser } from '../../shared/foundation/index.js';
-import { nearest } from './nearest.js';
+import { nearest } from '../../shared/foundation/index.js';
 import type { Options } from './options.js';
 
 /** The arguments don't fit the command; exit code 2. */

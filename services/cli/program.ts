@@ -7,6 +7,7 @@ import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
 import { encode } from './commands/encode.js';
 import { exportModel } from './commands/export.js';
+import { health } from './commands/health.js';
 import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
 import { measure } from './commands/measure.js';
@@ -19,7 +20,7 @@ import { watch } from './commands/watch.js';
 import type { CliSettings } from './config.js';
 import { reportFailure } from './failure.js';
 import { helpOf } from './help.js';
-import { nearest } from './nearest.js';
+import { nearest } from '../../shared/foundation/index.js';
 import { flag } from './options.js';
 import { UsageError } from './parse-arguments.js';
 import type { Sink } from './sink.js';
@@ -44,6 +45,7 @@ export const program: Group = {
     measure,
     importCheckpoint,
     exportModel,
+    health,
     doctor,
   ],
   options: { version: flag('show the version') },

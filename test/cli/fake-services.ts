@@ -325,7 +325,7 @@ async function listen(
     report: () => undefined,
     stallTimeoutMs: 60_000,
   });
-  server.setServing(true);
+  server.readiness.set('start', undefined);
   t.teardown(() => server.stop(() => Promise.resolve(), 0));
   return `127.0.0.1:${server.port}`;
 }
