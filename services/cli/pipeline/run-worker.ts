@@ -15,6 +15,8 @@ export interface WorkerSettings extends Omit<ActivitySettings, 'currentSignal'> 
   readonly atOnce: number;
   readonly signal: AbortSignal;
   readonly onReady: () => void;
+  /** What Temporal has to say, in one line. */
+  readonly onWarning: (line: string) => void;
 }
 
 let isInstalled = false;
@@ -33,12 +35,15 @@ const FINAL: ReadonlySet<string> = new Set([
 /** @throws DiffusionError UNAVAILABLE (reason TEMPORAL_UNREACHABLE) where the server doesn't answer. */
 export async function runPipelineWorker(
   packages: TemporalPackages,
-  { server, namespace, queue, atOnce, signal, onReady, ...settings }: WorkerSettings,
+  { server, namespace, queue, atOnce, signal, onReady, onWarning, ...settings }: WorkerSettings,
 ): Promise<void> {
   const { Runtime, DefaultLogger, NativeConnection, Worker } = packages.worker();
   const { Context } = packages.activity;
   // One for the process. Signals are the program's.
-  if (!isInstalled) Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
+  const logger = new DefaultLogger('WARN', ({ message, meta }) => {
+    onWarning(warningOf(message, meta));
+  });
+  if (!isInstalled) Runtime.install({ logger, shutdownSignals: [] });
   isInstalled = true;
   const connection = await NativeConnection.connect(server).catch((cause: unknown) => {
     throw unreachable(server, cause);
@@ -75,6 +80,18 @@ export async function runPipelineWorker(
   } finally {
     await connection.close();
   }
+}
+
+/** `Activity failed: makePlan of generateImages-1: another batch is in ...`. */
+function warningOf(message: string, meta: object = {}): string {
+  const { activityType, workflowId, error } = meta as {
+    readonly activityType?: string;
+    readonly workflowId?: string;
+    readonly error?: unknown;
+  };
+  const where = [activityType, workflowId].filter((part) => part !== undefined).join(' of ');
+  const why = error instanceof Error ? error.message : undefined;
+  return [message, where, why].filter((part) => part !== undefined && part !== '').join(': ');
 }
 
 type Work = (input: never) => Promise<unknown>;

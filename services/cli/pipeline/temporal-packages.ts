@@ -15,7 +15,10 @@ export const TEMPORAL_FOLDER = 'temporal/1.24.0';
 /** The part of `@temporalio/worker` that is used. Its types come with 150 MB of programs for five systems. */
 interface WorkerPackage {
   readonly Runtime: { install(options: { logger: unknown; shutdownSignals: readonly string[] }): unknown };
-  readonly DefaultLogger: new (level: 'WARN' | 'INFO') => object;
+  readonly DefaultLogger: new (
+    level: 'WARN' | 'INFO',
+    write: (entry: { readonly message: string; readonly meta?: object }) => void,
+  ) => object;
   readonly NativeConnection: {
     connect(options: TemporalAddress): Promise<{ close(): Promise<void> }>;
   };
