@@ -73,6 +73,10 @@ const COMMANDS = {
     run: (args) => [[...ava, ...(args.length > 0 ? args : S3_TESTS)]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
+  'test:deploy': {
+    setup: ['--skip-build'],
+    run: (args) => [[...tsx, 'test/deploy/tools/main.ts', ...args]],
+  },
   'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
   prebuilt: {
     setup: ['--skip-build', '--portable'],

@@ -107,11 +107,10 @@ export async function checkCompose(prometheus: string): Promise<string> {
     await writeFile(file, configuration.replaceAll('15s', '1s'));
     const web = `127.0.0.1:${ports.get('9090')}`;
     const storage = join(scratch, 'metrics');
-    start(prometheus, [`--config.file=${file}`, `--storage.tsdb.path=${storage}`, `--web.listen-address=${web}`], process.env);
+    start(prometheus, [`--config.file=${file}`, `--storage.tsdb.path=${storage}`, `--web.listen-address=${web}`, '--log.level=error'], process.env);
 
     const trainer = connectTrainer(here('trainer:50061'));
     const sampler = connectSampler(here('sampler:50062'));
-    trainer.waitForReady(Date.now() + TRIES * RETRY_MS, () => undefined);
     await until('the trainer', () => new Promise((settle) => trainer.waitForReady(Date.now() + RETRY_MS, (error) => settle(error === undefined))));
     await until('the sampler', () => new Promise((settle) => sampler.waitForReady(Date.now() + RETRY_MS, (error) => settle(error === undefined))));
     const job = await train(trainer, tinyRecipe(folders.images, { name: 'composed' }));
@@ -135,10 +134,10 @@ export async function checkCompose(prometheus: string): Promise<string> {
     const store = await storeFromSettings(storeSettings(environmentOf(services.sampler)));
     const refused = await store.put('models/forged', Buffer.from('x'), { signal: new AbortController().signal }).then(
       () => undefined,
-      (error: unknown) => (error as { code?: string }).code,
+      (error: unknown) => String(error),
     );
     await store.close();
-    assert.equal(refused, 'PERMISSION_DENIED', "the sampler's key can write");
+    assert.match(refused ?? '', /refuses these credentials/, "the sampler's key can write");
     return `trained ${job.jobId}, sampled ${images.size} images, Prometheus reads both services, and the sampler's key can't write`;
   } finally {
     for (const child of children.reverse()) {
