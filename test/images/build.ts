@@ -31,7 +31,10 @@ export async function buildImages(): Promise<Map<Target, number>> {
       ...(ownCertificates
         ? [
             ...['--volume', `${certificates}:${CERTIFICATES}:ro`],
-            ...['NODE_EXTRA_CA_CERTS', 'PIP_CERT'].flatMap((name) => ['--build-arg', `${name}=${CERTIFICATES}`]),
+            ...['NODE_EXTRA_CA_CERTS', 'PIP_CERT'].flatMap((name) => [
+              '--build-arg',
+              `${name}=${CERTIFICATES}`,
+            ]),
           ]
         : []),
       ...['--ignorefile', `${ROOT}/deploy/images/Dockerfile.dockerignore`],

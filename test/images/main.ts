@@ -28,12 +28,13 @@ const folders = await makeFolders();
 const shared = await mkdtemp(join(tmpdir(), 'images-test-'));
 try {
   await checkImages();
-  const [trainer, ...samplers] = [await freePort(), await freePort(), await freePort()];
+  const trainer = await freePort();
+  const samplers = [await freePort(), await freePort()] as const;
   await prepareFolders();
   await startService('trainer', 'trainer', trainer);
   await trainWith(trainer);
   for (const [i, port] of samplers.entries()) await startService('sampler', `sampler-${i}`, port);
-  await sampleWith(samplers[0] ?? 0);
+  await sampleWith(samplers[0]);
   await restartUnderLoad(samplers);
 } finally {
   for (const name of containers) await podman('rm', '--force', '--time', '5', name).catch(console.error);
@@ -47,10 +48,21 @@ async function checkImages(): Promise<void> {
     console.log(`built ${target}: ${Math.round(bytes / MIB)} MiB`);
   const inspect = (format: string) => podman('image', 'inspect', '--format', format, imageOf('sampler'));
   assert.equal(await inspect('{{.Config.User}}'), '65532:65532');
-  assert.match(await inspect('{{json .Config.Labels}}'), /"org.opencontainers.image.revision":"[0-9a-f]{40}"/);
+  assert.match(
+    await inspect('{{json .Config.Labels}}'),
+    /"org.opencontainers.image.revision":"[0-9a-f]{40}"/,
+  );
   assert.match(await inspect('{{json .Healthcheck}}'), /health\.mjs/);
   const inside = (...command: string[]) =>
-    podman('run', '--rm', ...runOptions(), '--entrypoint', command[0] ?? '', imageOf('cli'), ...command.slice(1));
+    podman(
+      'run',
+      '--rm',
+      ...runOptions(),
+      '--entrypoint',
+      command[0] ?? '',
+      imageOf('cli'),
+      ...command.slice(1),
+    );
   for (const compiler of ['g++', 'gcc', 'cc', 'npm', 'python3'])
     await assert.rejects(inside('which', compiler), `${compiler} is in the image`);
   const bill = JSON.parse(await inside('cat', '/app/sbom.cdx.json')) as { components: { name: string }[] };
@@ -154,6 +166,8 @@ async function restartUnderLoad(ports: readonly number[]): Promise<void> {
     const { image: alone } = await sample(seed, 0);
     assert(image.equals(alone), `the image of seed ${seed} has other bytes`);
   }
-  console.log(`${all.length} images, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`);
+  console.log(
+    `${all.length} images, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`,
+  );
   for (const client of clients) client.close();
 }

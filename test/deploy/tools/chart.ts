@@ -43,19 +43,40 @@ export async function checkChart(python: string, writesExample: boolean): Promis
   const helm = await testTool('helm');
   assert(helm !== undefined, 'Go is missing, which builds helm');
   const render = (...args: string[]): Promise<string> =>
-    program(helm, ['template', 'ip-diffusion', CHART, '--kube-version', VERSION, '--namespace', 'diffusion', ...args]);
+    program(helm, [
+      'template',
+      'ip-diffusion',
+      CHART,
+      '--kube-version',
+      VERSION,
+      '--namespace',
+      'diffusion',
+      ...args,
+    ]);
   const sets = (await readdir(VALUES)).sort();
   const folder = await mkdtemp(join(tmpdir(), 'chart-'));
   let resources = 0;
   try {
     for (const set of sets) {
       const values = join(VALUES, set);
-      await program(helm, ['lint', '--strict', '--quiet', CHART, '--kube-version', VERSION, '--values', values]);
+      await program(helm, [
+        'lint',
+        '--strict',
+        '--quiet',
+        CHART,
+        '--kube-version',
+        VERSION,
+        '--values',
+        values,
+      ]);
       const rendered = await render('--values', values);
       const file = join(folder, set);
       await writeFile(file, rendered);
       const { unknown } = await validated(python, file);
-      assert.deepEqual(unknown.filter((kind) => !UNKNOWN_KINDS.includes(kind)), []);
+      assert.deepEqual(
+        unknown.filter((kind) => !UNKNOWN_KINDS.includes(kind)),
+        [],
+      );
       for (const resource of resourcesOf(rendered)) {
         resources += 1;
         checkRestricted(set, resource);
