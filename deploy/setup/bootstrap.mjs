@@ -77,7 +77,7 @@ const COMMANDS = {
     setup: ['--skip-build'],
     run: (args) => [[...tsx, 'test/deploy/tools/main.ts', ...args]],
   },
-  'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
+  'test:images': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/images/main.ts', ...args]] },
   prebuilt: {
     setup: ['--skip-build', '--portable'],
     run: (args) => [[...tsx, 'deploy/setup/prebuilt-main.ts', ...args]],
