@@ -34,7 +34,9 @@ function nativeLibrary() {
   const script =
     "import('./deploy/setup/native-library-builds.ts').then(({ libraryBuild: of, LIBRARY_VERSION: version }) =>" +
     " console.log(JSON.stringify({ ...of('linux', 'x64', 'cpu'), version })))";
-  const build = JSON.parse(run(process.execPath, ['--experimental-strip-types', '--no-warnings', '-e', script]));
+  const build = JSON.parse(
+    run(process.execPath, ['--experimental-strip-types', '--no-warnings', '-e', script]),
+  );
   return {
     type: 'library',
     'bom-ref': `${build.package}@${build.version}`,

@@ -135,7 +135,7 @@ async function sampleWith(port: number): Promise<void> {
   const at = ['--address', `127.0.0.1:${port}`];
   await cli('sample', 'tiny', '--count', '4', '--steps', '5', '--output', 'samples', ...at);
   const files = await readdir(join(shared, 'work', 'samples'));
-  assert.equal(files.filter((file) => /^\d+.*\.png$/.test(file)).length, 4, files.join(', '));
+  assert.equal(files.filter((file) => /^tiny-0-\d+\.png$/.test(file)).length, 4, files.join(', '));
   console.log(`sampled ${files.join(', ')}`);
 }
 
