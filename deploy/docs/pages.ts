@@ -2,6 +2,7 @@
 
 import { format, resolveConfig } from 'prettier';
 
+import { configurationPage } from './configuration-page.js';
 import { errorsPage } from './errors-page.js';
 import { fieldsPage } from './fields-page.js';
 import { DASHBOARD_FILES } from '../grafana/dashboard-files.js';
@@ -14,6 +15,7 @@ import { scalingPage } from './scaling-page.js';
 type MakePage = (root: string) => string | Promise<string>;
 
 const PAGES: Readonly<Record<string, MakePage>> = {
+  'docs/configuration.md': configurationPage,
   'docs/errors.md': errorsPage,
   'docs/fields.md': fieldsPage,
   'docs/metrics.md': metricsPage,

@@ -17,7 +17,9 @@ all checkouts share), its Node addon, generated code, and the build. What is don
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
   --portable    compile the engine's kernels for several levels of processors, as for an image, and not for this one
+  --device NAME also download the PJRT plugin of a device: cpu-pjrt (63 MB; XLA on the processor, for tests)
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
+  --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
   --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
@@ -48,14 +50,15 @@ const S3_TESTS = [
   'test/integration/trainer-{minio,bucket}.test.ts',
 ];
 
+/** What is run on XLA's CPU plugin. */
+const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts'];
+
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
-  test: {
-    setup: ['--skip-build', '--test-build', '--test-tools'],
-    folder: COMPILED_TESTS,
-    run: (args) => [[...ava, ...compiled(args)]],
-  },
+  test: suite('short'),
+  // Whole trainings of every variant, other builds of the services, layers of full size, memory over many steps.
+  'test:long': suite('long'),
   'test:golden': {
     setup: ['--skip-build', '--test-build'],
     folder: COMPILED_TESTS,
@@ -65,12 +68,28 @@ const COMMANDS = {
     setup: ['--skip-build'],
     environment: { IP_DIFFUSION_TEST_KERNELS: 'all' },
     // A layer may take a minute on two cores.
-    run: (args) => [[...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads}.test.ts', ...args]],
+    run: (args) => [
+      [...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads.long}.test.ts', ...args],
+    ],
+  },
+  'test:pjrt': {
+    setup: ['--skip-build', '--device', 'cpu-pjrt'],
+    environment: { IP_DIFFUSION_TEST_PJRT: 'all' },
+    run: (args) =>
+      args.includes('--compile-only')
+        ? [[...tsx, 'test/device/compile-for-card.ts', ...args]]
+        : [[...ava, '--timeout=30m', ...(args.length > 0 ? args : PJRT_TESTS)]],
   },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
     environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },
     run: (args) => [[...ava, ...(args.length > 0 ? args : S3_TESTS)]],
+  },
+  'test:pipelines': {
+    setup: ['--skip-build', '--test-tools', '--temporal'],
+    environment: { IP_DIFFUSION_TEST_PIPELINES: 'all' },
+    // 5,000 images twice, with a minute in which nothing comes.
+    run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
   'test:deploy': {
@@ -108,6 +127,18 @@ const COMMANDS = {
   },
 };
 
+/** Compiled tests; a file that is named is run whichever suite it belongs to. */
+function suite(name) {
+  return {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    folder: COMPILED_TESTS,
+    run: (args) => {
+      process.env.IP_DIFFUSION_TESTS = args.some((arg) => arg.includes('.test.')) ? 'all' : name;
+      return [[...ava, ...compiled(args)]];
+    },
+  };
+}
+
 let child;
 let interrupted = false;
 // Ctrl-C reaches the child from the terminal, but a signal to this process alone does not. The child gets SIGTERM, once:
@@ -130,7 +161,9 @@ async function main(args) {
     process.stdout.write(HELP);
     return 0;
   }
-  const unknown = options.find((option) => !HELP.includes(`\n  ${option} `));
+  const unknown = options.find(
+    (option, i) => options[i - 1] !== '--device' && !HELP.includes(`\n  ${option} `),
+  );
   if (unknown !== undefined) return fail(`unknown option ${unknown}`, 'npm run setup -- --help lists them');
   const command = name === undefined ? { setup: [], run: () => [] } : COMMANDS[name];
   if (command === undefined)

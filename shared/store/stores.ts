@@ -1,13 +1,17 @@
 /** The table of stores, and what follows from it. A new kind is a row here and a file of its own. */
 
 import {
+  anyText,
   DiffusionError,
   invalidArgument,
+  setting,
   violation,
   type Environment,
   type FieldViolation,
+  type Settings,
 } from '../foundation/index.js';
-import { dataPlaces } from './data-places.js';
+import { CALL_LIMIT_SETTING } from './call-limit.js';
+import { allowedPath, dataPlaces, DATA_SETTINGS } from './data-places.js';
 import type { FileSource } from './file-source.js';
 import { local } from './local.js';
 import type { ObjectStore } from './object-store.js';
@@ -35,6 +39,23 @@ export const STORE_PLACEHOLDER = KINDS.map(({ placeholder }) => placeholder).joi
 
 /** What help says of the variables that stores need. */
 export const STORE_NOTES: readonly string[] = KINDS.flatMap(({ notes }) => notes);
+
+/** Of a service's store. */
+export const STORE_SETTINGS: Settings = {
+  store: setting(STORE_VARIABLE, anyText(STORE_PLACEHOLDER), 'where checkpoints are kept', {
+    fallback: DEFAULT_STORE_FOLDER,
+  }),
+  storeCallLimitMs: CALL_LIMIT_SETTING,
+  ...local.ownSettings,
+  ...s3.ownSettings,
+};
+
+/** Of data sets: where they may be, and how they are reached where this differs from the store. */
+export const DATASET_SETTINGS: Settings = {
+  ...DATA_SETTINGS,
+  ...local.fileSettings,
+  ...s3.fileSettings,
+};
 
 /** The same rows, of which a settings' or an address' own kind is looked up. */
 const rows: readonly StoreKind[] = KINDS;
@@ -121,6 +142,20 @@ export async function openFiles(
     'STORE_NOT_CONFIGURED',
     `there are no settings for ${kind.placeholder}. ${kind.notes.join(' ')}`,
   );
+}
+
+/**
+ * The path of a file on this machine with its links resolved, where such files may be read at all.
+ *
+ * @throws DiffusionError DATASET_NOT_ALLOWED; FILE_NOT_FOUND where nothing is there.
+ */
+export async function allowedFile(path: string, { local: folders }: FileAccess): Promise<string> {
+  try {
+    return await allowedPath(path, folders?.roots);
+  } catch (cause) {
+    if (cause instanceof DiffusionError) throw cause;
+    throw new DiffusionError('FILE_NOT_FOUND', 'there is no such file', { cause });
+  }
 }
 
 function kindOf(settings: StoreSettings): StoreKind {
