@@ -92,7 +92,11 @@ const COMMANDS = {
     run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
-  'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
+  'test:deploy': {
+    setup: ['--skip-build'],
+    run: (args) => [[...tsx, 'test/deploy/tools/main.ts', ...args]],
+  },
+  'test:images': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/images/main.ts', ...args]] },
   prebuilt: {
     setup: ['--skip-build', '--portable'],
     run: (args) => [[...tsx, 'deploy/setup/prebuilt-main.ts', ...args]],
