@@ -14,9 +14,8 @@ const HELP = `npm run setup [-- options]
 Prepares this checkout: npm packages, TensorFlow's native library (downloaded through pip, kept in a cache that
 all checkouts share), its Node addon, generated code, and the build. What is done already is skipped.
 
-  --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
-  --cpu         go back to the CPU build
-  --device NAME also download the PJRT plugin of a device: cpu-pjrt (63 MB; XLA on the processor, for tests)
+  --device NAME also download the PJRT plugin of a device: cuda (2.1 GB, NVIDIA's cards, Linux on x64; untried),
+                cpu-pjrt (63 MB; XLA on the processor, for tests)
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
