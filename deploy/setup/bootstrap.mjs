@@ -14,9 +14,11 @@ const HELP = `npm run setup [-- options]
 Prepares this checkout: npm packages, TensorFlow's native library (downloaded through pip, kept in a cache that
 all checkouts share), its Node addon, generated code, and the build. What is done already is skipped.
 
+  --portable    compile the engine's kernels for several levels of processors, as for an image, and not for this one
   --device NAME also download the PJRT plugin of a device: cuda (2.1 GB, NVIDIA's cards, Linux on x64; untried),
                 cpu-pjrt (63 MB; XLA on the processor, for tests)
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
+  --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
   --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
@@ -26,6 +28,8 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 Environment:
   IP_DIFFUSION_CACHE             the shared cache; default: ip-diffusion in the user's cache folder
   IP_DIFFUSION_LIBTENSORFLOW     a folder with a libtensorflow of your own, instead of the download
+  IP_DIFFUSION_PREBUILT          a folder that \`npm run prebuilt -- DIR\` has made on a machine with a compiler: what is
+                                 in it need not be compiled; default: prebuilt, where the checkout has such a folder
   CXX                            the C++ compiler; default: g++, c++ or clang++
 `;
 
@@ -51,11 +55,9 @@ const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts'];
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
-  test: {
-    setup: ['--skip-build', '--test-build', '--test-tools'],
-    folder: COMPILED_TESTS,
-    run: (args) => [[...ava, ...compiled(args)]],
-  },
+  test: suite('short'),
+  // Whole trainings of every variant, other builds of the services, layers of full size, memory over many steps.
+  'test:long': suite('long'),
   'test:golden': {
     setup: ['--skip-build', '--test-build'],
     folder: COMPILED_TESTS,
@@ -65,7 +67,9 @@ const COMMANDS = {
     setup: ['--skip-build'],
     environment: { IP_DIFFUSION_TEST_KERNELS: 'all' },
     // A layer may take a minute on two cores.
-    run: (args) => [[...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads}.test.ts', ...args]],
+    run: (args) => [
+      [...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads.long}.test.ts', ...args],
+    ],
   },
   'test:pjrt': {
     setup: ['--skip-build', '--device', 'cpu-pjrt'],
@@ -80,7 +84,18 @@ const COMMANDS = {
     environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },
     run: (args) => [[...ava, ...(args.length > 0 ? args : S3_TESTS)]],
   },
+  'test:pipelines': {
+    setup: ['--skip-build', '--test-tools', '--temporal'],
+    environment: { IP_DIFFUSION_TEST_PIPELINES: 'all' },
+    // 5,000 images twice, with a minute in which nothing comes.
+    run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
+  },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
+  'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
+  prebuilt: {
+    setup: ['--skip-build', '--portable'],
+    run: (args) => [[...tsx, 'deploy/setup/prebuilt-main.ts', ...args]],
+  },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
   study: { setup: ['--skip-build'], run: (args) => [[...tsx, 'studies/main.ts', ...args]] },
@@ -106,6 +121,18 @@ const COMMANDS = {
     ],
   },
 };
+
+/** Compiled tests; a file that is named is run whichever suite it belongs to. */
+function suite(name) {
+  return {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    folder: COMPILED_TESTS,
+    run: (args) => {
+      process.env.IP_DIFFUSION_TESTS = args.some((arg) => arg.includes('.test.')) ? 'all' : name;
+      return [[...ava, ...compiled(args)]];
+    },
+  };
+}
 
 let child;
 let interrupted = false;

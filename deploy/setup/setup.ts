@@ -8,10 +8,12 @@ import type { SetupContext } from './context.js';
 import { deviceOf, provideDevice } from './device.js';
 import { provideExtractor } from './extractor.js';
 import { provideKernels } from './kernels.js';
+import { prebuiltFolder } from './prebuilt.js';
 import { provideNativeLibrary } from './native-library.js';
 import { SetupProblem } from './problem.js';
 import { provideGeneratedCode } from './protobuf.js';
 import { provideTestBuild } from './test-build.js';
+import { provideTemporal } from './temporal.js';
 import { prepareTestClients } from './test-clients.js';
 import { prepareTestTools } from './test-tools.js';
 
@@ -26,6 +28,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const context: SetupContext = {
   root: join(import.meta.dirname, '..', '..'),
   cache: cacheFolder(process.env),
+  prebuilt: prebuiltFolder(),
   signal: interrupted.signal,
   say: (line) => {
     console.log(`setup: ${line}`);
@@ -36,12 +39,13 @@ try {
   const startedMs = performance.now();
   const library = await provideNativeLibrary(context);
   await provideAddon(context, library);
-  await provideKernels(context, library);
+  await provideKernels(context, library, options.has('--portable'));
   await provideGeneratedCode(context);
   if (options.has('--device')) {
     await provideDevice(context, deviceOf(given[given.indexOf('--device') + 1] ?? ''));
   }
   if (options.has('--extractor') || options.has('--test-tools')) await provideExtractor(context);
+  if (options.has('--temporal')) await provideTemporal(context);
   if (!options.has('--skip-build')) await provideBuild(context);
   if (options.has('--test-build')) await provideTestBuild(context);
   if (options.has('--test-tools')) {

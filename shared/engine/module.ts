@@ -83,6 +83,8 @@ export interface EngineBuild {
   readonly library: string;
   readonly platform: string;
   readonly threads: number;
+  /** For which processors the compiled engine's own kernels were built: a level's name, or `native`. */
+  readonly kernelLevel?: string;
   /** Where the compiled engine runs without its own kernels, which is slower. */
   readonly withoutKernels?: WithoutKernels;
 }

@@ -1,19 +1,41 @@
 /** Which device engine processes compute on. */
-import { isAbsolute } from 'node:path';
+import { resolve } from 'node:path';
 
-import { cacheFolder, environmentReader } from './environment.js';
+import { cacheFolder, count, environmentReader } from './environment.js';
 import type { Environment } from './environment.js';
-
-/** The variables that say which device, and how it is used. */
-export const DEVICE_VARIABLES = {
-  device: 'IP_DIFFUSION_DEVICE',
-  memoryPercent: 'IP_DIFFUSION_DEVICE_MEMORY_PERCENT',
-  tf32: 'IP_DIFFUSION_TF32',
-} as const;
+import type { Parser } from './kinds.js';
+import { onOff, setting } from './setting.js';
 
 /** `cpu` is TensorFlow with the engine's own kernels; set-up provides the plugins of the others. */
 const DEVICES = ['cpu', 'cpu-pjrt', 'cuda'];
-export const DEVICE_CHOICES = `${DEVICES.join(', ')}, or the absolute path of a PJRT plugin`;
+
+const deviceKind: Parser<string> = {
+  placeholder: 'DEVICE',
+  wanted: `${DEVICES.join(', ')}, or the path of a PJRT plugin`,
+  read: (text) => {
+    if (DEVICES.includes(text)) return text;
+    return text.includes('/') ? resolve(text) : undefined;
+  },
+};
+
+/** The device, and how it is used. */
+export const DEVICE_SETTINGS = {
+  device: setting('IP_DIFFUSION_DEVICE', deviceKind, `what engines compute on: ${deviceKind.wanted}`, {
+    fallback: 'cpu',
+  }),
+  deviceMemoryPercent: setting(
+    'IP_DIFFUSION_DEVICE_MEMORY_PERCENT',
+    count(1, 100),
+    "how much of the device's memory one process may take",
+    { otherwise: 'what the plugin takes by itself', unit: '%' },
+  ),
+  tf32: setting(
+    'IP_DIFFUSION_TF32',
+    onOff,
+    'whether products of float32 may be of TF32, on devices that have it',
+    { fallback: false },
+  ),
+} as const;
 
 export interface DeviceSettings {
   /** The name of a device, or a plugin's absolute path. */
@@ -28,13 +50,13 @@ export interface DeviceSettings {
 
 /** @throws DiffusionError INVALID_ARGUMENT (SETTINGS_INVALID) naming each variable that is wrong. */
 export function deviceSettings(env: Environment): DeviceSettings {
-  const reader = environmentReader(env);
-  const names = DEVICE_VARIABLES;
-  const device = reader.text(names.device, 'cpu');
-  if (!DEVICES.includes(device) && !isAbsolute(device)) reader.refuse(names.device, DEVICE_CHOICES, device);
-  const percent = reader.percent(names.memoryPercent, 100);
-  const isGiven = reader.optional(names.memoryPercent) !== undefined;
-  const tf32 = reader.oneOf(['on', 'off'], names.tf32, 'off') === 'on';
-  reader.check();
-  return { device, memoryPercent: isGiven ? percent : undefined, tf32, cacheFolder: cacheFolder(env) };
+  const { value, check } = environmentReader(env);
+  const settings = {
+    device: value(DEVICE_SETTINGS.device),
+    memoryPercent: value(DEVICE_SETTINGS.deviceMemoryPercent),
+    tf32: value(DEVICE_SETTINGS.tf32),
+    cacheFolder: cacheFolder(env),
+  };
+  check();
+  return settings;
 }

@@ -40,10 +40,12 @@ export async function createCompiledEngine(runs: RunWatch = processRuns): Promis
   // The eager backend comes with it, and with that tfjs's table of gradients.
   const native = await loadNative();
   const without = withoutKernels();
+  const kernelLevel = nativeKernels()?.level;
   const platform = `${native.platform}, ${kernelsInWords()}`;
   return {
     build: {
       ...{ name: 'compiled', ...native, platform },
+      ...(kernelLevel !== undefined && { kernelLevel }),
       ...(without !== undefined && { withoutKernels: without }),
     },
     // TensorFlow's own operations are so on some processors only.
