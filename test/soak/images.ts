@@ -3,12 +3,11 @@
 import { createHash } from 'node:crypto';
 
 import { ImageAssembly, samplerSettingsToWire, samplerWire } from '../../shared/contract/index.js';
-import { pause } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import { deriveKey, randomStream, type RandomStream } from '../../shared/random/index.js';
 import { callStream } from '../../shared/rpc/index.js';
 import { newImages } from '../sampler-service/sampler-fixture.js';
 import type { Workload } from './jobs.js';
-import { mayPass } from './recorder.js';
 
 type Client = ReturnType<Workload['world']['samplerClient']>;
 
@@ -68,7 +67,7 @@ export async function sampleOnce(
       await readImages(load, client, images, { recipe, settings, tokens, done });
       return;
     } catch (error) {
-      if (!mayPass(error)) return;
+      if (!(error instanceof DiffusionError)) throw error;
     }
     await pause(AGAIN_MS);
     const unfinished = [...tokens].filter(([index]) => !done.has(index)).map(([, token]) => token);

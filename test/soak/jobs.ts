@@ -3,20 +3,22 @@
 import { createHash } from 'node:crypto';
 
 import { errorsWire, recipeToWire, trainerWire } from '../../shared/contract/index.js';
-import { pause } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import { deriveKey, randomStream, type RandomStream } from '../../shared/random/index.js';
 import type { PartialRecipe } from '../../shared/recipe/index.js';
 import { listCommits } from '../../shared/models/index.js';
 import { callStream, callUnary } from '../../shared/rpc/index.js';
 import { manifestOf, tinyRecipe, type Client, type Event } from '../integration/trainer-fixture.js';
 import type { SeenEvent } from './history.js';
-import { mayPass, type Recorder } from './recorder.js';
+import type { Recorder } from './recorder.js';
 import type { World } from './world.js';
 
 export const CHECKPOINT_EVERY = 20;
 const STEPS = 240;
 const CALL_MS = 15_000;
-const AGAIN_MS = 300;
+const AGAIN_MS = 1000;
+/** Failures one after another after which a call is given up; the rules say which were wrong. */
+const MOST_FAILURES = 300;
 const SLOW_READER_MS = 40;
 /** The least that HTTP/2 has: a reader that stops reading is noticed after some hundred messages. */
 const SMALL_WINDOW = { 'grpc-node.flow_control_window': 65_535 };
@@ -79,13 +81,10 @@ export async function deleteModel(load: Workload, model: string): Promise<void> 
   const client = load.world.trainerClient();
   await persistently(load, 'DeleteModel', () =>
     callUnary(client, client.deleteModel, { model }, { timeoutMs: CALL_MS }),
-  ).catch(ignoreMissing);
+  ).catch((error: unknown) => {
+    if (!isMissing(error)) throw error;
+  });
   client.close();
-}
-
-/** A repeated deletion whose first answer was lost finds nothing. */
-function ignoreMissing(error: unknown): void {
-  if (!(error instanceof Error && 'code' in error && error.code === 'NOT_FOUND')) throw error;
 }
 
 function recipeOf(world: World, name: string, model: string): PartialRecipe {
@@ -101,24 +100,28 @@ async function cancel(load: Workload, client: Client, job: string): Promise<void
   load.recorder.add({ kind: 'cancelled', job });
   await persistently(load, 'CancelTrainingJob', () =>
     callUnary(client, client.cancelTrainingJob, { jobId: job }, { timeoutMs: CALL_MS }),
-  );
+  ).catch(() => undefined);
 }
 
-/** Makes a call again until it succeeds. @throws what can't pass. */
+/** Makes a call again until it succeeds. @throws its last error, where it never does. */
 async function persistently<T>(
   { recorder, signal }: Workload,
   method: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  for (;;) {
+  for (let failures = 1; ; failures++) {
     try {
       return await recorder.call(method, work);
     } catch (error) {
-      if (!mayPass(error)) throw error;
+      if (failures >= MOST_FAILURES || signal.aborted || isMissing(error)) throw error;
       await pause(AGAIN_MS, signal);
-      signal.throwIfAborted();
     }
   }
+}
+
+/** A repeated deletion whose first answer was lost finds nothing. */
+function isMissing(error: unknown): boolean {
+  return error instanceof DiffusionError && error.code === 'NOT_FOUND';
 }
 
 interface Reader {
@@ -136,7 +139,7 @@ async function follow(load: Workload, client: Client, job: string, reader: Reade
   const { recorder, signal } = load;
   const { draw } = reader;
   let after = '';
-  for (;;) {
+  for (let failures = 0; failures < MOST_FAILURES && !signal.aborted;) {
     const watch = watches++;
     recorder.add({ kind: 'watch', watch, job, after });
     const patience = draw === undefined ? Infinity : 5 + draw.integer(60);
@@ -144,8 +147,8 @@ async function follow(load: Workload, client: Client, job: string, reader: Reade
     recorder.add({ kind: 'watch ended', watch, code: outcome.code });
     if (outcome.code === 'OK') return;
     after = draw !== undefined && draw.integer(4) === 0 ? '' : outcome.position;
-    if (outcome.code !== 'CANCELLED') await pause(AGAIN_MS, signal);
-    signal.throwIfAborted();
+    failures = outcome.code === 'CANCELLED' ? 0 : failures + 1;
+    if (failures > 0) await pause(AGAIN_MS, signal);
   }
 }
 
@@ -185,7 +188,7 @@ async function readOnce(
     });
     return { code: messages >= patience ? 'CANCELLED' : 'OK', position };
   } catch (error) {
-    if (!mayPass(error)) throw error;
+    if (!(error instanceof DiffusionError)) throw error;
     return { code: error.code, position };
   }
 }

@@ -41,31 +41,33 @@ export async function keepService(
   let wanted: number | string | undefined;
   let closing = false;
 
-  async function start(): Promise<void> {
+  async function start(): Promise<ServiceProcess> {
     const service = await spawnService(name, {
       ...environment,
       [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: address,
     });
     if (service.isRunning()) current = service;
+    // It was started while the run ended.
+    if (closing) service.child.kill('SIGTERM');
     void service.exited.then(async (how) => {
       if (current === service) current = undefined;
-      recorder.add({ kind: 'exit', service: name, how, wanted });
+      recorder.add({ kind: 'exit', service: name, how, wanted: closing ? 0 : wanted });
       wanted = undefined;
       await appendFile(logFile, service.log.map((line) => `${line}\n`).join(''));
     });
+    return service;
   }
 
   async function run(): Promise<void> {
     while (!closing) {
-      await start();
-      await current?.exited;
+      const { exited } = await start();
+      await exited;
       await pause(DELAY_MS);
     }
   }
 
-  await start();
-  const first = current as ServiceProcess | undefined;
-  if (first === undefined) throw new Error(`the ${name} does not start`);
+  const first = await start();
+  if (!first.isRunning()) throw new Error(`the ${name} does not start`);
   const running = first.exited.then(run);
   return {
     name,
@@ -82,10 +84,7 @@ export async function keepService(
     },
     async close() {
       closing = true;
-      const last = current;
-      wanted = 0;
-      last?.child.kill('SIGTERM');
-      await last?.exited;
+      current?.child.kill('SIGTERM');
       await running;
     },
   };

@@ -52,9 +52,13 @@ async function soak(seed: bigint): Promise<number> {
   const logs = await mkdtemp(join(tmpdir(), 'soak-'));
   const path = join(logs, 'history.jsonl');
   const record = recorder(path);
-  const { samples, disks } = await run({ seed, minutes, kills, logs, recorder: record, say }).finally(() =>
-    record.close(),
-  );
+  const interrupted = new AbortController();
+  for (const name of ['SIGINT', 'SIGTERM'] as const)
+    process.once(name, () => {
+      interrupted.abort();
+    });
+  const options = { seed, minutes, kills, logs, recorder: record, say, signal: interrupted.signal };
+  const { samples, disks } = await run(options).finally(() => record.close());
   const report = reportOf(record.history, seed, slopesOf(samples), violationsOf(record.history));
   printReport(report, say);
   if (!disks) say('full disks were left out: this user may not mount file systems');

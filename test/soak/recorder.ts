@@ -50,11 +50,3 @@ export function recorder(path: string): Recorder {
     },
   };
 }
-
-/** Whether a call may succeed when it is made again. */
-export function mayPass(error: unknown): error is DiffusionError {
-  return (
-    error instanceof DiffusionError &&
-    ['CANCELLED', 'DEADLINE_EXCEEDED', 'RESOURCE_EXHAUSTED', 'UNAVAILABLE'].includes(error.code)
-  );
-}

@@ -1,6 +1,6 @@
 /** One soak run: straight runs first, then work under faults, then a last look at everything. */
 
-import { pause } from '../../shared/foundation/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
 import { deriveKey, randomStream } from '../../shared/random/index.js';
 import { FAULTS, type Fault } from './faults.js';
 import { ofKind } from './history.js';
@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly logs: string;
   readonly recorder: Recorder;
   readonly say: (line: string) => void;
+  /** Ends it early. */
+  readonly signal: AbortSignal;
 }
 
 export interface RunResult {
@@ -43,13 +45,14 @@ const KEPT_MODELS = 6;
 const END_WITHIN_MS = 5 * 60_000;
 
 export async function run(options: RunOptions): Promise<RunResult> {
-  const { seed, minutes, kills, logs, recorder, say } = options;
+  const { seed, minutes, kills, logs, recorder, say, signal } = options;
   say('starting an S3 server, a proxy before it, and both services');
   const world = await openWorld(logs, recorder);
   if (world.disks === undefined)
     say('no small disk can be mounted (that needs root): full disks are left out');
-  const givenUp = new AbortController();
-  const load: Workload = { world, recorder, seed, signal: givenUp.signal };
+  const late = new AbortController();
+  const givenUp = AbortSignal.any([late.signal, signal]);
+  const load: Workload = { world, recorder, seed, signal: givenUp };
   const over = new AbortController();
   const samples: Sample[] = [];
   const pids = new Set<number>();
@@ -72,13 +75,13 @@ export async function run(options: RunOptions): Promise<RunResult> {
       sampleImages(load, caller, () => models, calm.signal),
     );
     const working = work(load, { models, straight }, calm.signal);
-    if (minutes !== undefined) await pause(minutes * 60_000);
-    else while (killed(recorder) < (kills ?? 0)) await pause(500);
+    if (minutes !== undefined) await pause(minutes * 60_000, givenUp);
+    else while (killed(recorder) < (kills ?? 0) && !givenUp.aborted) await pause(500);
     calm.abort();
     await Promise.all(faults);
     say('no more faults; waiting for the jobs to end');
     const timer = setTimeout(() => {
-      givenUp.abort(new Error('the run was given up'));
+      late.abort();
     }, END_WITHIN_MS);
     const kept = await working;
     await Promise.all(sampling);
@@ -130,7 +133,10 @@ async function work(
       const names = Object.keys(RECIPES);
       const recipe = names[draw.integer(names.length)] ?? '';
       const cancelAfter = draw.integer(6) === 0 ? 1 + draw.integer(120) : undefined;
-      const { job, model } = await runJob(load, { number: number++, recipe, straight: false, cancelAfter });
+      const plan = { number: number++, recipe, straight: false, cancelAfter };
+      const done = await runJob(load, plan).catch(ignoreFailed);
+      if (done === undefined) continue;
+      const { job, model } = done;
       if (cancelAfter === undefined) models.push({ model, recipe });
       ended.push({ job, model });
       if (ended.length <= KEPT_MODELS) continue;
@@ -138,12 +144,17 @@ async function work(
       if (oldest === undefined) continue;
       const at = models.findIndex((each) => each.model === oldest.model);
       if (at >= 0) models.splice(at, 1);
-      await deleteModel(load, oldest.model);
+      await deleteModel(load, oldest.model).catch(ignoreFailed);
     }
   };
   // One more than run at once, so that one waits in the queue.
   await Promise.all(Array.from({ length: CONCURRENT_JOBS + 1 }, worker));
   return ended.map(({ job }) => job);
+}
+
+/** A call that failed for good: the history says how. */
+function ignoreFailed(error: unknown): undefined {
+  if (!(error instanceof DiffusionError)) throw error;
 }
 
 async function lookAtProcesses(

@@ -18,7 +18,7 @@ export async function scheduleFaults(
   scene: Omit<Scene, 'draw'>,
   until: AbortSignal,
 ): Promise<void> {
-  for (let number = 0; !until.aborted; number++) {
+  for (let number = 0; ; number++) {
     // Each fault has numbers of its own, so that one that takes more or fewer changes none after it.
     const draw = randomStream(deriveKey(seed, `soak/faults of ${name}`), [number]);
     await pause(shortest + draw.integer(longest - shortest), until);
