@@ -15,8 +15,8 @@ import { startLoad } from './load-clients.js';
 import { quantile, rounded, type Bench } from './table.js';
 
 const COUNT = 2000;
-const ROUNDS = 5;
-const SECONDS = 15;
+const ROUNDS = 3;
+const SECONDS = 12;
 const SETTLE_MS = 2000;
 
 /** What happened in one stretch of time. */

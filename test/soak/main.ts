@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { DiffusionError } from '../../shared/foundation/index.js';
 import { violationsOf } from './check-history.js';
 import type { Entry } from './history.js';
 import { recorder } from './recorder.js';
@@ -55,7 +56,7 @@ async function soak(seed: bigint): Promise<number> {
   const interrupted = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const)
     process.once(name, () => {
-      interrupted.abort();
+      interrupted.abort(new DiffusionError('CANCELLED', 'the run was interrupted'));
     });
   const options = { seed, minutes, kills, logs, recorder: record, say, signal: interrupted.signal };
   const { samples, disks } = await run(options).finally(() => record.close());

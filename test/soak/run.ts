@@ -81,7 +81,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     await Promise.all(faults);
     say('no more faults; waiting for the jobs to end');
     const timer = setTimeout(() => {
-      late.abort();
+      late.abort(new DiffusionError('CANCELLED', 'the jobs did not end in time'));
     }, END_WITHIN_MS);
     const kept = await working;
     await Promise.all(sampling);
@@ -110,7 +110,9 @@ async function trainStraight(
     say(`a straight run of the recipe "${recipe}"`);
     const { job, model } = await runJob(load, { number: jobs.length, recipe, straight: true });
     jobs.push(job);
-    models.push({ model, recipe, checkpointStep: CHECKPOINT_EVERY }, { model, recipe });
+    models.push({ model, recipe });
+    // Few, or the sampler does nothing but load weights.
+    if (models.length === 1) models.push({ model, recipe, checkpointStep: CHECKPOINT_EVERY });
   }
   const client = load.world.samplerClient();
   for (const [i, model] of models.entries())
