@@ -104,16 +104,7 @@ export const watchers: Bench = async (say) => {
           String(COUNT + 1),
           stretches.map((each) => each.watched),
         ),
-        {
-          watchers: 'cost',
-          'step ms': percent(stretches.map(({ alone, watched: beside }) => beside.stepMs / alone.stepMs - 1)),
-          "service's ms of processor a step": percent(
-            stretches.map(
-              ({ alone, watched: beside }) =>
-                (beside.serviceMs - alone.serviceMs) / (alone.engineMs + alone.serviceMs),
-            ),
-          ),
-        },
+        { watchers: 'cost', 'step ms': cost(stretches) },
       ],
     };
   } finally {
@@ -172,17 +163,22 @@ async function stretch({ service, engine, newest }: Running): Promise<Stretch> {
 }
 
 function row(name: string, stretches: readonly Stretch[]): Record<string, string | number> {
+  const ofMachine = ({ serviceMs, stepMs }: Stretch): number =>
+    (100 * serviceMs) / stepMs / availableParallelism();
   const of = (value: (stretch: Stretch) => number): number => rounded(median(stretches.map(value)));
   return {
     watchers: name,
     'step ms': of(({ stepMs }) => stepMs),
     "service's ms of processor a step": of(({ serviceMs }) => serviceMs),
     "engine's": of(({ engineMs }) => engineMs),
+    'service, of all processors': `${of(ofMachine)} %`,
     "service's memory MiB": of(({ memoryMib }) => memoryMib),
   };
 }
 
-function percent(ratios: readonly number[]): string {
+/** How much longer a step takes beside the watchers. */
+function cost(stretches: readonly { readonly alone: Stretch; readonly watched: Stretch }[]): string {
+  const ratios = stretches.map(({ alone, watched: beside }) => beside.stepMs / alone.stepMs - 1);
   return `${rounded(100 * median(ratios))} %`;
 }
 

@@ -14,11 +14,11 @@ import { run } from './run.js';
 import { slopesOf } from './slopes.js';
 
 const USAGE = `npm run soak -- --minutes N [--seed S] [--json FILE]
-npm run soak -- --kills N  [--seed S] [--json FILE]
+npm run soak -- --kills N [--minutes M] [--seed S] [--json FILE]
 npm run soak -- --check HISTORY
 
 --minutes N   all faults, for N minutes
---kills N     kills alone, of services and engines, until there were N
+--kills N     kills alone, of services and engines, until there were N, or the minutes are over
 --seed S      decides which fault comes when; default 1
 --json FILE   the report, as JSON
 --check FILE  only holds the history of an earlier run against the rules`;
@@ -37,7 +37,7 @@ const [minutes, kills] = [positive(values.minutes), positive(values.kills)];
 const isWrong =
   !/^\d{1,18}$/.test(values.seed) ||
   [minutes, kills].some(Number.isNaN) ||
-  [minutes, kills, values.check].filter((each) => each !== undefined).length !== 1;
+  (minutes === undefined && kills === undefined) !== (values.check !== undefined);
 if (values.help === true || isWrong) {
   console.error(USAGE);
   process.exit(values.help === true ? 0 : 2);

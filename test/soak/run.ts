@@ -14,9 +14,9 @@ import { CONCURRENT_JOBS, openWorld, type World } from './world.js';
 
 export interface RunOptions {
   readonly seed: bigint;
-  /** How long there are faults; without a number of kills. */
+  /** How long there are faults; without an end where there is a number of kills alone. */
   readonly minutes: number | undefined;
-  /** Only kills, until there were so many. */
+  /** Only kills, and no longer than until there were so many. */
   readonly kills: number | undefined;
   /** A folder for the services' logs. */
   readonly logs: string;
@@ -42,7 +42,7 @@ const CALLERS = 2;
 /** Models of ended jobs that stay; the older ones are deleted. */
 const KEPT_MODELS = 6;
 /** Jobs that don't end within this time after the last fault are given up. */
-const END_WITHIN_MS = 5 * 60_000;
+const END_WITHIN_MS = 10 * 60_000;
 
 export async function run(options: RunOptions): Promise<RunResult> {
   const { seed, minutes, kills, logs, recorder, say, signal } = options;
@@ -60,7 +60,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const models: SampledModel[] = [];
   try {
     const straight = await trainStraight(load, models, say);
-    say(minutes === undefined ? `until ${kills ?? 0} kills` : `faults for ${minutes} minutes`);
+    say(kills === undefined ? `faults for ${minutes ?? 0} minutes` : `until ${kills} kills`);
     const telling = tell(recorder, say, over.signal);
     const calm = new AbortController();
     const schedules: Schedule[] =
@@ -75,8 +75,9 @@ export async function run(options: RunOptions): Promise<RunResult> {
       sampleImages(load, caller, () => models, calm.signal),
     );
     const working = work(load, { models, straight }, calm.signal);
-    if (minutes !== undefined) await pause(minutes * 60_000, givenUp);
-    else while (killed(recorder) < (kills ?? 0) && !givenUp.aborted) await pause(500);
+    const endMs = recorder.elapsedMs() + 60_000 * (minutes ?? Infinity);
+    while (killed(recorder) < (kills ?? Infinity) && recorder.elapsedMs() < endMs && !givenUp.aborted)
+      await pause(500);
     calm.abort();
     await Promise.all(faults);
     say('no more faults; waiting for the jobs to end');
