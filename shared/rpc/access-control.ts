@@ -1,6 +1,6 @@
 /** The one place where a call is let in: who makes it, whether they may, and whether they make too many. */
 
-import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from '@grpc/grpc-js';
+import { Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 
 import {
   authentication,
@@ -11,8 +11,10 @@ import {
   type Caller,
 } from '../access/index.js';
 import { systemClock, type DiffusionError } from '../foundation/index.js';
+import type { EndedCall } from './call-metrics.js';
 import { anonymous, setCaller } from './callers.js';
 import { certificateNames } from './certificate-names.js';
+import { REQUEST_ID_HEADER, requestIdOf } from './request-id.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface AccessControl {
@@ -22,12 +24,14 @@ export interface AccessControl {
 
 export interface AccessControlOptions {
   readonly report: ReportInternalError;
+  /** @throws DiffusionError for a call that the server doesn't take now, whoever makes it. */
+  readonly checkAccepting?: (path: string) => void;
   /** Called where a file changes to one that can't be used. */
   readonly onUnusable: (error: DiffusionError) => void;
   /** Called with each call that is not let in; the cause of a DiffusionError says what its text must not. */
   readonly onRefused: (
     error: unknown,
-    call: { readonly method: string; readonly peer: string; readonly isAuthenticated: boolean },
+    call: Pick<EndedCall, 'method' | 'isAuthenticated' | 'caller' | 'requestId'>,
   ) => void;
 }
 
@@ -41,7 +45,7 @@ const TOKEN_HEADER = 'authorization';
  */
 export async function accessControl(
   settings: AccessSettings,
-  { report, onUnusable, onRefused }: AccessControlOptions,
+  { report, checkAccepting, onUnusable, onRefused }: AccessControlOptions,
 ): Promise<AccessControl> {
   const { identify, close } = await authentication(settings, onUnusable);
   const limiter = settings.limits && callLimiter(settings.limits, systemClock);
@@ -49,6 +53,8 @@ export async function accessControl(
   const interceptor: ServerInterceptor = ({ path }, call) => {
     let isOver = false;
     let isAuthenticated = false;
+    let caller = anonymous(call.getPeer()).caller;
+    let requestId = '';
     let release: (() => void) | undefined;
     const ended = (): void => {
       isOver = true;
@@ -58,6 +64,7 @@ export async function accessControl(
 
     async function admit(metadata: Metadata): Promise<Caller> {
       const unknown = anonymous(call.getPeer());
+      checkAccepting?.(path);
       if (isOpen(path)) return unknown;
       const identity = await identify({
         authorization: metadata.get(TOKEN_HEADER).map(String),
@@ -65,29 +72,31 @@ export async function accessControl(
         certificateNames: certificateNames(call.getAuthContext().sslPeerCertificate),
       });
       isAuthenticated = identity !== undefined;
+      if (identity !== undefined) caller = identity.name;
       if (identity !== undefined) requireRole(path, identity);
-      const caller = identity === undefined ? unknown : { caller: identity.name, identity };
-      release = limiter?.begin(caller.caller);
+      release = limiter?.begin(caller);
       // The client may have left while its token was being verified.
       if (isOver) ended();
-      return caller;
+      return identity === undefined ? unknown : { caller, identity };
     }
 
     return new ServerInterceptingCall(call, {
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, goOn) => {
+            requestId = requestIdOf(metadata);
             admit(metadata)
-              .then((caller) => {
+              .then((admitted) => {
                 // Not for handlers, whose errors may end up in logs.
                 metadata.remove(TOKEN_HEADER);
-                setCaller(metadata, caller);
+                setCaller(metadata, { ...admitted, requestId });
                 goOn(metadata);
               })
               .catch((error: unknown) => {
                 ended();
-                onRefused(error, { method: path, peer: call.getPeer(), isAuthenticated });
+                onRefused(error, { method: path, isAuthenticated, caller, requestId });
                 const { code, details, metadata: trailers } = toServiceError(error, path, report);
+                trailers.set(REQUEST_ID_HEADER, requestId);
                 call.sendStatus({ code, details, metadata: trailers });
               });
           },
@@ -98,7 +107,9 @@ export async function accessControl(
       },
       sendStatus: (status, next) => {
         ended();
-        next(status);
+        const trailers = status.metadata ?? new Metadata();
+        if (requestId !== '') trailers.set(REQUEST_ID_HEADER, requestId);
+        next({ ...status, metadata: trailers });
       },
     });
   };

@@ -4,20 +4,25 @@ import type { Metadata } from '@grpc/grpc-js';
 
 import type { Caller } from '../access/index.js';
 
+/** Who makes a call, and which call it is. */
+export interface CallIdentity extends Caller {
+  readonly requestId: string;
+}
+
 interface Call {
   readonly metadata: Metadata;
 }
 
 /** By the metadata of the call: nothing that a client sends can become an entry here. */
-const known = new WeakMap<Metadata, Caller>();
+const known = new WeakMap<Metadata, CallIdentity>();
 
 /** Notes who makes the call that has this metadata. */
-export function setCaller(metadata: Metadata, caller: Caller): void {
+export function setCaller(metadata: Metadata, caller: CallIdentity): void {
   known.set(metadata, caller);
 }
 
 /** Who makes a call. @throws Error for one that did not come through access control: nothing is let in around it. */
-export function callerOf({ metadata }: Call): Caller {
+export function callerOf({ metadata }: Call): CallIdentity {
   const caller = known.get(metadata);
   if (caller === undefined) throw new Error('a call reached its handler without access control');
   return caller;
