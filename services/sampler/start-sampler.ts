@@ -23,6 +23,7 @@ import { samplerHandlers } from './handlers.js';
 import { loadModel, type LoadedModel } from './loaded-model.js';
 import { loadedModels } from './loaded-models.js';
 import { samplerMetrics } from './metrics.js';
+import { startMeasuring } from './measuring/start-measuring.js';
 import { modelCatalogue } from './model-catalogue.js';
 import { passGates } from './pass-gate.js';
 import { startPredictionEngine } from './prediction-engine.js';
@@ -102,6 +103,9 @@ export async function startSampler(
       log.error({ err: error, id }, 'internal error');
     },
   };
+  const measuring = startMeasuring(settings.measurements, {
+    ...{ store, catalogue, models, clock, log, answering },
+  });
   const server = await startGrpcServer({
     address: settings.address,
     security: settings.security,
@@ -125,6 +129,7 @@ export async function startSampler(
       swapWaitMs: settings.swapWaitMs,
       ...answering,
     }),
+    others: [measuring.served],
     ...answering,
     reflection: settings.reflection,
     maxRequestBytes: MAX_REQUEST_BYTES,
@@ -145,7 +150,7 @@ export async function startSampler(
     stopping.abort();
     const end = async (): Promise<void> => {
       await starting;
-      await calls.stop(settings.drainMs, settings.graceMs);
+      await Promise.all([measuring.stop(), calls.stop(settings.drainMs, settings.graceMs)]);
     };
     await server.stop(end, settings.graceMs);
     await models.close();
