@@ -3,7 +3,7 @@
 import { grouped, ofKind, type History, type OfKind, type Rule } from './history.js';
 
 /** What a client may be answered while services are killed and their store fails: each says that it may try again. */
-const EXPECTED_CODES: ReadonlySet<string> = new Set([
+export const EXPECTED_CODES: ReadonlySet<string> = new Set([
   'OK',
   'CANCELLED',
   'DEADLINE_EXCEEDED',

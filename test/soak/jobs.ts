@@ -10,6 +10,7 @@ import { listCommits } from '../../shared/models/index.js';
 import { callStream, callUnary } from '../../shared/rpc/index.js';
 import { manifestOf, tinyRecipe, type Client, type Event } from '../integration/trainer-fixture.js';
 import type { SeenEvent } from './history.js';
+import { EXPECTED_CODES } from './history-outcomes.js';
 import type { Recorder } from './recorder.js';
 import type { World } from './world.js';
 
@@ -17,8 +18,8 @@ export const CHECKPOINT_EVERY = 20;
 const STEPS = 240;
 const CALL_MS = 15_000;
 const AGAIN_MS = 1000;
-/** Failures one after another after which a call is given up; the rules say which were wrong. */
-const MOST_FAILURES = 300;
+/** Failures that no fault explains, one after another, after which a call is given up. */
+const MOST_WRONG = 20;
 const SLOW_READER_MS = 40;
 /** The least that HTTP/2 has: a reader that stops reading is noticed after some hundred messages. */
 const SMALL_WINDOW = { 'grpc-node.flow_control_window': 65_535 };
@@ -109,11 +110,13 @@ async function persistently<T>(
   method: string,
   work: () => Promise<T>,
 ): Promise<T> {
-  for (let failures = 1; ; failures++) {
+  for (let wrong = 0; ;) {
     try {
       return await recorder.call(method, work);
     } catch (error) {
-      if (failures >= MOST_FAILURES || signal.aborted || isMissing(error)) throw error;
+      if (!(error instanceof DiffusionError) || isMissing(error)) throw error;
+      wrong = EXPECTED_CODES.has(error.code) ? 0 : wrong + 1;
+      if (wrong >= MOST_WRONG || signal.aborted) throw error;
       await pause(AGAIN_MS, signal);
     }
   }
@@ -139,7 +142,7 @@ async function follow(load: Workload, client: Client, job: string, reader: Reade
   const { recorder, signal } = load;
   const { draw } = reader;
   let after = '';
-  for (let failures = 0; failures < MOST_FAILURES && !signal.aborted;) {
+  for (let wrong = 0; wrong < MOST_WRONG && !signal.aborted;) {
     const watch = watches++;
     recorder.add({ kind: 'watch', watch, job, after });
     const patience = draw === undefined ? Infinity : 5 + draw.integer(60);
@@ -147,8 +150,8 @@ async function follow(load: Workload, client: Client, job: string, reader: Reade
     recorder.add({ kind: 'watch ended', watch, code: outcome.code });
     if (outcome.code === 'OK') return;
     after = draw !== undefined && draw.integer(4) === 0 ? '' : outcome.position;
-    failures = outcome.code === 'CANCELLED' ? 0 : failures + 1;
-    if (failures > 0) await pause(AGAIN_MS, signal);
+    wrong = EXPECTED_CODES.has(outcome.code) ? 0 : wrong + 1;
+    if (outcome.code !== 'CANCELLED') await pause(AGAIN_MS, signal);
   }
 }
 
