@@ -6,7 +6,7 @@ import { cachedFolder, exists } from './publish.js';
 import { firstWorking, run } from './run.js';
 
 export type TestTool =
-  'minio' | 'versitygw' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc' | 'temporal';
+  'minio' | 'versitygw' | 'helm' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc' | 'temporal';
 
 interface GoTool {
   readonly module: string;
@@ -21,6 +21,8 @@ const TOOLS: Readonly<Record<TestTool, GoTool>> = {
     ...{ module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
     isExtra: true,
   },
+  // Of `npm run test:deploy`.
+  helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0', isExtra: true },
   // Later versions need modules that not every proxy serves.
   temporal: { module: 'github.com/temporalio/cli/cmd/temporal', version: 'v1.5.1', isExtra: true },
   grpcurl: { module: 'github.com/fullstorydev/grpcurl/cmd/grpcurl', version: 'v1.9.4' },
