@@ -9,6 +9,7 @@ import { measurements } from './measurements.js';
 import { overhead } from './overhead.js';
 import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
+import { samplers } from './samplers.js';
 import { start } from './start.js';
 import type { Bench } from './table.js';
 import { printTable } from './table.js';
@@ -20,6 +21,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   overhead,
   responsiveness,
   priorities,
+  samplers,
   'job-list': listing,
   measurements,
 };

@@ -21,7 +21,7 @@ export interface SmallSampler {
 }
 
 /** The network of `SMALL_32` as a recipe. */
-const RECIPE: PartialRecipe = {
+export const SMALL_RECIPE: PartialRecipe = {
   name: 'bench',
   dataset: { imageSize: 32, channels: 3 },
   architecture: {
@@ -34,8 +34,8 @@ const RECIPE: PartialRecipe = {
 export async function startSmallSampler(checkpoints = 1): Promise<SmallSampler> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
   const store = await openLocalStore({ folder });
-  let recipe = await commitTiny(store, { step: 1, recipe: RECIPE });
-  for (let step = 2; step <= checkpoints; step++) recipe = await commitTiny(store, { step, recipe: RECIPE });
+  let recipe = await commitTiny(store, { step: 1, recipe: SMALL_RECIPE });
+  for (let step = 2; step <= checkpoints; step++) recipe = await commitTiny(store, { step, recipe: SMALL_RECIPE });
   const ports = deferred<number>();
   const environment = {
     ...process.env,

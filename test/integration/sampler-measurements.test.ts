@@ -5,7 +5,7 @@ import anyTest, { type TestFn } from 'ava';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { callUnary, connectMeasure } from '../../shared/rpc/index.js';
 import { errorReasons, type measureWire } from '../../shared/contract/index.js';
-import type { MeasurementRequest, MeasurementTask } from '../../shared/measuring/index.js';
+import type { MeasurementRequest, MeasurementTask, QualityTask } from '../../shared/measuring/index.js';
 import {
   asked,
   create,
@@ -39,7 +39,7 @@ test.after.always(async ({ context: { sampler, client } }) => {
   await sampler.close();
 });
 
-const quality = (extractor: string): MeasurementTask => ({
+const quality = (extractor: string): QualityTask => ({
   ...{ kind: 'quality', sampler: { sampler: 'ddim', steps: 3 }, extractor },
 });
 

@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { env } from 'node:process';
 
 import { tf } from '../tf.js';
-import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
 import { DiffusionError } from '../../foundation/index.js';
+import koffi from '../koffi.js';
 import type { EnginePrecision, WithoutKernels } from '../module.js';
 import type { Attributes } from './graph.js';
 import { chosenBuild, KERNELS_VARIABLE, thisProcessor, type KernelDescription } from './kernel-builds.js';
