@@ -3,6 +3,7 @@
 import { format, resolveConfig } from 'prettier';
 
 import { errorsPage } from './errors-page.js';
+import { faultsPage } from './faults-page.js';
 import { fieldsPage } from './fields-page.js';
 import { metricsPage } from './metrics-page.js';
 
@@ -11,6 +12,7 @@ type MakePage = (root: string) => string | Promise<string>;
 
 const PAGES: Readonly<Record<string, MakePage>> = {
   'docs/errors.md': errorsPage,
+  'docs/faults.md': faultsPage,
   'docs/fields.md': fieldsPage,
   'docs/metrics.md': metricsPage,
 };

@@ -53,6 +53,10 @@ const COMMANDS = {
     folder: COMPILED_TESTS,
     run: (args) => [[...ava, ...compiled(args)]],
   },
+  'test:faults': {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    run: (args) => [[...tsx, 'test/faults/main.ts', ...args]],
+  },
   'test:golden': {
     setup: ['--skip-build', '--test-build'],
     folder: COMPILED_TESTS,

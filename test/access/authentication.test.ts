@@ -49,7 +49,7 @@ test('without settings every call is taken, and nobody is known', async (t) => {
   t.is(await calls.with('Bearer anything'), undefined);
 });
 
-test('a token of the file is its identity; whatever else comes gets one and the same refusal', async (t) => {
+test('a token of the file is its identity; whatever else comes gets one and the same refusal [fault 27]', async (t) => {
   const path = await identitiesFile(t, [ALICE, { name: 'bob', roles: [], tokenSha256: [sha256('two')] }]);
   const calls = await identify(t, { IP_DIFFUSION_IDENTITIES_FILE: path });
   t.deepEqual(await calls.with('Bearer one'), alice as never);
@@ -162,7 +162,7 @@ test('claims under other names are taken where settings say so', async (t) => {
   t.deepEqual(identity, { name: 'oidc:carol', roles: ['sample'], tenant: 'o' });
 });
 
-test('expired, early, foreign, unsigned and forged tokens get the refusal that no token gets', async (t) => {
+test('expired, early, foreign, unsigned and forged tokens get the refusal that no token gets [fault 27]', async (t) => {
   const { issuer, env, token } = await provider(t);
   const calls = await identify(t, env);
   const now = Math.floor(Date.now() / 1000);

@@ -16,7 +16,7 @@ function limiterAt(limits: { callsPerSecond: number; openCalls: number }) {
   };
 }
 
-test('a caller that is too fast is told how long to wait, and others are not slowed down', (t) => {
+test('a caller that is too fast is told how long to wait, and others are not slowed down [fault 97]', (t) => {
   const { begin, pass } = limiterAt({ callsPerSecond: 10, openCalls: 1000 });
   for (let call = 0; call < 20; call++) begin()();
   const error = t.throws(() => begin(), { instanceOf: DiffusionError });
@@ -31,7 +31,7 @@ test('a caller that is too fast is told how long to wait, and others are not slo
   t.throws(() => begin());
 });
 
-test('open calls are counted until they end, and a refused call is none', (t) => {
+test('open calls are counted until they end, and a refused call is none [fault A16]', (t) => {
   const { begin } = limiterAt({ callsPerSecond: 100, openCalls: 2 });
   const first = begin();
   begin();

@@ -150,7 +150,7 @@ const SERVICES = {
   sampler: ['diffusion.sampler.v1.SamplerService', 'grpc.health.v1.Health'],
 } as const;
 
-test.serial('an emoji where an error text is cut fails one call, not the trainer', async (t) => {
+test.serial('an emoji where an error text is cut fails one call, not the trainer [fault A1]', async (t) => {
   const { address, isRunning } = services.trainer;
   const client = connectTrainer(address);
   for (let length = 60; length < 80; length++) {

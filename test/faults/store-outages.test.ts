@@ -99,7 +99,7 @@ async function until(met: () => Promise<boolean>): Promise<void> {
 }
 
 test.serial(
-  'fault 116: a trainer that starts while its store is unavailable waits for it, and says so to callers',
+  'a trainer that starts while its store is unavailable waits for it, and says so to callers [fault 116]',
   async (t) => {
     const outage = await trainerBehind(t, true);
     if (outage === undefined) return;
@@ -127,7 +127,7 @@ test.serial(
 );
 
 test.serial(
-  'a run that is opened while the store is unavailable waits for it, and the job says so',
+  'a run that is opened while the store is unavailable waits for it, and the job says so [fault A5]',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined) return;
@@ -148,7 +148,7 @@ test.serial(
 );
 
 test.serial(
-  'faults 69 and 77: training goes on while the store is unavailable; killed then, the job resumes from what waits on disk, exactly',
+  'training goes on while the store is unavailable; killed then, the job resumes from what waits on disk, exactly [fault 69, 77]',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined || minio === undefined) return;

@@ -36,7 +36,7 @@ const startTalking = (onValues: (values: Float32Array) => void = () => undefined
     clock: systemClock,
   });
 
-test('a child that sends no heartbeat is killed, and its exit says so', async (t) => {
+test('a child that sends no heartbeat is killed, and its exit says so [fault 67]', async (t) => {
   const child = startBlocked(6000, () => undefined);
   child.send({ kind: 'begin' });
   const { signal, unresponsive } = await child.exited;
@@ -92,7 +92,7 @@ for (const [what, bytes, invalidMessage] of [
   ['an invalid heartbeat', frame(serialize({ kind: 'heartbeat', overdue: 7 })), /overdue: 7/],
   ['a long text', frame(serialize('a'.repeat(50_000))), /^it sent 'a{200}'\.\.\. 49800 more characters$/],
 ] as const) {
-  test(`a child that writes ${what} to its channel is killed, and its exit says so`, async (t) => {
+  test(`a child that writes ${what} to its channel is killed, and its exit says so [fault 68]`, async (t) => {
     const child = startTalking();
     child.send({ kind: 'write', bytes });
     const exit = await child.exited;
@@ -102,7 +102,7 @@ for (const [what, bytes, invalidMessage] of [
   });
 }
 
-test('a child whose parent reads more slowly than it sends ends instead of growing', async (t) => {
+test('a child whose parent reads more slowly than it sends ends instead of growing [fault 68]', async (t) => {
   const child = startTalking();
   child.send({ kind: 'flood' });
   const { code, invalidMessage, stderrTail } = await child.exited;
@@ -111,7 +111,7 @@ test('a child whose parent reads more slowly than it sends ends instead of growi
   t.regex(stderrTail, /^the parent process: it did not read \d+ bytes that were sent to it$/m);
 });
 
-test('a message that is larger than the protocol allows is not sent', (t) => {
+test('a message that is larger than the protocol allows is not sent [fault 68]', (t) => {
   const child = startTalking();
   t.throws(
     () => {
@@ -135,7 +135,7 @@ test('of the time between two calls only the time that a running process needs c
   t.is(now() - began, 2501);
 });
 
-test('fault 25: a process that has no file descriptor left starts no child, says why, and goes on', (t) => {
+test('a process that has no file descriptor left starts no child, says why, and goes on [fault 25]', (t) => {
   const program = programArguments(import.meta.url, './starved-process');
   // Room for Node itself, and for less than the pipes of a child.
   const { stdout, status, stderr } = spawnSync(process.execPath, program, { encoding: 'utf8' });
@@ -143,7 +143,7 @@ test('fault 25: a process that has no file descriptor left starts no child, says
   t.deepEqual(JSON.parse(stdout), { lackedToStart: 'EMFILE', then: 'echoed' });
 });
 
-test('fault 65: a child that the system killed for memory is told from one that somebody killed', async (t) => {
+test('a child that the system killed for memory is told from one that somebody killed [fault 65]', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'cgroup-'));
   t.teardown(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, 'jobs'));

@@ -124,7 +124,7 @@ test('each method has a role, and no role is for a method that is not there', (t
 });
 
 for (const [name, service] of SERVICES) {
-  test(`${name}: each method is for its role and for admins, and for nobody else`, async (t) => {
+  test(`${name}: each method is for its role and for admins, and for nobody else [fault 27, 28]`, async (t) => {
     const client = new Client(
       await serve(t, [name, service], reached(service)),
       credentials.createInsecure(),
@@ -199,7 +199,7 @@ test('a handler is told the identity, and never the token', async (t) => {
   t.like(seen[1], { caller: 'admin' });
 });
 
-test('each identity has its own limits; what has ended counts no longer', async (t) => {
+test('each identity has its own limits; what has ended counts no longer [fault 97]', async (t) => {
   const address = await serve(
     t,
     TRAINER,

@@ -58,7 +58,7 @@ for (const [reader, between] of [
     (count: number) => (count % 8 === 0 ? new Promise((resume) => setTimeout(resume, 20)) : undefined),
   ],
 ] as const) {
-  test.serial(`300 MB to ${reader} do not make the sender larger`, async (t) => {
+  test.serial(`300 MB to ${reader} do not make the sender larger [fault A2]`, async (t) => {
     const { sizes, read, stop } = await startServer(60_000);
     await read(40, () => undefined);
     const [, before = 0] = await sizes();
@@ -70,7 +70,7 @@ for (const [reader, between] of [
 }
 
 test.serial(
-  'a reader that takes nothing is cut off with a status, and what it was sent is let go',
+  'a reader that takes nothing is cut off with a status, and what it was sent is let go [fault 100]',
   async (t) => {
     const { client, sizes, read, stop } = await startServer(200);
     await read(40, () => undefined);

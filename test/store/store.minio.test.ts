@@ -56,7 +56,7 @@ realTest('a listing continues after the first page', async (t) => {
 });
 
 realTest(
-  'fault 74: uploads in parts that a dead writer left are removed, under our prefix alone',
+  'uploads in parts that a dead writer left are removed, under our prefix alone [fault 74]',
   async (t) => {
     const ours = settings();
     const { endpoint: endPoint, port, accessKey } = ours;
@@ -85,7 +85,7 @@ realTest('an object larger than a part goes up in parts and comes back whole', a
 });
 
 realTest(
-  'a wrong secret, a wrong access key and a missing bucket are distinguished from each other',
+  'a wrong secret, a wrong access key and a missing bucket are distinguished from each other [fault 81]',
   async (t) => {
     const wrong: [Partial<MinioStoreSettings>, string][] = [
       [{ secretKey: 'not-the-secret' }, 'STORE_ACCESS_DENIED'],
@@ -120,7 +120,7 @@ async function listening(t: { teardown(end: () => void): void }, fake: NetServer
   return (fake.address() as AddressInfo).port;
 }
 
-test('a server that is not there is UNAVAILABLE with a time to wait', async (t) => {
+test('a server that is not there is UNAVAILABLE with a time to wait [fault 76]', async (t) => {
   const gone = createServer().listen(0, '127.0.0.1');
   await once(gone, 'listening');
   const { port } = gone.address() as AddressInfo;
@@ -131,7 +131,7 @@ test('a server that is not there is UNAVAILABLE with a time to wait', async (t) 
   t.regex(error.message, /ECONNREFUSED/);
 });
 
-test('a server that accepts and sends nothing is UNAVAILABLE after the timeout', async (t) => {
+test('a server that accepts and sends nothing is UNAVAILABLE after the timeout [fault 78]', async (t) => {
   let connections = 0;
   const port = await listening(
     t,
@@ -142,7 +142,7 @@ test('a server that accepts and sends nothing is UNAVAILABLE after the timeout',
   t.is(connections, 3);
 });
 
-test('a server that stops in the middle of a body is UNAVAILABLE after the timeout', async (t) => {
+test('a server that stops in the middle of a body is UNAVAILABLE after the timeout [fault 79]', async (t) => {
   const port = await listening(
     t,
     createHttpServer((_request, response) => {
@@ -153,7 +153,7 @@ test('a server that stops in the middle of a body is UNAVAILABLE after the timeo
   await t.throwsAsync(store.get('a'), { code: 'UNAVAILABLE' });
 });
 
-test('a call to a server that sends nothing ends when its signal does', async (t) => {
+test('a call to a server that sends nothing ends when its signal does [fault 78]', async (t) => {
   const port = await listening(t, createServer());
   const store = await open({ port });
   await t.throwsAsync(store.get('a', { signal: AbortSignal.timeout(20) }), { code: 'DEADLINE_EXCEEDED' });
@@ -180,7 +180,7 @@ const fault =
   (_request, response) =>
     response.writeHead(status).end(`<Error><Code>${code}</Code><Message>m</Message></Error>`);
 
-test('a body cut short is fetched anew', async (t) => {
+test('a body cut short is fetched anew [fault 79]', async (t) => {
   const half: RequestListener = (_request, response) => {
     response.writeHead(200, { etag: '"e"', 'content-length': 5 }).write('wh', () => response.destroy());
   };
@@ -233,7 +233,7 @@ test('a failed removal inside a successful answer is an error', async (t) => {
   });
 });
 
-test('a server without TLS behind an https address is UNAVAILABLE, without a fall-back to plain text', async (t) => {
+test('a server without TLS behind an https address is UNAVAILABLE, without a fall-back to plain text [fault 90]', async (t) => {
   let plain = 0;
   const port = await listening(
     t,

@@ -52,7 +52,7 @@ test('numbers start again with each term, and positions grow', async (t) => {
   t.deepEqual(log.last, { term: 2, number: 2 });
 });
 
-test('a reader that comes back after a position gets neither a gap nor a repeat', async (t) => {
+test('a reader that comes back after a position gets neither a gap nor a repeat [fault 108]', async (t) => {
   const log = new EventLog();
   for (let step = 1; step <= 5; step++) log.append(1, metrics(step));
   log.append(1, ended);
@@ -79,7 +79,7 @@ test('the end of a job that was resumed later is an event like others', async (t
   t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2']);
 });
 
-test('a slow reader misses metrics, gets the number of missed ones, and gets the newest ones, every checkpoint and every evaluation', async (t) => {
+test('a slow reader misses metrics, gets the number of missed ones, and gets the newest ones, every checkpoint and every evaluation [fault 109]', async (t) => {
   const log = new EventLog([], START, { maxEvents: 100, maxImages: 1, maxLag: 2 });
   const reader = log.follow(START, never);
   log.append(1, metrics(1));
@@ -105,7 +105,7 @@ test('a slow reader misses metrics, gets the number of missed ones, and gets the
   );
 });
 
-test('history is bounded, reports where it begins, and is replayed from there without gaps', async (t) => {
+test('history is bounded, reports where it begins, and is replayed from there without gaps [fault 108, A26]', async (t) => {
   const log = new EventLog([], START, { maxEvents: 10, maxImages: 1, maxLag: 2 });
   for (let step = 1; step <= 50; step++) log.append(1, metrics(step));
   log.append(1, ended);

@@ -109,7 +109,7 @@ test('a job that ended here and was resumed by another trainer belongs to that t
   t.is((await b.requests.cancel(jobId)).status.state, 'CANCELLED');
 });
 
-test('a job without a trainer can be cancelled and resumed at any trainer', async (t) => {
+test('a job without a trainer can be cancelled and resumed at any trainer [fault A4]', async (t) => {
   const store = await openStore();
   const first = working();
   const [a, b] = [
@@ -167,7 +167,7 @@ test('a job whose images are on another machine is not recovered here', async (t
   t.is((await readJob(store, record.jobId)).status.state, 'RETRYING');
 });
 
-test("the objects of an interrupted creation are removed, and its model's name is free", async (t) => {
+test("the objects of an interrupted creation are removed, and its model's name is free [fault A22]", async (t) => {
   const store = await openStore();
   const record: JobRecord = {
     jobId: 'broken-off-1',
@@ -252,7 +252,7 @@ test('the mark of an ended job is removed, once nobody can be ending the job any
   t.is(b.supervisor.find(job.record.jobId), undefined);
 });
 
-test('a job with a damaged status is listed beside the others, and continues when it is resumed', async (t) => {
+test('a job with a damaged status is listed beside the others, and continues when it is resumed [fault A14]', async (t) => {
   const store = await openStore();
   const a = trainer(store, engines(plays(ready, finished)).startEngine);
   for (const name of ['whole', 'damaged']) {
@@ -281,7 +281,7 @@ test('a job with a damaged status is listed beside the others, and continues whe
   t.is(await end(b, await b.requests.resume(damaged, NO_CHANGES, '')), 'SUCCEEDED');
 });
 
-test('a cancel that comes while a job is being resumed is not lost', async (t) => {
+test('a cancel that comes while a job is being resumed is not lost [fault A18]', async (t) => {
   const store = await openStore();
   const writing = deferred();
   const go = deferred();

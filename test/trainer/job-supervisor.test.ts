@@ -120,7 +120,7 @@ test('a crashed engine is replaced, with a new attempt', async (t) => {
   );
 });
 
-test('fault 64: a job whose engines crash without a new checkpoint fails', async (t) => {
+test('a job whose engines crash without a new checkpoint fails [fault 64]', async (t) => {
   const { startEngine, starts } = engines(plays(ready, killed));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -148,7 +148,7 @@ test('a new checkpoint resets the number of restarts', async (t) => {
   t.is(active.status.committedStep, 5);
 });
 
-test('fault 65: engines that never become ready, that crash at work, and that run out of memory fail with different reasons', async (t) => {
+test('engines that never become ready, that crash at work, and that run out of memory fail with different reasons [fault 65]', async (t) => {
   for (const [exit, reason] of [
     [{ code: 1 }, 'ENGINE_START'],
     [{ code: 137 }, 'ENGINE_OUT_OF_MEMORY'],
@@ -163,7 +163,7 @@ test('fault 65: engines that never become ready, that crash at work, and that ru
   }
 });
 
-test('fault 25: an engine that the system can not start now is tried again, and counts as no crash', async (t) => {
+test('an engine that the system can not start now is tried again, and counts as no crash [fault 25]', async (t) => {
   const lacking = plays({ code: null, signal: null, lackedToStart: 'EMFILE' });
   const { startEngine, starts } = engines(lacking, lacking, lacking, plays(ready, finished));
   const { store, supervisor } = await supervise(startEngine, { restartLimit: 0 });

@@ -48,7 +48,7 @@ function setUp(answer: Record<string, number>, recipeOver = over) {
   return { calls, run: { recipe, architecture: unetConfig(recipe), loaded, timestepSampler, data } };
 }
 
-test('a loss that is not finite ends training as DIVERGED', async (t) => {
+test('a loss that is not finite ends training as DIVERGED [fault 70]', async (t) => {
   const { run, calls } = setUp({ finite: 0, loss: Number.NaN });
   await t.throwsAsync(optimizerStep(run, 4), { message: 'step 5: loss NaN or its gradient is not finite' });
   t.is(calls.length, 1);

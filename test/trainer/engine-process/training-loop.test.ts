@@ -186,7 +186,7 @@ async function trainNew(name: string): Promise<StartTraining> {
 }
 
 test.serial(
-  'faults 73, 82 and 85: a run resumes before a checkpoint that is damaged or not finite, and says so, and whether it is exact',
+  'a run resumes before a checkpoint that is damaged or not finite, and says so, and whether it is exact [fault 73, 82, 85]',
   async (t) => {
     const start = await job();
     const { jobId, model } = start;
@@ -240,7 +240,7 @@ test.serial(
 );
 
 test.serial(
-  'a checkpoint that this build does not understand is not damaged: nothing is committed over it',
+  'a checkpoint that this build does not understand is not damaged: nothing is committed over it [fault A10]',
   async (t) => {
     const start = await job();
     const { jobId, model } = start;
