@@ -71,5 +71,8 @@ function refuse(stream: ServerHttp2Stream, method: string, error: DiffusionError
     },
     { endStream: true },
   );
-  stream.close();
+  // Not at once: from Node 22.23 on a reset overtakes the answer, which is then never sent.
+  setImmediate(() => {
+    stream.close();
+  });
 }
