@@ -15,7 +15,9 @@ export interface AccessSettings {
   readonly oidc: OidcSettings | undefined;
   /** For each identity, or for each address without authentication; undefined for none. */
   readonly limits: CallLimits | undefined;
-  /** Files are read again after this time. */
+  /** Calls of one address that may fail to authenticate in a minute; 0 for any number. */
+  readonly failedCallsPerMinute: number;
+  /** Files are read again after this time, and calls that are under way are checked again. */
   readonly reloadMs: number;
 }
 
@@ -23,6 +25,7 @@ const RELOAD_MS = 5000;
 const DEFAULT_ALGORITHMS = ['RS256', 'ES256', 'EdDSA'];
 const DEFAULT_CALLS_PER_SECOND = 100;
 const DEFAULT_OPEN_CALLS = 200;
+const DEFAULT_FAILED_CALLS_PER_MINUTE = 60;
 
 /** Whether calls need a token or a certificate. */
 export function isAuthenticated({ identitiesFile, oidc }: AccessSettings): boolean {
@@ -34,6 +37,11 @@ export function accessSettings(reader: EnvironmentReader): AccessSettings {
     identitiesFile: reader.optional(ACCESS_VARIABLES.identities),
     oidc: oidcSettings(reader),
     limits: undefined,
+    failedCallsPerMinute: reader.integer(
+      'IP_DIFFUSION_FAILED_CALLS_PER_MINUTE',
+      DEFAULT_FAILED_CALLS_PER_MINUTE,
+      0,
+    ),
     reloadMs: RELOAD_MS,
   };
   return { ...settings, limits: limitsOf(reader, isAuthenticated(settings)) };

@@ -5,14 +5,18 @@ import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from '@
 import {
   authentication,
   callLimiter,
+  failedCalls,
   isOpen,
   requireRole,
   type AccessSettings,
   type Caller,
+  type Credentials,
+  type Identity,
 } from '../access/index.js';
-import { systemClock, type DiffusionError } from '../foundation/index.js';
-import { anonymous, setCaller } from './callers.js';
+import { DiffusionError, systemClock } from '../foundation/index.js';
+import { addressOf, anonymous, setCaller } from './callers.js';
 import { certificateNames } from './certificate-names.js';
+import { openCalls } from './open-calls.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface AccessControl {
@@ -43,31 +47,46 @@ export async function accessControl(
   settings: AccessSettings,
   { report, onUnusable, onRefused }: AccessControlOptions,
 ): Promise<AccessControl> {
-  const { identify, close } = await authentication(settings, onUnusable);
+  const { identify, identifyAgain, close } = await authentication(settings, onUnusable);
   const limiter = settings.limits && callLimiter(settings.limits, systemClock);
+  const failed = failedCalls(settings.failedCallsPerMinute, systemClock);
+  const underWay = openCalls(identifyAgain, settings.reloadMs);
 
   const interceptor: ServerInterceptor = ({ path }, call) => {
     let isOver = false;
     let isAuthenticated = false;
-    let release: (() => void) | undefined;
+    const revoked = new AbortController();
+    const releases: (() => void)[] = [];
     const ended = (): void => {
       isOver = true;
-      release?.();
-      release = undefined;
+      for (const release of releases.splice(0)) release();
     };
+
+    async function identified(credentials: Credentials): Promise<Identity | undefined> {
+      const address = addressOf(call.getPeer());
+      failed.refuse(address);
+      try {
+        return await identify(credentials);
+      } catch (error) {
+        if (error instanceof DiffusionError && error.code === 'UNAUTHENTICATED') failed.count(address);
+        throw error;
+      }
+    }
 
     async function admit(metadata: Metadata): Promise<Caller> {
       const unknown = anonymous(call.getPeer());
       if (isOpen(path)) return unknown;
-      const identity = await identify({
+      const credentials = {
         authorization: metadata.get(TOKEN_HEADER).map(String),
         // Empty for a certificate that was not verified.
         certificateNames: certificateNames(call.getAuthContext().sslPeerCertificate),
-      });
+      };
+      const identity = await identified(credentials);
       isAuthenticated = identity !== undefined;
       if (identity !== undefined) requireRole(path, identity);
       const caller = identity === undefined ? unknown : { caller: identity.name, identity };
-      release = limiter?.begin(caller.caller);
+      if (limiter !== undefined) releases.push(limiter.begin(caller.caller));
+      if (identity !== undefined) releases.push(underWay.begin({ path, credentials, identity, revoked }));
       // The client may have left while its token was being verified.
       if (isOver) ended();
       return caller;
@@ -81,7 +100,7 @@ export async function accessControl(
               .then((caller) => {
                 // Not for handlers, whose errors may end up in logs.
                 metadata.remove(TOKEN_HEADER);
-                setCaller(metadata, caller);
+                setCaller(metadata, { ...caller, revoked: revoked.signal });
                 goOn(metadata);
               })
               .catch((error: unknown) => {
@@ -103,5 +122,11 @@ export async function accessControl(
     });
   };
 
-  return { interceptor, close };
+  return {
+    interceptor,
+    close: () => {
+      underWay.close();
+      close();
+    },
+  };
 }

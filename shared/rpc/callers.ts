@@ -8,22 +8,33 @@ interface Call {
   readonly metadata: Metadata;
 }
 
+/** Who makes a call, and until when they may. */
+export interface AdmittedCaller extends Caller {
+  /** Aborts with the error of the call where its token runs out, or is revoked, while the call is under way. */
+  readonly revoked: AbortSignal;
+}
+
 /** By the metadata of the call: nothing that a client sends can become an entry here. */
-const known = new WeakMap<Metadata, Caller>();
+const known = new WeakMap<Metadata, AdmittedCaller>();
 
 /** Notes who makes the call that has this metadata. */
-export function setCaller(metadata: Metadata, caller: Caller): void {
+export function setCaller(metadata: Metadata, caller: AdmittedCaller): void {
   known.set(metadata, caller);
 }
 
 /** Who makes a call. @throws Error for one that did not come through access control: nothing is let in around it. */
-export function callerOf({ metadata }: Call): Caller {
+export function callerOf({ metadata }: Call): AdmittedCaller {
   const caller = known.get(metadata);
   if (caller === undefined) throw new Error('a call reached its handler without access control');
   return caller;
 }
 
-/** @param peer `address:port`; one machine is one caller, whatever number of connections it opens. */
+/** @param peer As `addressOf` takes it; one machine is one caller, whatever number of connections it opens. */
 export function anonymous(peer: string): Caller {
-  return { caller: `anonymous:${peer.replace(/:\d+$/, '')}`, identity: undefined };
+  return { caller: `anonymous:${addressOf(peer)}`, identity: undefined };
+}
+
+/** @param peer `address:port`. */
+export function addressOf(peer: string): string {
+  return peer.replace(/:\d+$/, '');
 }

@@ -11,13 +11,13 @@ import type {
 } from '@grpc/grpc-js';
 
 import type { Caller } from '../access/index.js';
-import { deferred, DiffusionError, systemClock, unlessAborted } from '../foundation/index.js';
+import { deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
 import type { ObserveCall } from './call-metrics.js';
 import { callerOf } from './callers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext extends Caller {
-  /** Aborted when the client cancels or disconnects, or its deadline passes. */
+  /** Aborted when the client cancels or disconnects, its deadline passes, or its token is no longer valid. */
   readonly signal: AbortSignal;
 }
 
@@ -130,11 +130,18 @@ function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): voi
 }
 
 function contextOf<Request, Response>(call: AnyCall<Request, Response>): CallContext {
-  return { ...callerOf(call), signal: cancellation(call) };
+  const { caller, identity, revoked } = callerOf(call);
+  return { caller, identity, signal: cancellation(call, revoked) };
 }
 
-function cancellation<Request, Response>(call: AnyCall<Request, Response>): AbortSignal {
+function cancellation<Request, Response>(
+  call: AnyCall<Request, Response>,
+  revoked: AbortSignal,
+): AbortSignal {
   const controller = new AbortController();
+  onAbort(revoked, () => {
+    controller.abort(revoked.reason);
+  });
   call.on('cancelled', () => {
     const isLate = Number(call.getDeadline()) <= systemClock.wallMs();
     controller.abort(

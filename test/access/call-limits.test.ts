@@ -2,7 +2,7 @@
 
 import test from 'ava';
 
-import { callLimiter } from '../../shared/access/index.js';
+import { callLimiter, failedCalls } from '../../shared/access/index.js';
 import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
 
 function limiterAt(limits: { callsPerSecond: number; openCalls: number }) {
@@ -50,4 +50,39 @@ test('callers with open calls are never forgotten, however many others come', (t
     pass(1000);
   }
   t.throws(() => begin('alice'));
+});
+
+test('an address whose calls fail to authenticate is slowed down, and others are not [fault A34]', (t) => {
+  let nowMs = 0;
+  const failed = failedCalls(60, { ...systemClock, monotonicMs: () => nowMs });
+  for (let call = 0; call < 60; call++) {
+    failed.refuse('1.2.3.4');
+    failed.count('1.2.3.4');
+  }
+  const refuse = () => {
+    failed.refuse('1.2.3.4');
+  };
+  t.like(t.throws(refuse, { instanceOf: DiffusionError }), {
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'CALLS_LIMITED',
+    retryAfterMs: 1000,
+  });
+  t.notThrows(() => {
+    failed.refuse('1.2.3.5');
+  });
+  nowMs += 1000;
+  t.notThrows(refuse);
+  failed.count('1.2.3.4');
+  t.throws(refuse);
+  nowMs += 60_000;
+  for (let call = 0; call < 60; call++) failed.count('1.2.3.4');
+  t.throws(refuse);
+});
+
+test('0 failed calls a minute stand for no limit', (t) => {
+  const failed = failedCalls(0, systemClock);
+  for (let call = 0; call < 1000; call++) failed.count('1.2.3.4');
+  t.notThrows(() => {
+    failed.refuse('1.2.3.4');
+  });
 });
