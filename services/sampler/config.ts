@@ -30,6 +30,8 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly swapWaitMs: number;
   /** Memory that loaded models may take; twice as much while one is being replaced. */
   readonly maxModelBytes: number;
+  /** How long a call may wait for its reader, all waits together. */
+  readonly slowReaderLimitMs: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
   /** How long a service that stops waits for connections to close. */
@@ -72,6 +74,7 @@ export function readSettings(env: Environment = process.env): SamplerServiceSett
     decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
     maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),
     swapWaitMs: integer('IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS', 30_000, 0),
+    slowReaderLimitMs: 60_000 * integer('IP_DIFFUSION_SAMPLER_SLOW_READER_MINUTES', 30),
     maxModelBytes:
       MIB * integer('IP_DIFFUSION_SAMPLER_MODELS_MIB', Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.

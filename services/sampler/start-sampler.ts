@@ -92,6 +92,7 @@ export async function startSampler(
   const answering = {
     onCall: callObserver(registry),
     stallTimeoutMs: settings.stallTimeoutMs,
+    slowReaderLimitMs: settings.slowReaderLimitMs,
     report: (error: unknown, id: string) => {
       log.error({ err: error, id }, 'internal error');
     },

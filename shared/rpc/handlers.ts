@@ -25,6 +25,8 @@ export interface HandlerOptions {
   readonly report: ReportInternalError;
   /** A stream is closed when its reader reads nothing for this long. */
   readonly stallTimeoutMs: number;
+  /** A stream is closed when it has waited this long for its reader, all waits together; default: never. */
+  readonly slowReaderLimitMs?: number | undefined;
   /** Called with each call that has ended. */
   readonly onCall?: ObserveCall;
 }
@@ -58,7 +60,7 @@ export function unary<Request, Response>(
  */
 export function serverStream<Request, Response>(
   handler: (request: Request, context: CallContext) => AsyncIterable<Response>,
-  { report, stallTimeoutMs, onCall }: HandlerOptions,
+  { report, stallTimeoutMs, slowReaderLimitMs = Infinity, onCall }: HandlerOptions,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
     const context = contextOf(call);
@@ -66,8 +68,9 @@ export function serverStream<Request, Response>(
     const ended = endOf(call, onCall);
     const run = async (): Promise<void> => {
       refuseExpired(call);
+      const reader = patience(stallTimeoutMs, slowReaderLimitMs);
       for await (const message of untilAborted(handler(call.request, context), signal)) {
-        if (!call.write(message)) await drained(call, signal, stallTimeoutMs);
+        if (!call.write(message)) await reader.during((limit) => drained(call, signal, limit));
       }
     };
     run()
@@ -186,18 +189,40 @@ function closeStream(call: object): void {
   layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/** How long a stream may wait for its reader now, and why no longer. */
+interface WaitLimit {
+  readonly ms: number;
+  readonly text: string;
+}
+
+/** @param stallMs For one wait. @param totalMs For all waits together. */
+function patience(stallMs: number, totalMs: number) {
+  let waitedMs = 0;
+  return {
+    /** Counts the time that `wait` takes. */
+    during: async (wait: (limit: WaitLimit) => Promise<void>): Promise<void> => {
+      const beganMs = systemClock.monotonicMs();
+      const leftMs = Math.max(0, totalMs - waitedMs);
+      await wait(
+        leftMs < stallMs
+          ? { ms: leftMs, text: `the stream waited for the client for ${totalMs} ms in all` }
+          : { ms: stallMs, text: `the client read nothing from the stream for ${stallMs} ms` },
+      );
+      waitedMs += systemClock.monotonicMs() - beganMs;
+    },
+  };
+}
+
 /** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */
 async function drained<Request, Response>(
   call: ServerWritableStream<Request, Response>,
   signal: AbortSignal,
-  stallTimeoutMs: number,
+  { ms, text }: WaitLimit,
 ): Promise<void> {
   const { promise, resolve, reject } = deferred();
   const timer = setTimeout(() => {
-    reject(
-      new DiffusionError(SLOW_READER, `the client read nothing from the stream for ${stallTimeoutMs} ms`),
-    );
-  }, stallTimeoutMs);
+    reject(new DiffusionError(SLOW_READER, text));
+  }, ms);
   const onDrain = (): void => {
     resolve();
   };
