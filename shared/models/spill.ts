@@ -110,6 +110,15 @@ export async function clearSpill(
   await spill.remove(keys);
 }
 
+/** Removes whatever waits here of a job that is not in the store any more. */
+export async function forgetSpilled(spill: ObjectStore, job: string): Promise<void> {
+  const [step] = await listCommits(spill, job);
+  const commit = step === undefined ? undefined : await readCommit(spill, job, step).catch(ignoreDamage);
+  const keys = commit === undefined ? [] : [modelKeys.latest(commit.model)];
+  for await (const key of spill.list(jobKeys.all(job))) keys.push(key);
+  await spill.remove(keys);
+}
+
 async function markersOf(store: ObjectStore, job: string, options: CallOptions): Promise<Marker[]> {
   const markers: Marker[] = [];
   for (const step of await listCommits(store, job, options)) {

@@ -102,7 +102,7 @@ onLinux('a service that stops does not wait for a load', async (t) => {
 });
 
 test.serial(
-  'a newer checkpoint serves although an older one is in use in the only place [fault 101, A9]',
+  'a newer checkpoint serves although an older one is in use in the only place [fault 101, A9, A37]',
   async (t) => {
     const fixture = await withModels(t, { tiny: [BEHAVIOURS.neverAnswers] }, 1);
     const end = await holding(fixture, { model: 'tiny' });

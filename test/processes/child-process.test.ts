@@ -44,6 +44,34 @@ test('a child that sends no heartbeat is killed, and its exit says so [fault 67]
   t.is(unresponsive, 'it sent no heartbeat for 6 s');
 });
 
+test('a child stays although its parent is blocked for longer than the heartbeat timeout [fault 24]', async (t) => {
+  const alive = deferred();
+  const child = startChild({
+    module: siblingModule(import.meta.url, './misbehaving-process'),
+    protocol: TALK,
+    environment: process.env,
+    onMessage: () => {
+      alive.resolve();
+    },
+    heartbeatTimeoutMs: 2000,
+    clock: systemClock,
+  });
+  const echo = { kind: 'echo', values: new Float32Array(1) } as const;
+  child.send(echo);
+  await alive.promise;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+  // Time for the timers that are late.
+  await new Promise((resume) => setTimeout(resume, 200));
+  let isOver = false;
+  void child.exited.then(() => {
+    isOver = true;
+  });
+  await new Promise(setImmediate);
+  t.false(isOver);
+  child.kill();
+  t.is((await child.exited).unresponsive, undefined);
+});
+
 test('a child that is killed from outside does not count as hung', async (t) => {
   const child = startBlocked(600_000, () => {
     child.kill();

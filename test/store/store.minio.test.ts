@@ -3,6 +3,9 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import test from 'ava';
@@ -13,6 +16,8 @@ import { checkStore } from '../../shared/store/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import { openMinioStore, type MinioStoreSettings } from '../../shared/store/minio-store.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
+import { temporaryFolder } from '../dataset/folders.js';
+import { authority, type Pair } from '../rpc/certificates.js';
 import { commitContract } from '../models/commits.contract.js';
 import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
@@ -242,6 +247,33 @@ test('a server without TLS behind an https address is UNAVAILABLE, without a fal
   const store = await open({ port, useTLS: true });
   await t.throwsAsync(store.get('a'), { code: 'UNAVAILABLE', message: /no trusted TLS connection/ });
   t.is(plain, 0);
+});
+
+test('a server whose certificate is expired, of another name or of another authority is UNAVAILABLE [fault 90]', async (t) => {
+  const trusted = await authority();
+  const folder = await temporaryFolder(t);
+  const caFile = join(folder, 'ca.pem');
+  await writeFile(caFile, trusted.cert);
+  let asked = 0;
+  const serve = ({ cert, key }: Pair) =>
+    listening(
+      t,
+      createHttpsServer({ cert, key }, (_request, response) => {
+        asked += 1;
+        response.writeHead(404).end();
+      }),
+    );
+  for (const pair of [
+    await trusted.issue('127.0.0.1', { expired: true }),
+    await trusted.issue('elsewhere', { names: [{ type: 'dns', value: 'elsewhere.example' }] }),
+    await (await authority('a stranger')).issue('127.0.0.1'),
+  ]) {
+    const store = await open({ port: await serve(pair), useTLS: true, caFile });
+    await t.throwsAsync(store.get('a'), { code: 'UNAVAILABLE', message: /no trusted TLS connection/ });
+  }
+  t.is(asked, 0);
+  const good = await open({ port: await serve(await trusted.issue('127.0.0.1')), useTLS: true, caFile });
+  await t.throwsAsync(good.get('a'), { code: 'NOT_FOUND' });
 });
 
 test('a missing CA file is refused with a clear message', (t) => {

@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import test from 'ava';
 
 import { DiffusionError } from '../../shared/foundation/index.js';
@@ -166,4 +169,25 @@ test('an aborted reader ends while nothing happens', async (t) => {
   const next = new EventLog().follow(START, controller.signal).next();
   controller.abort(new DiffusionError('CANCELLED', 'gone'));
   await t.throwsAsync(next, { message: 'gone' });
+});
+
+test('of ten thousand readers that begin and leave nothing is kept [fault 112]', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const log = new EventLog();
+  log.append(1, running);
+  const left: WeakRef<AbortSignal>[] = [];
+  for (let reader = 0; reader < 10_000; reader++) {
+    const ending = new AbortController();
+    left.push(new WeakRef(ending.signal));
+    const events = log.follow(START, ending.signal);
+    await events.next();
+    const waiting = events.next();
+    ending.abort(new DiffusionError('CANCELLED', 'the reader left'));
+    await t.throwsAsync(waiting, { message: 'the reader left' });
+  }
+  await new Promise((resume) => setTimeout(resume, 10));
+  collect();
+  const kept = left.filter((reader) => reader.deref() !== undefined).length;
+  t.true(kept < 10, `${kept} of 10,000 are kept`);
 });

@@ -109,6 +109,29 @@ test('a job that ended here and was resumed by another trainer belongs to that t
   t.is((await b.requests.cancel(jobId)).status.state, 'CANCELLED');
 });
 
+test('the positions of events never repeat, where a recovered job is cancelled before it is claimed [fault A30]', async (t) => {
+  const store = await openStore();
+  const first = working();
+  const [a, b] = [trainer(store, first.startEngine), trainer(store, engines(plays()).startEngine)];
+  const job = await a.requests.create(recipe('cancelled'), '');
+  const { jobId } = job.record;
+  await first.begun;
+  await a.supervisor.find(jobId)?.save();
+  const before = a.supervisor.find(jobId)?.log.last ?? START;
+  // Sent to watchers, and never saved.
+  a.supervisor
+    .find(jobId)
+    ?.apply({ kind: 'grid', step: 3, image: { png: Buffer.alloc(1), width: 1, height: 1, channels: 1 } });
+  const sent = a.supervisor.find(jobId)?.log.last ?? START;
+  b.clock.pass(LEASE_MS + 1);
+  await b.recovery.scan();
+  b.clock.pass(LEASE_MS + 1);
+  await b.requests.cancel(jobId);
+  const { last } = await b.requests.watch(jobId).then((watched) => ({ last: watched.last() }));
+  t.true(sent.number > before.number);
+  t.true(last.term > sent.term);
+});
+
 test('a job without a trainer can be cancelled and resumed at any trainer [fault A4]', async (t) => {
   const store = await openStore();
   const first = working();

@@ -148,7 +148,7 @@ test('a new checkpoint resets the number of restarts', async (t) => {
   t.is(active.status.committedStep, 5);
 });
 
-test('engines that never become ready, that crash at work, and that run out of memory fail with different reasons [fault 65]', async (t) => {
+test('engines that never become ready, that crash at work, and that run out of memory fail with different reasons [fault 65, 66]', async (t) => {
   for (const [exit, reason] of [
     [{ code: 1 }, 'ENGINE_START'],
     [{ code: 137 }, 'ENGINE_OUT_OF_MEMORY'],

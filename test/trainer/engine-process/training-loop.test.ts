@@ -71,7 +71,7 @@ for (const [what, pass, step] of [
   ['a sample grid', 4, 4],
 ] as const) {
   test.serial(
-    `asked to stop during ${what}, a run skips the rest of it and commits what was trained`,
+    `asked to stop during ${what}, a run skips the rest of it and commits what was trained [fault A13]`,
     async (t) => {
       const start = await startOf(`stopped-at-${step}`);
       const stop = new AbortController();
