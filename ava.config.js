@@ -6,23 +6,30 @@ import { availableParallelism } from 'node:os';
 const isCompiled = !existsSync(new URL('package-lock.json', import.meta.url));
 const extension = isCompiled ? 'js' : 'ts';
 
+// `npm test` leaves the long tests to `npm run test:long`; a file that is named runs always.
+const FILES = {
+  short: [`test/**/*.test.${extension}`, `!test/**/*.long.test.${extension}`],
+  long: [`test/**/*.long.test.${extension}`],
+  all: [`test/**/*.test.${extension}`],
+};
+
 // The files that take longest, the longest first: begun last, one of them would run alone while a processor idles.
 const LONGEST = [
-  'engine/compiled/threads',
-  'engine/compiled/hoisting',
-  'integration/variants',
+  'engine/compiled/threads.long',
+  'engine/compiled/hoisting.long',
+  'integration/variants.long',
   'engine/compiled/steps',
   'store/store.minio',
-  'engine/compiled/preset-convolutions',
+  'engine/compiled/preset-convolutions.long',
   'engine/compiled/kernels',
   'integration/trainer',
-  'faults/two-builds',
+  'faults/two-builds.long',
   'faults/store-outages',
   'integration/trainer-recipes',
   'store/store.local',
   'store/retrying-store',
   'cli/demo',
-  'engine/compiled/memory',
+  'engine/compiled/memory.long',
   'faults/two-trainers',
   'integration/trainer-minio',
   'engine/compiled/training-graph',
@@ -35,7 +42,7 @@ function place(file) {
 
 // Tests run in child processes (workerThreads: false): native addons and the TypeScript loader both need it.
 export default {
-  files: [`test/**/*.test.${extension}`],
+  files: FILES[process.env.IP_DIFFUSION_TESTS ?? 'all'],
   extensions: isCompiled ? ['js'] : { ts: 'module' },
   require: [`./test/setup/source-maps.${extension}`, `./test/setup/refused-fields.${extension}`],
   nodeArguments: isCompiled ? [] : ['--import=tsx'],

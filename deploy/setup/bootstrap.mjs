@@ -48,11 +48,9 @@ const S3_TESTS = [
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
   demo: { setup: [], run: (args) => [[process.execPath, 'dist/services/cli/main.js', 'demo', ...args]] },
-  test: {
-    setup: ['--skip-build', '--test-build', '--test-tools'],
-    folder: COMPILED_TESTS,
-    run: (args) => [[...ava, ...compiled(args)]],
-  },
+  test: suite('short'),
+  // Whole trainings of every variant, other builds of the services, layers of full size, memory over many steps.
+  'test:long': suite('long'),
   'test:faults': {
     setup: ['--skip-build', '--test-build', '--test-tools'],
     run: (args) => [[...tsx, 'test/faults/main.ts', ...args]],
@@ -66,7 +64,9 @@ const COMMANDS = {
     setup: ['--skip-build'],
     environment: { IP_DIFFUSION_TEST_KERNELS: 'all' },
     // A layer may take a minute on two cores.
-    run: (args) => [[...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads}.test.ts', ...args]],
+    run: (args) => [
+      [...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads.long}.test.ts', ...args],
+    ],
   },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
@@ -99,6 +99,18 @@ const COMMANDS = {
     ],
   },
 };
+
+/** Compiled tests; a file that is named is run whichever suite it belongs to. */
+function suite(name) {
+  return {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    folder: COMPILED_TESTS,
+    run: (args) => {
+      process.env.IP_DIFFUSION_TESTS = args.some((arg) => arg.includes('.test.')) ? 'all' : name;
+      return [[...ava, ...compiled(args)]];
+    },
+  };
+}
 
 let child;
 let interrupted = false;

@@ -86,6 +86,8 @@ export interface CheckpointWriter {
 interface Waiting extends SpilledCommit {
   /** Present until it is committed or spilled. */
   held?: PendingCheckpoint;
+  /** While it is being spilled: whether that succeeds. */
+  spilling?: Promise<boolean>;
 }
 
 interface Outage {
@@ -181,8 +183,20 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
   async function spillHeld(): Promise<boolean> {
     const waiting = held();
     if (waiting?.held === undefined) return true;
-    if (!(await spilled(waiting.held, waiting.bytes))) return false;
+    // Once, though the store's failure and the next checkpoint may both ask for it.
+    waiting.spilling ??= spillWaiting(waiting, waiting.held);
+    return waiting.spilling;
+  }
+
+  async function spillWaiting(waiting: Waiting, checkpoint: PendingCheckpoint): Promise<boolean> {
+    try {
+      if (!(await spilled(checkpoint, waiting.bytes))) return false;
+    } finally {
+      delete waiting.spilling;
+    }
     delete waiting.held;
+    // The store may have taken it meanwhile.
+    if (!queue.includes(waiting)) await removeUploaded(waiting.step);
     changed.notify();
     return true;
   }
@@ -228,13 +242,7 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
 
   async function committed(step: number, commit: TimedCommit, wasSpilled: boolean): Promise<void> {
     onCommitted(step, commit);
-    if (wasSpilled && spill !== undefined) {
-      try {
-        await removeSpilled(await spill.open(), jobId, [step]);
-      } catch (error) {
-        onWarning(`an uploaded checkpoint was not removed from the spill: ${textOf(error)}`);
-      }
-    }
+    if (wasSpilled) await removeUploaded(step);
     await prune(store, jobId, { ...retention, committed: step }).catch((error: unknown) => {
       onWarning(`old checkpoints were not removed: ${textOf(error)}`);
     });
@@ -242,6 +250,15 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
     if (ended) outage = undefined;
     else if (outage !== undefined) outage = { ...outage, beganMs: clock.monotonicMs() };
     if (ended) report();
+  }
+
+  async function removeUploaded(step: number): Promise<void> {
+    if (spill === undefined) return;
+    try {
+      await removeSpilled(await spill.open(), jobId, [step]);
+    } catch (error) {
+      onWarning(`an uploaded checkpoint was not removed from the spill: ${textOf(error)}`);
+    }
   }
 
   async function failedForNow(error: DiffusionError): Promise<void> {

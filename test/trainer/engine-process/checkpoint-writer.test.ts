@@ -7,7 +7,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
-import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
+import { DiffusionError, pause, systemClock } from '../../../shared/foundation/index.js';
 import {
   adoptSpilled,
   claimAttempt,
@@ -16,6 +16,7 @@ import {
   listCommits,
   readCommit,
   type Commit,
+  type Spill,
 } from '../../../shared/models/index.js';
 import { openLocalStore, type ObjectStore } from '../../../shared/store/index.js';
 import {
@@ -291,6 +292,47 @@ test('while the store is full the checkpoint before stays, and training goes on 
   await writer.settled();
   t.deepEqual(committed, [1, 3]);
   t.deepEqual(await listCommits(inner, job), [3]);
+});
+
+/** The spill of a test, over a store that fails and hangs when the test says so. */
+async function switchedSpill(spill: Spill) {
+  const folder = switchedStore(await spill.open());
+  return { folder, spill: { ...spill, open: () => Promise.resolve(folder.store) } };
+}
+
+test('a checkpoint is spilled once, though two reasons for it come together', async (t) => {
+  const { switched, begin, ...rest } = await outageTest();
+  const { folder, spill } = await switchedSpill(rest.spill);
+  const { writer, attempt } = await begin({ spill });
+  switched.fail();
+  folder.hang();
+  await writer.submit(checkpointOf(1, attempt));
+  // The store's failure spills it, and so does the next checkpoint, which waits for no longer than the patience.
+  await until(() => Promise.resolve(folder.calls.length > 0));
+  const next = writer.submit(checkpointOf(2, attempt));
+  await pause(20);
+  folder.work();
+  await next;
+  const manifests = folder.calls.filter((call) => /^put .*000000000001.*manifest/.test(call));
+  t.is(manifests.length, 1, folder.calls.join('\n'));
+});
+
+test('a checkpoint that the store takes while it is being spilled does not stay in the spill', async (t) => {
+  const { switched, committed, begin, spilledSteps, ...rest } = await outageTest();
+  const { folder, spill } = await switchedSpill(rest.spill);
+  const { writer, attempt } = await begin({ spill });
+  switched.hang();
+  folder.hang();
+  await writer.submit(checkpointOf(1, attempt));
+  const next = writer.submit(checkpointOf(2, attempt));
+  await until(() => Promise.resolve(folder.calls.length > 0));
+  switched.work();
+  await until(() => Promise.resolve(committed.length > 0));
+  folder.work();
+  await next;
+  await writer.settled();
+  t.deepEqual(committed, [1, 2]);
+  t.deepEqual(await spilledSteps(), []);
 });
 
 test('a commit that takes long is reported [fault 79, A12]', async (t) => {
