@@ -21,6 +21,7 @@ export {
   adoptSpilled,
   clearSpill,
   forgetSpilled,
+  ownSpilled,
   removeSpilled,
   spillCommit,
   uploadSpilled,

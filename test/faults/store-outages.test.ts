@@ -148,13 +148,14 @@ test.serial(
 );
 
 test.serial(
-  'training goes on while the store is unavailable; killed then, the job resumes from what waits on disk, exactly [fault 69, 77]',
+  'training goes on while the store is unavailable; with its engine killed, then with its trainer killed, the job resumes from what waits on disk, exactly [fault 69, 77, A32]',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined || minio === undefined) return;
     const { gate, client, child } = outage;
     const { jobId } = await create(client, recipe('killed-in-outage', 24));
     let isShut = false;
+    let isEngineKilled = false;
     const seen: Message[] = [];
     await t.throwsAsync(
       watch(client, jobId, (event, message) => {
@@ -163,9 +164,19 @@ test.serial(
           isShut = true;
           void gate.shut();
         }
+        if (messageOf(event).includes('1 commit waiting') && !isEngineKilled) {
+          isEngineKilled = true;
+          process.kill(outage.enginePid(), 'SIGKILL');
+        }
         if (messageOf(event).includes('2 commits waiting')) child.kill('SIGKILL');
       }),
       { code: 'UNAVAILABLE' } as never,
+    );
+    // The engine was replaced while the store was unavailable.
+    const resumed = seen.map(({ event }) => (event === undefined ? '' : messageOf(event)));
+    t.true(
+      resumed.some((message) => message.startsWith('training resumes after step 8')),
+      resumed.join('\n'),
     );
     // It dies with its parent, and can publish nothing.
     const pid = outage.enginePid();

@@ -19,6 +19,7 @@ import { jobRecovery } from '../../services/trainer/job-recovery.js';
 import { readJob } from '../../services/trainer/job-status.js';
 import { JobSupervisor, type SupervisorSettings } from '../../services/trainer/job-supervisor.js';
 import type { ActiveJob } from '../../services/trainer/active-job.js';
+import { switchedStore } from '../store/switched-store.js';
 import {
   commit,
   engines,
@@ -117,6 +118,35 @@ test('a crashed engine is replaced, with a new attempt', async (t) => {
   t.deepEqual(
     starts.map(({ attempt }) => attempt),
     [1, 2],
+  );
+});
+
+test('an engine that crashes while the store is unavailable is replaced under the same attempt, if something may wait on disk [fault A32]', async (t) => {
+  const switched = switchedStore(await openStore());
+  const crash: Script = (engine) => {
+    engine.send(ready);
+    switched.fail();
+    engine.exit(killed);
+    return undefined;
+  };
+  const works: Script = (engine) => {
+    engine.send(readyAt(5));
+    switched.work();
+    engine.exit(killed);
+    return undefined;
+  };
+  const { startEngine, starts } = engines(crash, works, plays(readyAt(5), finished));
+  const spill = { folder: join(root, 'unused-spill'), maxBytes: 1 };
+  const { store, supervisor } = await supervise(startEngine, { store: switched.store, spill });
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'SUCCEEDED');
+  t.deepEqual(
+    starts.map(({ attempt, committedStep }) => [attempt, committedStep]),
+    [
+      [1, 0],
+      [1, 0],
+      [2, 5],
+    ],
   );
 });
 

@@ -40,6 +40,7 @@ async function startOf(
     model: name,
     recipe: resolveRecipe(asked, name),
     attempt: await claimAttempt(store, name),
+    committedStep: 0,
     store: { kind: 'local', folder },
     fileAccess: { local: { roots: undefined } },
     cacheFolder: folders.cache,
