@@ -3,6 +3,10 @@ const { existsSync } = process.getBuiltinModule('node:fs');
 // Which room may import which, with the reason beside each rule. A room imports only rooms above it in this list.
 const ROOMS = [
   ['foundation', 'Everything rests on it, so it rests on nothing of ours.'],
+  [
+    'settings',
+    'Reads flags, the environment and a file by tables; what a setting means is said where it is declared.',
+  ],
   ['fields', 'Declares the fields of any message; what they mean is said where they are declared.'],
   [
     'random',
@@ -22,6 +26,7 @@ const ROOMS = [
   ['sampler', 'Solvers take the network as a row predictor and hold none of the engine’s tensors.'],
   ['exposure', 'Measures a network by its predictions alone, so that a closed form can stand in its place.'],
   ['engine', 'Runs tensors for anyone: it must not know what they mean.'],
+  ['probe', 'Tries whether an engine can be started, and loads none itself.'],
   ['model', 'A network is a function of x_t, t and y; objectives and solvers are not part of it.'],
   ['loss', 'Takes the network as a function, so that every objective is tested on a network of one line.'],
   ['optimizer', 'Updates named parameters, whatever loss made the gradients.'],
@@ -40,6 +45,10 @@ const ROOMS = [
   ['contract', 'The wire form of the rooms’ types: the rooms must not know that there is a wire.'],
   ['access', 'Says who calls and what they may do; how calls travel is not its business.'],
   ['rpc', 'Runs servers and calls them; the contract’s types pass through it.'],
+  [
+    'batch',
+    'Makes large sets of images in shards, as a client of samplers; who starts its workers, and where, is not its business.',
+  ],
 ];
 const names = ROOMS.map(([name]) => name);
 const absent = names.filter((name) => !existsSync(`${__dirname}/shared/${name}`));
@@ -95,8 +104,17 @@ module.exports = {
       severity: 'error',
       comment: 'Services meet on the wire and in the store only, so that each can be deployed alone.',
       from: { path: '^services/([^/]+)/' },
-      to: { path: '^services/', pathNot: '^services/$1/' },
+      // Tables of settings are plain data: `serve` makes its flags and help of them.
+      to: { path: '^services/', pathNot: ['^services/$1/', '^services/[^/]+/settings\\.ts$'] },
     },
+    {
+      name: 'tables-of-settings-are-data',
+      severity: 'error',
+      comment: 'The command line reads them, and must not load a service for it.',
+      from: { path: '^services/[^/]+/settings\\.ts$' },
+      to: { path: '^services/' },
+    },
+    onlyFrom('yaml', 'settings', 'node_modules/yaml/', 'One room reads configuration files.'),
     onlyFrom(
       'tensorflow',
       'engine',
@@ -116,6 +134,13 @@ module.exports = {
       'node_modules/prom-client/',
       'One room keeps metrics; the others hand numbers to it.',
     ),
+    {
+      name: 'only-pipelines-import-temporal',
+      severity: 'error',
+      comment: 'It is installed for pipelines alone; everything else works without it.',
+      from: { pathNot: '^services/cli/pipeline/' },
+      to: { path: 'node_modules/@temporalio/' },
+    },
     {
       name: 'grpc-at-the-edge',
       severity: 'error',

@@ -48,7 +48,8 @@ export default {
   nodeArguments: isCompiled ? [] : ['--import=tsx'],
   workerThreads: false,
   // TensorFlow's notes on the processor are not news.
-  environmentVariables: { TF_CPP_MIN_LOG_LEVEL: '2' },
+  // Each service of a test would start an engine to see that it can.
+  environmentVariables: { TF_CPP_MIN_LOG_LEVEL: '2', IP_DIFFUSION_ENGINE_CHECK: 'off' },
   // One more than there are processors: many tests wait for processes of their own.
   concurrency: availableParallelism() + 1,
   timeout: '3m',

@@ -1,8 +1,6 @@
 /** The settings of the command line; the only place of this service that reads the environment. */
 
 import type { Environment } from '../../shared/foundation/index.js';
-import { ADDRESS_VARIABLES, METRICS_VARIABLE, SECURITY_VARIABLES } from '../../shared/rpc/index.js';
-import { DATA_VARIABLES, STORE_VARIABLE } from '../../shared/store/index.js';
 
 export type { Environment };
 
@@ -28,15 +26,4 @@ export const CLIENT_VARIABLES = {
   cert: 'IP_DIFFUSION_CERT_FILE',
   key: 'IP_DIFFUSION_KEY_FILE',
   tokenFile: 'IP_DIFFUSION_TOKEN_FILE',
-} as const;
-
-/** Variables that the services read. */
-export const SERVICE_VARIABLES = {
-  ...SECURITY_VARIABLES,
-  ...DATA_VARIABLES,
-  store: STORE_VARIABLE,
-  metricsAddress: METRICS_VARIABLE,
-  trainerAddress: ADDRESS_VARIABLES.trainer,
-  samplerAddress: ADDRESS_VARIABLES.sampler,
-  datasetCache: 'IP_DIFFUSION_DATASET_CACHE',
 } as const;

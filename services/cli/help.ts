@@ -1,5 +1,6 @@
 /** Help texts, made from what the commands declare. */
 
+import { helpSection, type HelpRow } from '../../shared/settings/index.js';
 import { COMMON_OPTIONS, type Command, type Group, type Leaf } from './command.js';
 import type { Option, Options } from './options.js';
 import { flagOf } from './parse-arguments.js';
@@ -10,37 +11,39 @@ export function helpOf(target: Command, words: string): string {
 }
 
 function groupHelp(group: Group, words: string): string {
-  const rows = group.commands.map(({ name, summary }): Row => [name, summary]);
+  const rows = group.commands.map(({ name, summary }): HelpRow => [name, summary]);
   const otherwise = group.otherwise;
   const own = { ...group.options, ...(otherwise && ownOptions(otherwise.options)) };
   return paragraphs(
-    `Usage: npx ${words} [command] [options]\n\n${sentence(group.summary)}`,
-    section('Commands', rows),
+    `Usage: npx ${words} ${[...placesOf(otherwise), '[command]'].join(' | ')} [options]\n\n${sentence(group.summary)}`,
+    helpSection('Commands', rows),
     otherwise && `Without a command: ${otherwise.summary}.`,
-    section('Options', optionRows({ ...own, ...COMMON_OPTIONS })),
+    helpSection('Options', optionRows({ ...own, ...COMMON_OPTIONS })),
+    ...(otherwise?.notes ?? []),
     otherwise && examples(otherwise, words),
     `npx ${words} <command> --help shows the options of a command.`,
   );
 }
 
 function leafHelp(leaf: Leaf, words: string): string {
-  const places = leaf.positionals.map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`));
   return paragraphs(
-    `Usage: npx ${[words, ...places].join(' ')} [options]\n\n${sentence(leaf.summary)}`,
-    section(
+    `Usage: npx ${[words, ...placesOf(leaf)].join(' ')} [options]\n\n${sentence(leaf.summary)}`,
+    helpSection(
       'Arguments',
-      leaf.positionals.map(({ name, help }): Row => [name, help]),
+      leaf.positionals.map(({ name, help }): HelpRow => [name, help]),
     ),
-    section('Options', optionRows({ ...ownOptions(leaf.options), ...COMMON_OPTIONS })),
+    helpSection('Options', optionRows({ ...ownOptions(leaf.options), ...COMMON_OPTIONS })),
     ...leaf.notes,
     examples(leaf, words),
   );
 }
 
-type Row = readonly [name: string, help: string];
+function placesOf(leaf: Leaf | undefined): string[] {
+  return (leaf?.positionals ?? []).map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`));
+}
 
-function optionRows(options: Options): Row[] {
-  return Object.entries(options).map(([key, option]): Row => {
+function optionRows(options: Options): HelpRow[] {
+  return Object.entries(options).map(([key, option]): HelpRow => {
     const value = option.kind === undefined ? '' : ` ${option.kind.placeholder}`;
     return [flagOf(key) + value, option.help + defaultOf(option)];
   });
@@ -48,6 +51,7 @@ function optionRows(options: Options): Row[] {
 
 function defaultOf({ fallback, environment }: Option<unknown>): string {
   const parts = [
+    ...(Array.isArray(fallback) && fallback.length > 0 ? [`default ${fallback.join(', ')}`] : []),
     ...(typeof fallback === 'string' || typeof fallback === 'number' || typeof fallback === 'bigint'
       ? [`default ${fallback.toString()}`]
       : []),
@@ -58,18 +62,6 @@ function defaultOf({ fallback, environment }: Option<unknown>): string {
 
 function ownOptions(options: Options): Options {
   return Object.fromEntries(Object.entries(options).filter(([key]) => !Object.hasOwn(COMMON_OPTIONS, key)));
-}
-
-const NAME_COLUMN = 30;
-
-function section(title: string, rows: readonly Row[]): string | undefined {
-  if (rows.length === 0) return undefined;
-  const lines = rows.map(([name, help]) =>
-    name.length < NAME_COLUMN
-      ? `  ${name.padEnd(NAME_COLUMN)}${help}`
-      : `  ${name}\n${' '.repeat(NAME_COLUMN + 2)}${help}`,
-  );
-  return [`${title}:`, ...lines].join('\n');
 }
 
 function examples({ examples: given }: Leaf, words: string): string {

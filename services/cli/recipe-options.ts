@@ -21,7 +21,7 @@ import {
   type Parser,
 } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, RECIPE_ROWS, resolveRecipe, type PartialRecipe } from '../../shared/recipe/index.js';
-import { nearest } from './nearest.js';
+import { nearest } from '../../shared/foundation/index.js';
 import { flag, option, repeated, text, type Options, type Values } from './options.js';
 import { UsageError } from './parse-arguments.js';
 

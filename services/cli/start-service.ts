@@ -27,16 +27,17 @@ export interface ServiceExit {
 
 /**
  * Starts a service. Ctrl-C doesn't reach it, so the caller decides when it ends; it is killed when this process
- * exits. @param onLog Takes the lines of its log; without it they go to this process's standard error.
+ * exits. @param onLog Takes the lines of its log; without it they go to this process's standard error. @param argv Its flags.
  */
 export function startService(
   name: ServiceName,
   environment: Environment,
   onLog?: (line: string) => void,
+  argv: readonly string[] = [],
 ): ServiceProcess {
   const preload = ['--import', siblingModule(import.meta.url, './service-process').href];
   const main = fileURLToPath(siblingModule(import.meta.url, `../${name}/main`));
-  const child = spawn(process.execPath, [...process.execArgv, ...preload, main], {
+  const child = spawn(process.execPath, [...process.execArgv, ...preload, main, ...argv], {
     // In its own process group: a terminal sends Ctrl-C to the whole group of this one.
     detached: true,
     env: environment,

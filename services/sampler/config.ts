@@ -1,8 +1,9 @@
 /** The sampler's settings; the only place of this service that reads the environment. */
 
 import {
+  deviceSettings,
+  ENGINE_SETTINGS,
   engineEnvironment,
-  engineHeartbeatTimeoutMs,
   environmentReader,
   machineMemoryBytes,
   type Environment,
@@ -12,6 +13,7 @@ import { serverSettings, type ReceivingLimits, type ServerSettings } from '../..
 import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
 import type { AdmissionLimits } from './admission.js';
 import type { EngineSettings } from './prediction-engine.js';
+import { SAMPLER_OWN } from './settings.js';
 
 export interface SamplerServiceSettings extends ServerSettings {
   readonly store: StoreSettings;
@@ -34,7 +36,9 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly slowReaderLimitMs: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
-  /** How long a service that stops waits for connections to close. */
+  /** How long calls may go on when the service stops; then they get what resumes them. */
+  readonly drainMs: number;
+  /** How long a service that stops waits for readers, and for connections to close. */
   readonly graceMs: number;
 }
 
@@ -44,43 +48,47 @@ const MAX_ROWS = 16;
 const MIB = 1024 ** 2;
 const BATCH_SIZES = [1, 2, 4, 8, MAX_ROWS];
 
-/** @throws DiffusionError INVALID_ARGUMENT naming each variable that is wrong. */
-export function readSettings(env: Environment = process.env): SamplerServiceSettings {
+export const ENVIRONMENT: Environment = process.env;
+
+/** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming the variable of each setting that is wrong. */
+export function readSettings(env: Environment): SamplerServiceSettings {
   const reader = environmentReader(env);
-  const { integer, percent, optional, check } = reader;
+  const { value } = reader;
+  const store = reader.collect(() => storeSettings(env));
+  // Refused here, before an engine process would refuse them.
+  reader.collect(() => deviceSettings(env));
   const settings = {
     ...serverSettings('sampler', reader),
-    store: storeSettings(env),
     engine: {
       module: siblingModule(import.meta.url, './engine-process/main'),
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
-      heartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
+      heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
     },
-    tokenKeyFile: optional('IP_DIFFUSION_RESUME_KEY_FILE'),
-    maxImages: integer('IP_DIFFUSION_SAMPLER_MAX_IMAGES', 4096),
+    tokenKeyFile: value(SAMPLER_OWN.resumeKey),
+    maxImages: value(SAMPLER_OWN.maxImages),
     admission: {
-      calls: integer('IP_DIFFUSION_SAMPLER_MAX_CALLS', 64),
-      cost: 1e6 * integer('IP_DIFFUSION_SAMPLER_MAX_COST', 40_000),
-      bytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_WORKING_MIB', 1024),
-      waiting: integer('IP_DIFFUSION_SAMPLER_MAX_WAITING', 256),
-      requestBytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_REQUESTS_MIB', 512),
-      callerShare: percent('IP_DIFFUSION_SAMPLER_CALLER_PERCENT', 50) / 100,
+      calls: value(SAMPLER_OWN.maxCalls),
+      cost: 1e6 * value(SAMPLER_OWN.maxCost),
+      bytes: MIB * value(SAMPLER_OWN.maxWorkingMib),
+      waiting: value(SAMPLER_OWN.maxWaiting),
+      requestBytes: MIB * value(SAMPLER_OWN.maxRequestsMib),
+      callerShare: value(SAMPLER_OWN.callerPercent) / 100,
     },
     receiving: {
-      maxBytes: MIB * integer('IP_DIFFUSION_SAMPLER_MAX_RECEIVING_MIB', 256),
-      timeoutMs: 1000 * integer('IP_DIFFUSION_SAMPLER_RECEIVING_SECONDS', 60),
+      maxBytes: MIB * value(SAMPLER_OWN.maxReceivingMib),
+      timeoutMs: 1000 * value(SAMPLER_OWN.receivingSeconds),
     },
-    decodesAtOnce: integer('IP_DIFFUSION_SAMPLER_MAX_DECODES', 2),
-    maxLoadedModels: integer('IP_DIFFUSION_SAMPLER_MAX_MODELS', 2),
-    swapWaitMs: integer('IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS', 30_000, 0),
-    slowReaderLimitMs: 60_000 * integer('IP_DIFFUSION_SAMPLER_SLOW_READER_MINUTES', 30),
-    maxModelBytes:
-      MIB * integer('IP_DIFFUSION_SAMPLER_MODELS_MIB', Math.floor(machineMemoryBytes() / 2 / MIB)),
+    decodesAtOnce: value(SAMPLER_OWN.maxDecodes),
+    maxLoadedModels: value(SAMPLER_OWN.maxModels),
+    swapWaitMs: value(SAMPLER_OWN.swapWaitMs),
+    slowReaderLimitMs: 60_000 * value(SAMPLER_OWN.slowReaderMinutes),
+    maxModelBytes: MIB * (value(SAMPLER_OWN.modelsMib) ?? Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.
     window: 2 * MAX_ROWS,
+    drainMs: 1000 * value(SAMPLER_OWN.drainSeconds),
     graceMs: 10_000,
   };
-  check();
-  return settings;
+  reader.check();
+  return { ...settings, store: store() };
 }

@@ -1,7 +1,7 @@
 /** One Generate call after its acceptance: progress, previews and other output of its images, and the images, as the reader takes them. */
 
 import { durationFromMs } from '../../shared/contract/index.js';
-import type { Clock } from '../../shared/foundation/index.js';
+import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import { eventsOf, type GenerateEvent } from './generate-events.js';
 import { imagePool, type ImagePool } from './image-pool.js';
 import type { ImageSeries } from './resolve-generation.js';
@@ -52,6 +52,11 @@ export async function* generateImages(
         onImage?.();
       }
     }
+  } catch (error) {
+    // What has been computed isn't lost: another replica, or this one after its start, resumes the images.
+    if (isStopping(signal) && series.task !== 'encode')
+      for (const token of pool.tokens()) yield* eventsOf(series, token, tokenKey);
+    throw error;
   } finally {
     await pool.stop();
   }
@@ -83,4 +88,8 @@ export async function* generateImages(
       },
     };
   }
+}
+
+function isStopping({ reason }: AbortSignal): boolean {
+  return reason instanceof DiffusionError && reason.reason === 'SERVICE_STOPPING';
 }

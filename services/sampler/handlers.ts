@@ -20,7 +20,7 @@ export function samplerHandlers(options: SamplerHandlersOptions): samplerWire.Sa
     loadModel: unary(loadModel, options),
     unloadModel: unary(unloadModel, options),
     modelReady: unary(modelReady, options),
-    generate: serverStream(generate, options),
-    encode: serverStream(encode, options),
+    generate: serverStream(generate, options, options.deadlines?.generateMs),
+    encode: serverStream(encode, options, options.deadlines?.generateMs),
   };
 }

@@ -20,6 +20,8 @@ export interface ImagePool {
   /** What the reader hasn't had. A finished image's place in the window is free when it is `given`. */
   take(): ImageOutput | undefined;
   given(): void;
+  /** What resumes each image that is in work. */
+  tokens(): Extract<ImageOutput, { kind: 'token' }>[];
   /** Stops all work, and resolves when none is left. */
   stop(): Promise<void>;
 }
@@ -48,6 +50,7 @@ export function imagePool(
   // One listener for each image of the window; Node warns of a leak above ten.
   setMaxListeners(0, stopped);
   const tasks = new Set<Promise<void>>();
+  const lastSteps = new Map<number, Extract<ImageOutput, { kind: 'token' }>>();
   const unread = outputBuffer();
   let change = deferred();
   let failure: { readonly error: unknown } | undefined;
@@ -69,10 +72,12 @@ export function imagePool(
     for await (const step of steps) {
       image = step.sample;
       stepsDone += 1;
+      lastSteps.set(index, { kind: 'token', index, step: step.index + 1, state: step.state });
       onStep();
       await putReports(index, step);
       change.resolve();
     }
+    lastSteps.delete(index);
     const bytes = await encodeOutput(image, shape, format);
     unread.put({ kind: 'image', index, bytes });
     imagesDone += 1;
@@ -140,6 +145,7 @@ export function imagePool(
       givenCount += 1;
       void fillWindow();
     },
+    tokens: () => [...lastSteps.values()].filter(({ step }) => step < plan.steps),
     stop: async () => {
       stopping.abort();
       unread.close();

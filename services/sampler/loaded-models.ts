@@ -5,7 +5,7 @@ import type { EngineSource } from './engine-process/messages.js';
 import { failedLoads, keyOf, type FailedLoad } from './failed-loads.js';
 import type { LoadedModel } from './loaded-model.js';
 import { bytesOfEntry, estimatedBytes, isOlder, modelOf, newEntry, type Entry } from './model-entry.js';
-import { stopping } from './running-calls.js';
+import { serviceStopping } from '../../shared/rpc/index.js';
 import type { PredictRow } from './step-batcher.js';
 
 /** A loaded model stays loaded until all that hold it have released it. */
@@ -84,7 +84,7 @@ export function loadedModels(options: LoadedModelsOptions): LoadedModels {
 
   async function acquire(source: EngineSource, wanted: Wanted, signal: AbortSignal): Promise<Lease> {
     signal.throwIfAborted();
-    if (closed) throw stopping();
+    if (closed) throw serviceStopping();
     failed.refuse(source);
     refuseTooLarge(source);
     const key = keyOf(source);
@@ -244,7 +244,7 @@ export function loadedModels(options: LoadedModelsOptions): LoadedModels {
     },
     close: async () => {
       closed = true;
-      for (const entry of [...entries.values(), ...retired]) end(entry, stopping());
+      for (const entry of [...entries.values(), ...retired]) end(entry, serviceStopping());
       await Promise.all(engines.values());
     },
   };

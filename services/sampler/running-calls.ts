@@ -1,6 +1,7 @@
 /** The calls that are being served, so that a service that stops can end them and wait for their end. */
 
-import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { deferred, pause } from '../../shared/foundation/index.js';
+import { serviceStopping } from '../../shared/rpc/index.js';
 
 export interface RunningCall {
   /** Aborted with the client's signal, or with an UNAVAILABLE error when the service stops. */
@@ -9,20 +10,21 @@ export interface RunningCall {
 }
 
 export interface RunningCalls {
-  /** @throws DiffusionError UNAVAILABLE (reason STOPPING) once the service stops. */
+  /** @throws DiffusionError UNAVAILABLE (reason SERVICE_STOPPING) once the service stops. */
   begin(clientSignal: AbortSignal): RunningCall;
-  /** Ends all calls and resolves when none is left. */
-  stop(): Promise<void>;
+  /**
+   * Takes no more calls, lets those that run end by themselves for `drainMs`, then ends them, and resolves when none is left, or
+   * after `endMs` more: a reader may take nothing.
+   */
+  stop(drainMs: number, endMs: number): Promise<void>;
 }
-
-const RETRY_AFTER_MS = 1000;
 
 export function runningCalls(): RunningCalls {
   const running = new Map<AbortController, Promise<void>>();
   let stopped = false;
   return {
     begin: (clientSignal) => {
-      if (stopped) throw stopping();
+      if (stopped) throw serviceStopping();
       const controller = new AbortController();
       const { promise, resolve } = deferred();
       running.set(controller, promise);
@@ -34,18 +36,18 @@ export function runningCalls(): RunningCalls {
         },
       };
     },
-    stop: async () => {
+    stop: async (drainMs, endMs) => {
       stopped = true;
-      const ends = [...running.values()];
-      for (const controller of running.keys()) controller.abort(stopping());
-      await Promise.all(ends);
+      await allEndedWithin(running, drainMs);
+      for (const controller of running.keys()) controller.abort(serviceStopping());
+      await allEndedWithin(running, endMs);
     },
   };
 }
 
-/** The error of calls to a service that stops. */
-export function stopping(): DiffusionError {
-  return new DiffusionError('SERVICE_STOPPING', 'the service is stopping', {
-    retryAfterMs: RETRY_AFTER_MS,
-  });
+async function allEndedWithin(running: ReadonlyMap<unknown, Promise<void>>, ms: number): Promise<void> {
+  const over = new AbortController();
+  const limit = pause(ms, over.signal);
+  await Promise.race([Promise.all(running.values()), limit]);
+  over.abort();
 }

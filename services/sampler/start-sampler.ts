@@ -3,8 +3,13 @@
 import { samplerWire } from '../../shared/contract/index.js';
 import { metricRegistry } from '../../shared/metrics/index.js';
 import {
+  callLog,
   callObserver,
+  observeAll,
+  SERVICE_NAMES,
   startGrpcServer,
+  watchEngine,
+  watchReadyStore,
   type RunningService,
   type ServiceLog,
 } from '../../shared/rpc/index.js';
@@ -29,7 +34,7 @@ const STORE_RETRY_MS = 2000;
 const MAX_REQUEST_BYTES = 128 * 1024 * 1024;
 
 /**
- * Listens, and says SERVING once the store can be listed.
+ * Listens, and is ready once the store can be listed and an engine can start.
  *
  * @throws DiffusionError for a store that can't be opened or an address that can't be listened on.
  */
@@ -90,7 +95,8 @@ export async function startSampler(
   const admitting = admission(settings.admission, clock, metrics.onWaited);
   metrics.watch(admitting, models);
   const answering = {
-    onCall: callObserver(registry),
+    onCall: observeAll(callObserver(registry), callLog(log)),
+    deadlines: settings.deadlines,
     stallTimeoutMs: settings.stallTimeoutMs,
     slowReaderLimitMs: settings.slowReaderLimitMs,
     report: (error: unknown, id: string) => {
@@ -103,7 +109,7 @@ export async function startSampler(
     metrics: settings.metrics && { ...settings.metrics, registry },
     log,
     service: samplerWire.SamplerServiceService,
-    serviceName: 'diffusion.sampler.v1.SamplerService',
+    serviceName: SERVICE_NAMES.sampler,
     implementation: samplerHandlers({
       catalogue,
       models,
@@ -125,14 +131,24 @@ export async function startSampler(
     maxRequestBytes: MAX_REQUEST_BYTES,
     receiving: settings.receiving,
   });
-  const readiness = whenListed(store, stopping.signal, log).then((listed) => {
-    if (listed) server.setServing(true);
+  const watched = {
+    ...{ settings, store, clock, readiness: server.readiness, log, signal: stopping.signal },
+    engineEnvironment: settings.engine.environment,
+  };
+  watchEngine(watched);
+  const starting = whenListed(store, stopping.signal, log).then((listed) => {
+    if (!listed) return;
+    server.readiness.set('start', undefined);
+    watchReadyStore(watched);
   });
 
   async function stop(): Promise<void> {
     stopping.abort();
-    await readiness;
-    await server.stop(() => calls.stop(), settings.graceMs);
+    const end = async (): Promise<void> => {
+      await starting;
+      await calls.stop(settings.drainMs, settings.graceMs);
+    };
+    await server.stop(end, settings.graceMs);
     await models.close();
     await decoder.close();
     await store.close();

@@ -28,7 +28,7 @@ export async function tokenKey(
   file: string | undefined,
   warn: (message: string) => void,
 ): Promise<TokenKey> {
-  const ofFile = file === undefined ? undefined : await keyInFile(file);
+  const ofFile = file === undefined ? undefined : await readKeyFile(file);
   if (ofFile !== undefined) return () => Promise.resolve(ofFile);
   let key: Promise<Buffer> | undefined;
   return () => {
@@ -40,7 +40,8 @@ export async function tokenKey(
   };
 }
 
-async function keyInFile(path: string): Promise<Buffer> {
+/** @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE) for a file that can't be used. */
+export async function readKeyFile(path: string): Promise<Buffer> {
   const content = await readFile(path).catch((error: unknown) => {
     throw unusable(path, (error as NodeJS.ErrnoException).code ?? 'it could not be read');
   });

@@ -5,14 +5,16 @@ import { join, resolve } from 'node:path';
 
 import {
   cacheFolder,
+  deviceSettings,
+  ENGINE_SETTINGS,
   engineEnvironment,
-  engineHeartbeatTimeoutMs,
   environmentReader,
   machineMemoryBytes,
   type Environment,
 } from '../../shared/foundation/index.js';
 import { isLoopback, serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
 import { fileAccess, storeSettings, type FileAccess, type StoreSettings } from '../../shared/store/index.js';
+import { TRAINER_OWN } from './settings.js';
 
 export interface TrainerSettings extends ServerSettings {
   readonly store: StoreSettings;
@@ -46,32 +48,36 @@ export interface TrainerSettings extends ServerSettings {
   readonly graceMs: number;
 }
 
-/** @throws DiffusionError INVALID_ARGUMENT naming each variable that is wrong. */
-export function readSettings(env: Environment = process.env): TrainerSettings {
+export const ENVIRONMENT: Environment = process.env;
+
+/** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming the variable of each setting that is wrong. */
+export function readSettings(env: Environment): TrainerSettings {
   const reader = environmentReader(env);
-  const { text, integer, check } = reader;
+  const { value, collect } = reader;
   const server = serverSettings('trainer', reader);
-  const settings: TrainerSettings = {
+  const store = collect(() => storeSettings(env));
+  // Refused here, before an engine process would refuse them.
+  collect(() => deviceSettings(env));
+  // Whoever reaches a trainer from a network must not read any file that the trainer can read.
+  const files = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
+  const settings = {
     ...server,
-    store: storeSettings(env),
-    // Whoever reaches a trainer from a network must not read any file that the trainer can read.
-    fileAccess: fileAccess(env, isLoopback(server.address) ? 'any' : 'none'),
-    datasetCacheFolder: resolve(text('IP_DIFFUSION_DATASET_CACHE', join(cacheFolder(env), 'datasets'))),
-    name: text('IP_DIFFUSION_TRAINER_NAME', hostname()),
-    leaseMs: integer('IP_DIFFUSION_LEASE_MS', 30_000, 500),
-    concurrentJobs: integer('IP_DIFFUSION_TRAINER_JOBS', 1),
-    maxQueue: integer('IP_DIFFUSION_TRAINER_MAX_QUEUE', 16, 0),
+    datasetCacheFolder: resolve(value(TRAINER_OWN.datasetCache) ?? join(cacheFolder(env), 'datasets')),
+    name: value(TRAINER_OWN.name) ?? hostname(),
+    leaseMs: value(TRAINER_OWN.leaseMs),
+    concurrentJobs: value(TRAINER_OWN.jobs),
+    maxQueue: value(TRAINER_OWN.maxQueue),
     memoryBytes: machineMemoryBytes(),
     engineEnvironment: engineEnvironment(env),
-    engineHeartbeatTimeoutMs: engineHeartbeatTimeoutMs(reader),
-    restartLimit: integer('IP_DIFFUSION_ENGINE_RESTARTS', 3, 0),
-    restartDelayMs: integer('IP_DIFFUSION_ENGINE_RESTART_DELAY_MS', 1000),
-    stopGraceMs: integer('IP_DIFFUSION_STOP_GRACE_MS', 120_000),
-    storeRetryLimitMs: integer('IP_DIFFUSION_STORE_RETRY_LIMIT_MS', 6 * 3_600_000),
-    spillFolder: resolve(text('IP_DIFFUSION_SPILL', join(cacheFolder(env), 'spill'))),
-    spillMaxBytes: integer('IP_DIFFUSION_SPILL_MAX_MB', 20_000, 0) * 1e6,
+    engineHeartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
+    restartLimit: value(TRAINER_OWN.engineRestarts),
+    restartDelayMs: value(TRAINER_OWN.engineRestartDelayMs),
+    stopGraceMs: value(TRAINER_OWN.stopGraceMs),
+    storeRetryLimitMs: value(TRAINER_OWN.storeRetryLimitMs),
+    spillFolder: resolve(value(TRAINER_OWN.spill) ?? join(cacheFolder(env), 'spill')),
+    spillMaxBytes: value(TRAINER_OWN.spillMaxMb) * 1e6,
     graceMs: 5000,
   };
-  check();
-  return settings;
+  reader.check();
+  return { ...settings, store: store(), fileAccess: files() };
 }

@@ -1,11 +1,14 @@
 /** The trainer service's process. */
 
-import { runService } from '../../shared/rpc/index.js';
-import { readSettings } from './config.js';
+import { runService, storeCheck } from '../../shared/rpc/index.js';
+import { ENVIRONMENT, readSettings } from './config.js';
+import { TRAINER_SETTINGS } from './settings.js';
 import { startTrainer } from './start-trainer.js';
 
-await runService('trainer', async (log) => {
-  const settings = readSettings();
-  log.level = settings.logLevel;
-  return startTrainer(settings, log);
+await runService({
+  table: TRAINER_SETTINGS,
+  environment: ENVIRONMENT,
+  read: readSettings,
+  checks: ({ store }) => [storeCheck(store, 'write')],
+  start: startTrainer,
 });

@@ -5,13 +5,18 @@ import { join } from 'node:path';
 
 import { metricRegistry } from '../../shared/metrics/index.js';
 import {
+  callLog,
   callObserver,
+  observeAll,
+  SERVICE_NAMES,
   startGrpcServer,
+  watchEngine,
+  watchReadyStore,
   type RunningService,
   type ServiceLog,
 } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { deferred, DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
+import { deferred, DiffusionError, pause, systemClock, unlessAborted } from '../../shared/foundation/index.js';
 import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
@@ -48,7 +53,7 @@ const STORE_DIGITS = 16;
 const TIDY_EVERY_MS = 6 * 60 * 60 * 1000;
 
 /**
- * Listens, and says SERVING once the store can be written; then recovers the jobs that no trainer runs.
+ * Listens, and is ready once the store can be written and an engine can start; recovers the jobs that no trainer runs.
  *
  * @throws DiffusionError for a store that can't be used or an address that can't be listened on. A store that is
  * unavailable is waited for.
@@ -97,7 +102,8 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   let storeProblem = '';
   const calls = {
     stallTimeoutMs,
-    onCall: callObserver(registry),
+    onCall: observeAll(callObserver(registry), callLog(logger)),
+    deadlines: settings.deadlines,
     report: (error: unknown, id: string) => {
       logger.error({ err: error, id }, 'internal error');
     },
@@ -108,7 +114,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     metrics: settings.metrics && { ...settings.metrics, registry },
     log: logger,
     service: trainerWire.TrainerServiceService,
-    serviceName: 'diffusion.trainer.v1.TrainerService',
+    serviceName: SERVICE_NAMES.trainer,
     implementation: trainerHandlers({
       requests: jobRequests({
         ...{ store, supervisor, leases, sources, clock, memoryBytes },
@@ -128,6 +134,12 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     reflection: settings.reflection,
   });
 
+  const watched = {
+    ...{ settings, store, clock, readiness: server.readiness, log: logger, signal: stopping.signal },
+    engineEnvironment: settings.engineEnvironment,
+  };
+  watchEngine(watched);
+
   const outageSettings: OutageSettings = {
     limitMs: settings.storeRetryLimitMs,
     clock,
@@ -139,12 +151,15 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   };
 
   async function serve(): Promise<void> {
-    await recovery.scan().catch((error: unknown) => {
-      logger.warn({ err: error }, 'the search for jobs without a trainer failed');
+    // A service that stops doesn't wait for a store that says nothing.
+    await unlessAborted(recovery.scan(), stopping.signal).catch((error: unknown) => {
+      if (!stopping.signal.aborted)
+        logger.warn({ err: error }, 'the search for jobs without a trainer failed');
     });
     if (stopping.signal.aborted) return;
     phase = 'serving';
-    server.setServing(true);
+    server.readiness.set('start', undefined);
+    watchReadyStore(watched);
     void recovery.run(stopping.signal);
     if (spill !== undefined && folder !== undefined) {
       const leftovers = {
@@ -190,8 +205,11 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     stop: async () => {
       phase = 'stopping';
       stopping.abort();
-      await starting;
-      await server.stop(() => supervisor.stop(), settings.graceMs);
+      const end = async (): Promise<void> => {
+        await starting;
+        await supervisor.stop();
+      };
+      await server.stop(end, settings.graceMs);
       await store.close();
     },
   };

@@ -5,7 +5,7 @@ export type { CallLimiter, CallLimits, FailedCalls } from './call-limits.js';
 export { EVERYTHING, tenancyOf } from './identity.js';
 export type { Caller, Identity, Tenancy } from './identity.js';
 export { isOpen, METHOD_ROLES, requireRole } from './method-roles.js';
-export { ACCESS_VARIABLES, accessSettings, isAuthenticated } from './settings.js';
+export { ACCESS_SETTINGS, accessSettings, isAuthenticated } from './settings.js';
 export type { AccessSettings } from './settings.js';
 export { unusable, watchFiles } from './watched-files.js';
 export type { WatchedFiles } from './watched-files.js';

@@ -3,58 +3,67 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
-import { invalidArgument, violation, type FieldViolation } from './errors.js';
-import { integer, oneOf, type Parser } from './kinds.js';
+import { DiffusionError, invalidArgument, violation, type FieldViolation } from './errors.js';
+import { integer, type Kind } from './kinds.js';
+import { anyText, onOff, setting, type Setting, type Settled } from './setting.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Each method gives a variable's value, or `otherwise` where it is unset, empty or wrong; `check` reports the wrong ones. */
 export interface EnvironmentReader {
-  readonly text: (name: string, otherwise: string) => string;
-  /** Undefined where it is unset or empty. */
-  readonly optional: (name: string) => string | undefined;
-  /** The texts between the separators, without empty ones; undefined where it is unset or empty. */
-  readonly list: (name: string, separator: string) => string[] | undefined;
-  /** From `least` (1 where it is unset) to what a timer can be set to in milliseconds, 24.8 days. */
-  readonly integer: (name: string, otherwise: number, least?: number) => number;
-  /** From 1 to 100. */
-  readonly percent: (name: string, otherwise: number) => number;
-  readonly oneOf: <const T extends string>(values: readonly T[], name: string, otherwise: T) => T;
-  /** Refuses a variable for its relation to others. */
-  readonly refuse: (name: string, wanted: string, got: unknown) => void;
-  /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming each variable that was wrong. */
+  /** A setting's value; its fallback where its variable is unset, empty or wrong. `check` reports the wrong ones. */
+  readonly value: {
+    <T>(setting: Settled<T>): T;
+    <T>(setting: Setting<T>): T | undefined;
+  };
+  /** Whether a setting's variable is set. */
+  readonly isGiven: (setting: Setting<unknown>) => boolean;
+  /** Refuses a setting for its relation to others. */
+  readonly refuse: (setting: Setting<unknown>, wanted: string, got?: unknown) => void;
+  /** Does work whose refusals `check` reports. What it gave is there for a caller whom `check` let pass. */
+  readonly collect: <T>(work: () => T) => () => T;
+  /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming the variable of each setting that is wrong. */
   readonly check: () => void;
 }
 
-/** A timer that is set to more ends at once. */
+/** A timer that is set to more ends at once: 24.8 days in milliseconds. */
 const MOST = 2 ** 31 - 1;
 
-export function environmentReader(env: Environment): EnvironmentReader {
-  const violations: FieldViolation[] = [];
+/** From `least` to what a timer can be set to in milliseconds. */
+export function count(least = 1, most = MOST): Kind<number> {
+  return integer(least, most);
+}
 
-  function read<T>(name: string, otherwise: T, parser: Parser<T>): T {
-    const text = env[name]?.trim() ?? '';
-    if (text === '') return otherwise;
-    const value = parser.read(text);
-    if (value === undefined) violations.push(violation(name, parser.wanted, text));
-    return value ?? otherwise;
+/** @param violations Takes what is wrong, where the caller reports it itself. */
+export function environmentReader(env: Environment, violations: FieldViolation[] = []): EnvironmentReader {
+  const textOf = ({ variable }: Setting<unknown>): string => env[variable]?.trim() ?? '';
+
+  function value<T>(setting: Settled<T>): T;
+  function value<T>(setting: Setting<T>): T | undefined;
+  function value<T>(setting: Setting<T>): T | undefined {
+    const text = textOf(setting);
+    if (text === '') return setting.fallback;
+    const found = setting.kind.read(text);
+    if (found === undefined) violations.push(violation(setting.variable, setting.kind.wanted, text));
+    return found ?? setting.fallback;
   }
 
-  const optional = (name: string): string | undefined => env[name]?.trim() || undefined;
-
   return {
-    text: (name, otherwise) => optional(name) ?? otherwise,
-    optional,
-    list: (name, separator) =>
-      optional(name)
-        ?.split(separator)
-        .map((part) => part.trim())
-        .filter((part) => part !== ''),
-    integer: (name, otherwise, least = 1) => read(name, otherwise, integer(least, MOST)),
-    percent: (name, otherwise) => read(name, otherwise, integer(1, 100)),
-    oneOf: (values, name, otherwise) => read(name, otherwise, oneOf(values)),
-    refuse: (name, wanted, got) => {
-      violations.push(violation(name, wanted, got));
+    value,
+    isGiven: (setting) => textOf(setting) !== '',
+    refuse: ({ variable }, wanted, got) => {
+      violations.push(violation(variable, wanted, got));
+    },
+    collect: (work) => {
+      try {
+        const given = work();
+        return () => given;
+      } catch (error) {
+        if (!(error instanceof DiffusionError) || error.violations.length === 0) throw error;
+        violations.push(...error.violations);
+        return () => {
+          throw error;
+        };
+      }
     },
     check: () => {
       if (violations.length > 0) throw invalidArgument(violations, 'SETTINGS_INVALID');
@@ -66,7 +75,10 @@ export function environmentReader(env: Environment): EnvironmentReader {
 const ENGINE_VARIABLES = new RegExp(
   `^(${[
     ...['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH', 'LD_PRELOAD', 'GLIBC_TUNABLES'],
-    ...['IP_DIFFUSION_NATIVE_KERNELS', '(TF|XLA|OMP|KMP|ONEDNN|DNNL|MALLOC|CUDA|NVIDIA)_\\w+'],
+    ...['IP_DIFFUSION_NATIVE_KERNELS', 'IP_DIFFUSION_DEVICE(_MEMORY_PERCENT)?', 'IP_DIFFUSION_TF32'],
+    // Plugins and compiled programs are in the cache.
+    ...['IP_DIFFUSION_CACHE', 'XDG_CACHE_HOME'],
+    '(TF|XLA|PJRT|OMP|KMP|ONEDNN|DNNL|MALLOC|CUDA|NVIDIA|ROCR|HIP)_\\w+',
     ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
   ].join('|')})$`,
 );
@@ -86,11 +98,25 @@ export function engineEnvironment(env: Environment): Environment {
   };
 }
 
-/** An engine process that sends no heartbeat for this long is killed. */
-export function engineHeartbeatTimeoutMs({ integer }: Pick<EnvironmentReader, 'integer'>): number {
-  // An engine sends no heartbeat while it traces, and tracing a step of a large network takes long.
-  return integer('IP_DIFFUSION_ENGINE_HEARTBEAT_TIMEOUT_MS', 300_000, 2000);
-}
+/** Settings of whatever starts engine processes. */
+export const ENGINE_SETTINGS = {
+  engineHeartbeatTimeoutMs: setting(
+    'IP_DIFFUSION_ENGINE_HEARTBEAT_TIMEOUT_MS',
+    count(2000),
+    'an engine process that sends no heartbeat for this long is killed',
+    // An engine sends no heartbeat while it traces, and tracing a step of a large network takes long.
+    { fallback: 300_000, unit: 'ms' },
+  ),
+  nativeKernels: setting(
+    'IP_DIFFUSION_NATIVE_KERNELS',
+    onOff,
+    "whether engines use the project's own kernels, where they are built",
+    { fallback: true },
+  ),
+  cache: setting('IP_DIFFUSION_CACHE', anyText('DIR'), 'the folder of what can be made again', {
+    otherwise: '`ip-diffusion` in `XDG_CACHE_HOME`, or in `~/.cache`',
+  }),
+} as const;
 
 /** The folder that all checkouts and services of a user share: `IP_DIFFUSION_CACHE`, or ours in the user's cache. */
 export function cacheFolder(env: Environment, platform: NodeJS.Platform = process.platform): string {

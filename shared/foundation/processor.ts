@@ -12,6 +12,11 @@ export function processorIdentity(): string {
   return createHash('sha256').update(`${arch()} ${known}`).digest('hex').slice(0, 16);
 }
 
+/** The processor's instruction sets as `/proc/cpuinfo` names them; empty where the system does not say. */
+export function processorFeatures(): ReadonlySet<string> {
+  return new Set(instructionSets()?.split(' '));
+}
+
 function instructionSets(): string | undefined {
   try {
     return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];

@@ -14,7 +14,7 @@ export {
   requestKeys,
 } from './keys.js';
 export type { ListedJob } from './keys.js';
-export { findJson, inspectJson } from './json-object.js';
+export { findJson, inspectJson, jsonBytes } from './json-object.js';
 export type { LatestHint } from './models.js';
 export { deleteCheckpoint, deleteModel } from './delete.js';
 export {

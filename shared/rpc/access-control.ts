@@ -1,6 +1,6 @@
 /** The one place where a call is let in: who makes it, whether they may, and whether they make too many. */
 
-import { ServerInterceptingCall, type Metadata, type ServerInterceptor } from '@grpc/grpc-js';
+import { Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 
 import {
   authentication,
@@ -14,9 +14,11 @@ import {
   type Identity,
 } from '../access/index.js';
 import { DiffusionError, systemClock } from '../foundation/index.js';
+import type { EndedCall } from './call-metrics.js';
 import { addressOf, anonymous, setCaller } from './callers.js';
 import { certificateNames } from './certificate-names.js';
 import { openCalls } from './open-calls.js';
+import { REQUEST_ID_HEADER, requestIdOf } from './request-id.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface AccessControl {
@@ -26,12 +28,14 @@ export interface AccessControl {
 
 export interface AccessControlOptions {
   readonly report: ReportInternalError;
+  /** @throws DiffusionError for a call that the server doesn't take now, whoever makes it. */
+  readonly checkAccepting?: (path: string) => void;
   /** Called where a file changes to one that can't be used. */
   readonly onUnusable: (error: DiffusionError) => void;
   /** Called with each call that is not let in; the cause of a DiffusionError says what its text must not. */
   readonly onRefused: (
     error: unknown,
-    call: { readonly method: string; readonly peer: string; readonly isAuthenticated: boolean },
+    call: Pick<EndedCall, 'method' | 'isAuthenticated' | 'caller' | 'requestId'>,
   ) => void;
 }
 
@@ -45,7 +49,7 @@ const TOKEN_HEADER = 'authorization';
  */
 export async function accessControl(
   settings: AccessSettings,
-  { report, onUnusable, onRefused }: AccessControlOptions,
+  { report, checkAccepting, onUnusable, onRefused }: AccessControlOptions,
 ): Promise<AccessControl> {
   const { identify, identifyAgain, close } = await authentication(settings, onUnusable);
   const limiter = settings.limits && callLimiter(settings.limits, systemClock);
@@ -55,6 +59,8 @@ export async function accessControl(
   const interceptor: ServerInterceptor = ({ path }, call) => {
     let isOver = false;
     let isAuthenticated = false;
+    let caller = anonymous(call.getPeer()).caller;
+    let requestId = '';
     const revoked = new AbortController();
     const releases: (() => void)[] = [];
     const ended = (): void => {
@@ -75,6 +81,7 @@ export async function accessControl(
 
     async function admit(metadata: Metadata): Promise<Caller> {
       const unknown = anonymous(call.getPeer());
+      checkAccepting?.(path);
       if (isOpen(path)) return unknown;
       const credentials = {
         authorization: metadata.get(TOKEN_HEADER).map(String),
@@ -83,30 +90,32 @@ export async function accessControl(
       };
       const identity = await identified(credentials);
       isAuthenticated = identity !== undefined;
+      if (identity !== undefined) caller = identity.name;
       if (identity !== undefined) requireRole(path, identity);
-      const caller = identity === undefined ? unknown : { caller: identity.name, identity };
-      if (limiter !== undefined) releases.push(limiter.begin(caller.caller));
+      if (limiter !== undefined) releases.push(limiter.begin(caller));
       if (identity !== undefined) releases.push(underWay.begin({ path, credentials, identity, revoked }));
       // The client may have left while its token was being verified.
       if (isOver) ended();
-      return caller;
+      return identity === undefined ? unknown : { caller, identity };
     }
 
     return new ServerInterceptingCall(call, {
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, goOn) => {
+            requestId = requestIdOf(metadata);
             admit(metadata)
-              .then((caller) => {
+              .then((admitted) => {
                 // Not for handlers, whose errors may end up in logs.
                 metadata.remove(TOKEN_HEADER);
-                setCaller(metadata, { ...caller, revoked: revoked.signal });
+                setCaller(metadata, { ...admitted, requestId, revoked: revoked.signal });
                 goOn(metadata);
               })
               .catch((error: unknown) => {
                 ended();
-                onRefused(error, { method: path, peer: call.getPeer(), isAuthenticated });
+                onRefused(error, { method: path, isAuthenticated, caller, requestId });
                 const { code, details, metadata: trailers } = toServiceError(error, path, report);
+                trailers.set(REQUEST_ID_HEADER, requestId);
                 call.sendStatus({ code, details, metadata: trailers });
               });
           },
@@ -117,7 +126,9 @@ export async function accessControl(
       },
       sendStatus: (status, next) => {
         ended();
-        next(status);
+        const trailers = status.metadata ?? new Metadata();
+        if (requestId !== '') trailers.set(REQUEST_ID_HEADER, requestId);
+        next({ ...status, metadata: trailers });
       },
     });
   };

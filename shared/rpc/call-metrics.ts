@@ -11,6 +11,9 @@ export interface EndedCall {
   /** What it ended with; undefined where it succeeded. */
   readonly error: unknown;
   readonly isAuthenticated: boolean;
+  /** The identity's name, or `anonymous:` and the address. */
+  readonly caller: string;
+  readonly requestId: string;
   /** From the request's arrival at its handler to the call's end; undefined where it was refused before. */
   readonly ms: number | undefined;
 }
@@ -37,6 +40,13 @@ export const CALL_METRICS = {
     { method },
   ),
 };
+
+/** Tells each of them. */
+export function observeAll(...observers: readonly ObserveCall[]): ObserveCall {
+  return (call) => {
+    for (const observe of observers) observe(call);
+  };
+}
 
 /** What counts ended calls. */
 export function callObserver(registry: MetricRegistry): ObserveCall {

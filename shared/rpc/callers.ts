@@ -4,26 +4,31 @@ import type { Metadata } from '@grpc/grpc-js';
 
 import type { Caller } from '../access/index.js';
 
-interface Call {
-  readonly metadata: Metadata;
+/** Who makes a call, and which call it is. */
+export interface CallIdentity extends Caller {
+  readonly requestId: string;
 }
 
-/** Who makes a call, and until when they may. */
-export interface AdmittedCaller extends Caller {
+/** A call that was let in. */
+export interface AdmittedCall extends CallIdentity {
   /** Aborts with the error of the call where its token runs out, or is revoked, while the call is under way. */
   readonly revoked: AbortSignal;
 }
 
+interface Call {
+  readonly metadata: Metadata;
+}
+
 /** By the metadata of the call: nothing that a client sends can become an entry here. */
-const known = new WeakMap<Metadata, AdmittedCaller>();
+const known = new WeakMap<Metadata, AdmittedCall>();
 
 /** Notes who makes the call that has this metadata. */
-export function setCaller(metadata: Metadata, caller: AdmittedCaller): void {
+export function setCaller(metadata: Metadata, caller: AdmittedCall): void {
   known.set(metadata, caller);
 }
 
 /** Who makes a call. @throws Error for one that did not come through access control: nothing is let in around it. */
-export function callerOf({ metadata }: Call): AdmittedCaller {
+export function callerOf({ metadata }: Call): AdmittedCall {
   const caller = known.get(metadata);
   if (caller === undefined) throw new Error('a call reached its handler without access control');
   return caller;

@@ -12,7 +12,7 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 
-import { deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
+import { changes, deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
 import { SamplerServiceClient } from '../contract/generated/diffusion/sampler/v1/sampler.js';
 import { TrainerServiceClient } from '../contract/generated/diffusion/trainer/v1/trainer.js';
 import { channelSecurity, type ClientSecurity } from './client-security.js';
@@ -128,12 +128,37 @@ export async function* callStream<Request, Response>(
     call.cancel();
   });
   try {
-    for await (const message of call) yield message as Response;
+    yield* messagesOf(call);
   } catch (error) {
     throw fromServiceError(error);
   } finally {
     stopListening();
     call.cancel();
+  }
+}
+
+/**
+ * All messages, then the error where there is one. A stream's own iterator throws at once, and the last messages before the
+ * error, such as resume tokens, would be lost.
+ */
+async function* messagesOf<Response>(call: ClientReadableStream<Response>): AsyncGenerator<Response> {
+  const changed = changes();
+  let end: { readonly error?: unknown } | undefined;
+  call.on('readable', changed.notify);
+  call.on('end', () => {
+    end ??= {};
+    changed.notify();
+  });
+  call.on('error', (error: unknown) => {
+    end = { error };
+    changed.notify();
+  });
+  for (;;) {
+    const message = call.read() as Response | null;
+    if (message !== null) yield message;
+    else if (end === undefined) await changed.next();
+    else if (end.error === undefined) return;
+    else throw end.error;
   }
 }
 

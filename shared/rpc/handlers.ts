@@ -10,18 +10,28 @@ import type {
   ServiceError,
 } from '@grpc/grpc-js';
 
-import type { Caller } from '../access/index.js';
 import { deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
 import type { ObserveCall } from './call-metrics.js';
-import { callerOf } from './callers.js';
+import { callerOf, type CallIdentity } from './callers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
-export interface CallContext extends Caller {
-  /** Aborted when the client cancels or disconnects, its deadline passes, or its token is no longer valid. */
+export interface CallContext extends CallIdentity {
+  /**
+   * Aborted when the client cancels or disconnects, its deadline passes, or that of the service where it has none, or its
+   * token is no longer valid.
+   */
   readonly signal: AbortSignal;
 }
 
+/** How long calls may take that come without a deadline, in milliseconds; undefined for as long as they like. */
+export interface DefaultDeadlines {
+  readonly unaryMs: number;
+  /** Of streams that compute. */
+  readonly generateMs: number;
+}
+
 export interface HandlerOptions {
+  readonly deadlines?: DefaultDeadlines | undefined;
   readonly report: ReportInternalError;
   /** A stream is closed when its reader reads nothing for this long. */
   readonly stallTimeoutMs: number;
@@ -34,13 +44,20 @@ export interface HandlerOptions {
 /** Wraps a function as a unary handler; a thrown value becomes the call's status. */
 export function unary<Request, Response>(
   handler: (request: Request, context: CallContext) => Response | Promise<Response>,
-  { report, onCall }: HandlerOptions,
+  { report, onCall, deadlines }: HandlerOptions,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
     const ended = endOf(call, onCall);
+    const limit = defaultDeadline(call, deadlines?.unaryMs);
     const run = async (): Promise<Response> => {
       refuseExpired(call);
-      return handler(call.request, contextOf(call));
+      try {
+        const answer = Promise.resolve(handler(call.request, contextOf(call, limit.signal)));
+        // What doesn't heed its signal goes on, and its answer is not waited for.
+        return await unlessAborted(answer, limit.signal);
+      } finally {
+        limit.clear();
+      }
     };
     run()
       .then((response) => {
@@ -57,20 +74,28 @@ export function unary<Request, Response>(
 /**
  * Wraps an async iterable as a server-streaming handler. No message is asked of it before the reader has taken
  * the ones before; when the call ends early its `return` is called.
+ *
+ * @param deadlineMs Of a call that comes without a deadline; undefined for none.
  */
 export function serverStream<Request, Response>(
   handler: (request: Request, context: CallContext) => AsyncIterable<Response>,
   { report, stallTimeoutMs, slowReaderLimitMs = Infinity, onCall }: HandlerOptions,
+  deadlineMs?: number,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
-    const context = contextOf(call);
+    const limit = defaultDeadline(call, deadlineMs);
+    const context = contextOf(call, limit.signal);
     const { signal } = context;
     const ended = endOf(call, onCall);
     const run = async (): Promise<void> => {
       refuseExpired(call);
       const reader = patience(stallTimeoutMs, slowReaderLimitMs);
-      for await (const message of untilAborted(handler(call.request, context), signal)) {
-        if (!call.write(message)) await reader.during((limit) => drained(call, signal, limit));
+      try {
+        for await (const message of untilAborted(handler(call.request, context), signal)) {
+          if (!call.write(message)) await reader.during((wait) => drained(call, signal, wait));
+        }
+      } finally {
+        limit.clear();
       }
     };
     run()
@@ -97,10 +122,15 @@ function endOf<Request, Response>(
     onCall?.({
       method: call.getPath(),
       error,
-      isAuthenticated: callerOf(call).identity !== undefined,
+      ...identityOf(call),
       ms: systemClock.monotonicMs() - beganMs,
     });
   };
+}
+
+function identityOf(call: Parameters<typeof callerOf>[0]) {
+  const { caller, identity, requestId } = callerOf(call);
+  return { caller, requestId, isAuthenticated: identity !== undefined };
 }
 
 /** The last handler of a call: a fault while the error is sent ends the call, never the process. */
@@ -132,18 +162,44 @@ function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): voi
   }
 }
 
-function contextOf<Request, Response>(call: AnyCall<Request, Response>): CallContext {
-  const { caller, identity, revoked } = callerOf(call);
-  return { caller, identity, signal: cancellation(call, revoked) };
+interface DeadlineOfService {
+  readonly signal: AbortSignal;
+  readonly clear: () => void;
+}
+
+/** Aborts after the time that the service gives a call that came without a deadline. */
+function defaultDeadline<Request, Response>(
+  call: AnyCall<Request, Response>,
+  ms: number | undefined,
+): DeadlineOfService {
+  const controller = new AbortController();
+  if (ms === undefined || call.getDeadline() !== Infinity)
+    return { signal: controller.signal, clear: () => undefined };
+  const timer = setTimeout(() => {
+    const text = `the call came without a deadline, and the service ends such calls after ${ms / 1000} s`;
+    controller.abort(new DiffusionError('DEADLINE_EXCEEDED', text));
+  }, ms);
+  return {
+    signal: controller.signal,
+    clear: () => {
+      clearTimeout(timer);
+    },
+  };
+}
+
+function contextOf<Request, Response>(call: AnyCall<Request, Response>, limit: AbortSignal): CallContext {
+  const { revoked, ...identity } = callerOf(call);
+  return { ...identity, signal: cancellation(call, [limit, revoked]) };
 }
 
 function cancellation<Request, Response>(
   call: AnyCall<Request, Response>,
-  revoked: AbortSignal,
+  others: readonly AbortSignal[],
 ): AbortSignal {
   const controller = new AbortController();
-  onAbort(revoked, () => {
-    controller.abort(revoked.reason);
+  for (const other of others)
+    onAbort(other, () => {
+      controller.abort(other.reason);
   });
   call.on('cancelled', () => {
     const isLate = Number(call.getDeadline()) <= systemClock.wallMs();

@@ -6,12 +6,11 @@
 import type { Server, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { service } from 'grpc-health-check';
 
-import { changes, DiffusionError } from '../foundation/index.js';
+import { DiffusionError } from '../foundation/index.js';
+import type { Readiness } from './readiness.js';
 import { serverStream, unary, type CallContext, type HandlerOptions } from './handlers.js';
 
 export interface Health {
-  /** Of the service and of the whole process. */
-  setServing(serving: boolean): void;
   /** Ends watches, which would keep a server from stopping. */
   close(): void;
 }
@@ -24,16 +23,22 @@ interface HealthResponse {
   readonly status: 'SERVING' | 'NOT_SERVING' | 'SERVICE_UNKNOWN';
 }
 
-/** Adds the health of one service, and of the process under the empty name; NOT_SERVING at first. */
-export function addHealth(server: Server, serviceName: string, options: HandlerOptions): Health {
+/**
+ * Adds two answers. The empty name is the process: SERVING as long as it answers, so that nobody restarts it because its
+ * store is away. The service's name is SERVING while it is ready.
+ */
+export function addHealth(
+  server: Server,
+  serviceName: string,
+  readiness: Pick<Readiness, 'isReady' | 'changes'>,
+  options: HandlerOptions,
+): Health {
   const names = ['', serviceName];
   const closed = new AbortController();
-  let serving = false;
-  const servingChanges = changes();
 
   const statusOf = (name: string): HealthResponse['status'] => {
     if (!names.includes(name)) return 'SERVICE_UNKNOWN';
-    return serving ? 'SERVING' : 'NOT_SERVING';
+    return name === '' || readiness.isReady() ? 'SERVING' : 'NOT_SERVING';
   };
 
   function check({ service: name }: HealthRequest): HealthResponse {
@@ -53,7 +58,7 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
     let sent: HealthResponse['status'] | undefined;
     for (;;) {
       const status = statusOf(name);
-      if (status === sent) await servingChanges.next(either);
+      if (status === sent) await readiness.changes.next(either);
       else {
         sent = status;
         yield { status };
@@ -71,10 +76,6 @@ export function addHealth(server: Server, serviceName: string, options: HandlerO
   };
   server.addService(service, implementation);
   return {
-    setServing: (now) => {
-      serving = now;
-      servingChanges.notify();
-    },
     close: () => {
       closed.abort(new DiffusionError('SERVICE_STOPPING', 'the service is stopping'));
     },

@@ -1,9 +1,16 @@
 /** What the environment says about the metrics of a service. */
 
-import { address as addressKind, type EnvironmentReader } from '../foundation/index.js';
-import { isInsecure, isLoopback, SECURITY_VARIABLES } from './security-settings.js';
+import { address as addressKind, setting, type EnvironmentReader } from '../foundation/index.js';
+import { isInsecure, isLoopback, SECURITY_SETTINGS } from './security-settings.js';
 
-export const METRICS_VARIABLE = 'IP_DIFFUSION_METRICS_ADDRESS';
+export const METRICS_SETTINGS = {
+  metricsAddress: setting(
+    'IP_DIFFUSION_METRICS_ADDRESS',
+    addressKind,
+    'where Prometheus reads metrics (/metrics)',
+    { otherwise: 'nowhere' },
+  ),
+} as const;
 
 export interface MetricsSettings {
   /** `host:port`; port 0 takes a free one. */
@@ -17,13 +24,13 @@ export interface MetricsSettings {
  * refused unless IP_DIFFUSION_INSECURE is on.
  */
 export function metricsSettings(reader: EnvironmentReader): MetricsSettings | undefined {
-  const address = reader.optional(METRICS_VARIABLE);
+  const { metricsAddress } = METRICS_SETTINGS;
+  const address = reader.value(metricsAddress);
   if (address === undefined) return undefined;
-  if (addressKind.read(address) === undefined) reader.refuse(METRICS_VARIABLE, addressKind.wanted, address);
   if (isLoopback(address)) return { address, warning: undefined };
   if (!isInsecure(reader)) {
-    const wanted = `an address on loopback, as metrics have neither TLS nor authentication; ${SECURITY_VARIABLES.insecure}=on (--insecure) allows others`;
-    reader.refuse(METRICS_VARIABLE, wanted, address);
+    const wanted = `an address on loopback, as metrics have neither TLS nor authentication; ${SECURITY_SETTINGS.insecure.variable}=on (--insecure) allows others`;
+    reader.refuse(metricsAddress, wanted, address);
   }
   return {
     address,

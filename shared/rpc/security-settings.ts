@@ -1,15 +1,32 @@
 /** What the environment says about security, and what a service needs before it listens on a network. */
 
-import { accessSettings, ACCESS_VARIABLES, isAuthenticated, type AccessSettings } from '../access/index.js';
-import type { EnvironmentReader } from '../foundation/index.js';
+import { ACCESS_SETTINGS, accessSettings, isAuthenticated, type AccessSettings } from '../access/index.js';
+import { anyText, oneOf, onOff, setting, type EnvironmentReader } from '../foundation/index.js';
 import type { TlsFiles } from './tls.js';
 
-export const SECURITY_VARIABLES = {
-  ...ACCESS_VARIABLES,
-  tlsCert: 'IP_DIFFUSION_TLS_CERT_FILE',
-  tlsKey: 'IP_DIFFUSION_TLS_KEY_FILE',
-  tlsClientCa: 'IP_DIFFUSION_TLS_CLIENT_CA_FILE',
-  insecure: 'IP_DIFFUSION_INSECURE',
+export const SECURITY_SETTINGS = {
+  ...ACCESS_SETTINGS,
+  tlsCert: setting(
+    'IP_DIFFUSION_TLS_CERT_FILE',
+    anyText('FILE'),
+    'a certificate with its chain, in PEM: the service speaks TLS',
+  ),
+  tlsKey: setting('IP_DIFFUSION_TLS_KEY_FILE', anyText('FILE'), "the certificate's key, in PEM"),
+  tlsClientCa: setting(
+    'IP_DIFFUSION_TLS_CLIENT_CA_FILE',
+    anyText('FILE'),
+    "the certificates, in PEM, that clients' certificates must go back to",
+  ),
+  tlsClientCertificates: setting(
+    'IP_DIFFUSION_TLS_CLIENT_CERTIFICATES',
+    oneOf(['required', 'optional']),
+    'whether clients need a certificate, or may have a token instead; where their authorities are given',
+    { fallback: 'required' },
+  ),
+  insecure: setting('IP_DIFFUSION_INSECURE', onOff, 'listen on a network without TLS or authentication', {
+    fallback: false,
+    flag: 'switch',
+  }),
 } as const;
 
 export interface ServerSecurity {
@@ -25,7 +42,7 @@ export interface ServerSecurity {
  * is on.
  */
 export function securitySettings(address: string, reader: EnvironmentReader): ServerSecurity {
-  const { optional, refuse } = reader;
+  const { value, refuse } = reader;
   const tls = tlsFiles(reader);
   const access = accessSettings(reader);
   const insecure = isInsecure(reader);
@@ -38,19 +55,16 @@ export function securitySettings(address: string, reader: EnvironmentReader): Se
     const warning = `the service listens on ${address} without ${missing.join(' and ')}: whoever reaches that address can use it`;
     return { tls, access, warning };
   }
-  const why = `to listen on ${address}; ${SECURITY_VARIABLES.insecure}=on (--insecure) does without`;
-  if (tls === undefined)
-    refuse(SECURITY_VARIABLES.tlsCert, `a certificate ${why}`, optional(SECURITY_VARIABLES.tlsCert));
-  if (!isAuthenticated(access)) {
-    const wanted = `a file of identities, or ${SECURITY_VARIABLES.oidcIssuer}, ${why}`;
-    refuse(SECURITY_VARIABLES.identities, wanted, undefined);
-  }
+  const { tlsCert, identities, oidcIssuer, insecure: without } = SECURITY_SETTINGS;
+  const why = `to listen on ${address}; ${without.variable}=on (--insecure) does without`;
+  if (tls === undefined) refuse(tlsCert, `a certificate ${why}`, value(tlsCert));
+  if (!isAuthenticated(access)) refuse(identities, `a file of identities, or ${oidcIssuer.variable}, ${why}`);
   return { tls, access, warning: undefined };
 }
 
 /** Whether a network may have what has neither TLS nor authentication. */
-export function isInsecure({ oneOf }: EnvironmentReader): boolean {
-  return oneOf(['on', 'off'], SECURITY_VARIABLES.insecure, 'off') === 'on';
+export function isInsecure({ value }: EnvironmentReader): boolean {
+  return value(SECURITY_SETTINGS.insecure);
 }
 
 /** Whether an address `host:port` can be reached from this machine only. */
@@ -60,21 +74,16 @@ export function isLoopback(address: string): boolean {
   return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }
 
-function tlsFiles({ optional, oneOf, refuse }: EnvironmentReader): TlsFiles | undefined {
-  const certFile = optional(SECURITY_VARIABLES.tlsCert);
-  const keyFile = optional(SECURITY_VARIABLES.tlsKey);
-  const clientCaFile = optional(SECURITY_VARIABLES.tlsClientCa);
-  const clientCertificates = oneOf(
-    ['required', 'optional'],
-    'IP_DIFFUSION_TLS_CLIENT_CERTIFICATES',
-    'required',
-  );
+function tlsFiles({ value, refuse }: EnvironmentReader): TlsFiles | undefined {
+  const { tlsCert, tlsKey } = SECURITY_SETTINGS;
+  const [certFile, keyFile] = [value(tlsCert), value(tlsKey)];
+  const clientCaFile = value(SECURITY_SETTINGS.tlsClientCa);
+  const clientCertificates = value(SECURITY_SETTINGS.tlsClientCertificates);
   if (certFile === undefined && keyFile === undefined) {
-    if (clientCaFile !== undefined)
-      refuse(SECURITY_VARIABLES.tlsCert, 'a certificate, as clients are to show one too', undefined);
+    if (clientCaFile !== undefined) refuse(tlsCert, 'a certificate, as clients are to show one too');
     return undefined;
   }
-  if (certFile === undefined) refuse(SECURITY_VARIABLES.tlsCert, 'the certificate of the key', undefined);
-  if (keyFile === undefined) refuse(SECURITY_VARIABLES.tlsKey, 'the key of the certificate', undefined);
+  if (certFile === undefined) refuse(tlsCert, 'the certificate of the key');
+  if (keyFile === undefined) refuse(tlsKey, 'the key of the certificate');
   return { certFile: certFile ?? '', keyFile: keyFile ?? '', clientCaFile, clientCertificates };
 }

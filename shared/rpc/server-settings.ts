@@ -1,10 +1,27 @@
-/** What the environment says to every service alike: where it listens, and what it logs. */
+/** What is set for every service alike: where it listens, and what it logs. */
 
-import type { EnvironmentReader } from '../foundation/index.js';
-import { metricsSettings, type MetricsSettings } from './metrics-settings.js';
-import { securitySettings, type ServerSecurity } from './security-settings.js';
+import {
+  address as addressKind,
+  anyText,
+  count,
+  oneOf,
+  onOff,
+  setting,
+  type EnvironmentReader,
+  type Settled,
+} from '../foundation/index.js';
+import type { DefaultDeadlines } from './handlers.js';
+import { METRICS_SETTINGS, metricsSettings, type MetricsSettings } from './metrics-settings.js';
+import { READINESS_SETTINGS } from './readiness.js';
+import { SECURITY_SETTINGS, securitySettings, type ServerSecurity } from './security-settings.js';
 
 export type ServiceName = 'trainer' | 'sampler';
+
+/** As the contracts and health name them. */
+export const SERVICE_NAMES = {
+  trainer: 'diffusion.trainer.v1.TrainerService',
+  sampler: 'diffusion.sampler.v1.SamplerService',
+} as const satisfies Readonly<Record<ServiceName, string>>;
 
 /** Where a service listens, and clients look for it, unless an address says otherwise. */
 export const DEFAULT_ADDRESSES: Readonly<Record<ServiceName, string>> = {
@@ -12,14 +29,65 @@ export const DEFAULT_ADDRESSES: Readonly<Record<ServiceName, string>> = {
   sampler: '127.0.0.1:50062',
 };
 
-/** The variables that say where a service listens. */
-export const ADDRESS_VARIABLES = {
-  trainer: 'IP_DIFFUSION_TRAINER_ADDRESS',
-  sampler: 'IP_DIFFUSION_SAMPLER_ADDRESS',
-} as const satisfies Readonly<Record<ServiceName, string>>;
+/** Where a service listens. */
+export const ADDRESS_SETTINGS = {
+  trainer: listening('trainer', 'IP_DIFFUSION_TRAINER_ADDRESS'),
+  sampler: listening('sampler', 'IP_DIFFUSION_SAMPLER_ADDRESS'),
+} as const;
+
+function listening(service: ServiceName, variable: string): Settled<string> {
+  // The server says what is wrong with one that it can't listen on.
+  const kind = { ...anyText(addressKind.placeholder), wanted: addressKind.wanted };
+  return setting(variable, kind, 'where it listens; port 0 takes a free one', {
+    fallback: DEFAULT_ADDRESSES[service],
+  });
+}
+
+/** A timer holds no more. */
+const MAX_SECONDS = 2_000_000;
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
-const STALL_TIMEOUT_MS = 60_000;
+
+/** Of every service, without the address, which is each service's own. */
+export const SERVER_SETTINGS = {
+  ...SECURITY_SETTINGS,
+  ...METRICS_SETTINGS,
+  reflection: setting(
+    'IP_DIFFUSION_REFLECTION',
+    onOff,
+    'whether clients can read the contracts from the server',
+    {
+      fallback: true,
+    },
+  ),
+  logLevel: setting(
+    'IP_DIFFUSION_LOG_LEVEL',
+    oneOf(LOG_LEVELS),
+    'the least important lines that are logged',
+    {
+      fallback: 'info',
+    },
+  ),
+  ...READINESS_SETTINGS,
+  unaryDeadlineSeconds: setting(
+    'IP_DIFFUSION_UNARY_DEADLINE_SECONDS',
+    count(1, MAX_SECONDS),
+    'how long a call with one answer may take that comes without a deadline',
+    { fallback: 600, unit: 's' },
+  ),
+  generateDeadlineSeconds: setting(
+    'IP_DIFFUSION_GENERATE_DEADLINE_SECONDS',
+    count(1, MAX_SECONDS),
+    'how long a Generate or Encode may take that comes without a deadline; watches have none',
+    { fallback: 86_400, unit: 's' },
+  ),
+  stallTimeoutMs: setting(
+    'IP_DIFFUSION_STALL_TIMEOUT_MS',
+    count(1000),
+    'a client that reads nothing from its stream for this long is cut off',
+    { fallback: 60_000, unit: 'ms' },
+  ),
+} as const;
 
 export interface ServerSettings {
   /** `host:port`; port 0 takes a free one. */
@@ -32,17 +100,31 @@ export interface ServerSettings {
   readonly logLevel: (typeof LOG_LEVELS)[number];
   /** A reader that takes nothing for this long is cut off. */
   readonly stallTimeoutMs: number;
+  readonly deadlines: DefaultDeadlines;
+  /** The store is asked this often whether it answers. */
+  readonly storeProbeMs: number;
+  /** A service whose store hasn't answered for this long is not ready. */
+  readonly storeUnreadyMs: number;
+  /** Whether an engine is started once, to see that it can. */
+  readonly engineCheck: boolean;
 }
 
 export function serverSettings(service: ServiceName, reader: EnvironmentReader): ServerSettings {
-  const { text, oneOf } = reader;
-  const address = text(ADDRESS_VARIABLES[service], DEFAULT_ADDRESSES[service]);
+  const { value } = reader;
+  const address = value(ADDRESS_SETTINGS[service]);
   return {
     address,
     security: securitySettings(address, reader),
     metrics: metricsSettings(reader),
-    reflection: oneOf(['on', 'off'], 'IP_DIFFUSION_REFLECTION', 'on') === 'on',
-    logLevel: oneOf(LOG_LEVELS, 'IP_DIFFUSION_LOG_LEVEL', 'info'),
-    stallTimeoutMs: STALL_TIMEOUT_MS,
+    reflection: value(SERVER_SETTINGS.reflection),
+    logLevel: value(SERVER_SETTINGS.logLevel),
+    stallTimeoutMs: value(SERVER_SETTINGS.stallTimeoutMs),
+    deadlines: {
+      unaryMs: 1000 * value(SERVER_SETTINGS.unaryDeadlineSeconds),
+      generateMs: 1000 * value(SERVER_SETTINGS.generateDeadlineSeconds),
+    },
+    storeProbeMs: value(SERVER_SETTINGS.storeProbeMs),
+    storeUnreadyMs: value(SERVER_SETTINGS.storeUnreadyMs),
+    engineCheck: value(SERVER_SETTINGS.engineCheck),
   };
 }

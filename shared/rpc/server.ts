@@ -10,6 +10,7 @@ import { ReflectionService } from '@grpc/reflection';
 import { toBinary } from '@bufbuild/protobuf';
 import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 
+import { isOpen } from '../access/index.js';
 import { descriptors } from '../contract/index.js';
 import { deferred, DiffusionError, packageFile } from '../foundation/index.js';
 import { serveMetrics, type MetricRegistry, type MetricsEndpoint } from '../metrics/index.js';
@@ -24,8 +25,9 @@ import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
 import type { MetricsSettings } from './metrics-settings.js';
+import { readiness, type Readiness } from './readiness.js';
 import { limitReceiving, type ReceivingLimits } from './receiving.js';
-import type { ServiceLog } from './run-service.js';
+import type { ServiceLog } from './service-program.js';
 import type { ServerSecurity } from './security-settings.js';
 import { tlsCredentials, type WatchedCredentials } from './tls.js';
 
@@ -38,9 +40,12 @@ export interface GrpcServer {
   readonly port: number;
   /** That of the metrics; undefined where they are not served. */
   readonly metricsPort: number | undefined;
-  /** Sets the health of the service and of the whole process. */
-  setServing(serving: boolean): void;
-  /** Says NOT_SERVING, calls `end` to let streams end themselves, and closes what is left after the grace. */
+  /** Whether it says that it is ready: not before whoever started it says so, nor once it stops. */
+  readonly readiness: Readiness;
+  /**
+   * Is not ready and refuses new calls (reason SERVICE_STOPPING) from now on, calls `end` to let streams end themselves, and
+   * closes what is left after the grace.
+   */
   stop(end: () => Promise<void>, graceMs: number): Promise<void>;
 }
 
@@ -55,7 +60,7 @@ export interface GrpcServerOptions extends HandlerOptions {
   readonly security: ServerSecurity;
   /** Undefined where metrics are not served. */
   readonly metrics?: ServedMetrics | undefined;
-  readonly log: Pick<ServiceLog, 'warn' | 'debug'>;
+  readonly log: Pick<ServiceLog, 'info' | 'warn' | 'debug'>;
   readonly service: ServiceDefinition;
   /** The service's full name, for health. */
   readonly serviceName: string;
@@ -80,10 +85,18 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   };
   if (security.warning !== undefined) log.warn(security.warning);
   if (metrics?.warning !== undefined) log.warn(metrics.warning);
+  const ready = readiness((problems) => {
+    if (problems.length === 0) log.info('ready');
+    else log.warn({ problems }, 'not ready');
+  });
+  let isStopping = false;
   const tls = await credentialsOf(security, onUnusable);
   const access = await accessControl(security.access, {
     report,
     onUnusable,
+    checkAccepting: (path) => {
+      if (isStopping && !isOpen(path)) throw serviceStopping();
+    },
     onRefused: (error, call) => {
       options.onCall?.({ ...call, error, ms: undefined });
       if (!(error instanceof DiffusionError)) return;
@@ -99,7 +112,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.enable_channelz': 0,
     'grpc.so_reuseport': 0,
   });
-  const health = addHealth(server, options.serviceName, options);
+  const health = addHealth(server, options.serviceName, ready, options);
   if (options.reflection) reflectionService().addToServer(server);
   server.addService(options.service, options.implementation);
   const endpoint = metrics && (await metricsEndpoint(metrics));
@@ -113,9 +126,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   return {
     port,
     metricsPort: endpoint?.port,
-    setServing: health.setServing,
+    readiness: ready,
     stop: async (end, graceMs) => {
-      health.setServing(false);
+      isStopping = true;
+      ready.set('stop', 'the service is stopping');
       await end();
       health.close();
       await closed(server, graceMs);
@@ -124,6 +138,15 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       await endpoint?.close();
     },
   };
+}
+
+const RETRY_AFTER_MS = 2000;
+
+/** What calls to a service that stops get. */
+export function serviceStopping(): DiffusionError {
+  return new DiffusionError('SERVICE_STOPPING', 'the service is stopping; call again, or call another replica', {
+    retryAfterMs: RETRY_AFTER_MS,
+  });
 }
 
 // `tryShutdown` alone never ends while a stream is open.

@@ -5,18 +5,26 @@
 
 import {
   abortError,
-  integer,
+  count,
+  environmentReader,
   onAbort,
+  setting,
   unlessAborted,
-  violation,
   type Environment,
   type FieldViolation,
 } from '../foundation/index.js';
 import { storeError } from './store-errors.js';
 
-const CALL_LIMIT_VARIABLE = 'IP_DIFFUSION_STORE_CALL_LIMIT_MS';
 export const DEFAULT_CALL_LIMIT_MS = 60_000;
 const LARGEST_LIMIT_MS = 24 * 60 * 60 * 1000;
+
+export const CALL_LIMIT_SETTING = setting(
+  'IP_DIFFUSION_STORE_CALL_LIMIT_MS',
+  count(1, LARGEST_LIMIT_MS),
+  'total limit of a call to the store that moves few bytes; a second more for each 8 KiB',
+  { otherwise: `\`${DEFAULT_CALL_LIMIT_MS}\``, unit: 'ms' },
+);
+
 /** A store that moves fewer bytes than this is not waited for: 8 KiB/s. */
 const LEAST_BYTES_PER_MS = 8.192;
 /** Node has four threads for file systems unless told otherwise; the others must go on. */
@@ -29,11 +37,7 @@ export function callLimitSetting(
   env: Environment,
   violations: FieldViolation[],
 ): { readonly callLimitMs?: number } {
-  const text = env[CALL_LIMIT_VARIABLE]?.trim() ?? '';
-  if (text === '') return {};
-  const { read, wanted } = integer(1, LARGEST_LIMIT_MS);
-  const callLimitMs = read(text);
-  if (callLimitMs === undefined) violations.push(violation(CALL_LIMIT_VARIABLE, wanted, text));
+  const callLimitMs = environmentReader(env, violations).value(CALL_LIMIT_SETTING);
   return callLimitMs === undefined ? {} : { callLimitMs };
 }
 

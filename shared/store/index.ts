@@ -1,4 +1,7 @@
 export { checkStore } from './check-store.js';
+export { tryStore } from './try-store.js';
+export { watchStore } from './store-watch.js';
+export type { StoreWatch } from './store-watch.js';
 export { measuredStore, STORE_METRICS } from './measured-store.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
@@ -26,14 +29,15 @@ export {
   isFileAddress,
   openFiles,
   STORE_NOTES,
+  DATASET_SETTINGS,
   STORE_PLACEHOLDER,
+  STORE_SETTINGS,
   storeAddress,
   storeFromSettings,
   storeSettings,
-  unmadeStore,
 } from './stores.js';
 export type { FileAccess, StoreSettings } from './stores.js';
-export { DATA_VARIABLES } from './data-places.js';
+export { DATA_SETTINGS } from './data-places.js';
 export { DEFAULT_STORE_FOLDER, STORE_VARIABLE } from './store-kind.js';
 export type { FilesOptions } from './store-kind.js';
 export { piecesOf } from './file-source.js';

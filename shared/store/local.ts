@@ -3,20 +3,38 @@
 import { access, constants, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
-import { violation, type Environment, type FieldViolation } from '../foundation/index.js';
+import {
+  environmentReader,
+  onOff,
+  setting,
+  type Environment,
+  type FieldViolation,
+} from '../foundation/index.js';
 import { openFolderFiles, type FolderAccess } from './folder-files.js';
 import { openLocalStore, type LocalStoreSettings } from './local-store.js';
 import { callLimitSetting } from './call-limit.js';
-import { CREATE_VARIABLE, type StoreKind } from './store-kind.js';
+import { storeError } from './store-errors.js';
+import type { StoreKind } from './store-kind.js';
 
 /** Control characters have no place in a path that ends up in logs. */
 const FILE_ADDRESS = /^[^\u0000-\u001f]{1,4096}$/;
+
+const OWN = {
+  storeCreate: setting(
+    'IP_DIFFUSION_STORE_CREATE',
+    onOff,
+    'whether a folder that holds no store becomes one; otherwise it is unavailable, as for a disk that is not mounted',
+    { fallback: true },
+  ),
+} as const;
 
 export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, FolderAccess> = {
   kind: 'local',
   scheme: undefined,
   placeholder: 'FOLDER',
   notes: [],
+  ownSettings: OWN,
+  fileSettings: {},
   settings: (address, env, violations) => ({
     kind: 'local',
     folder: address,
@@ -29,7 +47,9 @@ export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, F
   async unmade({ folder }) {
     const nearest = await nearestFolder(resolve(folder));
     if (nearest === resolve(folder)) return undefined;
-    await access(nearest, constants.W_OK);
+    const why = await notMakeable(nearest);
+    if (why !== undefined)
+      throw storeError(`local folder ${folder}`, 'open', { reason: 'STORE_NOT_USABLE', text: why });
     return `${resolve(folder)}, created when a service starts`;
   },
   isFileAddress: (address) => !address.includes('://') && FILE_ADDRESS.test(address),
@@ -38,9 +58,16 @@ export const local: StoreKind<{ readonly kind: 'local' } & LocalStoreSettings, F
 };
 
 function createSetting(env: Environment, violations: FieldViolation[]): { readonly mustExist?: true } {
-  const text = env[CREATE_VARIABLE]?.trim() ?? '';
-  if (!['', 'on', 'off'].includes(text)) violations.push(violation(CREATE_VARIABLE, 'on or off', text));
-  return text === 'off' ? { mustExist: true } : {};
+  return environmentReader(env, violations).value(OWN.storeCreate) ? {} : { mustExist: true };
+}
+
+/** Why nothing can be made in what is there; undefined where something can. */
+async function notMakeable(path: string): Promise<string | undefined> {
+  if (!(await stat(path)).isDirectory()) return `${path} is not a folder`;
+  return access(path, constants.W_OK).then(
+    () => undefined,
+    () => `${path} can't be written`,
+  );
 }
 
 /** The folder itself where it is there, or the nearest one above it that is. */

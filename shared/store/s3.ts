@@ -2,7 +2,15 @@
 
 import { readFileSync } from 'node:fs';
 
-import { violation, type Environment, type FieldViolation } from '../foundation/index.js';
+import {
+  anyText,
+  setting,
+  violation,
+  type Environment,
+  type FieldViolation,
+  type Setting,
+  type Settings,
+} from '../foundation/index.js';
 import { allowBucket, type DataPlaces } from './data-places.js';
 import { callLimitSetting } from './call-limit.js';
 import type { S3Access } from './minio-connection.js';
@@ -24,12 +32,31 @@ const ADDRESS = /^s3:\/\/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:\/([^\u0000-\u001f
 const MAX_PATH_BYTES = 1024;
 const STORE_PREFIX = /^(?:[a-z0-9][a-z0-9._-]*\/)*$/;
 
+/** Settings of a server and the keys to it. @param key What their names begin with. @param of Whose they are. */
+function serverSettings(key: string, group: string, of: string): Settings {
+  const row = (name: string, placeholder: string, help: string, extras = {}): [string, Setting<string>] => [
+    `${key}${name.toLowerCase().replace(/(?:^|_)(.)/g, (_, letter: string) => letter.toUpperCase())}`,
+    setting(`${group}_${name}`, anyText(placeholder), `${help} ${of}`, extras),
+  ];
+  return Object.fromEntries([
+    row('ENDPOINT', 'URL', 'http://host:port or https://host:port of the S3 server'),
+    row('REGION', 'NAME', 'the region', { otherwise: `\`${DEFAULT_REGION}\`` }),
+    row('CA_FILE', 'FILE', "certificates, in PEM, that the S3 server's must go back to,"),
+    row('ACCESS_KEY_FILE', 'FILE', 'a file with the access key'),
+    row('SECRET_KEY_FILE', 'FILE', 'a file with the secret key'),
+    row('ACCESS_KEY', 'TEXT', 'the access key (better in a file)', { flag: 'none' }),
+    row('SECRET_KEY', 'TEXT', 'the secret key (better in a file)', { flag: 'none' }),
+  ]);
+}
+
 type BucketAccess = S3Access & Pick<DataPlaces, 'buckets'>;
 
 export const s3: StoreKind<{ readonly kind: 'minio' } & MinioStoreSettings, BucketAccess> = {
   kind: 'minio',
   scheme: 's3',
   placeholder: 's3://BUCKET/PREFIX',
+  ownSettings: serverSettings('s3', STORE, 'of the store'),
+  fileSettings: serverSettings('datasetS3', DATASET, 'of data sets, where it is not that of the store'),
   notes: [
     `A bucket (on MinIO, for example) needs ${STORE}_ENDPOINT, ${STORE}_ACCESS_KEY and ${STORE}_SECRET_KEY (or the same
 with _FILE and a path), and takes ${STORE}_REGION and ${STORE}_CA_FILE. ${DATASET}_... are the same for buckets

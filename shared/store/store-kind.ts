@@ -1,6 +1,6 @@
 /** What a kind of store says of itself: one row of the table in `stores.ts`. */
 
-import type { Environment, FieldViolation } from '../foundation/index.js';
+import type { Environment, FieldViolation, Settings as SettingTable } from '../foundation/index.js';
 import type { DataPlaces } from './data-places.js';
 import type { FileSource } from './file-source.js';
 import type { ObjectStore } from './object-store.js';
@@ -11,9 +11,6 @@ export const STORE_VARIABLE = 'IP_DIFFUSION_STORE';
 
 /** The store where that variable is unset: a folder below the working directory. */
 export const DEFAULT_STORE_FOLDER = 'ip-diffusion-store';
-
-/** `off` where the store must be there already. */
-export const CREATE_VARIABLE = 'IP_DIFFUSION_STORE_CREATE';
 
 export interface OpenOptions {
   /** Whether it must be there already, because this service has opened it before. */
@@ -38,6 +35,10 @@ export interface StoreKind<
   readonly placeholder: string;
   /** Sentences for help: which variables it needs beside the address. */
   readonly notes: readonly string[];
+  /** Of the store, beside its address. */
+  readonly ownSettings: SettingTable;
+  /** Of files of others, where they differ from those of the store. */
+  readonly fileSettings: SettingTable;
   /**
    * What an address and the environment say. It crosses to the engine processes, so it is plain data.
    *

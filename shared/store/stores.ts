@@ -1,13 +1,17 @@
 /** The table of stores, and what follows from it. A new kind is a row here and a file of its own. */
 
 import {
+  anyText,
   DiffusionError,
   invalidArgument,
+  setting,
   violation,
   type Environment,
   type FieldViolation,
+  type Settings,
 } from '../foundation/index.js';
-import { dataPlaces } from './data-places.js';
+import { CALL_LIMIT_SETTING } from './call-limit.js';
+import { dataPlaces, DATA_SETTINGS } from './data-places.js';
 import type { FileSource } from './file-source.js';
 import { local } from './local.js';
 import type { ObjectStore } from './object-store.js';
@@ -35,6 +39,23 @@ export const STORE_PLACEHOLDER = KINDS.map(({ placeholder }) => placeholder).joi
 
 /** What help says of the variables that stores need. */
 export const STORE_NOTES: readonly string[] = KINDS.flatMap(({ notes }) => notes);
+
+/** Of a service's store. */
+export const STORE_SETTINGS: Settings = {
+  store: setting(STORE_VARIABLE, anyText(STORE_PLACEHOLDER), 'where checkpoints are kept', {
+    fallback: DEFAULT_STORE_FOLDER,
+  }),
+  storeCallLimitMs: CALL_LIMIT_SETTING,
+  ...local.ownSettings,
+  ...s3.ownSettings,
+};
+
+/** Of data sets: where they may be, and how they are reached where this differs from the store. */
+export const DATASET_SETTINGS: Settings = {
+  ...DATA_SETTINGS,
+  ...local.fileSettings,
+  ...s3.fileSettings,
+};
 
 /** The same rows, of which a settings' or an address' own kind is looked up. */
 const rows: readonly StoreKind[] = KINDS;

@@ -147,11 +147,24 @@ export interface FakeSampler {
   readonly loaded: samplerWire.LoadModelRequest[];
 }
 
-/**
- * A sampler whose 8x8 images of one colour each come last index first; with `hangs` index 0 never comes. Batch calls wait
- * at the third place.
- */
-export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): Promise<FakeSampler> {
+export interface FakeSamplerOptions {
+  /** The first image of a call never comes. */
+  readonly hangs?: boolean;
+  /** Called before each image; what it throws ends the call. */
+  readonly beforeImage?: (index: number) => void;
+  /** Called with the first index of a call that ends, however. */
+  readonly onEnd?: (firstIndex: number) => void;
+  /** Of its checkpoints' manifests. */
+  readonly manifestSha256?: string;
+}
+
+/** A sampler whose 8x8 images, of their index's colour, come last index first. Batch calls wait at the third place. */
+export async function fakeSampler(
+  t: ExecutionContext,
+  options: FakeSamplerOptions = {},
+): Promise<FakeSampler> {
+  const { hangs = false, manifestSha256 = 'a'.repeat(64) } = options;
+  const { beforeImage = () => undefined, onEnd = () => undefined } = options;
   const requests: samplerWire.GenerateRequest[] = [];
   const encoded: samplerWire.EncodeRequest[] = [];
   const loaded: samplerWire.LoadModelRequest[] = [];
@@ -160,12 +173,30 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
     { signal }: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse> {
     requests.push(request);
-    const { count, seed, firstIndex, model, format } = newImagesIn(request);
+    try {
+      yield* answers(request, signal);
+    } finally {
+      onEnd(newImagesIn(request).firstIndex);
+    }
+  }
+  async function* answers(
+    request: samplerWire.GenerateRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<samplerWire.GenerateResponse> {
+    const { count, seed, firstIndex, model, format, settings } = newImagesIn(request);
     const queued = { position: 3, expectedStart: { seconds: 90n, nanos: 0 } };
     if (request.priority === samplerWire.Priority.PRIORITY_BATCH)
       yield { event: { $case: 'queued', value: queued } };
-    const checkpoint = { model, step: 5 };
-    const accepted = { checkpoint, weights: weightsToWire(0.9999), count, seed, firstIndex, format };
+    const checkpoint = { model, step: 5, manifestSha256 };
+    const accepted = {
+      checkpoint,
+      weights: weightsToWire(0.9999),
+      count,
+      seed,
+      firstIndex,
+      format,
+      settings,
+    };
     const shape = { width: 8, height: 8, channels: 3, timesteps: [9, 4, 0] };
     yield {
       event: { $case: 'accepted', value: samplerWire.Accepted.fromPartial({ ...accepted, ...shape }) },
@@ -186,7 +217,8 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
         await new Promise((resolve) => {
           signal.addEventListener('abort', resolve);
         });
-      const chunks = await imageOf(n, format);
+      beforeImage(firstIndex + n);
+      const chunks = await imageOf(firstIndex + n, format);
       for (const chunk of chunks) {
         yield { event: { $case: 'image', value: { index: firstIndex + n, seed, chunk } } };
       }
@@ -268,7 +300,7 @@ async function imageOf(n: number, format: samplingWire.ImageFormat): Promise<sam
   const [width, height, channels] = [8, 8, 3] as const;
   const name = imageFormats.read(format) === 'webp' ? 'webp' : 'png';
   const bytes = await encodeImage(
-    new Uint8Array(width * height * channels).fill(n),
+    new Uint8Array(width * height * channels).fill(n % 256),
     { width, height, channels },
     name,
   );
@@ -293,7 +325,7 @@ async function listen(
     report: () => undefined,
     stallTimeoutMs: 60_000,
   });
-  server.setServing(true);
+  server.readiness.set('start', undefined);
   t.teardown(() => server.stop(() => Promise.resolve(), 0));
   return `127.0.0.1:${server.port}`;
 }

@@ -1,57 +1,65 @@
 /** What `serve` hands to the services, and what a service does with it. */
 
-import { resolve } from 'node:path';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import test from 'ava';
 import pino from 'pino';
 
-import { besides, serviceVariables } from '../../services/cli/serve-options.js';
+import { UsageError } from '../../services/cli/parse-arguments.js';
+import { serviceArguments } from '../../services/cli/serve-options.js';
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
+import type { Environment } from '../../shared/foundation/index.js';
 import { temporaryFolder } from '../dataset/folders.js';
 import { run } from './sinks.js';
 
-const NOTHING = {
-  ...{ store: undefined, tlsCert: undefined, tlsKey: undefined, tlsClientCa: undefined },
-  ...{
-    metricsAddress: undefined,
-    identities: undefined,
-    oidcIssuer: undefined,
-    oidcAudience: undefined,
-    insecure: false,
-  },
-};
+const BOTH = ['trainer', 'sampler'] as const;
 
-test('options become variables, and what is not given stays as the environment has it', (t) => {
-  t.deepEqual(serviceVariables(NOTHING), {});
-  t.deepEqual(
-    serviceVariables({
-      ...{ store: 'folder', tlsCert: 'crt', tlsKey: 'key', tlsClientCa: 'ca', identities: 'who' },
-      metricsAddress: '127.0.0.1:9464',
-      ...{ oidcIssuer: 'https://issuer', oidcAudience: 'us', insecure: true },
-      ...{ dataRoot: ['/data', 'more'], dataBucket: ['photos'] },
-    }),
-    {
-      IP_DIFFUSION_STORE: 'folder',
-      IP_DIFFUSION_TLS_CERT_FILE: 'crt',
-      IP_DIFFUSION_TLS_KEY_FILE: 'key',
-      IP_DIFFUSION_TLS_CLIENT_CA_FILE: 'ca',
-      IP_DIFFUSION_METRICS_ADDRESS: '127.0.0.1:9464',
-      IP_DIFFUSION_IDENTITIES_FILE: 'who',
-      IP_DIFFUSION_OIDC_ISSUER: 'https://issuer',
-      IP_DIFFUSION_OIDC_AUDIENCE: 'us',
-      IP_DIFFUSION_INSECURE: 'on',
-      IP_DIFFUSION_DATA_ROOTS: `/data,${resolve('more')}`,
-      IP_DIFFUSION_DATA_BUCKETS: 'photos',
-    },
-  );
+function flagsOf(argv: readonly string[], environment: Environment = {}) {
+  return serviceArguments(BOTH, argv, 'ip-diffusion serve', environment).flags;
+}
+
+test('each service gets the flags that it knows', (t) => {
+  t.deepEqual(flagsOf([]), { trainer: [], sampler: [] });
+  const argv = [
+    '--store',
+    'folder',
+    '--insecure',
+    '--data-root',
+    '/data',
+    '--data-root=more',
+    '--max-images=7',
+  ];
+  t.deepEqual(flagsOf([...argv, '--config', 'file.yaml']), {
+    trainer: ['--store=folder', '--insecure', '--data-root=/data,more', '--config=file.yaml'],
+    sampler: ['--store=folder', '--insecure', '--max-images=7', '--config=file.yaml'],
+  });
 });
 
-test('of two services the metrics of the second have the next port', (t) => {
-  const name = 'IP_DIFFUSION_METRICS_ADDRESS';
-  t.deepEqual(besides({ [name]: '[::1]:9464', more: 'x' }), { [name]: '[::1]:9465', more: 'x' });
-  t.deepEqual(besides({ [name]: '127.0.0.1:0' }), { [name]: '127.0.0.1:0' });
-  t.deepEqual(besides({}), {});
+test('a flag that no service knows, or that means two things, is refused with the nearest one', (t) => {
+  const refused = (argv: readonly string[], message: RegExp): void => {
+    t.throws(() => flagsOf(argv), { instanceOf: UsageError, message });
+  };
+  refused(['--max-image=7'], /--max-image is unknown; did you mean --max-images\?/);
+  refused(['--address=127.0.0.1:1'], /--address is unknown/);
+  refused(['folder'], /"folder" is no flag/);
+  refused(['--store'], /--store wanted some text; got nothing/);
+  refused(['--insecure=on'], /--insecure takes no value/);
+});
+
+test('of two services the metrics of the second have the next port, wherever the address is set', async (t) => {
+  const file = join(await temporaryFolder(t), 'services.yaml');
+  await writeFile(file, 'metrics_address: "[::1]:9464"\n');
+  for (const flags of [
+    flagsOf(['--metrics-address=[::1]:9464']),
+    flagsOf([], { IP_DIFFUSION_METRICS_ADDRESS: '[::1]:9464' }),
+    flagsOf([`--config=${file}`]),
+  ])
+    t.is(flags.sampler?.at(-1), '--metrics-address=[::1]:9465');
+  t.is(flagsOf(['--metrics-address=127.0.0.1:0']).sampler?.at(-1), '--metrics-address=127.0.0.1:0');
+  await writeFile(file, 'metrics_address: 127.0.0.1:1\nsampler: {metrics_address: 127.0.0.1:5}\n');
+  t.deepEqual(flagsOf([`--config=${file}`]).sampler, [`--config=${file}`]);
 });
 
 test('a service that is insecure because it was told to says so in its log', async (t) => {
@@ -80,6 +88,9 @@ test('the help of serve names what a network needs', async (t) => {
     '--identities',
     '--insecure',
     '--data-root',
+    '--engine-heartbeat-timeout-ms',
+    '--config',
+    '--check-config',
   ])
     t.true(out.includes(option), option);
 });

@@ -47,6 +47,7 @@ export async function spawnService(
       env: {
         PATH: process.env['PATH'],
         HOME: process.env['HOME'],
+        IP_DIFFUSION_ENGINE_CHECK: 'off',
         [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: '127.0.0.1:0',
         ...environment,
       },

@@ -1,32 +1,57 @@
 import test from 'ava';
 
-import { DiffusionError, engineEnvironment, environmentReader } from '../../shared/foundation/index.js';
+import {
+  anyText,
+  count,
+  DiffusionError,
+  engineEnvironment,
+  environmentReader,
+  invalidArgument,
+  onOff,
+  setting,
+  texts,
+  violation,
+} from '../../shared/foundation/index.js';
+
+const TEXT = setting('TEXT', anyText('TEXT'), 'a text', { fallback: 'a' });
+const COUNT = setting('COUNT', count(0), 'a number', { fallback: 3 });
+const SWITCH = setting('SWITCH', onOff, 'a switch', { fallback: false });
+const LIST = setting('LIST', texts('TEXT'), 'a list');
 
 test('a variable that is unset or empty takes the other value', (t) => {
-  const { text, integer, oneOf, check } = environmentReader({ EMPTY: ' ' });
-  t.is(text('EMPTY', 'a'), 'a');
-  t.is(integer('UNSET', 3), 3);
-  t.is(oneOf(['on', 'off'], 'UNSET', 'off'), 'off');
+  const { value, isGiven, check } = environmentReader({ TEXT: ' ' });
+  t.is(value(TEXT), 'a');
+  t.false(isGiven(TEXT));
+  t.is(value(COUNT), 3);
+  t.is(value(SWITCH), false);
+  t.is(value(LIST), undefined);
   t.notThrows(check);
 });
 
 test('values are read without the space around them', (t) => {
-  const { text, integer, oneOf } = environmentReader({ TEXT: ' b ', COUNT: '0', SWITCH: 'on' });
-  t.is(text('TEXT', 'a'), 'b');
-  t.is(integer('COUNT', 3, 0), 0);
-  t.is(oneOf(['on', 'off'], 'SWITCH', 'off'), 'on');
+  const { value } = environmentReader({ TEXT: ' b ', COUNT: '0', SWITCH: 'on', LIST: 'a, ,b' });
+  t.is(value(TEXT), 'b');
+  t.is(value(COUNT), 0);
+  t.is(value(SWITCH), true);
+  t.deepEqual(value(LIST), ['a', 'b']);
 });
 
-test('every variable that is wrong is named at once', (t) => {
-  const { integer, oneOf, check } = environmentReader({ A: '0', B: '2147483648', C: 'two', D: 'maybe' });
-  for (const name of ['A', 'B', 'C']) t.is(integer(name, 7), 7);
-  oneOf(['on', 'off'], 'D', 'on');
+test('every variable that is wrong is named at once, with what other readers of it refuse', (t) => {
+  const { value, refuse, collect, check } = environmentReader({ COUNT: '2147483648', SWITCH: 'maybe' });
+  t.is(value(COUNT), 3);
+  value(SWITCH);
+  refuse(TEXT, 'another text', 'b');
+  const got = collect(() => {
+    throw invalidArgument([violation('STORE', 'a store', 'x')]);
+  });
   const error = t.throws(check, { instanceOf: DiffusionError });
   t.is(error.reason, 'SETTINGS_INVALID');
   t.deepEqual(
     error.violations.map(({ field }) => field),
-    ['A', 'B', 'C', 'D'],
+    ['COUNT', 'SWITCH', 'TEXT', 'STORE'],
   );
+  t.throws(got);
+  t.is(collect(() => 7)(), 7);
 });
 
 test('an engine process gets every variable that tunes it [fault A25]', (t) => {

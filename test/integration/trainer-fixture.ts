@@ -100,7 +100,7 @@ export function settingsFor(
   over: Partial<TrainerSettings> = {},
 ): TrainerSettings {
   return {
-    ...readSettings({ PATH: process.env['PATH'] }),
+    ...readSettings({ PATH: process.env['PATH'], IP_DIFFUSION_ENGINE_CHECK: 'off' }),
     address: '127.0.0.1:0',
     store,
     datasetCacheFolder: folders.cache,
@@ -160,6 +160,7 @@ export async function spawnTrainer(environment: Readonly<Record<string, string>>
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
+      IP_DIFFUSION_ENGINE_CHECK: 'off',
       IP_DIFFUSION_TRAINER_ADDRESS: '127.0.0.1:0',
       ...environment,
     },

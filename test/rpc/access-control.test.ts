@@ -67,7 +67,7 @@ async function serve(
     ...{ service, serviceName, implementation },
     security: securityOf({ IP_DIFFUSION_IDENTITIES_FILE: await identities(t), ...variables }),
   });
-  server.setServing(true);
+  server.readiness.set('start', undefined);
   t.teardown(() => server.stop(() => Promise.resolve(), 0));
   return `127.0.0.1:${server.port}`;
 }

@@ -5,6 +5,7 @@ import { service } from 'grpc-health-check';
 import { deferred } from '../../shared/foundation/index.js';
 import { accessControl } from '../../shared/rpc/access-control.js';
 import { addHealth } from '../../shared/rpc/health.js';
+import { readiness } from '../../shared/rpc/readiness.js';
 import { fromServiceError } from '../../shared/rpc/index.js';
 import { securityOf } from './security.js';
 
@@ -17,7 +18,9 @@ test('a watch tells each change of health once, and ends with the service', asyn
   const ignored = { report: () => undefined, onUnusable: () => undefined, onRefused: () => undefined };
   const { interceptor } = await accessControl(securityOf().access, ignored);
   const server = new Server({ interceptors: [interceptor] });
-  const health = addHealth(server, 'test.Service', {
+  const told: string[] = [];
+  const ready = readiness((problems) => told.push(problems.join()));
+  const health = addHealth(server, 'test.Service', ready, {
     report: (error) => {
       t.fail(String(error));
     },
@@ -37,14 +40,27 @@ test('a watch tells each change of health once, and ends with the service', asyn
     for await (const { status } of call) {
       statuses.push(status);
       // The same health again is no change.
-      health.setServing(statuses.length > 1);
-      health.setServing(true);
-      if (statuses.length === 2) health.close();
+      ready.set('store', undefined);
+      if (statuses.length === 1) ready.set('start', undefined);
+      if (statuses.length === 2) ready.set('store', 'it does not answer');
+      if (statuses.length === 3) ready.set('store', undefined);
+      if (statuses.length === 4) health.close();
     }
   })().catch((thrown: unknown) => thrown);
 
-  t.deepEqual(statuses, ['NOT_SERVING', 'SERVING']);
+  t.deepEqual(statuses, ['NOT_SERVING', 'SERVING', 'NOT_SERVING', 'SERVING']);
+  t.deepEqual(told, ['', 'it does not answer', '']);
   t.like(fromServiceError(error), { code: 'UNAVAILABLE', reason: 'SERVICE_STOPPING' });
+  // The process lives, whatever the service is.
+  ready.set('engine', 'it can not be started');
+  for await (const { status } of firstOf(client.watch({ service: '' }))) t.is(status, 'SERVING');
   client.close();
   server.forceShutdown();
 });
+
+async function* firstOf<T>(stream: AsyncIterable<T>): AsyncGenerator<T> {
+  for await (const item of stream) {
+    yield item;
+    return;
+  }
+}

@@ -58,7 +58,7 @@ async function serve(
       IP_DIFFUSION_TLS_KEY_FILE: keyFile,
       ...variables(folder),
     }),
-    log: { warn: (message: string) => warnings.push(message), debug: () => undefined },
+    log: { warn: (message: string) => warnings.push(message), debug: () => undefined, info: () => undefined },
     reflection: true,
     service: { getTrainingJob, watchTrainingJob },
     serviceName: 'diffusion.trainer.v1.TrainerService',

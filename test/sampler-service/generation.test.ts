@@ -246,6 +246,27 @@ test('an aborted call ends with the reason of its signal', async (t) => {
   await t.throwsAsync(collect(events), { message: 'the service is stopping' });
 });
 
+test('a service that stops sends what resumes each unfinished image, asked for or not', async (t) => {
+  const call = new AbortController();
+  const { output } = network();
+  const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), [4]);
+  const events = generateImages(series({ count: 3, steps: 50 }), { ...context, signal: call.signal, predict });
+  const tokens: [number, number][] = [];
+  const stopping = new DiffusionError('SERVICE_STOPPING', 'the service is stopping');
+  const all = (async () => {
+    for await (const event of events) {
+      if (event.$case === 'progress' && event.value.stepsDone > 0n) call.abort(stopping);
+      if (event.$case === 'resumeToken') tokens.push([event.value.index, event.value.step]);
+    }
+  })();
+  await t.throwsAsync(all, { is: stopping });
+  t.deepEqual(
+    tokens.map(([index]) => index).sort(),
+    [0, 1, 2],
+  );
+  for (const [, step] of tokens) t.true(step > 0 && step < 50);
+});
+
 test('a network that fails ends the call with its error', async (t) => {
   const predict: PredictRow = () => Promise.reject(new DiffusionError('ENGINE_LOST', 'no engine'));
   await t.throwsAsync(collect(generateImages(series(), { ...context, predict })), { message: 'no engine' });

@@ -78,6 +78,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
     const stream = generate(generateRequest({ settings: steps(5), ...asked }), {
       caller: 'somebody',
       identity: undefined,
+      requestId: 'test',
       signal: client.signal,
     });
     return { client, stream };

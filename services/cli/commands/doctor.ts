@@ -1,18 +1,16 @@
 /** `doctor`: checks the machine, the library, the store and the services. */
 
 import { DEFAULT_ADDRESSES } from '../../../shared/rpc/index.js';
-import { DEFAULT_STORE_FOLDER, STORE_PLACEHOLDER } from '../../../shared/store/index.js';
+import { DEFAULT_STORE_FOLDER, STORE_PLACEHOLDER, STORE_VARIABLE } from '../../../shared/store/index.js';
 import { command, type Context } from '../command.js';
 import { securityOptions } from '../connect.js';
-import { SAMPLER_VARIABLE, SERVICE_VARIABLES, TRAINER_VARIABLE } from '../config.js';
+import { SAMPLER_VARIABLE, TRAINER_VARIABLE } from '../config.js';
 import type { Finding } from '../doctor/finding.js';
 import { checkDisk, checkNode, checkStoreOf } from '../doctor/machine.js';
 import { checkNativeLibrary } from '../doctor/native-library.js';
 import { checkSecurity } from '../doctor/security.js';
 import { checkService } from '../doctor/services.js';
 import { address, option, text } from '../options.js';
-
-const { store: STORE } = SERVICE_VARIABLES;
 
 export const doctor = command({
   name: 'doctor',
@@ -26,7 +24,7 @@ export const doctor = command({
     }),
     ...securityOptions,
     store: option(text(STORE_PLACEHOLDER), 'the store that the services use', {
-      environment: STORE,
+      environment: STORE_VARIABLE,
     }),
   },
   examples: [
@@ -41,7 +39,7 @@ export const doctor = command({
     { terminal, settings, clock, signal },
   ) => {
     const environment =
-      store === undefined ? settings.environment : { ...settings.environment, [STORE]: store };
+      store === undefined ? settings.environment : { ...settings.environment, [STORE_VARIABLE]: store };
     const localFolder = store === undefined || store.includes('://') ? DEFAULT_STORE_FOLDER : store;
     // One after the other, so that each line is printed as soon as it is known.
     const checks: (() => Promise<Finding[]>)[] = [

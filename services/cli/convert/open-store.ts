@@ -3,19 +3,18 @@
 import {
   DEFAULT_STORE_FOLDER,
   STORE_PLACEHOLDER,
+  STORE_VARIABLE,
   storeFromSettings,
   storeSettings,
   type ObjectStore,
 } from '../../../shared/store/index.js';
-import { SERVICE_VARIABLES, type CliSettings } from '../config.js';
+import type { CliSettings } from '../config.js';
 import { option, text } from '../options.js';
-
-const { store: STORE } = SERVICE_VARIABLES;
 
 export const storeOption = option(
   text(STORE_PLACEHOLDER),
   `the store that the services use; ${DEFAULT_STORE_FOLDER} when not given`,
-  { environment: STORE },
+  { environment: STORE_VARIABLE },
 );
 
 /** Opens the store, lends it, and closes it. */
@@ -24,7 +23,7 @@ export async function withStore<T>(
   { environment }: CliSettings,
   use: (store: ObjectStore) => Promise<T>,
 ): Promise<T> {
-  const settings = storeSettings({ ...environment, [STORE]: named });
+  const settings = storeSettings({ ...environment, [STORE_VARIABLE]: named });
   const store = await storeFromSettings(settings);
   try {
     return await use(store);

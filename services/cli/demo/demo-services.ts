@@ -5,9 +5,11 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
 import { deferred, DiffusionError, unlessAborted } from '../../../shared/foundation/index.js';
-import { SECURITY_VARIABLES, type ServiceName } from '../../../shared/rpc/index.js';
-import { DATA_VARIABLES } from '../../../shared/store/index.js';
-import { SERVICE_VARIABLES, type Environment } from '../config.js';
+import { ADDRESS_SETTINGS, SECURITY_SETTINGS, type ServiceName } from '../../../shared/rpc/index.js';
+import { SERVICE_FLAGS } from '../../../shared/settings/index.js';
+import { DATA_SETTINGS, STORE_VARIABLE } from '../../../shared/store/index.js';
+import { TRAINER_OWN } from '../../trainer/settings.js';
+import type { Environment } from '../config.js';
 import { startService, type ServiceProcess } from '../start-service.js';
 
 export interface DemoServices {
@@ -37,12 +39,13 @@ export async function startDemoServices(
     ...environment,
     // The demo's services are for the demo alone, and reachable from this machine only.
     ...Object.fromEntries(
-      Object.values({ ...SECURITY_VARIABLES, ...DATA_VARIABLES }).map((name) => [name, '']),
+      Object.values({ ...SECURITY_SETTINGS, ...DATA_SETTINGS }).map(({ variable }) => [variable, '']),
     ),
-    [SERVICE_VARIABLES.store]: storeFolder(folder),
-    [SERVICE_VARIABLES.datasetCache]: cacheFolder(folder),
-    [SERVICE_VARIABLES.trainerAddress]: FREE_PORT,
-    [SERVICE_VARIABLES.samplerAddress]: FREE_PORT,
+    [SERVICE_FLAGS['--config'].variable]: '',
+    [STORE_VARIABLE]: storeFolder(folder),
+    [TRAINER_OWN.datasetCache.variable]: cacheFolder(folder),
+    [ADDRESS_SETTINGS.trainer.variable]: FREE_PORT,
+    [ADDRESS_SETTINGS.sampler.variable]: FREE_PORT,
   };
   const serviceEnded = new AbortController();
   const names: readonly ServiceName[] = ['trainer', 'sampler'];

@@ -3,35 +3,12 @@
 import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
-import * as z from 'zod';
-
 import type { EngineBuild } from '../../../shared/engine/index.js';
-import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
-import {
-  checkedBySender,
-  describeExit,
-  siblingModule,
-  startChild,
-  type Protocol,
-} from '../../../shared/processes/index.js';
+import { DEVICE_SETTINGS, type Clock } from '../../../shared/foundation/index.js';
+import { probeEngine } from '../../../shared/probe/index.js';
 import type { Environment } from '../config.js';
 import type { Finding } from './finding.js';
 
-const engineFound = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('loaded'), build: checkedBySender<EngineBuild>() }),
-  z.object({ kind: z.literal('failed'), problem: z.string() }),
-]);
-
-type EngineFound = z.infer<typeof engineFound>;
-
-/** The process sends one message and takes none. */
-export const libraryProtocol: Protocol<never, EngineFound> = {
-  toChild: z.never(),
-  fromChild: engineFound,
-  maxMessageBytes: 1024 ** 2,
-};
-
-const HEARTBEAT_TIMEOUT_MS = 60_000;
 const COMMAND_TIMEOUT_MS = 10_000;
 
 /**
@@ -43,13 +20,24 @@ export async function checkNativeLibrary(
   clock: Clock,
   signal: AbortSignal,
 ): Promise<Finding[]> {
-  const found = await loadInChild(environment, clock, signal);
-  if (found.kind === 'loaded') {
-    const { tensorflow, platform, threads } = found.build;
+  const found = await probeEngine({ environment, clock, signal });
+  if (found.kind === 'started') {
+    const { name, library, platform, threads } = found.build;
+    if (name === 'pjrt') return [{ name: 'device', state: 'ok', text: `${library}; ${platform}` }];
     return [
-      { name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` },
+      {
+        name: 'TensorFlow',
+        state: 'ok',
+        text: `${library.replace('tensorflow ', '')}, ${platform}, ${threads} threads`,
+      },
       kernelsFinding(found.build),
     ];
+  }
+  const { variable, fallback } = DEVICE_SETTINGS.device;
+  const device = environment[variable] ?? fallback;
+  if (device !== fallback) {
+    const remedy = `npm run setup -- --device ${device}, or unset ${variable}`;
+    return [{ name: 'device', state: 'wrong', text: found.problem, remedy }];
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
@@ -66,40 +54,18 @@ export async function checkNativeLibrary(
 }
 
 /** Whether the engine has its own kernels, without which it takes 1.7 times as long. */
-export function kernelsFinding({ withoutKernels }: Pick<EngineBuild, 'withoutKernels'>): Finding {
+export function kernelsFinding({
+  kernelLevel,
+  withoutKernels,
+}: Pick<EngineBuild, 'kernelLevel' | 'withoutKernels'>): Finding {
   const name = 'kernels';
-  if (withoutKernels === undefined) return { name, state: 'ok', text: "the engine's own are in use" };
+  if (withoutKernels === undefined) {
+    const built = kernelLevel === 'native' ? 'this processor' : (kernelLevel ?? 'an unknown processor');
+    return { name, state: 'ok', text: `the engine's own are in use, built for ${built}` };
+  }
   const { reason, remedy } = withoutKernels;
   const text = `without the engine's own kernels, which is slower: ${reason}`;
   return remedy === undefined ? { name, state: 'absent', text } : { name, state: 'wrong', text, remedy };
-}
-
-async function loadInChild(
-  environment: Environment,
-  clock: Clock,
-  signal: AbortSignal,
-): Promise<EngineFound> {
-  const { promise, resolve } = deferred<EngineFound>();
-  const child = startChild({
-    module: siblingModule(import.meta.url, '../native-library-process'),
-    protocol: libraryProtocol,
-    environment,
-    onMessage: resolve,
-    heartbeatTimeoutMs: HEARTBEAT_TIMEOUT_MS,
-    clock,
-  });
-  void child.exited.then((exit) => {
-    const lastLine = exit.stderrTail.trim().split('\n').at(-1) ?? '';
-    const problem = `the process that loads it ${describeExit(exit)} ${lastLine}`.trim();
-    resolve({ kind: 'failed', problem });
-  });
-  const stopListening = onAbort(signal, child.kill);
-  const found = await promise;
-  stopListening();
-  child.kill();
-  await child.exited;
-  signal.throwIfAborted();
-  return found;
 }
 
 function checkCompiler(environment: Environment, signal: AbortSignal): Promise<Finding> {

@@ -1,11 +1,7 @@
 /** Whether a service answers and reports SERVING. */
 
-import { makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
-import { service as healthService } from 'grpc-health-check';
-
 import {
   callUnary,
-  channelSecurity,
   connectSampler,
   connectTrainer,
   DEFAULT_ADDRESSES,
@@ -14,18 +10,10 @@ import {
   type ClientSecurity,
   type ServiceName,
 } from '../../../shared/rpc/index.js';
-import { deferred, onAbort, type Clock } from '../../../shared/foundation/index.js';
+import type { Clock } from '../../../shared/foundation/index.js';
+import { askHealth } from '../ask-health.js';
 import { startRemedy } from '../connect.js';
 import type { Finding } from './finding.js';
-
-interface HealthClient {
-  check(
-    request: { service: string },
-    options: { deadline: number },
-    callback: (error: ServiceError | null, response?: { status: string | number }) => void,
-  ): { cancel(): void };
-  close(): void;
-}
 
 const ANSWER_WITHIN_MS = 2000;
 
@@ -43,20 +31,8 @@ export async function checkService(
   { address: named, security, clock, signal }: ServiceCheck,
 ): Promise<Finding> {
   const at = named ?? DEFAULT_ADDRESSES[name];
-  const Client = makeGenericClientConstructor(healthService, 'Health');
-  const { credentials } = channelSecurity(at, security);
-  const client = new Client(at, credentials) as unknown as HealthClient;
-  const { promise, resolve, reject } = deferred<string>();
-  const deadline = clock.wallMs() + ANSWER_WITHIN_MS;
-  const call = client.check({ service: '' }, { deadline }, (error, response) => {
-    if (error === null) resolve(String(response?.status));
-    else reject(error);
-  });
-  const stopListening = onAbort(signal, () => {
-    call.cancel();
-  });
   try {
-    const status = await promise;
+    const status = await askHealth(name, { address: at, kind: 'ready', security, clock, signal });
     if (status === 'SERVING') return await exposure(name, at, security, signal);
     return {
       name,
@@ -81,9 +57,6 @@ export async function checkService(
       text: `${at}: ${message}`,
       remedy: 'another program listens there; use another address',
     };
-  } finally {
-    stopListening();
-    client.close();
   }
 }
 

@@ -1,9 +1,9 @@
 /** A process that measures one model: with the only engine of the command, so that the command answers Ctrl-C meanwhile. */
 
 import { openDataset, type Dataset } from '../../../shared/dataset/index.js';
-import { createCompiledEngine, overdueRun } from '../../../shared/engine/index.js';
+import { createEngine, overdueRun } from '../../../shared/engine/index.js';
 import { measureExposure, type MeasureResult } from '../../../shared/exposure/index.js';
-import { invalidArgument, isInteger, violation } from '../../../shared/foundation/index.js';
+import { invalidArgument, isInteger, violation, deviceSettings } from '../../../shared/foundation/index.js';
 import { parameterSpecs, predictFunction } from '../../../shared/model/index.js';
 import { readEngineParameters } from '../../../shared/models/index.js';
 import { connectToParent, failureOf } from '../../../shared/processes/index.js';
@@ -146,7 +146,7 @@ async function loadedModule(
       shape: spec.engineShape,
       fixed: true,
     }));
-    const engine = await createCompiledEngine();
+    const engine = await createEngine(deviceSettings(process.env));
     const loaded = await engine.load({ precision, variables, functions: { [name]: body } });
     await loaded.assign(weights);
     return loaded;

@@ -13,7 +13,7 @@ import type { MeasureResult } from '../../../shared/exposure/index.js';
 import {
   cacheFolder,
   engineEnvironment,
-  engineHeartbeatTimeoutMs,
+  ENGINE_SETTINGS,
   environmentReader,
 } from '../../../shared/foundation/index.js';
 import {
@@ -29,9 +29,9 @@ import {
   type TrainingRecipe,
   type WeightsChoice,
 } from '../../../shared/recipe/index.js';
-import { fileAccess, storeSettings, type ObjectStore } from '../../../shared/store/index.js';
+import { fileAccess, STORE_VARIABLE, storeSettings, type ObjectStore } from '../../../shared/store/index.js';
+import { TRAINER_OWN } from '../../trainer/settings.js';
 import type { Context } from '../command.js';
-import { SERVICE_VARIABLES } from '../config.js';
 import { withStore } from '../convert/open-store.js';
 import { formatCount } from '../format.js';
 import { measureProtocol, type FromMeasuring, type MeasureMessage } from './messages.js';
@@ -70,10 +70,10 @@ export async function runMeasuring(
   const dataset = datasetOf(found.recipe, asked);
   const named = {
     ...environment,
-    ...(asked.store !== undefined && { [SERVICE_VARIABLES.store]: asked.store }),
+    ...(asked.store !== undefined && { [STORE_VARIABLE]: asked.store }),
   };
   const reader = environmentReader(environment);
-  const cache = reader.text(SERVICE_VARIABLES.datasetCache, join(cacheFolder(environment), 'datasets'));
+  const cache = reader.value(TRAINER_OWN.datasetCache) ?? join(cacheFolder(environment), 'datasets');
   const message: MeasureMessage = {
     ...{ kind: 'measure', task, dataset, source: found.source, precision: asked.precision },
     ...{ store: storeSettings(named), access: fileAccess(environment), cacheFolder: resolve(cache) },
@@ -131,7 +131,7 @@ async function measureInChild(
       module: siblingModule(import.meta.url, './measure-process'),
       protocol: measureProtocol,
       environment: engineEnvironment(environment),
-      heartbeatTimeoutMs: engineHeartbeatTimeoutMs(environmentReader(environment)),
+      heartbeatTimeoutMs: environmentReader(environment).value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
       clock,
       request: message,
       what: 'measuring',

@@ -1,0 +1,3 @@
+export { probeEngine, untilEngineStarts } from './probe.js';
+export type { EngineKnown } from './probe.js';
+export type { EngineFound } from './probe-messages.js';
