@@ -16,7 +16,13 @@ import {
   type ServiceLog,
 } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { deferred, DiffusionError, pause, systemClock, unlessAborted } from '../../shared/foundation/index.js';
+import {
+  deferred,
+  DiffusionError,
+  pause,
+  systemClock,
+  unlessAborted,
+} from '../../shared/foundation/index.js';
 import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,

@@ -200,7 +200,7 @@ function cancellation<Request, Response>(
   for (const other of others)
     onAbort(other, () => {
       controller.abort(other.reason);
-  });
+    });
   call.on('cancelled', () => {
     const isLate = Number(call.getDeadline()) <= systemClock.wallMs();
     controller.abort(

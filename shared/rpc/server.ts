@@ -144,9 +144,13 @@ const RETRY_AFTER_MS = 2000;
 
 /** What calls to a service that stops get. */
 export function serviceStopping(): DiffusionError {
-  return new DiffusionError('SERVICE_STOPPING', 'the service is stopping; call again, or call another replica', {
-    retryAfterMs: RETRY_AFTER_MS,
-  });
+  return new DiffusionError(
+    'SERVICE_STOPPING',
+    'the service is stopping; call again, or call another replica',
+    {
+      retryAfterMs: RETRY_AFTER_MS,
+    },
+  );
 }
 
 // `tryShutdown` alone never ends while a stream is open.

@@ -53,7 +53,7 @@ test('a sampler that stops sends what resumes its unfinished images, and exits w
   client.close();
 });
 
-test('a trainer whose store says nothing exits with 0 [fault 23]', async (t) => {
+test('a trainer whose store says nothing exits with 0 [fault 23, A29]', async (t) => {
   // It takes connections and never answers.
   const silent = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(silent, 'listening');
