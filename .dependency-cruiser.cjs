@@ -42,6 +42,10 @@ const ROOMS = [
     'models',
     'Keeps checkpoints by name and version in a store; who trains or serves them is not its business.',
   ],
+  [
+    'measuring',
+    'Measures the network of a recipe by its predictions; where it runs, and who waits for the result, is not its business.',
+  ],
   ['contract', 'The wire form of the rooms’ types: the rooms must not know that there is a wire.'],
   ['access', 'Says who calls and what they may do; how calls travel is not its business.'],
   ['rpc', 'Runs servers and calls them; the contract’s types pass through it.'],

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 
 import {
   cacheFolder,
+  datasetCacheFolder,
   deviceSettings,
   ENGINE_SETTINGS,
   engineEnvironment,
@@ -62,9 +63,9 @@ export function readSettings(env: Environment): TrainerSettings {
   const files = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
   const settings = {
     ...server,
-    datasetCacheFolder: resolve(value(TRAINER_OWN.datasetCache) ?? join(cacheFolder(env), 'datasets')),
+    datasetCacheFolder: datasetCacheFolder(env),
     name: value(TRAINER_OWN.name) ?? hostname(),
-    leaseMs: value(TRAINER_OWN.leaseMs),
+    leaseMs: value(ENGINE_SETTINGS.leaseMs),
     concurrentJobs: value(TRAINER_OWN.jobs),
     maxQueue: value(TRAINER_OWN.maxQueue),
     memoryBytes: machineMemoryBytes(),

@@ -17,12 +17,6 @@ export const TRAINER_OWN = {
   maxQueue: setting('IP_DIFFUSION_TRAINER_MAX_QUEUE', count(0), 'jobs that wait for their turn, at most', {
     fallback: 16,
   }),
-  leaseMs: setting(
-    'IP_DIFFUSION_LEASE_MS',
-    count(500),
-    'a trainer that does not renew its lease on a job for this long loses the job to another one',
-    { fallback: 30_000, unit: 'ms' },
-  ),
   engineRestarts: setting(
     'IP_DIFFUSION_ENGINE_RESTARTS',
     count(0),
@@ -45,9 +39,6 @@ export const TRAINER_OWN = {
     'how long the store may be unavailable before a job fails',
     { fallback: 6 * 3_600_000, unit: 'ms' },
   ),
-  datasetCache: setting('IP_DIFFUSION_DATASET_CACHE', anyText('DIR'), 'where prepared images are kept', {
-    otherwise: '`datasets` in the cache',
-  }),
   spill: setting(
     'IP_DIFFUSION_SPILL',
     anyText('DIR'),

@@ -113,6 +113,15 @@ export const ENGINE_SETTINGS = {
     "whether engines use the project's own kernels, where they are built",
     { fallback: true },
   ),
+  leaseMs: setting(
+    'IP_DIFFUSION_LEASE_MS',
+    count(500),
+    'a service that does not renew its lease on a job or measurement for this long loses it to another one',
+    { fallback: 30_000, unit: 'ms' },
+  ),
+  datasetCache: setting('IP_DIFFUSION_DATASET_CACHE', anyText('DIR'), 'where prepared images are kept', {
+    otherwise: '`datasets` in the cache',
+  }),
   cache: setting('IP_DIFFUSION_CACHE', anyText('DIR'), 'the folder of what can be made again', {
     otherwise: '`ip-diffusion` in `XDG_CACHE_HOME`, or in `~/.cache`',
   }),
@@ -125,4 +134,10 @@ export function cacheFolder(env: Environment, platform: NodeJS.Platform = proces
   if (own !== undefined) return resolve(own);
   if (platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'ip-diffusion');
   return join(of('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'ip-diffusion');
+}
+
+/** The folder of prepared images. */
+export function datasetCacheFolder(env: Environment): string {
+  const given = environmentReader(env).value(ENGINE_SETTINGS.datasetCache);
+  return resolve(given ?? join(cacheFolder(env), 'datasets'));
 }

@@ -11,6 +11,8 @@ export {
   jobKeys,
   listedJobOfKey,
   listedKeys,
+  measurementKeys,
+  measurementOfKey,
   requestKeys,
 } from './keys.js';
 export type { ListedJob } from './keys.js';
