@@ -39,8 +39,8 @@ interface Outage {
   readonly child: ChildProcess;
   /** Of the newest engine. */
   enginePid(): number;
-  /** The last warning of the log. */
-  warning(): string;
+  /** The warnings of the log. */
+  warnings(): string;
 }
 
 /** A trainer behind a gate, which can be closed at its start. */
@@ -74,7 +74,7 @@ async function trainerBehind(
       // The service's own process is the first.
       return Number(/"attempt":\d+,"pid":(\d+)/.exec(line)?.[1]);
     },
-    warning: () => log.findLast((line) => line.includes('"level":40')) ?? '',
+    warnings: () => log.filter((line) => line.includes('"level":40')).join('\n'),
   };
 }
 
@@ -103,7 +103,7 @@ test.serial(
   async (t) => {
     const outage = await trainerBehind(t, true);
     if (outage === undefined) return;
-    const { gate, client, warning } = outage;
+    const { gate, client, warnings } = outage;
     const list = () => listJobs(client);
     const error = await t.throwsAsync(list(), { instanceOf: DiffusionError, code: 'UNAVAILABLE' });
     t.is(error.reason, 'SERVICE_STARTING');
@@ -114,7 +114,7 @@ test.serial(
         (thrown: unknown) => thrown instanceof Error && /does not answer/.test(thrown.message),
       ),
     );
-    t.regex(warning(), /waiting for the store/);
+    t.regex(warnings(), /waiting for the store/);
     await gate.open();
     await until(() =>
       list().then(
