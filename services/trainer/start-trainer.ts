@@ -48,6 +48,7 @@ import { keptStates } from './kept-state.js';
 import { uploadLeftovers } from './leftover-commits.js';
 import { listedCompleteness } from './listed-jobs.js';
 import { trainerMetrics } from './metrics.js';
+import { removeOldRequests } from './old-requests.js';
 import { reader } from './reading.js';
 import { settled } from './warm-start.js';
 import { tenants } from './tenants.js';
@@ -233,10 +234,12 @@ function spillOf({
   return { folder: join(spillFolder, name), maxBytes: Math.floor(spillMaxBytes / concurrentJobs) };
 }
 
-/** Removes what interrupted writers have left in the store. */
+/** Removes what interrupted writers have left in the store, and what nobody asks for any more. */
 async function tidy(store: ObjectStore, logger: ServiceLog, signal: AbortSignal): Promise<void> {
   const removed = await store.tidy({ signal });
   if (removed > 0) logger.info({ removed }, 'unfinished uploads of writers that died were removed');
+  const requests = await removeOldRequests(store, systemClock.wallMs(), signal);
+  if (requests > 0) logger.info({ requests }, 'request ids of more than 30 days ago were removed');
 }
 
 /** Does something now and then until the signal aborts; what it throws is logged. */
