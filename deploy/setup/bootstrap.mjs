@@ -102,6 +102,11 @@ const COMMANDS = {
   },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
+  soak: {
+    setup: ['--skip-build', '--test-build'],
+    folder: COMPILED_TESTS,
+    run: (args) => [[process.execPath, 'test/soak/main.js', ...args]],
+  },
   study: { setup: ['--skip-build'], run: (args) => [[...tsx, 'studies/main.ts', ...args]] },
   interop: { setup: ['--skip-build'], run: () => [[...tsx, 'test/interop/main.ts']] },
   check: {

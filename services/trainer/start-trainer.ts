@@ -16,7 +16,13 @@ import {
   type ServiceLog,
 } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { deferred, DiffusionError, pause, systemClock, unlessAborted } from '../../shared/foundation/index.js';
+import {
+  deferred,
+  DiffusionError,
+  pause,
+  systemClock,
+  unlessAborted,
+} from '../../shared/foundation/index.js';
 import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
@@ -260,7 +266,7 @@ async function isThere(store: ObjectStore): Promise<boolean> {
   }
 }
 
-/** A certificate that isn't trusted is a wrong setting and no outage. */
+/** Away, or full. A certificate that isn't trusted is a wrong setting and no outage. */
 function isAway({ code, reason }: DiffusionError): boolean {
-  return code === 'UNAVAILABLE' && reason !== 'STORE_TLS';
+  return (code === 'UNAVAILABLE' && reason !== 'STORE_TLS') || reason === 'STORE_FULL';
 }
