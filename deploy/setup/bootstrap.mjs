@@ -58,6 +58,10 @@ const COMMANDS = {
   test: suite('short'),
   // Whole trainings of every variant, other builds of the services, layers of full size, memory over many steps.
   'test:long': suite('long'),
+  'test:faults': {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    run: (args) => [[...tsx, 'test/faults/main.ts', ...args]],
+  },
   'test:golden': {
     setup: ['--skip-build', '--test-build'],
     folder: COMPILED_TESTS,
@@ -102,6 +106,11 @@ const COMMANDS = {
   },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
+  soak: {
+    setup: ['--skip-build', '--test-build'],
+    folder: COMPILED_TESTS,
+    run: (args) => [[process.execPath, 'test/soak/main.js', ...args]],
+  },
   study: { setup: ['--skip-build'], run: (args) => [[...tsx, 'studies/main.ts', ...args]] },
   interop: { setup: ['--skip-build'], run: () => [[...tsx, 'test/interop/main.ts']] },
   check: {

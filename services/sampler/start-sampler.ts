@@ -99,6 +99,7 @@ export async function startSampler(
     onCall: observeAll(callObserver(registry), callLog(log)),
     deadlines: settings.deadlines,
     stallTimeoutMs: settings.stallTimeoutMs,
+    slowReaderLimitMs: settings.slowReaderLimitMs,
     report: (error: unknown, id: string) => {
       log.error({ err: error, id }, 'internal error');
     },

@@ -154,7 +154,8 @@ async function openSide(
 
 /** Whether measures look at the reference's images one by one; else its statistics are enough. */
 export function needReferenceRows(measures: readonly MeasureName[]): boolean {
-  return measures.some((name) => (MEASURES[name] as Measure).needsReferenceRows === true);
+  const rows: Readonly<Record<MeasureName, Measure>> = MEASURES;
+  return measures.some((name) => rows[name].needsReferenceRows === true);
 }
 
 function statisticsOf({ pooled, spatial }: Side): StoredStatistics {

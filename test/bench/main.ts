@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
 import { listing } from './job-list.js';
+import { load } from './load.js';
 import { measurements } from './measurements.js';
 import { overhead } from './overhead.js';
 import { priorities } from './priorities.js';
@@ -13,6 +14,7 @@ import { samplers } from './samplers.js';
 import { start } from './start.js';
 import type { Bench } from './table.js';
 import { printTable } from './table.js';
+import { watchers } from './watchers.js';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   pytorch: againstPytorch,
@@ -23,12 +25,14 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   priorities,
   samplers,
   'job-list': listing,
+  load,
+  watchers,
   measurements,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
 benches: ${Object.keys(BENCHES).join(', ')}
---only measures the rows of pytorch, priorities or measurements that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+--only measures the rows of pytorch, priorities, measurements or load that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

@@ -9,9 +9,9 @@ import { constants, setPriority } from 'node:os';
 import { dirname } from 'node:path';
 
 import { openDataset } from '../../../shared/dataset/index.js';
-import { createEngine, openLinearAlgebra, overdueRun } from '../../../shared/engine/index.js';
+import { createCompiledEngine, openLinearAlgebra, overdueRun } from '../../../shared/engine/index.js';
 import type { MeasureResult } from '../../../shared/exposure/index.js';
-import { deferred, deviceSettings, DiffusionError, type Deferred } from '../../../shared/foundation/index.js';
+import { deferred, DiffusionError, type Deferred } from '../../../shared/foundation/index.js';
 import {
   contractOf,
   datasetAsSet,
@@ -140,7 +140,8 @@ async function onDataset(
 
 /** The terms of the bound, from outputs of the service's network. */
 async function loadTerms(config: LikelihoodConfig) {
-  const engine = await createEngine(deviceSettings(process.env));
+  // On the processor, whatever the network runs on: the terms are a few operations.
+  const engine = await createCompiledEngine();
   const functions = { terms: predictedLikelihoodFunction(config, BATCH_SIZE) };
   const loaded = await engine.load({ variables: [], functions });
   return termsOfPredictions(predict, (inputs) => loaded.run('terms', inputs), config);

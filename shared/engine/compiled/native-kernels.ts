@@ -79,7 +79,7 @@ export function kernelsIn(folder: string): NativeKernels | WithoutKernels {
   if (!existsSync(description)) return { reason: 'the set-up did not build them', remedy: 'npm run setup' };
   try {
     const described = JSON.parse(readFileSync(description, 'utf8')) as KernelDescription;
-    const build = chosenBuild(described, env[KERNELS_VARIABLE] || 'auto', thisProcessor());
+    const build = chosenBuild(described, env[KERNELS_VARIABLE] || 'on', thisProcessor());
     if ('reason' in build) return build;
     const { file, level, revision } = build;
     return { ...registered(join(folder, file)), level, revision };
