@@ -12,7 +12,7 @@ import { serverSettings, type ReceivingLimits, type ServerSettings } from '../..
 import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
 import type { AdmissionLimits } from './admission.js';
 import type { EngineSettings } from './prediction-engine.js';
-import { SAMPLER_OWN } from './settings.js';
+import { SAMPLER_OWN, SAMPLER_SETTINGS } from './settings.js';
 
 export interface SamplerServiceSettings extends ServerSettings {
   readonly store: StoreSettings;
@@ -53,7 +53,7 @@ export function readSettings(env: Environment): SamplerServiceSettings {
   const { value } = reader;
   const store = reader.collect(() => storeSettings(env));
   const settings = {
-    ...serverSettings('sampler', reader),
+    ...serverSettings(SAMPLER_SETTINGS, reader),
     engine: {
       module: siblingModule(import.meta.url, './engine-process/main'),
       environment: engineEnvironment(env),

@@ -90,7 +90,7 @@ export const SAMPLER_OWN = {
   ),
 } as const;
 
-export const SAMPLER_SETTINGS: ServiceSettings = {
+export const SAMPLER_SETTINGS: ServiceSettings<'sampler'> = {
   service: 'sampler',
   shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS },
   own: SAMPLER_OWN,

@@ -41,7 +41,7 @@ export type { Deferred } from './deferred.js';
 export { countSchema, positiveCountSchema } from './schemas.js';
 export { runningTime } from './running-time.js';
 export { packageFile } from './package-file.js';
-export { processorIdentity } from './processor.js';
+export { instructionSets, processorIdentity } from './processor.js';
 export { cacheFolder, count, engineEnvironment, ENGINE_SETTINGS, environmentReader } from './environment.js';
 export type { Environment, EnvironmentReader } from './environment.js';
 export { anyText, onOff, setting, texts } from './setting.js';

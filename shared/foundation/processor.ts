@@ -8,11 +8,16 @@ import { arch, cpus } from 'node:os';
  * system provides them, else over the processor's name.
  */
 export function processorIdentity(): string {
-  const known = instructionSets() ?? cpus()[0]?.model ?? 'unknown';
+  const known = instructionSetsText() ?? cpus()[0]?.model ?? 'unknown';
   return createHash('sha256').update(`${arch()} ${known}`).digest('hex').slice(0, 16);
 }
 
-function instructionSets(): string | undefined {
+/** The names of its instruction sets, as the system has them; none where it doesn't say. */
+export function instructionSets(): string[] {
+  return instructionSetsText()?.split(/\s+/) ?? [];
+}
+
+function instructionSetsText(): string | undefined {
   try {
     return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
   } catch {

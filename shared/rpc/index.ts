@@ -12,8 +12,15 @@ export { runService, serviceLog } from './run-service.js';
 export type { RunningService, ServiceLog } from './service-program.js';
 export { isLoopback, SECURITY_SETTINGS } from './security-settings.js';
 export type { ServerSecurity } from './security-settings.js';
-export { ADDRESS_SETTINGS, DEFAULT_ADDRESSES, SERVER_SETTINGS, serverSettings, SERVICE_NAMES } from './server-settings.js';
+export {
+  ADDRESS_SETTINGS,
+  DEFAULT_ADDRESSES,
+  SERVER_SETTINGS,
+  serverSettings,
+  SERVICE_NAMES,
+} from './server-settings.js';
 export type { ServerSettings, ServiceName } from './server-settings.js';
+export { serverInfo } from './server-info.js';
 export { startGrpcServer, serviceStopping } from './server.js';
 export type { GrpcServer, GrpcServerOptions } from './server.js';
 export { watchEngine, watchReadyStore } from './watch-readiness.js';

@@ -14,6 +14,7 @@ import {
   samplerWire as sampler,
   trainerWire as trained,
   weightsToWire,
+  serverInfoWire,
 } from '../../shared/contract/index.js';
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
 import { commitCheckpoint } from '../../shared/models/index.js';
@@ -116,6 +117,7 @@ test('the trainer hides the jobs and models of other tenants, in every method', 
       ...{ requests: a.requests, deletions: a.deletion, sources: localSources },
       tenants: tenants(store, a.supervisor),
       checkServing: () => undefined,
+      info: () => serverInfoWire.ServerInfo.create(),
     }),
   });
   t.teardown(() => server.stop(() => Promise.resolve(), 0));
