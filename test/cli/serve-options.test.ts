@@ -37,6 +37,13 @@ test('each service gets the flags that it knows', (t) => {
   });
 });
 
+test('a check of the configuration is handed on to each service', (t) => {
+  const given = serviceArguments(BOTH, ['--check-config', '--json', '--debug'], 'ip-diffusion serve', {});
+  t.true(given.checkConfig);
+  t.deepEqual(given.flags.trainer, ['--check-config', '--json']);
+  t.deepEqual(given.flags.sampler, ['--check-config', '--json']);
+});
+
 test('a flag that no service knows, or that means two things, is refused with the nearest one', (t) => {
   const refused = (argv: readonly string[], message: RegExp): void => {
     t.throws(() => flagsOf(argv), { instanceOf: UsageError, message });
