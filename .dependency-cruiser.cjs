@@ -42,9 +42,17 @@ const ROOMS = [
     'models',
     'Keeps checkpoints by name and version in a store; who trains or serves them is not its business.',
   ],
+  [
+    'measuring',
+    'Measures the network of a recipe by its predictions; where it runs, and who waits for the result, is not its business.',
+  ],
   ['contract', 'The wire form of the rooms’ types: the rooms must not know that there is a wire.'],
   ['access', 'Says who calls and what they may do; how calls travel is not its business.'],
   ['rpc', 'Runs servers and calls them; the contract’s types pass through it.'],
+  [
+    'batch',
+    'Makes large sets of images in shards, as a client of samplers; who starts its workers, and where, is not its business.',
+  ],
 ];
 const names = ROOMS.map(([name]) => name);
 const absent = names.filter((name) => !existsSync(`${__dirname}/shared/${name}`));
@@ -130,6 +138,13 @@ module.exports = {
       'node_modules/prom-client/',
       'One room keeps metrics; the others hand numbers to it.',
     ),
+    {
+      name: 'only-pipelines-import-temporal',
+      severity: 'error',
+      comment: 'It is installed for pipelines alone; everything else works without it.',
+      from: { pathNot: '^services/cli/pipeline/' },
+      to: { path: 'node_modules/@temporalio/' },
+    },
     {
       name: 'grpc-at-the-edge',
       severity: 'error',

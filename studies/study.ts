@@ -17,6 +17,14 @@ export interface Bench {
   table(name: string, rows: readonly Row[]): Promise<void>;
   /** Writes `results/NAME.svg` and `.png`. */
   figure(name: string, figure: Figure, notes: readonly string[]): Promise<void>;
+  /** Where a study with training keeps what is too large for results. */
+  readonly work: string;
+  /** The folder of images that was given. @throws Error where none was. */
+  data(): string;
+  /** Aborted when the study is to end: what is half done goes on the next time. */
+  readonly signal: AbortSignal;
+  /** The same for another study's results, where two studies share pieces. */
+  of(study: string): Promise<Bench>;
 }
 
 export interface Study {
@@ -26,11 +34,30 @@ export interface Study {
 
 const PNG_SCALE = 1.5;
 
-export async function benchIn(folder: string, fresh: boolean, print: (line: string) => void): Promise<Bench> {
+export interface BenchOptions {
+  /** The study's own, beside those of the others. */
+  readonly folder: string;
+  readonly fresh: boolean;
+  readonly data: string | undefined;
+  readonly work: string;
+  readonly signal: AbortSignal;
+  readonly print: (line: string) => void;
+}
+
+export async function benchIn(options: BenchOptions): Promise<Bench> {
+  const { folder, fresh, data, work, signal, print } = options;
   const results = join(folder, 'results');
   await mkdir(results, { recursive: true });
 
   return {
+    work,
+    signal,
+    of: (study) => benchIn({ ...options, folder: join(folder, '..', study) }),
+    data() {
+      if (data === undefined)
+        throw new Error('the study trains networks: give the folder of images, --data DIR');
+      return data;
+    },
     async piece<T>(name: string, settings: object, make: (say: (line: string) => void) => Promise<T>) {
       const path = join(results, `${name}.json`);
       const kept = fresh ? undefined : await readFile(path, 'utf8').catch(() => undefined);

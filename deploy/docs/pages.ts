@@ -1,13 +1,16 @@
-/** The pages of docs/ that are generated: a row each. */
+/** What is generated from tables: pages of docs/, dashboards and rules; a row each. */
 
 import { format, resolveConfig } from 'prettier';
 
 import { configurationPage } from './configuration-page.js';
 import { errorsPage } from './errors-page.js';
 import { fieldsPage } from './fields-page.js';
+import { DASHBOARD_FILES } from '../grafana/dashboard-files.js';
+import { rulesFile } from '../prometheus/rules-file.js';
 import { metricsPage } from './metrics-page.js';
+import { runBooksPage } from './run-books-page.js';
 
-/** What makes a page's Markdown, given the project's root. */
+/** What makes a file's text, given the project's root. */
 type MakePage = (root: string) => string | Promise<string>;
 
 const PAGES: Readonly<Record<string, MakePage>> = {
@@ -15,6 +18,9 @@ const PAGES: Readonly<Record<string, MakePage>> = {
   'docs/errors.md': errorsPage,
   'docs/fields.md': fieldsPage,
   'docs/metrics.md': metricsPage,
+  'docs/run-books.md': runBooksPage,
+  'deploy/prometheus/rules.json': rulesFile,
+  ...DASHBOARD_FILES,
 };
 
 /** Every generated page by its path, laid out as the formatter has it. */

@@ -2,7 +2,7 @@
 import { copyFile, mkdir, readlink, rename, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { compiledLibrary } from './compile.js';
+import { compiledLibrary, type Compiled } from './compile.js';
 import type { SetupContext } from './context.js';
 import { fileSha256, filesUnder } from './digests.js';
 import type { NativeLibrary } from './native-library.js';
@@ -25,14 +25,14 @@ const FLAGS: readonly string[] = [
  * and flags.
  */
 export async function provideAddon(context: SetupContext, library: NativeLibrary): Promise<void> {
-  const compiled = await cachedAddon(context, library);
+  const compiled = await compiledAddon(context, library);
   const installed = join(context.root, PACKAGE, 'lib', 'napi-v8', ADDON);
   const linked = await linkLibraries(join(context.root, PACKAGE, 'deps', 'lib'), library);
-  const copied = await installFile(compiled, installed);
+  const copied = await installFile(compiled.file, installed);
   if (linked || copied) await tryAddon(context, installed);
 }
 
-async function cachedAddon(context: SetupContext, library: NativeLibrary): Promise<string> {
+export async function compiledAddon(context: SetupContext, library: NativeLibrary): Promise<Compiled> {
   const files = await filesUnder(join(context.root, PACKAGE, 'binding'));
   return compiledLibrary(context, library, {
     name: 'addon',

@@ -16,7 +16,10 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 
   --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
   --cpu         go back to the CPU build
+  --portable    compile the engine's kernels for several levels of processors, as for an image, and not for this one
+  --device NAME also download the PJRT plugin of a device: cpu-pjrt (63 MB; XLA on the processor, for tests)
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
+  --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
   --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
@@ -26,6 +29,8 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 Environment:
   IP_DIFFUSION_CACHE             the shared cache; default: ip-diffusion in the user's cache folder
   IP_DIFFUSION_LIBTENSORFLOW     a folder with a libtensorflow of your own, instead of the download
+  IP_DIFFUSION_PREBUILT          a folder that \`npm run prebuilt -- DIR\` has made on a machine with a compiler: what is
+                                 in it need not be compiled; default: prebuilt, where the checkout has such a folder
   CXX                            the C++ compiler; default: g++, c++ or clang++
 `;
 
@@ -44,6 +49,9 @@ const S3_TESTS = [
   'test/faults/store-outages.test.ts',
   'test/integration/trainer-{minio,bucket}.test.ts',
 ];
+
+/** What is run on XLA's CPU plugin. */
+const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts'];
 
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
@@ -64,12 +72,31 @@ const COMMANDS = {
       [...ava, '--timeout=30m', 'test/engine/compiled/{preset-*,threads.long}.test.ts', ...args],
     ],
   },
+  'test:pjrt': {
+    setup: ['--skip-build', '--device', 'cpu-pjrt'],
+    environment: { IP_DIFFUSION_TEST_PJRT: 'all' },
+    run: (args) =>
+      args.includes('--compile-only')
+        ? [[...tsx, 'test/device/compile-for-card.ts', ...args]]
+        : [[...ava, '--timeout=30m', ...(args.length > 0 ? args : PJRT_TESTS)]],
+  },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
     environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },
     run: (args) => [[...ava, ...(args.length > 0 ? args : S3_TESTS)]],
   },
+  'test:pipelines': {
+    setup: ['--skip-build', '--test-tools', '--temporal'],
+    environment: { IP_DIFFUSION_TEST_PIPELINES: 'all' },
+    // 5,000 images twice, with a minute in which nothing comes.
+    run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
+  },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
+  'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
+  prebuilt: {
+    setup: ['--skip-build', '--portable'],
+    run: (args) => [[...tsx, 'deploy/setup/prebuilt-main.ts', ...args]],
+  },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
   study: { setup: ['--skip-build'], run: (args) => [[...tsx, 'studies/main.ts', ...args]] },
@@ -130,7 +157,9 @@ async function main(args) {
     process.stdout.write(HELP);
     return 0;
   }
-  const unknown = options.find((option) => !HELP.includes(`\n  ${option} `));
+  const unknown = options.find(
+    (option, i) => options[i - 1] !== '--device' && !HELP.includes(`\n  ${option} `),
+  );
   if (unknown !== undefined) return fail(`unknown option ${unknown}`, 'npm run setup -- --help lists them');
   const command = name === undefined ? { setup: [], run: () => [] } : COMMANDS[name];
   if (command === undefined)

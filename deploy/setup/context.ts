@@ -8,6 +8,8 @@ export interface SetupContext {
   readonly root: string;
   /** Shared by all checkouts: libraries, compiled addons and test tools. */
   readonly cache: string;
+  /** A folder with compiled libraries, which are used where they fit; undefined for none. */
+  readonly prebuilt?: string | undefined;
   /** Aborted by Ctrl-C; every child process and long loop ends with it. */
   readonly signal: AbortSignal;
   /** Prints one line of progress. */

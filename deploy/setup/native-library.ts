@@ -85,7 +85,7 @@ async function download(context: SetupContext, build: LibraryBuild, scratch: str
   const size = megabytes(build.bytes);
   await requirePip(context, 'the native library', OTHERWISE);
   // Checked now, so that nobody waits for a download that can't be used.
-  await requireCompiler(context);
+  if (context.prebuilt === undefined) await requireCompiler(context);
   context.say(`downloading libtensorflow ${LIBRARY_VERSION} (${build.package}, ${size} MB) through pip`);
   if (build.untried) context.say(build.untried);
   const stopReporting = reportBytes(context, scratch, build.bytes);

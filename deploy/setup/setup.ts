@@ -5,18 +5,22 @@ import { provideAddon } from './addon.js';
 import { provideBuild } from './build.js';
 import { cacheFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
+import { deviceOf, provideDevice } from './device.js';
 import { provideExtractor } from './extractor.js';
 import { provideKernels } from './kernels.js';
+import { prebuiltFolder } from './prebuilt.js';
 import { provideNativeLibrary } from './native-library.js';
 import type { LibraryVariant } from './native-library-builds.js';
 import { SetupProblem } from './problem.js';
 import { provideGeneratedCode } from './protobuf.js';
 import { readJson, writeWhole } from './stamp.js';
 import { provideTestBuild } from './test-build.js';
+import { provideTemporal } from './temporal.js';
 import { prepareTestClients } from './test-clients.js';
 import { prepareTestTools } from './test-tools.js';
 
-const options = new Set(process.argv.slice(2));
+const given = process.argv.slice(2);
+const options = new Set(given);
 const interrupted = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   process.on(signal, () => {
@@ -26,6 +30,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
 const context: SetupContext = {
   root: join(import.meta.dirname, '..', '..'),
   cache: cacheFolder(process.env),
+  prebuilt: prebuiltFolder(),
   signal: interrupted.signal,
   say: (line) => {
     console.log(`setup: ${line}`);
@@ -36,9 +41,13 @@ try {
   const startedMs = performance.now();
   const library = await provideNativeLibrary(context, await chosenVariant());
   await provideAddon(context, library);
-  await provideKernels(context, library);
+  await provideKernels(context, library, options.has('--portable'));
   await provideGeneratedCode(context);
+  if (options.has('--device')) {
+    await provideDevice(context, deviceOf(given[given.indexOf('--device') + 1] ?? ''));
+  }
   if (options.has('--extractor') || options.has('--test-tools')) await provideExtractor(context);
+  if (options.has('--temporal')) await provideTemporal(context);
   if (!options.has('--skip-build')) await provideBuild(context);
   if (options.has('--test-build')) await provideTestBuild(context);
   if (options.has('--test-tools')) {

@@ -5,7 +5,8 @@ import { standaloneContext, type SetupContext } from './context.js';
 import { cachedFolder, exists } from './publish.js';
 import { firstWorking, run } from './run.js';
 
-export type TestTool = 'minio' | 'versitygw' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc';
+export type TestTool =
+  'minio' | 'versitygw' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc' | 'temporal';
 
 interface GoTool {
   readonly module: string;
@@ -20,6 +21,8 @@ const TOOLS: Readonly<Record<TestTool, GoTool>> = {
     ...{ module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
     isExtra: true,
   },
+  // Later versions need modules that not every proxy serves.
+  temporal: { module: 'github.com/temporalio/cli/cmd/temporal', version: 'v1.5.1', isExtra: true },
   grpcurl: { module: 'github.com/fullstorydev/grpcurl/cmd/grpcurl', version: 'v1.9.4' },
   'protoc-gen-go': { module: 'google.golang.org/protobuf/cmd/protoc-gen-go', version: 'v1.36.12' },
   'protoc-gen-go-grpc': { module: 'google.golang.org/grpc/cmd/protoc-gen-go-grpc', version: 'v1.6.2' },

@@ -1,6 +1,7 @@
 /** Connections to the two services; where none answers, the error says how to start one. */
 
 import {
+  connectMeasure,
   connectSampler,
   connectTrainer,
   DEFAULT_ADDRESSES,
@@ -10,13 +11,14 @@ import {
   type ClientSecurity,
   type ServiceName,
 } from '../../shared/rpc/index.js';
-import { type samplerWire, type trainerWire } from '../../shared/contract/index.js';
+import { type measureWire, type samplerWire, type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { CLIENT_VARIABLES, SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
 import { address, option, text } from './options.js';
 
 export type TrainerClient = trainerWire.TrainerServiceClient;
 export type SamplerClient = samplerWire.SamplerServiceClient;
+export type MeasureClient = measureWire.MeasureServiceClient;
 
 /** What every command that connects takes beside the address. */
 export const securityOptions = {
@@ -76,7 +78,17 @@ export async function withSampler<T>(
   return withClient('sampler', connection, client, signal, use);
 }
 
-async function withClient<Client extends TrainerClient | SamplerClient, T>(
+/** The sampler's measurements. @throws as `withSampler`. */
+export async function withMeasure<T>(
+  connection: Connection,
+  signal: AbortSignal,
+  use: (client: MeasureClient) => Promise<T>,
+): Promise<T> {
+  const client = connectMeasure(connection.address, { security: connection });
+  return withClient('sampler', connection, client, signal, use);
+}
+
+async function withClient<Client extends TrainerClient | SamplerClient | MeasureClient, T>(
   service: ServiceName,
   { address: at, ca }: Connection,
   client: Client,

@@ -15,19 +15,19 @@ function groupHelp(group: Group, words: string): string {
   const otherwise = group.otherwise;
   const own = { ...group.options, ...(otherwise && ownOptions(otherwise.options)) };
   return paragraphs(
-    `Usage: npx ${words} [command] [options]\n\n${sentence(group.summary)}`,
+    `Usage: npx ${words} ${[...placesOf(otherwise), '[command]'].join(' | ')} [options]\n\n${sentence(group.summary)}`,
     helpSection('Commands', rows),
     otherwise && `Without a command: ${otherwise.summary}.`,
     helpSection('Options', optionRows({ ...own, ...COMMON_OPTIONS })),
+    ...(otherwise?.notes ?? []),
     otherwise && examples(otherwise, words),
     `npx ${words} <command> --help shows the options of a command.`,
   );
 }
 
 function leafHelp(leaf: Leaf, words: string): string {
-  const places = leaf.positionals.map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`));
   return paragraphs(
-    `Usage: npx ${[words, ...places].join(' ')} [options]\n\n${sentence(leaf.summary)}`,
+    `Usage: npx ${[words, ...placesOf(leaf)].join(' ')} [options]\n\n${sentence(leaf.summary)}`,
     helpSection(
       'Arguments',
       leaf.positionals.map(({ name, help }): HelpRow => [name, help]),
@@ -36,6 +36,10 @@ function leafHelp(leaf: Leaf, words: string): string {
     ...leaf.notes,
     examples(leaf, words),
   );
+}
+
+function placesOf(leaf: Leaf | undefined): string[] {
+  return (leaf?.positionals ?? []).map(({ name, optional }) => (optional ? `[${name}]` : `<${name}>`));
 }
 
 function optionRows(options: Options): HelpRow[] {
@@ -47,6 +51,7 @@ function optionRows(options: Options): HelpRow[] {
 
 function defaultOf({ fallback, environment }: Option<unknown>): string {
   const parts = [
+    ...(Array.isArray(fallback) && fallback.length > 0 ? [`default ${fallback.join(', ')}`] : []),
     ...(typeof fallback === 'string' || typeof fallback === 'number' || typeof fallback === 'bigint'
       ? [`default ${fallback.toString()}`]
       : []),

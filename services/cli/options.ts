@@ -40,9 +40,13 @@ export function flag(help: string): Option<boolean> {
   return { kind: undefined, help, fallback: false, environment: undefined, repeats: false };
 }
 
-/** An option that takes a value each time it is given; no values where it isn't given. */
-export function repeated<T>(kind: Parser<T>, help: string): Option<readonly T[]> {
-  return { kind, help, fallback: [], environment: undefined, repeats: true };
+/** An option that takes a value each time it is given, and the values of its variable with commas between them. */
+export function repeated<T>(
+  kind: Parser<T>,
+  help: string,
+  { environment, fallback = [] }: Extras & { readonly fallback?: readonly NoInfer<T>[] } = {},
+): Option<readonly T[]> {
+  return { kind, help, fallback, environment, repeats: true };
 }
 
 export type Options = Readonly<Record<string, Option<unknown>>>;

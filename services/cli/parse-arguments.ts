@@ -90,7 +90,9 @@ function valueOf(
   const text = variable === undefined ? undefined : environment[variable];
   // An empty variable is the same as an unset one.
   if (variable === undefined || !text || !option?.kind) return option?.fallback;
-  return readValue(option.kind, text, variable, usage);
+  const { kind, repeats } = option;
+  if (repeats) return text.split(',').map((each) => readValue(kind, each.trim(), variable, usage));
+  return readValue(kind, text, variable, usage);
 }
 
 function readValue(kind: Parser<unknown>, text: string, name: string, usage: string): unknown {

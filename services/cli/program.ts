@@ -2,6 +2,7 @@
 
 import { packageFile, systemClock, type Clock } from '../../shared/foundation/index.js';
 import type { Command, Context, Group, Leaf } from './command.js';
+import { batch } from './commands/batch.js';
 import { demo } from './commands/demo.js';
 import { doctor } from './commands/doctor.js';
 import { encode } from './commands/encode.js';
@@ -12,6 +13,7 @@ import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
 import { measure } from './commands/measure.js';
 import { models } from './commands/models.js';
+import { pipeline } from './commands/pipeline.js';
 import { sample } from './commands/sample.js';
 import { serve } from './commands/serve.js';
 import { train } from './commands/train.js';
@@ -38,6 +40,8 @@ export const program: Group = {
     jobs,
     models,
     sample,
+    batch,
+    pipeline,
     encode,
     measure,
     importCheckpoint,
@@ -97,6 +101,8 @@ function find(target: Command, words: readonly string[], argv: readonly string[]
   if (!('commands' in target) || word === undefined || word.startsWith('-')) return named;
   const next = target.commands.find(({ name }) => name === word);
   if (next !== undefined) return find(next, [...words, word], argv.slice(1));
+  // The argument of the command that runs without a name.
+  if (target.otherwise !== undefined && target.otherwise.positionals.length > 0) return named;
   const names = target.commands.map(({ name }) => name);
   const meant = nearest(word, names);
   const hint = meant === undefined ? `wanted one of ${names.join(', ')}` : `did you mean ${meant}?`;

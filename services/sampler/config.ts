@@ -1,6 +1,9 @@
 /** The sampler's settings; the only place of this service that reads the environment. */
 
 import {
+  cacheFolder,
+  datasetCacheFolder,
+  deviceSettings,
   ENGINE_SETTINGS,
   engineEnvironment,
   environmentReader,
@@ -8,13 +11,39 @@ import {
   type Environment,
 } from '../../shared/foundation/index.js';
 import { siblingModule } from '../../shared/processes/index.js';
-import { serverSettings, type ReceivingLimits, type ServerSettings } from '../../shared/rpc/index.js';
-import { storeSettings, type StoreSettings } from '../../shared/store/index.js';
+import {
+  isLoopback,
+  serverSettings,
+  type ReceivingLimits,
+  type ServerSettings,
+} from '../../shared/rpc/index.js';
+import { fileAccess, storeSettings, type FileAccess, type StoreSettings } from '../../shared/store/index.js';
 import type { AdmissionLimits } from './admission.js';
+import type { MeasuringSettings } from './measuring/measure-in-process.js';
+import type { MeasurementLimits } from './measuring/specification.js';
 import type { EngineSettings } from './prediction-engine.js';
 import { SAMPLER_OWN, SAMPLER_SETTINGS } from './settings.js';
 
+/** Of measurements. */
+export interface MeasurementSettings {
+  /** Measurements at a time. */
+  readonly atOnce: number;
+  /** Measurements that run or wait. */
+  readonly maxWaiting: number;
+  readonly limits: MeasurementLimits;
+  /** A sampler that doesn't renew its lease on a measurement for this long loses it. */
+  readonly leaseMs: number;
+  readonly process: MeasuringSettings;
+  /** How the files of data sets are reached. */
+  readonly access: FileAccess;
+  /** Where prepared images are kept. */
+  readonly datasetCache: string;
+  /** Where extractors, features and sampled images are kept. */
+  readonly cacheFolder: string;
+}
+
 export interface SamplerServiceSettings extends ServerSettings {
+  readonly measurements: MeasurementSettings;
   readonly store: StoreSettings;
   readonly engine: EngineSettings;
   /** The key that resume tokens are signed with; undefined for one that is kept in the store. */
@@ -50,15 +79,37 @@ export const ENVIRONMENT: Environment = process.env;
 /** @throws DiffusionError INVALID_ARGUMENT (reason SETTINGS_INVALID) naming the variable of each setting that is wrong. */
 export function readSettings(env: Environment): SamplerServiceSettings {
   const reader = environmentReader(env);
-  const { value } = reader;
-  const store = reader.collect(() => storeSettings(env));
+  const { value, collect } = reader;
+  const server = serverSettings(SAMPLER_SETTINGS, reader);
+  const store = collect(() => storeSettings(env));
+  // Whoever reaches a sampler from a network must not read any file that the sampler can read.
+  const access = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
+  // Refused here, before an engine process would refuse them.
+  collect(() => deviceSettings(env));
   const settings = {
-    ...serverSettings(SAMPLER_SETTINGS, reader),
+    ...server,
     engine: {
       module: siblingModule(import.meta.url, './engine-process/main'),
       environment: engineEnvironment(env),
       batchSizes: BATCH_SIZES,
       heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
+    },
+    measurements: {
+      atOnce: value(SAMPLER_OWN.measurements),
+      maxWaiting: value(SAMPLER_OWN.maxMeasurements),
+      limits: {
+        images: value(SAMPLER_OWN.measurementMaxImages),
+        evaluations: 1e6 * value(SAMPLER_OWN.measurementMaxEvaluations),
+        bytes: MIB * value(SAMPLER_OWN.measurementMaxMib),
+      },
+      leaseMs: value(ENGINE_SETTINGS.leaseMs),
+      process: {
+        module: siblingModule(import.meta.url, './measuring/measure-process'),
+        environment: engineEnvironment(env),
+        heartbeatTimeoutMs: value(ENGINE_SETTINGS.engineHeartbeatTimeoutMs),
+      },
+      datasetCache: datasetCacheFolder(env),
+      cacheFolder: cacheFolder(env),
     },
     tokenKeyFile: value(SAMPLER_OWN.resumeKey),
     maxImages: value(SAMPLER_OWN.maxImages),
@@ -84,5 +135,9 @@ export function readSettings(env: Environment): SamplerServiceSettings {
     graceMs: 10_000,
   };
   reader.check();
-  return { ...settings, store: store() };
+  return {
+    ...settings,
+    measurements: { ...settings.measurements, access: access() },
+    store: store(),
+  };
 }

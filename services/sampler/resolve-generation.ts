@@ -161,7 +161,10 @@ function classViolations(classes: readonly number[], numClasses: number): FieldV
 }
 
 /** A network that was never trained without classes can not predict without one. */
-function guidanceViolations({ settings }: SampleRequest, recipe: TrainingRecipe): FieldViolation[] {
+export function guidanceViolations(
+  { settings }: Pick<SampleRequest, 'settings'>,
+  recipe: TrainingRecipe,
+): FieldViolation[] {
   const { guidanceScale = 1 } = settings;
   if (guidanceScale === 1 || recipe.training.labelDropout > 0) return [];
   const why = recipe.architecture.numClasses === 0 ? 'has no classes' : 'was trained without label dropout';

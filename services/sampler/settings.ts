@@ -1,8 +1,8 @@
 /** The table of the sampler's settings: plain data, from which flags, help, documentation and errors follow. */
 
-import { anyText, count, ENGINE_SETTINGS, setting } from '../../shared/foundation/index.js';
+import { anyText, count, DEVICE_SETTINGS, ENGINE_SETTINGS, setting } from '../../shared/foundation/index.js';
 import { ADDRESS_SETTINGS, SERVER_SETTINGS } from '../../shared/rpc/index.js';
-import { STORE_SETTINGS } from '../../shared/store/index.js';
+import { DATASET_SETTINGS, STORE_SETTINGS } from '../../shared/store/index.js';
 import type { ServiceSettings } from '../../shared/settings/index.js';
 
 export const SAMPLER_OWN = {
@@ -82,6 +82,33 @@ export const SAMPLER_OWN = {
     'how long calls may go on when the service stops; then unfinished ones get resume tokens and end as UNAVAILABLE',
     { fallback: 10, unit: 's' },
   ),
+  measurements: setting('IP_DIFFUSION_MEASUREMENTS', count(), 'measurements that run at once, at most', {
+    fallback: 1,
+  }),
+  maxMeasurements: setting(
+    'IP_DIFFUSION_MAX_MEASUREMENTS',
+    count(),
+    'measurements that run or wait, at most',
+    { fallback: 64 },
+  ),
+  measurementMaxImages: setting(
+    'IP_DIFFUSION_MEASUREMENT_MAX_IMAGES',
+    count(),
+    'images of one measurement, at most',
+    { fallback: 50_000 },
+  ),
+  measurementMaxEvaluations: setting(
+    'IP_DIFFUSION_MEASUREMENT_MAX_EVALUATIONS',
+    count(),
+    'network evaluations of one measurement, at most',
+    { fallback: 100, unit: 'millions' },
+  ),
+  measurementMaxMib: setting(
+    'IP_DIFFUSION_MEASUREMENT_MAX_MIB',
+    count(),
+    'images that one measurement holds on disk, at most',
+    { fallback: 4096, unit: 'MiB' },
+  ),
   swapWaitMs: setting(
     'IP_DIFFUSION_SAMPLER_SWAP_WAIT_MS',
     count(0),
@@ -92,6 +119,6 @@ export const SAMPLER_OWN = {
 
 export const SAMPLER_SETTINGS: ServiceSettings<'sampler'> = {
   service: 'sampler',
-  shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS },
-  own: SAMPLER_OWN,
+  shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS, ...DEVICE_SETTINGS },
+  own: { ...SAMPLER_OWN, ...DATASET_SETTINGS },
 };

@@ -24,6 +24,7 @@ import { samplerHandlers } from './handlers.js';
 import { loadModel, type LoadedModel } from './loaded-model.js';
 import { loadedModels } from './loaded-models.js';
 import { samplerMetrics } from './metrics.js';
+import { startMeasuring } from './measuring/start-measuring.js';
 import { modelCatalogue } from './model-catalogue.js';
 import { passGates } from './pass-gate.js';
 import { startPredictionEngine } from './prediction-engine.js';
@@ -104,6 +105,9 @@ export async function startSampler(
       log.error({ err: error, id }, 'internal error');
     },
   };
+  const measuring = startMeasuring(settings.measurements, {
+    ...{ store, catalogue, models, calls, clock, log, answering },
+  });
   const server = await startGrpcServer({
     address: settings.address,
     security: settings.security,
@@ -132,6 +136,7 @@ export async function startSampler(
         }),
       ...answering,
     }),
+    others: [measuring.served],
     ...answering,
     reflection: settings.reflection,
     maxRequestBytes: MAX_REQUEST_BYTES,
@@ -155,6 +160,7 @@ export async function startSampler(
       await calls.stop(settings.drainMs, settings.graceMs);
     };
     await server.stop(end, settings.graceMs);
+    await measuring.stop();
     await models.close();
     await decoder.close();
     await store.close();

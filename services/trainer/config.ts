@@ -5,6 +5,8 @@ import { join, resolve } from 'node:path';
 
 import {
   cacheFolder,
+  datasetCacheFolder,
+  deviceSettings,
   ENGINE_SETTINGS,
   engineEnvironment,
   environmentReader,
@@ -55,13 +57,15 @@ export function readSettings(env: Environment): TrainerSettings {
   const { value, collect } = reader;
   const server = serverSettings(TRAINER_SETTINGS, reader);
   const store = collect(() => storeSettings(env));
+  // Refused here, before an engine process would refuse them.
+  collect(() => deviceSettings(env));
   // Whoever reaches a trainer from a network must not read any file that the trainer can read.
   const files = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
   const settings = {
     ...server,
-    datasetCacheFolder: resolve(value(TRAINER_OWN.datasetCache) ?? join(cacheFolder(env), 'datasets')),
+    datasetCacheFolder: datasetCacheFolder(env),
     name: value(TRAINER_OWN.name) ?? hostname(),
-    leaseMs: value(TRAINER_OWN.leaseMs),
+    leaseMs: value(ENGINE_SETTINGS.leaseMs),
     concurrentJobs: value(TRAINER_OWN.jobs),
     maxQueue: value(TRAINER_OWN.maxQueue),
     memoryBytes: machineMemoryBytes(),

@@ -85,7 +85,9 @@ function durationMs(recipe: TrainingRecipe): number {
   const { steps, batchSize, sampleEverySteps } = recipe.training;
   const { images, everySteps } = recipe.evaluation;
   const { forwardFlops } = networkCost(unetConfig(recipe));
-  const training = steps * batchSize * PASSES_OF_A_STEP * forwardFlops * penaltyCost(recipe).time;
+  const ownStates = recipe.scheduledSampling.probability > 0 ? 1 : 0;
+  const passes = PASSES_OF_A_STEP * penaltyCost(recipe).time + ownStates;
+  const training = steps * batchSize * passes * forwardFlops;
   const grids = sampleEverySteps === 0 ? 0 : Math.floor(steps / sampleEverySteps);
   const sampling = grids * gridImages(recipe.dataset.imageSize) * GRID_STEPS * forwardFlops;
   const evaluations = everySteps === 0 ? 0 : Math.ceil(steps / everySteps);

@@ -30,6 +30,11 @@ export const TRAINER_METRICS = {
     'ip_diffusion_trainer_loss',
     'Loss by the newest metrics; the mean of the jobs that run, and no value where none has reported.',
   ),
+  evaluationMse: gauge(
+    'ip_diffusion_trainer_evaluation_mse',
+    'Error on held-out images, whose inputs are not perturbed, by the newest evaluation; the mean of the jobs that run, and no value where none has been evaluated.',
+    { weights: ['raw', 'ema'] },
+  ),
   sinceCommit: gauge(
     'ip_diffusion_trainer_since_commit_seconds',
     'Time since the last commit, or since training began where there was none; the longest of the jobs that train, and no value where none trains.',
@@ -82,6 +87,7 @@ export interface TrainerMetrics extends JobObserver {
 interface Run {
   step: number;
   training: { readonly loss: number; readonly imagesPerSecond: number } | undefined;
+  evaluation: { readonly mse: number; readonly emaMse: number } | undefined;
   /** Undefined while no engine trains. */
   committedMs: number | undefined;
   waiting: number;
@@ -96,6 +102,12 @@ export function trainerMetrics(registry: MetricRegistry, clock: Clock): TrainerM
     return [...runs].reduce((sum, run) => sum + value(run), 0);
   }
 
+  /** Of the runs that have the value; undefined where none has. */
+  function meanOf(value: (run: Run) => number | undefined): number | undefined {
+    const values = [...runs].map(value).filter((each) => each !== undefined);
+    return values.length === 0 ? undefined : values.reduce((sum, each) => sum + each, 0) / values.length;
+  }
+
   /** The longest time since one of these; undefined where there is none. */
   function longestSeconds(since: (run: Run) => number | undefined): number | undefined {
     const times = [...runs].map(since).filter((ms) => ms !== undefined);
@@ -103,9 +115,15 @@ export function trainerMetrics(registry: MetricRegistry, clock: Clock): TrainerM
   }
 
   metrics.imagesPerSecond.read(() => sumOf(({ training }) => training?.imagesPerSecond ?? 0));
-  metrics.loss.read(() => {
-    const losses = [...runs].flatMap(({ training }) => training?.loss ?? []);
-    return losses.length === 0 ? undefined : losses.reduce((sum, loss) => sum + loss, 0) / losses.length;
+  metrics.loss.read(() => meanOf(({ training }) => training?.loss));
+  metrics.evaluationMse.read(() => {
+    const raw = meanOf(({ evaluation }) => evaluation?.mse);
+    const ema = meanOf(({ evaluation }) => evaluation?.emaMse);
+    if (raw === undefined || ema === undefined) return [];
+    return [
+      [{ weights: 'raw' }, raw],
+      [{ weights: 'ema' }, ema],
+    ];
   });
   metrics.sinceCommit.read(() => longestSeconds(({ committedMs }) => committedMs));
   metrics.waitingCommits.read(() => sumOf(({ waiting }) => waiting));
@@ -129,6 +147,7 @@ export function trainerMetrics(registry: MetricRegistry, clock: Clock): TrainerM
         run.committedMs = clock.monotonicMs();
         return;
       case 'event': {
+        if (message.event.kind === 'evaluation') run.evaluation = message.event.evaluation;
         if (message.event.kind !== 'metrics') return;
         const { step, loss, imagesPerSecond } = message.event.metrics;
         metrics.steps.add(Math.max(0, step - run.step));
@@ -182,6 +201,6 @@ export function trainerMetrics(registry: MetricRegistry, clock: Clock): TrainerM
 function newRun(): Run {
   return {
     ...{ step: 0, waiting: 0 },
-    ...{ training: undefined, committedMs: undefined, unavailableSinceMs: undefined },
+    ...{ training: undefined, evaluation: undefined, committedMs: undefined, unavailableSinceMs: undefined },
   };
 }

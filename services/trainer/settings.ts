@@ -1,6 +1,6 @@
 /** The table of the trainer's settings: plain data, from which flags, help, documentation and errors follow. */
 
-import { anyText, count, ENGINE_SETTINGS, setting } from '../../shared/foundation/index.js';
+import { anyText, count, DEVICE_SETTINGS, ENGINE_SETTINGS, setting } from '../../shared/foundation/index.js';
 import { ADDRESS_SETTINGS, SERVER_SETTINGS } from '../../shared/rpc/index.js';
 import type { ServiceSettings } from '../../shared/settings/index.js';
 import { DATASET_SETTINGS, STORE_SETTINGS } from '../../shared/store/index.js';
@@ -17,12 +17,6 @@ export const TRAINER_OWN = {
   maxQueue: setting('IP_DIFFUSION_TRAINER_MAX_QUEUE', count(0), 'jobs that wait for their turn, at most', {
     fallback: 16,
   }),
-  leaseMs: setting(
-    'IP_DIFFUSION_LEASE_MS',
-    count(500),
-    'a trainer that does not renew its lease on a job for this long loses the job to another one',
-    { fallback: 30_000, unit: 'ms' },
-  ),
   engineRestarts: setting(
     'IP_DIFFUSION_ENGINE_RESTARTS',
     count(0),
@@ -45,9 +39,6 @@ export const TRAINER_OWN = {
     'how long the store may be unavailable before a job fails',
     { fallback: 6 * 3_600_000, unit: 'ms' },
   ),
-  datasetCache: setting('IP_DIFFUSION_DATASET_CACHE', anyText('DIR'), 'where prepared images are kept', {
-    otherwise: '`datasets` in the cache',
-  }),
   spill: setting(
     'IP_DIFFUSION_SPILL',
     anyText('DIR'),
@@ -64,6 +55,6 @@ export const TRAINER_OWN = {
 
 export const TRAINER_SETTINGS: ServiceSettings<'trainer'> = {
   service: 'trainer',
-  shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS },
+  shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS, ...DEVICE_SETTINGS },
   own: { ...TRAINER_OWN, ...DATASET_SETTINGS },
 };

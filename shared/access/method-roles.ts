@@ -5,6 +5,7 @@ import type { Identity, Role } from './identity.js';
 
 const TRAINER = '/diffusion.trainer.v1.TrainerService';
 const SAMPLER = '/diffusion.sampler.v1.SamplerService';
+const MEASURE = '/diffusion.measure.v1.MeasureService';
 const HEALTH = '/grpc.health.v1.Health';
 const REFLECTION = 'ServerReflection/ServerReflectionInfo';
 
@@ -36,6 +37,13 @@ export const METHOD_ROLES: ReadonlyMap<string, Role | 'open'> = new Map([
   [`${SAMPLER}/UnloadModel`, 'sample'],
   [`${SAMPLER}/Generate`, 'sample'],
   [`${SAMPLER}/Encode`, 'sample'],
+  [`${MEASURE}/GetMeasurement`, 'read'],
+  [`${MEASURE}/ListMeasurements`, 'read'],
+  [`${MEASURE}/WatchMeasurement`, 'read'],
+  [`${MEASURE}/GetMeasurementResult`, 'read'],
+  [`${MEASURE}/CreateMeasurement`, 'sample'],
+  [`${MEASURE}/CancelMeasurement`, 'sample'],
+  [`${MEASURE}/DeleteMeasurement`, 'sample'],
 ]);
 
 export function isOpen(method: string): boolean {

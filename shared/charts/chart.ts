@@ -56,6 +56,8 @@ export interface HeatMap {
   readonly y: string;
   /** What the colours are of. */
   readonly value: string;
+  /** The value in the middle of the colours, which then reach as far below it as above. */
+  readonly centre?: number;
   /** By rising x, which all rows share; drawn with the first at the bottom. */
   readonly rows: readonly { readonly name: string; readonly points: readonly Point[] }[];
   /** Default 840. */

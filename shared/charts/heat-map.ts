@@ -5,8 +5,11 @@ import type { HeatMap } from './chart.js';
 import { FRAME, styleOf } from './style.js';
 
 const ROW_HEIGHT = 36;
+/** Of a centred map's colours, where all values are the centre. */
+const LEAST_REACH = 1e-6;
 
-export function heatMapSpec({ title, notes = [], x, y, value, rows, width = 840 }: HeatMap): TopLevelSpec {
+export function heatMapSpec(map: HeatMap): TopLevelSpec {
+  const { title, notes = [], x, y, value, rows, width = 840 } = map;
   const names = rows.map(({ name }) => name);
   const cells = rows.flatMap(({ name, points }) =>
     points.map(([at_, shown], n) => {
@@ -29,7 +32,7 @@ export function heatMapSpec({ title, notes = [], x, y, value, rows, width = 840 
       x2: { field: 'to' },
       y: { field: 'row', type: 'nominal', title: y, sort: [...names].reverse() },
       color: {
-        ...{ field: 'value', type: 'quantitative', title: value, scale: { scheme: 'viridis' } },
+        ...{ field: 'value', type: 'quantitative', title: value, scale: coloursOf(map) },
         legend: {
           orient: 'right',
           gradientLength: Math.max(ROW_HEIGHT * rows.length - 20, 80),
@@ -39,4 +42,13 @@ export function heatMapSpec({ title, notes = [], x, y, value, rows, width = 840 
     },
     config: styleOf({ orient: 'right' }),
   };
+}
+
+/** One scheme, which grows brighter throughout: so a centred map can be read in grey too. */
+function coloursOf({ rows, centre }: HeatMap) {
+  const scheme = 'viridis' as const;
+  if (centre === undefined) return { scheme };
+  const distances = rows.flatMap(({ points }) => points.map(([, shown]) => Math.abs(shown - centre)));
+  const reach = Math.max(LEAST_REACH, ...distances.filter(Number.isFinite));
+  return { scheme, domain: [centre - reach, centre + reach] };
 }

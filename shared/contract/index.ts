@@ -1,3 +1,4 @@
+export * as measureWire from './generated/diffusion/measure/v1/measure.js';
 export * as samplerWire from './generated/diffusion/sampler/v1/sampler.js';
 export * as trainerWire from './generated/diffusion/trainer/v1/trainer.js';
 export * as checkpointWire from './generated/diffusion/types/v1/checkpoint.js';
@@ -22,6 +23,15 @@ export { ImageAssembly, imageChunks } from './image-chunks.js';
 export type { EncodedImage } from './image-chunks.js';
 export { isEnded, isJobState, JOB_STATES } from './job-states.js';
 export type { JobState } from './job-states.js';
+export {
+  MEASUREMENT_STATES,
+  measurementFromWire,
+  measurementStates,
+  measurementToWire,
+  resultFromWire,
+  resultToWire,
+} from './measurements.js';
+export type { MeasurementResult, MeasurementState } from './measurements.js';
 export { withoutStartImages } from './new-images.js';
 export { pageFrom, pageOf } from './pages.js';
 export type { Page, PageContent, PageRequest, Paging } from './pages.js';

@@ -26,3 +26,7 @@ export {
   SOURCES,
 } from './sources.js';
 export type { DatasetSource, SourceKindName } from './sources.js';
+export { tarEntries } from './tar-entries.js';
+export type { TarEntry } from './tar-entries.js';
+export { tarOf } from './tar-writer.js';
+export type { TarFile } from './tar-writer.js';

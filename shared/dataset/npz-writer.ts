@@ -8,13 +8,13 @@ import yazl from 'yazl';
 export interface NpzArray {
   readonly name: string;
   /** As NumPy writes it: `|u1`, `<f8`. */
-  readonly dtype: '|u1' | '<f4' | '<f8';
+  readonly dtype: '|u1' | '<i8' | '<f4' | '<f8';
   readonly shape: readonly number[];
   /** All values in C order, in pieces of any length. */
   values(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
-const BYTES = { '|u1': 1, '<f4': 4, '<f8': 8 } as const;
+const BYTES = { '|u1': 1, '<i8': 8, '<f4': 4, '<f8': 8 } as const;
 /** Stands for no time, so that equal arrays give equal files; zip archives know none before 1980. */
 const NO_TIME = new Date('1980-01-01T00:00:00Z');
 

@@ -11,6 +11,7 @@ export async function createEagerEngine(): Promise<Engine> {
   const native = await loadNative();
   return {
     build: { name: 'eager', ...native },
+    batchInvariant: false,
     load: loadEagerly,
   };
 }

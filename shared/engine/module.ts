@@ -76,13 +76,15 @@ export interface EngineModule {
 export type EngineArray = Float32Array | Int32Array | Uint8Array;
 
 export interface EngineBuild {
-  readonly name: 'eager' | 'compiled';
+  readonly name: 'eager' | 'compiled' | 'pjrt';
   /** Version of tfjs, whose ops and gradient rules define every module. */
   readonly version: string;
-  /** Version of the TensorFlow library that computes them. */
-  readonly tensorflow: string;
+  /** What computes them, with its version: `tensorflow 2.21.0`. */
+  readonly library: string;
   readonly platform: string;
   readonly threads: number;
+  /** For which processors the compiled engine's own kernels were built: a level's name, or `native`. */
+  readonly kernelLevel?: string;
   /** Where the compiled engine runs without its own kernels, which is slower. */
   readonly withoutKernels?: WithoutKernels;
 }
@@ -97,6 +99,8 @@ export interface WithoutKernels {
 
 export interface Engine {
   readonly build: EngineBuild;
+  /** Whether an image's bytes are the same at every batch size and place in the batch, where weights are fixed. */
+  readonly batchInvariant: boolean;
   load(module: EngineModule): Promise<LoadedModule>;
 }
 

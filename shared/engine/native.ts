@@ -50,7 +50,7 @@ export async function loadNative(): Promise<Omit<EngineBuild, 'name'>> {
   const device = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
   return {
     version: tf.version_core,
-    tensorflow: binding.TF_Version,
+    library: `tensorflow ${binding.TF_Version}`,
     platform: `${platform()}-${arch()}-${device} ${cpus()[0]?.model.trim() ?? 'unknown processor'}`,
     threads: availableParallelism(),
   };

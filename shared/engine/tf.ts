@@ -17,6 +17,11 @@ export function requireBackend(): void {
   load('@tensorflow/tfjs-node-gpu');
 }
 
+/** Registers tfjs's gradients, which come with the package of all of tfjs; its native library isn't loaded. */
+export function requireGradients(): void {
+  createRequire(load.resolve('@tensorflow/tfjs-node-gpu/package.json'))('@tensorflow/tfjs');
+}
+
 /** The types of tfjs that the project names. */
 export declare namespace tf {
   type BackendValues = core.BackendValues;

@@ -1,4 +1,4 @@
-export { measureExposure } from './measure-exposure.js';
+export { LEAST_IMAGES, measureExposure, measuresOf } from './measure-exposure.js';
 export type { MeasureProgress, MeasureRequest } from './measure-exposure.js';
 export { MEASURES } from './measures.js';
 export type { Measure, Setting } from './measure.js';

@@ -122,9 +122,10 @@ interface Chosen {
   readonly values: Readonly<Record<string, number>>;
 }
 
-function chosenMeasures({ measures, settings = {}, images, data }: MeasureRequest): Chosen[] {
+function chosenMeasures(request: MeasureRequest): Chosen[] {
+  const { images, data } = request;
   const most = Math.min(Math.floor(data.length / 2), MOST_IMAGES);
-  const found: FieldViolation[] = unmet((demand) => {
+  const ofImages = unmet((demand) => {
     const wanted =
       most < LEAST_IMAGES
         ? `a data set of ${2 * LEAST_IMAGES} images or more`
@@ -135,6 +136,18 @@ function chosenMeasures({ measures, settings = {}, images, data }: MeasureReques
       wanted,
       most < LEAST_IMAGES ? data.length : images,
     );
+  });
+  const { chosen, violations } = measuresOf(request);
+  if (ofImages.length > 0 || violations.length > 0) throw invalidArgument([...ofImages, ...violations]);
+  return chosen;
+}
+
+/** The measures that a request means, with a value for each of their settings; what is wrong with it, by its fields. */
+export function measuresOf({ measures, settings = {} }: Pick<MeasureRequest, 'measures' | 'settings'>): {
+  readonly chosen: Chosen[];
+  readonly violations: readonly FieldViolation[];
+} {
+  const found: FieldViolation[] = unmet((demand) => {
     const names = MEASURES.map(({ name }) => name);
     for (const [i, name] of (measures ?? []).entries())
       demand(names.includes(name), `measures[${i}]`, `one of ${names.join(', ')}`, name);
@@ -146,8 +159,7 @@ function chosenMeasures({ measures, settings = {}, images, data }: MeasureReques
     found.push(...within(`settings.${measure.name}`, violations));
     return { measure, values };
   });
-  if (found.length > 0) throw invalidArgument(found);
-  return chosen;
+  return { chosen, violations: found };
 }
 
 function valuesOf(

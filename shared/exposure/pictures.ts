@@ -37,9 +37,8 @@ export function captionOf(result: MeasureResult): string[] {
     );
   const first = [
     `n = ${images} images`,
-    `${steps} steps`,
-    sampler.sampler,
-    ...values(Object.fromEntries(others)),
+    // Nothing was sampled where there are no steps.
+    ...(steps === 0 ? [] : [`${steps} steps`, sampler.sampler, ...values(Object.fromEntries(others))]),
     `seed ${seed}`,
   ];
   const second = [`bootstrap intervals at ${100 * level} %`, ...values(settings)];
@@ -75,10 +74,10 @@ function chartOf(
   };
 }
 
-function mapOf({ title, x, y, curves }: Figure, notes: readonly string[]): HeatMap {
+function mapOf({ title, x, y, ideal, curves }: Figure, notes: readonly string[]): HeatMap {
   const rows = curves.map(({ name, points }) => ({
     name,
     points: points.map((point): Point => [point.x, point.value]),
   }));
-  return { title, notes, x, y, value: 'ratio', rows };
+  return { title, notes, x, y, value: 'ratio', rows, ...(ideal !== undefined && { centre: ideal }) };
 }

@@ -75,7 +75,10 @@ export function environmentReader(env: Environment, violations: FieldViolation[]
 const ENGINE_VARIABLES = new RegExp(
   `^(${[
     ...['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH', 'LD_PRELOAD', 'GLIBC_TUNABLES'],
-    ...['IP_DIFFUSION_NATIVE_KERNELS', '(TF|XLA|OMP|KMP|ONEDNN|DNNL|MALLOC|CUDA|NVIDIA)_\\w+'],
+    ...['IP_DIFFUSION_NATIVE_KERNELS', 'IP_DIFFUSION_DEVICE(_MEMORY_PERCENT)?', 'IP_DIFFUSION_TF32'],
+    // Plugins and compiled programs are in the cache.
+    ...['IP_DIFFUSION_CACHE', 'XDG_CACHE_HOME'],
+    '(TF|XLA|PJRT|OMP|KMP|ONEDNN|DNNL|MALLOC|CUDA|NVIDIA|ROCR|HIP)_\\w+',
     ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
   ].join('|')})$`,
 );
@@ -110,6 +113,15 @@ export const ENGINE_SETTINGS = {
     "whether engines use the project's own kernels, where they are built",
     { fallback: true },
   ),
+  leaseMs: setting(
+    'IP_DIFFUSION_LEASE_MS',
+    count(500),
+    'a service that does not renew its lease on a job or measurement for this long loses it to another one',
+    { fallback: 30_000, unit: 'ms' },
+  ),
+  datasetCache: setting('IP_DIFFUSION_DATASET_CACHE', anyText('DIR'), 'where prepared images are kept', {
+    otherwise: '`datasets` in the cache',
+  }),
   cache: setting('IP_DIFFUSION_CACHE', anyText('DIR'), 'the folder of what can be made again', {
     otherwise: '`ip-diffusion` in `XDG_CACHE_HOME`, or in `~/.cache`',
   }),
@@ -122,4 +134,10 @@ export function cacheFolder(env: Environment, platform: NodeJS.Platform = proces
   if (own !== undefined) return resolve(own);
   if (platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'ip-diffusion');
   return join(of('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'ip-diffusion');
+}
+
+/** The folder of prepared images. */
+export function datasetCacheFolder(env: Environment): string {
+  const given = environmentReader(env).value(ENGINE_SETTINGS.datasetCache);
+  return resolve(given ?? join(cacheFolder(env), 'datasets'));
 }

@@ -41,8 +41,17 @@ export type { Deferred } from './deferred.js';
 export { countSchema, positiveCountSchema } from './schemas.js';
 export { runningTime } from './running-time.js';
 export { packageFile } from './package-file.js';
-export { instructionSets, processorIdentity } from './processor.js';
-export { cacheFolder, count, engineEnvironment, ENGINE_SETTINGS, environmentReader } from './environment.js';
+export { processorFeatures, processorIdentity } from './processor.js';
+export { DEVICE_SETTINGS, deviceSettings } from './device-settings.js';
+export type { DeviceSettings } from './device-settings.js';
+export {
+  cacheFolder,
+  count,
+  datasetCacheFolder,
+  engineEnvironment,
+  ENGINE_SETTINGS,
+  environmentReader,
+} from './environment.js';
 export type { Environment, EnvironmentReader } from './environment.js';
 export { anyText, onOff, setting, texts } from './setting.js';
 export type { Setting, Settings, Settled } from './setting.js';

@@ -8,16 +8,16 @@ import { arch, cpus } from 'node:os';
  * system provides them, else over the processor's name.
  */
 export function processorIdentity(): string {
-  const known = instructionSetsText() ?? cpus()[0]?.model ?? 'unknown';
+  const known = instructionSets() ?? cpus()[0]?.model ?? 'unknown';
   return createHash('sha256').update(`${arch()} ${known}`).digest('hex').slice(0, 16);
 }
 
-/** The names of its instruction sets, as the system has them; none where it doesn't say. */
-export function instructionSets(): string[] {
-  return instructionSetsText()?.split(/\s+/) ?? [];
+/** The processor's instruction sets as `/proc/cpuinfo` names them; empty where the system does not say. */
+export function processorFeatures(): ReadonlySet<string> {
+  return new Set(instructionSets()?.split(' '));
 }
 
-function instructionSetsText(): string | undefined {
+function instructionSets(): string | undefined {
   try {
     return /^(?:flags|Features)\s*:\s*(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1];
   } catch {

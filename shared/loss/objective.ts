@@ -17,6 +17,13 @@ export interface Objective {
    * epsilon + gamma xi. Recipes allow the last two with the mean type epsilon only.
    */
   readonly target: 'epsilon' | 'normalised' | 'unnormalised';
+  /**
+   * Deviation of independent noise in the target of rows that are perturbed; 0 where absent.
+   * Source: after CIOP (AAAI 2026), of which only the abstract and others' accounts are known here.
+   */
+  readonly targetNoise?: number | undefined;
+  /** Whether rows can be states that the network made itself. */
+  readonly scheduledSampling?: boolean | undefined;
   /** Comes on top of whatever the loss is; for networks that predict epsilon. */
   readonly gradientPenalty?: GradientPenalty | undefined;
 }

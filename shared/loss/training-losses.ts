@@ -24,6 +24,10 @@ export interface TrainingBatch {
   readonly xi: tf.Tensor;
   /** The perturbation's strength in each row, [N], so that no schedule of it needs another graph. */
   readonly gamma: tf.Tensor;
+  /** The noise in the target, standard normal, [N, H, W, C]; needed only where there is some. */
+  readonly targetNoise?: tf.Tensor | undefined;
+  /** With scheduled sampling: states that the network made itself (`ownState`), and 1 for each row that gets its own, [N]. */
+  readonly own?: { readonly xT: tf.Tensor; readonly rows: tf.Tensor } | undefined;
   /** The gradient penalty's Rademacher vectors, [N, H, W, C]; needed only where there is one. */
   readonly rademacher?: tf.Tensor | undefined;
   readonly y?: tf.Tensor | undefined;
@@ -40,13 +44,17 @@ export interface TrainingLosses {
   readonly loss: tf.Tensor;
   /** The network's input, [N, H, W, C]. */
   readonly xT: tf.Tensor;
-  /** Variance of the noise in xT as measured, a scalar; its expectation is 1 + gamma^2. */
+  /**
+   * Variance of the noise in xT as measured, a scalar; its expectation is 1 + gamma^2, where the network made none of the
+   * rows itself.
+   */
   readonly inputNoiseVariance: tf.Tensor;
 }
 
 /**
  * x_t = sqrt(alphasCumprod) x_0 + sqrt(1 - alphasCumprod) (epsilon + gamma xi), against the objective's target.
- * The bound sees the same perturbed x_t; beside a squared error it trains the variance only.
+ * The bound sees the same perturbed x_t; beside a squared error it trains the variance only. Of a row that the network made
+ * itself the noise is what is in it, (x_t - sqrt(alphasCumprod) x_0) / sqrt(1 - alphasCumprod), so that x_0 stays the same.
  *
  * Source: arXiv 2301.11706 section 4; forever208/DDPM-IP@1f767192 guided_diffusion/gaussian_diffusion.py:741-821.
  */
@@ -56,7 +64,7 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
   const noiseScale = extract(tables.sqrtOneMinusAlphasCumprod, t);
   const strength = tf.reshape(gamma, [-1, 1, 1, 1]);
   const perturbed = tf.add(epsilon, tf.mul(strength, xi));
-  const xT = tf.add(signal, tf.mul(noiseScale, perturbed));
+  const xT = withOwn(tf.add(signal, tf.mul(noiseScale, perturbed)), (own) => own);
   const learned = isLearned(objective.varianceType);
   const { gradientPenalty, lambda, output } = applied();
   const { prediction, values } = splitOutput(output, objective);
@@ -66,6 +74,13 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
   const { loss, ...bounded } = dataLoss();
   if (gradientPenalty === undefined) return { ...bounded, loss, ...shared };
   return { ...bounded, gradientPenalty, loss: tf.add(loss, tf.mul(gradientPenalty, lambda)), ...shared };
+
+  /** `ofOwn` in the rows that the network made itself. */
+  function withOwn(values: tf.Tensor, ofOwn: (own: tf.Tensor) => tf.Tensor): tf.Tensor {
+    if (batch.own === undefined) return values;
+    const rows = tf.reshape(batch.own.rows, [-1, 1, 1, 1]);
+    return tf.add(tf.mul(rows, ofOwn(batch.own.xT)), tf.mul(tf.sub(1, rows), values));
+  }
 
   function applied() {
     const f = (x: tf.Tensor): tf.Tensor => network(x, t, y);
@@ -104,10 +119,19 @@ export function trainingLosses(batch: TrainingBatch): TrainingLosses {
 
   function target(): tf.Tensor {
     const { target: combination } = predictionOf(objective.meanType, tables);
-    return combinedTensors(combination, t, { noise: targetNoise(), xStart, xT });
+    const noise = withOwn(noiseInTarget(), (own) => tf.div(tf.sub(own, signal), noiseScale));
+    return combinedTensors(combination, t, { noise: withAdded(noise), xStart, xT });
   }
 
-  function targetNoise(): tf.Tensor {
+  /** With noise of its own, in the rows that are perturbed. */
+  function withAdded(noise: tf.Tensor): tf.Tensor {
+    const { targetNoise: deviation = 0 } = objective;
+    if (deviation === 0) return noise;
+    const deviations = tf.mul(tf.cast(tf.greater(strength, 0), 'float32'), deviation);
+    return tf.add(noise, tf.mul(deviations, batch.targetNoise as tf.Tensor));
+  }
+
+  function noiseInTarget(): tf.Tensor {
     switch (objective.target) {
       case 'epsilon':
         return epsilon;

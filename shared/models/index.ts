@@ -11,10 +11,12 @@ export {
   jobKeys,
   listedJobOfKey,
   listedKeys,
+  measurementKeys,
+  measurementOfKey,
   requestKey,
 } from './keys.js';
 export type { ListedJob } from './keys.js';
-export { findJson, inspectJson } from './json-object.js';
+export { findJson, inspectJson, jsonBytes } from './json-object.js';
 export type { LatestHint } from './models.js';
 export { deleteCheckpoint, deleteModel } from './delete.js';
 export { adoptSpilled, clearSpill, removeSpilled, spillCommit, uploadSpilled } from './spill.js';

@@ -73,6 +73,28 @@ export function listedJobOfKey(key: string): ListedJob | undefined {
   return { job, model, createdMs: LATEST_MS - Number(time) };
 }
 
+/** A measurement's id begins with its time, so that keys sort the newest first. */
+export const measurementKeys = {
+  all: 'measurements/',
+  of: (measurement: string): string => `${measurementKeys.all}${id('measurement', measurement)}.json`,
+  result: (measurement: string): string => `measurement-results/${id('measurement', measurement)}.pb`,
+  /** One key for each measurement that hasn't ended. */
+  active: 'measurements-active/',
+  activeOf: (measurement: string): string => `${measurementKeys.active}${id('measurement', measurement)}`,
+  /** What a request with this hash of its request_id made. */
+  request: (sha256: string): string => `measurement-requests/${sha256}.json`,
+  /** Which measurement has the result of these inputs. */
+  inputs: (sha256: string): string => `measurement-inputs/${sha256}.json`,
+  /** An id that sorts before those of earlier times. @param suffix Of its own. */
+  newId: (createdMs: number, suffix: string): string =>
+    `${digits('time', LATEST_MS - Math.min(Math.max(createdMs, 0), LATEST_MS), TIME_DIGITS)}-${suffix}`,
+};
+
+/** The id in a key of `measurementKeys.of` or `activeOf`, or undefined. */
+export function measurementOfKey(key: string): string | undefined {
+  return /^measurements(?:-active)?\/([^/]+?)(?:\.json)?$/.exec(key)?.[1];
+}
+
 /** What all services over a store share. */
 export const deploymentKeys = {
   /** The key that resume tokens are signed with. */

@@ -15,7 +15,7 @@ export type { Combination, MeanType, Prediction } from './predictions.js';
 export { trainingProcess } from './training-process.js';
 export type { TrainingProcess } from './training-process.js';
 export { gammaOf } from './gamma-schedule.js';
-export type { GammaConfig } from './gamma-schedule.js';
+export type { GammaConfig, GammaDraws } from './gamma-schedule.js';
 export { makeTimestepSampler } from './timestep-sampler.js';
 export type {
   TimestepDraw,

@@ -1,12 +1,13 @@
 /** Starts an engine in a process of its own, to see that it can: a library that doesn't fit the machine may crash it. */
 
-import { createCompiledEngine } from '../engine/index.js';
+import { createEngine } from '../engine/index.js';
+import { deviceSettings } from '../foundation/index.js';
 import { connectToParent } from '../processes/index.js';
 import { probeProtocol } from './probe-messages.js';
 
 const port = connectToParent(probeProtocol, () => undefined);
 try {
-  port.send({ kind: 'started', build: (await createCompiledEngine()).build });
+  port.send({ kind: 'started', build: (await createEngine(deviceSettings(process.env))).build });
 } catch (error) {
   port.send({ kind: 'failed', problem: error instanceof Error ? error.message : String(error) });
 }

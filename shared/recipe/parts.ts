@@ -64,19 +64,22 @@ function respacedTimesteps({ noiseSchedule }: TrainingRecipe): number[] | undefi
 }
 
 /** What the losses need of a recipe. */
-export function lossObjective({ objective, inputPerturbation, gradientPenalty }: TrainingRecipe): Objective {
+export function lossObjective(recipe: TrainingRecipe): Objective {
+  const { objective, inputPerturbation, scheduledSampling, gradientPenalty } = recipe;
   const { meanType, varianceType, lossType } = objective;
   return {
     ...{ meanType, varianceType, lossType, target: inputPerturbation.target },
+    ...(inputPerturbation.targetNoise > 0 && { targetNoise: inputPerturbation.targetNoise }),
+    ...(scheduledSampling.probability > 0 && { scheduledSampling: true }),
     ...(gradientPenalty.weight > 0 && { gradientPenalty }),
   };
 }
 
 export function gammaConfig(recipe: TrainingRecipe): GammaConfig {
   const { inputPerturbation, training } = recipe;
-  const { gamma, schedule, decaySteps } = inputPerturbation;
+  const { gamma, schedule, probability, decaySteps } = inputPerturbation;
   const wholeRun = decaySteps === 0 ? training.steps : decaySteps;
-  return { gamma, schedule, decaySteps: wholeRun, timesteps: trainedTimesteps(recipe) };
+  return { gamma, schedule, probability, decaySteps: wholeRun, timesteps: trainedTimesteps(recipe) };
 }
 
 /** The microbatches (passes) of one optimizer step, and the images in each. */

@@ -4,7 +4,13 @@ import { field, rowsOf, withValueAt, type PartialOf, type ValuesOf } from '../fi
 import { matching, oneOf } from '../foundation/index.js';
 import { NAME_PATTERN, PRESET_NAMES, VARIANTS } from './limits.js';
 import { dataset } from './rows/dataset.js';
-import { gradientPenalty, inputPerturbation, noiseSchedule, objective } from './rows/diffusion.js';
+import {
+  gradientPenalty,
+  inputPerturbation,
+  noiseSchedule,
+  objective,
+  scheduledSampling,
+} from './rows/diffusion.js';
 import { architecture } from './rows/network.js';
 import { ema, optimizer } from './rows/optimizer.js';
 import { evaluation, training, warmStart } from './rows/training.js';
@@ -28,6 +34,7 @@ export const RECIPE = {
   dataset,
   noiseSchedule,
   inputPerturbation,
+  scheduledSampling,
   objective,
   architecture,
   optimizer,

@@ -17,6 +17,7 @@ export function variantViolations(recipe: TrainingRecipe): FieldViolation[] {
       checkVariant(recipe, demand);
     }),
     ...objectiveViolations(recipe),
+    ...perturbationViolations(recipe),
     ...penaltyViolations(recipe),
   ];
 }
@@ -66,6 +67,39 @@ function objectiveViolations({ objective, inputPerturbation }: TrainingRecipe): 
   if (meanType === 'epsilon' || target === 'epsilon') return [];
   const wanted = `epsilon with objective.mean_type ${meanType}; normalised and unnormalised (DDPM-y) need mean_type epsilon`;
   return [violation('input_perturbation.target', wanted, target)];
+}
+
+/** What can't be combined, or would have no effect. */
+function perturbationViolations(recipe: TrainingRecipe): FieldViolation[] {
+  const { inputPerturbation, scheduledSampling, objective, gradientPenalty } = recipe;
+  const { gamma, schedule, probability, target, targetNoise } = inputPerturbation;
+  return unmet((demand) => {
+    if (gamma === 0) {
+      const without = 'without input_perturbation.gamma, as nothing is perturbed';
+      demand(probability === 1, 'input_perturbation.probability', `1 ${without}`, probability);
+      demand(schedule !== 'log_noise', 'input_perturbation.schedule', `no log_noise ${without}`, schedule);
+      demand(targetNoise === 0, 'input_perturbation.target_noise', `0 ${without}`, targetNoise);
+    }
+    if (targetNoise > 0) {
+      const { meanType, lossType } = objective;
+      const beside = 'with input_perturbation.target_noise';
+      demand(target === 'epsilon', 'input_perturbation.target', `epsilon ${beside}`, target);
+      demand(meanType === 'epsilon', 'objective.mean_type', `epsilon ${beside}`, meanType);
+      const wanted = `mse or rescaled_mse ${beside}, since the others have no target`;
+      demand(lossType === 'mse' || lossType === 'rescaled_mse', 'objective.loss_type', wanted, lossType);
+    }
+    if (scheduledSampling.probability > 0) {
+      const beside = 'with scheduled_sampling.probability';
+      demand(
+        gamma === 0,
+        'input_perturbation.gamma',
+        `0 ${beside}: perturb the input or let the network make it`,
+        gamma,
+      );
+      const { weight } = gradientPenalty;
+      demand(weight === 0, 'gradient_penalty.weight', `0 ${beside}`, weight);
+    }
+  });
 }
 
 function penaltyViolations({ gradientPenalty, objective, training }: TrainingRecipe): FieldViolation[] {

@@ -20,6 +20,7 @@ import {
   systemClock,
   unlessAborted,
 } from '../foundation/index.js';
+import { MeasureServiceClient } from '../contract/generated/diffusion/measure/v1/measure.js';
 import { SamplerServiceClient } from '../contract/generated/diffusion/sampler/v1/sampler.js';
 import { TrainerServiceClient } from '../contract/generated/diffusion/trainer/v1/trainer.js';
 import { channelSecurity, type ClientSecurity } from './client-security.js';
@@ -53,6 +54,11 @@ export function connectTrainer(address: string, options: ConnectOptions = {}): T
 /** @param address `host:port`. @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE). */
 export function connectSampler(address: string, options: ConnectOptions = {}): SamplerServiceClient {
   return new SamplerServiceClient(address, ...connection(address, options));
+}
+
+/** @param address `host:port`. @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE). */
+export function connectMeasure(address: string, options: ConnectOptions = {}): MeasureServiceClient {
+  return new MeasureServiceClient(address, ...connection(address, options));
 }
 
 function connection(

@@ -25,15 +25,15 @@ interface HealthResponse {
 
 /**
  * Adds two answers. The empty name is the process: SERVING as long as it answers, so that nobody restarts it because its
- * store is away. The service's name is SERVING while it is ready.
+ * store is away. The services' names are SERVING while they are ready.
  */
 export function addHealth(
   server: Server,
-  serviceName: string,
+  services: readonly string[],
   readiness: Pick<Readiness, 'isReady' | 'changes'>,
   options: HandlerOptions,
 ): Health {
-  const names = ['', serviceName];
+  const names = ['', ...services];
   const closed = new AbortController();
 
   const statusOf = (name: string): HealthResponse['status'] => {
@@ -46,7 +46,7 @@ export function addHealth(
     if (status !== 'SERVICE_UNKNOWN') return { status };
     throw new DiffusionError(
       'SERVICE_NOT_FOUND',
-      `wanted the service ${serviceName}; this server has no other`,
+      `wanted the service ${services.join(' or ')}; this server has no other`,
     );
   }
 

@@ -1,6 +1,13 @@
 export { callLog } from './call-log.js';
 export { CALL_METRICS, callObserver, observeAll } from './call-metrics.js';
-export { callStream, callUnary, connectSampler, connectTrainer, whenReady } from './client.js';
+export {
+  callStream,
+  callUnary,
+  connectMeasure,
+  connectSampler,
+  connectTrainer,
+  whenReady,
+} from './client.js';
 export type { CallLimits, ConnectOptions } from './client.js';
 export { channelSecurity, SYSTEM_CA } from './client-security.js';
 export type { ClientSecurity } from './client-security.js';
@@ -22,7 +29,7 @@ export {
 export type { ServerSettings, ServiceName } from './server-settings.js';
 export { serverInfo } from './server-info.js';
 export { startGrpcServer, serviceStopping } from './server.js';
-export type { GrpcServer, GrpcServerOptions } from './server.js';
+export type { GrpcServer, GrpcServerOptions, ServedService } from './server.js';
 export { watchEngine, watchReadyStore } from './watch-readiness.js';
 export { fromServiceError, toServiceError } from './status.js';
 export type { CallError, ReportInternalError } from './status.js';

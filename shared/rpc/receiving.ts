@@ -20,9 +20,9 @@ const RETRY_AFTER_MS = 1000;
  * Bounds what the requests of a service take before its handlers see them: grpc-js bounds each, and not all together.
  * Call when the server is bound.
  *
- * @param serviceName Whose calls send one request each. A request of another service may be a stream without an end.
+ * @param services Whose calls send one request each. A request of another service may be a stream without an end.
  */
-export function limitReceiving(server: Server, serviceName: string, limits: ReceivingLimits): void {
+export function limitReceiving(server: Server, services: readonly string[], limits: ReceivingLimits): void {
   let received = 0;
 
   function watch(stream: ServerHttp2Stream, method: string): void {
@@ -53,7 +53,7 @@ export function limitReceiving(server: Server, serviceName: string, limits: Rece
   for (const http2Server of http2Servers.keys())
     http2Server.prependListener('stream', (stream, headers) => {
       const method = String(headers[':path']);
-      if (method.startsWith(`/${serviceName}/`)) watch(stream, method);
+      if (services.some((name) => method.startsWith(`/${name}/`))) watch(stream, method);
     });
 }
 

@@ -2,7 +2,7 @@
 
 import { isAuthenticated, type AccessSettings } from '../access/index.js';
 import { serverInfoWire } from '../contract/index.js';
-import { instructionSets, packageFile } from '../foundation/index.js';
+import { packageFile, processorFeatures } from '../foundation/index.js';
 import type { EngineKnown } from '../probe/index.js';
 import type { Readiness } from './readiness.js';
 import type { ServerSettings } from './server-settings.js';
@@ -32,7 +32,7 @@ export function serverInfo(server: DescribedServer): serverInfoWire.ServerInfo {
     startedAt: new Date(startedMs),
     nodeVersion: process.version,
     engine: engineInfo(engine),
-    instructionSets: instructionSets().filter((name) => RELEVANT.test(name)),
+    instructionSets: [...processorFeatures()].filter((name) => RELEVANT.test(name)),
     ready: readiness.isReady(),
     problems: readiness.problems(),
     authentication: authenticationOf(security.access),
@@ -47,11 +47,12 @@ function engineInfo(known: EngineKnown): serverInfoWire.EngineInfo {
   if (known.kind === 'unknown') return { ...nothing, state: EngineState.ENGINE_STATE_UNKNOWN };
   if (known.kind === 'failed')
     return { ...nothing, state: EngineState.ENGINE_STATE_FAILED, problem: known.problem };
-  const { tensorflow, platform, threads, withoutKernels } = known.build;
+  const { name, library, platform, threads, kernelLevel, withoutKernels } = known.build;
   return {
     ...nothing,
-    ...{ state: EngineState.ENGINE_STATE_READY, tensorflow, platform, threads },
-    ownKernels: withoutKernels === undefined,
+    ...{ state: EngineState.ENGINE_STATE_READY, library, platform, threads },
+    ownKernels: name === 'compiled' && withoutKernels === undefined,
+    kernelLevel: kernelLevel ?? '',
     withoutKernels: withoutKernels?.reason ?? '',
   };
 }

@@ -48,6 +48,9 @@ export interface ServedMetrics extends MetricsSettings {
   readonly registry: MetricRegistry;
 }
 
+/** A service, by its full name. */
+export type ServedService = Pick<GrpcServerOptions, 'service' | 'serviceName' | 'implementation'>;
+
 export interface GrpcServerOptions extends HandlerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
@@ -59,6 +62,8 @@ export interface GrpcServerOptions extends HandlerOptions {
   /** The service's full name, for health. */
   readonly serviceName: string;
   readonly implementation: UntypedServiceImplementation;
+  /** Further services of the same server. */
+  readonly others?: readonly ServedService[];
   readonly reflection: boolean;
   /** A larger request is refused with RESOURCE_EXHAUSTED; default 1 MiB. */
   readonly maxRequestBytes?: number;
@@ -105,16 +110,18 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.enable_channelz': 0,
     'grpc.so_reuseport': 0,
   });
-  const health = addHealth(server, options.serviceName, ready, options);
+  const served: readonly ServedService[] = [options, ...(options.others ?? [])];
+  const names = served.map(({ serviceName }) => serviceName);
+  const health = addHealth(server, names, ready, options);
   if (options.reflection) reflectionService().addToServer(server);
-  server.addService(options.service, options.implementation);
+  for (const { service, implementation } of served) server.addService(service, implementation);
   const endpoint = metrics && (await metricsEndpoint(metrics));
   const port = await bind(server, options.address, tls.credentials).catch(async (error: unknown) => {
     await endpoint?.close();
     throw error;
   });
   acceptLongDeadlines(server);
-  limitReceiving(server, options.serviceName, options.receiving ?? RECEIVING);
+  limitReceiving(server, names, options.receiving ?? RECEIVING);
   return {
     port,
     metricsPort: endpoint?.port,

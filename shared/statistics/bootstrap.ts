@@ -41,11 +41,11 @@ export function bootstrap(
       }),
     ),
   );
-  return withPercentiles(statistic(...sizes.map((size) => new Uint32Array(size).fill(1))), values, level);
+  return percentileInterval(statistic(...sizes.map((size) => new Uint32Array(size).fill(1))), values, level);
 }
 
 /** A value with the percentiles of its resampled values; those that aren't finite don't count. */
-function withPercentiles(value: number, resampled: readonly number[], level: number): Estimate {
+export function percentileInterval(value: number, resampled: readonly number[], level: number): Estimate {
   const finite = sorted(resampled.filter(Number.isFinite));
   if (finite.length === 0) return { value, low: value, high: value };
   return { value, low: quantile(finite, (1 - level) / 2), high: quantile(finite, (1 + level) / 2) };
@@ -115,7 +115,7 @@ export function streamingBootstrap(
       of(resampled.subarray(resample * length, (resample + 1) * length), at(weights, resample)),
     );
     return of(sums, count).map((value, i) =>
-      withPercentiles(
+      percentileInterval(
         value,
         values.map((each) => at(each, i)),
         level,

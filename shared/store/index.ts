@@ -24,6 +24,7 @@ export {
 export type { OutageSettings, OutageRetry } from './retrying-store.js';
 export { isLostCondition, isNotFound } from './store-errors.js';
 export {
+  allowedFile,
   fileAccess,
   hasScheme,
   isFileAddress,

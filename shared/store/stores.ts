@@ -11,7 +11,7 @@ import {
   type Settings,
 } from '../foundation/index.js';
 import { CALL_LIMIT_SETTING } from './call-limit.js';
-import { dataPlaces, DATA_SETTINGS } from './data-places.js';
+import { allowedPath, dataPlaces, DATA_SETTINGS } from './data-places.js';
 import type { FileSource } from './file-source.js';
 import { local } from './local.js';
 import type { ObjectStore } from './object-store.js';
@@ -142,6 +142,20 @@ export async function openFiles(
     'STORE_NOT_CONFIGURED',
     `there are no settings for ${kind.placeholder}. ${kind.notes.join(' ')}`,
   );
+}
+
+/**
+ * The path of a file on this machine with its links resolved, where such files may be read at all.
+ *
+ * @throws DiffusionError DATASET_NOT_ALLOWED; FILE_NOT_FOUND where nothing is there.
+ */
+export async function allowedFile(path: string, { local: folders }: FileAccess): Promise<string> {
+  try {
+    return await allowedPath(path, folders?.roots);
+  } catch (cause) {
+    if (cause instanceof DiffusionError) throw cause;
+    throw new DiffusionError('FILE_NOT_FOUND', 'there is no such file', { cause });
+  }
 }
 
 function kindOf(settings: StoreSettings): StoreKind {

@@ -3,7 +3,12 @@ export { trainingModule } from './training-module.js';
 export type { OptimizerStepMetrics, TrainingRun } from './optimizer-step.js';
 export { evaluate } from './evaluation.js';
 export { EXPOSURE_EVERY_STEPS, EXPOSURE_HELD_OUT, EXPOSURE_ROWS, measureRun } from './exposure.js';
-export { imageLikelihoods, likelihoodFunction, likelihoodResult } from './likelihood.js';
+export {
+  imageLikelihoods,
+  likelihoodFunction,
+  likelihoodResult,
+  predictedLikelihoodFunction,
+} from './likelihood.js';
 export type { ImageLikelihood, LikelihoodConfig, LikelihoodImages } from './likelihood.js';
 export { rateMeter } from './rate-meter.js';
 export { sampleGrid } from './sample-grid.js';

@@ -18,25 +18,52 @@ export interface LikelihoodConfig {
  * Inputs: `xStart`, `epsilon` [N, H, W, C], `step` [N] int32, `t` [N] float32 as the network takes it, `y` [N] int32 where it
  * has classes. Outputs, each [N]: `vb`, `xStartMse`, `mse`, and `prior`, which is the same at every step.
  */
-export function likelihoodFunction(
+export function likelihoodFunction(config: LikelihoodConfig, batchSize: number): ModuleFunction {
+  const { architecture } = config;
+  const { numClasses } = architecture;
+  const network = {
+    t: { shape: [batchSize], dtype: 'float32' as const },
+    ...(numClasses !== undefined && { y: { shape: [batchSize], dtype: 'int32' as const } }),
+  };
+  return termsFunction(config, batchSize, network, ({ t, y }, variables) => {
+    const parameters = parametersOf(architecture, variables, '');
+    return (xT) => unet(architecture, parameters, xT, t as tf.Tensor, { y });
+  });
+}
+
+/** The same, but `modelOutput` [N, H, W, outChannels] stands in the place of a network: for one that runs elsewhere. */
+export function predictedLikelihoodFunction(config: LikelihoodConfig, batchSize: number): ModuleFunction {
+  const { imageSize, outChannels } = config.architecture;
+  const modelOutput = {
+    shape: [batchSize, imageSize, imageSize, outChannels],
+    dtype: 'float32' as const,
+  };
+  return termsFunction(
+    config,
+    batchSize,
+    { modelOutput },
+    (inputs) => () => inputs['modelOutput'] as tf.Tensor,
+  );
+}
+
+function termsFunction(
   { architecture, objective, process }: LikelihoodConfig,
   batchSize: number,
+  ofNetwork: ModuleFunction['inputs'],
+  networkOf: (inputs: Tensors, variables: Tensors) => (xT: tf.Tensor) => tf.Tensor,
 ): ModuleFunction {
-  const { imageSize, inChannels, numClasses } = architecture;
+  const { imageSize, inChannels } = architecture;
   const images = { shape: [batchSize, imageSize, imageSize, inChannels], dtype: 'float32' } as const;
   const tables = diffusionTables(process.betas);
   return {
     inputs: {
       ...{ xStart: images, epsilon: images },
       step: { shape: [batchSize], dtype: 'int32' },
-      t: { shape: [batchSize], dtype: 'float32' },
-      ...(numClasses !== undefined && { y: { shape: [batchSize], dtype: 'int32' as const } }),
+      ...ofNetwork,
     },
     body: (inputs: Tensors, variables) => {
-      const { xStart, epsilon, step, t, y } = inputs as Record<string, tf.Tensor>;
-      const parameters = parametersOf(architecture, variables, '');
-      const network = (xT: tf.Tensor): tf.Tensor => unet(architecture, parameters, xT, t as tf.Tensor, { y });
-      const batch = { tables, objective, network, xStart, t: step, epsilon };
+      const { xStart, epsilon, step } = inputs;
+      const batch = { tables, objective, network: networkOf(inputs, variables), xStart, t: step, epsilon };
       const terms = likelihoodTerms(batch as Parameters<typeof likelihoodTerms>[0]);
       return { outputs: { ...terms, prior: priorBits(tables, xStart as tf.Tensor) } };
     },

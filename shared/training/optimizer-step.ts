@@ -5,7 +5,7 @@ import type { EngineArray, LoadedModule } from '../engine/index.js';
 import { deriveKey, randomStream, seedPair } from '../random/index.js';
 import { DiffusionError } from '../foundation/index.js';
 import { dropoutLayerCount, type UNetConfig } from '../model/index.js';
-import { gammaOf, type TimestepDraw, type TimestepSampler } from '../noise/index.js';
+import { gammaOf, type GammaDraws, type TimestepDraw, type TimestepSampler } from '../noise/index.js';
 import { learningRateAt } from '../optimizer/index.js';
 import { boundWeight } from '../loss/index.js';
 import {
@@ -104,14 +104,20 @@ function passInputs(
   const key = (purpose: string, ...position: number[]): [number, number] =>
     seedPair(seed, purpose, step, pass, ...position);
   const { dropout, numClasses } = architecture;
-  const penalised = lossObjective(recipe).gradientPenalty !== undefined;
+  const { gradientPenalty, targetNoise = 0, scheduledSampling } = lossObjective(recipe);
+  const penalised = gradientPenalty !== undefined;
   return {
     pixels,
     t,
     lossWeights: weights,
-    gamma: gammaOf(gammaConfig(recipe), { step, t, uniform: gammaRandom(seed, step) }),
+    gamma: gammaOf(gammaConfig(recipe), { step, t, draws: gammaDraws(seed, step, pass * t.length) }),
     noiseKey: Int32Array.from(key('training noise')),
     xiKey: Int32Array.from(key('input perturbation')),
+    ...(targetNoise > 0 && { targetNoiseKey: Int32Array.from(key('noise in the target')) }),
+    ...(scheduledSampling === true && {
+      ownRows: ownRows(recipe, step, pass * t.length, t),
+      stepKey: Int32Array.from(key('scheduled sampling')),
+    }),
     ...(penalised && { rademacherKey: Int32Array.from(key('gradient penalty')) }),
     ...(dropout > 0 && {
       dropoutKeys: Int32Array.from(
@@ -137,9 +143,27 @@ function withoutDropped(
   );
 }
 
-/** The random number of a step for the random schedule of gamma. */
-function gammaRandom(seed: bigint, step: number): number {
-  return randomStream(deriveKey(seed, 'gamma'), [step]).uniform();
+/** Random numbers for gamma; those of a row are its own in the step, whatever the size of a pass. */
+function gammaDraws(seed: bigint, step: number, first: number): GammaDraws {
+  const ofRows = deriveKey(seed, 'gamma of rows');
+  return {
+    ofStep: randomStream(deriveKey(seed, 'gamma'), [step]).uniform(),
+    ofRow: (row) => {
+      const stream = randomStream(ofRows, [step, first + row]);
+      return { strength: stream.uniform(), chosen: stream.uniform() };
+    },
+  };
+}
+
+/** 1 for the rows that get a state of the network's own making. No step leads to the last timestep. */
+function ownRows(recipe: TrainingRecipe, step: number, first: number, t: Int32Array): Float32Array {
+  const { training, scheduledSampling } = recipe;
+  const chosen = deriveKey(BigInt(training.seed), 'rows of scheduled sampling');
+  const last = trainedTimesteps(recipe) - 1;
+  return Float32Array.from(t, (each, row) => {
+    const { probability } = scheduledSampling;
+    return each < last && randomStream(chosen, [step, first + row]).uniform() < probability ? 1 : 0;
+  });
 }
 
 function stepSettings({ optimizer, ema }: TrainingRecipe): StepSettings {

@@ -38,7 +38,8 @@ export interface TrainingModuleConfig extends TrainingStepConfig {
  *
  * With one pass in each optimizer step, `trainStep`; with more, `accumulate` for each pass and then `applyGradients`.
  * A pass takes `pixels` [N, H, W, C] uint8, `t` [N] int32, `lossWeights` [N], `gamma` [N], the seed pairs `noiseKey` and
- * `xiKey` int32 [2], `rademacherKey` int32 [2] where there is a gradient penalty, `dropoutKeys` int32 [layers, 2] where the
+ * `xiKey` int32 [2], `targetNoiseKey` int32 [2] where there is noise in the target, `ownRows` [N] and `stepKey` int32 [2] with
+ * scheduled sampling, `rademacherKey` int32 [2] where there is a gradient penalty, `dropoutKeys` int32 [layers, 2] where the
  * network drops out, and `y` [N] int32 where it has classes; it gives `loss` (weighted mean), `mse` and, where there are
  * such terms, `vlb` and `gradientPenalty` (means), `losses` [N] (unweighted), `inputNoiseVariance` and `finite`. An optimizer
  * step takes what `stepInputs` makes and gives `gradNorm`, `paramNorm` and `finite`; where `finite` is 0, all variables are as they were.
@@ -113,15 +114,19 @@ function passInputs({
   batchSize,
 }: TrainingModuleConfig): Record<string, TensorSpec> {
   const { imageSize, inChannels, dropout, numClasses } = architecture;
+  const key: TensorSpec = { shape: [2], dtype: 'int32' };
   const inputs: Record<string, TensorSpec> = {
     pixels: { shape: [batchSize, imageSize, imageSize, inChannels], dtype: 'uint8' },
     t: { shape: [batchSize], dtype: 'int32' },
     lossWeights: { shape: [batchSize], dtype: 'float32' },
     gamma: { shape: [batchSize], dtype: 'float32' },
-    noiseKey: { shape: [2], dtype: 'int32' },
-    xiKey: { shape: [2], dtype: 'int32' },
+    noiseKey: key,
+    xiKey: key,
   };
-  if (objective.gradientPenalty !== undefined) inputs['rademacherKey'] = { shape: [2], dtype: 'int32' };
+  if ((objective.targetNoise ?? 0) > 0) inputs['targetNoiseKey'] = key;
+  if (objective.scheduledSampling === true)
+    Object.assign(inputs, { ownRows: { shape: [batchSize], dtype: 'float32' }, stepKey: key });
+  if (objective.gradientPenalty !== undefined) inputs['rademacherKey'] = key;
   if (dropout > 0) inputs['dropoutKeys'] = { shape: [dropoutLayerCount(architecture), 2], dtype: 'int32' };
   if (numClasses !== undefined) inputs['y'] = { shape: [batchSize], dtype: 'int32' };
   return inputs;
@@ -138,15 +143,17 @@ function rateInputs({ emaRates }: TrainingModuleConfig): Record<string, TensorSp
   };
 }
 
+/** Inputs of a pass that only some runs have. */
+type Sometimes = 'targetNoiseKey' | 'ownRows' | 'stepKey' | 'rademacherKey' | 'dropoutKeys' | 'y';
+
 function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: Tensors): NoisyBatch {
   const { imageSize, inChannels } = architecture;
   const shape = [batchSize, imageSize, imageSize, inChannels];
-  const { pixels, t, lossWeights, gamma, noiseKey, xiKey, rademacherKey, dropoutKeys, y } =
-    inputs as Readonly<Record<'pixels' | 't' | 'lossWeights' | 'gamma' | 'noiseKey' | 'xiKey', tf.Tensor>> & {
-      readonly rademacherKey?: tf.Tensor;
-      readonly dropoutKeys?: tf.Tensor;
-      readonly y?: tf.Tensor;
-    };
+  const { pixels, t, lossWeights, gamma, noiseKey, xiKey, ...some } = inputs as Readonly<
+    Record<'pixels' | 't' | 'lossWeights' | 'gamma' | 'noiseKey' | 'xiKey', tf.Tensor>
+  > &
+    Readonly<Partial<Record<Sometimes, tf.Tensor>>>;
+  const { targetNoiseKey, ownRows, stepKey, rademacherKey, dropoutKeys, y } = some;
   return {
     xStart: tf.sub(tf.div(tf.cast(pixels, 'float32'), 127.5), 1),
     t,
@@ -154,6 +161,8 @@ function noisyBatch({ architecture, batchSize }: TrainingModuleConfig, inputs: T
     gamma,
     epsilon: statelessNormal(shape, noiseKey),
     xi: statelessNormal(shape, xiKey),
+    targetNoise: targetNoiseKey && statelessNormal(shape, targetNoiseKey),
+    own: ownRows && stepKey && { rows: ownRows, stepNoise: statelessNormal(shape, stepKey) },
     rademacher: rademacherKey && rademacherVector(shape, rademacherKey),
     y,
     dropout: dropoutKeys && { keys: dropoutKeys },

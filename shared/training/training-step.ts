@@ -1,10 +1,10 @@
 /** One optimizer step in tensors, with its noise as an argument: loss, gradients, update. */
 import { nativeLanes, tf, valueAndGradients } from '../engine/index.js';
 import type { AdamUpdates, FunctionResult, Tensors } from '../engine/index.js';
-import { trainingLosses } from '../loss/index.js';
+import { ownState, trainingLosses, type Network } from '../loss/index.js';
 import type { Objective } from '../loss/index.js';
 import { parametersOf, unet } from '../model/index.js';
-import type { Dropout, UNetConfig } from '../model/index.js';
+import type { Dropout, UNetConfig, UNetOptions } from '../model/index.js';
 import { diffusionTables } from '../noise/index.js';
 import type { TrainingProcess } from '../noise/index.js';
 import { adamScales, adamW, allFinite, globalNorm, updateEma } from '../optimizer/index.js';
@@ -35,6 +35,10 @@ export interface NoisyBatch {
   readonly xi: tf.Tensor;
   /** The perturbation's strength in each row, [N]. */
   readonly gamma: tf.Tensor;
+  /** [N, H, W, C], standard normal, where there is noise in the target. */
+  readonly targetNoise?: tf.Tensor | undefined;
+  /** With scheduled sampling: 1 for rows of the network's own making [N], and the noise of its step [N, H, W, C]. */
+  readonly own?: { readonly rows: tf.Tensor; readonly stepNoise: tf.Tensor } | undefined;
   /** [N, H, W, C], a Rademacher vector, where there is a gradient penalty. */
   readonly rademacher?: tf.Tensor | undefined;
   /** [N] int32. */
@@ -67,33 +71,32 @@ export const emaPrefix = (rate: number): string => `ema_${rate}/`;
 export function lossAndGradients(config: TrainingStepConfig, variables: Tensors, batch: NoisyBatch) {
   const { architecture, objective, betas, modelTimesteps, gradientCheckpointing } = config;
   const tables = diffusionTables(betas);
-  const { lossWeights, dropout, ...noisy } = batch;
-  return valueAndGradients(
-    (parameters) => {
-      const { mse, vlb, gradientPenalty, loss, inputNoiseVariance } = trainingLosses({
-        ...noisy,
-        tables,
-        objective,
-        network: (xT, t, y) => {
-          const modelT = tf.gather(tf.tensor1d(Float32Array.from(modelTimesteps)), t);
-          return unet(architecture, parameters, xT, modelT, {
-            y,
-            dropout,
-            checkpointing: gradientCheckpointing,
-          });
-        },
-      });
-      return {
-        loss: tf.mean(tf.mul(loss, lossWeights)),
-        mse: tf.mean(mse),
-        ...(vlb !== undefined && { vlb: tf.mean(vlb) }),
-        ...(gradientPenalty !== undefined && { gradientPenalty: tf.mean(gradientPenalty) }),
-        losses: loss,
-        inputNoiseVariance,
-      };
-    },
-    parametersOf(architecture, variables, WEIGHTS),
-  );
+  const { lossWeights, dropout, own, ...noisy } = batch;
+  const networkOf =
+    (parameters: Tensors, options: Pick<UNetOptions, 'dropout' | 'checkpointing'> = {}): Network =>
+    (xT, t, y) => {
+      const modelT = tf.gather(tf.tensor1d(Float32Array.from(modelTimesteps)), t);
+      return unet(architecture, parameters, xT, modelT, { y, ...options });
+    };
+  const weights = parametersOf(architecture, variables, WEIGHTS);
+  // Before anything is differentiated, and without dropout, as in sampling.
+  const ownXT = own && ownState({ ...noisy, ...own, tables, objective, network: networkOf(weights) });
+  return valueAndGradients((parameters) => {
+    const { mse, vlb, gradientPenalty, loss, inputNoiseVariance } = trainingLosses({
+      ...noisy,
+      ...(own && ownXT && { own: { rows: own.rows, xT: ownXT } }),
+      ...{ tables, objective },
+      network: networkOf(parameters, { dropout, checkpointing: gradientCheckpointing }),
+    });
+    return {
+      loss: tf.mean(tf.mul(loss, lossWeights)),
+      mse: tf.mean(mse),
+      ...(vlb !== undefined && { vlb: tf.mean(vlb) }),
+      ...(gradientPenalty !== undefined && { gradientPenalty: tf.mean(gradientPenalty) }),
+      losses: loss,
+      inputNoiseVariance,
+    };
+  }, weights);
 }
 
 /**

@@ -1,14 +1,8 @@
 /** What input perturbation changes, by sampler, steps and network error: its gain, and where it turns into a loss. */
 import type { Bench } from '../study.js';
 import { DDPM, ip, powerLaw, y } from './closed-forms.js';
-import {
-  change,
-  exactDistances,
-  PROCESSES,
-  SAMPLERS_COMPARED,
-  type ProcessName,
-  type SamplerCase,
-} from './gaussian-case.js';
+import { change, SAMPLER_CASES, settingsOf, slugOf, type SamplerCase } from '../cases.js';
+import { exactDistances, gaussianCases, type ProcessName } from './gaussian-case.js';
 
 const SETTINGS = {
   imageSize: 16,
@@ -44,7 +38,7 @@ export async function gainRows(
 ): Promise<GainRow[]> {
   const deviations = powerLaw(imageSize, SETTINGS.exponent, SETTINGS.pixelVariance);
   const data = { imageSize, channels: 1, deviations, basis: 'pixels' } as const;
-  const settings = { ...SAMPLERS_COMPARED[sampler], steps };
+  const settings = settingsOf(sampler, steps);
   const of = (variant: typeof DDPM) => exactDistances(data, { process, settings, variant, rho });
   const base = await of(DDPM);
   const variants = [
@@ -67,12 +61,10 @@ export async function gainRows(
 export async function gain(bench: Bench): Promise<void> {
   const rows = await bench.piece('gain', SETTINGS, async (say) => {
     const found: GainRow[] = [];
-    for (const process of Object.keys(PROCESSES) as ProcessName[])
-      for (const sampler of Object.keys(SAMPLERS_COMPARED) as SamplerCase[]) {
-        for (const steps of SETTINGS.steps)
-          for (const rho of SETTINGS.rhos) found.push(...(await gainRows(process, sampler, steps, rho)));
-        say(`${process}, ${sampler}`);
-      }
+    for (const { process, sampler, steps, rho } of gaussianCases(SETTINGS)) {
+      found.push(...(await gainRows(process, sampler, steps, rho)));
+      say(`${process}, ${sampler}, ${steps} steps, network error ${rho}`);
+    }
     return found;
   });
   await bench.table(
@@ -84,7 +76,7 @@ export async function gain(bench: Bench): Promise<void> {
     ['frechetChange', 'Frechet distance'],
     ['spectralChange', 'log-spectral distance'],
   ] as const) {
-    for (const sampler of Object.keys(SAMPLERS_COMPARED) as SamplerCase[]) {
+    for (const sampler of SAMPLER_CASES) {
       const of = rows.filter(
         (row) => row.process === 'cosine' && row.sampler === sampler && row.variant === 'DDPM-IP 0.1',
       );
@@ -100,7 +92,7 @@ export async function gain(bench: Bench): Promise<void> {
         'Gaussian data, 16x16, power spectrum 1/f², cosine schedule, leading spacing; exact, so without intervals.',
         'Network error: variance of its white error over the mean squared error of the best network.',
       ];
-      await bench.figure(`gain-${sampler.replaceAll(/[ .]/g, '-')}-${metric}`, figure, notes);
+      await bench.figure(`gain-${slugOf(sampler)}-${metric}`, figure, notes);
     }
   }
 }

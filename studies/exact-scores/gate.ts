@@ -4,14 +4,8 @@ import { measureExposure } from '../../shared/exposure/index.js';
 import { samplerPlan } from '../../shared/sampler/index.js';
 import type { Bench } from '../study.js';
 import { contractOf, DDPM, gaussianImages, gaussianModel, ip, powerLaw } from './closed-forms.js';
-import {
-  change,
-  exactDistances,
-  PROCESSES,
-  SAMPLERS_COMPARED,
-  type ProcessName,
-  type SamplerCase,
-} from './gaussian-case.js';
+import { change, settingsOf, type SamplerCase } from '../cases.js';
+import { exactDistances, gaussianCases, PROCESSES, type ProcessName } from './gaussian-case.js';
 import { exactPoint } from './gain.js';
 
 const SETTINGS = {
@@ -45,7 +39,7 @@ export async function gateRow(
 ): Promise<GateRow> {
   const { imageSize, gamma, lambdas } = SETTINGS;
   const data = { imageSize, channels: 1, deviations: powerLaw(imageSize), basis: 'pixels' } as const;
-  const settings = { ...SAMPLERS_COMPARED[sampler], steps };
+  const settings = settingsOf(sampler, steps);
   const of = (variant: typeof DDPM, more: object = {}) =>
     exactDistances(data, { process, settings: { ...settings, ...more }, variant, rho });
   const xs = Array.from(
@@ -90,12 +84,10 @@ export function agrees(
 export async function gate(bench: Bench): Promise<void> {
   const rows = await bench.piece('gate', SETTINGS, async (say) => {
     const found: GateRow[] = [];
-    for (const process of Object.keys(PROCESSES) as ProcessName[])
-      for (const sampler of Object.keys(SAMPLERS_COMPARED) as SamplerCase[]) {
-        for (const steps of SETTINGS.steps)
-          for (const rho of SETTINGS.rhos) found.push(await gateRow(process, sampler, steps, rho));
-        say(`${process}, ${sampler}`);
-      }
+    for (const { process, sampler, steps, rho } of gaussianCases(SETTINGS)) {
+      found.push(await gateRow(process, sampler, steps, rho));
+      say(`${process}, ${sampler}, ${steps} steps, network error ${rho}`);
+    }
     return found;
   });
   await bench.table(
@@ -169,7 +161,7 @@ async function suggestions(bench: Bench): Promise<void> {
       const { imageSize, images } = SUGGESTED;
       const data = { imageSize, channels: 1, deviations: powerLaw(imageSize), basis: 'pixels' } as const;
       const contract = contractOf(1, 'learned', 'cosine');
-      const settings = { ...SAMPLERS_COMPARED[sampler], ...PROCESSES.cosine, steps, clipDenoised: false };
+      const settings = { ...settingsOf(sampler, steps), ...PROCESSES.cosine, clipDenoised: false };
       const plan = samplerPlan(settings, contract);
       const results = await measureExposure({
         model: gaussianModel(data, contract, { rho, reverse: { plan, variance: 'common' } }),

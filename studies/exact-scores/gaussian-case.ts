@@ -1,5 +1,6 @@
 /** One case of the Gaussian pieces: a process, a sampler, a variant and a network error, and what comes out exactly. */
 import { samplerPlan, type SamplerSettings } from '../../shared/sampler/index.js';
+import { SAMPLER_CASES, type SamplerCase } from '../cases.js';
 import { contractOf, gaussianModel, type GaussianData, type Variant } from './closed-forms.js';
 import { distancesOf, exactDeviations, type Distances } from './exact-spread.js';
 
@@ -11,18 +12,29 @@ export const PROCESSES = {
 } as const;
 export type ProcessName = keyof typeof PROCESSES;
 
-export const SAMPLERS_COMPARED = {
-  ancestral: { sampler: 'ancestral' },
-  'ddim eta 0.5': { sampler: 'ddim', eta: 0.5 },
-  'ddim eta 0': { sampler: 'ddim', eta: 0 },
-} as const satisfies Readonly<Record<string, SamplerSettings>>;
-export type SamplerCase = keyof typeof SAMPLERS_COMPARED;
-
 export interface GaussianCase {
   readonly process: ProcessName;
   readonly settings: SamplerSettings;
   readonly variant: Variant;
   readonly rho: number;
+}
+
+/** Every process and sampler that is compared, with each number of steps and each network error. */
+export function* gaussianCases({
+  steps,
+  rhos,
+}: {
+  readonly steps: readonly number[];
+  readonly rhos: readonly number[];
+}): Generator<{
+  readonly process: ProcessName;
+  readonly sampler: SamplerCase;
+  readonly steps: number;
+  readonly rho: number;
+}> {
+  for (const process of Object.keys(PROCESSES) as ProcessName[])
+    for (const sampler of SAMPLER_CASES)
+      for (const count of steps) for (const rho of rhos) yield { process, sampler, steps: count, rho };
 }
 
 /** Ancestral steps have the best reverse variance that all values can share. */
@@ -41,9 +53,4 @@ export async function deviationsOf(
   const plan = samplerPlan({ clipDenoised: false, ...PROCESSES[process], ...settings }, contract);
   const model = gaussianModel(data, contract, { variant, reverse: { plan, variance: 'common' } });
   return exactDeviations(data, model, plan, rho);
-}
-
-/** How much larger, in percent. */
-export function change(value: number, base: number): number {
-  return 100 * (value / base - 1);
 }

@@ -3,7 +3,7 @@ import { drain, imageNoise, samplerPlan, solver } from '../../shared/sampler/ind
 import { bootstrap, energyDistance, pairDistances } from '../../shared/statistics/index.js';
 import type { Bench } from '../study.js';
 import { contractOf, DDPM, ip, mixture, mixtureImages, mixtureModel, y } from './closed-forms.js';
-import { SAMPLERS_COMPARED, type SamplerCase } from './gaussian-case.js';
+import { SAMPLER_CASES, settingsOf } from '../cases.js';
 
 const SETTINGS = {
   clouds: 8,
@@ -24,10 +24,10 @@ export async function mixtures(bench: Bench): Promise<void> {
     const reference = await all(samples, (index) => real.image(index));
     const ones = new Uint32Array(samples).fill(1);
     const found = [];
-    for (const sampler of Object.keys(SAMPLERS_COMPARED) as SamplerCase[])
+    for (const sampler of SAMPLER_CASES)
       for (const steps of allSteps)
         for (const rho of rhos) {
-          const plan = samplerPlan({ ...SAMPLERS_COMPARED[sampler], steps }, contract);
+          const plan = samplerPlan(settingsOf(sampler, steps), contract);
           const distances = async (variant: typeof DDPM) => {
             const { predict } = mixtureModel(data, contract, { variant, rho });
             const sampled = await all(samples, (index) =>

@@ -1,4 +1,4 @@
-/** What one tenant owns, another one finds nowhere: every method of both services. */
+/** What one tenant owns, another one finds nowhere: every method of all services. */
 
 import { createHash } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
@@ -10,6 +10,8 @@ import test, { type ExecutionContext } from 'ava';
 import { trainerHandlers } from '../../services/trainer/handlers.js';
 import { tenants } from '../../services/trainer/tenants.js';
 import {
+  measurementToWire,
+  measureWire as measured,
   recipeToWire,
   samplerWire as sampler,
   trainerWire as trained,
@@ -23,6 +25,8 @@ import { pngOf, temporaryFolder } from '../dataset/folders.js';
 import { methodsOf } from '../faults/field-paths.js';
 import { checkpoint } from '../models/commit-fixtures.js';
 import { securityOf, SILENT } from '../rpc/security.js';
+import { readSettings } from '../../services/sampler/config.js';
+import { asked, imagesFile } from '../sampler-service/measurements.js';
 import { startFixture } from '../sampler-service/sampler-fixture.js';
 import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
 import { engines, finished, localSources, plays, ready } from '../trainer/fake-engine.js';
@@ -33,6 +37,7 @@ test.after.always(removeAll);
 const options = { report: () => undefined, stallTimeoutMs: 60_000 };
 const TRAINER = 'diffusion.trainer.v1.TrainerService';
 const SAMPLER = 'diffusion.sampler.v1.SamplerService';
+const MEASURE = 'diffusion.measure.v1.MeasureService';
 
 /** Two tenants, and an admin of a third one; the token of each is its name. */
 async function security(t: ExecutionContext): Promise<ServerSecurity> {
@@ -79,7 +84,7 @@ function askerAt(t: ExecutionContext, address: string, service: string): Ask {
 type Requests = Readonly<Record<string, (job: string, model: string) => Uint8Array>>;
 
 /** Methods that answer for what isn't there as well. */
-const NO_ERROR = ['ListTrainingJobs', 'ListModels', 'UnloadModel'];
+const NO_ERROR = ['ListTrainingJobs', 'ListModels', 'UnloadModel', 'ListMeasurements'];
 
 /** Methods that say nothing of jobs and models. */
 const OF_THE_SERVER = ['GetServerInfo'];
@@ -276,4 +281,53 @@ test('the sampler hides the models of other tenants, in every method', async (t)
   t.deepEqual(await listed('alice'), ['tiny', 'zzz']);
   t.deepEqual(await listed('bob'), ['zzz']);
   t.deepEqual(await listed('root'), ['tiny', 'zzz']);
+});
+
+test('the sampler hides the measurements of other tenants, in every method', async (t) => {
+  const settings = readSettings({ ...process.env });
+  const { service, close } = await startFixture(
+    async (store) => {
+      await commitTiny(store, { step: 5, owner: 'red' });
+    },
+    // None is run: those that wait show whose they are.
+    { security: await security(t), measurements: { ...settings.measurements, atOnce: 0, maxWaiting: 2 } },
+  );
+  t.teardown(close);
+  const ask = askerAt(t, `127.0.0.1:${service.port}`, MEASURE);
+  const data = await imagesFile();
+  const create = (model: string, requestId = ''): Uint8Array =>
+    measured.CreateMeasurementRequest.encode({
+      spec: measurementToWire(asked({ model, data })),
+      requestId,
+    }).finish();
+  const created = await ask('alice', 'CreateMeasurement', create('tiny', 'the same id'));
+  if (created instanceof DiffusionError) throw created;
+  const { measurement } = measured.CreateMeasurementResponse.decode(created);
+  t.is(measurement?.owner, 'red');
+  const byId = (measurementId: string): Uint8Array =>
+    measured.GetMeasurementRequest.encode({ measurementId }).finish();
+  const requests: Requests = {
+    CreateMeasurement: (_id, model) => create(model),
+    GetMeasurement: byId,
+    ListMeasurements: (_id, modelPrefix) =>
+      measured.ListMeasurementsRequest.encode(
+        measured.ListMeasurementsRequest.fromPartial({ modelPrefix }),
+      ).finish(),
+    WatchMeasurement: byId,
+    GetMeasurementResult: byId,
+    CancelMeasurement: byId,
+    DeleteMeasurement: byId,
+  };
+  // A watch goes on, and a creation makes another one.
+  const harmless = (method: string): boolean => !/^(?:Watch|Create|Cancel)/.test(method);
+  const job = measurement?.measurementId ?? '';
+  await walk(t, { ask, service: MEASURE, requests }, { job, model: 'tiny', harmless });
+  // The same request_id of another tenant is another request: it is refused for the model that it doesn't see.
+  const other = await ask('bob', 'CreateMeasurement', create('tiny', 'the same id'));
+  t.is(other instanceof DiffusionError && other.reason, 'MODEL_NOT_FOUND');
+  t.false((await ask('alice', 'CreateMeasurement', create('tiny'))) instanceof DiffusionError);
+  const full = await ask('alice', 'CreateMeasurement', create('tiny'));
+  t.is(full instanceof DiffusionError && full.reason, 'QUEUE_FULL');
+  t.false((await ask('alice', 'CancelMeasurement', byId(job))) instanceof DiffusionError);
+  t.false((await ask('alice', 'DeleteMeasurement', byId(job))) instanceof DiffusionError);
 });

@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
 import { listing } from './job-list.js';
+import { measurements } from './measurements.js';
 import { overhead } from './overhead.js';
 import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
@@ -20,11 +21,12 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   responsiveness,
   priorities,
   'job-list': listing,
+  measurements,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
 benches: ${Object.keys(BENCHES).join(', ')}
---only measures the rows of pytorch or priorities that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+--only measures the rows of pytorch, priorities or measurements that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

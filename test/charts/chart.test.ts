@@ -174,3 +174,18 @@ test('a heat map has a cell for each value, dark for the lowest and bright for t
   t.true(width > 200);
   t.is(await heatMapSvg(map), svg);
 });
+
+test('a centred map has one colour for the centre, whatever the other values are', async (t) => {
+  const coloursOf = async (others: readonly number[], centre?: number) => {
+    const points = [1, ...others].map((value, x): Point => [x, value]);
+    const texts = { title: 'Map', x: 't', y: 'band', value: 'ratio', width: 200 };
+    const svg = await heatMapSvg({ ...texts, rows: [{ name: 'a', points }], ...(centre && { centre }) });
+    const marks = svg.slice(svg.indexOf('mark-rect'));
+    return Array.from(marks.slice(0, marks.indexOf('</g>')).matchAll(/fill="([^"]*)"/g), ([, fill]) => fill);
+  };
+  const [below, above] = [await coloursOf([0.5, 0.9], 1), await coloursOf([1.2, 3], 1)];
+  t.is(below[0], above[0]);
+  t.not((await coloursOf([0.5, 0.9]))[0], (await coloursOf([1.2, 3]))[0], 'without a centre it has not');
+  t.is(new Set([...below, ...above]).size, 5);
+  t.is((await coloursOf([1], 1))[0], below[0], 'a map of the centre alone');
+});

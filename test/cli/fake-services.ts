@@ -22,7 +22,7 @@ import { securityOf, SILENT } from '../rpc/security.js';
 export const SERVER_INFO = serverInfoWire.ServerInfo.fromPartial({
   version: '1.2.3',
   ready: true,
-  engine: { state: serverInfoWire.EngineState.ENGINE_STATE_READY, tensorflow: '2.21.0', threads: 2 },
+  engine: { state: serverInfoWire.EngineState.ENGINE_STATE_READY, library: 'tensorflow 2.21.0', threads: 2 },
   authentication: serverInfoWire.Authentication.AUTHENTICATION_NONE,
   limits: [{ name: 'max_images', value: 7n, unit: '' }],
 });
@@ -157,11 +157,24 @@ export interface FakeSampler {
   readonly loaded: samplerWire.LoadModelRequest[];
 }
 
-/**
- * A sampler whose 8x8 images of one colour each come last index first; with `hangs` index 0 never comes. Batch calls wait
- * at the third place.
- */
-export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): Promise<FakeSampler> {
+export interface FakeSamplerOptions {
+  /** The first image of a call never comes. */
+  readonly hangs?: boolean;
+  /** Called before each image; what it throws ends the call. */
+  readonly beforeImage?: (index: number) => void;
+  /** Called with the first index of a call that ends, however. */
+  readonly onEnd?: (firstIndex: number) => void;
+  /** Of its checkpoints' manifests. */
+  readonly manifestSha256?: string;
+}
+
+/** A sampler whose 8x8 images, of their index's colour, come last index first. Batch calls wait at the third place. */
+export async function fakeSampler(
+  t: ExecutionContext,
+  options: FakeSamplerOptions = {},
+): Promise<FakeSampler> {
+  const { hangs = false, manifestSha256 = 'a'.repeat(64) } = options;
+  const { beforeImage = () => undefined, onEnd = () => undefined } = options;
   const requests: samplerWire.GenerateRequest[] = [];
   const encoded: samplerWire.EncodeRequest[] = [];
   const loaded: samplerWire.LoadModelRequest[] = [];
@@ -170,12 +183,30 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
     { signal }: CallContext,
   ): AsyncGenerator<samplerWire.GenerateResponse> {
     requests.push(request);
-    const { count, seed, firstIndex, model, format } = newImagesIn(request);
+    try {
+      yield* answers(request, signal);
+    } finally {
+      onEnd(newImagesIn(request).firstIndex);
+    }
+  }
+  async function* answers(
+    request: samplerWire.GenerateRequest,
+    signal: AbortSignal,
+  ): AsyncGenerator<samplerWire.GenerateResponse> {
+    const { count, seed, firstIndex, model, format, settings } = newImagesIn(request);
     const queued = { position: 3, expectedStart: { seconds: 90n, nanos: 0 } };
     if (request.priority === samplerWire.Priority.PRIORITY_BATCH)
       yield { event: { $case: 'queued', value: queued } };
-    const checkpoint = { model, step: 5 };
-    const accepted = { checkpoint, weights: weightsToWire(0.9999), count, seed, firstIndex, format };
+    const checkpoint = { model, step: 5, manifestSha256 };
+    const accepted = {
+      checkpoint,
+      weights: weightsToWire(0.9999),
+      count,
+      seed,
+      firstIndex,
+      format,
+      settings,
+    };
     const shape = { width: 8, height: 8, channels: 3, timesteps: [9, 4, 0] };
     yield {
       event: { $case: 'accepted', value: samplerWire.Accepted.fromPartial({ ...accepted, ...shape }) },
@@ -196,7 +227,8 @@ export async function fakeSampler(t: ExecutionContext, { hangs = false } = {}): 
         await new Promise((resolve) => {
           signal.addEventListener('abort', resolve);
         });
-      const chunks = await imageOf(n, format);
+      beforeImage(firstIndex + n);
+      const chunks = await imageOf(firstIndex + n, format);
       for (const chunk of chunks) {
         yield { event: { $case: 'image', value: { index: firstIndex + n, seed, chunk } } };
       }
@@ -279,7 +311,7 @@ async function imageOf(n: number, format: samplingWire.ImageFormat): Promise<sam
   const [width, height, channels] = [8, 8, 3] as const;
   const name = imageFormats.read(format) === 'webp' ? 'webp' : 'png';
   const bytes = await encodeImage(
-    new Uint8Array(width * height * channels).fill(n),
+    new Uint8Array(width * height * channels).fill(n % 256),
     { width, height, channels },
     name,
   );

@@ -8,8 +8,8 @@ import { run } from './sinks.js';
 test('a service that is ready gives 0, and one that is not there gives 1', async (t) => {
   const { address } = await fakeTrainer(t);
   for (const kind of ['--ready', '--live']) {
-    const { out, exitCode: code } = await run(['health', '--service', 'trainer', '--address', address, kind]);
-    t.is(code, 0);
+    const { out, exitCode } = await run(['health', '--service', 'trainer', '--address', address, kind]);
+    t.is(exitCode, 0);
     t.regex(out, /trainer at .*: SERVING/);
   }
   const absent = await run(['health', '--service', 'sampler', '--address', '127.0.0.1:1', '--json']);

@@ -10,7 +10,7 @@ test('a service says its version, engine and limits', async (t) => {
   const shown = await run(['info', 'trainer', '--address', address]);
   t.is(shown.exitCode, 0);
   t.regex(shown.out, /version +1\.2\.3/);
-  t.regex(shown.out, /engine +ready, TensorFlow 2\.21\.0/);
+  t.regex(shown.out, /engine +ready, tensorflow 2\.21\.0/);
   t.regex(shown.out, /authentication +none/);
   t.regex(shown.out, /max_images +7/);
   const { out } = await run(['info', 'trainer', '--address', address, '--json']);

@@ -32,15 +32,24 @@ test('two archives are compared, and the figures are printed and kept', async (t
   t.deepEqual([exitCode, err], [0, '']);
   t.regex(text, /samples {4}.*samples\.npz: 40 images of 2x2, SHA-256 [0-9a-f]{12}/);
   t.regex(text, /FD-pixels +[\d.]+ +± [\d.]+ +lower is better/);
-  t.deepEqual((await readdir(out)).sort(), ['quality.csv', 'quality.json', 'samples-statistics.npz']);
-  const kept = JSON.parse(await readFile(join(out, 'quality.json'), 'utf8')) as {
-    measurements: { name: string }[];
+  const pictures = ['distances', 'shares'].flatMap((name) => [`quality-${name}.png`, `quality-${name}.svg`]);
+  t.deepEqual((await readdir(out)).sort(), [
+    ...pictures,
+    ...['report.html', 'results.csv', 'results.json', 'samples-statistics.npz'],
+  ]);
+  const { contract, results } = JSON.parse(await readFile(join(out, 'results.json'), 'utf8')) as {
+    contract: { kind: string; samples: { images: number }; data: { images: number; sha256: string } };
+    results: { findings: { name: string }[] }[];
   };
+  t.like(contract, { kind: 'quality', samples: { images: 40 }, data: { images: 50 } });
+  t.regex(contract.data.sha256, /^[0-9a-f]{64}$/);
   t.deepEqual(
-    kept.measurements.map(({ name }) => name),
+    results[0]?.findings.map(({ name }) => name),
     ['FD-pixels', 'precision', 'recall', 'density', 'coverage'],
   );
-  t.regex(await readFile(join(out, 'quality.csv'), 'utf8'), /^measure,.*\nFD-pixels,[\d.]+,[\d.]+,40,50,/);
+  t.regex(await readFile(join(out, 'results.csv'), 'utf8'), /\nquality,finding,FD-pixels,,[\d.]+,/);
+  const page = await readFile(join(out, 'report.html'), 'utf8');
+  t.true(page.includes('n = 40 images, seed 0') && page.includes('FD-pixels'));
 });
 
 test('what is wrong is said in one line, with the exit code of a failure', async (t) => {

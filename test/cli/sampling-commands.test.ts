@@ -43,13 +43,13 @@ test('sample saves each image, a grid of them, and provenance.json', async (t) =
   for (const [n, { file, index, seed, sha256 }] of images.entries()) {
     const bytes = await readFile(join(output, file));
     t.deepEqual([index, seed, sha256], [10 + n, '7', createHash('sha256').update(bytes).digest('hex')]);
-    t.is((await decodeImage(bytes, { imageSize: 8, channels: 3 })).pixels[0], n);
+    t.is((await decodeImage(bytes, { imageSize: 8, channels: 3 })).pixels[0], 10 + n);
   }
   // Two columns of 8 pixels enlarged twelvefold, with gaps of 4: the second image stands to the right of the first.
   const grid = await decodeImage(await readFile(join(output, 'grid.png')), { imageSize: 204, channels: 3 });
   t.deepEqual(
     [10, 110].map((x) => grid.pixels[(10 * 204 + x) * 3]),
-    [0, 1],
+    [10, 11],
   );
   t.regex(out, /^sampling 3 images of 8x8 in 3 steps from tiny at step 5, EMA weights of rate 0.9999\n/);
 });

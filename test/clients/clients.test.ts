@@ -12,11 +12,18 @@ import { TEST_CLIENTS, type ClientProgram } from '../../deploy/setup/test-client
 import { GO_MISSING } from '../../deploy/setup/test-tools.js';
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
-import { ImageAssembly, samplerWire, samplingWire, trainerWire } from '../../shared/contract/index.js';
-import { callStream, callUnary, connectSampler, serviceLog } from '../../shared/rpc/index.js';
+import {
+  ImageAssembly,
+  measureWire,
+  samplerWire,
+  samplingWire,
+  trainerWire,
+} from '../../shared/contract/index.js';
+import { callStream, callUnary, connectMeasure, connectSampler, serviceLog } from '../../shared/rpc/index.js';
 import { storeSettings } from '../../shared/store/index.js';
 import { makeFolders, openTrainer, settingsFor, terminalOf, watch } from '../integration/trainer-fixture.js';
 import { programArguments } from '../programs.js';
+import { asked, create, ended } from '../sampler-service/measurements.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';
 
 /** What a client prints. */
@@ -32,6 +39,7 @@ interface Found {
   readonly checkpoint: unknown;
   readonly images: readonly string[];
   readonly latents: readonly string[];
+  readonly measurement: unknown;
 }
 
 const SEED = 2n ** 64n - 1n;
@@ -47,9 +55,11 @@ const service = await startSampler(
 );
 const samplerAddress = `127.0.0.1:${service.port}`;
 const sampler = connectSampler(samplerAddress);
+const measure = connectMeasure(samplerAddress);
 
 test.after.always(async () => {
   sampler.close();
+  measure.close();
   await service.stop();
   await trainer.stop();
   await folders.remove();
@@ -129,6 +139,7 @@ async function expected(jobId: string): Promise<Found> {
     checkpoint: { step: 4, sha256: checkpoint?.manifestSha256 },
     images: [...images.values()].map(sha256),
     latents: await ourLatents(model),
+    measurement: await ourMeasurement(model),
   };
 }
 
@@ -147,6 +158,17 @@ async function ourLatents(model: string): Promise<string[]> {
     if (bytes !== undefined) latents.push(sha256(bytes));
   }
   return latents;
+}
+
+async function ourMeasurement(model: string): Promise<object> {
+  const spec = asked({ model, images: 1, seed: SEED, task: { kind: 'likelihood', steps: 2 } });
+  const { measurementId, state } = await ended(measure, (await create(measure, spec)).measurementId);
+  const found = { state: measureWire.measurementStateToJSON(state), inputs: '', bits: NaN };
+  for await (const { part } of callStream(measure, measure.getMeasurementResult, { measurementId })) {
+    if (part?.$case === 'contract') found.inputs = part.value.inputsSha256;
+    if (part?.$case === 'result') found.bits = part.value.findings[0]?.value ?? NaN;
+  }
+  return found;
 }
 
 function sha256(bytes: Uint8Array): string {

@@ -63,7 +63,7 @@ const valuesOf = async (loaded: Awaited<ReturnType<typeof engine.load>>): Promis
 test('the build names the library that computes', (t) => {
   t.is(engine.build.name, 'eager');
   t.regex(engine.build.version, /^\d+\.\d+/);
-  t.regex(engine.build.tensorflow, /^\d+\.\d+/);
+  t.regex(engine.build.library, /^tensorflow \d+\.\d+/);
   t.true(engine.build.threads >= 1);
 });
 

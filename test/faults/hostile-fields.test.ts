@@ -10,7 +10,7 @@ import test from 'ava';
 import fc from 'fast-check';
 
 import { connectTrainer, callUnary, fromServiceError } from '../../shared/rpc/index.js';
-import { recipeToWire, samplerWire, trainerWire } from '../../shared/contract/index.js';
+import { measureWire, recipeToWire, samplerWire, trainerWire } from '../../shared/contract/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { anyText } from '../foundation/texts.js';
@@ -55,6 +55,15 @@ const BASES: Readonly<Record<string, Uint8Array>> = {
     requestId: '',
     validateOnly: false,
   }).finish(),
+  CreateMeasurement: measureWire.CreateMeasurementRequest.encode(
+    measureWire.CreateMeasurementRequest.fromPartial({
+      spec: {
+        model: 'tiny',
+        images: 8,
+        kind: { $case: 'quality', value: { settings: { timesteps: { $case: 'steps', value: 1 } } } },
+      },
+    }),
+  ).finish(),
   Generate: samplerWire.GenerateRequest.encode(
     samplerWire.GenerateRequest.fromPartial({
       images: {
@@ -147,7 +156,11 @@ async function call(address: string, { path, kind }: Method, request: Uint8Array
 
 const SERVICES = {
   trainer: ['diffusion.trainer.v1.TrainerService', 'grpc.health.v1.Health'],
-  sampler: ['diffusion.sampler.v1.SamplerService', 'grpc.health.v1.Health'],
+  sampler: [
+    'diffusion.sampler.v1.SamplerService',
+    'diffusion.measure.v1.MeasureService',
+    'grpc.health.v1.Health',
+  ],
 } as const;
 
 test.serial('an emoji where an error text is cut fails one call, not the trainer', async (t) => {

@@ -1,16 +1,20 @@
-/** Golden tests of both engines: each must agree with the reference by itself. */
+/** Golden tests of every engine: each must agree with the reference by itself. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { createCompiledEngine, createEagerEngine } from '../../shared/engine/index.js';
 import type { Engine } from '../../shared/engine/index.js';
+import { pjrt } from '../engine/pjrt/device.js';
+import { TEST_ALL } from '../engine/pjrt/plugin-file.js';
 
-const compiled = await createCompiledEngine();
-const engines = [await createEagerEngine(), compiled];
+// `npm run test:pjrt` runs them on the plugin alone.
+const onPlugin = TEST_ALL ? pjrt : undefined;
+const lowPrecision = onPlugin ?? (await createCompiledEngine());
+const engines = onPlugin === undefined ? [await createEagerEngine(), lowPrecision] : [onPlugin];
 
-/** The compiled engine with every module in bfloat16. */
+/** An engine with every module in bfloat16. */
 export const bfloat16: Engine = {
-  build: compiled.build,
-  load: (module) => compiled.load({ ...module, precision: 'bfloat16' }),
+  ...lowPrecision,
+  load: (module) => lowPrecision.load({ ...module, precision: 'bfloat16' }),
 };
 
 export function testOnEngines(

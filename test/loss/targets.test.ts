@@ -152,3 +152,25 @@ for (const varianceType of ['learned', 'learned_range', 'fixed_small'] as const)
     });
   });
 }
+
+test('noise in the target is there in perturbed rows alone, leaves the best network as it is, and adds its variance', (t) => {
+  tf.tidy(() => {
+    const shape = [4096, 4, 4, 1];
+    const gamma = tf.concat([tf.fill([2048], GAMMA), tf.zeros([2048])]);
+    const targetNoise = noiseTensor('target noise', shape);
+    const mse = (k: number, deviation: number): tf.Tensor =>
+      trainingLosses(
+        batch(4096, {
+          ...{ gamma, targetNoise, network: (xT) => tf.mul(xT, k) },
+          objective: { ...OBJECTIVE, targetNoise: deviation },
+        }),
+      ).mse;
+    const halves = (values: tf.Tensor) => tf.split(values, 2).map((half) => number(tf.mean(half)));
+    for (const k of [0, 0.5]) {
+      const [added = NaN, none] = halves(tf.sub(mse(k, 0.4), mse(k, 0)));
+      // 32,768 draws.
+      t.true(Math.abs(added / 0.16 - 1) < 0.06, `${added} at ${k}`);
+      t.is(none, 0);
+    }
+  });
+});

@@ -18,8 +18,8 @@ export function presetRecipe(
   return resolveRecipe({ preset, dataset: { source }, training }, preset);
 }
 
-/** The module of a recipe's training run, which is never asked for predictions. */
-export function moduleOf(recipe: TrainingRecipe): EngineModule {
+/** The module of a recipe's training run, asked for predictions of these numbers of images. */
+export function moduleOf(recipe: TrainingRecipe, predictBatchSizes: readonly number[] = []): EngineModule {
   const { passes, batchSize } = microbatches(recipe);
   const { precision, gradientCheckpointing } = recipe.training;
   return trainingModule({
@@ -27,6 +27,6 @@ export function moduleOf(recipe: TrainingRecipe): EngineModule {
     ...{ architecture: unetConfig(recipe), objective: lossObjective(recipe) },
     l2Penalty: recipe.optimizer.l2Penalty,
     ...{ emaRates: recipe.ema.rates, optimizer: recipe.optimizer, precision, gradientCheckpointing },
-    ...{ batchSize, accumulationSteps: passes, predictBatchSizes: [] },
+    ...{ batchSize, accumulationSteps: passes, predictBatchSizes },
   });
 }

@@ -8,6 +8,7 @@ import {
   PRESET_NAMES,
   gammaConfig,
   recipeBetas,
+  recipeFormat,
   recipeProcess,
   trainedTimesteps,
   resolveRecipe,
@@ -295,7 +296,77 @@ const REFUSED: readonly [title: string, input: unknown, field: string][] = [
     },
     'training.precision',
   ],
+  [
+    'a probability of perturbation of 0',
+    { inputPerturbation: { probability: 0 } },
+    'input_perturbation.probability',
+  ],
+  [
+    'a share of no perturbation',
+    { inputPerturbation: { gamma: 0, probability: 0.5 } },
+    'input_perturbation.probability',
+  ],
+  [
+    'a log-noise shift of no perturbation',
+    { inputPerturbation: { gamma: 0, schedule: 'log_noise' } },
+    'input_perturbation.schedule',
+  ],
+  [
+    'noise in the target without perturbation',
+    { inputPerturbation: { gamma: 0, targetNoise: 0.1 } },
+    'input_perturbation.target_noise',
+  ],
+  [
+    'noise in a target that is noised already',
+    { inputPerturbation: { target: 'normalised', targetNoise: 0.1 } },
+    'input_perturbation.target',
+  ],
+  [
+    'noise in the target of v',
+    { inputPerturbation: { targetNoise: 0.1 }, objective: { meanType: 'v' } },
+    'objective.mean_type',
+  ],
+  [
+    'noise in the target of a loss without one',
+    { inputPerturbation: { targetNoise: 0.1 }, objective: { lossType: 'rescaled_kl' } },
+    'objective.loss_type',
+  ],
+  [
+    'more target noise than 1',
+    { inputPerturbation: { targetNoise: 1.5 } },
+    'input_perturbation.target_noise',
+  ],
+  [
+    'scheduled sampling of a perturbed input',
+    { scheduledSampling: { probability: 0.5 } },
+    'input_perturbation.gamma',
+  ],
+  [
+    'scheduled sampling with a gradient penalty',
+    { ...PENALISED, scheduledSampling: { probability: 0.5 } },
+    'gradient_penalty.weight',
+  ],
+  [
+    'scheduled sampling of more than all images',
+    { variant: 'ADM', scheduledSampling: { probability: 1.1 } },
+    'scheduled_sampling.probability',
+  ],
 ];
+
+test('the remedies in training are off by default, and need a newer build only where they are on', (t) => {
+  const plain = resolveRecipe({}, 'model');
+  const { inputPerturbation, scheduledSampling } = plain;
+  t.like(inputPerturbation, { schedule: 'constant', probability: 1, targetNoise: 0 });
+  t.is(scheduledSampling.probability, 0);
+  t.is(recipeFormat.versionOf(plain), 1);
+  for (const given of [
+    { inputPerturbation: { schedule: 'log_noise' } },
+    { inputPerturbation: { probability: 0.8 } },
+    { inputPerturbation: { targetNoise: 0.05 } },
+    { variant: 'ADM', scheduledSampling: { probability: 0.5 } },
+  ])
+    t.is(recipeFormat.versionOf(resolveRecipe(given, 'model')), 2);
+});
 
 test('input and target are one choice, the variance another', (t) => {
   const table7 = { objective: { varianceType: 'learned_range', lossType: 'rescaled_mse' } };

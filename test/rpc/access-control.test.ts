@@ -21,7 +21,7 @@ import { service as healthService } from 'grpc-health-check';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
 import { METHOD_ROLES } from '../../shared/access/index.js';
-import { samplerWire, trainerWire } from '../../shared/contract/index.js';
+import { measureWire, samplerWire, trainerWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
 import {
   callStream,
@@ -41,6 +41,7 @@ const ROLES = ['read', 'sample', 'train', 'admin'] as const;
 const SERVICES: readonly (readonly [string, ServiceDefinition])[] = [
   ['diffusion.trainer.v1.TrainerService', trainerWire.TrainerServiceService],
   ['diffusion.sampler.v1.SamplerService', samplerWire.SamplerServiceService],
+  ['diffusion.measure.v1.MeasureService', measureWire.MeasureServiceService],
 ];
 
 /** One identity for each role, named as the role; `nothing` has none. The token of each is its name. */

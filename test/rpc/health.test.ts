@@ -20,7 +20,7 @@ test('a watch tells each change of health once, and ends with the service', asyn
   const server = new Server({ interceptors: [interceptor] });
   const told: string[] = [];
   const ready = readiness((problems) => told.push(problems.join()));
-  const health = addHealth(server, 'test.Service', ready, {
+  const health = addHealth(server, ['test.Service'], ready, {
     report: (error) => {
       t.fail(String(error));
     },

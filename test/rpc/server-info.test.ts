@@ -58,14 +58,14 @@ test('an engine is what its try has shown', (t) => {
   const build = {
     name: 'compiled',
     version: '4',
-    tensorflow: '2.21.0',
+    library: 'tensorflow 2.21.0',
     platform: 'linux',
     threads: 2,
   } as const;
   t.like(infoOf({}, { kind: 'started', build }).engine, {
     ownKernels: true,
     threads: 2,
-    tensorflow: '2.21.0',
+    library: 'tensorflow 2.21.0',
   });
   const without = { ...build, withoutKernels: { reason: 'switched off' } };
   t.like(infoOf({}, { kind: 'started', build: without }).engine, {

@@ -12,13 +12,8 @@ import {
 } from '../../studies/exact-scores/closed-forms.js';
 import { distancesOf, exactDeviations } from '../../studies/exact-scores/exact-spread.js';
 import { deltaFloor } from '../../studies/exact-scores/floors.js';
-import {
-  change,
-  exactDistances,
-  SAMPLERS_COMPARED,
-  type ProcessName,
-  type SamplerCase,
-} from '../../studies/exact-scores/gaussian-case.js';
+import { change, settingsOf, type SamplerCase } from '../../studies/cases.js';
+import { exactDistances, type ProcessName } from '../../studies/exact-scores/gaussian-case.js';
 import { agrees, gateRow } from '../../studies/exact-scores/gate.js';
 import { identityRow } from '../../studies/exact-scores/identity.js';
 import { DATA } from '../exposure/models.js';
@@ -54,7 +49,7 @@ async function changes(
 ) {
   const data = { imageSize: 8, channels: 1, deviations: powerLaw(8), basis: 'pixels' } as const;
   const of = (variant: Variant) =>
-    exactDistances(data, { process, settings: { ...SAMPLERS_COMPARED[sampler], steps }, variant, rho });
+    exactDistances(data, { process, settings: settingsOf(sampler, steps), variant, rho });
   const [base, perturbed] = [await of(DDPM), await of(ip(gamma))];
   return {
     ...{ energy: base.energy, perturbedEnergy: perturbed.energy },

@@ -21,6 +21,10 @@ const reported = (step: number, loss: number): FromEngine => ({
     },
   },
 });
+const evaluated: FromEngine = {
+  kind: 'event',
+  event: { kind: 'evaluation', evaluation: { step: 10, images: 4, mse: 0.5, emaMse: 0.75 } },
+};
 const outage: FromEngine = { kind: 'store', report: { problem: 'away', sinceMs: 0, waiting: 2 } };
 const committed = (waiting: number): FromEngine => ({ kind: 'committed', ms: 1500, bytes: 1000, waiting });
 
@@ -28,7 +32,7 @@ test('a job is counted from its turn to its end: steps, loss, commits, outages, 
   const begun = deferred();
   const goOn = deferred();
   const { startEngine } = engines(plays(readyAt(0), reported(10, 0.5), outage, killed), ({ send }) => {
-    for (const message of [readyAt(4), reported(6, 0.25), outage, committed(1)]) send(message);
+    for (const message of [readyAt(4), reported(6, 0.25), evaluated, outage, committed(1)]) send(message);
     begun.resolve();
     void goOn.promise.then(() => {
       for (const message of [committed(0), { kind: 'store', report: { waiting: 0 } } as const, finished])
@@ -47,6 +51,7 @@ test('a job is counted from its turn to its end: steps, loss, commits, outages, 
   const idle = await of();
   t.like(idle, { images_per_second: 0, store_unavailable_seconds: 0, 'jobs{state="RUNNING"}': 0 });
   t.false('loss' in idle);
+  t.false('evaluation_mse{weights="raw"}' in idle);
   t.false('since_commit_seconds' in idle);
 
   const job = await one.requests.create(recipe('m'), '');
@@ -57,6 +62,8 @@ test('a job is counted from its turn to its end: steps, loss, commits, outages, 
     optimizer_steps_total: 12,
     images_per_second: 25,
     loss: 0.25,
+    'evaluation_mse{weights="raw"}': 0.5,
+    'evaluation_mse{weights="ema"}': 0.75,
     since_commit_seconds: 2,
     commit_seconds_sum: 1.5,
     commit_seconds_count: 1,

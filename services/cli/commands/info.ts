@@ -63,9 +63,11 @@ function show(given: serverInfoWire.ServerInfo | undefined, { terminal }: Contex
 function engineText(engine: serverInfoWire.EngineInfo | undefined): string {
   if (engine === undefined) return 'unknown';
   const state = word(serverInfoWire.engineStateToJSON(engine.state), 'ENGINE_STATE_');
-  if (engine.tensorflow === '') return [state, engine.problem].join(' ').trim();
-  const kernels = engine.ownKernels ? 'own kernels' : `without own kernels: ${engine.withoutKernels}`;
-  return `${state}, TensorFlow ${engine.tensorflow}, ${engine.platform}, ${engine.threads} threads, ${kernels}`;
+  if (engine.library === '') return [state, engine.problem].join(' ').trim();
+  const { library, platform, threads, kernelLevel, withoutKernels } = engine;
+  const own = kernelLevel === '' ? 'own kernels' : `own kernels for ${kernelLevel}`;
+  const kernels = engine.ownKernels ? own : `without own kernels ${withoutKernels}`.trimEnd();
+  return `${state}, ${library}, ${platform}, ${threads} threads, ${kernels}`;
 }
 
 function word(name: string, prefix: string): string {

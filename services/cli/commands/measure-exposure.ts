@@ -4,8 +4,7 @@ import { MEASURES } from '../../../shared/exposure/index.js';
 import { describeValue, type Parser } from '../../../shared/foundation/index.js';
 import { command } from '../command.js';
 import { measuredWith, measureOptions } from '../measure/measure-options.js';
-import { runMeasuring } from '../measure/run-measuring.js';
-import { printResults, writeResults } from '../measure/write-results.js';
+import { measureModel } from '../measure/measure-model.js';
 import { integer, option, repeated, text } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
 import { samplerOptions, samplerSettingsOf } from '../sampler-options.js';
@@ -56,8 +55,8 @@ export const measureExposureCommand = command({
     },
   ],
   notes: [`Measures, and their settings with their defaults:\n${LISTED.join('\n')}`],
-  run: async ({ options: values, positionals: [model = ''] }, context) => {
-    const { measures, images, resamples, set, out } = values;
+  run: ({ options: values, positionals: [model = ''] }, context) => {
+    const { measures, images, resamples, set } = values;
     const task = {
       kind: 'exposure' as const,
       sampler: samplerSettingsOf(values, USAGE),
@@ -65,11 +64,12 @@ export const measureExposureCommand = command({
       ...(measures !== undefined && { measures }),
       ...(resamples !== undefined && { resamples }),
     };
-    const measured = await runMeasuring(task, measuredWith(model, images, values), context);
-    printResults(measured, context);
-    if (out !== undefined)
-      context.terminal.print(`written: ${await writeResults(`Exposure bias of ${model}`, out, measured)}`);
-    return 0;
+    return measureModel(
+      task,
+      measuredWith(model, images, values),
+      { title: `Exposure bias of ${model}`, ...values },
+      context,
+    );
   },
 });
 

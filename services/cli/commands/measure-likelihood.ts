@@ -2,8 +2,7 @@
 
 import { command } from '../command.js';
 import { measuredWith, measureOptions } from '../measure/measure-options.js';
-import { runMeasuring } from '../measure/run-measuring.js';
-import { printResults, writeResults } from '../measure/write-results.js';
+import { measureModel } from '../measure/measure-model.js';
 import { integer, option } from '../options.js';
 import { MAX_STEPS } from '../sampler-options.js';
 
@@ -24,13 +23,14 @@ export const measureLikelihoodCommand = command({
     { arguments: 'MODEL --data held-out --images 256 --out likelihood', does: 'with a report' },
     { arguments: 'MODEL --steps 100', does: 'the bound of a process with 100 steps: faster, and less tight' },
   ],
-  run: async ({ options: values, positionals: [model = ''] }, context) => {
-    const { images, steps, out } = values;
+  run: ({ options: values, positionals: [model = ''] }, context) => {
+    const { images, steps } = values;
     const task = { kind: 'likelihood' as const, ...(steps !== undefined && { steps }) };
-    const measured = await runMeasuring(task, measuredWith(model, images, values), context);
-    printResults(measured, context);
-    if (out !== undefined)
-      context.terminal.print(`written: ${await writeResults(`Likelihood under ${model}`, out, measured)}`);
-    return 0;
+    return measureModel(
+      task,
+      measuredWith(model, images, values),
+      { title: `Likelihood under ${model}`, ...values },
+      context,
+    );
   },
 });

@@ -4,11 +4,10 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
-import { deferred, DiffusionError, unlessAborted } from '../../../shared/foundation/index.js';
+import { deferred, DiffusionError, ENGINE_SETTINGS, unlessAborted } from '../../../shared/foundation/index.js';
 import { ADDRESS_SETTINGS, SECURITY_SETTINGS, type ServiceName } from '../../../shared/rpc/index.js';
 import { SERVICE_FLAGS } from '../../../shared/settings/index.js';
 import { DATA_SETTINGS, STORE_VARIABLE } from '../../../shared/store/index.js';
-import { TRAINER_OWN } from '../../trainer/settings.js';
 import type { Environment } from '../config.js';
 import { startService, type ServiceProcess } from '../start-service.js';
 
@@ -43,7 +42,7 @@ export async function startDemoServices(
     ),
     [SERVICE_FLAGS['--config'].variable]: '',
     [STORE_VARIABLE]: storeFolder(folder),
-    [TRAINER_OWN.datasetCache.variable]: cacheFolder(folder),
+    [ENGINE_SETTINGS.datasetCache.variable]: cacheFolder(folder),
     [ADDRESS_SETTINGS.trainer.variable]: FREE_PORT,
     [ADDRESS_SETTINGS.sampler.variable]: FREE_PORT,
   };

@@ -4,7 +4,7 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 
 import type { EngineBuild } from '../../../shared/engine/index.js';
-import type { Clock } from '../../../shared/foundation/index.js';
+import { DEVICE_SETTINGS, type Clock } from '../../../shared/foundation/index.js';
 import { probeEngine } from '../../../shared/probe/index.js';
 import type { Environment } from '../config.js';
 import type { Finding } from './finding.js';
@@ -22,11 +22,22 @@ export async function checkNativeLibrary(
 ): Promise<Finding[]> {
   const found = await probeEngine({ environment, clock, signal });
   if (found.kind === 'started') {
-    const { tensorflow, platform, threads } = found.build;
+    const { name, library, platform, threads } = found.build;
+    if (name === 'pjrt') return [{ name: 'device', state: 'ok', text: `${library}; ${platform}` }];
     return [
-      { name: 'TensorFlow', state: 'ok', text: `${tensorflow}, ${platform}, ${threads} threads` },
+      {
+        name: 'TensorFlow',
+        state: 'ok',
+        text: `${library.replace('tensorflow ', '')}, ${platform}, ${threads} threads`,
+      },
       kernelsFinding(found.build),
     ];
+  }
+  const { variable, fallback } = DEVICE_SETTINGS.device;
+  const device = environment[variable] ?? fallback;
+  if (device !== fallback) {
+    const remedy = `npm run setup -- --device ${device}, or unset ${variable}`;
+    return [{ name: 'device', state: 'wrong', text: found.problem, remedy }];
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
@@ -43,9 +54,15 @@ export async function checkNativeLibrary(
 }
 
 /** Whether the engine has its own kernels, without which it takes 1.7 times as long. */
-export function kernelsFinding({ withoutKernels }: Pick<EngineBuild, 'withoutKernels'>): Finding {
+export function kernelsFinding({
+  kernelLevel,
+  withoutKernels,
+}: Pick<EngineBuild, 'kernelLevel' | 'withoutKernels'>): Finding {
   const name = 'kernels';
-  if (withoutKernels === undefined) return { name, state: 'ok', text: "the engine's own are in use" };
+  if (withoutKernels === undefined) {
+    const built = kernelLevel === 'native' ? 'this processor' : (kernelLevel ?? 'an unknown processor');
+    return { name, state: 'ok', text: `the engine's own are in use, built for ${built}` };
+  }
   const { reason, remedy } = withoutKernels;
   const text = `without the engine's own kernels, which is slower: ${reason}`;
   return remedy === undefined ? { name, state: 'absent', text } : { name, state: 'wrong', text, remedy };

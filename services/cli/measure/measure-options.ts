@@ -4,8 +4,19 @@ import { FILE_KINDS } from '../../../shared/dataset/index.js';
 import { PRECISIONS } from '../../../shared/recipe/index.js';
 import { checkpointOptions } from '../checkpoint-options.js';
 import { storeOption } from '../convert/open-store.js';
-import { oneOf, option, text, uint64, type Values } from '../options.js';
+import { securityOptions } from '../connect.js';
+import { address, flag, oneOf, option, text, uint64, type Values } from '../options.js';
 import type { MeasuredWith } from './run-measuring.js';
+
+/** Of a measurement that a service makes. */
+export const serverOptions = {
+  server: option(
+    address,
+    'measure in the sampler at this address, as its machine sees the images, instead of in a process of this command',
+  ),
+  detach: flag("with --server: don't wait for the result; `measure watch` does later"),
+  ...securityOptions,
+};
 
 export const measureOptions = {
   data: option(
@@ -18,12 +29,21 @@ export const measureOptions = {
   ...checkpointOptions,
   out: option(text('DIR'), 'folder for results.json, results.csv, report.html and pictures (SVG, PNG)'),
   store: storeOption,
+  ...serverOptions,
 };
 
 export function measuredWith(
   model: string,
   images: number,
-  { checkpoint, weights, precision, data, dataKind, store, seed }: Omit<Values<typeof measureOptions>, 'out'>,
+  {
+    checkpoint,
+    weights,
+    precision,
+    data,
+    dataKind,
+    store,
+    seed,
+  }: Omit<Values<typeof measureOptions>, 'out' | keyof typeof serverOptions>,
 ): MeasuredWith {
   return { model, images, checkpoint, weights, precision, data, dataKind, store, seed };
 }

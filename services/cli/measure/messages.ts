@@ -3,8 +3,9 @@
 import * as z from 'zod';
 
 import type { DatasetConfig } from '../../../shared/dataset/index.js';
-import type { MeasureRequest, MeasureResult } from '../../../shared/exposure/index.js';
+import type { MeasureResult } from '../../../shared/exposure/index.js';
 import { countSchema } from '../../../shared/foundation/index.js';
+import type { ExposureTask, LikelihoodTask } from '../../../shared/measuring/index.js';
 import type { WeightsSource } from '../../../shared/models/index.js';
 import {
   checkedBySender,
@@ -13,20 +14,7 @@ import {
   type Protocol,
 } from '../../../shared/processes/index.js';
 import { PRECISIONS, type Precision } from '../../../shared/recipe/index.js';
-import type { SamplerSettings } from '../../../shared/sampler/index.js';
 import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
-
-/** What the exposure measures need beside the model and its images. */
-export type ExposureTask = Pick<MeasureRequest, 'measures' | 'settings' | 'resamples'> & {
-  readonly kind: 'exposure';
-  readonly sampler: SamplerSettings;
-};
-
-export interface LikelihoodTask {
-  readonly kind: 'likelihood';
-  /** Of the bound; all of the trained process's where undefined. */
-  readonly steps?: number;
-}
 
 /** The only message to the process. */
 export interface MeasureMessage {

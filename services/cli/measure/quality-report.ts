@@ -1,15 +1,11 @@
-/** What was measured, for people and as files. */
+/** What was measured of given images, for people and as a result like that of any measurement. */
 
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-
+import { buildOf, qualityAsResult, type MeasuredImages } from '../../../shared/measuring/index.js';
 import type { MeasuredSet, QualityResult } from '../../../shared/quality/index.js';
 import { formatCount, table } from '../format.js';
-import { toJsonLine } from '../terminal.js';
+import type { Measured } from './run-measuring.js';
 
 const HASH_CHARACTERS = 12;
-const JSON_FILE = 'quality.json';
-const CSV_FILE = 'quality.csv';
 export const STATISTICS_FILE = 'samples-statistics.npz';
 
 /** Lines that say what was compared, what came out, and what a reader must know. */
@@ -32,23 +28,25 @@ export function describeQuality(result: QualityResult): string[] {
   ];
 }
 
-/** Writes `quality.json` and `quality.csv`; gives their paths. */
-export async function writeQuality(folder: string, result: QualityResult): Promise<string[]> {
-  await mkdir(folder, { recursive: true });
-  const [json, csv] = [join(folder, JSON_FILE), join(folder, CSV_FILE)];
-  await writeFile(json, `${JSON.stringify(JSON.parse(toJsonLine(result)), undefined, 2)}\n`);
-  const { extractor, samples, reference } = result;
-  const facts = [
-    ...[samples.images?.count, reference.images?.count].map((count) => String(count ?? '')),
-    ...[extractor.sha256, samples.images?.sha256 ?? '', reference.images?.sha256 ?? ''],
-  ];
-  const rows = result.measurements.map(({ name, value, standardError }) =>
-    [name, value, standardError ?? '', ...facts].join(','),
-  );
-  const heading =
-    'measure,value,standard_error,samples,reference_images,extractor_sha256,samples_sha256,reference_sha256';
-  await writeFile(csv, [heading, ...rows, ''].join('\n'));
-  return [json, csv];
+/** @param seconds What it took. */
+export function measuredQuality(result: QualityResult, seconds: number): Measured {
+  const { samples, reference, extractor, seed } = result;
+  const { columns: features, ...named } = extractor;
+  const images = samples.images?.count ?? 0;
+  return {
+    // Nothing was sampled.
+    results: [qualityAsResult(result, { steps: 0, sampler: { sampler: 'ancestral' } })],
+    contract: {
+      ...{ kind: 'quality', steps: 0, images, seed: seed.toString(), build: buildOf(), seconds },
+      samples: imagesOf(samples),
+      data: imagesOf(reference),
+      extractor: { ...named, features },
+    },
+  };
+}
+
+function imagesOf({ address, images }: MeasuredSet): MeasuredImages {
+  return { address, images: images?.count ?? 0, sha256: images?.sha256 ?? '' };
 }
 
 function describeSet({ address, images, storedStatistics }: MeasuredSet): string {

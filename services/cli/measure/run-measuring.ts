@@ -1,8 +1,5 @@
 /** From a model's name to results: a child process measures, and this one shows how far it is. */
 
-import { join, resolve } from 'node:path';
-
-import { describeWeights } from '../../../shared/checkpoint/index.js';
 import {
   sourceAt,
   describeSource,
@@ -11,11 +8,12 @@ import {
 } from '../../../shared/dataset/index.js';
 import type { MeasureResult } from '../../../shared/exposure/index.js';
 import {
-  cacheFolder,
+  datasetCacheFolder,
   engineEnvironment,
   ENGINE_SETTINGS,
   environmentReader,
 } from '../../../shared/foundation/index.js';
+import { buildOf, type MeasurementContract } from '../../../shared/measuring/index.js';
 import {
   chooseWeights,
   newestCheckpoint,
@@ -30,7 +28,6 @@ import {
   type WeightsChoice,
 } from '../../../shared/recipe/index.js';
 import { fileAccess, STORE_VARIABLE, storeSettings, type ObjectStore } from '../../../shared/store/index.js';
-import { TRAINER_OWN } from '../../trainer/settings.js';
 import type { Context } from '../command.js';
 import { withStore } from '../convert/open-store.js';
 import { formatCount } from '../format.js';
@@ -51,8 +48,8 @@ export interface MeasuredWith {
 
 export interface Measured {
   readonly results: readonly MeasureResult[];
-  /** What was measured, each with its name: all that is needed to compare it. */
-  readonly facts: readonly (readonly [name: string, value: string])[];
+  /** What they are of: all that is needed to compare them. */
+  readonly contract: MeasurementContract;
 }
 
 /**
@@ -72,31 +69,31 @@ export async function runMeasuring(
     ...environment,
     ...(asked.store !== undefined && { [STORE_VARIABLE]: asked.store }),
   };
-  const reader = environmentReader(environment);
-  const cache = reader.value(TRAINER_OWN.datasetCache) ?? join(cacheFolder(environment), 'datasets');
   const message: MeasureMessage = {
     ...{ kind: 'measure', task, dataset, source: found.source, precision: asked.precision },
-    ...{ store: storeSettings(named), access: fileAccess(environment), cacheFolder: resolve(cache) },
+    ...{ store: storeSettings(named), access: fileAccess(environment), cacheFolder: datasetCacheFolder(environment) },
     ...{ images: asked.images, seed: asked.seed },
   };
+  const beganMs = context.clock.monotonicMs();
   const { results, dataset: images } = await measureInChild(message, context);
   const { manifest, weights, object } = found;
   return {
     results,
-    facts: [
-      ['model', asked.model],
-      ['checkpoint', `step ${formatCount(manifest.step)}`],
-      ['weights', `${describeWeights(weights)}, SHA-256 ${object.sha256}`],
-      ['manifest', found.manifestSha256],
-      ['trained with', `${found.recipe.variant}, gamma ${manifest.gamma}`],
-      ['precision', asked.precision],
-      [
-        'images',
-        `${describeSource(dataset.source)}, ${formatCount(images.count)} images, SHA-256 ${images.sha256}`,
-      ],
-      ['seed', asked.seed.toString()],
-      ['build', `Node ${process.version}`],
-    ],
+    contract: {
+      kind: task.kind,
+      model: {
+        ...{ name: asked.model, checkpointStep: manifest.step, manifestSha256: found.manifestSha256 },
+        ...{ weights, weightsSha256: object.sha256, precision: asked.precision },
+        ...{ variant: found.recipe.variant, gamma: manifest.gamma },
+      },
+      ...(task.kind === 'exposure' && { sampler: task.sampler }),
+      steps: results[0]?.steps ?? 0,
+      images: asked.images,
+      seed: asked.seed.toString(),
+      data: { address: describeSource(dataset.source), images: images.count, sha256: images.sha256 },
+      build: buildOf(),
+      seconds: (context.clock.monotonicMs() - beganMs) / 1000,
+    },
   };
 }
 

@@ -12,23 +12,28 @@ import {
   type MeasureResult,
 } from '../../../shared/exposure/index.js';
 import { DiffusionError } from '../../../shared/foundation/index.js';
+import { factsOf } from '../../../shared/measuring/index.js';
 import type { Context } from '../command.js';
 import { table } from '../format.js';
 import { toJsonLine } from '../terminal.js';
 import type { Measured } from './run-measuring.js';
 
+export const RESULTS_FILE = 'results.json';
 const PNG_SCALE = 1.5;
+/** Facts that stand below each picture. */
+const IN_CAPTIONS: readonly string[] = ['model', 'checkpoint', 'weights', 'samples'];
 
 /** Writes the files and says where they are. @throws DiffusionError FAILED_PRECONDITION where they can't be written. */
 export async function writeResults(title: string, folder: string, measured: Measured): Promise<string> {
-  const { results, facts } = measured;
-  const model = facts.slice(0, 3).map(([name, value]) => `${name} ${value}`);
+  const { results, contract } = measured;
+  const facts = factsOf(contract);
+  const model = facts.flatMap(([name, value]) => (IN_CAPTIONS.includes(name) ? [`${name} ${value}`] : []));
   // A whole hash would be longer than the picture is wide.
   const line = model.join(', ').replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1...');
   try {
     await mkdir(folder, { recursive: true });
-    const json = { title, facts: Object.fromEntries(facts), results };
-    await writeFile(join(folder, 'results.json'), `${toJsonLine(json)}\n`);
+    const json = { title, contract, facts: Object.fromEntries(facts), results };
+    await writeFile(join(folder, RESULTS_FILE), `${toJsonLine(json)}\n`);
     await writeFile(join(folder, 'results.csv'), resultsCsv(results));
     for (const result of results) {
       const caption = [line, ...captionOf(result)];
@@ -50,8 +55,8 @@ export async function writeResults(title: string, folder: string, measured: Meas
 }
 
 /** The numbers of each result, on the terminal; everything as one JSON line with --json. */
-export function printResults({ results, facts }: Measured, { terminal }: Context): void {
-  terminal.emit({ facts: Object.fromEntries(facts), results });
+export function printResults({ results, contract }: Measured, { terminal }: Context): void {
+  terminal.emit({ contract, facts: Object.fromEntries(factsOf(contract)), results });
   for (const result of results) {
     terminal.print(`${result.measure}: ${result.help}`);
     for (const line of table(rowsOf(result))) terminal.print(`  ${line}`);

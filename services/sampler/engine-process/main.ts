@@ -1,12 +1,12 @@
 /** The engine process of one set of weights: loads them, then answers forward passes until its parent is gone. */
 
 import {
-  createCompiledEngine,
+  createEngine,
   overdueRun,
   type EngineBuild,
   type LoadedModule,
 } from '../../../shared/engine/index.js';
-import { at } from '../../../shared/foundation/index.js';
+import { at, deviceSettings } from '../../../shared/foundation/index.js';
 import { connectToParent } from '../../../shared/processes/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
@@ -61,7 +61,7 @@ let loading: Promise<Ready> | undefined;
 
 async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<Ready> {
   const weights = await loadWeights(store, source);
-  const engine = await createCompiledEngine();
+  const engine = await createEngine(deviceSettings(process.env));
   // Where a row's bytes depend on the batch's size, there is one size.
   const batchSizes = engine.batchInvariant ? asked : asked.slice(-1);
   const config = unetConfig(source.recipe);

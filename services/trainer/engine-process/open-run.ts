@@ -2,8 +2,8 @@
 
 import type { Manifest } from '../../../shared/checkpoint/index.js';
 import { batches, holdOut, openDataset, startOfData, type Dataset } from '../../../shared/dataset/index.js';
-import { createCompiledEngine, type EngineBuild } from '../../../shared/engine/index.js';
-import { DiffusionError } from '../../../shared/foundation/index.js';
+import { createEngine, type EngineBuild } from '../../../shared/engine/index.js';
+import { DiffusionError, deviceSettings } from '../../../shared/foundation/index.js';
 import { initialParameters, type UNetConfig } from '../../../shared/model/index.js';
 import { makeTimestepSampler } from '../../../shared/noise/index.js';
 import {
@@ -103,7 +103,7 @@ async function openOn(
 ): Promise<Run> {
   checkClasses(recipe, dataset);
   const { training: trainedOn, heldOut } = holdOut(dataset, recipe.evaluation.images);
-  const engine = await createCompiledEngine();
+  const engine = await createEngine(deviceSettings(process.env));
   const architecture = unetConfig(recipe);
   const { passes, batchSize } = microbatches(recipe);
   const { ema, objective, optimizer, training } = recipe;
@@ -188,11 +188,11 @@ export function inexactness(resumed: Resumed, build: EngineBuild): string | unde
 export function manifestEngine({
   name,
   version,
-  tensorflow,
+  library,
   platform,
   threads,
 }: EngineBuild): NonNullable<Manifest<unknown>['engine']> {
-  return { name, version, build: `tensorflow ${tensorflow}`, platform, threads };
+  return { name, version, build: library, platform, threads };
 }
 
 function withoutTensors(loaded: Loaded | undefined): Resumed | undefined {

@@ -1,7 +1,7 @@
 /** The compiled engine: each function of a module is traced once and runs as one TensorFlow graph. */
-import { DiffusionError } from '../../foundation/index.js';
 import type { Engine, EngineArray, EngineModule, LoadedModule } from '../module.js';
-import { engineError, loadNative } from '../native.js';
+import { attempt, moduleCalls } from '../module-calls.js';
+import { loadNative } from '../native.js';
 import { checkAssigned, checkInputs, found } from '../check-call.js';
 import { checkGraph } from './check.js';
 import { finished } from './finishing.js';
@@ -21,11 +21,6 @@ import { variableGraph } from './variable-graph.js';
 import type { VariableAccess } from './variable-graph.js';
 
 export interface CompiledEngine extends Engine {
-  /**
-   * Whether an image's bytes are the same at every batch size and place in the batch, where weights are fixed. TensorFlow's
-   * own operations keep that on some processors only.
-   */
-  readonly batchInvariant: boolean;
   load(module: EngineModule): Promise<CompiledModule>;
 }
 
@@ -45,12 +40,15 @@ export async function createCompiledEngine(runs: RunWatch = processRuns): Promis
   // The eager backend comes with it, and with that tfjs's table of gradients.
   const native = await loadNative();
   const without = withoutKernels();
+  const kernelLevel = nativeKernels()?.level;
   const platform = `${native.platform}, ${kernelsInWords()}`;
   return {
     build: {
       ...{ name: 'compiled', ...native, platform },
+      ...(kernelLevel !== undefined && { kernelLevel }),
       ...(without !== undefined && { withoutKernels: without }),
     },
+    // TensorFlow's own operations are so on some processors only.
     batchInvariant: nativeKernels() !== undefined,
     load: (module) => attempt('loading a module', () => loadModule(module, runs)),
   };
@@ -82,7 +80,6 @@ async function loadModule(module: EngineModule, runs: RunWatch): Promise<Compile
   const functions = new Map<string, CompiledFunction>();
   const readers = new Map<string, PreparedRun>();
   const writers = new Map<string, PreparedRun>();
-  let disposed = false;
 
   const accessTo = (name: string): VariableAccess => found(variables.get(name), 'variable', name);
 
@@ -127,24 +124,14 @@ async function loadModule(module: EngineModule, runs: RunWatch): Promise<Compile
     return times;
   }
 
-  const oneByOne = queue();
-  function during<T>(doing: string, action: () => T | Promise<T>): Promise<T> {
-    return oneByOne(() =>
-      attempt(doing, () => {
-        if (disposed) throw new DiffusionError('MODULE_DISPOSED', 'the module was disposed of');
-        return action();
-      }),
-    );
-  }
-
+  const { during, dispose } = moduleCalls();
   return {
     assign: (values) => during('assigning variables', () => assign(values)),
     read: (names) => during('reading variables', () => read(names)),
     run: (name, inputs) => during(`running ${name}`, () => run(name, inputs)),
     profile: (name, inputs) => during(`profiling ${name}`, () => profile(name, inputs)),
     dispose: () =>
-      during('disposing of a module', () => {
-        disposed = true;
+      dispose(() => {
         session.close();
       }),
   };
@@ -188,22 +175,4 @@ function remembered<T>(known: Map<string, T>, key: string, make: () => T): T {
   const value = known.get(key) ?? make();
   known.set(key, value);
   return value;
-}
-
-/** Runs tasks in the order they come, each when the one before has settled. */
-function queue(): <T>(task: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (task) => {
-    const result = last.then(task);
-    last = result.catch(() => undefined);
-    return result;
-  };
-}
-
-async function attempt<T>(doing: string, action: () => T | Promise<T>): Promise<T> {
-  try {
-    return await action();
-  } catch (cause) {
-    throw engineError(cause, doing);
-  }
 }

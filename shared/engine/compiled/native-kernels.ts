@@ -8,9 +8,10 @@ import { tf } from '../tf.js';
 import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
-import { processorIdentity } from '../../foundation/index.js';
+import { DiffusionError } from '../../foundation/index.js';
 import type { EnginePrecision, WithoutKernels } from '../module.js';
 import type { Attributes } from './graph.js';
+import { chosenBuild, KERNELS_VARIABLE, thisProcessor, type KernelDescription } from './kernel-builds.js';
 import { tensorflowC } from './tensorflow-c.js';
 
 export interface NativeKernels {
@@ -20,17 +21,8 @@ export interface NativeKernels {
   readonly tiles: boolean;
   /** Whether it multiplies two pairs of bfloat16 faster than it does two floats, twice. */
   readonly pairs: boolean;
-  /** A digest of the sources: with others, results may differ in their last bits. */
-  readonly revision: string;
-}
-
-/** Set to `off`, a process doesn't use the kernels. */
-const SWITCH = 'IP_DIFFUSION_NATIVE_KERNELS';
-
-/** What set-up wrote beside the kernels. */
-interface Description {
-  readonly file: string;
-  readonly processor: string;
+  /** Of the build that is used: see `KernelBuild`. */
+  readonly level: string;
   readonly revision: string;
 }
 
@@ -50,13 +42,20 @@ export function withoutKernels(): WithoutKernels | undefined {
   return 'lanes' in kernels ? undefined : kernels;
 }
 
+/** Uses the kernels of a folder from now on, unless the process has some already. @throws as `createCompiledEngine`. */
+export function useKernelsIn(folder: string): NativeKernels | WithoutKernels {
+  found ??= kernelsIn(folder);
+  return found;
+}
+
 function lookedFor(): NativeKernels | WithoutKernels {
   found ??= look();
   return found;
 }
 
 function look(): NativeKernels | WithoutKernels {
-  if (env[SWITCH] === 'off') return { reason: `${SWITCH} is off`, remedy: `unset ${SWITCH}` };
+  if (env[KERNELS_VARIABLE] === 'off')
+    return { reason: `${KERNELS_VARIABLE} is off`, remedy: `unset ${KERNELS_VARIABLE}` };
   if (usesGpu()) return { reason: 'they run on the CPU only, and this engine computes on a GPU' };
   const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
   return kernelsIn(join(dirname(manifest), 'deps', 'lib'));
@@ -70,24 +69,28 @@ function usesGpu(): boolean {
   return native?.binding?.isUsingGpuDevice() ?? false;
 }
 
-/** Registers the kernels that set-up put into a folder, or says why it can't. */
+/**
+ * Registers the best of the kernels that set-up put into a folder, or says why it can't.
+ * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) where `IP_DIFFUSION_NATIVE_KERNELS` names a level that can't be
+ * used.
+ */
 export function kernelsIn(folder: string): NativeKernels | WithoutKernels {
   const description = join(folder, 'native-kernels.json');
   if (!existsSync(description)) return { reason: 'the set-up did not build them', remedy: 'npm run setup' };
   try {
-    const { file, processor, revision } = JSON.parse(readFileSync(description, 'utf8')) as Description;
-    // They were compiled for one processor's instructions, and another may not have them.
-    if (processorIdentity() !== processor) {
-      return { reason: 'they were built for another processor', remedy: 'npm run setup, on this machine' };
-    }
-    return { ...registered(join(folder, file)), revision };
+    const described = JSON.parse(readFileSync(description, 'utf8')) as KernelDescription;
+    const build = chosenBuild(described, env[KERNELS_VARIABLE] || 'auto', thisProcessor());
+    if ('reason' in build) return build;
+    const { file, level, revision } = build;
+    return { ...registered(join(folder, file)), level, revision };
   } catch (cause) {
+    if (cause instanceof DiffusionError) throw cause;
     const text = cause instanceof Error ? cause.message : String(cause);
     return { reason: `they could not be loaded (${text.split('\n')[0] ?? ''})`, remedy: 'npm run setup' };
   }
 }
 
-function registered(file: string): Omit<NativeKernels, 'revision'> {
+function registered(file: string): Omit<NativeKernels, 'level' | 'revision'> {
   tensorflowC();
   library = koffi.load(file);
   const lanes = library.func('int registerKernels()')() as number;

@@ -31,9 +31,14 @@ export const inputPerturbation = section('the perturbation of the input in train
     flag: 'gamma',
   }),
   schedule: field(
-    oneOf(['constant', 'decay', 'timestep', 'random']),
-    'constant; decay, to 0 over decay_steps; timestep, from a tenth of gamma at t = 0 to all of it at T - 1; random, a random number for each optimizer step',
-    { default: 'constant' },
+    oneOf(['constant', 'decay', 'timestep', 'random', 'log_noise']),
+    "constant; decay, to 0 over decay_steps; timestep, from a tenth of gamma at t = 0 to all of it at T - 1; random, a random number for each optimizer step; log_noise, for each image a random share of the logarithm by which gamma raises the noise's deviation (after MixFlow)",
+    { default: 'constant', since: { log_noise: 2 } },
+  ),
+  probability: field(
+    positive(1),
+    'share of the images that are perturbed, chosen at random in each optimizer step',
+    { default: 1, since: 2 },
   ),
   decaySteps: field(
     integer(0, MAX_STEPS),
@@ -45,7 +50,23 @@ export const inputPerturbation = section('the perturbation of the input in train
     'the target when the input noise is epsilon + gamma xi: epsilon alone (DDPM-IP); normalised, the sum divided by sqrt(1 + gamma^2) (DDPM-y); unnormalised, the sum',
     { default: 'epsilon' },
   ),
+  targetNoise: field(
+    real(0, 1),
+    'standard deviation of independent noise in the target of the images that are perturbed (after CIOP); 0 for none',
+    { default: 0, since: 2 },
+  ),
 });
+
+export const scheduledSampling = section(
+  "training on states of the network's own making (arXiv 2210.05147, with one step)",
+  {
+    probability: field(
+      real(0, 1),
+      'share of the images whose x_t the network makes itself, by a step from x_{t+1}; 0 for none; takes one more pass through the network',
+      { default: 0, since: 2 },
+    ),
+  },
+);
 
 export const objective = section('what the network predicts, and its loss', {
   meanType: field(oneOf(MEAN_TYPES), 'the prediction: epsilon, x_start (x_0), previous_x (x_{t-1}) or v', {

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	measurev1 "ipdiffusion/measure/v1"
 	samplerv1 "ipdiffusion/sampler/v1"
 	trainerv1 "ipdiffusion/trainer/v1"
 	typesv1 "ipdiffusion/types/v1"
@@ -55,13 +56,20 @@ type checkpoint struct {
 	Sha256 string `json:"sha256"`
 }
 
+type measurement struct {
+	State  string  `json:"state"`
+	Inputs string  `json:"inputs"`
+	Bits   float64 `json:"bits"`
+}
+
 type found struct {
 	training
-	Refusal    refusal    `json:"refusal"`
-	Models     []model    `json:"models"`
-	Checkpoint checkpoint `json:"checkpoint"`
-	Images     []string   `json:"images"`
-	Latents    []string   `json:"latents"`
+	Refusal     refusal     `json:"refusal"`
+	Models      []model     `json:"models"`
+	Checkpoint  checkpoint  `json:"checkpoint"`
+	Images      []string    `json:"images"`
+	Latents     []string    `json:"latents"`
+	Measurement measurement `json:"measurement"`
 }
 
 func main() {
@@ -114,7 +122,10 @@ func run(ctx context.Context, trainerAddress, samplerAddress, folder string) (*f
 	if result.Images, err = generate(ctx, sampler, result.Model); err != nil {
 		return nil, err
 	}
-	result.Latents, err = encode(ctx, sampler, result.Model, folder)
+	if result.Latents, err = encode(ctx, sampler, result.Model, folder); err != nil {
+		return nil, err
+	}
+	result.Measurement, err = measured(ctx, measurev1.NewMeasureServiceClient(samplerConn), result.Model)
 	return result, err
 }
 
@@ -258,6 +269,61 @@ func encode(ctx context.Context, sampler samplerv1.SamplerServiceClient, model, 
 		}
 		if latent := message.GetLatent(); latent != nil {
 			latents[latent.GetIndex()] = append(latents[latent.GetIndex()], latent.GetChunk())
+		}
+	}
+}
+
+// measured returns the bits per dimension of one training image, in a bound of two steps.
+func measured(ctx context.Context, measure measurev1.MeasureServiceClient, model string) (measurement, error) {
+	var result measurement
+	created, err := measure.CreateMeasurement(ctx, &measurev1.CreateMeasurementRequest{
+		Spec: &measurev1.MeasurementSpec{
+			Model:  model,
+			Images: 1,
+			Seed:   math.MaxUint64,
+			Kind: &measurev1.MeasurementSpec_Likelihood{
+				Likelihood: &measurev1.LikelihoodSpec{Steps: proto.Uint32(2)},
+			},
+		},
+		RequestId: rand.Text(),
+	})
+	if err != nil {
+		return result, err
+	}
+	id := created.GetMeasurement().GetMeasurementId()
+	watch, err := measure.WatchMeasurement(ctx, &measurev1.WatchMeasurementRequest{MeasurementId: id})
+	if err != nil {
+		return result, err
+	}
+	for {
+		message, err := watch.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return result, err
+		}
+		if ended := message.GetTerminal(); ended != nil {
+			result.State = ended.GetState().String()
+		}
+	}
+	parts, err := measure.GetMeasurementResult(ctx, &measurev1.GetMeasurementResultRequest{MeasurementId: id})
+	if err != nil {
+		return result, err
+	}
+	for {
+		part, err := parts.Recv()
+		if errors.Is(err, io.EOF) {
+			return result, nil
+		}
+		if err != nil {
+			return result, err
+		}
+		if contract := part.GetContract(); contract != nil {
+			result.Inputs = contract.GetInputsSha256()
+		}
+		if found := part.GetResult().GetFindings(); len(found) > 0 {
+			result.Bits = found[0].GetValue()
 		}
 	}
 }

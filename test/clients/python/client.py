@@ -13,6 +13,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from diffusion.measure.v1 import measure_pb2, measure_pb2_grpc
 from diffusion.sampler.v1 import sampler_pb2, sampler_pb2_grpc
 from diffusion.trainer.v1 import trainer_pb2, trainer_pb2_grpc
 from diffusion.types.v1 import recipe_pb2, sampling_pb2
@@ -106,6 +107,28 @@ def images_of(stream, event: str) -> list:
     return [put_together(chunks[index]) for index in sorted(chunks)]
 
 
+def measured(measure: measure_pb2_grpc.MeasureServiceStub, model: str) -> dict:
+    """Bits per dimension of one training image, in a bound of two steps."""
+    spec = measure_pb2.MeasurementSpec(
+        model=model, images=1, seed=SEED, likelihood=measure_pb2.LikelihoodSpec(steps=2)
+    )
+    request = measure_pb2.CreateMeasurementRequest(spec=spec, request_id=str(uuid.uuid4()))
+    measurement = measure.CreateMeasurement(request).measurement
+    measurement_id = measurement.measurement_id
+    for message in measure.WatchMeasurement(measure_pb2.WatchMeasurementRequest(measurement_id=measurement_id)):
+        if message.WhichOneof("event") == "terminal":
+            measurement = message.terminal
+    found = {"state": measure_pb2.MeasurementState.Name(measurement.state)}
+    wanted = measure_pb2.GetMeasurementResultRequest(measurement_id=measurement_id)
+    for part in measure.GetMeasurementResult(wanted):
+        kind = part.WhichOneof("part")
+        if kind == "contract":
+            found["inputs"] = part.contract.inputs_sha256
+        elif kind == "result":
+            found["bits"] = part.result.findings[0].value
+    return found
+
+
 def main(trainer_address: str, sampler_address: str, folder: str) -> None:
     with grpc.insecure_channel(trainer_address) as channel:
         trainer = trainer_pb2_grpc.TrainerServiceStub(channel)
@@ -127,11 +150,13 @@ def main(trainer_address: str, sampler_address: str, folder: str) -> None:
         picture = sorted(pathlib.Path(folder).iterdir())[0].read_bytes()
         encode = sampler_pb2.EncodeRequest(model=model, images=[picture], settings=two_steps)
         latents = images_of(sampler.Encode(encode), "latent")
+        measurement = measured(measure_pb2_grpc.MeasureServiceStub(channel), model)
     found |= {
         "models": [{"name": each.name, "steps": list(each.checkpoint_steps)} for each in models],
         "checkpoint": {"step": checkpoint.step, "sha256": checkpoint.manifest_sha256},
         "images": images,
         "latents": latents,
+        "measurement": measurement,
     }
     print(json.dumps(found))
 

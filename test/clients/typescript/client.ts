@@ -11,6 +11,7 @@ import type { MessageInitShape } from '@bufbuild/protobuf';
 import { ConnectError, createClient, type Client } from '@connectrpc/connect';
 import { createGrpcTransport } from '@connectrpc/connect-node';
 
+import { MeasurementState, MeasureService } from './generated/diffusion/measure/v1/measure_pb.js';
 import { SamplerService } from './generated/diffusion/sampler/v1/sampler_pb.js';
 import { JobState, TrainerService } from './generated/diffusion/trainer/v1/trainer_pb.js';
 import type { TrainingRecipeSchema } from './generated/diffusion/types/v1/recipe_pb.js';
@@ -111,6 +112,23 @@ class Assembly {
   }
 }
 
+/** Bits per dimension of one training image, in a bound of two steps. */
+async function measured(measure: Client<typeof MeasureService>, model: string) {
+  const kind = { case: 'likelihood', value: { steps: 2 } } as const;
+  const spec = { model, images: 1, seed: SEED, kind };
+  const { measurement } = await measure.createMeasurement({ spec, requestId: randomUUID() });
+  const { measurementId = '' } = measurement ?? {};
+  let state = measurement?.state ?? MeasurementState.UNSPECIFIED;
+  for await (const { event } of measure.watchMeasurement({ measurementId }))
+    if (event.case === 'terminal') state = event.value.state;
+  let [inputs, bits] = ['', NaN];
+  for await (const { part } of measure.getMeasurementResult({ measurementId })) {
+    if (part.case === 'contract') inputs = part.value.inputsSha256;
+    if (part.case === 'result') bits = part.value.findings[0]?.value ?? NaN;
+  }
+  return { state: `MEASUREMENT_STATE_${MeasurementState[state]}`, inputs, bits };
+}
+
 async function main(trainerAddress: string, samplerAddress: string, folder: string): Promise<void> {
   const transportTo = (address: string) => createGrpcTransport({ baseUrl: `http://${address}` });
   const trainer = createClient(TrainerService, transportTo(trainerAddress));
@@ -135,6 +153,8 @@ async function main(trainerAddress: string, samplerAddress: string, folder: stri
     if (event.case === 'latent') latents.add(event.value);
   }
 
+  const measure = createClient(MeasureService, transportTo(samplerAddress));
+
   const found = {
     ...training,
     refusal: refused,
@@ -142,6 +162,7 @@ async function main(trainerAddress: string, samplerAddress: string, folder: stri
     checkpoint: { step: checkpoint?.step, sha256: checkpoint?.manifestSha256 },
     images: images.digests(),
     latents: latents.digests(),
+    measurement: await measured(measure, model),
   };
   console.log(JSON.stringify(found));
 }

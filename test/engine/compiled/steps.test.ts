@@ -6,8 +6,7 @@ import { trainingModule } from '../../../shared/training/training-module.js';
 import { deriveKey, gaussian, randomStream } from '../../../shared/random/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { onBoth, relativeDifference } from './both.js';
-import { BATCH, NETWORK, PLAIN, parameters, trained, training } from './training.js';
-import type { Log } from './training.js';
+import { BATCH, NETWORK, PLAIN, parameters, trained, trainedDifferences, training } from './training.js';
 
 const TOLERANCE = 1e-5;
 
@@ -56,26 +55,9 @@ for (const [title, architecture, accumulationSteps] of [
     const names = module.variables.map(({ name }) => name);
     const [wanted, got] = await onBoth(module, (loaded) => trained(loaded, config, names));
     t.deepEqual(Object.keys(got), Object.keys(wanted));
-    for (const group of ['weights/', 'adam_m/', 'adam_v/', 'ema_', 'grad/']) {
-      // One scale for all parameters: those whose gradient is nothing but rounding have none of their own.
-      const [all, expected] = [got, wanted].map((log) => joined(log, group)) as [Float32Array, Float32Array];
-      const difference = relativeDifference(all, expected);
-      t.true(difference <= TOLERANCE, `${group}: off by ${difference}`);
-    }
-    for (const [name, values] of Object.entries(wanted).filter(([key]) => /^(step|pass) /.test(key))) {
-      const difference = relativeDifference(got[name] ?? new Float32Array(), values);
-      // A later step begins with weights that are off already.
-      const before = Number(/^\w+ (\d)/.exec(name)?.[1]);
-      t.true(difference <= TOLERANCE * (1 + before), `${name}: off by ${difference}`);
-    }
+    for (const { name, difference, limit } of trainedDifferences(got, wanted, TOLERANCE))
+      t.true(difference <= limit, `${name}: off by ${difference}`);
   });
-}
-
-/** All variables of a kind as one array; of mean squares the roots, which are of the gradients' size. */
-function joined(log: Log, prefix: string): Float32Array {
-  const parts = Object.entries(log).filter(([name]) => name.startsWith(prefix));
-  const values = Float32Array.from(parts.flatMap(([, part]) => Array.from(part)));
-  return prefix === 'adam_v/' ? values.map(Math.sqrt) : values;
 }
 
 for (const [title, architecture] of [

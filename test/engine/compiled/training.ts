@@ -6,6 +6,7 @@ import { deriveKey, gaussian, seedPair } from '../../../shared/random/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../../shared/model/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { makeBetas, trainingProcess } from '../../../shared/noise/index.js';
+import { relativeDifference } from './difference.js';
 import type { Arrays } from './both.js';
 
 export const BATCH = 2;
@@ -151,4 +152,34 @@ export async function trainedFrom(
   } finally {
     await loaded.dispose();
   }
+}
+
+/** How far two runs are from each other, and how far they may be: every kind of variable, and every output. */
+export function trainedDifferences(
+  got: Log,
+  wanted: Log,
+  tolerance: number,
+): { readonly name: string; readonly difference: number; readonly limit: number }[] {
+  // One scale for all parameters: those whose gradient is nothing but rounding have none of their own.
+  const groups = ['weights/', 'adam_m/', 'adam_v/', 'ema_', 'grad/'].map((name) => {
+    const [all, expected] = [got, wanted].map((log) => joined(log, name)) as [Float32Array, Float32Array];
+    return { name, difference: relativeDifference(all, expected), limit: tolerance };
+  });
+  const outputs = Object.entries(wanted).filter(([key]) => /^(step|pass) /.test(key));
+  return [
+    ...groups,
+    ...outputs.map(([name, values]) => {
+      // A later step begins with weights that are off already.
+      const before = Number(/^\w+ (\d)/.exec(name)?.[1]);
+      const difference = relativeDifference(got[name] ?? new Float32Array(), values);
+      return { name, difference, limit: tolerance * (1 + before) };
+    }),
+  ];
+}
+
+/** All variables of a kind as one array; of mean squares the roots, which are of the gradients' size. */
+function joined(log: Log, prefix: string): Float32Array {
+  const parts = Object.entries(log).filter(([name]) => name.startsWith(prefix));
+  const values = Float32Array.from(parts.flatMap(([, part]) => Array.from(part)));
+  return prefix === 'adam_v/' ? values.map(Math.sqrt) : values;
 }

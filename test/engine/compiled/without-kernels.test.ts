@@ -24,18 +24,22 @@ const describe = (description: object | string): Promise<void> =>
     typeof description === 'string' ? description : JSON.stringify(description),
   );
 
+const native = (processor: string) => ({
+  builds: [{ level: 'native', file: 'kernels.node', processor, revision: '1' }],
+});
+
 test.serial('where the set-up did not build them', (t) => {
   t.deepEqual(kernelsIn(folder), { reason: 'the set-up did not build them', remedy: 'npm run setup' });
 });
 
 test.serial('where they are for another processor', async (t) => {
-  await describe({ file: 'kernels.node', processor: 'another', revision: '1' });
+  await describe(native('another'));
   const reason = 'they were built for another processor';
   t.deepEqual(kernelsIn(folder), { reason, remedy: 'npm run setup, on this machine' });
 });
 
 test.serial('where their file is missing, is not a library, or has an unreadable description', async (t) => {
-  await describe({ file: 'kernels.node', processor: processorIdentity(), revision: '1' });
+  await describe(native(processorIdentity()));
   const loading = () => {
     const found = kernelsIn(folder);
     t.like(found, { remedy: 'npm run setup' });
@@ -73,7 +77,9 @@ test('the build says that they are switched off, and is another one than with th
 test('the build names the kernels by all that results to the bit depend on', (t) => {
   t.is(build.withoutKernels, undefined);
   t.regex(build.platform, /, kernels [0-9a-f]{8} of (4|8|16) lanes( and (tiles|pairs))?$/);
-  t.is(kernelsFinding(build).state, 'ok');
+  t.is(build.kernelLevel, 'native');
+  t.is(kernelsFinding(build).text, "the engine's own are in use, built for this processor");
+  t.regex(kernelsFinding({ kernelLevel: 'x86-64-v4' }).text, /built for x86-64-v4$/);
 });
 
 test('the doctor suggests nothing where they are switched off', (t) => {

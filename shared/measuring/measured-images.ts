@@ -1,10 +1,10 @@
 /** Images of a data set, chosen by the seed, as the measures take them. */
 
-import type { Dataset } from '../../../shared/dataset/index.js';
-import type { ImageSet } from '../../../shared/exposure/index.js';
-import { at } from '../../../shared/foundation/index.js';
-import { toFloat32 } from '../../../shared/images/index.js';
-import { deriveKey, permutation } from '../../../shared/random/index.js';
+import type { Dataset } from '../dataset/index.js';
+import type { ImageSet } from '../exposure/index.js';
+import { at } from '../foundation/index.js';
+import { toFloat32 } from '../images/index.js';
+import { deriveKey, permutation } from '../random/index.js';
 
 /** All of them, in an order that the seed alone decides; unmirrored. */
 export function measuredImages(dataset: Dataset, seed: bigint): ImageSet {

@@ -1,0 +1,110 @@
+/** `measure compare`: results of several measurements in one table. */
+
+import { shown } from '../../../shared/exposure/index.js';
+import { at, DiffusionError } from '../../../shared/foundation/index.js';
+import { EQUAL_FACTS } from '../../../shared/measuring/index.js';
+import { command } from '../command.js';
+import { table } from '../format.js';
+import { comparisonOf, obstacles, readResult, type WrittenResult } from '../measure/compare-results.js';
+import { writeResults } from '../measure/write-results.js';
+import { option, repeated, text } from '../options.js';
+import { UsageError } from '../parse-arguments.js';
+
+const USAGE = 'ip-diffusion measure compare';
+const MOST = 100;
+
+export const measureCompareCommand = command({
+  name: 'compare',
+  summary: 'puts results of measurements into one table, where they may stand in one',
+  positionals: [
+    { name: 'FIRST', help: 'a folder of --out, or a results.json' },
+    { name: 'SECOND', help: 'the same' },
+  ],
+  options: {
+    with: repeated(text('PATH'), 'a further result; may be given several times'),
+    across: repeated(
+      text('FACT'),
+      `a fact that may differ, as it is what is compared (such as steps); one of ${EQUAL_FACTS.join(', ')}, or settings of MEASURE`,
+    ),
+    out: option(text('DIR'), 'folder for results.json, results.csv, report.html and pictures (SVG, PNG)'),
+  },
+  examples: [
+    { arguments: 'exposure-ddpm exposure-ip', does: 'two models, measured in the same way' },
+    {
+      arguments: 'steps-10 steps-20 --with steps-50 --across steps --out quality-by-steps',
+      does: 'quality against steps, with a picture',
+    },
+  ],
+  notes: [
+    'Results are refused where a fact differs that must be equal in one table: kind, precision, sampler, steps, n, seed,\nimages, extractor, or the settings of a measure. Models, checkpoints and weights may always differ.',
+  ],
+  run: async ({ options: { with: more, across, out }, positionals: [first = '', second = ''] }, context) => {
+    const paths = [first, second, ...more];
+    if (paths.length > MOST)
+      throw new UsageError(`wanted at most ${MOST} results; got ${paths.length}`, USAGE);
+    const compared = await Promise.all(paths.map(readResult));
+    const found = obstacles(compared);
+    const refused = found.filter(({ name }) => !across.includes(name));
+    if (refused.length > 0) {
+      const lines = refused.map(({ name, values }) => `${name}: ${values.join(' | ')}`);
+      throw new DiffusionError(
+        'RESULTS_DIFFER',
+        `these results may not stand in one table, as they differ in ${lines.join('; ')}`,
+        {
+          metadata: {
+            remedy: `where that is what is compared: ${refused.map(({ name }) => `--across '${name}'`).join(' ')}`,
+          },
+        },
+      );
+    }
+    const notes = [
+      ...compared.map(({ label, contract }) => `${label}: ${describe(contract)}`),
+      ...found.map(({ name, values }) => `They differ in ${name}: ${values.join(' | ')}`),
+    ];
+    const results = comparisonOf(compared, notes);
+    const { terminal } = context;
+    terminal.emit({
+      compared: compared.map(({ label, contract }) => ({ label, contract })),
+      differences: found,
+      results,
+    });
+    for (const line of table(rowsOf(compared))) terminal.print(line);
+    for (const note of notes) terminal.print(note);
+    if (out !== undefined) {
+      const contract = at(compared, 0).contract;
+      const page = await writeResults('Compared results', out, {
+        results,
+        contract: { ...contract, model: undefined },
+      });
+      terminal.print(`written: ${page}`);
+    }
+    return 0;
+  },
+});
+
+function rowsOf(compared: readonly WrittenResult[]): string[][] {
+  const names = new Set(
+    compared.flatMap(({ results }) =>
+      results.flatMap(({ measure, findings }) => findings.map(({ name }) => JSON.stringify([measure, name]))),
+    ),
+  );
+  const rows = [...names].map((key) => {
+    const [measure, name] = JSON.parse(key) as [string, string];
+    const cells = compared.map(({ results }) => {
+      const found = results
+        .find((each) => each.measure === measure)
+        ?.findings.find((each) => each.name === name);
+      return found === undefined
+        ? '-'
+        : `${shown(found.value)} (${shown(found.low)} to ${shown(found.high)})`;
+    });
+    return [`${measure}: ${name}`, ...cells];
+  });
+  return [['', ...compared.map(({ label }) => label)], ...rows];
+}
+
+function describe({ model, samples }: WrittenResult['contract']): string {
+  if (model === undefined) return samples?.address ?? 'unknown';
+  const { name, checkpointStep, variant, gamma } = model;
+  return `${name}, step ${checkpointStep}, ${variant}, gamma ${gamma}`;
+}

@@ -1,0 +1,170 @@
+/** Results of several measurements side by side: one table and a picture for each number. */
+
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import * as z from 'zod';
+
+import type { Figure, Finding, MeasureResult } from '../../../shared/exposure/index.js';
+import { at, DiffusionError } from '../../../shared/foundation/index.js';
+import { differencesOf, type Difference, type MeasurementContract } from '../../../shared/measuring/index.js';
+import { SAMPLERS } from '../../../shared/sampler/index.js';
+import { RESULTS_FILE } from './write-results.js';
+
+/** A result that was written. */
+export interface WrittenResult {
+  /** As it was given. */
+  readonly label: string;
+  readonly contract: MeasurementContract;
+  readonly results: readonly Pick<MeasureResult, 'measure' | 'help' | 'findings' | 'settings' | 'level'>[];
+}
+
+const MAX_BYTES = 256 * 1024 ** 2;
+
+// JSON has null where a number is not finite.
+const number = z
+  .number()
+  .nullable()
+  .transform((value) => value ?? NaN);
+const images = z.looseObject({ address: z.string(), images: z.number(), sha256: z.string() });
+const schema = z.looseObject({
+  contract: z.looseObject({
+    kind: z.enum(['exposure', 'likelihood', 'quality']),
+    model: z
+      .looseObject({ name: z.string(), checkpointStep: z.number(), precision: z.string(), gamma: z.number() })
+      .optional(),
+    samples: images.optional(),
+    sampler: z.looseObject({ sampler: z.enum(SAMPLERS as readonly [string, ...string[]]) }).optional(),
+    steps: z.number(),
+    images: z.number(),
+    seed: z.string(),
+    data: images,
+    extractor: z.looseObject({ name: z.string(), sha256: z.string(), features: z.number() }).optional(),
+    build: z.string(),
+    seconds: z.number(),
+  }),
+  results: z.array(
+    z.looseObject({
+      measure: z.string(),
+      help: z.string(),
+      level: z.number(),
+      settings: z.record(z.string(), z.number()),
+      findings: z.array(
+        z.looseObject({
+          name: z.string(),
+          value: number,
+          low: number,
+          high: number,
+          ideal: z.number().optional(),
+        }),
+      ),
+    }),
+  ),
+});
+
+/** @param path Of a `results.json`, or of the folder with it. @throws DiffusionError FILE_NOT_FOUND, FILE_NOT_USABLE. */
+export async function readResult(path: string): Promise<WrittenResult> {
+  try {
+    const isFolder = (await stat(path)).isDirectory();
+    const file = isFolder ? join(path, RESULTS_FILE) : path;
+    const { size } = await stat(file);
+    if (size > MAX_BYTES) throw new Error(`it has ${size} bytes`);
+    const { contract, results } = schema.parse(JSON.parse(await readFile(file, 'utf8')));
+    // What is looked at was checked; the rest is as it was written.
+    return {
+      label: path,
+      contract: contract as unknown as MeasurementContract,
+      results: results as WrittenResult['results'],
+    };
+  } catch (cause) {
+    const isMissing = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+    if (isMissing)
+      throw new DiffusionError('FILE_NOT_FOUND', `${path}: wanted a ${RESULTS_FILE}; got nothing`, { cause });
+    throw new DiffusionError('FILE_NOT_USABLE', `${path}: wanted a ${RESULTS_FILE} of measure --out`, {
+      cause,
+    });
+  }
+}
+
+/** What keeps the results out of one table: facts that must be equal, and settings of measures that both have. */
+export function obstacles(compared: readonly WrittenResult[]): Difference[] {
+  const measures = new Set(compared.flatMap(({ results }) => results.map(({ measure }) => measure)));
+  const ofSettings = [...measures].flatMap((measure) => {
+    const values = compared.map(({ results }) => {
+      const found = results.find((each) => each.measure === measure);
+      return found === undefined ? undefined : textOf(found.settings);
+    });
+    const known = new Set(values.filter((value) => value !== undefined));
+    if (known.size <= 1) return [];
+    return [{ name: `settings of ${measure}`, values: values.map((value) => value ?? 'not measured') }];
+  });
+  return [...differencesOf(compared.map(({ contract }) => contract)), ...ofSettings];
+}
+
+function textOf(settings: Readonly<Record<string, number>>): string {
+  const sorted = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1));
+  return sorted.map(([name, value]) => `${name} ${value}`).join(', ') || 'none';
+}
+
+/**
+ * One result for each measure, with a figure for each of its numbers: by steps where these differ, else one place for each
+ * of what is compared.
+ */
+export function comparisonOf(compared: readonly WrittenResult[], notes: readonly string[]): MeasureResult[] {
+  const first = at(compared, 0);
+  const steps = compared.map(({ contract }) => contract.steps);
+  const bySteps =
+    new Set(steps).size === steps.length && steps.every((count) => count > 0) && steps.length > 1;
+  const names = new Map(
+    compared.flatMap(({ results }) => results.map(({ measure, help }) => [measure, help] as const)),
+  );
+  return [...names].map(([measure, help]) => {
+    const all = compared.map(({ results }) => results.find((each) => each.measure === measure));
+    const findings = [...new Set(all.flatMap((result) => result?.findings.map(({ name }) => name) ?? []))];
+    const valuesOf = (name: string): (Finding | undefined)[] =>
+      all.map((result) => result?.findings.find((each) => each.name === name));
+    const { images: count, seed, sampler = { sampler: 'ancestral' } } = first.contract;
+    return {
+      ...{ measure, help, images: count, seed, steps: first.contract.steps, sampler },
+      ...{
+        settings: all.find((result) => result !== undefined)?.settings ?? {},
+        level: first.results[0]?.level ?? NaN,
+      },
+      notes: [...notes],
+      findings: findings.flatMap((name) =>
+        valuesOf(name).flatMap((found, i) =>
+          found === undefined ? [] : [{ ...found, name: `${name}: ${at(compared, i).label}` }],
+        ),
+      ),
+      figures: findings.map((name, i) =>
+        figureOf(name, i, valuesOf(name), compared, bySteps ? steps : undefined),
+      ),
+    };
+  });
+}
+
+function figureOf(
+  name: string,
+  index: number,
+  values: readonly (Finding | undefined)[],
+  compared: readonly WrittenResult[],
+  steps: readonly number[] | undefined,
+): Figure {
+  const points = values
+    .flatMap((found, i) => {
+      if (found === undefined) return [];
+      const { value, low, high } = found;
+      return [{ x: steps === undefined ? i + 1 : at(steps, i), value, low, high }];
+    })
+    .sort((a, b) => a.x - b.x);
+  const ideal = values.find((found) => found !== undefined)?.ideal;
+  return {
+    ...{ name: `compared-${index + 1}`, title: name, y: name, x: steps === undefined ? 'result' : 'steps' },
+    ...(ideal !== undefined && { ideal }),
+    curves: [{ name: 'value', points }],
+    ...(steps === undefined && {
+      scatter: true as const,
+      marks: compared.map(({ label }, i) => ({ x: i + 1, text: label })),
+    }),
+  };
+}

@@ -1,0 +1,307 @@
+/** Runs the measurements of a store: the oldest first, a few at a time, each by one sampler. */
+
+import { measurementStates, errorReasons, type MeasurementState } from '../../../shared/contract/index.js';
+import {
+  changes,
+  DiffusionError,
+  isWireReason,
+  pause,
+  type Changes,
+  type Clock,
+  type WireReason,
+} from '../../../shared/foundation/index.js';
+import { hasEnded as processHasEnded, processToken, thisProcess } from '../../../shared/processes/index.js';
+import { serviceStopping } from '../../../shared/rpc/index.js';
+import { isLostCondition } from '../../../shared/store/index.js';
+import { hasEnded, stateOf, type Lease, type MeasurementRecord, type MeasurementRecords } from './records.js';
+
+type Measurement = MeasurementRecord['measurement'];
+
+/** A measurement that this sampler runs. */
+export interface LiveMeasurement {
+  readonly record: MeasurementRecord;
+  readonly changed: Pick<Changes, 'next'>;
+  cancel(): void;
+}
+
+/** What a run tells while it runs. */
+export interface RunContext {
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: { stage: string; done: number; total: number }) => void;
+}
+
+/** What a run ends with. */
+export interface RunEnd {
+  readonly inputsSha256: string;
+  readonly fromCache: boolean;
+}
+
+export interface SupervisorOptions {
+  readonly records: MeasurementRecords;
+  readonly clock: Clock;
+  /** Measures, and keeps the result in the store. */
+  readonly run: (record: MeasurementRecord, context: RunContext) => Promise<RunEnd>;
+  /** Measurements at a time. */
+  readonly atOnce: number;
+  /** A sampler that doesn't renew its lease on a measurement for this long loses it. */
+  readonly leaseMs: number;
+  readonly report: (error: unknown, id: string) => void;
+}
+
+export interface MeasurementSupervisor {
+  find(id: string): LiveMeasurement | undefined;
+  /** Looks for measurements to run, now. */
+  wake(): void;
+  /** Ends the runs; another sampler, or this one when it is started again, runs them from their beginning or what they saved. */
+  stop(): Promise<void>;
+}
+
+const LOOK_EVERY_MS = 5000;
+const STORE_RETRY_MS = 2000;
+const RENEWALS_A_LEASE = 3;
+/** A marker is written before its measurement. */
+const CREATION_MS = 60_000;
+
+export function measurementSupervisor(options: SupervisorOptions): MeasurementSupervisor {
+  const { records, clock, atOnce, leaseMs, report } = options;
+  const live = new Map<string, Live>();
+  const ends = new Set<Promise<void>>();
+  /** The leases of other samplers, since when each is the same. */
+  const seen = new Map<string, { readonly etag: string; readonly sinceMs: number }>();
+  const woken = changes();
+  const stopped = new AbortController();
+  let again = false;
+
+  async function lookOnce(): Promise<void> {
+    for (const id of await records.active()) {
+      if (live.size >= atOnce || stopped.signal.aborted) return;
+      if (!live.has(id)) await consider(id);
+    }
+  }
+
+  /** Takes a measurement that nobody runs. */
+  async function consider(id: string): Promise<void> {
+    const { record, etag } = await records.read(id).catch(async (error: unknown) => {
+      if (!(error instanceof DiffusionError) || error.code !== 'NOT_FOUND') throw error;
+      // Removed, or not yet written.
+      if (firstSeenMs(id, '') > CREATION_MS) await records.unmark(id);
+      return { record: undefined, etag: '' };
+    });
+    if (record === undefined) return;
+    if (hasEnded(record)) return records.unmark(id);
+    if (!isOver(id, record.lease, etag)) return;
+    seen.delete(id);
+    const begun = begin(record);
+    try {
+      const taken = await records.replace(begun, etag);
+      const run = new Live(begun, taken);
+      live.set(id, run);
+      const end = runToEnd(id, run).finally(() => {
+        live.delete(id);
+        // Watchers look into the store from now on.
+        run.changed.notify();
+        ends.delete(end);
+        wake();
+      });
+      ends.add(end);
+    } catch (error) {
+      // Another sampler was faster, or it was cancelled.
+      if (!isLostCondition(error)) throw error;
+    }
+  }
+
+  function isOver(id: string, lease: Lease | undefined, etag: string): boolean {
+    if (lease === undefined) return true;
+    const unchangedMs = firstSeenMs(id, etag);
+    return unchangedMs > lease.durationMs || (lease.process !== undefined && processHasEnded(lease.process));
+  }
+
+  /** For how long this has been so. */
+  function firstSeenMs(id: string, etag: string): number {
+    const nowMs = clock.monotonicMs();
+    const known = seen.get(id);
+    if (known?.etag === etag) return nowMs - known.sinceMs;
+    seen.set(id, { etag, sinceMs: nowMs });
+    return 0;
+  }
+
+  function begin(record: MeasurementRecord): MeasurementRecord {
+    const { measurement, term } = record;
+    const startTime = measurement.startTime ?? new Date(clock.wallMs());
+    const message = term === 0 ? 'running' : 'running again after its sampler stopped';
+    return {
+      ...record,
+      measurement: inState({ ...measurement, startTime, progress: undefined }, 'RUNNING', message),
+      term: term + 1,
+      number: 1,
+      lease: ownLease(leaseMs),
+    };
+  }
+
+  async function runToEnd(id: string, run: Live): Promise<void> {
+    const timer = setInterval(() => {
+      void save(run).catch((error: unknown) => {
+        report(error, id);
+      });
+    }, leaseMs / RENEWALS_A_LEASE);
+    if (run.record.isCancelling === true) run.cancel();
+    let ended: (measurement: Measurement) => Measurement;
+    let inputs: Pick<MeasurementRecord, 'inputsSha256'> = {};
+    try {
+      const { inputsSha256, fromCache } = await options.run(run.record, {
+        signal: run.abort.signal,
+        onProgress: ({ stage, done, total }) => {
+          const progress = { stage, done: BigInt(done), total: BigInt(total) };
+          run.change(({ measurement }) => ({ measurement: { ...measurement, progress } }));
+        },
+      });
+      inputs = { inputsSha256 };
+      const text = fromCache ? 'an earlier measurement of the same inputs had this result' : 'done';
+      ended = (of) => ({ ...inState(of, 'SUCCEEDED', text), fromCache });
+    } catch (error) {
+      ended = (of) => failed(of, error, run, id);
+    } finally {
+      clearInterval(timer);
+    }
+    if (run.isLost) return;
+    run.change(({ measurement, lease: _, ...rest }) => {
+      const next = ended(measurement);
+      const isEnd = stateOf({ ...rest, measurement: next }) !== 'RUNNING';
+      return { ...inputs, measurement: isEnd ? { ...next, endTime: new Date(clock.wallMs()) } : next };
+    });
+    run.isReleased = true;
+    await saveAtLast(id, run);
+  }
+
+  function failed(of: Measurement, error: unknown, run: Live, id: string): Measurement {
+    if (stopped.signal.aborted) return { ...of, message: 'its sampler has stopped; another run begins soon' };
+    if (run.isCancelled) return inState(of, 'CANCELLED', 'cancelled');
+    const reason = error instanceof DiffusionError && isWireReason(error.reason) ? error.reason : 'INTERNAL';
+    if (reason === 'INTERNAL') report(error, id);
+    const text = reason === 'INTERNAL' ? "an unexpected error; the service's log has it" : textOf(error);
+    return { ...inState(of, 'FAILED', text), failureReason: errorReasons.write(reason as WireReason) };
+  }
+
+  /** Writes where it stands, which renews the lease. Ends the run where another sampler has taken it. */
+  async function save(run: Live): Promise<void> {
+    run.saving = run.saving.catch(() => undefined).then(() => saveNow(run));
+    return run.saving;
+  }
+
+  async function saveNow(run: Live): Promise<void> {
+    while (!run.isLost) {
+      try {
+        run.change(() => ({}));
+        run.etag = await records.replace(run.isReleased ? withoutLease(run.record) : run.record, run.etag);
+        return;
+      } catch (error) {
+        if (!isLostCondition(error)) throw error;
+      }
+      const standing = await records.read(run.record.measurement.measurementId).catch((error: unknown) => {
+        if (error instanceof DiffusionError && error.code === 'NOT_FOUND') return undefined;
+        throw error;
+      });
+      if (standing?.record.term !== run.record.term) {
+        run.isLost = true;
+        run.abort.abort(new DiffusionError('LEASE_LOST', 'another sampler has taken the measurement'));
+        return;
+      }
+      run.etag = standing.etag;
+      if (standing.record.isCancelling === true) run.cancel();
+    }
+  }
+
+  /** Tries until the store takes it, or the service stops. */
+  async function saveAtLast(id: string, run: Live): Promise<void> {
+    for (;;) {
+      try {
+        await save(run);
+        if (!run.isLost && hasEnded(run.record)) await records.unmark(id);
+        return;
+      } catch (error) {
+        report(error, id);
+        if (stopped.signal.aborted) return;
+        await pause(STORE_RETRY_MS, stopped.signal);
+      }
+    }
+  }
+
+  async function look(): Promise<void> {
+    while (!stopped.signal.aborted) {
+      again = false;
+      await lookOnce().catch((error: unknown) => {
+        report(error, '');
+      });
+      if (again) continue;
+      const timer = new AbortController();
+      await Promise.race([
+        pause(LOOK_EVERY_MS, AbortSignal.any([stopped.signal, timer.signal]), { ref: false }),
+        woken.next(stopped.signal).catch(() => undefined),
+      ]);
+      timer.abort();
+    }
+  }
+
+  function wake(): void {
+    again = true;
+    woken.notify();
+  }
+
+  const looking = look();
+
+  return {
+    find: (id) => live.get(id),
+    wake,
+    stop: async () => {
+      stopped.abort();
+      for (const run of live.values()) run.abort.abort(serviceStopping());
+      await looking;
+      await Promise.all(ends);
+    },
+  };
+}
+
+class Live implements LiveMeasurement {
+  readonly changed = changes();
+  readonly abort = new AbortController();
+  saving: Promise<void> = Promise.resolve();
+  isLost = false;
+  isCancelled = false;
+  /** Whether its last save gives the lease back. */
+  isReleased = false;
+  record: MeasurementRecord;
+  etag: string;
+
+  constructor(record: MeasurementRecord, etag: string) {
+    this.record = record;
+    this.etag = etag;
+  }
+
+  change(of: (record: MeasurementRecord) => Partial<MeasurementRecord>): void {
+    const { record } = this;
+    this.record = { ...record, ...of(record), number: record.number + 1 };
+    this.changed.notify();
+  }
+
+  cancel(): void {
+    this.isCancelled = true;
+    this.abort.abort(new DiffusionError('CANCELLED', 'the measurement was cancelled'));
+  }
+}
+
+export function inState(measurement: Measurement, state: MeasurementState, message: string): Measurement {
+  return { ...measurement, state: measurementStates.write(state), message };
+}
+
+function withoutLease({ lease: _, ...record }: MeasurementRecord): MeasurementRecord {
+  return record;
+}
+
+function ownLease(durationMs: number): Lease {
+  const process = thisProcess();
+  return { holder: processToken, durationMs, ...(process !== undefined && { process }) };
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,19 @@
+/** One shard, from a sampler's images to its manifest. */
+
+import type { ObjectStore } from '../store/index.js';
+import { generateShard, type GenerateOptions } from './generate-shard.js';
+import { shardRange, type BatchPlan } from './plan.js';
+import type { SamplerPool } from './sampler-pool.js';
+import { writeShard } from './shards.js';
+
+/** @throws DiffusionError as `generateShard`, and as the store. */
+export async function makeShard(
+  store: ObjectStore,
+  pool: SamplerPool,
+  plan: BatchPlan,
+  shard: number,
+  options: GenerateOptions,
+): Promise<void> {
+  const images = await generateShard(pool, plan, shardRange(plan, shard), options);
+  await writeShard(store, plan, shard, images, options);
+}

@@ -1,0 +1,126 @@
+/** Samplers of one store, which share the calls of a batch. One that is away is left alone for a while. */
+
+import { DiffusionError, pause, type Clock } from '../foundation/index.js';
+import type { samplerWire } from '../contract/index.js';
+import { connectSampler, type ClientSecurity } from '../rpc/index.js';
+import { outageDelayMs } from '../store/index.js';
+
+export interface PoolSettings {
+  readonly addresses: readonly string[];
+  readonly security: ClientSecurity;
+  readonly clock: Clock;
+  /** How long no sampler may answer before a call gives up. */
+  readonly patienceMs: number;
+  /** A sampler failed and is tried again after a time; undefined: it answers again. */
+  readonly onAway: (
+    address: string,
+    away: { readonly error: DiffusionError; readonly ms: number } | undefined,
+  ) => void;
+}
+
+/** A sampler, for one call. */
+export interface PooledSampler {
+  readonly address: string;
+  readonly client: samplerWire.SamplerServiceClient;
+  /** To be called whenever something has come from it. */
+  readonly answered: () => void;
+}
+
+export interface SamplerPool {
+  /**
+   * Makes a call with the sampler that has the fewest, and again, with another one if there is, while it fails in a way
+   * that passes: a sampler that is away, or busy, is left alone for as long as it says.
+   *
+   * @throws DiffusionError SERVICE_UNREACHABLE where no sampler has answered for `patienceMs`; what else `work` throws;
+   * the signal's reason.
+   */
+  use<T>(signal: AbortSignal, work: (sampler: PooledSampler) => Promise<T>): Promise<T>;
+  close(): void;
+}
+
+/** Connects to samplers; none of them has to answer yet. @throws DiffusionError as `connectSampler`. */
+export function samplerPool({ addresses, security, clock, patienceMs, onAway }: PoolSettings): SamplerPool {
+  const members = addresses.map((address) => ({
+    ...{ address, client: connectSampler(address, { security }) },
+    ...{ calls: 0, failures: 0, awayUntilMs: -Infinity },
+  }));
+  type Member = (typeof members)[number];
+  let [turn, answeredMs] = [0, clock.monotonicMs()];
+
+  async function next(signal: AbortSignal): Promise<Member> {
+    for (;;) {
+      signal.throwIfAborted();
+      const now = clock.monotonicMs();
+      const order = [...members.slice(turn), ...members.slice(0, turn)];
+      const ready = order.filter(({ awayUntilMs }) => awayUntilMs <= now);
+      const [first] = ready.toSorted((a, b) => a.calls - b.calls);
+      if (first !== undefined) {
+        turn = (members.indexOf(first) + 1) % members.length;
+        return first;
+      }
+      await pause(Math.min(...members.map(({ awayUntilMs }) => awayUntilMs)) - now, signal);
+    }
+  }
+
+  function answered(member: Member): void {
+    answeredMs = clock.monotonicMs();
+    member.awayUntilMs = -Infinity;
+    if (member.failures === 0) return;
+    member.failures = 0;
+    onAway(member.address, undefined);
+  }
+
+  /** @throws the error where it doesn't pass, or no sampler has answered for too long. */
+  function failed(member: Member, error: unknown): void {
+    if (!passes(error)) throw error;
+    const now = clock.monotonicMs();
+    // Whoever refuses a call because it is busy has answered.
+    if (error.retryAfterMs !== undefined) answeredMs = now;
+    if (now - answeredMs >= patienceMs) {
+      const text = `no sampler has answered for ${Math.round(patienceMs / 1000)} s: ${error.message}`;
+      throw new DiffusionError('SERVICE_UNREACHABLE', text, { cause: error });
+    }
+    member.failures += 1;
+    const ms = error.retryAfterMs ?? outageDelayMs(member.failures);
+    member.awayUntilMs = now + ms;
+    onAway(member.address, { error, ms });
+  }
+
+  return {
+    async use(signal, work) {
+      for (;;) {
+        const member = await next(signal);
+        member.calls += 1;
+        try {
+          return await work({
+            ...member,
+            answered: () => {
+              answered(member);
+            },
+          });
+        } catch (error) {
+          signal.throwIfAborted();
+          failed(member, error);
+        } finally {
+          member.calls -= 1;
+        }
+      }
+    },
+    close: () => {
+      for (const { client } of members) client.close();
+    },
+  };
+}
+
+/** What a connection that breaks can look like; none of these comes from a service itself without its reason. */
+const OF_CONNECTIONS: ReadonlySet<string> = new Set(['CANCELLED', 'INTERNAL', 'DEADLINE_EXCEEDED']);
+/** A worker that was stopped for a while read nothing; a message that came damaged is sent again. */
+const PASSING: ReadonlySet<string> = new Set(['SLOW_READER', 'TRANSFER_DAMAGED']);
+
+/** Whether the same call may succeed later, or with another sampler. */
+function passes(error: unknown): error is DiffusionError {
+  if (!(error instanceof DiffusionError)) return false;
+  const { code, reason, retryAfterMs } = error;
+  if (code === 'UNAVAILABLE' || retryAfterMs !== undefined || PASSING.has(reason)) return true;
+  return OF_CONNECTIONS.has(code) && reason === code && error.metadata['id'] === undefined;
+}

@@ -1,0 +1,62 @@
+/** Which device engine processes compute on. */
+import { resolve } from 'node:path';
+
+import { cacheFolder, count, environmentReader } from './environment.js';
+import type { Environment } from './environment.js';
+import type { Parser } from './kinds.js';
+import { onOff, setting } from './setting.js';
+
+/** `cpu` is TensorFlow with the engine's own kernels; set-up provides the plugins of the others. */
+const DEVICES = ['cpu', 'cpu-pjrt', 'cuda'];
+
+const deviceKind: Parser<string> = {
+  placeholder: 'DEVICE',
+  wanted: `${DEVICES.join(', ')}, or the path of a PJRT plugin`,
+  read: (text) => {
+    if (DEVICES.includes(text)) return text;
+    return text.includes('/') ? resolve(text) : undefined;
+  },
+};
+
+/** The device, and how it is used. */
+export const DEVICE_SETTINGS = {
+  device: setting('IP_DIFFUSION_DEVICE', deviceKind, `what engines compute on: ${deviceKind.wanted}`, {
+    fallback: 'cpu',
+  }),
+  deviceMemoryPercent: setting(
+    'IP_DIFFUSION_DEVICE_MEMORY_PERCENT',
+    count(1, 100),
+    "how much of the device's memory one process may take",
+    { otherwise: 'what the plugin takes by itself', unit: '%' },
+  ),
+  tf32: setting(
+    'IP_DIFFUSION_TF32',
+    onOff,
+    'whether products of float32 may be of TF32, on devices that have it',
+    { fallback: false },
+  ),
+} as const;
+
+export interface DeviceSettings {
+  /** The name of a device, or a plugin's absolute path. */
+  readonly device: string;
+  /** How much of the device's memory one process may take; undefined for what the plugin takes by itself. */
+  readonly memoryPercent: number | undefined;
+  /** Whether products of float32 may be of TF32, on devices that have it. */
+  readonly tf32: boolean;
+  /** Where set-up puts plugins, and compiled programs are kept. */
+  readonly cacheFolder: string;
+}
+
+/** @throws DiffusionError INVALID_ARGUMENT (SETTINGS_INVALID) naming each variable that is wrong. */
+export function deviceSettings(env: Environment): DeviceSettings {
+  const { value, check } = environmentReader(env);
+  const settings = {
+    device: value(DEVICE_SETTINGS.device),
+    memoryPercent: value(DEVICE_SETTINGS.deviceMemoryPercent),
+    tf32: value(DEVICE_SETTINGS.tf32),
+    cacheFolder: cacheFolder(env),
+  };
+  check();
+  return settings;
+}

@@ -1,0 +1,107 @@
+/** The pieces of the study: what is measured of one network. */
+import { measureExposure, type MeasureResult } from '../../shared/exposure/index.js';
+import { type SamplerCase, settingsOf, slugOf } from '../cases.js';
+import { openSmall, smallImages, type SmallImages } from '../small-networks/images.js';
+import { nameOf, withNetwork, type Network } from '../small-networks/networks.js';
+import {
+  distancesOf,
+  epsilonError,
+  imagesOf,
+  mirroredToo,
+  rowsOfDataset,
+  sampleRows,
+  type Distances,
+} from '../small-networks/samples.js';
+import type { Dataset } from '../../shared/dataset/index.js';
+import type { Bench } from '../study.js';
+
+export interface SetSettings {
+  readonly samples: number;
+  readonly seed: string;
+  readonly resamples: number;
+}
+
+export interface SampledCase {
+  readonly network: Network;
+  readonly sampler: SamplerCase;
+  readonly steps: number;
+}
+
+/** Samples against the training images and their mirror images, and against those held out. */
+export interface MeasuredSet {
+  readonly training: Distances;
+  readonly heldOutFrechet: number;
+}
+
+export function setOf(
+  bench: Bench,
+  { network, sampler, steps }: SampledCase,
+  settings: SetSettings,
+): Promise<MeasuredSet> {
+  const name = `set-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
+  return bench.piece(name, { ...network, sampler, steps, ...settings }, (say) =>
+    withNetwork(bench, network, say, async (model) => {
+      const { samples, seed, resamples } = settings;
+      const rows = await sampleRows(model, settingsOf(sampler, steps), samples, BigInt(seed), bench.signal);
+      const small = await smallImages(network.images, bench.data(), bench.work);
+      const reference = await withDataset(bench, small, 'training', (dataset) =>
+        rowsOfDataset(dataset, small.size, small.channels),
+      );
+      const heldOut = await withDataset(bench, small, 'heldOut', (dataset) =>
+        rowsOfDataset(dataset, small.size, small.channels),
+      );
+      const training = await distancesOf(rows, mirroredToo(reference), resamples);
+      return { training, heldOutFrechet: (await distancesOf(rows, mirroredToo(heldOut), 0)).frechet.value };
+    }),
+  );
+}
+
+export interface Behaviour {
+  /** The mean squared error of epsilon on held-out images. */
+  readonly error: number;
+  /** With 20 ancestral steps. */
+  readonly exposure: readonly MeasureResult[];
+}
+
+export interface ExposureSettings {
+  readonly images: number;
+  readonly seed: string;
+  readonly steps: number;
+}
+
+const MEASURES = ['energy_ratio', 'epsilon_norm', 'spectrum', 'smoothness', 'chain_length'];
+
+export function behaviourOf(bench: Bench, network: Network, settings: ExposureSettings): Promise<Behaviour> {
+  const name = `behaviour-${nameOf(network)}-${network.age}`;
+  return bench.piece(name, { ...network, ...settings, measures: MEASURES }, (say) =>
+    withNetwork(bench, network, say, async (model) => {
+      const { images, seed, steps } = settings;
+      const small = await smallImages(network.images, bench.data(), bench.work);
+      const error = await withDataset(bench, small, 'heldOut', (dataset) =>
+        epsilonError(model, imagesOf(dataset), bench.signal),
+      );
+      const exposure = await withDataset(bench, small, 'training', (dataset) =>
+        measureExposure({
+          ...{ model, data: imagesOf(dataset), sampler: settingsOf('ancestral', steps) },
+          ...{ images, seed: BigInt(seed), width: 128, signal: bench.signal, resamples: 100 },
+          measures: MEASURES,
+        }),
+      );
+      return { error, exposure };
+    }),
+  );
+}
+
+async function withDataset<T>(
+  { work }: Bench,
+  small: SmallImages,
+  part: 'training' | 'heldOut',
+  use: (dataset: Dataset) => Promise<T>,
+): Promise<T> {
+  const dataset = await openSmall(small, small[part], work);
+  try {
+    return await use(dataset);
+  } finally {
+    await dataset.close();
+  }
+}
