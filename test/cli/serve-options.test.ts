@@ -33,7 +33,13 @@ test('each service gets the flags that it knows', (t) => {
   ];
   t.deepEqual(flagsOf([...argv, '--config', 'file.yaml']), {
     trainer: ['--store=folder', '--insecure', '--data-root=/data,more', '--config=file.yaml'],
-    sampler: ['--store=folder', '--insecure', '--max-images=7', '--config=file.yaml'],
+    sampler: [
+      '--store=folder',
+      '--insecure',
+      '--data-root=/data,more',
+      '--max-images=7',
+      '--config=file.yaml',
+    ],
   });
 });
 
