@@ -10,6 +10,7 @@ import { DASHBOARD_FILES } from '../grafana/dashboard-files.js';
 import { rulesFile } from '../prometheus/rules-file.js';
 import { metricsPage } from './metrics-page.js';
 import { runBooksPage } from './run-books-page.js';
+import { scalingPage } from './scaling-page.js';
 
 /** What makes a file's text, given the project's root. */
 type MakePage = (root: string) => string | Promise<string>;
@@ -21,6 +22,7 @@ const PAGES: Readonly<Record<string, MakePage>> = {
   'docs/fields.md': fieldsPage,
   'docs/metrics.md': metricsPage,
   'docs/run-books.md': runBooksPage,
+  'docs/scaling.md': scalingPage,
   'deploy/prometheus/rules.json': rulesFile,
   ...DASHBOARD_FILES,
 };

@@ -105,7 +105,7 @@ export async function startSampler(
     },
   };
   const measuring = startMeasuring(settings.measurements, {
-    ...{ store, catalogue, models, calls, clock, log, answering },
+    ...{ store, catalogue, models, clock, log, answering },
   });
   const server = await startGrpcServer({
     address: settings.address,
@@ -151,10 +151,9 @@ export async function startSampler(
     stopping.abort();
     const end = async (): Promise<void> => {
       await starting;
-      await calls.stop(settings.drainMs, settings.graceMs);
+      await Promise.all([measuring.stop(), calls.stop(settings.drainMs, settings.graceMs)]);
     };
     await server.stop(end, settings.graceMs);
-    await measuring.stop();
     await models.close();
     await decoder.close();
     await store.close();

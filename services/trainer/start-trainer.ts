@@ -269,7 +269,7 @@ async function isThere(store: ObjectStore): Promise<boolean> {
   }
 }
 
-/** A certificate that isn't trusted is a wrong setting and no outage. */
+/** Away, or full. A certificate that isn't trusted is a wrong setting and no outage. */
 function isAway({ code, reason }: DiffusionError): boolean {
-  return code === 'UNAVAILABLE' && reason !== 'STORE_TLS';
+  return (code === 'UNAVAILABLE' && reason !== 'STORE_TLS') || reason === 'STORE_FULL';
 }

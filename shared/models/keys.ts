@@ -85,6 +85,8 @@ export const measurementKeys = {
   request: (sha256: string): string => `measurement-requests/${sha256}.json`,
   /** Which measurement has the result of these inputs. */
   inputs: (sha256: string): string => `measurement-inputs/${sha256}.json`,
+  /** Statistics of a reference by a hash of its images and the extractor. */
+  statistics: (sha256: string): string => `measurement-statistics/${sha256}.npz`,
   /** An id that sorts before those of earlier times. @param suffix Of its own. */
   newId: (createdMs: number, suffix: string): string =>
     `${digits('time', LATEST_MS - Math.min(Math.max(createdMs, 0), LATEST_MS), TIME_DIGITS)}-${suffix}`,

@@ -19,7 +19,13 @@ export { runService, serviceLog } from './run-service.js';
 export type { RunningService, ServiceLog } from './service-program.js';
 export { isLoopback, SECURITY_SETTINGS } from './security-settings.js';
 export type { ServerSecurity } from './security-settings.js';
-export { ADDRESS_SETTINGS, DEFAULT_ADDRESSES, SERVER_SETTINGS, serverSettings, SERVICE_NAMES } from './server-settings.js';
+export {
+  ADDRESS_SETTINGS,
+  DEFAULT_ADDRESSES,
+  SERVER_SETTINGS,
+  serverSettings,
+  SERVICE_NAMES,
+} from './server-settings.js';
 export type { ServerSettings, ServiceName } from './server-settings.js';
 export { startGrpcServer, serviceStopping } from './server.js';
 export type { GrpcServer, GrpcServerOptions, ServedService } from './server.js';

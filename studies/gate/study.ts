@@ -34,16 +34,24 @@ export function verdict({ low, high }: Sweep['bestFrechet']): 'helps' | 'harms' 
 
 export async function runGate(bench: Bench, plan: GatePlan = PLAN): Promise<void> {
   const rows: SweptRow[] = [];
-  for (const { seed, age } of plan.networks)
+  let reported = 0;
+  for (const { seed, age } of plan.networks) {
     for (const steps of plan.steps)
       for (const sampler of SAMPLER_CASES) {
         const network = { images: plan.images, variant: 'DDPM', seed, age } as const;
         const sweep = await sweepOf(bench, network, sampler, steps, plan.sweep);
         rows.push({ ...{ seed, age, sampler, steps }, sweep });
-        await bench.table('gate', rows.map(tableRow));
       }
+    if (bench.piecesMade() > reported) await report(bench, rows, plan);
+    reported = bench.piecesMade();
+  }
+  await report(bench, rows, plan);
+}
+
+async function report(bench: Bench, rows: readonly SweptRow[], plan: GatePlan): Promise<void> {
+  await bench.table('gate', rows.map(tableRow));
+  const [{ seed } = { seed: 1 }] = plan.networks;
   for (const steps of plan.steps) {
-    const [{ seed } = { seed: 1 }] = plan.networks;
     const curves = SAMPLER_CASES.map((sampler) => ({
       name: sampler,
       points: rows

@@ -47,15 +47,41 @@ test.serial(
   },
 );
 
+test.serial('a caller that gives up gets its own error, and no other call is refused for it', async (t) => {
+  const slow = deferred();
+  const caller = new AbortController();
+  const calling = Array.from({ length: 20 }, () =>
+    fileCall({ ...call, limitMs: 60_000, signal: caller.signal }, () => slow.promise),
+  );
+  caller.abort();
+  for (const each of calling) await t.throwsAsync(each, { code: 'CANCELLED' } as never);
+  t.is(await fileCall(call, () => Promise.resolve(7)), 7);
+  slow.resolve();
+});
+
 test.serial(
-  'a caller that gives up gets its own error, and its hung call counts as one that hangs',
+  'the call of a caller that gave up counts as one that hangs once it is past its limit',
   async (t) => {
     const hung = deferred();
     const caller = new AbortController();
-    const calling = fileCall({ ...call, limitMs: 60_000, signal: caller.signal }, () => hung.promise);
+    const calling = Array.from({ length: 2 }, () =>
+      fileCall({ ...call, signal: caller.signal }, () => hung.promise),
+    );
     caller.abort();
-    await t.throwsAsync(calling, { code: 'CANCELLED' } as never);
+    for (const each of calling) await t.throwsAsync(each, { code: 'CANCELLED' } as never);
+    const answers = async (): Promise<boolean> => {
+      try {
+        await fileCall(call, () => Promise.resolve());
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    while (await answers()) await new Promise((resume) => setTimeout(resume, 1));
     hung.resolve();
+    await hung.promise;
+    await new Promise((resume) => setImmediate(resume));
+    t.true(await answers());
   },
 );
 

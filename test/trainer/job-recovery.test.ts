@@ -132,6 +132,25 @@ test('the positions of events never repeat, where a recovered job is cancelled b
   t.true(last.term > sent.term);
 });
 
+test('who watches a job whose trainer has ended is asked to call again, until a trainer takes it', async (t) => {
+  const store = await openStore();
+  const first = working();
+  const [a, b] = [
+    trainer(store, first.startEngine),
+    trainer(store, engines(plays(ready, finished)).startEngine),
+  ];
+  const { record } = await a.requests.create(recipe('orphaned'), '');
+  await first.begun;
+  await a.supervisor.find(record.jobId)?.save();
+  t.is(await codeOf(b.requests.watch(record.jobId)), 'JOB_ELSEWHERE');
+  b.clock.pass(LEASE_MS + 1);
+  // Its own search for such jobs may take long, where the store is slow.
+  t.is(await codeOf(b.requests.watch(record.jobId)), 'JOB_UNCLAIMED');
+  await b.recovery.scan();
+  const { last } = await b.requests.watch(record.jobId);
+  t.is(last().term, 2);
+});
+
 test('a job without a trainer can be cancelled and resumed at any trainer [fault A4]', async (t) => {
   const store = await openStore();
   const first = working();
