@@ -12,7 +12,14 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 
-import { changes, deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
+import {
+  changes,
+  deferred,
+  DiffusionError,
+  onAbort,
+  systemClock,
+  unlessAborted,
+} from '../foundation/index.js';
 import { MeasureServiceClient } from '../contract/generated/diffusion/measure/v1/measure.js';
 import { SamplerServiceClient } from '../contract/generated/diffusion/sampler/v1/sampler.js';
 import { TrainerServiceClient } from '../contract/generated/diffusion/trainer/v1/trainer.js';
