@@ -250,7 +250,11 @@ test('a service that stops sends what resumes each unfinished image, asked for o
   const call = new AbortController();
   const { output } = network();
   const predict = stepBatcher((rows) => Promise.resolve(rows.map(output)), [4]);
-  const events = generateImages(series({ count: 3, steps: 50 }), { ...context, signal: call.signal, predict });
+  const events = generateImages(series({ count: 3, steps: 50 }), {
+    ...context,
+    signal: call.signal,
+    predict,
+  });
   const tokens: [number, number][] = [];
   const stopping = new DiffusionError('SERVICE_STOPPING', 'the service is stopping');
   const all = (async () => {
@@ -260,10 +264,7 @@ test('a service that stops sends what resumes each unfinished image, asked for o
     }
   })();
   await t.throwsAsync(all, { is: stopping });
-  t.deepEqual(
-    tokens.map(([index]) => index).sort(),
-    [0, 1, 2],
-  );
+  t.deepEqual(tokens.map(([index]) => index).sort(), [0, 1, 2]);
   for (const [, step] of tokens) t.true(step > 0 && step < 50);
 });
 

@@ -4,7 +4,12 @@ import { createWriteStream, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 
-import { deferred, DiffusionError, ENGINE_SETTINGS, unlessAborted } from '../../../shared/foundation/index.js';
+import {
+  deferred,
+  DiffusionError,
+  ENGINE_SETTINGS,
+  unlessAborted,
+} from '../../../shared/foundation/index.js';
 import { ADDRESS_SETTINGS, SECURITY_SETTINGS, type ServiceName } from '../../../shared/rpc/index.js';
 import { SERVICE_FLAGS } from '../../../shared/settings/index.js';
 import { DATA_SETTINGS, STORE_VARIABLE } from '../../../shared/store/index.js';

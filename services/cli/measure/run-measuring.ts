@@ -71,7 +71,11 @@ export async function runMeasuring(
   };
   const message: MeasureMessage = {
     ...{ kind: 'measure', task, dataset, source: found.source, precision: asked.precision },
-    ...{ store: storeSettings(named), access: fileAccess(environment), cacheFolder: datasetCacheFolder(environment) },
+    ...{
+      store: storeSettings(named),
+      access: fileAccess(environment),
+      cacheFolder: datasetCacheFolder(environment),
+    },
     ...{ images: asked.images, seed: asked.seed },
   };
   const beganMs = context.clock.monotonicMs();
