@@ -13,6 +13,8 @@ export interface Bench {
    * So a study that was ended goes on where it was.
    */
   piece<T>(name: string, settings: object, make: (say: (line: string) => void) => Promise<T>): Promise<T>;
+  /** How many pieces this run has made, and not found. */
+  piecesMade(): number;
   /** Writes `results/NAME.csv`; all rows have the columns of the first. */
   table(name: string, rows: readonly Row[]): Promise<void>;
   /** Writes `results/NAME.svg` and `.png`. */
@@ -49,8 +51,10 @@ export async function benchIn(options: BenchOptions): Promise<Bench> {
   const results = join(folder, 'results');
   await mkdir(results, { recursive: true });
 
+  let made = 0;
   return {
     work,
+    piecesMade: () => made,
     signal,
     of: (study) => benchIn({ ...options, folder: join(folder, '..', study) }),
     data() {
@@ -73,6 +77,7 @@ export async function benchIn(options: BenchOptions): Promise<Bench> {
         print(`${name}: ${line}`);
       });
       print(`${name}: done in ${((performance.now() - startMs) / 1000).toFixed(0)} s`);
+      made += 1;
       await writeFile(path, `${JSON.stringify({ settings, result }, undefined, 1)}\n`);
       return result;
     },

@@ -55,11 +55,15 @@ function nameOfServer(name: string): keyof typeof SERVERS {
   throw new Error(`${SERVER_VARIABLE}: wanted ${Object.keys(SERVERS).join(' or ')}; got ${name}`);
 }
 
-/** Starts a server; undefined where the tool can't be built because Go is missing. */
-export async function startMinio(): Promise<MinioServer | undefined> {
+/**
+ * Starts a server; undefined where the tool can't be built because Go is missing.
+ *
+ * @param parent The folder in which it makes one for its data.
+ */
+export async function startMinio(parent = tmpdir()): Promise<MinioServer | undefined> {
   const program = await testTool(SERVER_NAME);
   if (program === undefined) return undefined;
-  const folder = await mkdtemp(join(tmpdir(), `${SERVER_NAME}-`));
+  const folder = await mkdtemp(join(parent, `${SERVER_NAME}-`));
   const [data, spare] = [join(folder, 'data'), join(folder, 'spare')];
   const bucket = 'checkpoints';
   // No client is needed to make one.

@@ -55,7 +55,12 @@ async function bucket() {
     }
   }
   const [all, inside] = [`arn:aws:s3:::${BUCKET}`, `arn:aws:s3:::${BUCKET}/*`];
-  const allow = (user, Action, Resource) => ({ Effect: 'Allow', Principal: { AWS: [user] }, Action, Resource });
+  const allow = (user, Action, Resource) => ({
+    Effect: 'Allow',
+    Principal: { AWS: [user] },
+    Action,
+    Resource,
+  });
   const list = ['s3:ListBucket', 's3:GetBucketLocation'];
   const write = ['s3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'];
   const Statement = [

@@ -89,7 +89,8 @@ export const DASHBOARDS: readonly Dashboard[] = [
       },
       {
         title: 'Rows of a pass',
-        description: 'Mean rows of a forward pass. Few rows while calls wait point at large models or at memory.',
+        description:
+          'Mean rows of a forward pass. Few rows while calls wait point at large models or at memory.',
         unit: 'short',
         queries: one(
           `sum by (instance) (${rate('ip_diffusion_sampler_pass_rows_sum')}) / sum by (instance) (${rate('ip_diffusion_sampler_pass_rows_count')})`,
@@ -107,7 +108,8 @@ export const DASHBOARDS: readonly Dashboard[] = [
       },
       {
         title: 'Engines busy',
-        description: 'Time of forward passes a second, by sampler: two passes may take turns, so that 1 is busy.',
+        description:
+          'Time of forward passes a second, by sampler: two passes may take turns, so that 1 is busy.',
         unit: 'percentunit',
         queries: one(`sum by (instance) (${rate('ip_diffusion_sampler_pass_seconds_sum')})`, '{{instance}}'),
       },
@@ -154,7 +156,10 @@ export const DASHBOARDS: readonly Dashboard[] = [
         title: 'Optimizer steps',
         description: 'Optimizer steps a second.',
         unit: 'ops',
-        queries: one(`sum by (instance) (${rate('ip_diffusion_trainer_optimizer_steps_total')})`, '{{instance}}'),
+        queries: one(
+          `sum by (instance) (${rate('ip_diffusion_trainer_optimizer_steps_total')})`,
+          '{{instance}}',
+        ),
       },
       {
         title: 'Time since the last commit',
@@ -172,7 +177,10 @@ export const DASHBOARDS: readonly Dashboard[] = [
         title: 'Ended jobs',
         description: 'Jobs that ended since the trainers started, by state and reason.',
         unit: 'short',
-        queries: one('sum by (state, reason) (ip_diffusion_trainer_jobs_ended_total)', '{{state}} {{reason}}'),
+        queries: one(
+          'sum by (state, reason) (ip_diffusion_trainer_jobs_ended_total)',
+          '{{state}} {{reason}}',
+        ),
       },
       {
         title: 'Time of commits',

@@ -12,7 +12,7 @@ const run = (command, args) => execFileSync(command, args, { encoding: 'utf8', m
 
 // What is needed only to build. Packages that stay keep what the set-up has put into them.
 run('npm', ['prune', '--omit=dev', '--no-audit']);
-const bill = JSON.parse(run('npm', ['sbom', '--omit=dev', '--sbom-format=cyclonedx']));
+const bill = JSON.parse(run('npm', ['sbom', '--package-lock-only', '--omit=dev', '--sbom-format=cyclonedx']));
 bill.components.push(nativeLibrary());
 
 mkdirSync(target, { recursive: true });
@@ -34,7 +34,9 @@ function nativeLibrary() {
   const script =
     "import('./deploy/setup/native-library-builds.ts').then(({ libraryBuild: of, LIBRARY_VERSION: version }) =>" +
     " console.log(JSON.stringify({ ...of('linux', 'x64', 'cpu'), version })))";
-  const build = JSON.parse(run(process.execPath, ['--experimental-strip-types', '--no-warnings', '-e', script]));
+  const build = JSON.parse(
+    run(process.execPath, ['--experimental-strip-types', '--no-warnings', '-e', script]),
+  );
   return {
     type: 'library',
     'bom-ref': `${build.package}@${build.version}`,

@@ -166,7 +166,9 @@ export const ALERTS: readonly Alert[] = [
         'Whether the process or pod runs, and its last lines: a service that does not start says why in one line.',
         'Its health over gRPC: where that is SERVING, only IP_DIFFUSION_METRICS_ADDRESS or the network is wrong.',
       ],
-      act: ['Correct what the last line of the log names, and start it again. Jobs resume from the last commit.'],
+      act: [
+        'Correct what the last line of the log names, and start it again. Jobs resume from the last commit.',
+      ],
     },
   },
 ];

@@ -14,10 +14,9 @@ const HELP = `npm run setup [-- options]
 Prepares this checkout: npm packages, TensorFlow's native library (downloaded through pip, kept in a cache that
 all checkouts share), its Node addon, generated code, and the build. What is done already is skipped.
 
-  --cuda        use the CUDA 12 build of TensorFlow (Linux on x64; untried); remembered until --cpu
-  --cpu         go back to the CPU build
   --portable    compile the engine's kernels for several levels of processors, as for an image, and not for this one
-  --device NAME also download the PJRT plugin of a device: cpu-pjrt (63 MB; XLA on the processor, for tests)
+  --device NAME also download the PJRT plugin of a device: cuda (2.1 GB, NVIDIA's cards, Linux on x64; untried),
+                cpu-pjrt (63 MB; XLA on the processor, for tests)
   --extractor   also download EfficientNet-Lite0 (17 MB), by whose features \`measure quality\` compares images
   --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
@@ -51,7 +50,7 @@ const S3_TESTS = [
 ];
 
 /** What is run on XLA's CPU plugin. */
-const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts'];
+const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts', 'test/integration/pair.test.ts'];
 
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {
@@ -59,6 +58,10 @@ const COMMANDS = {
   test: suite('short'),
   // Whole trainings of every variant, other builds of the services, layers of full size, memory over many steps.
   'test:long': suite('long'),
+  'test:faults': {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    run: (args) => [[...tsx, 'test/faults/main.ts', ...args]],
+  },
   'test:golden': {
     setup: ['--skip-build', '--test-build'],
     folder: COMPILED_TESTS,
@@ -92,13 +95,22 @@ const COMMANDS = {
     run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
-  'test:images': { setup: ['--skip-build'], run: () => [[...tsx, 'test/images/main.ts']] },
+  'test:deploy': {
+    setup: ['--skip-build'],
+    run: (args) => [[...tsx, 'test/deploy/tools/main.ts', ...args]],
+  },
+  'test:images': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/images/main.ts', ...args]] },
   prebuilt: {
     setup: ['--skip-build', '--portable'],
     run: (args) => [[...tsx, 'deploy/setup/prebuilt-main.ts', ...args]],
   },
   docs: { setup: ['--skip-build'], run: () => [[...tsx, 'deploy/docs/main.ts']] },
   bench: { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/bench/main.ts', ...args]] },
+  soak: {
+    setup: ['--skip-build', '--test-build'],
+    folder: COMPILED_TESTS,
+    run: (args) => [[process.execPath, 'test/soak/main.js', ...args]],
+  },
   study: { setup: ['--skip-build'], run: (args) => [[...tsx, 'studies/main.ts', ...args]] },
   interop: { setup: ['--skip-build'], run: () => [[...tsx, 'test/interop/main.ts']] },
   check: {

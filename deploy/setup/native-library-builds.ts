@@ -1,7 +1,5 @@
 /** The builds of libtensorflow that set-up knows: which wheel of the package index holds each, and its SHA-256. */
 
-export type LibraryVariant = 'cpu' | 'cuda';
-
 export interface LibraryBuild {
   /** Names the build in messages and in the cache. */
   readonly name: string;
@@ -26,16 +24,6 @@ const BUILDS: Readonly<Record<string, LibraryBuild>> = {
     bytes: 273829956,
     sha256: '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c',
   },
-  'linux-x64-cuda': {
-    name: 'linux-x64-cuda',
-    package: 'tensorflow',
-    platformTag: 'manylinux_2_27_x86_64',
-    wheel: 'tensorflow-2.21.0-cp311-cp311-manylinux_2_27_x86_64.whl',
-    bytes: 572440367,
-    sha256: '9056fbc9ba04235810b71ae6cbd958a196e8804fb53bbcffbf3e23b56155f124',
-    untried:
-      'The CUDA build is untried with this project. It needs CUDA 12.5, cuDNN 9.3 and NCCL 2.27 or newer on the loader path.',
-  },
   'linux-arm64-cpu': {
     name: 'linux-arm64-cpu',
     package: 'tensorflow',
@@ -56,13 +44,9 @@ const BUILDS: Readonly<Record<string, LibraryBuild>> = {
   },
 };
 
-/** The build for a platform and variant, or undefined where there is none. */
-export function libraryBuild(
-  platform: string,
-  arch: string,
-  variant: LibraryVariant,
-): LibraryBuild | undefined {
-  return BUILDS[`${platform}-${arch}-${variant}`];
+/** The build for a platform, or undefined where there is none. */
+export function libraryBuild(platform: string, arch: string): LibraryBuild | undefined {
+  return BUILDS[`${platform}-${arch}-cpu`];
 }
 
 /** File names of the two libraries on a platform. */

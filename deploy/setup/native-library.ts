@@ -7,7 +7,7 @@ import { requireCompiler } from './compiler.js';
 import type { SetupContext } from './context.js';
 import { sizesMatch, sizesUnder } from './digests.js';
 import { LIBRARY_VERSION, libraryBuild, libraryFiles } from './native-library-builds.js';
-import type { LibraryBuild, LibraryVariant } from './native-library-builds.js';
+import type { LibraryBuild } from './native-library-builds.js';
 import { SetupProblem } from './problem.js';
 import { publish, withScratch } from './publish.js';
 import { readJson, writeWhole } from './stamp.js';
@@ -42,18 +42,15 @@ const HEADER_FOLDERS = [
  *
  * @throws SetupProblem where there is no build for this machine, or it can't be downloaded.
  */
-export async function provideNativeLibrary(
-  context: SetupContext,
-  variant: LibraryVariant,
-): Promise<NativeLibrary> {
+export async function provideNativeLibrary(context: SetupContext): Promise<NativeLibrary> {
   const own = process.env[OWN_LIBRARY];
   if (own) return ownLibrary(resolve(own));
   const { platform, arch } = process;
-  const build = libraryBuild(platform, arch, variant);
+  const build = libraryBuild(platform, arch);
   if (build === undefined) {
     throw new SetupProblem(
-      `no ${variant} build of libtensorflow is known for ${platform} on ${arch}`,
-      `use Linux on x64 or arm64, or macOS on arm64 (CUDA: Linux on x64), ${OWN_LIBRARY_HINT}`,
+      `no build of libtensorflow is known for ${platform} on ${arch}`,
+      `use Linux on x64 or arm64, or macOS on arm64, ${OWN_LIBRARY_HINT}`,
     );
   }
   return cachedLibrary(context, build);

@@ -14,7 +14,7 @@ if (folder === undefined) {
   const context = standaloneContext((line) => {
     console.log(`prebuilt: ${line}`);
   });
-  await writePrebuilt(context, await provideNativeLibrary(context, 'cpu'), target);
+  await writePrebuilt(context, await provideNativeLibrary(context), target);
   console.log(
     `prebuilt: ${target} has the addon and the kernels; IP_DIFFUSION_PREBUILT names it to a set-up`,
   );

@@ -10,10 +10,8 @@ import { provideExtractor } from './extractor.js';
 import { provideKernels } from './kernels.js';
 import { prebuiltFolder } from './prebuilt.js';
 import { provideNativeLibrary } from './native-library.js';
-import type { LibraryVariant } from './native-library-builds.js';
 import { SetupProblem } from './problem.js';
 import { provideGeneratedCode } from './protobuf.js';
-import { readJson, writeWhole } from './stamp.js';
 import { provideTestBuild } from './test-build.js';
 import { provideTemporal } from './temporal.js';
 import { prepareTestClients } from './test-clients.js';
@@ -39,7 +37,7 @@ const context: SetupContext = {
 
 try {
   const startedMs = performance.now();
-  const library = await provideNativeLibrary(context, await chosenVariant());
+  const library = await provideNativeLibrary(context);
   await provideAddon(context, library);
   await provideKernels(context, library, options.has('--portable'));
   await provideGeneratedCode(context);
@@ -57,15 +55,6 @@ try {
   context.say(`ready (${((performance.now() - startedMs) / 1000).toFixed(1)} s)`);
 } catch (error) {
   process.exitCode = report(error);
-}
-
-/** What was asked for now, else the last time, else the CPU build. */
-async function chosenVariant(): Promise<LibraryVariant> {
-  const path = join(context.root, '.setup', 'variant.json');
-  const remembered = await readJson<LibraryVariant>(path);
-  const asked = options.has('--cuda') ? 'cuda' : options.has('--cpu') ? 'cpu' : undefined;
-  if (asked !== undefined && asked !== remembered) await writeWhole(path, JSON.stringify(asked));
-  return asked ?? remembered ?? 'cpu';
 }
 
 function report(error: unknown): number {

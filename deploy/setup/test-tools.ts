@@ -6,11 +6,21 @@ import { cachedFolder, exists } from './publish.js';
 import { firstWorking, run } from './run.js';
 
 export type TestTool =
-  'minio' | 'versitygw' | 'grpcurl' | 'protoc-gen-go' | 'protoc-gen-go-grpc' | 'temporal';
+  | 'minio'
+  | 'versitygw'
+  | 'helm'
+  | 'grpcurl'
+  | 'protoc-gen-go'
+  | 'protoc-gen-go-grpc'
+  | 'temporal'
+  | 'toxiproxy'
+  | 'ghz';
 
 interface GoTool {
   readonly module: string;
   readonly version: string;
+  /** What Go calls the program, after the last part of the module's path; the tool's own name where it is undefined. */
+  readonly program?: string;
   /** Whether `npm test` does without it, so that it is built when it is first asked for. */
   readonly isExtra?: true;
 }
@@ -21,11 +31,18 @@ const TOOLS: Readonly<Record<TestTool, GoTool>> = {
     ...{ module: 'github.com/versity/versitygw/cmd/versitygw', version: 'v1.8.0' },
     isExtra: true,
   },
+  // Of `npm run test:deploy`.
+  helm: { module: 'helm.sh/helm/v3/cmd/helm', version: 'v3.22.0', isExtra: true },
   // Later versions need modules that not every proxy serves.
   temporal: { module: 'github.com/temporalio/cli/cmd/temporal', version: 'v1.5.1', isExtra: true },
   grpcurl: { module: 'github.com/fullstorydev/grpcurl/cmd/grpcurl', version: 'v1.9.4' },
   'protoc-gen-go': { module: 'google.golang.org/protobuf/cmd/protoc-gen-go', version: 'v1.36.12' },
   'protoc-gen-go-grpc': { module: 'google.golang.org/grpc/cmd/protoc-gen-go-grpc', version: 'v1.6.2' },
+  toxiproxy: {
+    ...{ module: 'github.com/Shopify/toxiproxy/v2/cmd/server', version: 'v2.12.0', program: 'server' },
+    isExtra: true,
+  },
+  ghz: { module: 'github.com/bojand/ghz/cmd/ghz', version: 'v0.120.0', isExtra: true },
 };
 
 /** Why tests that need a tool are skipped; set-up and the tests print it. */
@@ -42,14 +59,14 @@ export async function testTool(
   name: TestTool,
   context: SetupContext = standaloneContext(),
 ): Promise<string | undefined> {
-  const { module, version } = TOOLS[name];
+  const { module, version, program: file = name } = TOOLS[name];
   const folder = `tools/${name}-${version}`;
-  const program = join(context.cache, folder, name);
+  const program = join(context.cache, folder, file);
   if (await exists(program)) return program;
   const go = await findGo(context);
   if (go === undefined) return undefined;
   context.say(`building ${name} ${version} for the tests`);
-  await cachedFolder(context, folder, name, async (finished, scratch) => {
+  await cachedFolder(context, folder, file, async (finished, scratch) => {
     await run(context, go, ['install', '-p', '2', `${module}@${version}`], {
       cwd: scratch,
       env: { ...process.env, GOBIN: finished },

@@ -22,12 +22,14 @@ export interface WheelOptions {
 }
 
 const UNPACK = `
-import sys, zipfile
+import os, sys, zipfile
 wheel, target, *wanted = sys.argv[1:]
 with zipfile.ZipFile(wheel) as archive:
-    for member in archive.namelist():
-        if member.startswith(tuple(wanted)):
-            archive.extract(member, target)
+    for member in archive.infolist():
+        if member.filename.startswith(tuple(wanted)):
+            path = archive.extract(member, target)
+            # Programs stay programs.
+            if (member.external_attr >> 16) & 0o111 and os.path.isfile(path): os.chmod(path, 0o755)
 `;
 
 /**

@@ -4,7 +4,12 @@ import { makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
 import { service as healthService } from 'grpc-health-check';
 
 import { deferred, onAbort, type Clock } from '../../shared/foundation/index.js';
-import { channelSecurity, SERVICE_NAMES, type ClientSecurity, type ServiceName } from '../../shared/rpc/index.js';
+import {
+  channelSecurity,
+  SERVICE_NAMES,
+  type ClientSecurity,
+  type ServiceName,
+} from '../../shared/rpc/index.js';
 
 interface HealthClient {
   check(

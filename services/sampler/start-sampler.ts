@@ -101,12 +101,13 @@ export async function startSampler(
     onCall: observeAll(callObserver(registry), callLog(log)),
     deadlines: settings.deadlines,
     stallTimeoutMs: settings.stallTimeoutMs,
+    slowReaderLimitMs: settings.slowReaderLimitMs,
     report: (error: unknown, id: string) => {
       log.error({ err: error, id }, 'internal error');
     },
   };
   const measuring = startMeasuring(settings.measurements, {
-    ...{ store, catalogue, models, calls, clock, log, answering },
+    ...{ store, catalogue, models, clock, log, answering },
   });
   const server = await startGrpcServer({
     address: settings.address,
@@ -157,10 +158,9 @@ export async function startSampler(
     stopping.abort();
     const end = async (): Promise<void> => {
       await starting;
-      await calls.stop(settings.drainMs, settings.graceMs);
+      await Promise.all([measuring.stop(), calls.stop(settings.drainMs, settings.graceMs)]);
     };
     await server.stop(end, settings.graceMs);
-    await measuring.stop();
     await models.close();
     await decoder.close();
     await store.close();

@@ -28,9 +28,18 @@ export interface EventLogLimits {
   readonly maxImages: number;
   /** A reader further behind the newest event than this misses metrics. */
   readonly maxLag: number;
+  /** Metrics that all readers together get in a second; where they are so many that each would get more, they miss some. */
+  readonly metricsPerSecond: number;
 }
 
-export const DEFAULT_LIMITS: EventLogLimits = { maxEvents: 10_000, maxImages: 4, maxLag: 256 };
+export const DEFAULT_LIMITS: EventLogLimits = {
+  ...{ maxEvents: 10_000, maxImages: 4, maxLag: 256 },
+  // Each takes the service some 50 us: together 2.5 % of a processor.
+  metricsPerSecond: 500,
+};
+
+/** Readers are not made to wait for less: they then get every event. */
+const SHORTEST_PACE_MS = 100;
 
 export const START: Position = { term: 0, number: 0 };
 
@@ -57,6 +66,10 @@ export class EventLog {
   #truncatedUpTo: Position;
   #closed: DiffusionError | undefined;
   readonly #changes = changes();
+  #readers = 0;
+  /** Set while readers are not told of metrics, as they were told a moment ago. */
+  #resting: NodeJS.Timeout | undefined;
+  #isOwed = false;
 
   /** @param history Events saved earlier, in order. @param truncatedUpTo Events up to here are no longer kept. */
   constructor(
@@ -129,7 +142,29 @@ export class EventLog {
     if (entry.event.kind === 'grid') this.#grids.push(this.#end);
     this.#events.push(entry);
     this.#trim();
+    if (entry.event.kind === 'metrics') this.#announceMetrics();
+    else this.#changes.notify();
+  }
+
+  /** Very many readers are told of metrics from time to time only, and then get the newest ones. */
+  #announceMetrics(): void {
+    this.#isOwed = this.#resting !== undefined;
+    if (this.#isOwed) return;
     this.#changes.notify();
+    if (!this.#isCrowded) return;
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined;
+      if (this.#isOwed) this.#announceMetrics();
+    }, this.#paceMs).unref();
+  }
+
+  /** The time between two metrics of a reader that leaves each its part. */
+  get #paceMs(): number {
+    return (1000 * this.#readers) / this.#limits.metricsPerSecond;
+  }
+
+  get #isCrowded(): boolean {
+    return this.#paceMs >= SHORTEST_PACE_MS;
   }
 
   /** Readers get what they haven't read yet, then this error; an ended job's readers just end. */
@@ -147,12 +182,17 @@ export class EventLog {
    */
   async *follow(after: Position, signal: AbortSignal): AsyncGenerator<FollowedEvent> {
     const cursor: Cursor = { next: this.#indexAfter(after), replayEnd: this.#end, dropped: 0 };
-    for (;;) {
-      const entry = this.#take(cursor);
-      if (entry !== undefined) yield entry;
-      else if (this.ended) return;
-      else if (this.#closed !== undefined) throw this.#closed;
-      else await this.#changes.next(signal);
+    this.#readers += 1;
+    try {
+      for (;;) {
+        const entry = this.#take(cursor);
+        if (entry !== undefined) yield entry;
+        else if (this.ended) return;
+        else if (this.#closed !== undefined) throw this.#closed;
+        else await this.#changes.next(signal);
+      }
+    } finally {
+      this.#readers -= 1;
     }
   }
 
@@ -187,7 +227,8 @@ export class EventLog {
   }
 
   #isStale({ next, replayEnd }: Cursor): boolean {
-    return next >= replayEnd && next < this.#lastMetrics && this.#end - next > this.#limits.maxLag;
+    const isBehind = this.#isCrowded || this.#end - next > this.#limits.maxLag;
+    return next >= replayEnd && next < this.#lastMetrics && isBehind;
   }
 
   #isEnd(index: number): boolean {

@@ -3,10 +3,13 @@
 import { DiffusionError, invalidArgument, violation } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
+import type { LeaseWatch } from './job-lease.js';
 import { isJobId } from './job-records.js';
 import { readJob, type StoredJob } from './job-status.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { Job } from './job.js';
+
+const UNCLAIMED_RETRY_MS = 2000;
 
 export type LocatedJob =
   | { readonly active: ActiveJob; readonly stored?: undefined }
@@ -47,8 +50,14 @@ export function jobLocator(store: ObjectStore, supervisor: JobSupervisor): JobLo
   };
 }
 
-/** The error for a job that another trainer has. */
-export function jobElsewhere({ lease }: StoredJob): DiffusionError {
+/** The error for a job that another trainer has, or that waits for one. */
+export function notHere(stored: StoredJob, leases: LeaseWatch): DiffusionError {
+  const { record, lease } = stored;
+  if (leases.isOver(record.jobId, stored)) {
+    return new DiffusionError('JOB_UNCLAIMED', 'the trainer of the job has ended; call again', {
+      retryAfterMs: UNCLAIMED_RETRY_MS,
+    });
+  }
   const trainer = lease?.trainer ?? 'another trainer';
   return new DiffusionError('JOB_ELSEWHERE', `trainer ${trainer} has the job; call that trainer`, {
     metadata: { trainer },

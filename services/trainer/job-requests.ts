@@ -10,7 +10,7 @@ import { savedEvents, type SavedEvents } from './event-segments.js';
 import { jobCreation, type JobCreation, type JobCreationOptions } from './job-creation.js';
 import type { LeaseWatch } from './job-lease.js';
 import { jobList, type JobList } from './job-list.js';
-import { jobElsewhere, jobLocator } from './job-locator.js';
+import { jobLocator, notHere } from './job-locator.js';
 import type { ListedCompleteness } from './listed-jobs.js';
 import { jobResumption, type ResumeJob } from './job-resumption.js';
 import { readJob, type StoredJob } from './job-status.js';
@@ -71,13 +71,13 @@ export function jobRequests({
       if (!active.ended) supervisor.cancel(active);
       await savedSoon(active);
       if (active.isHeld) return active.job;
-      throw jobElsewhere(await readJob(store, jobId));
+      throw notHere(await readJob(store, jobId), leases);
     }
     const { state, committedStep } = stored.status;
     if (isEnded(state)) return stored;
     if (!leases.isOver(jobId, stored)) {
       if (state === 'CANCELLING') return stored;
-      throw jobElsewhere(stored);
+      throw notHere(stored, leases);
     }
     const taken = await supervisor.take(stored, { state: 'CANCELLED', message: cancelledAt(committedStep) });
     await taken?.save();
@@ -96,7 +96,7 @@ export function jobRequests({
         job: () => (supervisor.find(jobId) ?? active).job,
       };
     }
-    if (!isEnded(stored.status.state)) throw jobElsewhere(stored);
+    if (!isEnded(stored.status.state)) throw notHere(stored, leases);
     return endedJob(await savedEvents(store, jobId), stored);
   }
 

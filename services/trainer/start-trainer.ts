@@ -49,6 +49,7 @@ import { keptStates } from './kept-state.js';
 import { uploadLeftovers } from './leftover-commits.js';
 import { listedCompleteness } from './listed-jobs.js';
 import { trainerMetrics } from './metrics.js';
+import { removeOldRequests } from './old-requests.js';
 import { reader } from './reading.js';
 import { settled } from './warm-start.js';
 import { tenants } from './tenants.js';
@@ -240,10 +241,12 @@ function spillOf({
   return { folder: join(spillFolder, name), maxBytes: Math.floor(spillMaxBytes / concurrentJobs) };
 }
 
-/** Removes what interrupted writers have left in the store. */
+/** Removes what interrupted writers have left in the store, and what nobody asks for any more. */
 async function tidy(store: ObjectStore, logger: ServiceLog, signal: AbortSignal): Promise<void> {
   const removed = await store.tidy({ signal });
   if (removed > 0) logger.info({ removed }, 'unfinished uploads of writers that died were removed');
+  const requests = await removeOldRequests(store, systemClock.wallMs(), signal);
+  if (requests > 0) logger.info({ requests }, 'request ids of more than 30 days ago were removed');
 }
 
 /** Does something now and then until the signal aborts; what it throws is logged. */
@@ -273,7 +276,7 @@ async function isThere(store: ObjectStore): Promise<boolean> {
   }
 }
 
-/** A certificate that isn't trusted is a wrong setting and no outage. */
+/** Away, or full. A certificate that isn't trusted is a wrong setting and no outage. */
 function isAway({ code, reason }: DiffusionError): boolean {
-  return code === 'UNAVAILABLE' && reason !== 'STORE_TLS';
+  return (code === 'UNAVAILABLE' && reason !== 'STORE_TLS') || reason === 'STORE_FULL';
 }

@@ -4,8 +4,8 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 import { DiffusionError, invalidArgument, violation, type FieldViolation } from './errors.js';
-import { integer, type Kind } from './kinds.js';
-import { anyText, onOff, setting, type Setting, type Settled } from './setting.js';
+import { integer, matching, type Kind } from './kinds.js';
+import { anyText, setting, type Setting, type Settled } from './setting.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -109,9 +109,9 @@ export const ENGINE_SETTINGS = {
   ),
   nativeKernels: setting(
     'IP_DIFFUSION_NATIVE_KERNELS',
-    onOff,
-    "whether engines use the project's own kernels, where they are built",
-    { fallback: true },
+    matching(/^(on|off|native|x86-64-v\d[a-z0-9-]{0,16})$/, 'on, off, or a level such as x86-64-v3', 'LEVEL'),
+    "which of the project's own kernels engines use: the best ones that the processor runs, none, or those of a level of processors",
+    { fallback: 'on' },
   ),
   leaseMs: setting(
     'IP_DIFFUSION_LEASE_MS',

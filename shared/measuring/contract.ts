@@ -114,10 +114,10 @@ function describeImages({ address, images, sha256 }: MeasuredImages): string {
 }
 
 /** Without the steps, which are a fact of their own. */
-function describeSampler({ sampler, steps: _, ...others }: SamplerSettings): string {
-  const settings = Object.entries(others)
-    .filter(([, value]) => value !== undefined)
+function describeSampler({ sampler, ...others }: SamplerSettings): string {
+  const settings = Object.entries<unknown>(others)
+    .filter(([name, value]) => name !== 'steps' && value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
+    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return [sampler, ...settings].join(', ');
 }

@@ -8,6 +8,7 @@ import {
   type ImageSet,
   type Measurement,
   type QualityResult,
+  type StoredStatistics,
 } from '../quality/index.js';
 import type { LinearAlgebra } from '../statistics/index.js';
 import { coloured } from './sampled-images.js';
@@ -20,6 +21,8 @@ export interface QualityOptions extends Pick<MeasuringOptions, 'seed' | 'signal'
   readonly algebra: LinearAlgebra;
   /** Where features are kept between runs. */
   readonly cacheFolder: string;
+  /** As `measureQuality` takes it. */
+  readonly keepReference?: ((statistics: StoredStatistics) => Promise<void>) | undefined;
 }
 
 /** @throws as `measureQuality`. */

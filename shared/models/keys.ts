@@ -85,6 +85,8 @@ export const measurementKeys = {
   request: (sha256: string): string => `measurement-requests/${sha256}.json`,
   /** Which measurement has the result of these inputs. */
   inputs: (sha256: string): string => `measurement-inputs/${sha256}.json`,
+  /** Statistics of a reference by a hash of its images and the extractor. */
+  statistics: (sha256: string): string => `measurement-statistics/${sha256}.npz`,
   /** An id that sorts before those of earlier times. @param suffix Of its own. */
   newId: (createdMs: number, suffix: string): string =>
     `${digits('time', LATEST_MS - Math.min(Math.max(createdMs, 0), LATEST_MS), TIME_DIGITS)}-${suffix}`,
@@ -102,9 +104,10 @@ export const deploymentKeys = {
 };
 
 /** What a request with this hash of its request_id made. */
-export function requestKey(requestSha256: string): string {
-  return `requests/${requestSha256}.json`;
-}
+export const requestKeys = {
+  all: 'requests/',
+  of: (requestSha256: string): string => `${requestKeys.all}${requestSha256}.json`,
+};
 
 /** The job's id in a key of `activeKeys`, or undefined. */
 export function activeJobOfKey(key: string): string | undefined {

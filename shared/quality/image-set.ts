@@ -31,6 +31,8 @@ export interface ImageSet {
   readonly images: Images | undefined;
   /** Of the extractor that made the file, which it doesn't name; undefined where there are none. */
   readonly statistics: StoredStatistics | undefined;
+  /** The hash of the extractor that made the statistics, where it is known. */
+  readonly madeBy?: string;
   close(): Promise<void>;
 }
 

@@ -22,6 +22,8 @@ export interface QualityOptions {
   readonly onProgress?: ((progress: QualityProgress) => void) | undefined;
   /** Given the samples' statistics once they are there, to keep them. */
   readonly keepStatistics?: ((statistics: StoredStatistics) => Promise<void>) | undefined;
+  /** Given those of the reference, where they were made here. */
+  readonly keepReference?: ((statistics: StoredStatistics) => Promise<void>) | undefined;
 }
 
 export interface QualityProgress {
@@ -83,7 +85,8 @@ export async function measureQuality(
       open.push(await openSide(set, what, extractor, options));
     const [samples, reference] = open as [OpenSide, OpenSide];
     checkFit(samples, reference);
-    await options.keepStatistics?.({ pooled: samples.pooled.moments, spatial: samples.spatial?.moments });
+    await options.keepStatistics?.(statisticsOf(samples));
+    if (referenceSet.statistics === undefined) await options.keepReference?.(statisticsOf(reference));
     const scales = extractor.scales?.(reference.pooled.moments);
     const comparison: Omit<Comparison, 'report'> = {
       samples: scaled(samples, scales),
@@ -143,10 +146,20 @@ async function openSide(
         ...{ count: features.pooled.rows.count, width: features.shape.width, height: features.shape.height },
         sha256: features.imagesHash,
       },
-      storedStatistics: statistics !== undefined,
+      storedStatistics: statistics !== undefined && set.madeBy !== extractor.hash,
     },
     features,
   };
+}
+
+/** Whether measures look at the reference's images one by one; else its statistics are enough. */
+export function needReferenceRows(measures: readonly MeasureName[]): boolean {
+  const rows: Readonly<Record<MeasureName, Measure>> = MEASURES;
+  return measures.some((name) => rows[name].needsReferenceRows === true);
+}
+
+function statisticsOf({ pooled, spatial }: Side): StoredStatistics {
+  return { pooled: pooled.moments, spatial: spatial?.moments };
 }
 
 /** The statistics of a file stand for those of its images, as in the reference's evaluator. */

@@ -39,6 +39,8 @@ export interface NotMeasured {
 }
 
 export interface Measure {
+  /** Whether it looks at the reference's images one by one, rather than at their mean and covariance. */
+  readonly needsReferenceRows?: true;
   /** What its measurements are called; none where the extractor has no such features. */
   names(names: MeasureNames): readonly string[];
   measure(comparison: Comparison): Promise<readonly Measurement[] | NotMeasured>;

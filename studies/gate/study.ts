@@ -34,16 +34,24 @@ export function verdict({ low, high }: Sweep['bestFrechet']): 'helps' | 'harms' 
 
 export async function runGate(bench: Bench, plan: GatePlan = PLAN): Promise<void> {
   const rows: SweptRow[] = [];
-  for (const { seed, age } of plan.networks)
+  let reported = 0;
+  for (const { seed, age } of plan.networks) {
     for (const steps of plan.steps)
       for (const sampler of SAMPLER_CASES) {
         const network = { images: plan.images, variant: 'DDPM', seed, age } as const;
         const sweep = await sweepOf(bench, network, sampler, steps, plan.sweep);
         rows.push({ ...{ seed, age, sampler, steps }, sweep });
-        await bench.table('gate', rows.map(tableRow));
       }
+    if (bench.piecesMade() > reported) await report(bench, rows, plan);
+    reported = bench.piecesMade();
+  }
+  await report(bench, rows, plan);
+}
+
+async function report(bench: Bench, rows: readonly SweptRow[], plan: GatePlan): Promise<void> {
+  await bench.table('gate', rows.map(tableRow));
+  const [{ seed } = { seed: 1 }] = plan.networks;
   for (const steps of plan.steps) {
-    const [{ seed } = { seed: 1 }] = plan.networks;
     const curves = SAMPLER_CASES.map((sampler) => ({
       name: sampler,
       points: rows
@@ -57,7 +65,7 @@ export async function runGate(bench: Bench, plan: GatePlan = PLAN): Promise<void
     };
     await bench.figure(`best-lambda-${steps}-steps`, figure, [
       `${plan.images}, training seed ${seed}, ${plan.sweep.images} samples for each lambda, common noise; bands are 95 % over images.`,
-      'Dashed: 1 + gamma² / 2 for gamma = 0.1, over which input perturbation is predicted to help.',
+      'Grey line: 1 + gamma² / 2 for gamma = 0.1, over which input perturbation is predicted to help.',
     ]);
   }
 }

@@ -27,7 +27,7 @@ export function sweepOf(
 ): Promise<Sweep> {
   const { images, seed, least, most, count } = settings;
   const name = `sweep-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
-  return bench.piece(name, { ...network, sampler, steps, ...settings }, (say) =>
+  return bench.piece(name, { network, sampler, steps, ...settings }, (say) =>
     withNetwork(bench, network, say, async (model) => {
       const small = await smallImages(network.images, bench.data(), bench.work);
       const dataset = await openSmall(small, small.training, bench.work);

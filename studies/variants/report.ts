@@ -1,10 +1,15 @@
 /** Tables and figures of the study, from what has been done so far. */
 import { at } from '../../shared/foundation/index.js';
 import type { Curve, Finding, MeasureResult } from '../../shared/exposure/index.js';
-import { intervalOverSeeds, percentileInterval, type Estimate } from '../../shared/statistics/index.js';
+import {
+  intervalOverSeeds,
+  meanOf,
+  percentileInterval,
+  type Estimate,
+} from '../../shared/statistics/index.js';
 import { change, slugOf } from '../cases.js';
 import type { Network } from '../small-networks/networks.js';
-import type { Distances } from '../small-networks/samples.js';
+import type { Resampled } from '../small-networks/samples.js';
 import type { Sweep } from '../small-networks/sweep.js';
 import { verdict } from '../gate/study.js';
 import type { Bench, Row } from '../study.js';
@@ -63,10 +68,24 @@ function pairsOf({ sets }: Found): Pair[] {
   });
 }
 
+/**
+ * A resample repeats samples, which makes its Frechet distance larger than that of the set. What counts is how resamples
+ * differ from each other, so they are moved to have the set's value in the mean.
+ */
+function centred({ value, resamples }: Resampled): readonly number[] {
+  const bias = resamples.length === 0 ? 0 : meanOf(resamples) - value;
+  return resamples.map((each) => each - bias);
+}
+
+function intervalOf(of: Resampled): Estimate {
+  return percentileInterval(of.value, centred(of), LEVEL);
+}
+
 /** In percent; both sides of a resample count the same samples. */
-export function pairedChange(one: Distances[Metric], base: Distances[Metric]): Estimate {
-  const resampled = one.resamples.map((value, b) => change(value, at(base.resamples, b)));
-  return percentileInterval(change(one.value, base.value), resampled, LEVEL);
+export function pairedChange(one: Resampled, base: Resampled): Estimate {
+  const [resampled, baseResampled] = [centred(one), centred(base)];
+  const changes = resampled.map((value, b) => change(value, at(baseResampled, b)));
+  return percentileInterval(change(one.value, base.value), changes, LEVEL);
 }
 
 function described({ network, sampler, steps }: SampledCase) {
@@ -91,9 +110,7 @@ function setRow(one: Found['sets'][number]): Row {
   const { training, heldOutFrechet } = one.set;
   return {
     ...described(one),
-    ...ofMetrics('', (metric) =>
-      percentileInterval(training[metric].value, training[metric].resamples, LEVEL),
-    ),
+    ...ofMetrics('', (metric) => intervalOf(training[metric])),
     'frechet to held-out images': shown(heldOutFrechet),
   };
 }
@@ -197,10 +214,7 @@ function curvesOf(sets: Found['sets'], x: (one: Found['sets'][number]) => number
   return grouped(sets, ({ network }) => network.variant).map(([name, some]) => ({
     name,
     points: some
-      .map((one) => {
-        const { value, resamples } = one.set.training.frechet;
-        return { x: x(one), ...percentileInterval(value, resamples, LEVEL) };
-      })
+      .map((one) => ({ x: x(one), ...intervalOf(one.set.training.frechet) }))
       .sort((a, b) => a.x - b.x),
   }));
 }

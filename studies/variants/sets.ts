@@ -39,7 +39,7 @@ export function setOf(
   settings: SetSettings,
 ): Promise<MeasuredSet> {
   const name = `set-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
-  return bench.piece(name, { ...network, sampler, steps, ...settings }, (say) =>
+  return bench.piece(name, { network, sampler, steps, ...settings }, (say) =>
     withNetwork(bench, network, say, async (model) => {
       const { samples, seed, resamples } = settings;
       const rows = await sampleRows(model, settingsOf(sampler, steps), samples, BigInt(seed), bench.signal);
@@ -73,7 +73,7 @@ const MEASURES = ['energy_ratio', 'epsilon_norm', 'spectrum', 'smoothness', 'cha
 
 export function behaviourOf(bench: Bench, network: Network, settings: ExposureSettings): Promise<Behaviour> {
   const name = `behaviour-${nameOf(network)}-${network.age}`;
-  return bench.piece(name, { ...network, ...settings, measures: MEASURES }, (say) =>
+  return bench.piece(name, { network, ...settings, measures: MEASURES }, (say) =>
     withNetwork(bench, network, say, async (model) => {
       const { images, seed, steps } = settings;
       const small = await smallImages(network.images, bench.data(), bench.work);

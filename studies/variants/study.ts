@@ -30,6 +30,7 @@ export interface VariantsPlan {
 
 const THREE = ['DDPM', 'DDPM-IP 0.1', 'DDPM-y 0.1'] as const;
 const BOTH = ['DDPM', 'DDPM-IP 0.1'] as const;
+const BASE = ['DDPM'] as const;
 
 const PLAN: VariantsPlan = {
   images: 'cifar-8',
@@ -37,7 +38,15 @@ const PLAN: VariantsPlan = {
     { seeds: [1], ages: [6000], variants: THREE, sets: [10, 50], sweeps: [], behaviour: true },
     { seeds: [1], ages: [1500, 3000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: false },
     { seeds: [1], ages: [12_000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: true },
-    { seeds: [2], ages: [6000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: true },
+    {
+      seeds: [1],
+      ages: [1500, 3000, 6000, 12_000],
+      variants: BASE,
+      sets: [],
+      sweeps: [10, 50],
+      behaviour: false,
+    },
+    { seeds: [2], ages: [6000], variants: BOTH, sets: [10, 50], sweeps: [10, 50], behaviour: true },
     { seeds: [1], ages: [12_000, 6000], variants: BOTH, sets: [], sweeps: [10, 50], behaviour: false },
     { seeds: [2, 3], ages: [6000, 12_000], variants: THREE, sets: [10, 50], sweeps: [], behaviour: true },
     {
@@ -58,6 +67,7 @@ export async function runVariants(bench: Bench, plan: VariantsPlan = PLAN): Prom
   // The sweeps of DDPM are those of the gate.
   const gate = await bench.of('gate');
   const found: Found = { sets: [], sweeps: [], behaviours: [] };
+  let reported = 0;
   for (const stage of plan.stages)
     for (const seed of stage.seeds) {
       for (const age of stage.ages)
@@ -76,8 +86,11 @@ export async function runVariants(bench: Bench, plan: VariantsPlan = PLAN): Prom
           if (stage.behaviour)
             found.behaviours.push({ network, behaviour: await behaviourOf(bench, network, plan.exposure) });
         }
-      await report(bench, found, plan);
+      const made = bench.piecesMade() + gate.piecesMade();
+      if (made > reported) await report(bench, found, plan);
+      reported = made;
     }
+  await report(bench, found, plan);
 }
 
 export const variants: Study = { folder: 'variants', run: (bench) => runVariants(bench) };

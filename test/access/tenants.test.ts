@@ -114,7 +114,7 @@ async function walk(
   }
 }
 
-test('the trainer hides the jobs and models of other tenants, in every method', async (t) => {
+test('the trainer hides the jobs and models of other tenants, in every method [fault 32]', async (t) => {
   const store = await openStore();
   const a = trainer(store, engines(plays(ready, finished)).startEngine);
   const server = await startGrpcServer({
@@ -235,7 +235,7 @@ test('a job is hidden too where it is read from the store, damaged or not', asyn
   await t.throwsAsync(b.requireJob(jobId, blue), { message: unknown.message });
 });
 
-test('the sampler hides the models of other tenants, in every method', async (t) => {
+test('the sampler hides the models of other tenants, in every method [fault 32]', async (t) => {
   const { service, close } = await startFixture(
     async (store) => {
       await commitTiny(store, { step: 5, owner: 'red' });

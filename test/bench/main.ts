@@ -5,13 +5,16 @@ import { parseArgs } from 'node:util';
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
 import { listing } from './job-list.js';
+import { load } from './load.js';
 import { measurements } from './measurements.js';
 import { overhead } from './overhead.js';
 import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
+import { samplers } from './samplers.js';
 import { start } from './start.js';
 import type { Bench } from './table.js';
 import { printTable } from './table.js';
+import { watchers } from './watchers.js';
 
 const BENCHES: Readonly<Record<string, Bench>> = {
   pytorch: againstPytorch,
@@ -20,13 +23,16 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   overhead,
   responsiveness,
   priorities,
+  samplers,
   'job-list': listing,
+  load,
+  watchers,
   measurements,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
 benches: ${Object.keys(BENCHES).join(', ')}
---only measures the rows of pytorch, priorities or measurements that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+--only measures the rows of pytorch, priorities, measurements or load that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

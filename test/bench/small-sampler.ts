@@ -17,11 +17,14 @@ type Client = ReturnType<typeof connectSampler>;
 export interface SmallSampler {
   readonly recipe: TrainingRecipe;
   readonly client: Client;
+  readonly address: string;
+  /** Of the service's process. */
+  readonly pid: number;
   end(): Promise<void>;
 }
 
 /** The network of `SMALL_32` as a recipe. */
-const RECIPE: PartialRecipe = {
+export const SMALL_RECIPE: PartialRecipe = {
   name: 'bench',
   dataset: { imageSize: 32, channels: 3 },
   architecture: {
@@ -34,22 +37,24 @@ const RECIPE: PartialRecipe = {
 export async function startSmallSampler(checkpoints = 1): Promise<SmallSampler> {
   const folder = await mkdtemp(join(tmpdir(), 'bench-'));
   const store = await openLocalStore({ folder });
-  let recipe = await commitTiny(store, { step: 1, recipe: RECIPE });
-  for (let step = 2; step <= checkpoints; step++) recipe = await commitTiny(store, { step, recipe: RECIPE });
-  const ports = deferred<number>();
+  let recipe = await commitTiny(store, { step: 1, recipe: SMALL_RECIPE });
+  for (let step = 2; step <= checkpoints; step++)
+    recipe = await commitTiny(store, { step, recipe: SMALL_RECIPE });
+  const listening = deferred<{ readonly port: number; readonly pid: number }>();
   const environment = {
     ...process.env,
     IP_DIFFUSION_STORE: folder,
     IP_DIFFUSION_SAMPLER_ADDRESS: '127.0.0.1:0',
   };
   const service = startService('sampler', environment, (line) => {
-    const { port } = JSON.parse(line) as { port?: number };
-    if (port !== undefined) ports.resolve(port);
+    const { port, pid } = JSON.parse(line) as { port?: number; pid: number };
+    if (port !== undefined) listening.resolve({ port, pid });
   });
-  const client = connectSampler(`127.0.0.1:${await ports.promise}`);
+  const { port, pid } = await listening.promise;
+  const address = `127.0.0.1:${port}`;
+  const client = connectSampler(address);
   return {
-    recipe,
-    client,
+    ...{ recipe, client, address, pid },
     end: async () => {
       client.close();
       service.kill();

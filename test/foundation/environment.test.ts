@@ -54,7 +54,7 @@ test('every variable that is wrong is named at once, with what other readers of 
   t.is(collect(() => 7)(), 7);
 });
 
-test('an engine process gets every variable that tunes it', (t) => {
+test('an engine process gets every variable that tunes it [fault A25]', (t) => {
   const tuning = {
     ...{ IP_DIFFUSION_NATIVE_KERNELS: 'off', XLA_FLAGS: '--xla', GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' },
     ...{ LD_PRELOAD: 'jemalloc.so', ONEDNN_VERBOSE: '1', OMP_NUM_THREADS: '2', CUDA_CACHE_PATH: '/tmp' },

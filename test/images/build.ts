@@ -4,9 +4,9 @@ import { existsSync } from 'node:fs';
 import { cacheFolder } from '../../shared/foundation/index.js';
 import { ROOT } from '../programs.js';
 import { baseImages } from './base-images.js';
-import { podman, program } from './programs.js';
+import { program } from './programs.js';
 
-const TARGETS = ['trainer', 'sampler', 'cli'] as const;
+export const TARGETS = ['trainer', 'sampler', 'cli'] as const;
 /** Inside a build: this machine's cache, and the certificates of its network. */
 const [CACHE, CERTIFICATES] = ['/host-cache', '/run/certificates.pem'];
 
@@ -14,13 +14,11 @@ export type Target = (typeof TARGETS)[number];
 
 export const imageOf = (target: Target): string => `localhost/ip-diffusion/${target}:test`;
 
-/** Sizes in bytes, by target. */
-export async function buildImages(): Promise<Map<Target, number>> {
+export async function buildImages(): Promise<void> {
   const { base, node } = await baseImages();
   const certificates = process.env['NODE_EXTRA_CA_CERTS'];
   const ownCertificates = certificates !== undefined && existsSync(certificates);
   const revision = await program('git', ['-C', ROOT, 'rev-parse', 'HEAD']);
-  const sizes = new Map<Target, number>();
   for (const target of TARGETS) {
     await program('buildah', [
       // The format of OCI has no health checks.
@@ -31,20 +29,20 @@ export async function buildImages(): Promise<Map<Target, number>> {
       ...(ownCertificates
         ? [
             ...['--volume', `${certificates}:${CERTIFICATES}:ro`],
-            ...['NODE_EXTRA_CA_CERTS', 'PIP_CERT'].flatMap((name) => ['--build-arg', `${name}=${CERTIFICATES}`]),
+            ...['NODE_EXTRA_CA_CERTS', 'PIP_CERT'].flatMap((name) => [
+              '--build-arg',
+              `${name}=${CERTIFICATES}`,
+            ]),
           ]
         : []),
       ...['--ignorefile', `${ROOT}/deploy/images/Dockerfile.dockerignore`],
       ...['-f', `${ROOT}/deploy/images/Dockerfile`, '-t', imageOf(target), ROOT],
     ]);
-    const size = await podman('image', 'inspect', '--format', '{{.Size}}', imageOf(target));
-    sizes.set(target, Number(size));
   }
-  return sizes;
 }
 
-/** What every container here is run with: what works without control groups and bridges of its own. */
+/** What every container here is run with: what works without control groups, bridges and a systemd of its own. */
 export function runOptions(): string[] {
-  const options = ['--runtime=runc', '--network=host', '--read-only', '--cap-drop=ALL'];
+  const options = ['--runtime=runc', '--network=host', '--no-healthcheck', '--read-only', '--cap-drop=ALL'];
   return [...options, '--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024', '--tmpfs', '/tmp'];
 }

@@ -1,4 +1,4 @@
-/** Everything on both stores: images, trainer, checkpoint, sampler, streamed images. */
+/** Everything on both stores, and on a PJRT device: images, trainer, checkpoint, sampler, streamed images. */
 import { join } from 'node:path';
 
 import test from 'ava';
@@ -8,10 +8,20 @@ import { startSampler } from '../../services/sampler/start-sampler.js';
 import { connectSampler, serviceLog } from '../../shared/rpc/index.js';
 import { samplingWire } from '../../shared/contract/index.js';
 import { decodeImage } from '../../shared/images/index.js';
-import { storeSettings } from '../../shared/store/index.js';
+import { engineEnvironment } from '../../shared/foundation/index.js';
+import { storeFromSettings, storeSettings } from '../../shared/store/index.js';
+import { CPU_PLUGIN, TEST_ALL } from '../engine/pjrt/plugin-file.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
 import { generate, generated } from '../sampler-service/sampler-fixture.js';
-import { JobState, makeFolders, openTrainer, settingsFor, tinyRecipe, train } from './trainer-fixture.js';
+import {
+  JobState,
+  makeFolders,
+  manifestOf,
+  openTrainer,
+  settingsFor,
+  tinyRecipe,
+  train,
+} from './trainer-fixture.js';
 
 const folders = await makeFolders();
 const minio = await startMinio();
@@ -29,6 +39,14 @@ const STORES = {
     IP_DIFFUSION_S3_ACCESS_KEY: minio.accessKey,
     IP_DIFFUSION_S3_SECRET_KEY: minio.secretKey,
   },
+  // The plugin takes minutes to compile a training step where the machine is busy: `npm run test:pjrt`.
+  ...(TEST_ALL &&
+    CPU_PLUGIN !== undefined && {
+      'a folder, both on a plugin': {
+        IP_DIFFUSION_STORE: join(folders.root, 'plugin-store'),
+        IP_DIFFUSION_DEVICE: 'cpu-pjrt',
+      },
+    }),
 };
 
 for (const [name, environment] of Object.entries(STORES)) {
@@ -39,11 +57,14 @@ for (const [name, environment] of Object.entries(STORES)) {
       return;
     }
     const store = storeSettings(environment, '');
-    const trainer = await openTrainer(settingsFor(folders, store));
+    const engine = engineEnvironment({ ...process.env, ...environment });
+    const trainer = await openTrainer(settingsFor(folders, store, { engineEnvironment: engine }));
     const recipe = tinyRecipe(folders.images, { name: 'pair' });
     const job = await train(trainer.client, recipe);
     t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
     await trainer.stop();
+    const { engine: build } = await manifestOf(await storeFromSettings(store), job.jobId, 4);
+    t.is(build?.name, 'IP_DIFFUSION_DEVICE' in environment ? 'pjrt' : 'compiled');
 
     const sampler = await startSampler(
       { ...readSettings({ ...process.env, ...environment }), address: '127.0.0.1:0' },

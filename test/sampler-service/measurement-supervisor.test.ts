@@ -95,6 +95,15 @@ async function watched(
   return events;
 }
 
+/** The next event of a watch that goes on. */
+async function next(
+  watching: AsyncGenerator<measureWire.WatchMeasurementResponse>,
+): Promise<measureWire.WatchMeasurementResponse> {
+  const result: IteratorResult<measureWire.WatchMeasurementResponse, unknown> = await watching.next();
+  if (result.done === true) throw new Error('the watch has ended');
+  return result.value;
+}
+
 const ended = async (...args: Parameters<typeof watched>): Promise<measureWire.Measurement> => {
   const last = (await watched(...args)).at(-1)?.event;
   if (last?.$case !== 'terminal') throw new Error('no terminal event');
@@ -130,11 +139,10 @@ test('a watcher sees the newest progress; one that comes again sees what is newe
     options(store, a),
     new AbortController().signal,
   );
-  t.is((await watching.next()).value?.event?.$case, 'snapshot');
+  t.is((await next(watching)).event?.$case, 'snapshot');
   for (const done of [1, 2, 3]) run.context.onProgress({ stage: 'sampling', done, total: 4 });
-  const { value: progress } = await watching.next();
-  t.deepEqual(progress?.event, { $case: 'progress', value: { stage: 'sampling', done: 3n, total: 4n } });
-  const { position = '' } = progress ?? {};
+  const { position, event: progress } = await next(watching);
+  t.deepEqual(progress, { $case: 'progress', value: { stage: 'sampling', done: 3n, total: 4n } });
   await watching.return(undefined);
   const again = watched(store, a, id, position);
   run.end(END);
@@ -170,11 +178,11 @@ test('a sampler that is stopped gives its measurement to the next one, with posi
   t.is(stateOf(record.measurement), 'RUNNING');
   t.is(record.lease, undefined);
   const b = supervisor(t, store);
-  const next = await b.run(0);
-  t.is(next.record.term, 2);
-  t.regex(next.record.measurement.message, /running again/);
+  const second = await b.run(0);
+  t.is(second.record.term, 2);
+  t.regex(second.record.measurement.message, /running again/);
   const events = watched(store, b, id, `${record.term}.${record.number}`);
-  next.end(END);
+  second.end(END);
   const positions = (await events).map(({ position }) => position);
   t.true(
     positions.every((position) => position.startsWith('2.')),
@@ -223,10 +231,15 @@ test('a sampler that has lost a measurement ends its run, and overwrites nothing
         return next;
     }
   };
-  const watching = watchMeasurement(id, positionFromWire(''), options(store, a), new AbortController().signal);
+  const watching = watchMeasurement(
+    id,
+    positionFromWire(''),
+    options(store, a),
+    new AbortController().signal,
+  );
   await watching.next();
-  const changed = watching.next();
-  const next = await taken();
+  const changed = next(watching);
+  const taker = await taken();
   const { promise, resolve } = deferred();
   run.context.signal.addEventListener('abort', () => {
     resolve();
@@ -235,11 +248,10 @@ test('a sampler that has lost a measurement ends its run, and overwrites nothing
   t.is((run.context.signal.reason as DiffusionError).reason, 'LEASE_LOST');
   await a.stop();
   const { record, etag } = await records.read(id);
-  t.deepEqual([record.term, record.lease?.holder], [next.term, 'another']);
+  t.deepEqual([record.term, record.lease?.holder], [taker.term, 'another']);
   const measurement = inState(record.measurement, 'CANCELLED', 'cancelled');
   await records.replace({ ...record, measurement, number: 2 }, etag);
-  const { value: event } = await changed;
-  t.like(event, { position: `${next.term}.2`, event: { $case: 'terminal' } });
+  t.like(await changed, { position: `${taker.term}.2`, event: { $case: 'terminal' } });
 });
 
 test('a measurement is cancelled where another sampler runs it, and where none does', async (t) => {

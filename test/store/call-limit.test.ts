@@ -21,7 +21,7 @@ const call = { description: 'a folder', action: 'get "a"', limitMs: 5 };
 const unavailable = { code: 'UNAVAILABLE' } as never;
 
 test.serial(
-  'a call to a file system that hangs is UNAVAILABLE at its limit, and many of them at once',
+  'a call to a file system that hangs is UNAVAILABLE at its limit, and many of them at once [fault A28]',
   async (t) => {
     const hung = deferred();
     const hang = (): Promise<void> => fileCall(call, () => hung.promise);
@@ -47,25 +47,51 @@ test.serial(
   },
 );
 
+test.serial('a caller that gives up gets its own error, and no other call is refused for it', async (t) => {
+  const slow = deferred();
+  const caller = new AbortController();
+  const calling = Array.from({ length: 20 }, () =>
+    fileCall({ ...call, limitMs: 60_000, signal: caller.signal }, () => slow.promise),
+  );
+  caller.abort();
+  for (const each of calling) await t.throwsAsync(each, { code: 'CANCELLED' } as never);
+  t.is(await fileCall(call, () => Promise.resolve(7)), 7);
+  slow.resolve();
+});
+
 test.serial(
-  'a caller that gives up gets its own error, and its hung call counts as one that hangs',
+  'the call of a caller that gave up counts as one that hangs once it is past its limit',
   async (t) => {
     const hung = deferred();
     const caller = new AbortController();
-    const calling = fileCall({ ...call, limitMs: 60_000, signal: caller.signal }, () => hung.promise);
+    const calling = Array.from({ length: 2 }, () =>
+      fileCall({ ...call, signal: caller.signal }, () => hung.promise),
+    );
     caller.abort();
-    await t.throwsAsync(calling, { code: 'CANCELLED' } as never);
+    for (const each of calling) await t.throwsAsync(each, { code: 'CANCELLED' } as never);
+    const answers = async (): Promise<boolean> => {
+      try {
+        await fileCall(call, () => Promise.resolve());
+        return true;
+      } catch {
+        return false;
+      }
+    };
+    while (await answers()) await new Promise((resume) => setTimeout(resume, 1));
     hung.resolve();
+    await hung.promise;
+    await new Promise((resume) => setImmediate(resume));
+    t.true(await answers());
   },
 );
 
-test('the limit of a call grows with its bytes: a store of 10 KB a second is slow, not away', (t) => {
+test('the limit of a call grows with its bytes: a store of 10 KB a second is slow, not away [fault 79, A12]', (t) => {
   t.is(limitOf(60_000, 0), 60_000);
   t.true(limitOf(60_000, 34e6) > 34e6 / 10);
   t.is(limitOf(60_000, 1e15), 24 * 60 * 60 * 1000);
 });
 
-test('fault 79: a server that sends a byte now and then is given up at the limit of the call', async (t) => {
+test('a server that sends a byte now and then is given up at the limit of the call [fault 79]', async (t) => {
   const server = createServer((_request, response) => {
     response.writeHead(200, { 'content-length': 100_000, etag: '"a"' });
     const timer = setInterval(() => response.write('x'), 5);
@@ -114,7 +140,7 @@ for (const [name, of] of Object.entries(everyCall)) {
   });
 }
 
-test('a store that must exist is not made, and works once it is there', async (t) => {
+test('a store that must exist is not made, and works once it is there [fault A28]', async (t) => {
   const folder = await mkdtemp(join(root, 'empty-'));
   const store = await openLocalStore({ folder, mustExist: true });
   await t.throwsAsync(store.put('a', Buffer.from('x')), unavailable);

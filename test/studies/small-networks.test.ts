@@ -54,6 +54,15 @@ test('resamples are the same for all sets of a size, so that changes are paired'
   t.deepEqual(pairedChange(half, base), { value: -50, low: -50, high: -50 });
 });
 
+test('that a resample is worse in the mean moves no interval', (t) => {
+  const base = { value: 2, resamples: [3, 4, 5] };
+  const same = pairedChange(base, base);
+  t.deepEqual(same, { value: 0, low: 0, high: 0 });
+  // Moved to 1, 2, 3 and 2, 2, 2: changes of -50 % to 50 %.
+  const { value, low, high } = pairedChange(base, { value: 2, resamples: [9, 9, 9] });
+  t.true(value === 0 && Math.abs(low + high) < 1e-9 && high > 40);
+});
+
 test('the gate is open where its interval holds the threshold', (t) => {
   t.is(verdict({ value: 1.02, low: 1.01, high: 1.03 }), 'helps');
   t.is(verdict({ value: 1, low: 0.99, high: 1.004 }), 'harms');

@@ -1,7 +1,16 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import test from 'ava';
 
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { EventLog, START, type FollowedEvent, type Position } from '../../services/trainer/event-log.js';
+import {
+  DEFAULT_LIMITS,
+  EventLog,
+  START,
+  type FollowedEvent,
+  type Position,
+} from '../../services/trainer/event-log.js';
 import type { JobEvent, StepMetrics } from '../../services/trainer/job.js';
 
 const never = new AbortController().signal;
@@ -52,7 +61,7 @@ test('numbers start again with each term, and positions grow', async (t) => {
   t.deepEqual(log.last, { term: 2, number: 2 });
 });
 
-test('a reader that comes back after a position gets neither a gap nor a repeat', async (t) => {
+test('a reader that comes back after a position gets neither a gap nor a repeat [fault 108]', async (t) => {
   const log = new EventLog();
   for (let step = 1; step <= 5; step++) log.append(1, metrics(step));
   log.append(1, ended);
@@ -79,8 +88,8 @@ test('the end of a job that was resumed later is an event like others', async (t
   t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2']);
 });
 
-test('a slow reader misses metrics, gets the number of missed ones, and gets the newest ones, every checkpoint and every evaluation', async (t) => {
-  const log = new EventLog([], START, { maxEvents: 100, maxImages: 1, maxLag: 2 });
+test('a slow reader misses metrics, gets the number of missed ones, and gets the newest ones, every checkpoint and every evaluation [fault 109]', async (t) => {
+  const log = new EventLog([], START, { ...DEFAULT_LIMITS, maxEvents: 100, maxImages: 1, maxLag: 2 });
   const reader = log.follow(START, never);
   log.append(1, metrics(1));
   t.like(await reader.next(), { value: { position: { number: 1 } } });
@@ -105,8 +114,61 @@ test('a slow reader misses metrics, gets the number of missed ones, and gets the
   );
 });
 
-test('history is bounded, reports where it begins, and is replayed from there without gaps', async (t) => {
-  const log = new EventLog([], START, { maxEvents: 10, maxImages: 1, maxLag: 2 });
+const kinds = (entries: readonly FollowedEvent[]) =>
+  entries.map(({ event, dropped }) =>
+    event.kind === 'metrics' ? [event.metrics.step, dropped] : [event.kind],
+  );
+
+test('very many readers get the newest metrics from time to time, the number of missed ones, and every checkpoint at once', async (t) => {
+  // So few that after one there is no other in the time of a test.
+  const log = new EventLog([], START, { ...DEFAULT_LIMITS, metricsPerSecond: 1e-6 });
+  const reading = [readAll(log), readAll(log)];
+  log.append(1, metrics(1));
+  await settled();
+  for (let step = 2; step <= 5; step++) {
+    log.append(1, metrics(step));
+    await settled();
+  }
+  log.append(1, checkpoint(5));
+  await settled();
+  log.append(1, metrics(6));
+  log.append(1, ended);
+  for (const entries of await Promise.all(reading))
+    t.deepEqual(kinds(entries), [[1, 0], [5, 3], ['checkpoint'], [6, 0]]);
+});
+
+test('very many readers get metrics in time although nothing else happens, and few readers get all at once', async (t) => {
+  const log = new EventLog([], START, { ...DEFAULT_LIMITS, metricsPerSecond: 10 });
+  const crowd = Array.from({ length: 2 }, () => log.follow(START, never));
+  const first = crowd.map((reader) => reader.next());
+  log.append(1, metrics(1));
+  await Promise.all(first);
+  const second = crowd.map((reader) => reader.next());
+  for (let step = 2; step <= 4; step++) log.append(1, metrics(step));
+  for (const { value } of await Promise.all(second)) t.like(value, { position: { number: 4 }, dropped: 2 });
+  await Promise.all(crowd.map((reader) => reader.return(undefined)));
+  // The one reader that is left.
+  const few = new EventLog([], START, { ...DEFAULT_LIMITS, metricsPerSecond: 1000 });
+  const reading = readAll(few);
+  for (let step = 1; step <= 3; step++) {
+    few.append(1, metrics(step));
+    await settled();
+  }
+  few.append(1, ended);
+  t.deepEqual(kinds(await reading), [
+    [1, 0],
+    [2, 0],
+    [3, 0],
+  ]);
+});
+
+/** Lets readers read what there is. */
+async function settled(): Promise<void> {
+  await new Promise((resume) => setImmediate(resume));
+}
+
+test('history is bounded, reports where it begins, and is replayed from there without gaps [fault 108, A26]', async (t) => {
+  const log = new EventLog([], START, { ...DEFAULT_LIMITS, maxEvents: 10, maxImages: 1, maxLag: 2 });
   for (let step = 1; step <= 50; step++) log.append(1, metrics(step));
   log.append(1, ended);
   const kept = await readAll(log);
@@ -117,7 +179,7 @@ test('history is bounded, reports where it begins, and is replayed from there wi
 });
 
 test('a reader is refused where a checkpoint event that it has not read was dropped', async (t) => {
-  const log = new EventLog([], START, { maxEvents: 10, maxImages: 1, maxLag: 2 });
+  const log = new EventLog([], START, { ...DEFAULT_LIMITS, maxEvents: 10, maxImages: 1, maxLag: 2 });
   log.append(1, metrics(1));
   const reader = log.follow(START, never);
   await reader.next();
@@ -127,7 +189,7 @@ test('a reader is refused where a checkpoint event that it has not read was drop
 });
 
 test('only the newest sample grids keep their images, and older ones are not replayed', async (t) => {
-  const log = new EventLog([], START, { maxEvents: 100, maxImages: 2, maxLag: 9 });
+  const log = new EventLog([], START, { ...DEFAULT_LIMITS, maxEvents: 100, maxImages: 2, maxLag: 9 });
   for (let step = 1; step <= 4; step++) log.append(1, grid(step));
   log.append(1, ended);
   t.deepEqual(
@@ -166,4 +228,25 @@ test('an aborted reader ends while nothing happens', async (t) => {
   const next = new EventLog().follow(START, controller.signal).next();
   controller.abort(new DiffusionError('CANCELLED', 'gone'));
   await t.throwsAsync(next, { message: 'gone' });
+});
+
+test('of ten thousand readers that begin and leave nothing is kept [fault 112]', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const log = new EventLog();
+  log.append(1, running);
+  const left: WeakRef<AbortSignal>[] = [];
+  for (let reader = 0; reader < 10_000; reader++) {
+    const ending = new AbortController();
+    left.push(new WeakRef(ending.signal));
+    const events = log.follow(START, ending.signal);
+    await events.next();
+    const waiting = events.next();
+    ending.abort(new DiffusionError('CANCELLED', 'the reader left'));
+    await t.throwsAsync(waiting, { message: 'the reader left' });
+  }
+  await new Promise((resume) => setTimeout(resume, 10));
+  collect();
+  const kept = left.filter((reader) => reader.deref() !== undefined).length;
+  t.true(kept < 10, `${kept} of 10,000 are kept`);
 });

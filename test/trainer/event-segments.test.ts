@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import { openLocalStore } from '../../shared/store/index.js';
-import { EventLog, START, type LoggedEvent } from '../../services/trainer/event-log.js';
+import { DEFAULT_LIMITS, EventLog, START, type LoggedEvent } from '../../services/trainer/event-log.js';
 import {
   loadEventLog,
   savedEvents,
@@ -18,7 +18,7 @@ const root = await mkdtemp(join(tmpdir(), 'segments-test-'));
 const store = await openLocalStore({ folder: root });
 test.after.always(() => rm(root, { recursive: true, force: true }));
 
-const limits = { maxEvents: 20, maxImages: 2, maxLag: 2 };
+const limits = { ...DEFAULT_LIMITS, maxEvents: 20, maxImages: 2, maxLag: 2 };
 
 function checkpoints(term: number, ...numbers: readonly number[]): LoggedEvent[] {
   return numbers.map((number) => ({
@@ -64,8 +64,8 @@ async function segmentsOf(jobId: string): Promise<string[]> {
   return names;
 }
 
-test('saves grow one segment until it is full, and segments of which the log keeps nothing are removed', async (t) => {
-  const log = new EventLog([], START, { maxEvents: 600, maxImages: 2, maxLag: 2 });
+test('saves grow one segment until it is full, and segments of which the log keeps nothing are removed [fault A26]', async (t) => {
+  const log = new EventLog([], START, { ...limits, maxEvents: 600 });
   const writer = segmentWriter(store, 'grows');
   const append = async (count: number): Promise<void> => {
     for (let i = 0; i < count; i++) log.append(1, { kind: 'checkpoint', step: i, sizeBytes: 1 });
@@ -78,7 +78,7 @@ test('saves grow one segment until it is full, and segments of which the log kee
   t.is((await segmentsOf('grows')).length, 2, 'the first one is full');
   for (let save = 0; save < 70; save++) await append(20);
   t.true((await segmentsOf('grows')).length < 6);
-  const loaded = await loadEventLog(store, 'grows', { maxEvents: 100, maxImages: 2, maxLag: 2 });
+  const loaded = await loadEventLog(store, 'grows', { ...limits, maxEvents: 100 });
   t.deepEqual(loaded.last, log.last);
 });
 
@@ -127,7 +127,7 @@ test('the events of an ended job are read one segment at a time, from the one th
   t.deepEqual(grids, [11, 21], 'the newest two');
 });
 
-test('a segment larger than any that was written is left out', async (t) => {
+test('a segment larger than any that was written is left out [fault A27]', async (t) => {
   await saveSegment(store, 'huge', checkpoints(1, 1));
   await store.put('jobs/huge/events/000001-000000000002.jsonl', Buffer.alloc(65 * 1024 * 1024));
   await saveSegment(store, 'huge', checkpoints(1, 3));

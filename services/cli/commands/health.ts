@@ -23,7 +23,9 @@ export const health = command({
       address,
       `where it is, with --service; else ${TRAINER_VARIABLE} and ${SAMPLER_VARIABLE}, or the default addresses`,
     ),
-    ready: flag('whether it takes calls: its store answers, its engine starts, it does not stop (the default)'),
+    ready: flag(
+      'whether it takes calls: its store answers, its engine starts, it does not stop (the default)',
+    ),
     live: flag('whether its process answers, whatever its store and engine do'),
     ...securityOptions,
   },

@@ -59,7 +59,8 @@ export const pipelineSubmit = command({
   },
 });
 
-const { count: _count, checkpoint: _checkpoint, ...sweepPlanOptions } = planOptions;
+/** A sweep's file says how many images; its checkpoints are those that it trains. */
+const sweepPlanOptions = withoutKeys(planOptions, ['count', 'checkpoint']);
 
 export const pipelineSweep = command({
   name: 'sweep',
@@ -77,11 +78,16 @@ export const pipelineSweep = command({
   run: async ({ options: values, positionals: [path = ''] }, context) => {
     const { variants, count, quality } = await readSweep(path);
     const asked = askedBatch('', { ...values, count, checkpoint: undefined }, SWEEP);
-    const { model: _model, checkpointStep: _step, ...batch } = requestOf(asked);
+    const batch = withoutKeys(requestOf(asked), ['model', 'checkpointStep']);
     const input: SweepInput = { out: outputOf(values.out, SWEEP), variants, batch, quality };
     return start('sweepRecipes', input, values, SWEEP, context);
   },
 });
+
+function withoutKeys<T extends object, K extends keyof T & string>(from: T, keys: readonly K[]): Omit<T, K> {
+  const left = Object.entries(from).filter(([key]) => !(keys as readonly string[]).includes(key));
+  return Object.fromEntries(left) as Omit<T, K>;
+}
 
 /** As every worker finds it. */
 function outputOf(out: string | undefined, usage: string): string {

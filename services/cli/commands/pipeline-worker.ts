@@ -45,6 +45,7 @@ export const pipelineWorker = command({
         server: await temporalAddress(values, USAGE),
         trainer: { address: trainer, ca, cert, key, tokenFile },
         atOnce: values.workers ?? 2 * values.server.length,
+        onWarning: terminal.printError,
         onReady: () => {
           terminal.emit({ event: 'ready', queue });
           terminal.print(`takes work from the queue ${queue} of ${values.temporal}`);

@@ -19,7 +19,6 @@ import {
 } from '../../../shared/batch/index.js';
 import { recipeToWire, samplingWire } from '../../../shared/contract/index.js';
 import {
-  abortError,
   cacheFolder,
   DiffusionError,
   invalidArgument,
@@ -35,7 +34,6 @@ import {
   STORE_VARIABLE,
   type ObjectStore,
 } from '../../../shared/store/index.js';
-import type { PartialRecipe } from '../../../shared/recipe/index.js';
 import { cancelJob, hasEnded, whenEnded } from '../cancel-job.js';
 import type { Environment } from '../config.js';
 import { withTrainer, type Connection } from '../connect.js';
@@ -129,7 +127,7 @@ export function createActivities({
     trainModel: ({ recipe, requestId }) => {
       const signal = currentSignal();
       return withTrainer(trainer, signal, async (client) => {
-        const request = { recipe: recipeToWire(recipe as PartialRecipe), requestId, validateOnly: false };
+        const request = { recipe: recipeToWire(recipe), requestId, validateOnly: false };
         const job = given((await callUnary(client, client.createTrainingJob, request, { signal })).job);
         try {
           const ended = await whenEnded(client, job, signal);

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { DiffusionError, onAbort } from '../../../shared/foundation/index.js';
 import { siblingModule } from '../../../shared/processes/index.js';
 import { createActivities, type ActivitySettings } from './activities.js';
-import type { TemporalAddress, TemporalPackages } from './temporal-packages.js';
+import { unreachable, type TemporalAddress, type TemporalPackages } from './temporal-packages.js';
 
 export interface WorkerSettings extends Omit<ActivitySettings, 'currentSignal'> {
   readonly server: TemporalAddress;
@@ -15,6 +15,8 @@ export interface WorkerSettings extends Omit<ActivitySettings, 'currentSignal'> 
   readonly atOnce: number;
   readonly signal: AbortSignal;
   readonly onReady: () => void;
+  /** What Temporal has to say, in one line. */
+  readonly onWarning: (line: string) => void;
 }
 
 let isInstalled = false;
@@ -33,12 +35,15 @@ const FINAL: ReadonlySet<string> = new Set([
 /** @throws DiffusionError UNAVAILABLE (reason TEMPORAL_UNREACHABLE) where the server doesn't answer. */
 export async function runPipelineWorker(
   packages: TemporalPackages,
-  { server, namespace, queue, atOnce, signal, onReady, ...settings }: WorkerSettings,
+  { server, namespace, queue, atOnce, signal, onReady, onWarning, ...settings }: WorkerSettings,
 ): Promise<void> {
   const { Runtime, DefaultLogger, NativeConnection, Worker } = packages.worker();
   const { Context } = packages.activity;
   // One for the process. Signals are the program's.
-  if (!isInstalled) Runtime.install({ logger: new DefaultLogger('WARN'), shutdownSignals: [] });
+  const logger = new DefaultLogger('WARN', ({ message, meta }) => {
+    onWarning(warningOf(message, meta));
+  });
+  if (!isInstalled) Runtime.install({ logger, shutdownSignals: [] });
   isInstalled = true;
   const connection = await NativeConnection.connect(server).catch((cause: unknown) => {
     throw unreachable(server, cause);
@@ -77,6 +82,18 @@ export async function runPipelineWorker(
   }
 }
 
+/** `Activity failed: makePlan of generateImages-1: another batch is in ...`. */
+function warningOf(message: string, meta: object = {}): string {
+  const { activityType, workflowId, error } = meta as {
+    readonly activityType?: string;
+    readonly workflowId?: string;
+    readonly error?: unknown;
+  };
+  const where = [activityType, workflowId].filter((part) => part !== undefined).join(' of ');
+  const why = error instanceof Error ? error.message : undefined;
+  return [message, where, why].filter((part) => part !== undefined && part !== '').join(': ');
+}
+
 type Work = (input: never) => Promise<unknown>;
 
 /** The same work, that says while it runs that it does, and fails in Temporal's words. */
@@ -110,12 +127,5 @@ function failureOf(error: unknown, { ApplicationFailure }: TemporalPackages['act
     type,
     message,
     nonRetryable: FINAL.has(code) && error.retryAfterMs === undefined,
-  });
-}
-
-export function unreachable({ address }: TemporalAddress, cause: unknown): DiffusionError {
-  return new DiffusionError('TEMPORAL_UNREACHABLE', `no Temporal server answers at ${address}`, {
-    cause,
-    metadata: { remedy: 'start one (temporal server start-dev), or name another with --temporal' },
   });
 }

@@ -8,8 +8,12 @@ import { cacheFolder } from '../../../shared/foundation/index.js';
 import type { Context } from '../command.js';
 import { address, option, text, type Values } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
-import { unreachable } from './run-worker.js';
-import { temporalPackages, type TemporalAddress, type TemporalPackages } from './temporal-packages.js';
+import {
+  temporalPackages,
+  unreachable,
+  type TemporalAddress,
+  type TemporalPackages,
+} from './temporal-packages.js';
 
 export const temporalOptions = {
   temporal: option(address, "the Temporal server's address", {

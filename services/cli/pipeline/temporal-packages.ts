@@ -15,7 +15,10 @@ export const TEMPORAL_FOLDER = 'temporal/1.24.0';
 /** The part of `@temporalio/worker` that is used. Its types come with 150 MB of programs for five systems. */
 interface WorkerPackage {
   readonly Runtime: { install(options: { logger: unknown; shutdownSignals: readonly string[] }): unknown };
-  readonly DefaultLogger: new (level: 'WARN' | 'INFO') => object;
+  readonly DefaultLogger: new (
+    level: 'WARN' | 'INFO',
+    write: (entry: { readonly message: string; readonly meta?: object }) => void,
+  ) => object;
   readonly NativeConnection: {
     connect(options: TemporalAddress): Promise<{ close(): Promise<void> }>;
   };
@@ -76,4 +79,12 @@ export function temporalPackages(cache: string): TemporalPackages {
     worker: () => load('@temporalio/worker') as WorkerPackage,
     modules: join(folder, 'node_modules'),
   };
+}
+
+/** What is said where a connection to the server can't be made. */
+export function unreachable({ address }: TemporalAddress, cause: unknown): DiffusionError {
+  return new DiffusionError('TEMPORAL_UNREACHABLE', `no Temporal server answers at ${address}`, {
+    cause,
+    metadata: { remedy: 'start one (temporal server start-dev), or name another with --temporal' },
+  });
 }

@@ -26,13 +26,16 @@ export async function watchPipeline(
   try {
     for (;;) {
       signal.throwIfAborted();
-      const { status } = await describePipeline(client, workflowId);
-      if (status.name !== 'RUNNING') break;
+      const described = await describePipeline(client, workflowId);
+      if (described.status.name !== 'RUNNING') break;
       const progress = await progressOf(client, workflowId);
       if (progress !== undefined) {
         const { stage, done, total } = progress;
         terminal.emit({ event: 'progress', stage, done, total });
-        const facts = total === 0 ? [] : [`${formatCount(done)}/${formatCount(total)} images`];
+        const facts = [
+          ...(total === 0 ? [] : [`${formatCount(done)}/${formatCount(total)} images`]),
+          ...failureFacts(described),
+        ];
         bar.update({ label: stage, facts, ...(total > 0 && { share: done / total }) });
       }
       await pause(LOOK_EVERY_MS, signal);
@@ -46,6 +49,13 @@ export async function watchPipeline(
     if (!(error instanceof WorkflowFailedError)) throw error;
     throw new DiffusionError('PIPELINE_FAILED', `${workflowId} ${reasonOf(error)}`, { cause: error });
   }
+}
+
+/** Why a piece of work failed that is tried again. */
+function failureFacts({ raw }: WorkflowExecutionDescription): string[] {
+  const failures = (raw.pendingActivities ?? []).map(({ lastFailure }) => lastFailure?.message ?? '');
+  const [first] = failures.filter((message) => message !== '');
+  return first === undefined ? [] : [`tried again after: ${first}`];
 }
 
 /** @throws DiffusionError NOT_FOUND (reason PIPELINE_NOT_FOUND). */

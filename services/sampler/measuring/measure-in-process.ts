@@ -25,6 +25,9 @@ export interface MeasuringContext {
   readonly signal: AbortSignal;
   readonly predict: (row: NetworkRow) => Promise<Float32Array>;
   readonly onProgress: (progress: Extract<FromMeasuring, { readonly kind: 'progress' }>) => void;
+  /** Statistics of references, by a hash of the images and the extractor. */
+  readonly findStatistics: (sha256: string) => Promise<Uint8Array | undefined>;
+  readonly keepStatistics: (sha256: string, bytes: Uint8Array) => Promise<void>;
   /** Called once, before anything is measured. False ends the process: then nothing is measured. */
   readonly onInputs: (inputs: FoundInputs) => Promise<boolean>;
 }
@@ -44,7 +47,7 @@ export interface Measured {
 export async function measureInProcess(
   message: MeasureMessage,
   settings: MeasuringSettings,
-  { clock, signal, predict, onProgress, onInputs }: MeasuringContext,
+  { clock, signal, predict, onProgress, onInputs, findStatistics, keepStatistics }: MeasuringContext,
 ): Promise<Measured | undefined> {
   throwIfAborted(signal, 'measuring');
   const { promise: answered, resolve, reject } = deferred<Measured | undefined>();
@@ -56,6 +59,14 @@ export async function measureInProcess(
         return;
       case 'row':
         answerRow(from).catch(reject);
+        return;
+      case 'find-statistics':
+        findStatistics(from.sha256).then((bytes) => {
+          child.send({ kind: 'statistics', ...(bytes !== undefined && { bytes }) });
+        }, reject);
+        return;
+      case 'keep-statistics':
+        keepStatistics(from.sha256, from.bytes).catch(reject);
         return;
       case 'inputs':
         onInputs(from).then((goesOn) => {

@@ -3,12 +3,15 @@
  * of the operating system. For each row of the network it asks the service, whose engines serve all calls.
  */
 
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { constants, setPriority } from 'node:os';
+import { dirname } from 'node:path';
 
 import { openDataset } from '../../../shared/dataset/index.js';
-import { createEngine, openLinearAlgebra, overdueRun } from '../../../shared/engine/index.js';
+import { createCompiledEngine, openLinearAlgebra, overdueRun } from '../../../shared/engine/index.js';
 import type { MeasureResult } from '../../../shared/exposure/index.js';
-import { deferred, deviceSettings, DiffusionError, type Deferred } from '../../../shared/foundation/index.js';
+import { deferred, DiffusionError, type Deferred } from '../../../shared/foundation/index.js';
 import {
   contractOf,
   datasetAsSet,
@@ -22,7 +25,15 @@ import {
   type MeasuringOptions,
 } from '../../../shared/measuring/index.js';
 import { connectToParent, failureOf } from '../../../shared/processes/index.js';
-import { openExtractor, openImageSet, type ImageSet } from '../../../shared/quality/index.js';
+import {
+  MEASURE_NAMES,
+  needReferenceRows,
+  openExtractor,
+  openImageSet,
+  writeStatistics,
+  type ImageSet,
+  type StoredStatistics,
+} from '../../../shared/quality/index.js';
 import { samplerPlan, type Predict } from '../../../shared/sampler/index.js';
 import { predictedLikelihoodFunction, type LikelihoodConfig } from '../../../shared/training/index.js';
 import { measuringProtocol, type MeasureMessage } from './messages.js';
@@ -36,6 +47,7 @@ setPriority(constants.priority.PRIORITY_LOW);
 
 const rows = new Map<number, Deferred<Float32Array>>();
 const proceeding = deferred();
+const statistics = deferred<Uint8Array | undefined>();
 let lastId = 0;
 
 const port = connectToParent(
@@ -54,6 +66,9 @@ const port = connectToParent(
         return;
       case 'proceed':
         proceeding.resolve();
+        return;
+      case 'statistics':
+        statistics.resolve(message.bytes);
         return;
       case 'predicted':
         rows.get(message.id)?.resolve(message.output);
@@ -125,7 +140,8 @@ async function onDataset(
 
 /** The terms of the bound, from outputs of the service's network. */
 async function loadTerms(config: LikelihoodConfig) {
-  const engine = await createEngine(deviceSettings(process.env));
+  // On the processor, whatever the network runs on: the terms are a few operations.
+  const engine = await createCompiledEngine();
   const functions = { terms: predictedLikelihoodFunction(config, BATCH_SIZE) };
   const loaded = await engine.load({ variables: [], functions });
   return termsOfPredictions(predict, (inputs) => loaded.run('terms', inputs), config);
@@ -149,9 +165,10 @@ async function quality(
     });
     await refuseOtherSize(reference, recipe.dataset.imageSize);
     await proceeding.promise;
+    const { compared, keepReference } = await withStatistics(reference, extractor.hash, task, samplesPath);
     const samples = sampledSet(await sampleInto(samplesPath, recipe, task.sampler, predict, options));
-    const found = await qualityOf(samples, reference, extractor, task, {
-      ...{ seed, onProgress, algebra, cacheFolder },
+    const found = await qualityOf(samples, compared, extractor, task, {
+      ...{ seed, onProgress, algebra, cacheFolder, keepReference },
     });
     const { sampler } = task;
     const { steps } = samplerPlan(sampler, contractOf(recipe));
@@ -160,6 +177,43 @@ async function quality(
   } finally {
     await reference.close();
     extractor.close();
+  }
+}
+
+/**
+ * The reference with statistics that the store has, where these are enough; and what keeps those that are made here. The
+ * samples' path tells where files may be for a moment.
+ */
+async function withStatistics(
+  reference: ImageSet,
+  extractorHash: string,
+  { measures = MEASURE_NAMES }: TaskOf<'quality'>,
+  samplesPath: string,
+) {
+  if (reference.statistics !== undefined) return { compared: reference, keepReference: undefined };
+  const key = createHash('sha256').update(JSON.stringify([extractorHash, await reference.fingerprint()]));
+  const sha256 = key.digest('hex');
+  const path = `${samplesPath}.statistics.npz`;
+  await mkdir(dirname(path), { recursive: true });
+  try {
+    port.send({ kind: 'find-statistics', sha256 });
+    const bytes = await statistics.promise;
+    if (bytes !== undefined) {
+      // Made already, and of no use where images are looked at one by one.
+      if (needReferenceRows(measures)) return { compared: reference, keepReference: undefined };
+      await writeFile(path, bytes);
+      const { statistics: known } = await openImageSet(path);
+      const compared = { ...reference, images: undefined, statistics: known, madeBy: extractorHash };
+      return { compared, keepReference: undefined };
+    }
+    const keepReference = async (made: StoredStatistics): Promise<void> => {
+      await writeStatistics(path, made);
+      port.send({ kind: 'keep-statistics', sha256, bytes: await readFile(path) });
+      await rm(path, { force: true });
+    };
+    return { compared: reference, keepReference };
+  } finally {
+    await rm(path, { force: true });
   }
 }
 

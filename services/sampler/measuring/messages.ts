@@ -41,6 +41,8 @@ export interface MeasureMessage {
 export type ToMeasuring =
   | MeasureMessage
   | { readonly kind: 'proceed' }
+  /** Answers `find-statistics`; without bytes where the store has none. */
+  | { readonly kind: 'statistics'; readonly bytes?: Uint8Array }
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
   | { readonly kind: 'refused'; readonly id: number; readonly failure: Failure };
 
@@ -54,6 +56,9 @@ export interface FoundInputs {
 export type FromMeasuring =
   | { readonly kind: 'progress'; readonly stage: string; readonly done: number; readonly total: number }
   | ({ readonly kind: 'inputs' } & FoundInputs)
+  /** Statistics of a reference, an .npz under a hash of its images and the extractor. */
+  | { readonly kind: 'find-statistics'; readonly sha256: string }
+  | { readonly kind: 'keep-statistics'; readonly sha256: string; readonly bytes: Uint8Array }
   | {
       readonly kind: 'row';
       readonly id: number;
@@ -65,6 +70,7 @@ export type FromMeasuring =
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 const MAX_TEXT = 10_000;
+const hash = z.string().regex(/^[0-9a-f]{64}$/);
 
 export const measuringProtocol: Protocol<ToMeasuring, FromMeasuring> = {
   toChild: z.discriminatedUnion('kind', [
@@ -81,6 +87,7 @@ export const measuringProtocol: Protocol<ToMeasuring, FromMeasuring> = {
       samplesPath: z.string(),
     }),
     z.object({ kind: z.literal('proceed') }),
+    z.object({ kind: z.literal('statistics'), bytes: z.instanceof(Uint8Array).exactOptional() }),
     z.object({ kind: z.literal('predicted'), id: countSchema, output: z.instanceof(Float32Array) }),
     z.object({ kind: z.literal('refused'), id: countSchema, failure: failureSchema }),
   ]),
@@ -98,6 +105,8 @@ export const measuringProtocol: Protocol<ToMeasuring, FromMeasuring> = {
         .object({ name: z.string().max(MAX_TEXT), sha256: z.string().max(64), features: countSchema })
         .exactOptional(),
     }),
+    z.object({ kind: z.literal('find-statistics'), sha256: hash }),
+    z.object({ kind: z.literal('keep-statistics'), sha256: hash, bytes: z.instanceof(Uint8Array) }),
     z.object({
       kind: z.literal('row'),
       id: countSchema,

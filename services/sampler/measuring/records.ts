@@ -53,7 +53,8 @@ const claimSchema = z.object({ bodySha256: z.string(), record: recordSchema });
 const inputsSchema = z.object({ measurement: z.string() });
 /** A specification may have a long respacing text. */
 const LARGE = { maxBytes: 1024 ** 2 };
-const MAX_RESULT_BYTES = 256 * 1024 ** 2;
+/** Of a result, and of statistics: two covariances of 2,048 columns have 67 MB. */
+const MAX_LARGE_BYTES = 256 * 1024 ** 2;
 const ID_PATTERN = /^\d{13}-[0-9a-f]{8}$/;
 
 const ENDED: ReadonlySet<MeasurementState | undefined> = new Set(['SUCCEEDED', 'FAILED', 'CANCELLED']);
@@ -92,6 +93,9 @@ export interface MeasurementRecords {
   putResult(id: string, parts: readonly ResultPart[], inputsSha256: string): Promise<void>;
   /** @throws DiffusionError MEASUREMENT_WITHOUT_RESULT where there is none. */
   result(id: string): Promise<readonly ResultPart[]>;
+  /** Statistics of a reference by a hash of its images and the extractor. */
+  statistics(sha256: string): Promise<Uint8Array | undefined>;
+  putStatistics(sha256: string, bytes: Uint8Array): Promise<void>;
   /** The result of an earlier measurement of the same inputs. */
   resultOf(inputsSha256: string): Promise<readonly ResultPart[] | undefined>;
 }
@@ -128,9 +132,13 @@ export function measurementRecords(store: ObjectStore): MeasurementRecords {
   }
 
   async function result(id: string): Promise<readonly ResultPart[] | undefined> {
+    const bytes = await bytesAt(measurementKeys.result(id));
+    return bytes && measureWire.StoredMeasurementResult.decode(bytes).parts;
+  }
+
+  async function bytesAt(key: string): Promise<Uint8Array | undefined> {
     try {
-      const { bytes } = await store.get(measurementKeys.result(id), { maxBytes: MAX_RESULT_BYTES });
-      return measureWire.StoredMeasurementResult.decode(bytes).parts;
+      return (await store.get(key, { maxBytes: MAX_LARGE_BYTES })).bytes;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;
@@ -188,6 +196,10 @@ export function measurementRecords(store: ObjectStore): MeasurementRecords {
       const parts = await result(id);
       if (parts !== undefined) return parts;
       throw new DiffusionError('MEASUREMENT_WITHOUT_RESULT', 'the measurement has no result');
+    },
+    statistics: (sha256) => bytesAt(measurementKeys.statistics(sha256)),
+    putStatistics: async (sha256, bytes) => {
+      await store.put(measurementKeys.statistics(sha256), bytes);
     },
     resultOf: async (inputsSha256) => {
       const pointer = await findJson(store, measurementKeys.inputs(inputsSha256), inputsSchema);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 
 import { canonicalJson } from '../../../shared/checkpoint/index.js';
 import { resultToWire } from '../../../shared/contract/index.js';
-import type { Clock } from '../../../shared/foundation/index.js';
+import { abortError, type Clock } from '../../../shared/foundation/index.js';
 import { buildOf, type MeasurementContract } from '../../../shared/measuring/index.js';
 import { chooseWeights, type Checkpoint } from '../../../shared/models/index.js';
 import type { FileAccess } from '../../../shared/store/index.js';
@@ -28,7 +28,7 @@ import type { RunContext, RunEnd } from './supervisor.js';
 export interface RunOptions {
   readonly catalogue: Pick<ModelCatalogue, 'checkpoint'>;
   readonly models: Pick<LoadedModels, 'acquire'>;
-  readonly records: Pick<MeasurementRecords, 'putResult' | 'resultOf'>;
+  readonly records: Pick<MeasurementRecords, 'putResult' | 'resultOf' | 'statistics' | 'putStatistics'>;
   readonly clock: Clock;
   readonly limits: MeasurementLimits;
   readonly process: MeasuringSettings;
@@ -64,39 +64,46 @@ export async function runMeasurement(
   let found: FoundInputs | undefined;
   let inputsSha256 = '';
 
-  const measured = await measureInProcess(
-    {
-      ...{ kind: 'measure', task, recipe, images, seed, access, datasetCache, cacheFolder, samplesPath },
-      data: realImagesOf(specification, recipe),
-    },
-    options.process,
-    {
-      ...{ clock, signal, onProgress },
-      predict: backgroundPredict({ models, source, caller, signal }),
-      onInputs: async (inputs) => {
-        found = inputs;
-        inputsSha256 = inputsHash(specification, checkpoint, inputs);
-        const earlier = await records.resultOf(inputsSha256);
-        if (earlier === undefined) return true;
-        await records.putResult(id, earlier, inputsSha256);
-        return false;
+  try {
+    const measured = await measureInProcess(
+      {
+        ...{ kind: 'measure', task, recipe, images, seed, access, datasetCache, cacheFolder, samplesPath },
+        data: realImagesOf(specification, recipe),
       },
-    },
-  );
-  if (measured !== undefined && found !== undefined) {
-    const { results, features } = measured;
-    const { data, extractor } = found;
-    const contract: MeasurementContract = {
-      ...modelFacts(specification, checkpoint),
-      steps: results[0]?.steps ?? 0,
-      ...{ images, seed: seed.toString(), data, build: buildOf() },
-      ...(extractor !== undefined && { extractor: { ...extractor, features } }),
-      seconds: (clock.monotonicMs() - beganMs) / 1000,
-    };
-    await records.putResult(id, resultToWire({ contract, results }, inputsSha256), inputsSha256);
+      options.process,
+      {
+        ...{ clock, signal, onProgress },
+        findStatistics: records.statistics,
+        keepStatistics: records.putStatistics,
+        predict: backgroundPredict({ models, source, caller, signal }),
+        onInputs: async (inputs) => {
+          found = inputs;
+          inputsSha256 = inputsHash(specification, checkpoint, inputs);
+          const earlier = await records.resultOf(inputsSha256);
+          if (earlier === undefined) return true;
+          await records.putResult(id, earlier, inputsSha256);
+          return false;
+        },
+      },
+    );
+    if (measured !== undefined && found !== undefined) {
+      const { results, features } = measured;
+      const { data, extractor } = found;
+      const contract: MeasurementContract = {
+        ...modelFacts(specification, checkpoint),
+        steps: results[0]?.steps ?? 0,
+        ...{ images, seed: seed.toString(), data, build: buildOf() },
+        ...(extractor !== undefined && { extractor: { ...extractor, features } }),
+        seconds: (clock.monotonicMs() - beganMs) / 1000,
+      };
+      await records.putResult(id, resultToWire({ contract, results }, inputsSha256), inputsSha256);
+    }
+    return { inputsSha256, fromCache: measured === undefined };
+  } finally {
+    // A sampler on this machine goes on with them where this one stops, or has lost the measurement.
+    const goesOn = signal.aborted && abortError(signal, 'measuring').reason !== 'CANCELLED';
+    if (!goesOn) await rm(samplesPath, { force: true });
   }
-  await rm(samplesPath, { force: true });
-  return { inputsSha256, fromCache: measured === undefined };
 }
 
 function modelFacts(

@@ -7,17 +7,19 @@ import type { ObjectStore } from '../../../shared/store/index.js';
 import type { MeasurementSettings } from '../config.js';
 import type { LoadedModels } from '../loaded-models.js';
 import type { ModelCatalogue } from '../model-catalogue.js';
-import type { RunningCalls } from '../running-calls.js';
+import { runningCalls } from '../running-calls.js';
 import { measureHandlers } from './methods.js';
 import { measurementRecords } from './records.js';
 import { runMeasurement } from './run.js';
 import { measurementSupervisor } from './supervisor.js';
 
+/** How long the readers of watches may take to notice the end. */
+const END_MS = 1000;
+
 export interface MeasuringParts {
   readonly store: ObjectStore;
   readonly catalogue: ModelCatalogue;
   readonly models: LoadedModels;
-  readonly calls: RunningCalls;
   readonly clock: Clock;
   readonly log: Pick<ServiceLog, 'warn' | 'error'>;
   readonly answering: HandlerOptions;
@@ -31,9 +33,11 @@ export interface Measuring {
 
 export function startMeasuring(
   settings: MeasurementSettings,
-  { store, catalogue, models, calls, clock, log, answering }: MeasuringParts,
+  { store, catalogue, models, clock, log, answering }: MeasuringParts,
 ): Measuring {
   const records = measurementRecords(store);
+  // Watches, which would go on for as long as the measurement.
+  const calls = runningCalls();
   const { atOnce, leaseMs, limits, maxWaiting, access } = settings;
   const supervisor = measurementSupervisor({
     ...{ records, clock, atOnce, leaseMs },
@@ -54,6 +58,9 @@ export function startMeasuring(
         ...{ catalogue, records, supervisor, calls, clock, limits, access, maxWaiting },
       }),
     },
-    stop: () => supervisor.stop(),
+    stop: async () => {
+      await calls.stop(0, END_MS);
+      await supervisor.stop();
+    },
   };
 }

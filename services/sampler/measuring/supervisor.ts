@@ -8,7 +8,6 @@ import {
   pause,
   type Changes,
   type Clock,
-  type WireReason,
 } from '../../../shared/foundation/index.js';
 import { hasEnded as processHasEnded, processToken, thisProcess } from '../../../shared/processes/index.js';
 import { serviceStopping } from '../../../shared/rpc/index.js';
@@ -164,9 +163,9 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
       clearInterval(timer);
     }
     if (run.isLost) return;
-    run.change(({ measurement, lease: _, ...rest }) => {
-      const next = ended(measurement);
-      const isEnd = stateOf({ ...rest, measurement: next }) !== 'RUNNING';
+    run.change((record) => {
+      const next = ended(record.measurement);
+      const isEnd = stateOf({ ...record, measurement: next }) !== 'RUNNING';
       return { ...inputs, measurement: isEnd ? { ...next, endTime: new Date(clock.wallMs()) } : next };
     });
     run.isReleased = true;
@@ -179,7 +178,7 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
     const reason = error instanceof DiffusionError && isWireReason(error.reason) ? error.reason : 'INTERNAL';
     if (reason === 'INTERNAL') report(error, id);
     const text = reason === 'INTERNAL' ? "an unexpected error; the service's log has it" : textOf(error);
-    return { ...inState(of, 'FAILED', text), failureReason: errorReasons.write(reason as WireReason) };
+    return { ...inState(of, 'FAILED', text), failureReason: errorReasons.write(reason) };
   }
 
   /** Writes where it stands, which renews the lease. Ends the run where another sampler has taken it. */
@@ -232,7 +231,7 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
       await lookOnce().catch((error: unknown) => {
         report(error, '');
       });
-      if (again) continue;
+      if (wasWoken()) continue;
       const timer = new AbortController();
       await Promise.race([
         pause(LOOK_EVERY_MS, AbortSignal.any([stopped.signal, timer.signal]), { ref: false }),
@@ -241,6 +240,9 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
       timer.abort();
     }
   }
+
+  // Read through a function, as the compiler doesn't see that others change it.
+  const wasWoken = (): boolean => again;
 
   function wake(): void {
     again = true;
@@ -293,8 +295,9 @@ export function inState(measurement: Measurement, state: MeasurementState, messa
   return { ...measurement, state: measurementStates.write(state), message };
 }
 
-function withoutLease({ lease: _, ...record }: MeasurementRecord): MeasurementRecord {
-  return record;
+function withoutLease(record: MeasurementRecord): MeasurementRecord {
+  const { lease, ...rest } = record;
+  return lease === undefined ? record : rest;
 }
 
 function ownLease(durationMs: number): Lease {

@@ -26,7 +26,7 @@ export interface Processor {
   readonly features: ReadonlySet<string>;
 }
 
-/** Chooses: unset or `auto` for the best build that the processor runs, `off` for none, or a level's name. */
+/** Chooses: unset or `on` for the best build that the processor runs, `off` for none, or a level's name. */
 export const KERNELS_VARIABLE = 'IP_DIFFUSION_NATIVE_KERNELS';
 
 export function thisProcessor(): Processor {
@@ -44,7 +44,7 @@ export function chosenBuild(
   wanted: string,
   processor: Processor,
 ): KernelBuild | WithoutKernels {
-  if (wanted !== 'auto') return named(builds, wanted, processor);
+  if (wanted !== 'on') return named(builds, wanted, processor);
   const build = builds.find((each) => unmetNeeds(each, processor) === undefined);
   if (build !== undefined) return build;
   if (builds.some(({ level }) => level === 'native'))
@@ -60,7 +60,7 @@ function named(builds: readonly KernelBuild[], wanted: string, processor: Proces
   if (build === undefined) {
     throw new DiffusionError(
       'ENGINE_START',
-      `${KERNELS_VARIABLE}: wanted auto, off, or a level that was built here (${levelsOf(builds)}); got "${wanted}"`,
+      `${KERNELS_VARIABLE}: wanted on, off, or a level that was built here (${levelsOf(builds)}); got "${wanted}"`,
     );
   }
   const unmet = unmetNeeds(build, processor);

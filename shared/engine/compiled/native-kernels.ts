@@ -5,10 +5,10 @@ import { dirname, join } from 'node:path';
 import { env } from 'node:process';
 
 import { tf } from '../tf.js';
-import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
 import { DiffusionError } from '../../foundation/index.js';
+import koffi from '../koffi.js';
 import type { EnginePrecision, WithoutKernels } from '../module.js';
 import type { Attributes } from './graph.js';
 import { chosenBuild, KERNELS_VARIABLE, thisProcessor, type KernelDescription } from './kernel-builds.js';
@@ -79,7 +79,7 @@ export function kernelsIn(folder: string): NativeKernels | WithoutKernels {
   if (!existsSync(description)) return { reason: 'the set-up did not build them', remedy: 'npm run setup' };
   try {
     const described = JSON.parse(readFileSync(description, 'utf8')) as KernelDescription;
-    const build = chosenBuild(described, env[KERNELS_VARIABLE] || 'auto', thisProcessor());
+    const build = chosenBuild(described, env[KERNELS_VARIABLE] || 'on', thisProcessor());
     if ('reason' in build) return build;
     const { file, level, revision } = build;
     return { ...registered(join(folder, file)), level, revision };

@@ -3,9 +3,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { platform } from 'node:process';
 
-import koffi from 'koffi';
-
 import { DiffusionError } from '../../foundation/index.js';
+import koffi from '../koffi.js';
 
 /** A pointer; 0n is none. */
 export type Pointer = bigint;

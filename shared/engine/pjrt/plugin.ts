@@ -1,11 +1,11 @@
 /** A PJRT plugin: XLA, or another compiler, for one kind of device, as a library with one table of functions. */
 import { statSync } from 'node:fs';
 
-import koffi from 'koffi';
 import type { LibraryHandle } from 'koffi';
 
 import { DiffusionError, shortened } from '../../foundation/index.js';
 import type { Reason } from '../../foundation/index.js';
+import koffi from '../koffi.js';
 import { CALLS } from './calls.js';
 import type { Answer, CallName, Given } from './calls.js';
 

@@ -3,6 +3,7 @@ import { KERNEL_DISTANCE_DEFAULTS, kernelDistance } from '../../statistics/index
 import { measurement, withRows, type Measure } from '../measure.js';
 
 export const kernel: Measure = {
+  needsReferenceRows: true,
   names: (names) => [names.kernel],
   measure: (comparison) =>
     withRows(comparison, 2, async (samples, reference) => {

@@ -6,6 +6,7 @@ const NAMES = ['precision', 'recall', 'density', 'coverage'] as const;
 const LEAST_IMAGES = 1 + Math.max(...Object.values(MANIFOLD_DEFAULTS));
 
 export const manifold: Measure = {
+  needsReferenceRows: true,
   names: () => NAMES,
   measure: (comparison) =>
     withRows(comparison, LEAST_IMAGES, async (samples, reference) => {

@@ -23,7 +23,7 @@ with zipfile.ZipFile(sys.argv[1], 'w') as wheel:
         wheel.writestr('tensorflow/' + name, name)
 `;
 const [mainFile, frameworkFile] = libraryFiles(process.platform);
-const pinned = libraryBuild('linux', 'x64', 'cpu') as LibraryBuild;
+const pinned = libraryBuild('linux', 'x64') as LibraryBuild;
 
 /** pip set to a folder that holds one small wheel under the pinned name. */
 async function wheelhouse(t: ExecutionContext) {
@@ -76,12 +76,12 @@ test.serial('a library of the user’s own needs both libraries and the headers'
   for (const file of [header, join(setup.cache, frameworkFile)]) await writeFile(file, '');
   process.env['IP_DIFFUSION_LIBTENSORFLOW'] = setup.cache;
   t.teardown(() => delete process.env['IP_DIFFUSION_LIBTENSORFLOW']);
-  const error = await t.throwsAsync(provideNativeLibrary(setup, 'cpu'), { instanceOf: SetupProblem });
+  const error = await t.throwsAsync(provideNativeLibrary(setup), { instanceOf: SetupProblem });
   t.true(error.message.includes(mainFile));
 
   await writeFile(join(setup.cache, mainFile), 'library');
-  const library = await provideNativeLibrary(setup, 'cpu');
+  const library = await provideNativeLibrary(setup);
   t.is(library.directory, setup.cache);
   await writeFile(join(setup.cache, mainFile), 'another library');
-  t.not((await provideNativeLibrary(setup, 'cpu')).identity, library.identity);
+  t.not((await provideNativeLibrary(setup)).identity, library.identity);
 });

@@ -31,8 +31,14 @@ export async function checkPanels(promtool: string): Promise<string> {
     const expr = expression.replaceAll(INTERVAL, '1m');
     // At some moment of the run: training and sampling do not happen at the same time. NaN is no data, and nothing is negative.
     const whole = `count(count_over_time(((${expr}) >= 0)[${readings * STEP_SECONDS}s:${STEP}])) > bool 0`;
-    const wanted = { expr: whole, eval_time: `${readings * STEP_SECONDS}s`, exp_samples: [{ labels: '{}', value: 1 }] };
-    const found = await tested(promtool, [{ interval: STEP, input_series: series, promql_expr_test: [wanted] }]);
+    const wanted = {
+      expr: whole,
+      eval_time: `${readings * STEP_SECONDS}s`,
+      exp_samples: [{ labels: '{}', value: 1 }],
+    };
+    const found = await tested(promtool, [
+      { interval: STEP, input_series: series, promql_expr_test: [wanted] },
+    ]);
     if (found !== undefined) empty.push(`${name}: ${expr}\n${found}`);
   }
   assert.deepEqual(empty, [], 'panels without data');
@@ -56,7 +62,10 @@ export async function checkAlerts(promtool: string): Promise<string> {
         },
       ],
     });
-    for (const [title, test] of Object.entries({ fires: count(series, 1), 'stays silent': count(healthy, 0) })) {
+    for (const [title, test] of Object.entries({
+      fires: count(series, 1),
+      'stays silent': count(healthy, 0),
+    })) {
       const found = await tested(promtool, [test]);
       assert.equal(found, undefined, `${name} ${title}: ${found}`);
     }

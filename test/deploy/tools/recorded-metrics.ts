@@ -34,10 +34,14 @@ export async function recordRun(): Promise<Recording> {
   const readings: Map<string, number>[] = [];
   const read = async (): Promise<void> => {
     const samples = new Map<string, number>();
-    for (const [instance, port] of Object.entries({ trainer: trainer.metricsPort, sampler: sampler.metricsPort }))
+    for (const [instance, port] of Object.entries({
+      trainer: trainer.metricsPort,
+      sampler: sampler.metricsPort,
+    }))
       for (const [series, value] of await scrape(port)) samples.set(labelled(series, instance), value);
     readings.push(samples);
-    if (readings.length > MOST_READINGS) readings.splice(0, readings.length, ...readings.filter((_, i) => i % 2 === 0));
+    if (readings.length > MOST_READINGS)
+      readings.splice(0, readings.length, ...readings.filter((_, i) => i % 2 === 0));
   };
   let running = true;
   const reading = (async () => {

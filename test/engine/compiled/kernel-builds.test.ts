@@ -13,7 +13,7 @@ const needsOf = (name: string): readonly string[] =>
 
 for (const { name, needs } of KERNEL_LEVELS) {
   test(`a processor with just what ${name} needs loads it`, (t) => {
-    t.like(chosenBuild({ builds: levels }, 'auto', having(...needs)), { level: name });
+    t.like(chosenBuild({ builds: levels }, 'on', having(...needs)), { level: name });
   });
 }
 
@@ -30,15 +30,15 @@ test('a lower level than the best can be named', (t) => {
 });
 
 test('a processor without any of the levels goes without kernels, and says so', (t) => {
-  t.deepEqual(chosenBuild({ builds: levels }, 'auto', having('avx', 'sse2')), {
+  t.deepEqual(chosenBuild({ builds: levels }, 'on', having('avx', 'sse2')), {
     reason: `this processor has none of the levels that they were built for (${levels.map(({ level }) => level).join(', ')})`,
     remedy: 'npm run setup, on this machine and with a C++ compiler',
   });
 });
 
 test('a build for one processor runs on that one only', (t) => {
-  t.like(chosenBuild({ builds: [native] }, 'auto', having()), { level: 'native' });
-  t.deepEqual(chosenBuild({ builds: [native] }, 'auto', { identity: 'another', features: new Set() }), {
+  t.like(chosenBuild({ builds: [native] }, 'on', having()), { level: 'native' });
+  t.deepEqual(chosenBuild({ builds: [native] }, 'on', { identity: 'another', features: new Set() }), {
     reason: 'they were built for another processor',
     remedy: 'npm run setup, on this machine',
   });
@@ -58,6 +58,6 @@ test('a level that is named and cannot be used is an error', (t) => {
   });
   t.is(
     refused('v5', v3).message,
-    'IP_DIFFUSION_NATIVE_KERNELS: wanted auto, off, or a level that was built here (x86-64-v4-amx, x86-64-v4-bf16, x86-64-v4, x86-64-v3); got "v5"',
+    'IP_DIFFUSION_NATIVE_KERNELS: wanted on, off, or a level that was built here (x86-64-v4-amx, x86-64-v4-bf16, x86-64-v4, x86-64-v3); got "v5"',
   );
 });

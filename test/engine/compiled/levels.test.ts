@@ -41,7 +41,7 @@ async function folderOf(t: ExecutionContext, name: string): Promise<string> {
   const level = KERNEL_LEVELS.find((each) => each.name === name);
   if (level === undefined) throw new Error(`no level ${name}`);
   const context = standaloneContext(t.log);
-  const library = await provideNativeLibrary(context, 'cpu');
+  const library = await provideNativeLibrary(context);
   const { file, build } = await levelKernels(context, library, level);
   await symlink(file, join(folder, build.file));
   await writeFile(join(folder, 'native-kernels.json'), JSON.stringify({ builds: [build] }));

@@ -141,7 +141,7 @@ capabilities: { drop: [ALL] }
 {{/* The kubelet's own gRPC probe speaks no TLS, so readiness asks by the image's health command. */}}
 {{- define "ip-diffusion.probes" -}}
 startupProbe:
-  exec: { command: [node, /app/health.mjs, {{ .component }}] }
+  exec: { command: [node, /app/health.mjs, {{ .component }}, live] }
   periodSeconds: 5
   timeoutSeconds: 5
   failureThreshold: 60
@@ -149,10 +149,11 @@ readinessProbe:
   exec: { command: [node, /app/health.mjs, {{ .component }}] }
   periodSeconds: 10
   timeoutSeconds: 5
-# Not by health: a service whose store is away is not ready, and a restart would not help it.
+# A service whose store is away is live and not ready: a restart would not help it.
 livenessProbe:
-  tcpSocket: { port: grpc }
-  periodSeconds: 10
+  exec: { command: [node, /app/health.mjs, {{ .component }}, live] }
+  periodSeconds: 15
+  timeoutSeconds: 10
   failureThreshold: 6
 lifecycle:
   # Until the endpoints are gone, so that no new call comes to a pod that stops.
