@@ -156,13 +156,13 @@ export async function* callStream<Request, Response>(
  */
 async function* messagesOf<Response>(call: ClientReadableStream<Response>): AsyncGenerator<Response> {
   const changed = changes();
-  let end: { readonly error?: unknown } | undefined;
+  let end: { readonly error?: Error } | undefined;
   call.on('readable', changed.notify);
   call.on('end', () => {
     end ??= {};
     changed.notify();
   });
-  call.on('error', (error: unknown) => {
+  call.on('error', (error: Error) => {
     end = { error };
     changed.notify();
   });
