@@ -4,6 +4,7 @@ import { format, resolveConfig } from 'prettier';
 
 import { configurationPage } from './configuration-page.js';
 import { errorsPage } from './errors-page.js';
+import { faultsPage } from './faults-page.js';
 import { fieldsPage } from './fields-page.js';
 import { DASHBOARD_FILES } from '../grafana/dashboard-files.js';
 import { rulesFile } from '../prometheus/rules-file.js';
@@ -17,6 +18,7 @@ type MakePage = (root: string) => string | Promise<string>;
 const PAGES: Readonly<Record<string, MakePage>> = {
   'docs/configuration.md': configurationPage,
   'docs/errors.md': errorsPage,
+  'docs/faults.md': faultsPage,
   'docs/fields.md': fieldsPage,
   'docs/metrics.md': metricsPage,
   'docs/run-books.md': runBooksPage,

@@ -58,6 +58,10 @@ const COMMANDS = {
   test: suite('short'),
   // Whole trainings of every variant, other builds of the services, layers of full size, memory over many steps.
   'test:long': suite('long'),
+  'test:faults': {
+    setup: ['--skip-build', '--test-build', '--test-tools'],
+    run: (args) => [[...tsx, 'test/faults/main.ts', ...args]],
+  },
   'test:golden': {
     setup: ['--skip-build', '--test-build'],
     folder: COMPILED_TESTS,

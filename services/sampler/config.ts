@@ -22,7 +22,7 @@ import type { AdmissionLimits } from './admission.js';
 import type { MeasuringSettings } from './measuring/measure-in-process.js';
 import type { MeasurementLimits } from './measuring/specification.js';
 import type { EngineSettings } from './prediction-engine.js';
-import { SAMPLER_OWN } from './settings.js';
+import { SAMPLER_OWN, SAMPLER_SETTINGS } from './settings.js';
 
 /** Of measurements. */
 export interface MeasurementSettings {
@@ -60,6 +60,8 @@ export interface SamplerServiceSettings extends ServerSettings {
   readonly swapWaitMs: number;
   /** Memory that loaded models may take; twice as much while one is being replaced. */
   readonly maxModelBytes: number;
+  /** How long a call may wait for its reader, all waits together. */
+  readonly slowReaderLimitMs: number;
   /** Images of one call in work or unread at once. */
   readonly window: number;
   /** How long calls may go on when the service stops; then they get what resumes them. */
@@ -80,7 +82,7 @@ export const ENVIRONMENT: Environment = process.env;
 export function readSettings(env: Environment): SamplerServiceSettings {
   const reader = environmentReader(env);
   const { value, collect } = reader;
-  const server = serverSettings('sampler', reader);
+  const server = serverSettings(SAMPLER_SETTINGS, reader);
   const store = collect(() => storeSettings(env));
   // Whoever reaches a sampler from a network must not read any file that the sampler can read.
   const access = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));
@@ -128,6 +130,7 @@ export function readSettings(env: Environment): SamplerServiceSettings {
     decodesAtOnce: value(SAMPLER_OWN.maxDecodes),
     maxLoadedModels: value(SAMPLER_OWN.maxModels),
     swapWaitMs: value(SAMPLER_OWN.swapWaitMs),
+    slowReaderLimitMs: 60_000 * value(SAMPLER_OWN.slowReaderMinutes),
     maxModelBytes: MIB * (value(SAMPLER_OWN.modelsMib) ?? Math.floor(machineMemoryBytes() / 2 / MIB)),
     // Two passes' worth: while one half is in the engine, the other half's solvers compute.
     window: 2 * MAX_ROWS,

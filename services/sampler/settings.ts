@@ -115,9 +115,15 @@ export const SAMPLER_OWN = {
     'how long a call for the newest checkpoint waits for its weights while an older one could serve it',
     { fallback: 30_000, unit: 'ms' },
   ),
+  slowReaderMinutes: setting(
+    'IP_DIFFUSION_SAMPLER_SLOW_READER_MINUTES',
+    count(1, 24 * 60),
+    'how long a call may wait for its reader, all waits together; then its stream is closed with RESOURCE_EXHAUSTED',
+    { fallback: 30, unit: 'min' },
+  ),
 } as const;
 
-export const SAMPLER_SETTINGS: ServiceSettings = {
+export const SAMPLER_SETTINGS: ServiceSettings<'sampler'> = {
   service: 'sampler',
   shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS, ...DEVICE_SETTINGS },
   own: { ...SAMPLER_OWN, ...DATASET_SETTINGS },

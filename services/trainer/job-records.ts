@@ -5,7 +5,14 @@ import * as z from 'zod';
 import { canonicalJson, importJobPrefix } from '../../shared/checkpoint/index.js';
 import { DiffusionError, positiveCountSchema } from '../../shared/foundation/index.js';
 import { NAME_PATTERN, recipeFormat } from '../../shared/recipe/index.js';
-import { bindModel, findJson, jobKeys, jobOfModel, requestKey } from '../../shared/models/index.js';
+import {
+  bindModel,
+  findJson,
+  inspectJson,
+  jobKeys,
+  jobOfModel,
+  requestKeys,
+} from '../../shared/models/index.js';
 import { isLostCondition, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
@@ -43,7 +50,7 @@ export interface StoredRecord {
   readonly etag: string;
 }
 
-interface JobOrder {
+export interface JobOrder {
   readonly jobId: string;
   readonly createdAt: string;
 }
@@ -58,7 +65,7 @@ export async function findClaimed(
   store: ObjectStore,
   { requestSha256, bodySha256 }: RequestClaim,
 ): Promise<JobRecord | undefined> {
-  const claim = await findJson(store, requestKey(requestSha256), claimSchema, LARGE);
+  const claim = await findJson(store, requestKeys.of(requestSha256), claimSchema, LARGE);
   if (claim === undefined) return undefined;
   if (claim.value.bodySha256 === bodySha256) return recordOf(claim.value.record);
   throw new DiffusionError('REQUEST_ID_REUSED', 'the request_id was used before, with another recipe', {
@@ -86,7 +93,7 @@ export async function createRecord(
 ): Promise<JobRecord> {
   let winner = record;
   if (claim !== undefined) {
-    const created = await createJson(store, requestKey(claim.requestSha256), {
+    const created = await createJson(store, requestKeys.of(claim.requestSha256), {
       bodySha256: claim.bodySha256,
       record: versioned(record),
     });
@@ -118,8 +125,16 @@ export async function removeUnbound(store: ObjectStore, jobId: string): Promise<
 
 /** Removes a job's record, and what makes a repeated request find it. */
 export async function removeRecord(store: ObjectStore, { jobId, requestSha256 }: JobRecord): Promise<void> {
-  if (requestSha256 !== undefined) await store.remove([requestKey(requestSha256)]);
+  const key = requestSha256 === undefined ? undefined : requestKeys.of(requestSha256);
+  // An old one may have been removed, and the request_id used again.
+  if (key !== undefined && (await madeBy(store, key))?.jobId === jobId) await store.remove([key]);
   await store.remove([jobKeys.record(jobId)]);
+}
+
+/** The job that a request made, by the request's key; undefined where it is gone, or can't be read by this build. */
+export async function madeBy(store: ObjectStore, key: string): Promise<JobOrder | undefined> {
+  const { value } = (await inspectJson(store, key, claimSchema, LARGE)) ?? {};
+  return value?.record;
 }
 
 /** Changes a job's record, if it still is as it was read. @throws ABORTED where it isn't. */

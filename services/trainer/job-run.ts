@@ -6,6 +6,7 @@ import { DiffusionError, pause, type Clock, type WireReason } from '../../shared
 import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
 import {
+  isPassing,
   retryOutages,
   type FileAccess,
   type ObjectStore,
@@ -94,8 +95,9 @@ export class JobRun {
     const { restartLimit, restartDelayMs } = this.#settings;
     let crashes = 0;
     let wasReady = false;
+    let attempt: number | undefined;
     for (;;) {
-      const attempt = await this.#claim();
+      attempt = await this.#claim(attempt);
       if (attempt === undefined) return;
       const committedBefore = job.status.committedStep;
       job.begin(attempt);
@@ -105,7 +107,10 @@ export class JobRun {
         return;
       }
       // An attempt is fenced off by another trainer, which the lease shows when it is saved, or by something that has no lease.
-      if (outcome.kind === 'fenced') await job.save();
+      if (outcome.kind === 'fenced') {
+        attempt = undefined;
+        await job.save();
+      }
       if (this.#endAsAsked()) return;
       const crash = outcome.kind === 'crashed' ? outcome : { exit: undefined, ready: true };
       wasReady ||= crash.ready;
@@ -120,7 +125,7 @@ export class JobRun {
           ? 'the attempt was fenced off'
           : `the engine process ${describeExit(crash.exit)}`;
       const detail = crash.exit === undefined ? undefined : exitDetail(crash.exit);
-      this.#settings.logger.warn({ job: job.id, attempt, crashes, detail }, why);
+      this.#settings.logger.warn({ job: job.id, attempt: job.status.attempt, crashes, detail }, why);
       if (crashes > restartLimit) {
         const reason = crash.exit === undefined ? 'INTERNAL' : reasonOfCrash(crash.exit, wasReady);
         job.change('FAILED', `${why}; ${crashes} times without a new checkpoint`, reason);
@@ -133,10 +138,22 @@ export class JobRun {
     }
   }
 
-  /** The next attempt's number; undefined where the run has ended instead. */
-  async #claim(): Promise<number | undefined> {
-    const { store, clock, storeRetryLimitMs, restartDelayMs, logger } = this.#settings;
+  /**
+   * The next attempt's number; undefined where the run has ended instead.
+   *
+   * @param before The attempt whose engine has just ended. It goes on where the store is unavailable: no process is left
+   * that could commit under it, and its newest checkpoints may wait on this machine.
+   */
+  async #claim(before: number | undefined): Promise<number | undefined> {
+    const { store, clock, storeRetryLimitMs, restartDelayMs, logger, spill } = this.#settings;
     const { signal } = this.#interrupted;
+    if (before !== undefined && spill !== undefined) {
+      try {
+        return await claimAttempt(store, this.job.id, { signal });
+      } catch (error) {
+        if (isPassing(error)) return before;
+      }
+    }
     const outageSettings = {
       limitMs: storeRetryLimitMs,
       clock,
@@ -172,6 +189,7 @@ export class JobRun {
       model,
       recipe,
       attempt,
+      committedStep: this.job.status.committedStep,
       store: storeSettings,
       fileAccess,
       cacheFolder,

@@ -1,6 +1,6 @@
 /**
  * Commits that wait on this machine for jobs that ended during an outage: a job that was cancelled then has no run any
- * more that could upload them.
+ * more that could upload them, and one that was deleted needs them no more.
  */
 
 import type { Logger } from 'pino';
@@ -11,6 +11,7 @@ import {
   adoptSpilled,
   claimAttempt,
   clearSpill,
+  forgetSpilled,
   jobKeys,
   prune,
   uploadSpilled,
@@ -19,7 +20,7 @@ import {
 import type { ObjectStore, StoreSettings } from '../../shared/store/index.js';
 import { changeEnded } from './ended-status.js';
 import type { SpillFolder } from './engine-process/messages.js';
-import { readJob, statusBytes } from './job-status.js';
+import { readJob, statusBytes, type StoredJob } from './job-status.js';
 import type { JobSupervisor } from './job-supervisor.js';
 import type { LeftoverJob } from './reading-messages.js';
 import type { Reader } from './reading.js';
@@ -34,17 +35,25 @@ export interface LeftoverOptions {
   readonly logger: Logger;
 }
 
-/** Uploads what waits for jobs that have ended; the others are their trainers' matter. @throws what the stores throw. */
+/**
+ * Uploads what waits for jobs that have ended, and removes what waits for jobs that were deleted; the others are their
+ * trainers' matter.
+ *
+ * @throws what the stores throw.
+ */
 export async function uploadLeftovers(options: LeftoverOptions): Promise<void> {
   const { store, storeSettings, spill, folder, supervisor, reader, logger } = options;
   if (!(await folder.isThere())) return;
-  for (const jobId of await waitingJobs(await folder.open())) {
+  const spilled = await folder.open();
+  for (const [jobId, hasCommits] of await jobsIn(spilled)) {
     if (supervisor.find(jobId)?.ended === false) continue;
-    const job = await readJob(store, jobId).catch((error: unknown) => {
-      if (error instanceof DiffusionError && error.code !== 'UNAVAILABLE') return undefined;
-      throw error;
-    });
-    if (job === undefined || !isEnded(job.status.state)) continue;
+    const job = await foundJob(store, jobId);
+    if (job === 'deleted') {
+      await forgetSpilled(spilled, jobId);
+      logger.info({ job: jobId }, 'what waited for the store was removed with its job');
+      continue;
+    }
+    if (!hasCommits || job === undefined || !isEnded(job.status.state)) continue;
     const { record } = job;
     const { steps, keepLast, keepEverySteps } = record.recipe.training;
     const leftover = {
@@ -88,11 +97,22 @@ export async function uploadLeftover(
   return waiting.at(-1)?.step;
 }
 
-async function waitingJobs(spill: ObjectStore): Promise<ReadonlySet<string>> {
-  const jobs = new Set<string>();
+/** Undefined where it can't be read by this build. @throws what the store throws in an outage. */
+async function foundJob(store: ObjectStore, jobId: string): Promise<StoredJob | 'deleted' | undefined> {
+  try {
+    return await readJob(store, jobId);
+  } catch (error) {
+    if (!(error instanceof DiffusionError) || error.code === 'UNAVAILABLE') throw error;
+    return error.reason === 'JOB_NOT_FOUND' ? 'deleted' : undefined;
+  }
+}
+
+/** The jobs of which anything waits, and whether commits do. */
+async function jobsIn(spill: ObjectStore): Promise<ReadonlyMap<string, boolean>> {
+  const jobs = new Map<string, boolean>();
   for await (const key of spill.list(jobKeys.every)) {
-    const job = /^jobs\/([^/]+)\/commits\//.exec(key)?.[1];
-    if (job !== undefined) jobs.add(job);
+    const [, job, folder] = /^jobs\/([^/]+)\/([^/]+)/.exec(key) ?? [];
+    if (job !== undefined) jobs.set(job, folder === 'commits' || jobs.get(job) === true);
   }
   return jobs;
 }

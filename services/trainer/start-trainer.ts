@@ -9,6 +9,7 @@ import {
   callObserver,
   observeAll,
   SERVICE_NAMES,
+  serverInfo,
   startGrpcServer,
   watchEngine,
   watchReadyStore,
@@ -48,6 +49,7 @@ import { keptStates } from './kept-state.js';
 import { uploadLeftovers } from './leftover-commits.js';
 import { listedCompleteness } from './listed-jobs.js';
 import { trainerMetrics } from './metrics.js';
+import { removeOldRequests } from './old-requests.js';
 import { reader } from './reading.js';
 import { settled } from './warm-start.js';
 import { tenants } from './tenants.js';
@@ -65,6 +67,7 @@ const TIDY_EVERY_MS = 6 * 60 * 60 * 1000;
  */
 export async function startTrainer(settings: TrainerSettings, logger: ServiceLog): Promise<RunningService> {
   const clock = systemClock;
+  const startedMs = clock.wallMs();
   const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
   const registry = metricRegistry();
   const metrics = trainerMetrics(registry, clock);
@@ -130,6 +133,11 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
       deletions: deletions({ store, supervisor }),
       sources,
       tenants: tenants(store, supervisor),
+      info: () =>
+        serverInfo({
+          ...{ protocol: 'diffusion.trainer.v1', startedMs, settings, engine: engines.engine() },
+          readiness: server.readiness,
+        }),
       checkServing: () => {
         if (phase !== 'serving') throw unavailable(phase, storeProblem);
       },
@@ -143,7 +151,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     ...{ settings, store, clock, readiness: server.readiness, log: logger, signal: stopping.signal },
     engineEnvironment: settings.engineEnvironment,
   };
-  watchEngine(watched);
+  const engines = watchEngine(watched);
 
   const outageSettings: OutageSettings = {
     limitMs: settings.storeRetryLimitMs,
@@ -233,10 +241,12 @@ function spillOf({
   return { folder: join(spillFolder, name), maxBytes: Math.floor(spillMaxBytes / concurrentJobs) };
 }
 
-/** Removes what interrupted writers have left in the store. */
+/** Removes what interrupted writers have left in the store, and what nobody asks for any more. */
 async function tidy(store: ObjectStore, logger: ServiceLog, signal: AbortSignal): Promise<void> {
   const removed = await store.tidy({ signal });
   if (removed > 0) logger.info({ removed }, 'unfinished uploads of writers that died were removed');
+  const requests = await removeOldRequests(store, systemClock.wallMs(), signal);
+  if (requests > 0) logger.info({ requests }, 'request ids of more than 30 days ago were removed');
 }
 
 /** Does something now and then until the signal aborts; what it throws is logged. */

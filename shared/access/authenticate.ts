@@ -1,9 +1,9 @@
 /** From what a call brings to the identity of its caller. */
 
 import { DiffusionError } from '../foundation/index.js';
-import { parseIdentities } from './identities-file.js';
+import { parseIdentities, type Identities } from './identities-file.js';
 import type { Identity, Refused } from './identity.js';
-import { oidcTokens } from './oidc.js';
+import { isInTime, isOfProvider, oidcTokens } from './oidc.js';
 import type { AccessSettings } from './settings.js';
 import { watchFiles } from './watched-files.js';
 
@@ -22,7 +22,21 @@ export interface Authentication {
    * @throws DiffusionError UNAUTHENTICATED, with the same text whatever is wrong, which its cause says; UNAVAILABLE.
    */
   readonly identify: (credentials: Credentials) => Promise<Identity | undefined>;
+  /**
+   * Who the credentials are of now that a call began with; asks no provider.
+   *
+   * @throws DiffusionError UNAUTHENTICATED where their token has run out, or they were removed from the file.
+   */
+  readonly identifyAgain: (credentials: Credentials, identity: Identity) => Identity;
   readonly close: () => void;
+}
+
+/** What the file says of credentials. */
+interface Found {
+  readonly identity: Identity | undefined;
+  readonly refused: string;
+  /** One that a provider may know. */
+  readonly token?: string;
 }
 
 /** Longer ones are no tokens. */
@@ -46,18 +60,31 @@ export async function authentication(
           everyMs: reloadMs,
           onUnusable,
         });
+  // Hashes of the tokens of thousands of calls take long, and are compared again only with another file.
+  const checked = new WeakMap<
+    Credentials,
+    { readonly file: Identities | undefined; readonly identity: Identity }
+  >();
   const verify = oidc === undefined ? undefined : oidcTokens(oidc, newKeysAfterMs);
 
-  async function find({ authorization, certificateNames }: Credentials): Promise<Identity | Refused> {
+  /** By the file; and why not, where that is sure without a provider. */
+  function findInFile({ authorization, certificateNames }: Credentials): Found {
     const known = identities?.current();
     // A token that came is the one that counts, right or wrong.
     if (authorization.length === 0) {
       const refused = certificateNames.length === 0 ? 'there is no token' : 'the certificate is not known';
-      return known?.ofCertificate(certificateNames) ?? { refused };
+      return { identity: known?.ofCertificate(certificateNames), refused };
     }
     const token = authorization.length === 1 ? bearerToken(authorization[0] ?? '') : undefined;
-    if (token === undefined) return { refused: 'the header authorization is no bearer token' };
-    return known?.ofToken(token) ?? (await verify?.(token)) ?? { refused: 'the token is not known' };
+    if (token === undefined)
+      return { identity: undefined, refused: 'the header authorization is no bearer token' };
+    return { identity: known?.ofToken(token), refused: 'the token is not known', token };
+  }
+
+  async function find(credentials: Credentials): Promise<Identity | Refused> {
+    const { identity, refused, token } = findInFile(credentials);
+    if (identity !== undefined) return identity;
+    return (token === undefined ? undefined : await verify?.(token)) ?? { refused };
   }
 
   return {
@@ -65,14 +92,36 @@ export async function authentication(
       if (identities === undefined && verify === undefined) return undefined;
       const found = await find(credentials);
       if (!('refused' in found)) return found;
-      throw new DiffusionError(
-        'UNAUTHENTICATED',
+      throw unauthenticated(
         'wanted a valid bearer token, or a client certificate of a known identity',
-        { cause: found.refused },
+        found.refused,
       );
+    },
+    identifyAgain(credentials, before) {
+      if (oidc !== undefined && isOfProvider(before)) {
+        const [header = ''] = credentials.authorization;
+        if (isInTime(bearerToken(header) ?? '', oidc)) return before;
+        throw ranOut('its token has run out');
+      }
+      const file = identities?.current();
+      const last = checked.get(credentials);
+      if (last !== undefined && last.file === file) return last.identity;
+      const { identity, refused } = findInFile(credentials);
+      if (identity === undefined) throw ranOut(refused);
+      checked.set(credentials, { file, identity });
+      return identity;
     },
     close: () => identities?.close(),
   };
+}
+
+function ranOut(cause: string): DiffusionError {
+  return unauthenticated('the token or certificate of the call is not valid any more', cause);
+}
+
+/** @param cause For the log alone. */
+function unauthenticated(text: string, cause: string): DiffusionError {
+  return new DiffusionError('UNAUTHENTICATED', text, { cause });
 }
 
 function bearerToken(header: string): string | undefined {

@@ -1,6 +1,7 @@
-/** How fast each caller may make calls, and how many it may have open. */
+/** How fast each caller may make calls, how many it may have open, and how often an address may fail to say who it is. */
 
 import { DiffusionError, type Clock } from '../foundation/index.js';
+import { rates } from './rates.js';
 
 export interface CallLimits {
   /** Calls a second over a longer time; for a moment twice as many. */
@@ -18,60 +19,54 @@ export interface CallLimiter {
   begin(caller: string): () => void;
 }
 
-interface Usage {
-  open: number;
-  /** Calls that may begin now; grows with time up to the burst. */
-  tokens: number;
-  readAtMs: number;
+/** Calls that fail to authenticate, by the address that they come from. */
+export interface FailedCalls {
+  /** @throws DiffusionError RESOURCE_EXHAUSTED (reason CALLS_LIMITED) where too many calls of the address have failed. */
+  refuse(address: string): void;
+  count(address: string): void;
 }
 
 const BURST_SECONDS = 2;
 const OPEN_RETRY_AFTER_MS = 1000;
-/** Callers that are remembered before those that do nothing are forgotten. */
-const SWEEP_AT = 1024;
 
 export function callLimiter({ callsPerSecond, openCalls }: CallLimits, clock: Clock): CallLimiter {
-  const burst = callsPerSecond * BURST_SECONDS;
-  const usages = new Map<string, Usage>();
-  let sweepAt = SWEEP_AT;
-
-  function refill(usage: Usage): void {
-    const nowMs = clock.monotonicMs();
-    usage.tokens = Math.min(burst, usage.tokens + ((nowMs - usage.readAtMs) / 1000) * callsPerSecond);
-    usage.readAtMs = nowMs;
-  }
-
-  /** A caller without open calls whose burst is whole again is the same as an unknown one. */
-  function sweep(): void {
-    for (const [caller, usage] of usages) {
-      refill(usage);
-      if (usage.open === 0 && usage.tokens === burst) usages.delete(caller);
-    }
-    sweepAt = Math.max(SWEEP_AT, 2 * usages.size);
-  }
+  const begun = rates(callsPerSecond, callsPerSecond * BURST_SECONDS, clock);
+  const open = new Map<string, number>();
 
   return {
     begin(caller) {
-      if (usages.size >= sweepAt) sweep();
-      const usage = usages.get(caller) ?? { open: 0, tokens: burst, readAtMs: clock.monotonicMs() };
-      usages.set(caller, usage);
-      refill(usage);
-      if (usage.tokens < 1) {
-        const waitMs = Math.ceil(((1 - usage.tokens) / callsPerSecond) * 1000);
-        throw limited(`${callsPerSecond} calls a second`, waitMs);
-      }
-      if (usage.open >= openCalls) throw limited(`${openCalls} open calls`, OPEN_RETRY_AFTER_MS);
-      usage.tokens -= 1;
-      usage.open += 1;
+      const waitMs = begun.waitMs(caller);
+      if (waitMs > 0) throw limited(`a caller may make ${callsPerSecond} calls a second`, waitMs);
+      const before = open.get(caller) ?? 0;
+      if (before >= openCalls)
+        throw limited(`a caller may make ${openCalls} open calls`, OPEN_RETRY_AFTER_MS);
+      begun.take(caller);
+      open.set(caller, before + 1);
       return () => {
-        usage.open -= 1;
+        const left = (open.get(caller) ?? 1) - 1;
+        if (left === 0) open.delete(caller);
+        else open.set(caller, left);
       };
     },
   };
 }
 
+/** @param perMinute That may fail over a longer time, and at once; 0 for any number. */
+export function failedCalls(perMinute: number, clock: Clock): FailedCalls {
+  if (perMinute === 0) return { refuse: () => undefined, count: () => undefined };
+  const failed = rates(perMinute / 60, perMinute, clock);
+  return {
+    refuse: (address) => {
+      const waitMs = failed.waitMs(address);
+      if (waitMs === 0) return;
+      throw limited(`${perMinute} calls a minute of one address may fail to authenticate`, waitMs);
+    },
+    count: (address) => {
+      failed.take(address);
+    },
+  };
+}
+
 function limited(limit: string, retryAfterMs: number): DiffusionError {
-  return new DiffusionError('CALLS_LIMITED', `a caller may make ${limit} at most; call again later`, {
-    retryAfterMs,
-  });
+  return new DiffusionError('CALLS_LIMITED', `${limit} at most; call again later`, { retryAfterMs });
 }

@@ -1,7 +1,7 @@
 export { authentication } from './authenticate.js';
 export type { Authentication, Credentials } from './authenticate.js';
-export { callLimiter } from './call-limits.js';
-export type { CallLimiter, CallLimits } from './call-limits.js';
+export { callLimiter, failedCalls } from './call-limits.js';
+export type { CallLimiter, CallLimits, FailedCalls } from './call-limits.js';
 export { EVERYTHING, tenancyOf } from './identity.js';
 export type { Caller, Identity, Tenancy } from './identity.js';
 export { isOpen, METHOD_ROLES, requireRole } from './method-roles.js';

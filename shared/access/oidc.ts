@@ -1,9 +1,16 @@
 /** Tokens of an OpenID Connect provider: JWTs that are verified with the provider's current keys. */
 
-import { createRemoteJWKSet, errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey } from 'jose';
+import {
+  createRemoteJWKSet,
+  decodeJwt,
+  errors,
+  jwtVerify,
+  type JWTPayload,
+  type JWTVerifyGetKey,
+} from 'jose';
 import { z } from 'zod';
 
-import { DiffusionError } from '../foundation/index.js';
+import { DiffusionError, systemClock } from '../foundation/index.js';
 import { ROLES, type Identity, type Refused } from './identity.js';
 
 export interface OidcSettings {
@@ -76,10 +83,24 @@ export function oidcTokens(settings: OidcSettings, newKeysAfterMs = 5000): Verif
   };
 }
 
+/** Begins the names of identities that a provider knows; no name in the file of identities has a colon. */
+const NAME_PREFIX = 'oidc:';
+
+/** Whether an identity was found by a token of a provider. */
+export function isOfProvider({ name }: Identity): boolean {
+  return name.startsWith(NAME_PREFIX);
+}
+
+/** Whether a token that was verified before has not run out since. */
+export function isInTime(token: string, { clockSkewSeconds }: OidcSettings): boolean {
+  const { exp = 0 } = decodeJwt(token);
+  return systemClock.wallMs() < 1000 * (exp + clockSkewSeconds);
+}
+
 function identityOf(payload: JWTPayload, { rolesClaim, tenantClaim }: OidcSettings): Identity | Refused {
   const subject = subjectSchema.safeParse(payload.sub);
   if (!subject.success) return { refused: 'the claim sub is no name' };
-  const name = `oidc:${subject.data}`;
+  const name = `${NAME_PREFIX}${subject.data}`;
   const claimed = payload[rolesClaim];
   const words: readonly unknown[] = typeof claimed === 'string' ? claimed.split(' ') : arrayOf(claimed);
   const tenant = tenantSchema.safeParse(payload[tenantClaim] ?? name);

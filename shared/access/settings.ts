@@ -66,10 +66,16 @@ export const ACCESS_SETTINGS = {
   openCalls: setting('IP_DIFFUSION_OPEN_CALLS', count(), `calls at once ${perCaller}`, {
     otherwise: unlimited(DEFAULT_OPEN_CALLS),
   }),
+  failedCallsPerMinute: setting(
+    'IP_DIFFUSION_FAILED_CALLS_PER_MINUTE',
+    count(0),
+    'calls a minute of each address that may fail to authenticate; 0 for any number',
+    { fallback: 60 },
+  ),
   credentialsReloadMs: setting(
     'IP_DIFFUSION_CREDENTIALS_RELOAD_MS',
     count(100),
-    'certificates and identities are looked at again after this time',
+    'certificates, identities, and the tokens of calls that are under way are looked at again after this time',
     { fallback: 5000, unit: 'ms' },
   ),
 } as const;
@@ -79,7 +85,9 @@ export interface AccessSettings {
   readonly oidc: OidcSettings | undefined;
   /** For each identity, or for each address without authentication; undefined for none. */
   readonly limits: CallLimits | undefined;
-  /** Files are read again after this time. */
+  /** Calls of one address that may fail to authenticate in a minute; 0 for any number. */
+  readonly failedCallsPerMinute: number;
+  /** Files are read again after this time, and calls that are under way are checked again. */
   readonly reloadMs: number;
 }
 
@@ -93,6 +101,7 @@ export function accessSettings(reader: EnvironmentReader): AccessSettings {
     identitiesFile: reader.value(ACCESS_SETTINGS.identities),
     oidc: oidcSettings(reader),
     limits: undefined,
+    failedCallsPerMinute: reader.value(ACCESS_SETTINGS.failedCallsPerMinute),
     reloadMs: reader.value(ACCESS_SETTINGS.credentialsReloadMs),
   };
   return { ...settings, limits: limitsOf(reader, isAuthenticated(settings)) };

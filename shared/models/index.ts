@@ -13,13 +13,21 @@ export {
   listedKeys,
   measurementKeys,
   measurementOfKey,
-  requestKey,
+  requestKeys,
 } from './keys.js';
 export type { ListedJob } from './keys.js';
 export { findJson, inspectJson, jsonBytes } from './json-object.js';
 export type { LatestHint } from './models.js';
 export { deleteCheckpoint, deleteModel } from './delete.js';
-export { adoptSpilled, clearSpill, removeSpilled, spillCommit, uploadSpilled } from './spill.js';
+export {
+  adoptSpilled,
+  clearSpill,
+  forgetSpilled,
+  ownSpilled,
+  removeSpilled,
+  spillCommit,
+  uploadSpilled,
+} from './spill.js';
 export type { AdoptedCommits, Spill, SpilledCommit } from './spill.js';
 export { prune, removeAbandoned } from './prune.js';
 export type { Retention } from './prune.js';

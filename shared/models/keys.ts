@@ -104,9 +104,10 @@ export const deploymentKeys = {
 };
 
 /** What a request with this hash of its request_id made. */
-export function requestKey(requestSha256: string): string {
-  return `requests/${requestSha256}.json`;
-}
+export const requestKeys = {
+  all: 'requests/',
+  of: (requestSha256: string): string => `${requestKeys.all}${requestSha256}.json`,
+};
 
 /** The job's id in a key of `activeKeys`, or undefined. */
 export function activeJobOfKey(key: string): string | undefined {

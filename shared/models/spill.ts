@@ -63,6 +63,22 @@ export async function adoptSpilled(
   return { waiting, discarded };
 }
 
+/**
+ * The commits that wait under an attempt itself, rising. There are some before the attempt's process has spilled any where
+ * an earlier process of the same attempt crashed: as each attempt uploads in order, they are the job's newest commits.
+ */
+export async function ownSpilled(
+  spill: ObjectStore,
+  { job, attempt }: Pick<CommittedCheckpoint, 'job' | 'attempt'>,
+): Promise<SpilledCommit[]> {
+  const waiting: SpilledCommit[] = [];
+  for (const step of await listCommits(spill, job)) {
+    const commit = await soundCommit(spill, job, step);
+    if (commit?.attempt === attempt) waiting.push({ step, bytes: bytesOf(commit) });
+  }
+  return waiting;
+}
+
 /** Commits to the spill. @throws as `commitCheckpoint`; RESOURCE_EXHAUSTED where the disk is full. */
 export async function spillCommit(spill: ObjectStore, commit: Commit): Promise<SpilledCommit> {
   const { job, attempt } = commit;
@@ -110,6 +126,15 @@ export async function clearSpill(
   await spill.remove(keys);
 }
 
+/** Removes whatever waits here of a job that is not in the store any more. */
+export async function forgetSpilled(spill: ObjectStore, job: string): Promise<void> {
+  const [step] = await listCommits(spill, job);
+  const commit = step === undefined ? undefined : await readCommit(spill, job, step).catch(ignoreDamage);
+  const keys = commit === undefined ? [] : [modelKeys.latest(commit.model)];
+  for await (const key of spill.list(jobKeys.all(job))) keys.push(key);
+  await spill.remove(keys);
+}
+
 async function markersOf(store: ObjectStore, job: string, options: CallOptions): Promise<Marker[]> {
   const markers: Marker[] = [];
   for (const step of await listCommits(store, job, options)) {
@@ -145,9 +170,7 @@ async function soundCommit(
 
 /** @returns its size in bytes. */
 async function adopt(spill: ObjectStore, commit: CommittedCheckpoint, attempt: number): Promise<number> {
-  const { objects } = checkpointOf(commit).manifest;
-  const bytes = objects.reduce((sum, { size }) => sum + size, commit.manifest.length);
-  if (commit.attempt === attempt) return bytes;
+  if (commit.attempt === attempt) return bytesOf(commit);
   const manifest = jsonBytes({ ...(JSON.parse(Buffer.from(commit.manifest).toString()) as object), attempt });
   const adopted = await spillCommit(spill, {
     ...recommitted(spill, commit),
@@ -158,6 +181,12 @@ async function adopt(spill: ObjectStore, commit: CommittedCheckpoint, attempt: n
   for await (const key of spill.list(earlier)) keys.push(key);
   await spill.remove(keys);
   return adopted.bytes;
+}
+
+/** Its size, the manifest included. */
+function bytesOf(commit: CommittedCheckpoint): number {
+  const { objects } = checkpointOf(commit).manifest;
+  return objects.reduce((sum, { size }) => sum + size, commit.manifest.length);
 }
 
 /** The commit again, read object by object. */

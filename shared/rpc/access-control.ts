@@ -5,15 +5,19 @@ import { Metadata, ServerInterceptingCall, type ServerInterceptor } from '@grpc/
 import {
   authentication,
   callLimiter,
+  failedCalls,
   isOpen,
   requireRole,
   type AccessSettings,
   type Caller,
+  type Credentials,
+  type Identity,
 } from '../access/index.js';
-import { systemClock, type DiffusionError } from '../foundation/index.js';
+import { DiffusionError, systemClock } from '../foundation/index.js';
 import type { EndedCall } from './call-metrics.js';
-import { anonymous, setCaller } from './callers.js';
+import { addressOf, anonymous, setCaller } from './callers.js';
 import { certificateNames } from './certificate-names.js';
+import { openCalls } from './open-calls.js';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
@@ -47,34 +51,49 @@ export async function accessControl(
   settings: AccessSettings,
   { report, checkAccepting, onUnusable, onRefused }: AccessControlOptions,
 ): Promise<AccessControl> {
-  const { identify, close } = await authentication(settings, onUnusable);
+  const { identify, identifyAgain, close } = await authentication(settings, onUnusable);
   const limiter = settings.limits && callLimiter(settings.limits, systemClock);
+  const failed = failedCalls(settings.failedCallsPerMinute, systemClock);
+  const underWay = openCalls(identifyAgain, settings.reloadMs);
 
   const interceptor: ServerInterceptor = ({ path }, call) => {
     let isOver = false;
     let isAuthenticated = false;
     let caller = anonymous(call.getPeer()).caller;
     let requestId = '';
-    let release: (() => void) | undefined;
+    const revoked = new AbortController();
+    const releases: (() => void)[] = [];
     const ended = (): void => {
       isOver = true;
-      release?.();
-      release = undefined;
+      for (const release of releases.splice(0)) release();
     };
+
+    async function identified(credentials: Credentials): Promise<Identity | undefined> {
+      const address = addressOf(call.getPeer());
+      failed.refuse(address);
+      try {
+        return await identify(credentials);
+      } catch (error) {
+        if (error instanceof DiffusionError && error.code === 'UNAUTHENTICATED') failed.count(address);
+        throw error;
+      }
+    }
 
     async function admit(metadata: Metadata): Promise<Caller> {
       const unknown = anonymous(call.getPeer());
       checkAccepting?.(path);
       if (isOpen(path)) return unknown;
-      const identity = await identify({
+      const credentials = {
         authorization: metadata.get(TOKEN_HEADER).map(String),
         // Empty for a certificate that was not verified.
         certificateNames: certificateNames(call.getAuthContext().sslPeerCertificate),
-      });
+      };
+      const identity = await identified(credentials);
       isAuthenticated = identity !== undefined;
       if (identity !== undefined) caller = identity.name;
       if (identity !== undefined) requireRole(path, identity);
-      release = limiter?.begin(caller);
+      if (limiter !== undefined) releases.push(limiter.begin(caller));
+      if (identity !== undefined) releases.push(underWay.begin({ path, credentials, identity, revoked }));
       // The client may have left while its token was being verified.
       if (isOver) ended();
       return identity === undefined ? unknown : { caller, identity };
@@ -89,7 +108,7 @@ export async function accessControl(
               .then((admitted) => {
                 // Not for handlers, whose errors may end up in logs.
                 metadata.remove(TOKEN_HEADER);
-                setCaller(metadata, { ...admitted, requestId });
+                setCaller(metadata, { ...admitted, requestId, revoked: revoked.signal });
                 goOn(metadata);
               })
               .catch((error: unknown) => {
@@ -114,5 +133,11 @@ export async function accessControl(
     });
   };
 
-  return { interceptor, close };
+  return {
+    interceptor,
+    close: () => {
+      underWay.close();
+      close();
+    },
+  };
 }

@@ -9,26 +9,37 @@ export interface CallIdentity extends Caller {
   readonly requestId: string;
 }
 
+/** A call that was let in. */
+export interface AdmittedCall extends CallIdentity {
+  /** Aborts with the error of the call where its token runs out, or is revoked, while the call is under way. */
+  readonly revoked: AbortSignal;
+}
+
 interface Call {
   readonly metadata: Metadata;
 }
 
 /** By the metadata of the call: nothing that a client sends can become an entry here. */
-const known = new WeakMap<Metadata, CallIdentity>();
+const known = new WeakMap<Metadata, AdmittedCall>();
 
 /** Notes who makes the call that has this metadata. */
-export function setCaller(metadata: Metadata, caller: CallIdentity): void {
+export function setCaller(metadata: Metadata, caller: AdmittedCall): void {
   known.set(metadata, caller);
 }
 
 /** Who makes a call. @throws Error for one that did not come through access control: nothing is let in around it. */
-export function callerOf({ metadata }: Call): CallIdentity {
+export function callerOf({ metadata }: Call): AdmittedCall {
   const caller = known.get(metadata);
   if (caller === undefined) throw new Error('a call reached its handler without access control');
   return caller;
 }
 
-/** @param peer `address:port`; one machine is one caller, whatever number of connections it opens. */
+/** @param peer As `addressOf` takes it; one machine is one caller, whatever number of connections it opens. */
 export function anonymous(peer: string): Caller {
-  return { caller: `anonymous:${peer.replace(/:\d+$/, '')}`, identity: undefined };
+  return { caller: `anonymous:${addressOf(peer)}`, identity: undefined };
+}
+
+/** @param peer `address:port`. */
+export function addressOf(peer: string): string {
+  return peer.replace(/:\d+$/, '');
 }

@@ -16,7 +16,10 @@ import { callerOf, type CallIdentity } from './callers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext extends CallIdentity {
-  /** Aborted when the client cancels or disconnects, or its deadline passes, or that of the service where it has none. */
+  /**
+   * Aborted when the client cancels or disconnects, its deadline passes, or that of the service where it has none, or its
+   * token is no longer valid.
+   */
   readonly signal: AbortSignal;
 }
 
@@ -32,6 +35,8 @@ export interface HandlerOptions {
   readonly report: ReportInternalError;
   /** A stream is closed when its reader reads nothing for this long. */
   readonly stallTimeoutMs: number;
+  /** A stream is closed when it has waited this long for its reader, all waits together; default: never. */
+  readonly slowReaderLimitMs?: number | undefined;
   /** Called with each call that has ended. */
   readonly onCall?: ObserveCall;
 }
@@ -74,7 +79,7 @@ export function unary<Request, Response>(
  */
 export function serverStream<Request, Response>(
   handler: (request: Request, context: CallContext) => AsyncIterable<Response>,
-  { report, stallTimeoutMs, onCall }: HandlerOptions,
+  { report, stallTimeoutMs, slowReaderLimitMs = Infinity, onCall }: HandlerOptions,
   deadlineMs?: number,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
@@ -84,9 +89,10 @@ export function serverStream<Request, Response>(
     const ended = endOf(call, onCall);
     const run = async (): Promise<void> => {
       refuseExpired(call);
+      const reader = patience(stallTimeoutMs, slowReaderLimitMs);
       try {
         for await (const message of untilAborted(handler(call.request, context), signal)) {
-          if (!call.write(message)) await drained(call, signal, stallTimeoutMs);
+          if (!call.write(message)) await reader.during((wait) => drained(call, signal, wait));
         }
       } finally {
         limit.clear();
@@ -182,17 +188,19 @@ function defaultDeadline<Request, Response>(
 }
 
 function contextOf<Request, Response>(call: AnyCall<Request, Response>, limit: AbortSignal): CallContext {
-  return { ...callerOf(call), signal: cancellation(call, limit) };
+  const { revoked, ...identity } = callerOf(call);
+  return { ...identity, signal: cancellation(call, [limit, revoked]) };
 }
 
 function cancellation<Request, Response>(
   call: AnyCall<Request, Response>,
-  limit: AbortSignal,
+  others: readonly AbortSignal[],
 ): AbortSignal {
   const controller = new AbortController();
-  onAbort(limit, () => {
-    controller.abort(limit.reason);
-  });
+  for (const other of others)
+    onAbort(other, () => {
+      controller.abort(other.reason);
+    });
   call.on('cancelled', () => {
     const isLate = Number(call.getDeadline()) <= systemClock.wallMs();
     controller.abort(
@@ -237,18 +245,40 @@ function closeStream(call: object): void {
   layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
+/** How long a stream may wait for its reader now, and why no longer. */
+interface WaitLimit {
+  readonly ms: number;
+  readonly text: string;
+}
+
+/** @param stallMs For one wait. @param totalMs For all waits together. */
+function patience(stallMs: number, totalMs: number) {
+  let waitedMs = 0;
+  return {
+    /** Counts the time that `wait` takes. */
+    during: async (wait: (limit: WaitLimit) => Promise<void>): Promise<void> => {
+      const beganMs = systemClock.monotonicMs();
+      const leftMs = Math.max(0, totalMs - waitedMs);
+      await wait(
+        leftMs < stallMs
+          ? { ms: leftMs, text: `the stream waited for the client for ${totalMs} ms in all` }
+          : { ms: stallMs, text: `the client read nothing from the stream for ${stallMs} ms` },
+      );
+      waitedMs += systemClock.monotonicMs() - beganMs;
+    },
+  };
+}
+
 /** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */
 async function drained<Request, Response>(
   call: ServerWritableStream<Request, Response>,
   signal: AbortSignal,
-  stallTimeoutMs: number,
+  { ms, text }: WaitLimit,
 ): Promise<void> {
   const { promise, resolve, reject } = deferred();
   const timer = setTimeout(() => {
-    reject(
-      new DiffusionError(SLOW_READER, `the client read nothing from the stream for ${stallTimeoutMs} ms`),
-    );
-  }, stallTimeoutMs);
+    reject(new DiffusionError(SLOW_READER, text));
+  }, ms);
   const onDrain = (): void => {
     resolve();
   };

@@ -1,8 +1,8 @@
 /** Deadlines that are later than a timer of Node's can be set to. */
 
-import type { Http2Server } from 'node:http2';
-
 import type { Server } from '@grpc/grpc-js';
+
+import { http2ServersOf } from './connections.js';
 
 const TIMEOUT_HEADER = 'grpc-timeout';
 /** As grpc-js 1.14.7 reads it. */
@@ -22,9 +22,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
  * have passed already, or pass at any time. The client keeps its own. Call when the server is bound.
  */
 export function acceptLongDeadlines(server: Server): void {
-  // Its private field: there is no other way to the headers before it has read them.
-  const { http2Servers } = server as unknown as { readonly http2Servers: ReadonlyMap<Http2Server, unknown> };
-  for (const http2Server of http2Servers.keys())
+  for (const http2Server of http2ServersOf(server))
     http2Server.prependListener('stream', (_stream, headers) => {
       const [, amount, unit = ''] = TIMEOUT.exec(String(headers[TIMEOUT_HEADER])) ?? [];
       if (Number(amount) * (UNIT_MS[unit] ?? 0) > LONGEST_TIMER_MS)

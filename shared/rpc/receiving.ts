@@ -1,10 +1,11 @@
 /** Requests that are being received: how much memory they may take, and how long they may take. */
 
-import type { Http2Server, ServerHttp2Stream } from 'node:http2';
+import type { ServerHttp2Stream } from 'node:http2';
 
 import type { Server } from '@grpc/grpc-js';
 
 import { DiffusionError } from '../foundation/index.js';
+import { http2ServersOf } from './connections.js';
 import { toServiceError } from './status.js';
 
 export interface ReceivingLimits {
@@ -48,9 +49,8 @@ export function limitReceiving(server: Server, services: readonly string[], limi
     stream.on('data', count).once('end', end).once('close', end);
   }
 
-  // A private field of grpc-js 1.14.7: its interceptors see a request only when it is whole.
-  const { http2Servers } = server as unknown as { readonly http2Servers: ReadonlyMap<Http2Server, unknown> };
-  for (const http2Server of http2Servers.keys())
+  // Interceptors of grpc-js see a request only when it is whole.
+  for (const http2Server of http2ServersOf(server))
     http2Server.prependListener('stream', (stream, headers) => {
       const method = String(headers[':path']);
       if (services.some((name) => method.startsWith(`/${name}/`))) watch(stream, method);
@@ -71,5 +71,8 @@ function refuse(stream: ServerHttp2Stream, method: string, error: DiffusionError
     },
     { endStream: true },
   );
-  stream.close();
+  // Not at once: from Node 22.23 on a reset overtakes the answer, which is then never sent.
+  setImmediate(() => {
+    stream.close();
+  });
 }

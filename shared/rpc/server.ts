@@ -15,6 +15,12 @@ import { descriptors } from '../contract/index.js';
 import { deferred, DiffusionError, packageFile } from '../foundation/index.js';
 import { serveMetrics, type MetricRegistry, type MetricsEndpoint } from '../metrics/index.js';
 import { accessControl } from './access-control.js';
+import {
+  CONNECTION_LIMITS,
+  connectionOptions,
+  limitConnections,
+  type ConnectionLimits,
+} from './connections.js';
 import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
@@ -69,6 +75,8 @@ export interface GrpcServerOptions extends HandlerOptions {
   readonly maxRequestBytes?: number;
   /** Of all requests together; default 64 MiB, a minute. */
   readonly receiving?: ReceivingLimits;
+  /** Default: 10,000 connections, a ping every minute, 20 s for its answer. */
+  readonly connections?: ConnectionLimits;
 }
 
 /**
@@ -76,7 +84,7 @@ export interface GrpcServerOptions extends HandlerOptions {
  * CREDENTIALS_UNUSABLE) for certificates, keys or identities that can't be used.
  */
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { security, report, log, metrics } = options;
+  const { security, report, log, metrics, connections = CONNECTION_LIMITS } = options;
   const onUnusable = ({ message }: DiffusionError): void => {
     log.warn(`${message}; what was read before stays in use`);
   };
@@ -105,8 +113,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     interceptors: [access.interceptor],
     'grpc.max_receive_message_length': options.maxRequestBytes ?? DEFAULT_MAX_REQUEST_BYTES,
     'grpc.max_send_message_length': MAX_RESPONSE_BYTES,
-    'grpc.keepalive_time_ms': 60_000,
-    'grpc.keepalive_timeout_ms': 20_000,
+    ...connectionOptions(connections),
     'grpc.enable_channelz': 0,
     'grpc.so_reuseport': 0,
   });
@@ -120,6 +127,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     await endpoint?.close();
     throw error;
   });
+  limitConnections(server, connections);
   acceptLongDeadlines(server);
   limitReceiving(server, names, options.receiving ?? RECEIVING);
   return {

@@ -158,7 +158,7 @@ async function trainTo(bench: Bench, network: Network, say: (line: string) => vo
   await bindModel(store, name, name);
   const start: StartTraining = {
     kind: 'start',
-    ...{ jobId: name, model: name, recipe, attempt: await claimAttempt(store, name) },
+    ...{ jobId: name, model: name, recipe, attempt: await claimAttempt(store, name), committedStep: 0 },
     store: { kind: 'local', folder },
     fileAccess: { local: { roots: undefined } },
     ...{ cacheFolder: datasetCache(work), storeRetryLimitMs: 10_000 },

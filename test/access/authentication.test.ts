@@ -38,6 +38,7 @@ async function identify(t: ExecutionContext, env: Environment) {
     problems,
     /** The answer to a call with these headers. */
     with: (...authorization: string[]) => found.identify({ authorization, certificateNames: [] }),
+    again: found.identifyAgain,
   };
 }
 
@@ -49,7 +50,7 @@ test('without settings every call is taken, and nobody is known', async (t) => {
   t.is(await calls.with('Bearer anything'), undefined);
 });
 
-test('a token of the file is its identity; whatever else comes gets one and the same refusal', async (t) => {
+test('a token of the file is its identity; whatever else comes gets one and the same refusal [fault 27]', async (t) => {
   const path = await identitiesFile(t, [ALICE, { name: 'bob', roles: [], tokenSha256: [sha256('two')] }]);
   const calls = await identify(t, { IP_DIFFUSION_IDENTITIES_FILE: path });
   t.deepEqual(await calls.with('Bearer one'), alice as never);
@@ -162,7 +163,7 @@ test('claims under other names are taken where settings say so', async (t) => {
   t.deepEqual(identity, { name: 'oidc:carol', roles: ['sample'], tenant: 'o' });
 });
 
-test('expired, early, foreign, unsigned and forged tokens get the refusal that no token gets', async (t) => {
+test('expired, early, foreign, unsigned and forged tokens get the refusal that no token gets [fault 27]', async (t) => {
   const { issuer, env, token } = await provider(t);
   const calls = await identify(t, env);
   const now = Math.floor(Date.now() / 1000);
@@ -252,4 +253,23 @@ test('settings of the provider that are wrong are named', (t) => {
     'IP_DIFFUSION_OIDC_ISSUER',
     'IP_DIFFUSION_OIDC_JWKS_URL',
   ]);
+});
+
+test('a token that was good is good no more when it has run out [fault A35]', async (t) => {
+  const { env, token } = await provider(t);
+  const calls = await identify(t, env);
+  const now = Math.floor(Date.now() / 1000);
+  const bearer = async (exp: number) => ({
+    authorization: [`Bearer ${await token({ exp })}`],
+    certificateNames: [],
+  });
+  const good = await bearer(now + 60);
+  const identity = await calls.with(...good.authorization);
+  if (identity === undefined) throw new Error('the token was refused');
+  t.is(calls.again(good, identity), identity);
+  // Within the 30 seconds by which clocks may differ.
+  t.is(calls.again(await bearer(now - 1), identity), identity);
+  const old = await bearer(now - 40);
+  const error = t.throws(() => calls.again(old, identity), { instanceOf: DiffusionError });
+  t.is(error.code, 'UNAUTHENTICATED');
 });

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 
-import { callLimiter } from '../../shared/access/index.js';
+import { callLimiter, failedCalls } from '../../shared/access/index.js';
 import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
 
 function limiterAt(limits: { callsPerSecond: number; openCalls: number }) {
@@ -16,7 +16,7 @@ function limiterAt(limits: { callsPerSecond: number; openCalls: number }) {
   };
 }
 
-test('a caller that is too fast is told how long to wait, and others are not slowed down', (t) => {
+test('a caller that is too fast is told how long to wait, and others are not slowed down [fault 97]', (t) => {
   const { begin, pass } = limiterAt({ callsPerSecond: 10, openCalls: 1000 });
   for (let call = 0; call < 20; call++) begin()();
   const error = t.throws(() => begin(), { instanceOf: DiffusionError });
@@ -31,7 +31,7 @@ test('a caller that is too fast is told how long to wait, and others are not slo
   t.throws(() => begin());
 });
 
-test('open calls are counted until they end, and a refused call is none', (t) => {
+test('open calls are counted until they end, and a refused call is none [fault A16]', (t) => {
   const { begin } = limiterAt({ callsPerSecond: 100, openCalls: 2 });
   const first = begin();
   begin();
@@ -50,4 +50,39 @@ test('callers with open calls are never forgotten, however many others come', (t
     pass(1000);
   }
   t.throws(() => begin('alice'));
+});
+
+test('an address whose calls fail to authenticate is slowed down, and others are not [fault A34]', (t) => {
+  let nowMs = 0;
+  const failed = failedCalls(60, { ...systemClock, monotonicMs: () => nowMs });
+  for (let call = 0; call < 60; call++) {
+    failed.refuse('1.2.3.4');
+    failed.count('1.2.3.4');
+  }
+  const refuse = () => {
+    failed.refuse('1.2.3.4');
+  };
+  t.like(t.throws(refuse, { instanceOf: DiffusionError }), {
+    code: 'RESOURCE_EXHAUSTED',
+    reason: 'CALLS_LIMITED',
+    retryAfterMs: 1000,
+  });
+  t.notThrows(() => {
+    failed.refuse('1.2.3.5');
+  });
+  nowMs += 1000;
+  t.notThrows(refuse);
+  failed.count('1.2.3.4');
+  t.throws(refuse);
+  nowMs += 60_000;
+  for (let call = 0; call < 60; call++) failed.count('1.2.3.4');
+  t.throws(refuse);
+});
+
+test('0 failed calls a minute stand for no limit', (t) => {
+  const failed = failedCalls(0, systemClock);
+  for (let call = 0; call < 1000; call++) failed.count('1.2.3.4');
+  t.notThrows(() => {
+    failed.refuse('1.2.3.4');
+  });
 });

@@ -66,11 +66,11 @@ test('equal manifests are equal bytes in whatever order their keys stand', (t) =
   t.is(canonicalJson({ b: [1, { d: undefined, c: null }], a: 'x' }), '{"a":"x","b":[1,{"c":null}]}');
 });
 
-test('unknown fields of a newer minor version are ignored', (t) => {
+test('unknown fields of a newer minor version are ignored [fault 83, 4]', (t) => {
   t.deepEqual(decodeManifest(edited('{"attempt"', '{"added":{"x":1},"attempt"'), asIs), manifest);
 });
 
-test('a manifest has the version that its recipe needs, and a newer one than this build reads is refused by both', (t) => {
+test('a manifest has the version that its recipe needs, and a newer one than this build reads is refused by both [fault 83, 106]', (t) => {
   const needing = encodeManifest(manifest, { ...asIs, versionOf: () => 3 });
   t.like(JSON.parse(Buffer.from(needing).toString()), { formatVersion: 3 });
   t.deepEqual(decodeManifest(needing, asIs), manifest);
@@ -115,12 +115,12 @@ const faults: readonly [string, Uint8Array, RegExp][] = [
 ];
 
 for (const [name, damaged, message] of faults) {
-  test(`${name}: refused as DATA_LOSS`, (t) => {
+  test(`${name}: refused as DATA_LOSS [fault 83]`, (t) => {
     t.throws(() => decodeManifest(damaged, asIs), { instanceOf: DiffusionError, code: 'DATA_LOSS', message });
   });
 }
 
-test('__proto__ anywhere in a manifest reaches no prototype', (t) => {
+test('__proto__ anywhere in a manifest reaches no prototype [fault 83]', (t) => {
   const { counters } = decodeManifest(
     edited('"counters":{', '"__proto__":{"x":1},"counters":{"__proto__":5,'),
     asIs,
@@ -147,7 +147,7 @@ test('encoding refuses what decoding would refuse', (t) => {
   });
 });
 
-test('any flipped bit is a typed error or a well-formed manifest', (t) => {
+test('any flipped bit is a typed error or a well-formed manifest [fault 83]', (t) => {
   fc.assert(
     fc.property(fc.nat(bytes.length - 1), fc.nat(7), (position, bit) => {
       const damaged = Uint8Array.from(bytes);

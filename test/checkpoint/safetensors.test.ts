@@ -205,7 +205,7 @@ const faults: readonly [string, Uint8Array, RegExp][] = [
 ];
 
 for (const [name, bytes, message] of faults) {
-  test(`${name} is refused as DATA_LOSS`, (t) => {
+  test(`${name} is refused as DATA_LOSS [fault 84]`, (t) => {
     const error = refusal(bytes);
     t.is(error?.code, 'DATA_LOSS');
     t.is(error?.reason, 'SAFETENSORS_INVALID');
@@ -213,7 +213,7 @@ for (const [name, bytes, message] of faults) {
   });
 }
 
-test('any damage to the header is a DATA_LOSS or decodes to a set that checkTensors judges', (t) => {
+test('any damage to the header is a DATA_LOSS or decodes to a set that checkTensors judges [fault 84]', (t) => {
   const original = encodeSafetensors(everyDtype, { note: 'x' });
   const headerEnd = 8 + Number(new DataView(original.buffer).getBigUint64(0, true));
   const flip = fc.tuple(fc.nat(headerEnd - 1), fc.nat(7));
@@ -233,13 +233,13 @@ test('any damage to the header is a DATA_LOSS or decodes to a set that checkTens
   t.true(refused > 1000);
 });
 
-test('a file cut anywhere is refused', (t) => {
+test('a file cut anywhere is refused [fault 84]', (t) => {
   const bytes = encodeSafetensors(everyDtype);
   for (let length = 0; length < bytes.length; length++)
     t.is(refusal(bytes.subarray(0, length))?.code, 'DATA_LOSS');
 });
 
-test('checkTensors names a missing tensor, an extra one and a wrong shape', (t) => {
+test('checkTensors names a missing tensor, an extra one and a wrong shape [fault 84]', (t) => {
   const tensors = new Map([
     ['a', f32([2], 1, 2)],
     ['extra', f32([1], 1)],
@@ -263,7 +263,7 @@ test('checkTensors names a missing tensor, an extra one and a wrong shape', (t) 
   });
 });
 
-test('checkFinite refuses NaN and infinities of every float type, and passes integers', (t) => {
+test('checkFinite refuses NaN and infinities of every float type, and passes integers [fault 85]', (t) => {
   const bad: TensorData[] = [
     f32([2], 0, -Infinity),
     { dtype: 'F64', shape: [2], data: new Float64Array([0, NaN]) },

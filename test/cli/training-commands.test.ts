@@ -112,7 +112,7 @@ test('watch --json prints one event in each line and nothing else', async (t) =>
   t.like(events[2], { event: 'terminal', state: 'JOB_STATE_SUCCEEDED' });
 });
 
-test('watch continues from the last position when the trainer answers again', async (t) => {
+test('watch continues from the last position when the trainer answers again [fault 111]', async (t) => {
   const gone = new DiffusionError('SERVICE_STOPPING', 'the trainer stops');
   const { address, watched } = await fakeTrainer(t, [
     [snapshot, metrics(1), gone],

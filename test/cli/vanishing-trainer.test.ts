@@ -19,7 +19,7 @@ const ended: WatchEvent = { $case: 'terminal', value: JOB };
 const KEEPALIVE = { 'grpc.keepalive_time_ms': 200, 'grpc.keepalive_timeout_ms': 2000 };
 const LONG_MS = 2 ** 40;
 
-test('a watch continues from its last position when a vanished trainer answers again', async (t) => {
+test('a watch continues from its last position when a vanished trainer answers again [fault A17]', async (t) => {
   const { address, watched } = await fakeTrainer(t, [
     [snapshot, metrics, 'hang'],
     [snapshot, ended],
@@ -87,7 +87,7 @@ test('doctor can be interrupted while a service does not answer', async (t) => {
   t.is((await running).exitCode, 130);
 });
 
-test('Ctrl-C ends a program that connects', async (t) => {
+test('Ctrl-C ends a program that connects [fault A17]', async (t) => {
   const { address } = await fakeTrainer(t);
   const peer = await vanishingPeer(t, address);
   peer.vanish();

@@ -30,7 +30,7 @@ test('images read from memory and from disk are the same, in the order asked for
   }
 });
 
-test('the manifest hash knows the bytes, the size and the channels, not the place or the names', async (t) => {
+test('the manifest hash knows the bytes, the size and the channels, not the place or the names [fault 50]', async (t) => {
   const folder = await folderOf(t, 3);
   const cacheFolder = await temporaryFolder(t);
   const hash = async (...args: Parameters<typeof config>) =>
@@ -130,7 +130,7 @@ test('cancelling leaves nothing behind', async (t) => {
   t.deepEqual(await readdir(cacheFolder), []);
 });
 
-test('a cache folder that cannot be made is CACHE_UNUSABLE', async (t) => {
+test('a cache folder that cannot be made is CACHE_UNUSABLE [fault 88]', async (t) => {
   const folder = await folderOf(t, 1);
   const work = scanDataset(config(folder), { cacheFolder: join(folder, '0000.png', 'cache') });
   t.like(await t.throwsAsync(work), { code: 'FAILED_PRECONDITION', reason: 'CACHE_UNUSABLE' });

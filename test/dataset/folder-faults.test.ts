@@ -21,7 +21,7 @@ function counts(manifest: DatasetManifest): Record<string, number> {
   return Object.fromEntries(manifest.skipped.map(({ reason, count }) => [reason, count]));
 }
 
-test('a missing folder is NOT_FOUND and named, and so is a file in its place', async (t) => {
+test('a missing folder is NOT_FOUND and named, and so is a file in its place [fault 46]', async (t) => {
   const folder = await temporaryFolder(t);
   const missing = join(folder, 'nothing here');
   const error = await t.throwsAsync(scan(t, missing));
@@ -31,7 +31,7 @@ test('a missing folder is NOT_FOUND and named, and so is a file in its place', a
   t.like(await t.throwsAsync(scan(t, file)), { code: 'NOT_FOUND', reason: 'DATASET_NOT_FOUND' });
 });
 
-test('a folder without images is DATASET_EMPTY, and says what it skipped', async (t) => {
+test('a folder without images is DATASET_EMPTY, and says what it skipped [fault 46]', async (t) => {
   const folder = await temporaryFolder(t);
   t.like(await t.throwsAsync(scan(t, folder)), { code: 'FAILED_PRECONDITION', reason: 'DATASET_EMPTY' });
   await put(folder, 'a.jpg', 'words');
@@ -40,11 +40,11 @@ test('a folder without images is DATASET_EMPTY, and says what it skipped', async
   t.regex(error.message, /1 IMAGE_UNSUPPORTED \(for example "a\.jpg"\)/);
 });
 
-test('one image is a data set', async (t) => {
+test('one image is a data set [fault 46]', async (t) => {
   t.is((await scan(t, await folderOf(t, 1))).count, 1);
 });
 
-test('files that are no images are skipped and counted by reason', async (t) => {
+test('files that are no images are skipped and counted by reason [fault 47, 48, 49, 54, 56, 57]', async (t) => {
   const folder = await folderOf(t, 1);
   const whole = await pngOf(3, 64, 64);
   await put(folder, 'empty.png', '');
@@ -69,7 +69,7 @@ test('files that are no images are skipped and counted by reason', async (t) => 
   t.deepEqual(manifest.skipped.at(-1)?.examples, ['drawing.png', 'page.jpg', 'words.webp']);
 });
 
-test('links, pipes and folders named like images neither hang nor lead outside', async (t) => {
+test('links, pipes and folders named like images neither hang nor lead outside [fault 59]', async (t) => {
   const folder = await folderOf(t, 1);
   const outside = await temporaryFolder(t);
   await put(outside, 'secret.png', await pngOf(9));
@@ -92,7 +92,7 @@ test('links, pipes and folders named like images neither hang nor lead outside',
   t.deepEqual(counts(manifest), { LINK_BROKEN: 2, LINK_OUTSIDE: 3, LINK_TO_FOLDER: 1, NOT_A_FILE: 3 });
 });
 
-test('files that cannot be read are skipped', async (t) => {
+test('files that cannot be read are skipped [fault 59]', async (t) => {
   const folder = await folderOf(t, 1);
   await writeFile(
     Buffer.concat([Buffer.from(join(folder, 'latin-')), Buffer.from([0xe9]), Buffer.from('.png')]),
@@ -106,7 +106,7 @@ test('files that cannot be read are skipped', async (t) => {
   t.deepEqual(counts(manifest), { UNREADABLE: 1 + locked });
 });
 
-test('unusual names are read, in the order of their UTF-8 bytes', async (t) => {
+test('unusual names are read, in the order of their UTF-8 bytes [fault 58]', async (t) => {
   const folder = await temporaryFolder(t);
   const names = [
     '%2F.png',
@@ -129,7 +129,7 @@ test('unusual names are read, in the order of their UTF-8 bytes', async (t) => {
   );
 });
 
-test('up to ten per cent of bad files are skipped; above it the folder is DATASET_INVALID', async (t) => {
+test('up to ten per cent of bad files are skipped; above it the folder is DATASET_INVALID [fault 47]', async (t) => {
   const folder = await temporaryFolder(t);
   const png = await pngOf(1);
   for (let n = 0; n < 90; n++) await put(folder, `good-${n}.png`, png);
@@ -185,7 +185,7 @@ test('first-level folders become classes in byte order', async (t) => {
   t.deepEqual(counts(dataset.manifest), { IMAGE_UNSUPPORTED: 1, NO_CLASS_FOLDER: 1 });
 });
 
-test('images that change or vanish after opening do not reach the data set', async (t) => {
+test('images that change or vanish after opening do not reach the data set [fault 60]', async (t) => {
   const folder = await folderOf(t, 3);
   const cacheFolder = await temporaryFolder(t);
   for (const memoryBudgetBytes of [0, 1_000_000]) {

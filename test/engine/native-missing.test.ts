@@ -16,7 +16,7 @@ Object.defineProperty(missing, 'exports', {
 });
 require.cache[path] = missing;
 
-test('a missing native library is one clear error with its remedy', async (t) => {
+test('a missing native library is one clear error with its remedy [fault 66]', async (t) => {
   const error = await t.throwsAsync(createEagerEngine(), { instanceOf: DiffusionError });
   t.is(error.code, 'FAILED_PRECONDITION');
   t.is(error.reason, 'ENGINE_START');

@@ -10,7 +10,7 @@ import { freePort } from '../minio-server.js';
 import { checkpointDigests, create, makeFolders, tinyRecipe, watch } from '../integration/trainer-fixture.js';
 import { spawnService } from './spawn-service.js';
 
-test('a trainer whose log disk is full trains, answers, and commits when it is stopped', async (t) => {
+test('a trainer whose log disk is full trains, answers, and commits when it is stopped [fault A8]', async (t) => {
   const folders = await makeFolders();
   const store = { kind: 'local' as const, folder: join(folders.root, 'store') };
   const address = `127.0.0.1:${await freePort()}`;

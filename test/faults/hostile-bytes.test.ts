@@ -96,7 +96,7 @@ async function objectTarget(
   return { bytes, codes, runs: 300, read: (changed) => read(storeWith(changed)) };
 }
 
-test('manifests', async (t) => {
+test('manifests [fault 83]', async (t) => {
   const { manifest, ...commit } = await readCommit(store, 'job-of-tiny', 5);
   const read = (bytes: Buffer) => checkpointOf({ ...commit, manifest: bytes });
   await withstands(t, { bytes: manifest, codes: OF_STORED, read, runs: 600 });
@@ -108,7 +108,7 @@ test('markers, and who has a name', async (t) => {
   await withstands(t, await objectTarget('models/tiny/job.json', (from) => bindingOf(from, 'tiny')));
 });
 
-test('records, statuses and events of jobs', async (t) => {
+test('records, statuses and events of jobs [fault A14]', async (t) => {
   await withstands(t, await objectTarget(`jobs/${jobId}/job.json`, (from) => readRecord(from, jobId)));
   // One that is damaged is made anew from what else is there.
   await withstands(t, await objectTarget(`jobs/${jobId}/status.json`, (from) => readJob(from, jobId), []));
@@ -116,7 +116,7 @@ test('records, statuses and events of jobs', async (t) => {
     await withstands(t, await objectTarget(key, (from) => loadEventLog(from, jobId), []));
 });
 
-test('safetensors', async (t) => {
+test('safetensors [fault 84]', async (t) => {
   const f32 = (...shape: number[]): TensorData => ({
     ...{ dtype: 'F32', shape },
     data: new Float32Array(shape.reduce((product, length) => product * length, 1)),
@@ -145,7 +145,7 @@ test('resume tokens, even those that have a good signature', async (t) => {
 });
 
 for (const format of ['png', 'jpeg', 'webp'] as const) {
-  test(`${format} images`, async (t) => {
+  test(`${format} images [fault 49]`, async (t) => {
     const pixels = Uint8Array.from({ length: 24 * 24 * 3 }, (_, n) => (n * 37) % 251);
     const bytes = await sharp(pixels, { raw: { width: 24, height: 24, channels: 3 } })
       .toFormat(format)

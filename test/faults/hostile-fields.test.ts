@@ -163,7 +163,7 @@ const SERVICES = {
   ],
 } as const;
 
-test.serial('an emoji where an error text is cut fails one call, not the trainer', async (t) => {
+test.serial('an emoji where an error text is cut fails one call, not the trainer [fault A1]', async (t) => {
   const { address, isRunning } = services.trainer;
   const client = connectTrainer(address);
   for (let length = 60; length < 80; length++) {

@@ -64,7 +64,7 @@ test('what would show a secret is found', (t) => {
   t.deepEqual(found('nothing'), []);
 });
 
-test('tokens, keys and signatures are in no log, no error and no file', async (t) => {
+test('tokens, keys and signatures are in no log, no error and no file [fault 31]', async (t) => {
   const file = async (name: string, text: string): Promise<string> => {
     const path = join(folder, name);
     await writeFile(path, text);

@@ -15,7 +15,7 @@ import { commitTiny } from '../sampler-service/tiny-model.js';
 import { samplingWire } from '../../shared/contract/index.js';
 import { spawnService } from './spawn-service.js';
 
-test('fault 23: a sampler that stops sends what resumes its unfinished images, and exits with 0', async (t) => {
+test('a sampler that stops sends what resumes its unfinished images, and exits with 0 [fault 23]', async (t) => {
   const folder = await temporaryFolder(t);
   const store = await openLocalStore({ folder });
   await commitTiny(store, { step: 1 });
@@ -53,7 +53,7 @@ test('fault 23: a sampler that stops sends what resumes its unfinished images, a
   client.close();
 });
 
-test('fault 23: a trainer whose store says nothing exits with 0', async (t) => {
+test('a trainer whose store says nothing exits with 0 [fault 23, A29]', async (t) => {
   // It takes connections and never answers.
   const silent = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(silent, 'listening');

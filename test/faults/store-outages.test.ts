@@ -39,8 +39,8 @@ interface Outage {
   readonly child: ChildProcess;
   /** Of the newest engine. */
   enginePid(): number;
-  /** The last warning of the log. */
-  warning(): string;
+  /** The warnings of the log. */
+  warnings(): string;
 }
 
 /** A trainer behind a gate, which can be closed at its start. */
@@ -74,7 +74,7 @@ async function trainerBehind(
       // The service's own process is the first.
       return Number(/"attempt":\d+,"pid":(\d+)/.exec(line)?.[1]);
     },
-    warning: () => log.findLast((line) => line.includes('"level":40')) ?? '',
+    warnings: () => log.filter((line) => line.includes('"level":40')).join('\n'),
   };
 }
 
@@ -99,11 +99,11 @@ async function until(met: () => Promise<boolean>): Promise<void> {
 }
 
 test.serial(
-  'fault 116: a trainer that starts while its store is unavailable waits for it, and says so to callers',
+  'a trainer that starts while its store is unavailable waits for it, and says so to callers [fault 116]',
   async (t) => {
     const outage = await trainerBehind(t, true);
     if (outage === undefined) return;
-    const { gate, client, warning } = outage;
+    const { gate, client, warnings } = outage;
     const list = () => listJobs(client);
     const error = await t.throwsAsync(list(), { instanceOf: DiffusionError, code: 'UNAVAILABLE' });
     t.is(error.reason, 'SERVICE_STARTING');
@@ -114,7 +114,7 @@ test.serial(
         (thrown: unknown) => thrown instanceof Error && /does not answer/.test(thrown.message),
       ),
     );
-    t.regex(warning(), /waiting for the store/);
+    t.regex(warnings(), /waiting for the store/);
     await gate.open();
     await until(() =>
       list().then(
@@ -127,7 +127,7 @@ test.serial(
 );
 
 test.serial(
-  'a run that is opened while the store is unavailable waits for it, and the job says so',
+  'a run that is opened while the store is unavailable waits for it, and the job says so [fault A5]',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined) return;
@@ -148,13 +148,14 @@ test.serial(
 );
 
 test.serial(
-  'faults 69 and 77: training goes on while the store is unavailable; killed then, the job resumes from what waits on disk, exactly',
+  'training goes on while the store is unavailable; with its engine killed, then with its trainer killed, the job resumes from what waits on disk, exactly [fault 69, 77, A32]',
   async (t) => {
     const outage = await trainerBehind(t, false);
     if (outage === undefined || minio === undefined) return;
     const { gate, client, child } = outage;
     const { jobId } = await create(client, recipe('killed-in-outage', 24));
     let isShut = false;
+    let isEngineKilled = false;
     const seen: Message[] = [];
     await t.throwsAsync(
       watch(client, jobId, (event, message) => {
@@ -163,9 +164,19 @@ test.serial(
           isShut = true;
           void gate.shut();
         }
+        if (messageOf(event).includes('1 commit waiting') && !isEngineKilled) {
+          isEngineKilled = true;
+          process.kill(outage.enginePid(), 'SIGKILL');
+        }
         if (messageOf(event).includes('2 commits waiting')) child.kill('SIGKILL');
       }),
       { code: 'UNAVAILABLE' } as never,
+    );
+    // The engine was replaced while the store was unavailable.
+    const resumed = seen.map(({ event }) => (event === undefined ? '' : messageOf(event)));
+    t.true(
+      resumed.some((message) => message.startsWith('training resumes after step 8')),
+      resumed.join('\n'),
     );
     // It dies with its parent, and can publish nothing.
     const pid = outage.enginePid();

@@ -94,7 +94,7 @@ async function manifestOf(
 }
 
 test.serial(
-  'a field of a newer build that is at its default is kept, through rolling back and forth',
+  'a field of a newer build that is at its default is kept, through rolling back and forth [fault 106, A10]',
   async (t) => {
     const newer = await otherBuild(join(folders.root, 'newer'), fieldWithValue(0));
     const first = await startTrainer(t, newer);
@@ -126,7 +126,7 @@ test.serial(
 );
 
 test.serial(
-  'a recipe that this build can not train is refused by its format version, and not changed',
+  'a recipe that this build can not train is refused by its format version, and not changed [fault 106, A10]',
   async (t) => {
     const newer = await otherBuild(join(folders.root, 'needed'), fieldWithValue(5));
     const first = await startTrainer(t, newer);

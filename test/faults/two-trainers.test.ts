@@ -81,7 +81,7 @@ const STORES: readonly (readonly [string, (() => TestStore) | undefined])[] = [
 
 for (const [where, store] of STORES) {
   test.serial(
-    `two trainers on ${where} share their jobs, and each is trained by exactly one of them`,
+    `two trainers on ${where} share their jobs, and each is trained by exactly one of them [fault 87, 114]`,
     async (t) => {
       if (store === undefined) {
         t.log(GO_MISSING);

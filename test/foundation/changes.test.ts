@@ -37,7 +37,7 @@ test('a wait ends with its signal, and others go on waiting', async (t) => {
   await other;
 });
 
-test('nothing is kept of a wait that was aborted', async (t) => {
+test('nothing is kept of a wait that was aborted [fault 112]', async (t) => {
   const { notify, next } = changes();
   async function abortOne(): Promise<WeakRef<Error>> {
     const controller = new AbortController();

@@ -114,7 +114,7 @@ for (const [field, fields] of refused) {
   const shown = JSON.stringify(fields, (_key, value: unknown) =>
     typeof value === 'number' ? String(value) : value,
   );
-  test.serial(`${shown} is refused, naming ${field}`, async (t) => {
+  test.serial(`${shown} is refused, naming ${field} [fault 92, 93, 94]`, async (t) => {
     const error = await failure(t, fields);
     t.is(error.code, 'INVALID_ARGUMENT');
     t.deepEqual(
@@ -148,18 +148,18 @@ const failing: readonly [what: string, code: ErrorCode, reason: string, fields: 
 ];
 
 for (const [what, code, reason, fields] of failing) {
-  test.serial(`${what}: ${code}`, async (t) => {
+  test.serial(`${what}: ${code} [fault 91, 82, 93]`, async (t) => {
     const error = await failure(t, fields);
     t.is(error.code, code);
     t.is(error.reason, reason);
   });
 }
 
-test.serial('a newer format is refused naming both versions', async (t) => {
+test.serial('a newer format is refused naming both versions [fault 106]', async (t) => {
   t.regex((await failure(t, { model: 'from-the-future' })).message, /at most 1; got 2/);
 });
 
-test.serial('the newest good checkpoint serves where the newest is damaged', async (t) => {
+test.serial('the newest good checkpoint serves where the newest is damaged [fault 82, 102]', async (t) => {
   const { accepted } = await generated(generate(t.context.client, { model: 'flipped', ...steps(1) }));
   t.is(accepted.checkpoint?.step, 100);
 });
@@ -181,7 +181,7 @@ test.serial(
 );
 
 test.serial(
-  'GetModel refuses invalid names, and answers NOT_FOUND for missing models and models without a checkpoint',
+  'GetModel refuses invalid names, and answers NOT_FOUND for missing models and models without a checkpoint [fault 91]',
   async (t) => {
     const { client } = t.context;
     const codeOf = async (model: string): Promise<string> =>
@@ -195,22 +195,25 @@ test.serial(
   },
 );
 
-test.serial('a second model is refused while the first is in use, and loaded when it is not', async (t) => {
-  const { client } = t.context;
-  const first = generate(client, { ...steps(60), count: 64 });
-  await first.next();
-  const error = await failure(t, { model: 'flipped', ...steps(1) });
-  t.is(error.code, 'RESOURCE_EXHAUSTED');
-  t.is(error.reason, 'MODELS_PINNED');
-  t.truthy(error.retryAfterMs);
-  await first.return(undefined);
-});
+test.serial(
+  'a second model is refused while the first is in use, and loaded when it is not [fault 104]',
+  async (t) => {
+    const { client } = t.context;
+    const first = generate(client, { ...steps(60), count: 64 });
+    await first.next();
+    const error = await failure(t, { model: 'flipped', ...steps(1) });
+    t.is(error.code, 'RESOURCE_EXHAUSTED');
+    t.is(error.reason, 'MODELS_PINNED');
+    t.truthy(error.retryAfterMs);
+    await first.return(undefined);
+  },
+);
 
 /** A call that needs more than one like it leaves, whose reader has taken nothing. */
 const SECOND = { ...steps(60), count: 80 };
 
 test.serial(
-  'a call above the limit is told its place in the queue until it begins, and one too many is refused with a delay',
+  'a call above the limit is told its place in the queue until it begins, and one too many is refused with a delay [fault 97]',
   async (t) => {
     const { client } = t.context;
     const first = generate(client, { ...steps(60), count: 80 });
@@ -230,7 +233,7 @@ test.serial(
 );
 
 test.serial(
-  'case 21: a call that waits for its place ends at its deadline, and is not run afterwards',
+  'a call that waits for its place ends at its deadline, and is not run afterwards [fault 21]',
   async (t) => {
     const { client } = t.context;
     const first = generate(client, { ...steps(60), count: 80 });
@@ -246,7 +249,7 @@ test.serial(
 
 const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip;
 
-onLinux('killing the engine during a generation costs no image, and changes none', async (t) => {
+onLinux('killing the engine during a generation costs no image, and changes none [fault 105]', async (t) => {
   const { client } = t.context;
   const request = { count: 2, ...steps(30) };
   const undisturbed = await generated(generate(client, request));
@@ -285,26 +288,29 @@ async function health(port: number): Promise<number> {
   return answer.readUInt8(1);
 }
 
-test.serial('a service that has listed its store says SERVING', async (t) => {
+test.serial('a service that has listed its store says SERVING [fault 116]', async (t) => {
   t.is(await health(t.context.service.port), 1);
 });
 
-onLinux('a service that stops ends its calls with UNAVAILABLE, and ends all engines', async (t) => {
-  const others = await enginePids();
-  const fixture = await startFixture((store) => commitTiny(store, { step: 1 }));
-  const stream = generate(fixture.client, { count: 64, ...steps(60) });
-  await stream.next();
-  t.is((await enginePids()).length, others.length + 1);
-  const outcome = t.throwsAsync(
-    async () => {
-      for (;;) if ((await stream.next()).done === true) return;
-    },
-    { instanceOf: DiffusionError },
-  );
-  await fixture.service.stop();
-  const error = await outcome;
-  t.is(error.code, 'UNAVAILABLE');
-  t.is(error.reason, 'SERVICE_STOPPING');
-  t.deepEqual(await enginePids(), others);
-  await fixture.close();
-});
+onLinux(
+  'a service that stops ends its calls with UNAVAILABLE, and ends all engines [fault 23]',
+  async (t) => {
+    const others = await enginePids();
+    const fixture = await startFixture((store) => commitTiny(store, { step: 1 }));
+    const stream = generate(fixture.client, { count: 64, ...steps(60) });
+    await stream.next();
+    t.is((await enginePids()).length, others.length + 1);
+    const outcome = t.throwsAsync(
+      async () => {
+        for (;;) if ((await stream.next()).done === true) return;
+      },
+      { instanceOf: DiffusionError },
+    );
+    await fixture.service.stop();
+    const error = await outcome;
+    t.is(error.code, 'UNAVAILABLE');
+    t.is(error.reason, 'SERVICE_STOPPING');
+    t.deepEqual(await enginePids(), others);
+    await fixture.close();
+  },
+);

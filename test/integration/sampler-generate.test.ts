@@ -139,7 +139,7 @@ for (const [name, asked, timesteps] of [
 }
 
 test.serial(
-  'an image’s bytes are the same alone, in a batch, and beside calls with other settings',
+  'an image’s bytes are the same alone, in a batch, and beside calls with other settings [fault 95]',
   async (t) => {
     const { client } = t.context;
     const run = (fields: Asked) => generated(generate(client, { seed: 5n, settings: steps(6), ...fields }));
@@ -155,7 +155,7 @@ test.serial(
   },
 );
 
-test.serial('seeds are exact up to 2^64 - 1', async (t) => {
+test.serial('seeds are exact up to 2^64 - 1 [fault 95]', async (t) => {
   const { client } = t.context;
   const seeds = [0n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 64n - 1n];
   const runs = await Promise.all(
@@ -225,7 +225,7 @@ test.serial('a class-conditional model samples the classes that are asked for', 
   t.not(hashes(await run([1], 1))['0'], each['0']);
 });
 
-test.serial('a cancelled call stops the work, and the next one is served', async (t) => {
+test.serial('a cancelled call stops the work, and the next one is served [fault 20]', async (t) => {
   const { client } = t.context;
   const cancel = new AbortController();
   const stream = generate(client, { count: 64, settings: steps(60) }, { signal: cancel.signal });
@@ -241,7 +241,7 @@ test.serial('a cancelled call stops the work, and the next one is served', async
 });
 
 test.serial(
-  'a call whose deadline passes ends with DEADLINE_EXCEEDED, and another call continues',
+  'a call whose deadline passes ends with DEADLINE_EXCEEDED, and another call continues [fault 21]',
   async (t) => {
     const { client } = t.context;
     const neighbour = generated(generate(client, { count: 2, settings: steps(10) }));

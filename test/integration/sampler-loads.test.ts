@@ -62,7 +62,7 @@ async function holding({ client }: SamplerFixture, fields: Asked): Promise<() =>
 const onLinux = process.platform === 'linux' ? test.serial : test.serial.skip;
 
 onLinux(
-  'calls that are cancelled while their models load never leave more engines than places',
+  'calls that are cancelled while their models load never leave more engines than places [fault A6]',
   async (t) => {
     const names = ['a', 'b', 'c', 'd', 'e', 'f'];
     const stuck = Object.fromEntries(names.map((name) => [name, [BEHAVIOURS.neverLoads]]));
@@ -102,7 +102,7 @@ onLinux('a service that stops does not wait for a load', async (t) => {
 });
 
 test.serial(
-  'case 101: a newer checkpoint serves although an older one is in use in the only place',
+  'a newer checkpoint serves although an older one is in use in the only place [fault 101, A9, A37]',
   async (t) => {
     const fixture = await withModels(t, { tiny: [BEHAVIOURS.neverAnswers] }, 1);
     const end = await holding(fixture, { model: 'tiny' });
@@ -123,7 +123,7 @@ test.serial(
   },
 );
 
-onLinux('case 102: a damaged newest checkpoint does not end the good one that serves', async (t) => {
+onLinux('a damaged newest checkpoint does not end the good one that serves [fault 102]', async (t) => {
   const fixture = await withModels(t, { tiny: [1] }, 1);
   t.is(await servedBy(fixture, { model: 'tiny' }), 1);
   const serving = await enginePids();
@@ -134,7 +134,7 @@ onLinux('case 102: a damaged newest checkpoint does not end the good one that se
 });
 
 onLinux(
-  'case 102: a newest checkpoint whose engine fails to load is tried once, and the loaded one serves, which Accepted says',
+  'a newest checkpoint whose engine fails to load is tried once, and the loaded one serves, which Accepted says [fault 102]',
   async (t) => {
     const fixture = await withModels(t, { tiny: [1] }, 1);
     t.is(await servedBy(fixture, { model: 'tiny' }), 1);
@@ -154,7 +154,7 @@ onLinux(
 );
 
 onLinux(
-  'case 101: a newest checkpoint that loads for too long keeps loading, and the loaded one serves meanwhile',
+  'a newest checkpoint that loads for too long keeps loading, and the loaded one serves meanwhile [fault 101, A9]',
   async (t) => {
     const fixture = await withModels(t, { tiny: [1] }, 1, { swapWaitMs: 100 });
     t.is(await servedBy(fixture, { model: 'tiny' }), 1);

@@ -29,7 +29,7 @@ async function startProcess(environment: Record<string, string>) {
   return { child, lines, log, exited };
 }
 
-test('SIGTERM ends the service cleanly', async (t) => {
+test('SIGTERM ends the service cleanly [fault 23]', async (t) => {
   const { child, lines, log, exited } = await startProcess({});
   await once(log, 'line');
   t.regex(lines[0] ?? '', /"port":\d+.*"msg":"listening"/);
@@ -37,7 +37,7 @@ test('SIGTERM ends the service cleanly', async (t) => {
   t.deepEqual((await exited)[0], 0);
 });
 
-test('a port in use gives one clear line and exit code 1', async (t) => {
+test('a port in use gives one clear line and exit code 1 [fault 26]', async (t) => {
   const taken = createServer().listen(0, '127.0.0.1');
   await once(taken, 'listening');
   const { port } = taken.address() as AddressInfo;
@@ -49,7 +49,7 @@ test('a port in use gives one clear line and exit code 1', async (t) => {
   t.notRegex(lines[0] ?? '', /stack/);
 });
 
-test('a bad setting gives one clear line and exit code 1', async (t) => {
+test('a bad setting gives one clear line and exit code 1 [fault 26]', async (t) => {
   const { lines, exited } = await startProcess({ IP_DIFFUSION_SAMPLER_MAX_IMAGES: 'many' });
   t.is((await exited)[0], 1);
   t.is(lines.length, 1);

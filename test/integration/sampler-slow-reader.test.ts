@@ -61,7 +61,7 @@ async function readingNothing(t: ExecutionContext, port: number): Promise<Client
   return stream;
 }
 
-test.serial('case 100: a reader that takes nothing makes nobody else wait', async (t) => {
+test.serial('a reader that takes nothing makes nobody else wait [fault 100]', async (t) => {
   const { client, service } = await start(t, { stallTimeoutMs: 600_000 });
   const slow = await readingNothing(t, service.port);
   for (let call = 0; call < 3; call++) t.is((await generated(generate(client, ASKED))).images.size, 64);
@@ -69,7 +69,7 @@ test.serial('case 100: a reader that takes nothing makes nobody else wait', asyn
 });
 
 test.serial(
-  'case 100: a reader that takes nothing is cut off with a status, and its place is free',
+  'a reader that takes nothing is cut off with a status, and its place is free [fault 100]',
   async (t) => {
     const admission = { ...readSettings({}).admission, calls: 1 };
     const { client, service } = await start(t, { stallTimeoutMs: 300, admission });

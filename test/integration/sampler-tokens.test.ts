@@ -17,7 +17,7 @@ const LARGE: PartialRecipe = {
   architecture: { ...TINY.architecture, channelMult: [1], attentionResolutions: [] },
 };
 
-test('the tokens of 32 images of 256 pixels with a history fit into one request', async (t) => {
+test('the tokens of 32 images of 256 pixels with a history fit into one request [fault A21]', async (t) => {
   const fixture = await startFixture((store) => commitTiny(store, { step: 1, recipe: LARGE }), {
     engine: fakeEngine(),
   });

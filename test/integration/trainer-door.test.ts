@@ -119,14 +119,14 @@ const badRecipes: readonly (readonly [title: string, field: string, over: Partia
 ];
 
 for (const [title, field, over] of badRecipes) {
-  test(`refused, naming its field: ${title}`, async (t) => {
+  test(`refused, naming its field: ${title} [fault 33, 34, 35, 36]`, async (t) => {
     const { code, reason, fields } = await refusal(create(client, recipe(over)));
     t.deepEqual([code, reason], ['INVALID_ARGUMENT', 'RECIPE_INVALID']);
     t.true(fields.includes(field), `named were ${fields.join(', ')}`);
   });
 }
 
-test('an unknown wire value of an enum is refused, naming its field', async (t) => {
+test('an unknown wire value of an enum is refused, naming its field [fault 5]', async (t) => {
   const wire = recipeToWire(recipe());
   const objective = { ...present(wire.objective), lossType: 77 as 1 };
   const request = { recipe: { ...wire, objective }, requestId: '', validateOnly: false };
@@ -151,7 +151,7 @@ test('a missing folder is refused at once', async (t) => {
   t.deepEqual([code, reason], ['NOT_FOUND', 'DATASET_NOT_FOUND']);
 });
 
-test('a network whose parameters alone exceed the memory is refused before anything is created', async (t) => {
+test('a network whose parameters alone exceed the memory is refused before anything is created [fault 37]', async (t) => {
   const architecture = {
     modelChannels: 1024,
     numResBlocks: 8,
@@ -163,7 +163,7 @@ test('a network whose parameters alone exceed the memory is refused before anyth
   t.deepEqual([code, reason], ['RESOURCE_EXHAUSTED', 'MEMORY_BUDGET']);
 });
 
-test('unknown jobs are not found and malformed ids are refused, in every method', async (t) => {
+test('unknown jobs are not found and malformed ids are refused, in every method [fault 42]', async (t) => {
   for (const [jobId, code] of [
     ['no-such-job', 'NOT_FOUND'],
     ['../job', 'INVALID_ARGUMENT'],
@@ -200,7 +200,7 @@ test('validating answers with the resolved recipe, an estimate and what is in th
   t.false(jobs.some(({ model }) => model === 'only-validated'));
 });
 
-test.serial('a hundred parallel requests of one id make one job', async (t) => {
+test.serial('a hundred parallel requests of one id make one job [fault 38, 39]', async (t) => {
   const named = recipe({ name: 'once' });
   const jobs = await Promise.all(Array.from({ length: 100 }, () => create(client, named, 'the-request')));
   const again = await create(client, named, 'the-request');
@@ -214,24 +214,27 @@ test.serial('a hundred parallel requests of one id make one job', async (t) => {
   await cancelAll();
 });
 
-test.serial('a full queue refuses with a delay, and lists newest first, page by page', async (t) => {
-  for (let i = 0; i < QUEUE; i++) await create(client, recipe({ name: `queued-${i}` }));
-  const full = await t.throwsAsync(create(client, recipe({ name: 'one-too-many' })));
-  t.like(full, { code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL', retryAfterMs: 60_000 });
+test.serial(
+  'a full queue refuses with a delay, and lists newest first, page by page [fault 41]',
+  async (t) => {
+    for (let i = 0; i < QUEUE; i++) await create(client, recipe({ name: `queued-${i}` }));
+    const full = await t.throwsAsync(create(client, recipe({ name: 'one-too-many' })));
+    t.like(full, { code: 'RESOURCE_EXHAUSTED', reason: 'QUEUE_FULL', retryAfterMs: 60_000 });
 
-  const names: string[] = [];
-  let pageToken = '';
-  do {
-    const page = await list(client, { pageSize: 2, pageToken });
-    t.true(page.jobs.length <= 2);
-    names.push(...page.jobs.map(({ model }) => model));
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '');
-  t.deepEqual(names.slice(0, QUEUE), ['queued-4', 'queued-3', 'queued-2', 'queued-1', 'queued-0']);
+    const names: string[] = [];
+    let pageToken = '';
+    do {
+      const page = await list(client, { pageSize: 2, pageToken });
+      t.true(page.jobs.length <= 2);
+      names.push(...page.jobs.map(({ model }) => model));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    t.deepEqual(names.slice(0, QUEUE), ['queued-4', 'queued-3', 'queued-2', 'queued-1', 'queued-0']);
 
-  t.deepEqual((await refusal(list(client, { pageToken: 'x' }))).fields, ['page_token']);
-  await cancelAll();
-});
+    t.deepEqual((await refusal(list(client, { pageToken: 'x' }))).fields, ['page_token']);
+    await cancelAll();
+  },
+);
 
 test.serial('lists have only the jobs that pass the filters', async (t) => {
   const before = new Date();
@@ -304,7 +307,7 @@ test.serial('a watcher that ends does not affect the others', async (t) => {
   await cancelAll();
 });
 
-test('a service that can not start says why in one line without a stack, and exits with 1', async (t) => {
+test('a service that can not start says why in one line without a stack, and exits with 1 [fault 26]', async (t) => {
   const folder = join(folders.root, 'unused');
   const cases: readonly (readonly [Readonly<Record<string, string>>, RegExp])[] = [
     [

@@ -13,7 +13,7 @@ import {
   watch,
 } from './trainer-fixture.js';
 
-test('a job without the kernels reports that in its first event', async (t) => {
+test('a job without the kernels reports that in its first event [fault A25]', async (t) => {
   const folders = await makeFolders();
   const trainer = await spawnTrainer({
     IP_DIFFUSION_STORE: join(folders.root, 'store'),

@@ -53,7 +53,7 @@ async function watchUntilStopped(
   }
 }
 
-test('on MinIO, a job survives its service: stopped, then killed, it ends with the tensors of an uninterrupted run', async (t) => {
+test('on MinIO, a job survives its service: stopped, then killed, it ends with the tensors of an uninterrupted run [fault 23, 111]', async (t) => {
   if (minio === undefined) {
     t.log(GO_MISSING);
     t.pass();

@@ -126,18 +126,21 @@ test.serial('a job feeds its network the perturbation that was asked for', async
   t.true(Math.abs(mean / 2 - 1) < 0.12, `${mean}`);
 });
 
-test.serial('a job that diverges fails with that reason and keeps its last good checkpoint', async (t) => {
-  const recipe = tinyRecipe(folders.images, {
-    ...{ name: 'diverging', optimizer: { learningRate: 1 } },
-    training: { steps: 200, checkpointEverySteps: 1 },
-  });
-  const job = await train(client, recipe);
-  t.is(job.state, JobState.JOB_STATE_FAILED);
-  t.is(job.failureReason, ErrorReason.ERROR_REASON_DIVERGED);
-  t.true(job.checkpointStep > 0);
-  const store = await storeFromSettings(settings);
-  const commits = await listCommits(store, job.jobId);
-  t.is(Math.max(...commits), job.checkpointStep);
-  t.is((await manifestOf(store, job.jobId, Math.max(...commits))).step, job.checkpointStep);
-  await store.close();
-});
+test.serial(
+  'a job that diverges fails with that reason and keeps its last good checkpoint [fault 70]',
+  async (t) => {
+    const recipe = tinyRecipe(folders.images, {
+      ...{ name: 'diverging', optimizer: { learningRate: 1 } },
+      training: { steps: 200, checkpointEverySteps: 1 },
+    });
+    const job = await train(client, recipe);
+    t.is(job.state, JobState.JOB_STATE_FAILED);
+    t.is(job.failureReason, ErrorReason.ERROR_REASON_DIVERGED);
+    t.true(job.checkpointStep > 0);
+    const store = await storeFromSettings(settings);
+    const commits = await listCommits(store, job.jobId);
+    t.is(Math.max(...commits), job.checkpointStep);
+    t.is((await manifestOf(store, job.jobId, Math.max(...commits))).step, job.checkpointStep);
+    await store.close();
+  },
+);

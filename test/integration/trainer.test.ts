@@ -88,19 +88,22 @@ test.serial(
   },
 );
 
-test.serial('metrics are finite, steps increase, and the rate is unset before it is known', async (t) => {
-  const messages = await watch(client, straightJob);
-  const metrics = messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [event.value] : []));
-  t.is(metrics[0]?.remaining, undefined);
-  t.is(metrics[0]?.imagesPerSecond, 0);
-  t.true((metrics[1]?.imagesPerSecond ?? 0) > 0);
-  t.is(metrics.at(-1)?.samplesSeen, BigInt(STEPS * 4));
-  t.is(metrics.at(-1)?.epoch, 2n);
-  for (const { loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance } of metrics) {
-    for (const metric of [loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance])
-      t.true(Number.isFinite(metric));
-  }
-});
+test.serial(
+  'metrics are finite, steps increase, and the rate is unset before it is known [fault 115]',
+  async (t) => {
+    const messages = await watch(client, straightJob);
+    const metrics = messages.flatMap(({ event }) => (event?.$case === 'stepMetrics' ? [event.value] : []));
+    t.is(metrics[0]?.remaining, undefined);
+    t.is(metrics[0]?.imagesPerSecond, 0);
+    t.true((metrics[1]?.imagesPerSecond ?? 0) > 0);
+    t.is(metrics.at(-1)?.samplesSeen, BigInt(STEPS * 4));
+    t.is(metrics.at(-1)?.epoch, 2n);
+    for (const { loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance } of metrics) {
+      for (const metric of [loss, mse, vlb, gradNorm, paramNorm, inputNoiseVariance])
+        t.true(Number.isFinite(metric));
+    }
+  },
+);
 
 test.serial('Prometheus reads what the job did', async (t) => {
   const sizes = (await watch(client, straightJob)).flatMap(({ event }) =>
@@ -120,7 +123,7 @@ test.serial('Prometheus reads what the job did', async (t) => {
 });
 
 test.serial(
-  'a watch from a position has the events after it, and ends at once where the job is finished',
+  'a watch from a position has the events after it, and ends at once where the job is finished [fault 108, 113]',
   async (t) => {
     const all = await watch(client, straightJob);
     const middle = all[5]?.position;
@@ -136,29 +139,32 @@ test.serial(
   },
 );
 
-test.serial('a killed engine is replaced, and the tensors equal those of an uninterrupted run', async (t) => {
-  const created = await create(client, recipeNamed('engine-killed', STEPS));
-  let killed = false;
-  const messages = await watch(client, created.jobId, (event) => {
-    if (killed || !isCommit(event, 2)) return;
-    killed = true;
-    process.kill(trainer.enginePid(), 'SIGKILL');
-  });
-  const job = terminalOf(messages);
-  t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
-  t.is(job.attempt, 2);
-  t.is((await scrape(trainer.metricsPort)).get('ip_diffusion_trainer_engine_restarts_total'), 1);
-  t.is(timesInState(messages, JobState.JOB_STATE_RETRYING), 1);
-  const [straight, replaced] = [
-    await checkpointDigests(store, straightJob),
-    await checkpointDigests(store, job.jobId),
-  ];
-  t.is(straight.size, 4);
-  t.deepEqual(replaced, straight);
-});
+test.serial(
+  'a killed engine is replaced, and the tensors equal those of an uninterrupted run [fault 62]',
+  async (t) => {
+    const created = await create(client, recipeNamed('engine-killed', STEPS));
+    let killed = false;
+    const messages = await watch(client, created.jobId, (event) => {
+      if (killed || !isCommit(event, 2)) return;
+      killed = true;
+      process.kill(trainer.enginePid(), 'SIGKILL');
+    });
+    const job = terminalOf(messages);
+    t.is(job.state, JobState.JOB_STATE_SUCCEEDED);
+    t.is(job.attempt, 2);
+    t.is((await scrape(trainer.metricsPort)).get('ip_diffusion_trainer_engine_restarts_total'), 1);
+    t.is(timesInState(messages, JobState.JOB_STATE_RETRYING), 1);
+    const [straight, replaced] = [
+      await checkpointDigests(store, straightJob),
+      await checkpointDigests(store, job.jobId),
+    ];
+    t.is(straight.size, 4);
+    t.deepEqual(replaced, straight);
+  },
+);
 
 test.serial(
-  'a finished job that is resumed with more steps equals one that had them from the start',
+  'a finished job that is resumed with more steps equals one that had them from the start [fault 44, 45]',
   async (t) => {
     const created = await create(client, recipeNamed('extended', 4));
     t.is(terminalOf(await watch(client, created.jobId)).checkpointStep, 4);
@@ -210,37 +216,40 @@ test.serial('a resumption takes the fields of its mask, and is done once for its
   t.is(terminalOf(await watch(client, jobId)).state, JobState.JOB_STATE_SUCCEEDED);
 });
 
-test.serial('cancelling commits what was trained, and cancelling again changes nothing', async (t) => {
-  const created = await create(client, recipeNamed('cancelled', 100_000));
-  let answer: Promise<Job | undefined> | undefined;
-  const messages = await watch(client, created.jobId, (event) => {
-    if (event.$case === 'stepMetrics' && answer === undefined) {
-      answer = new Promise((resolve, reject) => {
-        client.cancelTrainingJob({ jobId: created.jobId }, (error, response) => {
-          if (error === null) resolve(response.job);
-          else reject(error);
+test.serial(
+  'cancelling commits what was trained, and cancelling again changes nothing [fault 43]',
+  async (t) => {
+    const created = await create(client, recipeNamed('cancelled', 100_000));
+    let answer: Promise<Job | undefined> | undefined;
+    const messages = await watch(client, created.jobId, (event) => {
+      if (event.$case === 'stepMetrics' && answer === undefined) {
+        answer = new Promise((resolve, reject) => {
+          client.cancelTrainingJob({ jobId: created.jobId }, (error, response) => {
+            if (error === null) resolve(response.job);
+            else reject(error);
+          });
         });
-      });
-    }
-  });
-  const job = terminalOf(messages);
-  t.is(job.state, JobState.JOB_STATE_CANCELLED);
-  t.true(job.step > 0);
-  t.is(job.checkpointStep, job.step);
-  t.is((await answer)?.state, JobState.JOB_STATE_CANCELLING);
-  t.is(timesInState(messages, JobState.JOB_STATE_CANCELLING), 1);
-  const again = await callUnary(client, client.cancelTrainingJob, { jobId: created.jobId });
-  t.deepEqual(again.job, job);
-});
+      }
+    });
+    const job = terminalOf(messages);
+    t.is(job.state, JobState.JOB_STATE_CANCELLED);
+    t.true(job.step > 0);
+    t.is(job.checkpointStep, job.step);
+    t.is((await answer)?.state, JobState.JOB_STATE_CANCELLING);
+    t.is(timesInState(messages, JobState.JOB_STATE_CANCELLING), 1);
+    const again = await callUnary(client, client.cancelTrainingJob, { jobId: created.jobId });
+    t.deepEqual(again.job, job);
+  },
+);
 
-test.serial('a data set without images ends the job with that reason', async (t) => {
+test.serial('a data set without images ends the job with that reason [fault 46]', async (t) => {
   const empty = await mkdtemp(join(folders.root, 'empty-'));
   const job = await train(client, tinyRecipe(empty, { name: 'without-images' }));
   t.is(job.state, JobState.JOB_STATE_FAILED);
   t.is(job.failureReason, ErrorReason.ERROR_REASON_DATASET_EMPTY);
 });
 
-test.serial('a changed data set is refused, and the checkpoint is not changed', async (t) => {
+test.serial('a changed data set is refused, and the checkpoint is not changed [fault 50]', async (t) => {
   const [first = ''] = await readdir(folders.images);
   await rm(join(folders.images, first));
   await resume(client, straightJob, { training: { steps: STEPS + 2 } });

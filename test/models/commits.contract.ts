@@ -66,7 +66,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
   });
 
   for (const stage of stages) {
-    test(`faults 63, 74 and 75: a writer killed after ${stage}: readers have a whole checkpoint, and a new attempt commits`, async (t) => {
+    test(`a writer killed after ${stage}: readers have a whole checkpoint, and a new attempt commits [fault 63, 74, 75]`, async (t) => {
       const store = await open();
       const first = await claimAttempt(store, job);
       await commitCheckpoint(store, checkpoint(100, first));
@@ -98,7 +98,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
     });
   }
 
-  test('eight trainers that start together get eight attempts, and only the newest commits', async (t) => {
+  test('eight trainers that start together get eight attempts, and only the newest commits [fault 87]', async (t) => {
     const store = await open();
     const attempts = await Promise.all(Array.from({ length: 8 }, () => claimAttempt(store, job)));
     t.deepEqual([...attempts].sort(), [1, 2, 3, 4, 5, 6, 7, 8]);
@@ -114,7 +114,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
     t.like(await readCommit(store, job, 100), { attempt: 8 });
   });
 
-  test('of very many attempts only the newest are kept, and their numbers go on', async (t) => {
+  test('of very many attempts only the newest are kept, and their numbers go on [fault A26]', async (t) => {
     const store = await open();
     let attempt = 0;
     for (let claims = 0; claims < 20; claims++) attempt = await claimAttempt(store, job);
@@ -139,7 +139,7 @@ export function commitContract(test: TestFn, open: () => Promise<ObjectStore>): 
     }
   });
 
-  test('an earlier attempt that continues between its fence check and its marker loses to the later attempt', async (t) => {
+  test('an earlier attempt that continues between its fence check and its marker loses to the later attempt [fault 87]', async (t) => {
     const store = await open();
     const zombie = await claimAttempt(store, job);
     const overtake = async (stage: CommitStage): Promise<void> => {

@@ -52,7 +52,7 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
   ];
 
   for (const [name, apply] of faults) {
-    test(`${name}: DATA_LOSS, readers fall back, and a new attempt commits the step anew`, async (t) => {
+    test(`${name}: DATA_LOSS, readers fall back, and a new attempt commits the step anew [fault 82]`, async (t) => {
       const store = await open();
       await claimAttempt(store, job);
       await commitCheckpoint(store, checkpoint(100, 1));
@@ -66,7 +66,7 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
     });
   }
 
-  test('a reader between a commit and the removal of the one before finds the newer one', async (t) => {
+  test('a reader between a commit and the removal of the one before finds the newer one [fault 86, A22]', async (t) => {
     const store = await open();
     const attempt = await claimAttempt(store, job);
     await commitCheckpoint(store, checkpoint(100, attempt));
@@ -119,7 +119,7 @@ export function retentionContract(test: TestFn, open: () => Promise<ObjectStore>
     t.deepEqual(await listCommits(store, job), [10, 15, 20, 30]);
   });
 
-  test('a reader whose checkpoint is pruned while it reads gets a clean NOT_FOUND', async (t) => {
+  test('a reader whose checkpoint is pruned while it reads gets a clean NOT_FOUND [fault 86]', async (t) => {
     const store = await open();
     const attempt = await claimAttempt(store, job);
     await commitCheckpoint(store, checkpoint(10, attempt));

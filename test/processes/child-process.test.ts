@@ -36,12 +36,40 @@ const startTalking = (onValues: (values: Float32Array) => void = () => undefined
     clock: systemClock,
   });
 
-test('a child that sends no heartbeat is killed, and its exit says so', async (t) => {
+test('a child that sends no heartbeat is killed, and its exit says so [fault 67]', async (t) => {
   const child = startBlocked(6000, () => undefined);
   child.send({ kind: 'begin' });
   const { signal, unresponsive } = await child.exited;
   t.is(signal, 'SIGKILL');
   t.is(unresponsive, 'it sent no heartbeat for 6 s');
+});
+
+test('a child stays although its parent is blocked for longer than the heartbeat timeout [fault 24]', async (t) => {
+  const alive = deferred();
+  const child = startChild({
+    module: siblingModule(import.meta.url, './misbehaving-process'),
+    protocol: TALK,
+    environment: process.env,
+    onMessage: () => {
+      alive.resolve();
+    },
+    heartbeatTimeoutMs: 2000,
+    clock: systemClock,
+  });
+  const echo = { kind: 'echo', values: new Float32Array(1) } as const;
+  child.send(echo);
+  await alive.promise;
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+  // Time for the timers that are late.
+  await new Promise((resume) => setTimeout(resume, 200));
+  let isOver = false;
+  void child.exited.then(() => {
+    isOver = true;
+  });
+  await new Promise(setImmediate);
+  t.false(isOver);
+  child.kill();
+  t.is((await child.exited).unresponsive, undefined);
 });
 
 test('a child that is killed from outside does not count as hung', async (t) => {
@@ -92,7 +120,7 @@ for (const [what, bytes, invalidMessage] of [
   ['an invalid heartbeat', frame(serialize({ kind: 'heartbeat', overdue: 7 })), /overdue: 7/],
   ['a long text', frame(serialize('a'.repeat(50_000))), /^it sent 'a{200}'\.\.\. 49800 more characters$/],
 ] as const) {
-  test(`a child that writes ${what} to its channel is killed, and its exit says so`, async (t) => {
+  test(`a child that writes ${what} to its channel is killed, and its exit says so [fault 68]`, async (t) => {
     const child = startTalking();
     child.send({ kind: 'write', bytes });
     const exit = await child.exited;
@@ -102,7 +130,7 @@ for (const [what, bytes, invalidMessage] of [
   });
 }
 
-test('a child whose parent reads more slowly than it sends ends instead of growing', async (t) => {
+test('a child whose parent reads more slowly than it sends ends instead of growing [fault 68]', async (t) => {
   const child = startTalking();
   child.send({ kind: 'flood' });
   const { code, invalidMessage, stderrTail } = await child.exited;
@@ -111,7 +139,7 @@ test('a child whose parent reads more slowly than it sends ends instead of growi
   t.regex(stderrTail, /^the parent process: it did not read \d+ bytes that were sent to it$/m);
 });
 
-test('a message that is larger than the protocol allows is not sent', (t) => {
+test('a message that is larger than the protocol allows is not sent [fault 68]', (t) => {
   const child = startTalking();
   t.throws(
     () => {
@@ -135,7 +163,7 @@ test('of the time between two calls only the time that a running process needs c
   t.is(now() - began, 2501);
 });
 
-test('fault 25: a process that has no file descriptor left starts no child, says why, and goes on', (t) => {
+test('a process that has no file descriptor left starts no child, says why, and goes on [fault 25]', (t) => {
   const program = programArguments(import.meta.url, './starved-process');
   // Room for Node itself, and for less than the pipes of a child.
   const { stdout, status, stderr } = spawnSync(process.execPath, program, { encoding: 'utf8' });
@@ -143,7 +171,7 @@ test('fault 25: a process that has no file descriptor left starts no child, says
   t.deepEqual(JSON.parse(stdout), { lackedToStart: 'EMFILE', then: 'echoed' });
 });
 
-test('fault 65: a child that the system killed for memory is told from one that somebody killed', async (t) => {
+test('a child that the system killed for memory is told from one that somebody killed [fault 65]', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'cgroup-'));
   t.teardown(() => rm(folder, { recursive: true }));
   await mkdir(join(folder, 'jobs'));

@@ -62,7 +62,7 @@ test('a resumed job may raise its steps and change its learning rate', (t) => {
   t.is(changed.training.batchSize, recipe.training.batchSize);
 });
 
-test('a resumed job refuses what alters the model, and names it', (t) => {
+test('a resumed job refuses what alters the model, and names it [fault 44]', (t) => {
   const recipe = resolveRecipe({}, 'model');
   for (const [changes, field] of [
     [{ architecture: { modelChannels: 64 } }, 'architecture.model_channels'],

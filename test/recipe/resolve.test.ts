@@ -395,7 +395,7 @@ test('a penalty makes ADM-GP of an unperturbed network, and goes with input pert
 });
 
 for (const [title, input, field] of REFUSED) {
-  test(`refused by name: ${title}`, (t) => {
+  test(`refused by name: ${title} [fault 33, 34, 35, 36]`, (t) => {
     t.is(refusedFields(input)[0], field);
   });
 }

@@ -37,7 +37,7 @@ const STORED = JSON.parse(`{
   "warmStart": {"model": "base", "checkpointStep": 7, "weights": "raw"}
 }`) as Record<string, object>;
 
-test('a recipe of the first format keeps every value, and its version', (t) => {
+test('a recipe of the first format keeps every value, and its version [fault 106]', (t) => {
   const recipe = parseRecipe(STORED);
   // What later builds add, they add with a default.
   t.like(recipe, STORED);

@@ -22,7 +22,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 
 import { METHOD_ROLES } from '../../shared/access/index.js';
 import { measureWire, samplerWire, trainerWire } from '../../shared/contract/index.js';
-import { deferred, DiffusionError } from '../../shared/foundation/index.js';
+import { deferred, DiffusionError, whenAborted } from '../../shared/foundation/index.js';
 import {
   callStream,
   callUnary,
@@ -125,7 +125,7 @@ test('each method has a role, and no role is for a method that is not there', (t
 });
 
 for (const [name, service] of SERVICES) {
-  test(`${name}: each method is for its role and for admins, and for nobody else`, async (t) => {
+  test(`${name}: each method is for its role and for admins, and for nobody else [fault 27, 28]`, async (t) => {
     const client = new Client(
       await serve(t, [name, service], reached(service)),
       credentials.createInsecure(),
@@ -200,7 +200,7 @@ test('a handler is told the identity, and never the token', async (t) => {
   t.like(seen[1], { caller: 'admin' });
 });
 
-test('each identity has its own limits; what has ended counts no longer', async (t) => {
+test('each identity has its own limits; what has ended counts no longer [fault 97]', async (t) => {
   const address = await serve(
     t,
     TRAINER,
@@ -280,4 +280,57 @@ test('the size of a request is no way around authentication', async (t) => {
   const large = callUnary(client, client.getTrainingJob, { jobId: 'x'.repeat(3 * 1024 * 1024) });
   await t.throwsAsync(large, { code: 'UNAUTHENTICATED' });
   client.close();
+});
+
+test('tokens that are tried one after another are refused, even a good one, until the address has waited [fault A34]', async (t) => {
+  const address = await serve(t, TRAINER, answering(trainerWire.TrainerServiceService), {
+    IP_DIFFUSION_FAILED_CALLS_PER_MINUTE: '3',
+  });
+  const [guesser, reader] = [await clientOf(t, address, 'guess'), await clientOf(t, address, 'read')];
+  await reader.get();
+  for (let guess = 0; guess < 3; guess++) await t.throwsAsync(guesser.get(), { code: 'UNAUTHENTICATED' });
+  for (const client of [guesser, reader]) {
+    const error = await t.throwsAsync(client.get(), { instanceOf: DiffusionError });
+    t.is(error.reason, 'CALLS_LIMITED');
+    t.true((error.retryAfterMs ?? 0) > 0);
+  }
+});
+
+/** Each watch goes on until its call ends, and says why it did. */
+function watching(ended: unknown[]): UntypedServiceImplementation {
+  return {
+    ...answering(trainerWire.TrainerServiceService),
+    watchTrainingJob: serverStream(async function* (_request: unknown, { signal }) {
+      yield { position: '1', event: undefined };
+      await whenAborted(signal);
+      ended.push(signal.reason);
+    }, options),
+  };
+}
+
+test('a call under way ends when its token is taken out of the file, or loses the role; others go on [fault A35]', async (t) => {
+  const path = join(await temporaryFolder(t), 'identities.json');
+  const identity = (name: string, roles: readonly string[] = ['read']) => ({
+    ...{ name, roles },
+    tokenSha256: [createHash('sha256').update(name).digest('hex')],
+  });
+  const save = (...list: readonly object[]) => writeFile(path, JSON.stringify({ identities: list }));
+  await save(identity('alice'), identity('bob'), identity('carol'));
+  const ended: unknown[] = [];
+  const address = await serve(t, TRAINER, watching(ended), { IP_DIFFUSION_IDENTITIES_FILE: path });
+  const watches = await Promise.all(
+    ['alice', 'bob', 'carol'].map(async (name) => (await clientOf(t, address, name)).watch()),
+  );
+  for (const watch of watches) await watch.next();
+  await save(identity('alice'), identity('bob', ['sample']));
+  const [, bob, carol] = watches.map((watch) => () => watch.next());
+  const removed = await t.throwsAsync(carol?.() ?? Promise.resolve(), { instanceOf: DiffusionError });
+  t.is(removed.code, 'UNAUTHENTICATED');
+  const demoted = await t.throwsAsync(bob?.() ?? Promise.resolve(), { instanceOf: DiffusionError });
+  t.is(demoted.reason, 'ROLE_MISSING');
+  t.deepEqual(ended.map((error) => (error as DiffusionError).code).sort(), [
+    'PERMISSION_DENIED',
+    'UNAUTHENTICATED',
+  ]);
+  await watches[0]?.return(undefined);
 });

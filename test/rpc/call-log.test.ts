@@ -73,7 +73,13 @@ async function open(t: ExecutionContext) {
     metadata.set('authorization', `Bearer ${token}`);
     if (requestId !== undefined) metadata.set('x-request-id', requestId);
     const same = (bytes: Buffer): Buffer => bytes;
-    const stream = client.makeServerStreamRequest(`/${NAME}/${method}`, same, same, Buffer.alloc(0), metadata);
+    const stream = client.makeServerStreamRequest(
+      `/${NAME}/${method}`,
+      same,
+      same,
+      Buffer.alloc(0),
+      metadata,
+    );
     return new Promise((resolve) => {
       stream.on('data', () => undefined);
       stream.on('error', () => undefined);
@@ -82,7 +88,15 @@ async function open(t: ExecutionContext) {
       });
     });
   };
-  return { call, lines, stop, aborted: aborted.promise, close: () => { client.close(); } };
+  return {
+    call,
+    lines,
+    stop,
+    aborted: aborted.promise,
+    close: () => {
+      client.close();
+    },
+  };
 }
 
 test('each call that has ended is one line, and no token or text of an error is in it', async (t) => {
@@ -101,7 +115,12 @@ test('each call that has ended is one line, and no token or text of an error is 
     ...{ caller: 'alice', requestId: 'mine-1' },
   });
   t.is(typeof lines[0]?.['seconds'], 'number');
-  t.like(lines[1], { level: 40, code: 'UNAUTHENTICATED', caller: 'anonymous:127.0.0.1', requestId: 'mine-2' });
+  t.like(lines[1], {
+    level: 40,
+    code: 'UNAUTHENTICATED',
+    caller: 'anonymous:127.0.0.1',
+    requestId: 'mine-2',
+  });
   t.like(lines[2], { level: 50, code: 'INTERNAL', caller: 'alice', requestId: made.requestId });
   t.is(lines.length, 3);
   t.notRegex(JSON.stringify(lines), /wrong-token|secret-text|sane/);
@@ -109,7 +128,7 @@ test('each call that has ended is one line, and no token or text of an error is 
   await stop(() => Promise.resolve(), 0);
 });
 
-test('fault 22: a call without a deadline gets the service’s', async (t) => {
+test('a call without a deadline gets the service’s [fault 22]', async (t) => {
   const { call, stop, aborted, close } = await open(t);
   const unaryCall = await call('DeleteModel', 'token');
   t.is(unaryCall.code, status.DEADLINE_EXCEEDED);

@@ -11,7 +11,7 @@ const ended = { $case: 'terminal' as const, value: JOB };
 const watch = (client: trainerWire.TrainerServiceClient) =>
   callStream(client, client.watchTrainingJob, { jobId: 'job-1', after: '' });
 
-test('a call whose peer vanishes ends with UNAVAILABLE', async (t) => {
+test('a call whose peer vanishes ends with UNAVAILABLE [fault A17]', async (t) => {
   const { address } = await fakeTrainer(t, [[snapshot, 'hang']]);
   const peer = await vanishingPeer(t, address);
   const client = connectTrainer(peer.address, {

@@ -36,13 +36,13 @@ async function statusWith(address: string, timeout: string): Promise<number> {
 }
 
 for (const timeout of ['99999999H', '99999999M', '99999999S', '2147484S', '597H', '2147483647m', '1H']) {
-  test(`a deadline of ${timeout} has not passed when the call comes`, async (t) => {
+  test(`a deadline of ${timeout} has not passed when the call comes [fault A24]`, async (t) => {
     const { address } = await fakeTrainer(t);
     t.is(await statusWith(address, timeout), status.OK);
   });
 }
 
-test('a deadline of more than 24.8 days counts as no deadline', async (t) => {
+test('a deadline of more than 24.8 days counts as no deadline [fault A24]', async (t) => {
   const deadlines: unknown[] = [];
   const server = await startGrpcServer({
     address: '127.0.0.1:0',
@@ -68,14 +68,14 @@ test('a deadline of more than 24.8 days counts as no deadline', async (t) => {
 });
 
 for (const timeout of ['0H', '0m', '1n']) {
-  test(`a deadline of ${timeout} has passed`, async (t) => {
+  test(`a deadline of ${timeout} has passed [fault 14]`, async (t) => {
     const { address } = await fakeTrainer(t);
     t.is(await statusWith(address, timeout), status.DEADLINE_EXCEEDED);
   });
 }
 
 for (const timeout of ['soon', '', '1', '-1S', '1S, 99999999H']) {
-  test(`a deadline of ${JSON.stringify(timeout)} costs one call at most`, async (t) => {
+  test(`a deadline of ${JSON.stringify(timeout)} costs one call at most [fault 14]`, async (t) => {
     const { address } = await fakeTrainer(t);
     const answered: readonly number[] = [status.OK, status.INTERNAL];
     t.true(answered.includes(await statusWith(address, timeout)));

@@ -84,7 +84,7 @@ for (const jobId of ['sync', 'async']) {
     ['unary', get],
     ['stream', read],
   ] as const) {
-    test(`a ${kind} handler that throws (${jobId}) costs one call, and its text stays in the log`, async (t) => {
+    test(`a ${kind} handler that throws (${jobId}) costs one call, and its text stays in the log [fault 19]`, async (t) => {
       const error = await t.throwsAsync(call(jobId), { instanceOf: DiffusionError });
       t.is(error.code, 'INTERNAL');
       t.notRegex(error.message, /secret/);
@@ -101,7 +101,7 @@ test('an error of ours reaches the client with its code and reason', async (t) =
   t.is((await t.throwsAsync(read('known'), expected)).reason, 'JOB_NOT_FOUND');
 });
 
-test('a client that goes away ends the stream it was reading, even while that waits', async (t) => {
+test('a client that goes away ends the stream it was reading, even while that waits [fault 20]', async (t) => {
   const ended = deferred();
   const { client: leaving, close: closeServer } = await serve({
     getTrainingJob: unary(() => empty, options),
@@ -125,7 +125,7 @@ test('a client that goes away ends the stream it was reading, even while that wa
   closeServer();
 });
 
-test('the handler learns that a client cancelled the call', async (t) => {
+test('the handler learns that a client cancelled the call [fault 20]', async (t) => {
   const controller = new AbortController();
   const reason = deferred<unknown>();
   const { client: leaving, close: closeServer } = await serve({

@@ -48,7 +48,7 @@ async function send(port: number, bytes: Uint8Array): Promise<void> {
   clearTimeout(leave);
 }
 
-test('a server that gets other protocols, broken frames and random bytes answers the next call', async (t) => {
+test('a server that gets other protocols, broken frames and random bytes answers the next call [fault 18]', async (t) => {
   const { address } = await fakeTrainer(t);
   const port = Number(address.split(':')[1]);
   const client = connectTrainer(address);

@@ -17,7 +17,7 @@ function scripted(script: (string | number)[]) {
   return { write: write as typeof writeSync, read: () => text };
 }
 
-test('lines that can not be written are dropped, and counted when the next one can', (t) => {
+test('lines that can not be written are dropped, and counted when the next one can [fault A8]', (t) => {
   const { write, read } = scripted(['ENOSPC', 'EPIPE', 'ENOSPC']);
   const output = logOutput('test', write);
   for (const line of ['one\n', 'two\n', 'three\n', 'four\n']) output.write(line);

@@ -61,7 +61,7 @@ async function answer(stream: ClientHttp2Stream): Promise<[status: string, detai
   return [String(headers['grpc-status']), details];
 }
 
-test('requests that never end are refused when all together are too large, and then others are served', async (t) => {
+test('requests that never end are refused when all together are too large, and then others are served [fault 6, A38]', async (t) => {
   const session = await serve(t, { maxBytes: 300 * KIB, timeoutMs: 60_000 });
   const slow = [request(session, 200 * KIB, 100 * KIB), request(session, 200 * KIB, 100 * KIB)];
   const [status, details] = await answer(request(session, 200 * KIB, 150 * KIB));
@@ -79,8 +79,22 @@ test('requests that never end are refused when all together are too large, and t
   t.is(trailers['grpc-status'], '0');
 });
 
-test('a request that does not become whole in time is refused', async (t) => {
+test('a request that does not become whole in time is refused [fault 11]', async (t) => {
   const session = await serve(t, { maxBytes: 300 * KIB, timeoutMs: 100 });
   const [status] = await answer(request(session, 200 * KIB, 100));
   t.is(status, '4');
+});
+
+test('refused requests give back their part of the connection, however many they are [fault A38]', async (t) => {
+  const session = await serve(t, { maxBytes: 50 * KIB, timeoutMs: 60_000 });
+  // Together far more than a connection may send without being read.
+  for (let refused = 0; refused < 40; refused++) {
+    const [status] = await answer(request(session, 200 * KIB, 150 * KIB));
+    t.is(status, '8');
+  }
+  const whole = request(session, 0, 0);
+  const response = once(whole, 'response');
+  whole.resume().end();
+  const [headers] = (await response) as [IncomingHttpHeaders];
+  t.is(Number(headers[':status']), 200);
 });

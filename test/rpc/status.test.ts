@@ -43,7 +43,7 @@ test('a thousand violations still fit a header', (t) => {
   t.true(bytes < 8000, String(bytes));
 });
 
-test('no text keeps an error from being sent, nor makes its headers longer than clients take', (t) => {
+test('no text keeps an error from being sent, nor makes its headers longer than clients take [fault A1]', (t) => {
   fc.assert(
     fc.property(anyText(5000), fc.array(anyText(500), { maxLength: 40 }), (text, fields) => {
       const violations = fields.map((field) => ({ field, description: text }));

@@ -8,7 +8,12 @@ import { securityOf, SILENT } from './security.js';
 
 const MESSAGE_BYTES = 256 * 1024;
 
-const options = { report: () => undefined, stallTimeoutMs: Number(process.argv[2]) };
+const [, , stallTimeoutMs, slowReaderLimitMs = 'Infinity'] = process.argv;
+const options = {
+  report: () => undefined,
+  stallTimeoutMs: Number(stallTimeoutMs),
+  slowReaderLimitMs: Number(slowReaderLimitMs),
+};
 let largest = 0;
 
 /** The job's id is the number of messages. */

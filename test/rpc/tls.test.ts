@@ -143,7 +143,7 @@ test('while certificate and key do not fit each other, or one is missing, the la
   t.false(warnings.join().includes('PRIVATE'));
 });
 
-test('clients that do not trust the server, or speak no TLS, reach no handler', async (t) => {
+test('clients that do not trust the server, or speak no TLS, reach no handler [fault 18]', async (t) => {
   const { folder, files, callerOf, port, shown } = await serve(t);
   t.is(await callerOf(files), 'anonymous:127.0.0.1');
   const other = join(folder, 'other.pem');
@@ -196,7 +196,7 @@ test('a client is known by the names of its certificate', async (t) => {
   await t.throwsAsync(callerOf(unknown), { code: 'UNAUTHENTICATED' });
 });
 
-test('without a certificate of the right authority there is no connection', async (t) => {
+test('without a certificate of the right authority there is no connection [fault 29]', async (t) => {
   const { files, save, callerOf } = await mutual(t, 'required');
   const wrong = [
     files,
@@ -207,7 +207,7 @@ test('without a certificate of the right authority there is no connection', asyn
   for (const security of wrong) await t.throwsAsync(callerOf(security), { code: 'UNAVAILABLE' });
 });
 
-test('where certificates are optional, one that was not verified counts for nothing', async (t) => {
+test('where certificates are optional, one that was not verified counts for nothing [fault 30]', async (t) => {
   const { files, save, callerOf } = await mutual(t, 'optional');
   t.is(await callerOf(await save('alice', await trusted.issue('alice'))), 'alice');
   const wrong = [
@@ -235,7 +235,7 @@ test('the authority of clients is exchanged while the server runs', async (t) =>
   await events.return(undefined);
 });
 
-test('files that can not be used keep a server from starting, with one line that shows no key', async (t) => {
+test('files that can not be used keep a server from starting, with one line that shows no key [fault 26]', async (t) => {
   const folder = await temporaryFolder(t);
   const [one, other] = [await trusted.issue('one'), await trusted.issue('other')];
   const path = (name: string) => join(folder, name);

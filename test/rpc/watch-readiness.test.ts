@@ -8,10 +8,16 @@ import { readiness } from '../../shared/rpc/readiness.js';
 import { watchEngine } from '../../shared/rpc/index.js';
 import { SILENT } from './security.js';
 
-const BUILD = { name: 'compiled', version: '1', library: 'tensorflow 2', platform: 'test', threads: 1 } as const;
+const BUILD = {
+  name: 'compiled',
+  version: '1',
+  library: 'tensorflow 2',
+  platform: 'test',
+  threads: 1,
+} as const;
 const STARTED: EngineFound = { kind: 'started', build: BUILD };
 
-test('fault 66: a service whose engine can not start is not ready, and says why', async (t) => {
+test('a service whose engine can not start is not ready, and says why [fault 66]', async (t) => {
   const ready = readiness(() => undefined);
   ready.set('start', undefined);
   const stop = new AbortController();

@@ -94,7 +94,7 @@ test('cost is given back as images are computed, not at the end of a call', asyn
   t.true(await second.begun());
 });
 
-test('a call that is larger than its limits is refused, without a delay after which it would be served', async (t) => {
+test('a call that is larger than its limits is refused, without a delay after which it would be served [fault 93, A16]', async (t) => {
   const { ask } = fixture({ callerShare: 0.5 });
   const refusals = [
     [ask({ priority: 'interactive' }, 401), 'TOO_MANY_EVALUATIONS'],
@@ -109,7 +109,7 @@ test('a call that is larger than its limits is refused, without a delay after wh
   }
 });
 
-test('where too many calls wait, another one is refused with a delay, and holds nothing', async (t) => {
+test('where too many calls wait, another one is refused with a delay, and holds nothing [fault 97, A16]', async (t) => {
   const { ask, gate } = fixture({ calls: 1, waiting: 2 });
   const calls = Array.from({ length: 3 }, () => ask({ priority: 'interactive' }));
   const error = await refusal(t, ask({ priority: 'interactive' }).entered);
@@ -120,7 +120,7 @@ test('where too many calls wait, another one is refused with a delay, and holds 
   t.true(await calls[0]?.begun());
 });
 
-test('one caller can take neither all places nor the whole queue', async (t) => {
+test('one caller can take neither all places nor the whole queue [fault 97, A16]', async (t) => {
   const { ask } = fixture({ calls: 4, waiting: 4, callerShare: 0.5 });
   const asA = () => ask({ caller: 'a', priority: 'interactive' });
   const ofA = [asA(), asA(), asA(), asA()];
@@ -185,7 +185,7 @@ test('a class below gets places too, however many calls wait above it', async (t
   t.true(await batch.begun());
 });
 
-test('case 21: a call whose deadline passes while it waits is dropped at once, and its place in the queue is free', async (t) => {
+test('a call whose deadline passes while it waits is dropped at once, and its place in the queue is free [fault 21]', async (t) => {
   const { ask, gate } = fixture({ calls: 1 });
   const running = ask({ priority: 'interactive' });
   const late = ask({ priority: 'interactive' });
@@ -220,7 +220,7 @@ test('a call that waits hears when it is expected to begin, from the rate at whi
   t.true(Math.abs(expected(second.queued) - 25) <= 3, `${expected(second.queued)} s`);
 });
 
-test('the requests in memory are bounded, of one caller and of all', (t) => {
+test('the requests in memory are bounded, of one caller and of all [fault A16]', (t) => {
   const { gate } = fixture({ callerShare: 0.6 });
   const refused = (caller: string, bytes: number): string | undefined =>
     t.throws(() => gate.hold(caller, bytes), { instanceOf: DiffusionError }).reason;

@@ -43,7 +43,7 @@ test('a long text is cut between characters', (t) => {
   t.true(message.endsWith('😀...'));
 });
 
-test('clients get no text of an unexpected error; the log gets all of it', (t) => {
+test('clients get no text of an unexpected error; the log gets all of it [fault A20]', (t) => {
   for (const thrown of [
     new TypeError('a secret path'),
     new DiffusionError('ENGINE_FAILED', 'a secret path'),

@@ -54,7 +54,7 @@ const refused: readonly [field: string, fields: Asked][] = [
 ];
 
 for (const [field, fields] of refused) {
-  test(`${shown(fields)} is refused, naming ${field}`, (t) => {
+  test(`${shown(fields)} is refused, naming ${field} [fault 93, 96]`, (t) => {
     const error = t.throws(() => read(fields), { instanceOf: DiffusionError });
     refuses(error, `new_images.${field}`);
   });
@@ -116,7 +116,7 @@ test('unset fields take the stated defaults', (t) => {
   });
 });
 
-test('steps of 0 stay 0 and are refused, not treated as unset', (t) => {
+test('steps of 0 stay 0 and are refused, not treated as unset [fault 92]', (t) => {
   t.is(read({ settings: settings({ timesteps: { $case: 'steps', value: 0 } }) }).settings.steps, 0);
 });
 

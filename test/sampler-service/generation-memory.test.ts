@@ -46,7 +46,7 @@ const series: ImageSeries = {
   taskAt: (index) => ({ index, options: { noise: imageNoise(7n, index, SIDE ** 2) } }),
 };
 
-test('a call holds neither the messages that were taken nor the outputs of old passes', async (t) => {
+test('a call holds neither the messages that were taken nor the outputs of old passes [fault A2]', async (t) => {
   const outputs: WeakRef<Float32Array>[] = [];
   const messages: WeakRef<object>[] = [];
   const predict = stepBatcher(

@@ -38,14 +38,14 @@ const crash = (): never => {
   throw engineLost();
 };
 
-test('rows of a crashed engine are answered by a new one', async (t) => {
+test('rows of a crashed engine are answered by a new one [fault 105]', async (t) => {
   const { seen, options } = engines([crash, answer]);
   const model = await loadModel(options);
   t.deepEqual(await model.predict(row, { owner, signal }), Float32Array.of(5));
   t.like(seen, { started: 2 });
 });
 
-test('rows whose two engines crash fail, and the next row gets a third engine', async (t) => {
+test('rows whose two engines crash fail, and the next row gets a third engine [fault 105]', async (t) => {
   const { seen, options } = engines([crash, crash, crash, answer]);
   const model = await loadModel(options);
   const error = await t.throwsAsync(model.predict(row, { owner, signal }), { instanceOf: DiffusionError });

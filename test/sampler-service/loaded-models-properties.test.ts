@@ -220,7 +220,7 @@ function world(capacity: number, units: number) {
   return { run, check, close };
 }
 
-test('never more engines than places, no lease of a closed model, no call that waits for nothing, and every call ends', async (t) => {
+test('never more engines than places, no lease of a closed model, no call that waits for nothing, and every call ends [fault 103, A6]', async (t) => {
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 3 }),

@@ -83,7 +83,7 @@ function fixture(
   };
 }
 
-test('case 103: fifty calls that want the same weights load them once', async (t) => {
+test('fifty calls that want the same weights load them once [fault 103]', async (t) => {
   const { acquire, loaded } = fixture(1);
   await Promise.all(Array.from({ length: 50 }, () => acquire(1)));
   t.deepEqual(loaded, [1]);
@@ -130,7 +130,7 @@ test('a load that fails because of the store is tried again by the next call', a
   t.deepEqual(loaded, [1, 1]);
 });
 
-test('case 102: an engine that fails to load is not started by every call, but after 5 s, then 10 s, and so on up to 5 minutes, and each failure is announced', async (t) => {
+test('an engine that fails to load is not started by every call, but after 5 s, then 10 s, and so on up to 5 minutes, and each failure is announced [fault 102]', async (t) => {
   let failing = true;
   const { acquire, loaded, failures, pass } = fixture(1, () =>
     failing ? new DiffusionError('ENGINE_LOST', 'the engine process was killed') : undefined,
@@ -153,7 +153,7 @@ test('case 102: an engine that fails to load is not started by every call, but a
   t.is(loaded.length, 10);
 });
 
-test('case 103: models are ended by their bytes, the least recently used first', async (t) => {
+test('models are ended by their bytes, the least recently used first [fault 103]', async (t) => {
   const { acquire, closed, models } = fixture(10, undefined, 3 * ENGINE + 100);
   for (const step of [1, 2, 3]) (await acquire(step)).release();
   t.deepEqual(closed, []);
@@ -172,7 +172,7 @@ test('what an engine takes counts once it has said so', async (t) => {
   t.deepEqual(closed, [1]);
 });
 
-test('a model in use is not ended for its bytes: another one is refused with a delay', async (t) => {
+test('a model in use is not ended for its bytes: another one is refused with a delay [fault 104]', async (t) => {
   const { acquire, closed } = fixture(10, undefined, 2 * ENGINE + 100);
   const leases = [await acquire(1), await acquire(2)];
   const error = await t.throwsAsync(acquire(3), { instanceOf: DiffusionError });
@@ -204,7 +204,7 @@ test('a load that fails ends no loaded model', async (t) => {
   t.deepEqual(closed, []);
 });
 
-test('damaged weights are read again after a minute, then two, and so on up to an hour', async (t) => {
+test('damaged weights are read again after a minute, then two, and so on up to an hour [fault 102]', async (t) => {
   const { acquire, loaded, pass } = fixture(1, () => new DiffusionError('OBJECT_DAMAGED', 'a flipped bit'));
   const ask = () => t.throwsAsync(acquire(1), { message: 'a flipped bit' });
   await ask();

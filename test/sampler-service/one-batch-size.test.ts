@@ -12,7 +12,7 @@ import { spawnService } from '../faults/spawn-service.js';
 import { generate, generated } from './sampler-fixture.js';
 import { commitTiny } from './tiny-model.js';
 
-test('with kernels switched off in the environment, the log says so, and an image is the same alone and among others', async (t) => {
+test('with kernels switched off in the environment, the log says so, and an image is the same alone and among others [fault A25]', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'one-batch-size-'));
   await commitTiny(await openLocalStore({ folder }), { step: 1 });
   const { child, address, log, exited } = await spawnService('sampler', {

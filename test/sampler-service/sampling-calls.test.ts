@@ -111,13 +111,13 @@ async function settle(): Promise<void> {
 }
 
 for (const [name, reason] of [
-  ['case 20: a call that is cancelled', cancelled],
+  ['a call that is cancelled', cancelled],
   [
-    'case 21: a call whose deadline passes',
+    'a call whose deadline passes',
     new DiffusionError('DEADLINE_EXCEEDED', 'the deadline of the call passed'),
   ],
 ] as const)
-  test(`${name} in the middle stops within one step, and nothing of it is held any more`, async (t) => {
+  test(`${name} in the middle stops within one step, and nothing of it is held any more [fault 20, 21]`, async (t) => {
     const { call, passes, held } = await sampler(t);
     const { client, stream } = call({ count: 50, settings: steps(60) });
     while (passes.length < 10) await stream.next();
@@ -144,7 +144,7 @@ test('a reader that leaves while its call waits takes it out of the queue', asyn
   t.deepEqual(held(), NOTHING);
 });
 
-test('case 98: a bad request among others fails alone, and the others get the bytes that they get alone', async (t) => {
+test('a bad request among others fails alone, and the others get the bytes that they get alone [fault 98]', async (t) => {
   const { images, held } = await sampler(t);
   const asked = [{ count: 3 }, { count: 5, seed: 9n }, { count: 2, settings: steps(9) }];
   const alone = [];
@@ -155,7 +155,7 @@ test('case 98: a bad request among others fails alone, and the others get the by
   t.deepEqual(held(), NOTHING);
 });
 
-test('case 99: where one call of a batch is cancelled, the others end with their own images', async (t) => {
+test('where one call of a batch is cancelled, the others end with their own images [fault 99]', async (t) => {
   const { call, images, passes } = await sampler(t);
   const alone = await images({ count: 4, settings: steps(20) });
   const gone = call({ count: 4, seed: 3n, settings: steps(20) });
@@ -183,7 +183,7 @@ test('a call that waited is served by the checkpoint that is the newest when it 
   t.deepEqual(held(), NOTHING);
 });
 
-test('pictures are decoded when the call has a place, not before, and no longer than the call lasts', async (t) => {
+test('pictures are decoded when the call has a place, not before, and no longer than the call lasts [fault A15]', async (t) => {
   const { call, held } = await sampler(t, { calls: 2, callerShare: 0.5 });
   const first = call({ count: 50, settings: steps(60) });
   await first.stream.next();

@@ -21,7 +21,7 @@ const call = { description: 'a folder', action: 'get "a"', limitMs: 5 };
 const unavailable = { code: 'UNAVAILABLE' } as never;
 
 test.serial(
-  'a call to a file system that hangs is UNAVAILABLE at its limit, and many of them at once',
+  'a call to a file system that hangs is UNAVAILABLE at its limit, and many of them at once [fault A28]',
   async (t) => {
     const hung = deferred();
     const hang = (): Promise<void> => fileCall(call, () => hung.promise);
@@ -85,13 +85,13 @@ test.serial(
   },
 );
 
-test('the limit of a call grows with its bytes: a store of 10 KB a second is slow, not away', (t) => {
+test('the limit of a call grows with its bytes: a store of 10 KB a second is slow, not away [fault 79, A12]', (t) => {
   t.is(limitOf(60_000, 0), 60_000);
   t.true(limitOf(60_000, 34e6) > 34e6 / 10);
   t.is(limitOf(60_000, 1e15), 24 * 60 * 60 * 1000);
 });
 
-test('fault 79: a server that sends a byte now and then is given up at the limit of the call', async (t) => {
+test('a server that sends a byte now and then is given up at the limit of the call [fault 79]', async (t) => {
   const server = createServer((_request, response) => {
     response.writeHead(200, { 'content-length': 100_000, etag: '"a"' });
     const timer = setInterval(() => response.write('x'), 5);
@@ -140,7 +140,7 @@ for (const [name, of] of Object.entries(everyCall)) {
   });
 }
 
-test('a store that must exist is not made, and works once it is there', async (t) => {
+test('a store that must exist is not made, and works once it is there [fault A28]', async (t) => {
   const folder = await mkdtemp(join(root, 'empty-'));
   const store = await openLocalStore({ folder, mustExist: true });
   await t.throwsAsync(store.put('a', Buffer.from('x')), unavailable);

@@ -232,7 +232,7 @@ async function fakeServer(t: ExecutionContext, answer: RequestListener): Promise
 
 const keys = { IP_DIFFUSION_DATASET_S3_ACCESS_KEY: 'a', IP_DIFFUSION_DATASET_S3_SECRET_KEY: 'b' };
 
-test('100,000 objects are found, and the event loop turns with each page of them', async (t) => {
+test('100,000 objects are found, and the event loop turns with each page of them [fault 61]', async (t) => {
   const [pages, keysAPage] = [100, 1000];
   const endpoint = await fakeServer(t, (request, response) => {
     const token = Number(new URL(request.url ?? '', 'http://x').searchParams.get('continuation-token') || 0);
@@ -285,7 +285,7 @@ test('a part of another length than the one that was asked for is FILE_UNREADABL
   });
 });
 
-test('fault 61: very many objects are listed page by page, in the order of their bytes, whatever the order of the server', async (t) => {
+test('very many objects are listed page by page, in the order of their bytes, whatever the order of the server [fault 61]', async (t) => {
   const [pages, aPage] = [20, 1000];
   let asked = 0;
   const keyAt = (index: number): string =>

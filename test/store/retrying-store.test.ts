@@ -102,7 +102,7 @@ test('past the limit the error says for how long, and keeps its cause', async (t
   t.regex(error.message, /has not answered for 3600 s: the store does not answer/);
 });
 
-test('a signal ends the wait, and what is no outage is thrown at once', async (t) => {
+test('a signal ends the wait, and what is no outage is thrown at once [fault A19]', async (t) => {
   const local = await openLocal();
   const store = retryingStore(
     { ...local, head: () => Promise.reject(away()) },

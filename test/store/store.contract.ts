@@ -62,7 +62,7 @@ export function storeContract(test: TestFn, open: () => Promise<ObjectStore>): v
     t.deepEqual(await keysOf(store.list('a/', { after: 'b' })), []);
   });
 
-  test('an object larger than maxBytes is refused', async (t) => {
+  test('an object larger than maxBytes is refused [fault A27]', async (t) => {
     const store = await open();
     await store.put('a', of('four'));
     await t.throwsAsync(store.get('a', { maxBytes: 3 }), {

@@ -58,7 +58,7 @@ const deadOwner = (): Promise<string> => {
   return ownerText({ pid });
 };
 
-test('no temporary file stays behind, whether a put wins, loses or fails', async (t) => {
+test('no temporary file stays behind, whether a put wins, loses or fails [fault 88]', async (t) => {
   const folder = await newFolder();
   const store = await openLocalStore({ folder });
   await store.put('a', Buffer.from('1'), { ifNoneMatch: true });
@@ -67,7 +67,7 @@ test('no temporary file stays behind, whether a put wins, loses or fails', async
   t.deepEqual(await readdir(join(folder, '.store', 'temp')), []);
 });
 
-test('opening removes the temporary files of dead writers and keeps those of running ones', async (t) => {
+test('opening removes the temporary files of dead writers and keeps those of running ones [fault 74, A23]', async (t) => {
   const folder = await newFolder();
   await openLocalStore({ folder });
   const temp = join(folder, '.store', 'temp');
@@ -93,7 +93,7 @@ test('a lock that a dead process left is taken over', async (t) => {
   t.deepEqual(await readdir(join(folder, '.store', 'lock')), ['8.free']);
 });
 
-test('a lock that a living process holds is waited for until the signal ends the wait', async (t) => {
+test('a lock that a living process holds is waited for until the signal ends the wait [fault A23]', async (t) => {
   const folder = await newFolder();
   const store = await openLocalStore({ folder });
   const { etag } = await store.put('a', Buffer.from('1'));
@@ -110,7 +110,7 @@ test('a lock that a living process holds is waited for until the signal ends the
   }
 });
 
-test('a holder that is stopped for too long loses the lock, and finds out before it changes anything', async (t) => {
+test('a holder that is stopped for too long loses the lock, and finds out before it changes anything [fault 87]', async (t) => {
   const folder = await newFolder();
   await openLocalStore({ folder });
   const folders = { tickets: join(folder, '.store', 'lock'), temp: join(folder, '.store', 'temp') };
@@ -129,7 +129,7 @@ test('a holder that is stopped for too long loses the lock, and finds out before
   t.deepEqual(await first, [true, false]);
 });
 
-test('a writer killed in the middle of a put leaves the object as it was', async (t) => {
+test('a writer killed in the middle of a put leaves the object as it was [fault 74]', async (t) => {
   const folder = await newFolder();
   const store = await openLocalStore({ folder });
   await store.put('big', Buffer.from('before'));

@@ -3,6 +3,9 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createServer as createHttpsServer } from 'node:https';
 import { createServer } from 'node:net';
 import type { AddressInfo, Server as NetServer } from 'node:net';
 import test from 'ava';
@@ -13,6 +16,8 @@ import { checkStore } from '../../shared/store/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import { openMinioStore, type MinioStoreSettings } from '../../shared/store/minio-store.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
+import { temporaryFolder } from '../dataset/folders.js';
+import { authority, type Pair } from '../rpc/certificates.js';
 import { commitContract } from '../models/commits.contract.js';
 import { retentionContract } from '../models/retention.contract.js';
 import { storeContract } from './store.contract.js';
@@ -56,7 +61,7 @@ realTest('a listing continues after the first page', async (t) => {
 });
 
 realTest(
-  'fault 74: uploads in parts that a dead writer left are removed, under our prefix alone',
+  'uploads in parts that a dead writer left are removed, under our prefix alone [fault 74]',
   async (t) => {
     const ours = settings();
     const { endpoint: endPoint, port, accessKey } = ours;
@@ -85,7 +90,7 @@ realTest('an object larger than a part goes up in parts and comes back whole', a
 });
 
 realTest(
-  'a wrong secret, a wrong access key and a missing bucket are distinguished from each other',
+  'a wrong secret, a wrong access key and a missing bucket are distinguished from each other [fault 81]',
   async (t) => {
     const wrong: [Partial<MinioStoreSettings>, string][] = [
       [{ secretKey: 'not-the-secret' }, 'STORE_ACCESS_DENIED'],
@@ -120,7 +125,7 @@ async function listening(t: { teardown(end: () => void): void }, fake: NetServer
   return (fake.address() as AddressInfo).port;
 }
 
-test('a server that is not there is UNAVAILABLE with a time to wait', async (t) => {
+test('a server that is not there is UNAVAILABLE with a time to wait [fault 76]', async (t) => {
   const gone = createServer().listen(0, '127.0.0.1');
   await once(gone, 'listening');
   const { port } = gone.address() as AddressInfo;
@@ -131,7 +136,7 @@ test('a server that is not there is UNAVAILABLE with a time to wait', async (t) 
   t.regex(error.message, /ECONNREFUSED/);
 });
 
-test('a server that accepts and sends nothing is UNAVAILABLE after the timeout', async (t) => {
+test('a server that accepts and sends nothing is UNAVAILABLE after the timeout [fault 78]', async (t) => {
   let connections = 0;
   const port = await listening(
     t,
@@ -142,7 +147,7 @@ test('a server that accepts and sends nothing is UNAVAILABLE after the timeout',
   t.is(connections, 3);
 });
 
-test('a server that stops in the middle of a body is UNAVAILABLE after the timeout', async (t) => {
+test('a server that stops in the middle of a body is UNAVAILABLE after the timeout [fault 79]', async (t) => {
   const port = await listening(
     t,
     createHttpServer((_request, response) => {
@@ -153,7 +158,7 @@ test('a server that stops in the middle of a body is UNAVAILABLE after the timeo
   await t.throwsAsync(store.get('a'), { code: 'UNAVAILABLE' });
 });
 
-test('a call to a server that sends nothing ends when its signal does', async (t) => {
+test('a call to a server that sends nothing ends when its signal does [fault 78]', async (t) => {
   const port = await listening(t, createServer());
   const store = await open({ port });
   await t.throwsAsync(store.get('a', { signal: AbortSignal.timeout(20) }), { code: 'DEADLINE_EXCEEDED' });
@@ -180,7 +185,7 @@ const fault =
   (_request, response) =>
     response.writeHead(status).end(`<Error><Code>${code}</Code><Message>m</Message></Error>`);
 
-test('a body cut short is fetched anew', async (t) => {
+test('a body cut short is fetched anew [fault 79]', async (t) => {
   const half: RequestListener = (_request, response) => {
     response.writeHead(200, { etag: '"e"', 'content-length': 5 }).write('wh', () => response.destroy());
   };
@@ -233,7 +238,7 @@ test('a failed removal inside a successful answer is an error', async (t) => {
   });
 });
 
-test('a server without TLS behind an https address is UNAVAILABLE, without a fall-back to plain text', async (t) => {
+test('a server without TLS behind an https address is UNAVAILABLE, without a fall-back to plain text [fault 90]', async (t) => {
   let plain = 0;
   const port = await listening(
     t,
@@ -242,6 +247,33 @@ test('a server without TLS behind an https address is UNAVAILABLE, without a fal
   const store = await open({ port, useTLS: true });
   await t.throwsAsync(store.get('a'), { code: 'UNAVAILABLE', message: /no trusted TLS connection/ });
   t.is(plain, 0);
+});
+
+test('a server whose certificate is expired, of another name or of another authority is UNAVAILABLE [fault 90]', async (t) => {
+  const trusted = await authority();
+  const folder = await temporaryFolder(t);
+  const caFile = join(folder, 'ca.pem');
+  await writeFile(caFile, trusted.cert);
+  let asked = 0;
+  const serve = ({ cert, key }: Pair) =>
+    listening(
+      t,
+      createHttpsServer({ cert, key }, (_request, response) => {
+        asked += 1;
+        response.writeHead(404).end();
+      }),
+    );
+  for (const pair of [
+    await trusted.issue('127.0.0.1', { expired: true }),
+    await trusted.issue('elsewhere', { names: [{ type: 'dns', value: 'elsewhere.example' }] }),
+    await (await authority('a stranger')).issue('127.0.0.1'),
+  ]) {
+    const store = await open({ port: await serve(pair), useTLS: true, caFile });
+    await t.throwsAsync(store.get('a'), { code: 'UNAVAILABLE', message: /no trusted TLS connection/ });
+  }
+  t.is(asked, 0);
+  const good = await open({ port: await serve(await trusted.issue('127.0.0.1')), useTLS: true, caFile });
+  await t.throwsAsync(good.get('a'), { code: 'NOT_FOUND' });
 });
 
 test('a missing CA file is refused with a clear message', (t) => {

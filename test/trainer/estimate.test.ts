@@ -79,7 +79,7 @@ test('a gradient penalty adds to the estimates of time and memory', (t) => {
   }
 });
 
-test('a rate is known from the second step on and follows the latest steps', (t) => {
+test('a rate is known from the second step on and follows the latest steps [fault 115]', (t) => {
   const meter = rateMeter();
   t.is(meter.stepMs(), undefined);
   meter.tick(1000);

@@ -1,3 +1,6 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import test from 'ava';
 
 import { DiffusionError } from '../../shared/foundation/index.js';
@@ -58,7 +61,7 @@ test('numbers start again with each term, and positions grow', async (t) => {
   t.deepEqual(log.last, { term: 2, number: 2 });
 });
 
-test('a reader that comes back after a position gets neither a gap nor a repeat', async (t) => {
+test('a reader that comes back after a position gets neither a gap nor a repeat [fault 108]', async (t) => {
   const log = new EventLog();
   for (let step = 1; step <= 5; step++) log.append(1, metrics(step));
   log.append(1, ended);
@@ -85,7 +88,7 @@ test('the end of a job that was resumed later is an event like others', async (t
   t.deepEqual(numbers(await readAll(log)), ['1/1', '1/2']);
 });
 
-test('a slow reader misses metrics, gets the number of missed ones, and gets the newest ones, every checkpoint and every evaluation', async (t) => {
+test('a slow reader misses metrics, gets the number of missed ones, and gets the newest ones, every checkpoint and every evaluation [fault 109]', async (t) => {
   const log = new EventLog([], START, { ...DEFAULT_LIMITS, maxEvents: 100, maxImages: 1, maxLag: 2 });
   const reader = log.follow(START, never);
   log.append(1, metrics(1));
@@ -164,7 +167,7 @@ async function settled(): Promise<void> {
   await new Promise((resume) => setImmediate(resume));
 }
 
-test('history is bounded, reports where it begins, and is replayed from there without gaps', async (t) => {
+test('history is bounded, reports where it begins, and is replayed from there without gaps [fault 108, A26]', async (t) => {
   const log = new EventLog([], START, { ...DEFAULT_LIMITS, maxEvents: 10, maxImages: 1, maxLag: 2 });
   for (let step = 1; step <= 50; step++) log.append(1, metrics(step));
   log.append(1, ended);
@@ -225,4 +228,25 @@ test('an aborted reader ends while nothing happens', async (t) => {
   const next = new EventLog().follow(START, controller.signal).next();
   controller.abort(new DiffusionError('CANCELLED', 'gone'));
   await t.throwsAsync(next, { message: 'gone' });
+});
+
+test('of ten thousand readers that begin and leave nothing is kept [fault 112]', async (t) => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const log = new EventLog();
+  log.append(1, running);
+  const left: WeakRef<AbortSignal>[] = [];
+  for (let reader = 0; reader < 10_000; reader++) {
+    const ending = new AbortController();
+    left.push(new WeakRef(ending.signal));
+    const events = log.follow(START, ending.signal);
+    await events.next();
+    const waiting = events.next();
+    ending.abort(new DiffusionError('CANCELLED', 'the reader left'));
+    await t.throwsAsync(waiting, { message: 'the reader left' });
+  }
+  await new Promise((resume) => setTimeout(resume, 10));
+  collect();
+  const kept = left.filter((reader) => reader.deref() !== undefined).length;
+  t.true(kept < 10, `${kept} of 10,000 are kept`);
 });

@@ -64,7 +64,7 @@ async function segmentsOf(jobId: string): Promise<string[]> {
   return names;
 }
 
-test('saves grow one segment until it is full, and segments of which the log keeps nothing are removed', async (t) => {
+test('saves grow one segment until it is full, and segments of which the log keeps nothing are removed [fault A26]', async (t) => {
   const log = new EventLog([], START, { ...limits, maxEvents: 600 });
   const writer = segmentWriter(store, 'grows');
   const append = async (count: number): Promise<void> => {
@@ -127,7 +127,7 @@ test('the events of an ended job are read one segment at a time, from the one th
   t.deepEqual(grids, [11, 21], 'the newest two');
 });
 
-test('a segment larger than any that was written is left out', async (t) => {
+test('a segment larger than any that was written is left out [fault A27]', async (t) => {
   await saveSegment(store, 'huge', checkpoints(1, 1));
   await store.put('jobs/huge/events/000001-000000000002.jsonl', Buffer.alloc(65 * 1024 * 1024));
   await saveSegment(store, 'huge', checkpoints(1, 3));

@@ -17,7 +17,7 @@ import { openLocalStore } from '../../shared/store/index.js';
 import { startHung } from '../engine/compiled/hung-child.js';
 import { engines, finished, plays, ready } from './fake-engine.js';
 
-test('a job whose engine hangs gets a new engine, and succeeds', async (t) => {
+test('a job whose engine hangs gets a new engine, and succeeds [fault 67, A7]', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'hung-engine-'));
   const store = await openLocalStore({ folder });
   const { startEngine: startNext, starts } = engines(plays(ready, finished));

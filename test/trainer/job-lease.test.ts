@@ -59,7 +59,7 @@ test('of trainers that take a job at the same time exactly one gets it, also wit
   t.is((await readStatus(store, RECORD)).term, 1);
 });
 
-test('fault 114: whatever the wall clock says, a renewed lease continues, and one that another trainer took writes nothing any more', async (t) => {
+test('whatever the wall clock says, a renewed lease continues, and one that another trainer took writes nothing any more [fault 114]', async (t) => {
   const { store, trainer, take } = await open();
   const first = await take(trainer('a'));
   await first?.renew({ ...running, step: 1 });
@@ -101,7 +101,7 @@ test('a write whose answer was lost is recognised, and damaged bytes are overwri
   t.like(await readStatus(store, RECORD), { status: { step: 3 }, term: 1 });
 });
 
-test("a lease is over when it was released, or was unchanged for its duration by the watcher's own clock", async (t) => {
+test("a lease is over when it was released, or was unchanged for its duration by the watcher's own clock [fault A4]", async (t) => {
   const { store, clock, trainer, take } = await open();
   const watch = new LeaseWatch(clock);
   const isOver = async (): Promise<boolean> => watch.isOver(RECORD.jobId, await readStatus(store, RECORD));
@@ -124,7 +124,7 @@ test("a lease is over when it was released, or was unchanged for its duration by
   t.true(await isOver());
 });
 
-test('a lease of an ended process on this machine is over at once, that of one on another machine is not', async (t) => {
+test('a lease of an ended process on this machine is over at once, that of one on another machine is not [fault A23]', async (t) => {
   const { clock } = await open();
   const here = thisProcess();
   if (here === undefined) {
@@ -154,7 +154,7 @@ test('a damaged status is replaced by one made from checkpoints and events', asy
   t.is((await take(trainer('a')))?.term, 8);
 });
 
-test('a status that is too large to be read is replaced, too', async (t) => {
+test('a status that is too large to be read is replaced, too [fault A27]', async (t) => {
   const { store, take, trainer } = await open();
   await store.put(jobKeys.status(RECORD.jobId), Buffer.alloc(65 * 1024));
   t.like(await readStatus(store, RECORD), { status: { state: 'FAILED' }, etag: undefined });

@@ -58,7 +58,7 @@ async function pages(
   return found;
 }
 
-test('a page costs what is on it, however many jobs there are', async (t) => {
+test('a page costs what is on it, however many jobs there are [fault A26]', async (t) => {
   const calls: number[] = [];
   for (const count of [40, 160]) {
     const inner = await storeWith(count);

@@ -128,7 +128,30 @@ test('who watches a job whose trainer has ended is asked to call again, until a 
   t.is(last().term, 2);
 });
 
-test('a job without a trainer can be cancelled and resumed at any trainer', async (t) => {
+test('the positions of events never repeat, where a recovered job is cancelled before it is claimed [fault A30]', async (t) => {
+  const store = await openStore();
+  const first = working();
+  const [a, b] = [trainer(store, first.startEngine), trainer(store, engines(plays()).startEngine)];
+  const job = await a.requests.create(recipe('cancelled'), '');
+  const { jobId } = job.record;
+  await first.begun;
+  await a.supervisor.find(jobId)?.save();
+  const before = a.supervisor.find(jobId)?.log.last ?? START;
+  // Sent to watchers, and never saved.
+  a.supervisor
+    .find(jobId)
+    ?.apply({ kind: 'grid', step: 3, image: { png: Buffer.alloc(1), width: 1, height: 1, channels: 1 } });
+  const sent = a.supervisor.find(jobId)?.log.last ?? START;
+  b.clock.pass(LEASE_MS + 1);
+  await b.recovery.scan();
+  b.clock.pass(LEASE_MS + 1);
+  await b.requests.cancel(jobId);
+  const { last } = await b.requests.watch(jobId).then((watched) => ({ last: watched.last() }));
+  t.true(sent.number > before.number);
+  t.true(last.term > sent.term);
+});
+
+test('a job without a trainer can be cancelled and resumed at any trainer [fault A4]', async (t) => {
   const store = await openStore();
   const first = working();
   const [a, b] = [
@@ -186,7 +209,7 @@ test('a job whose images are on another machine is not recovered here', async (t
   t.is((await readJob(store, record.jobId)).status.state, 'RETRYING');
 });
 
-test("the objects of an interrupted creation are removed, and its model's name is free", async (t) => {
+test("the objects of an interrupted creation are removed, and its model's name is free [fault A22]", async (t) => {
   const store = await openStore();
   const record: JobRecord = {
     jobId: 'broken-off-1',
@@ -271,7 +294,7 @@ test('the mark of an ended job is removed, once nobody can be ending the job any
   t.is(b.supervisor.find(job.record.jobId), undefined);
 });
 
-test('a job with a damaged status is listed beside the others, and continues when it is resumed', async (t) => {
+test('a job with a damaged status is listed beside the others, and continues when it is resumed [fault A14]', async (t) => {
   const store = await openStore();
   const a = trainer(store, engines(plays(ready, finished)).startEngine);
   for (const name of ['whole', 'damaged']) {
@@ -300,7 +323,7 @@ test('a job with a damaged status is listed beside the others, and continues whe
   t.is(await end(b, await b.requests.resume(damaged, NO_CHANGES, '')), 'SUCCEEDED');
 });
 
-test('a cancel that comes while a job is being resumed is not lost', async (t) => {
+test('a cancel that comes while a job is being resumed is not lost [fault A18]', async (t) => {
   const store = await openStore();
   const writing = deferred();
   const go = deferred();

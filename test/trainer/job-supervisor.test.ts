@@ -19,6 +19,7 @@ import { jobRecovery } from '../../services/trainer/job-recovery.js';
 import { readJob } from '../../services/trainer/job-status.js';
 import { JobSupervisor, type SupervisorSettings } from '../../services/trainer/job-supervisor.js';
 import type { ActiveJob } from '../../services/trainer/active-job.js';
+import { switchedStore } from '../store/switched-store.js';
 import {
   commit,
   engines,
@@ -120,7 +121,36 @@ test('a crashed engine is replaced, with a new attempt', async (t) => {
   );
 });
 
-test('fault 64: a job whose engines crash without a new checkpoint fails', async (t) => {
+test('an engine that crashes while the store is unavailable is replaced under the same attempt, if something may wait on disk [fault A32]', async (t) => {
+  const switched = switchedStore(await openStore());
+  const crash: Script = (engine) => {
+    engine.send(ready);
+    switched.fail();
+    engine.exit(killed);
+    return undefined;
+  };
+  const works: Script = (engine) => {
+    engine.send(readyAt(5));
+    switched.work();
+    engine.exit(killed);
+    return undefined;
+  };
+  const { startEngine, starts } = engines(crash, works, plays(readyAt(5), finished));
+  const spill = { folder: join(root, 'unused-spill'), maxBytes: 1 };
+  const { store, supervisor } = await supervise(startEngine, { store: switched.store, spill });
+  const active = await add(store, supervisor);
+  t.is((await states(active)).at(-1), 'SUCCEEDED');
+  t.deepEqual(
+    starts.map(({ attempt, committedStep }) => [attempt, committedStep]),
+    [
+      [1, 0],
+      [1, 0],
+      [2, 5],
+    ],
+  );
+});
+
+test('a job whose engines crash without a new checkpoint fails [fault 64]', async (t) => {
   const { startEngine, starts } = engines(plays(ready, killed));
   const { store, supervisor } = await supervise(startEngine);
   const active = await add(store, supervisor);
@@ -148,7 +178,7 @@ test('a new checkpoint resets the number of restarts', async (t) => {
   t.is(active.status.committedStep, 5);
 });
 
-test('fault 65: engines that never become ready, that crash at work, and that run out of memory fail with different reasons', async (t) => {
+test('engines that never become ready, that crash at work, and that run out of memory fail with different reasons [fault 65, 66]', async (t) => {
   for (const [exit, reason] of [
     [{ code: 1 }, 'ENGINE_START'],
     [{ code: 137 }, 'ENGINE_OUT_OF_MEMORY'],
@@ -163,7 +193,7 @@ test('fault 65: engines that never become ready, that crash at work, and that ru
   }
 });
 
-test('fault 25: an engine that the system can not start now is tried again, and counts as no crash', async (t) => {
+test('an engine that the system can not start now is tried again, and counts as no crash [fault 25]', async (t) => {
   const lacking = plays({ code: null, signal: null, lackedToStart: 'EMFILE' });
   const { startEngine, starts } = engines(lacking, lacking, lacking, plays(ready, finished));
   const { store, supervisor } = await supervise(startEngine, { restartLimit: 0 });

@@ -46,7 +46,7 @@ async function inOutage(name: string) {
   return { inner, switched, kept, a, job, active };
 }
 
-test('fault 77: events of an outage reach the store by the next process on the machine, at the positions under which they were sent', async (t) => {
+test('events of an outage reach the store by the next process on the machine, at the positions under which they were sent [fault 77]', async (t) => {
   const { inner, kept, job, active } = await inOutage('events');
   const before = active.log.last;
   active.apply({ kind: 'checkpoint', step: 7, sizeBytes: 1 });
@@ -76,7 +76,7 @@ test('a job that was cancelled during an outage stays cancelled after the death 
   t.is((await b.requests.get(job.record.jobId)).status.state, 'CANCELLED');
 });
 
-test('fault 87: what a trainer kept counts for nothing once another one has had the job', async (t) => {
+test('what a trainer kept counts for nothing once another one has had the job [fault 87]', async (t) => {
   const { inner, kept, job, active } = await inOutage('moved');
   active.apply({ kind: 'checkpoint', step: 7, sizeBytes: 1 });
   t.false(await active.save());

@@ -10,7 +10,7 @@ import { openStore, recipe, removeAll, trainer } from './trainers.js';
 
 test.after.always(removeAll);
 
-test('fault 40: a hundred parallel creations of one request at two trainers make one job', async (t) => {
+test('a hundred parallel creations of one request at two trainers make one job [fault 40]', async (t) => {
   const store = await openStore();
   const open = () => trainer(store, engines(plays(ready, finished)).startEngine);
   const [a, b] = [open(), open()];
@@ -32,7 +32,7 @@ for (const [name, call] of [
   ['get', ({ requests }) => requests.get('unknown-job')],
   ['watch', ({ requests }) => requests.watch('unknown-job')],
 ] as const satisfies readonly (readonly [string, (of: ReturnType<typeof trainer>) => Promise<unknown>])[]) {
-  test(`fault 76: ${name} is UNAVAILABLE while the store is away, says when to call again, and works afterwards`, async (t) => {
+  test(`${name} is UNAVAILABLE while the store is away, says when to call again, and works afterwards [fault 76]`, async (t) => {
     const switched = switchedStore(await openStore());
     const made = trainer(switched.store, engines(plays(ready, finished)).startEngine);
     switched.fail();

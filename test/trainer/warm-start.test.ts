@@ -140,7 +140,7 @@ test('weights that were deleted or damaged after the creation fail with WARM_STA
   t.deepEqual(await refusal(read()), ['FAILED_PRECONDITION', 'WARM_START_LOST', []]);
 });
 
-test('a service reads the weights in a process of their own, and gets refusals with their fields', async (t) => {
+test('a service reads the weights in a process of their own, and gets refusals with their fields [fault A11]', async (t) => {
   const folder = await mkdtemp(join(root, 'copy-'));
   await cp(original, folder, { recursive: true });
   const own = {

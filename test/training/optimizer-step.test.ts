@@ -48,10 +48,19 @@ function setUp(answer: Record<string, number>, recipeOver = over) {
   return { calls, run: { recipe, architecture: unetConfig(recipe), loaded, timestepSampler, data } };
 }
 
-test('a loss that is not finite ends training as DIVERGED', async (t) => {
+test('a loss that is not finite ends training as DIVERGED [fault 70]', async (t) => {
   const { run, calls } = setUp({ finite: 0, loss: Number.NaN });
   await t.throwsAsync(optimizerStep(run, 4), { message: 'step 5: loss NaN or its gradient is not finite' });
   t.is(calls.length, 1);
+});
+
+test('a loss that explodes and is still finite is reported, and the next step is taken [fault 71]', async (t) => {
+  const { run } = setUp({ loss: 3e38, gradNorm: 2e38 });
+  for (const step of [4, 5]) {
+    const { metrics } = await optimizerStep(run, step);
+    t.true(metrics.loss > 1e38 && Number.isFinite(metrics.loss));
+    t.true(metrics.gradNorm > 1e38 && Number.isFinite(metrics.gradNorm));
+  }
 });
 
 test("an optimizer step takes its passes, then applies their gradient once; the next step's data follows the last pass's", async (t) => {

@@ -41,11 +41,14 @@ function send(message: FromEngine): void {
   port.send(bounded(message));
 }
 
+/** The other process of an attempt that committed a step may be one that crashed before it could say so. */
+const FENCED: ReadonlySet<string> = new Set(['ATTEMPT_FENCED', 'COMMIT_CONFLICT']);
+
 function endOf(error: unknown): FromEngine {
   if (error instanceof DiffusionError) {
     if (stop.signal.aborted && error.code === 'CANCELLED')
       return { kind: 'ended', how: 'stopped', waiting: 0 };
-    if (error.reason === 'ATTEMPT_FENCED') return { kind: 'fenced', message: error.message };
+    if (FENCED.has(error.reason)) return { kind: 'fenced', message: error.message };
   }
   return { kind: 'failed', ...failureOf(error) };
 }

@@ -15,6 +15,8 @@ export interface StartTraining {
   readonly recipe: TrainingRecipe;
   /** As claimed; the engine commits under it. */
   readonly attempt: number;
+  /** The newest checkpoint in the store, as far as the service knows. */
+  readonly committedStep: number;
   readonly store: StoreSettings;
   /** How the files of the data set are reached. */
   readonly fileAccess: FileAccess;
@@ -83,6 +85,7 @@ const toEngine = z.discriminatedUnion('kind', [
     model: z.string(),
     recipe: checkedBySender<TrainingRecipe>(),
     attempt: countSchema,
+    committedStep: countSchema,
     store: checkedBySender<StoreSettings>(),
     fileAccess: checkedBySender<FileAccess>(),
     cacheFolder: z.string(),

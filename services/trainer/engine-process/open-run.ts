@@ -19,6 +19,7 @@ import {
   checkpointOf,
   listCommits,
   newestGoodCommit,
+  ownSpilled,
   readObject,
   type CommittedCheckpoint,
   type DamagedCheckpoint,
@@ -96,7 +97,7 @@ export async function openRun(
 
 async function openOn(
   dataset: Dataset,
-  { jobId, attempt, recipe }: StartTraining,
+  { jobId, attempt, committedStep, recipe }: StartTraining,
   store: ObjectStore,
   signal: AbortSignal,
   { spill }: OpenRunOptions,
@@ -132,9 +133,13 @@ async function openOn(
 
   const claim = { job: jobId, attempt, lastStep: training.steps };
   const folder = (await spill?.isThere()) === true ? await spill?.open() : undefined;
-  const { waiting } = folder ? await adoptSpilled(store, folder, claim, { signal }) : { waiting: [] };
-  const standing = (await listCommits(store, jobId, { signal })).at(-1) ?? 0;
-  const isAhead = (waiting.at(-1)?.step ?? 0) > standing;
+  const own = folder ? await ownSpilled(folder, claim) : [];
+  // The store may be unavailable still, and isn't needed: nothing in it can be newer.
+  const goesOn = own.length > 0;
+  const { waiting } =
+    folder && !goesOn ? await adoptSpilled(store, folder, claim, { signal }) : { waiting: own };
+  const standing = goesOn ? committedStep : ((await listCommits(store, jobId, { signal })).at(-1) ?? 0);
+  const isAhead = goesOn || (waiting.at(-1)?.step ?? 0) > standing;
   const source = (isAhead ? folder : undefined) ?? store;
   const { found, damaged } = await newestGoodCommit(
     source,

@@ -22,6 +22,7 @@ import { programArguments, ROOT } from '../../programs.js';
 import { generate, generated } from '../../sampler-service/sampler-fixture.js';
 
 const FOLDER = join(ROOT, 'deploy/compose');
+const HEALTH = join(ROOT, 'deploy/images/health.mjs');
 const TRIES = 300;
 const RETRY_MS = 200;
 
@@ -89,10 +90,13 @@ export async function checkCompose(prometheus: string): Promise<string> {
     assert.equal(code, 0, args.join(' '));
   }
 
+  const addressOf = (name: 'trainer' | 'sampler'): string =>
+    here(`0.0.0.0:${name === 'trainer' ? 50061 : 50062}`);
+
   function startOurs(name: 'trainer' | 'sampler'): void {
     // The images' own settings, of deploy/images/Dockerfile.
     const image = {
-      [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: here(`0.0.0.0:${name === 'trainer' ? 50061 : 50062}`),
+      [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: addressOf(name),
       IP_DIFFUSION_CACHE: join(scratch, 'cache'),
       IP_DIFFUSION_LOG_LEVEL: 'error',
     };
@@ -128,6 +132,8 @@ export async function checkCompose(prometheus: string): Promise<string> {
     const sampler = connectSampler(here('sampler:50062'));
     await until('the trainer', () => answers(trainer));
     await until('the sampler', () => answers(sampler));
+    for (const name of ['trainer', 'sampler'] as const)
+      await until(`the ${name} is ready`, () => isReady(name, addressOf(name)));
     const job = await train(trainer, tinyRecipe(folders.images, { name: 'composed' }));
     const settings = samplingWire.SamplerSettings.create({ timesteps: { $case: 'steps', value: 5 } });
     const { images } = await generated(generate(sampler, { model: 'composed', count: 2, settings }));
@@ -184,6 +190,14 @@ function answers(client: Pick<ReturnType<typeof connectTrainer>, 'waitForReady'>
       settle(error === undefined);
     });
   });
+}
+
+/** By the health command of the images. */
+async function isReady(name: 'trainer' | 'sampler', address: string): Promise<boolean> {
+  const env = { ...process.env, [`IP_DIFFUSION_${name.toUpperCase()}_ADDRESS`]: address };
+  const child = spawn(process.execPath, [HEALTH, name], { env, stdio: 'ignore' });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code === 0;
 }
 
 async function until(what: string, holds: () => Promise<boolean>): Promise<void> {

@@ -8,7 +8,7 @@ import { startHung } from './hung-child.js';
 
 const OVERDUE = /^its run of a wait has taken [\d.]+ s; the limit is 0\.3 s$/;
 
-test('a child whose native run never ends is killed, and its exit says which run', async (t) => {
+test('a child whose native run never ends is killed, and its exit says which run [fault A7]', async (t) => {
   const exit = await startHung().exited;
   t.is(exit.signal, 'SIGKILL');
   t.regex(exit.unresponsive ?? '', OVERDUE);

@@ -19,7 +19,7 @@ async function program(name: string, environment: Record<string, string> = {}): 
   return stdout.trim();
 }
 
-test('memory does not grow over 2,000 training steps', async (t) => {
+test('memory does not grow over 2,000 training steps [fault 72]', async (t) => {
   const { tensorsBefore, tensorsAfter, grownMb } = JSON.parse(
     await program('./many-steps-process'),
   ) as Record<string, number>;
@@ -28,7 +28,7 @@ test('memory does not grow over 2,000 training steps', async (t) => {
   t.true((grownMb ?? Infinity) < 20, `grown by ${String(grownMb)} MiB`);
 });
 
-test('out of memory is its own error', async (t) => {
+test('out of memory is its own error [fault 65]', async (t) => {
   t.is(await program('./out-of-memory-process'), 'RESOURCE_EXHAUSTED ENGINE_OUT_OF_MEMORY');
 });
 

@@ -22,7 +22,7 @@ for (const [turn, precision] of (['float32', 'bfloat16'] as const).entries()) {
   const layers = presetLayers().convolutions.filter((_, i) => isExhaustive || i % 4 === 2 * turn);
   // One after another: each takes all threads, and several at a time would hold the filters of all.
   for (const size of [...layers, ...WIDEST].flatMap(sizesOf)) {
-    test.serial(`${precision}: ${inWords(size)}`, async (t) => {
+    test.serial(`${precision}: ${inWords(size)} [fault A3]`, async (t) => {
       const { graph, outputs } = comparisonGraph(size, precision);
       const session = openSession();
       session.extend(graph);

@@ -85,7 +85,7 @@ async function digestOf(store: ObjectStore, step: number): Promise<string> {
   return Buffer.from((await readCommit(store, job, step)).manifest).toString();
 }
 
-test('fault 77: during an outage training goes on, checkpoints wait on disk and are uploaded in order', async (t) => {
+test('during an outage training goes on, checkpoints wait on disk and are uploaded in order [fault 77]', async (t) => {
   const { inner, switched, committed, commits, reports, begin, spilledSteps } = await outageTest();
   const { writer, attempt } = await begin();
   await writer.submit(checkpointOf(1, attempt));
@@ -112,7 +112,7 @@ test('fault 77: during an outage training goes on, checkpoints wait on disk and 
   t.deepEqual(await spilledSteps(), []);
 });
 
-test('fault 77: what waits after a kill is found by the next attempt, which uploads it as its own, in order', async (t) => {
+test('what waits after a kill is found by the next attempt, which uploads it as its own, in order [fault 77]', async (t) => {
   const { inner, switched, spill, committed, begin, spilledSteps } = await outageTest();
   const first = await begin();
   switched.fail();
@@ -135,7 +135,7 @@ test('fault 77: what waits after a kill is found by the next attempt, which uplo
   await t.throwsAsync(first.writer.settled(), { code: 'ABORTED' } as never);
 });
 
-test('fault 87: a process that slept while its spilled commits were adopted uploads none of them', async (t) => {
+test('a process that slept while its spilled commits were adopted uploads none of them [fault 87]', async (t) => {
   const { inner, switched, spill, committed, begin } = await outageTest();
   const { writer, attempt } = await begin();
   switched.fail();
@@ -156,7 +156,7 @@ function manifestOf(step: number, attempt: number): Uint8Array {
   return checkpointOf(step, attempt).manifest([{ name: 'weights.safetensors', size: OBJECT_BYTES, sha256 }]);
 }
 
-test('fault 87: an attempt that another one replaced during an outage uploads nothing and ends', async (t) => {
+test('an attempt that another one replaced during an outage uploads nothing and ends [fault 87]', async (t) => {
   const { inner, switched, spill, begin } = await outageTest();
   const { writer, attempt } = await begin();
   switched.fail();
@@ -208,7 +208,7 @@ test('commits that the retention would remove after their upload do not fill the
   await writer.settled();
 });
 
-test('fault 88: where nothing can be spilled, one checkpoint waits in memory and the next one waits for it', async (t) => {
+test('where nothing can be spilled, one checkpoint waits in memory and the next one waits for it [fault 88]', async (t) => {
   const { spill, switched, committed, warnings, begin } = await outageTest();
   const { writer, attempt } = await begin({ spill: { ...spill, maxBytes: 10 } });
   switched.fail();
@@ -226,7 +226,7 @@ test('fault 88: where nothing can be spilled, one checkpoint waits in memory and
   t.regex(warnings[0] ?? '', /can't be spilled: wanted at most 10 bytes/);
 });
 
-test('fault 78: a store that takes a commit and stays silent does not hold up training', async (t) => {
+test('a store that takes a commit and stays silent does not hold up training [fault 78]', async (t) => {
   const { switched, committed, begin, spilledSteps } = await outageTest();
   const { writer, attempt } = await begin();
   switched.hang();
@@ -249,7 +249,7 @@ test('an outage past the limit is an error, and what was spilled stays', async (
   t.deepEqual(await spilledSteps(), [1]);
 });
 
-test('a run that is stopped during an outage ends once all is spilled', async (t) => {
+test('a run that is stopped during an outage ends once all is spilled [fault A29]', async (t) => {
   const { inner, switched, stop, begin, spilledSteps } = await outageTest();
   const { writer, attempt } = await begin();
   switched.fail();
@@ -278,7 +278,7 @@ test('a spilled commit that was damaged on disk is left out, and the others are 
   );
 });
 
-test('fault 80: while the store is full the checkpoint before stays, and training goes on', async (t) => {
+test('while the store is full the checkpoint before stays, and training goes on [fault 80]', async (t) => {
   const { inner, switched, committed, begin, spilledSteps } = await outageTest();
   const { writer, attempt } = await begin({ retention: { keepLast: 1, keepEvery: 0 } });
   await writer.submit(checkpointOf(1, attempt));
@@ -335,7 +335,7 @@ test('a checkpoint that the store takes while it is being spilled does not stay 
   t.deepEqual(await spilledSteps(), []);
 });
 
-test('fault 79: a commit that takes long is reported', async (t) => {
+test('a commit that takes long is reported [fault 79, A12]', async (t) => {
   const { switched, reports, begin } = await outageTest();
   const { writer, attempt } = await begin({ patienceMs: 60_000, slowAfterMs: 1 });
   switched.hang();

@@ -40,6 +40,7 @@ async function startOf(
     model: name,
     recipe: resolveRecipe(asked, name),
     attempt: await claimAttempt(store, name),
+    committedStep: 0,
     store: { kind: 'local', folder },
     fileAccess: { local: { roots: undefined } },
     cacheFolder: folders.cache,
@@ -71,7 +72,7 @@ for (const [what, pass, step] of [
   ['a sample grid', 4, 4],
 ] as const) {
   test.serial(
-    `asked to stop during ${what}, a run skips the rest of it and commits what was trained`,
+    `asked to stop during ${what}, a run skips the rest of it and commits what was trained [fault A13]`,
     async (t) => {
       const start = await startOf(`stopped-at-${step}`);
       const stop = new AbortController();
@@ -186,7 +187,7 @@ async function trainNew(name: string): Promise<StartTraining> {
 }
 
 test.serial(
-  'faults 73, 82 and 85: a run resumes before a checkpoint that is damaged or not finite, and says so, and whether it is exact',
+  'a run resumes before a checkpoint that is damaged or not finite, and says so, and whether it is exact [fault 73, 82, 85]',
   async (t) => {
     const start = await job();
     const { jobId, model } = start;
@@ -240,7 +241,7 @@ test.serial(
 );
 
 test.serial(
-  'a checkpoint that this build does not understand is not damaged: nothing is committed over it',
+  'a checkpoint that this build does not understand is not damaged: nothing is committed over it [fault A10]',
   async (t) => {
     const start = await job();
     const { jobId, model } = start;
