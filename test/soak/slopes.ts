@@ -83,9 +83,12 @@ function mean(values: readonly number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
-/** What may be added in a minute. A slope is over it where that is sure: two standard errors above. */
+/** Less shows how services begin, with models to load and heaps to fill, and not how they grow. */
+const LEAST_MINUTES = 10;
+
+/** What may be added in a minute. A slope is over it where that is sure: two standard errors above, over ten minutes. */
 export const BOUNDS: Readonly<Record<Quantity, number>> = { memoryMib: 4, descriptors: 2, children: 0.5 };
 
-export function isOver({ quantity, perMinute, error }: Slope): boolean {
-  return perMinute - 2 * error > BOUNDS[quantity];
+export function isOver({ quantity, perMinute, error, minutes }: Slope): boolean {
+  return minutes >= LEAST_MINUTES && perMinute - 2 * error > BOUNDS[quantity];
 }
