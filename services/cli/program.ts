@@ -8,6 +8,7 @@ import { doctor } from './commands/doctor.js';
 import { encode } from './commands/encode.js';
 import { exportModel } from './commands/export.js';
 import { health } from './commands/health.js';
+import { info } from './commands/info.js';
 import { importCheckpoint } from './commands/import.js';
 import { jobs } from './commands/jobs.js';
 import { measure } from './commands/measure.js';
@@ -46,6 +47,7 @@ export const program: Group = {
     importCheckpoint,
     exportModel,
     health,
+    info,
     doctor,
   ],
   options: { version: flag('show the version') },

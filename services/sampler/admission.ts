@@ -67,6 +67,8 @@ export interface Admission {
   ): Promise<Place>;
   /** What is held now. */
   readonly held: Readonly<Amounts & { waiting: number; requestBytes: number }>;
+  /** Calls of a class that wait now. */
+  waitingOf(priority: Priority): number;
 }
 
 /** In the units of `AdmissionLimits`. */
@@ -284,6 +286,7 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
         onWaited?.(owner.priority, clock.monotonicMs() - cameMs);
       }
     },
+    waitingOf: (priority) => [...waiting].filter(({ owner }) => owner.priority === priority).length,
     get held() {
       const bytes = [...requests].reduce((sum, held) => sum + held.bytes, 0);
       return { ...used(() => true), waiting: waiting.size, requestBytes: bytes };

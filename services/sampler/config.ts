@@ -22,7 +22,7 @@ import type { AdmissionLimits } from './admission.js';
 import type { MeasuringSettings } from './measuring/measure-in-process.js';
 import type { MeasurementLimits } from './measuring/specification.js';
 import type { EngineSettings } from './prediction-engine.js';
-import { SAMPLER_OWN } from './settings.js';
+import { SAMPLER_OWN, SAMPLER_SETTINGS } from './settings.js';
 
 /** Of measurements. */
 export interface MeasurementSettings {
@@ -82,7 +82,7 @@ export const ENVIRONMENT: Environment = process.env;
 export function readSettings(env: Environment): SamplerServiceSettings {
   const reader = environmentReader(env);
   const { value, collect } = reader;
-  const server = serverSettings('sampler', reader);
+  const server = serverSettings(SAMPLER_SETTINGS, reader);
   const store = collect(() => storeSettings(env));
   // Whoever reaches a sampler from a network must not read any file that the sampler can read.
   const access = collect(() => fileAccess(env, isLoopback(server.address) ? 'any' : 'none'));

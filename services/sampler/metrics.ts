@@ -11,7 +11,7 @@ import {
 } from '../../shared/metrics/index.js';
 
 export const SAMPLER_METRICS = {
-  waiting: gauge('ip_diffusion_sampler_calls_waiting', 'Calls in the queue.'),
+  waiting: gauge('ip_diffusion_sampler_calls_waiting', 'Calls in the queue.', { priority: PRIORITIES }),
   running: gauge('ip_diffusion_sampler_calls_running', 'Calls that have their place.'),
   waitSeconds: histogram(
     'ip_diffusion_sampler_wait_seconds',
@@ -77,7 +77,10 @@ export interface SamplerMetrics {
   readonly onWaited: OnWaited;
   /** Reads what is so at a moment from these. */
   watch(
-    admission: { readonly held: { readonly waiting: number; readonly calls: number } },
+    admission: {
+      readonly held: { readonly calls: number };
+      waitingOf(priority: Priority): number;
+    },
     models: { loaded(): readonly { readonly bytes: number }[] },
   ): void;
 }
@@ -108,7 +111,9 @@ export function samplerMetrics(registry: MetricRegistry): SamplerMetrics {
       metrics.waitSeconds.observe(ms / 1000, { priority });
     },
     watch: (admission, models) => {
-      metrics.waiting.read(() => admission.held.waiting);
+      metrics.waiting.read(() =>
+        PRIORITIES.map((priority) => [{ priority }, admission.waitingOf(priority)] as const),
+      );
       metrics.running.read(() => admission.held.calls);
       metrics.models.read(() => models.loaded().length);
       metrics.modelBytes.read(() => models.loaded().reduce((sum, { bytes }) => sum + bytes, 0));

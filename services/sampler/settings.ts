@@ -123,7 +123,7 @@ export const SAMPLER_OWN = {
   ),
 } as const;
 
-export const SAMPLER_SETTINGS: ServiceSettings = {
+export const SAMPLER_SETTINGS: ServiceSettings<'sampler'> = {
   service: 'sampler',
   shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS, ...DEVICE_SETTINGS },
   own: { ...SAMPLER_OWN, ...DATASET_SETTINGS },

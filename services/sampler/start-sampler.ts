@@ -7,6 +7,7 @@ import {
   callObserver,
   observeAll,
   SERVICE_NAMES,
+  serverInfo,
   startGrpcServer,
   watchEngine,
   watchReadyStore,
@@ -44,6 +45,7 @@ export async function startSampler(
   log: ServiceLog,
 ): Promise<RunningService> {
   const clock = systemClock;
+  const startedMs = clock.wallMs();
   const registry = metricRegistry();
   const metrics = samplerMetrics(registry);
   const store = measuredStore(await storeFromSettings(settings.store), registry);
@@ -128,6 +130,11 @@ export async function startSampler(
       maxImages: settings.maxImages,
       window: settings.window,
       swapWaitMs: settings.swapWaitMs,
+      info: () =>
+        serverInfo({
+          ...{ protocol: 'diffusion.sampler.v1', startedMs, settings, engine: engines.engine() },
+          readiness: server.readiness,
+        }),
       ...answering,
     }),
     others: [measuring.served],
@@ -140,7 +147,7 @@ export async function startSampler(
     ...{ settings, store, clock, readiness: server.readiness, log, signal: stopping.signal },
     engineEnvironment: settings.engine.environment,
   };
-  watchEngine(watched);
+  const engines = watchEngine(watched);
   const starting = whenListed(store, stopping.signal, log).then((listed) => {
     if (!listed) return;
     server.readiness.set('start', undefined);

@@ -15,7 +15,7 @@ import {
 } from '../../shared/foundation/index.js';
 import { isLoopback, serverSettings, type ServerSettings } from '../../shared/rpc/index.js';
 import { fileAccess, storeSettings, type FileAccess, type StoreSettings } from '../../shared/store/index.js';
-import { TRAINER_OWN } from './settings.js';
+import { TRAINER_OWN, TRAINER_SETTINGS } from './settings.js';
 
 export interface TrainerSettings extends ServerSettings {
   readonly store: StoreSettings;
@@ -55,7 +55,7 @@ export const ENVIRONMENT: Environment = process.env;
 export function readSettings(env: Environment): TrainerSettings {
   const reader = environmentReader(env);
   const { value, collect } = reader;
-  const server = serverSettings('trainer', reader);
+  const server = serverSettings(TRAINER_SETTINGS, reader);
   const store = collect(() => storeSettings(env));
   // Refused here, before an engine process would refuse them.
   collect(() => deviceSettings(env));

@@ -1,7 +1,7 @@
 /** TrainerService's methods. */
 
 import { tenancyOf, type Tenancy } from '../../shared/access/index.js';
-import { recipeFromWire, trainerWire } from '../../shared/contract/index.js';
+import { recipeFromWire, trainerWire, type serverInfoWire } from '../../shared/contract/index.js';
 import { serverStream, unary, type CallContext, type HandlerOptions } from '../../shared/rpc/index.js';
 import type { DataSources } from './data-sources.js';
 import type { Deletions } from './deletion.js';
@@ -24,6 +24,7 @@ export interface TrainerHandlersOptions extends HandlerOptions {
   readonly deletions: Deletions;
   readonly sources: DataSources;
   readonly tenants: Tenants;
+  readonly info: () => serverInfoWire.ServerInfo;
   /** @throws DiffusionError UNAVAILABLE while the service starts or stops. */
   readonly checkServing: () => void;
 }
@@ -92,6 +93,8 @@ export function trainerHandlers(options: TrainerHandlersOptions): trainerWire.Tr
   }
 
   return {
+    // Whether or not it has jobs to show yet.
+    getServerInfo: unary(() => ({ info: options.info() }), options),
     createTrainingJob: method(createTrainingJob),
     getTrainingJob: jobMethod(async ({ jobId }: trainerWire.GetTrainingJobRequest) => ({
       job: jobToWire(await requests.get(jobId)),

@@ -53,7 +53,7 @@ export const TRAINER_OWN = {
   ),
 } as const;
 
-export const TRAINER_SETTINGS: ServiceSettings = {
+export const TRAINER_SETTINGS: ServiceSettings<'trainer'> = {
   service: 'trainer',
   shared: { ...STORE_SETTINGS, ...SERVER_SETTINGS, ...ENGINE_SETTINGS, ...DEVICE_SETTINGS },
   own: { ...TRAINER_OWN, ...DATASET_SETTINGS },

@@ -9,6 +9,7 @@ import {
   callObserver,
   observeAll,
   SERVICE_NAMES,
+  serverInfo,
   startGrpcServer,
   watchEngine,
   watchReadyStore,
@@ -66,6 +67,7 @@ const TIDY_EVERY_MS = 6 * 60 * 60 * 1000;
  */
 export async function startTrainer(settings: TrainerSettings, logger: ServiceLog): Promise<RunningService> {
   const clock = systemClock;
+  const startedMs = clock.wallMs();
   const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
   const registry = metricRegistry();
   const metrics = trainerMetrics(registry, clock);
@@ -131,6 +133,11 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
       deletions: deletions({ store, supervisor }),
       sources,
       tenants: tenants(store, supervisor),
+      info: () =>
+        serverInfo({
+          ...{ protocol: 'diffusion.trainer.v1', startedMs, settings, engine: engines.engine() },
+          readiness: server.readiness,
+        }),
       checkServing: () => {
         if (phase !== 'serving') throw unavailable(phase, storeProblem);
       },
@@ -144,7 +151,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     ...{ settings, store, clock, readiness: server.readiness, log: logger, signal: stopping.signal },
     engineEnvironment: settings.engineEnvironment,
   };
-  watchEngine(watched);
+  const engines = watchEngine(watched);
 
   const outageSettings: OutageSettings = {
     limitMs: settings.storeRetryLimitMs,

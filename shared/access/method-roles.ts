@@ -17,6 +17,8 @@ export const METHOD_ROLES: ReadonlyMap<string, Role | 'open'> = new Map([
   [`${HEALTH}/List`, 'open'],
   [`/grpc.reflection.v1.${REFLECTION}`, 'read'],
   [`/grpc.reflection.v1alpha.${REFLECTION}`, 'read'],
+  [`${TRAINER}/GetServerInfo`, 'read'],
+  [`${SAMPLER}/GetServerInfo`, 'read'],
   [`${TRAINER}/GetTrainingJob`, 'read'],
   [`${TRAINER}/ListTrainingJobs`, 'read'],
   [`${TRAINER}/WatchTrainingJob`, 'read'],

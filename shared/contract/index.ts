@@ -5,6 +5,7 @@ export * as checkpointWire from './generated/diffusion/types/v1/checkpoint.js';
 export * as errorsWire from './generated/diffusion/types/v1/errors.js';
 export * as recipeWire from './generated/diffusion/types/v1/recipe.js';
 export * as samplingWire from './generated/diffusion/types/v1/sampling.js';
+export * as serverInfoWire from './generated/diffusion/types/v1/server.js';
 export { checkpointToWire } from './checkpoint.js';
 export { descriptors, messageDescriptor } from './descriptors.js';
 export { durationFromMs, msFromDuration } from './durations.js';

@@ -15,8 +15,8 @@ export interface EnvironmentReader {
     <T>(setting: Settled<T>): T;
     <T>(setting: Setting<T>): T | undefined;
   };
-  /** Whether a setting's variable is set. */
-  readonly isGiven: (setting: Setting<unknown>) => boolean;
+  /** A value as `value` gives it; what is wrong is left to whoever reads it for its use. */
+  readonly peek: (setting: Setting<unknown>) => unknown;
   /** Refuses a setting for its relation to others. */
   readonly refuse: (setting: Setting<unknown>, wanted: string, got?: unknown) => void;
   /** Does work whose refusals `check` reports. What it gave is there for a caller whom `check` let pass. */
@@ -49,7 +49,7 @@ export function environmentReader(env: Environment, violations: FieldViolation[]
 
   return {
     value,
-    isGiven: (setting) => textOf(setting) !== '',
+    peek: (setting) => setting.kind.read(textOf(setting)) ?? setting.fallback,
     refuse: ({ variable }, wanted, got) => {
       violations.push(violation(variable, wanted, got));
     },

@@ -44,7 +44,14 @@ export { packageFile } from './package-file.js';
 export { processorFeatures, processorIdentity } from './processor.js';
 export { DEVICE_SETTINGS, deviceSettings } from './device-settings.js';
 export type { DeviceSettings } from './device-settings.js';
-export { cacheFolder, count, datasetCacheFolder, engineEnvironment, ENGINE_SETTINGS, environmentReader } from './environment.js';
+export {
+  cacheFolder,
+  count,
+  datasetCacheFolder,
+  engineEnvironment,
+  ENGINE_SETTINGS,
+  environmentReader,
+} from './environment.js';
 export type { Environment, EnvironmentReader } from './environment.js';
 export { anyText, onOff, setting, texts } from './setting.js';
 export type { Setting, Settings, Settled } from './setting.js';

@@ -118,6 +118,6 @@ function describeSampler({ sampler, ...others }: SamplerSettings): string {
   const settings = Object.entries<unknown>(others)
     .filter(([name, value]) => name !== 'steps' && value !== undefined)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
+    .map(([name, value]) => `${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
   return [sampler, ...settings].join(', ');
 }

@@ -51,11 +51,12 @@ export async function untilEngineStarts(
   signal: AbortSignal,
   retryMs = RETRY_MS,
 ): Promise<void> {
-  while (!signal.aborted) {
+  const isOver = (): boolean => signal.aborted;
+  while (!isOver()) {
     const found = await probe().catch((error: unknown): EngineFound => {
       return { kind: 'failed', problem: error instanceof Error ? error.message : String(error) };
     });
-    if (signal.aborted) return;
+    if (isOver()) return;
     onFound(found);
     if (found.kind === 'started') return;
     await pause(retryMs, signal, { ref: false });

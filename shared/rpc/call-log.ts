@@ -29,7 +29,10 @@ export function callLog(log: Pick<ServiceLog, Level>): ObserveCall {
   };
 }
 
-function endOf({ error }: EndedCall): { readonly code: ErrorCode | 'OK'; readonly reason: string | undefined } {
+function endOf({ error }: EndedCall): {
+  readonly code: ErrorCode | 'OK';
+  readonly reason: string | undefined;
+} {
   if (error === undefined) return { code: 'OK', reason: undefined };
   if (!(error instanceof DiffusionError)) return { code: 'INTERNAL', reason: 'INTERNAL' };
   return { code: error.code, reason: error.reason };

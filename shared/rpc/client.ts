@@ -12,7 +12,14 @@ import {
   type ServiceError,
 } from '@grpc/grpc-js';
 
-import { changes, deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
+import {
+  changes,
+  deferred,
+  DiffusionError,
+  onAbort,
+  systemClock,
+  unlessAborted,
+} from '../foundation/index.js';
 import { MeasureServiceClient } from '../contract/generated/diffusion/measure/v1/measure.js';
 import { SamplerServiceClient } from '../contract/generated/diffusion/sampler/v1/sampler.js';
 import { TrainerServiceClient } from '../contract/generated/diffusion/trainer/v1/trainer.js';
@@ -149,13 +156,13 @@ export async function* callStream<Request, Response>(
  */
 async function* messagesOf<Response>(call: ClientReadableStream<Response>): AsyncGenerator<Response> {
   const changed = changes();
-  let end: { readonly error?: unknown } | undefined;
+  let end: { readonly error?: Error } | undefined;
   call.on('readable', changed.notify);
   call.on('end', () => {
     end ??= {};
     changed.notify();
   });
-  call.on('error', (error: unknown) => {
+  call.on('error', (error: Error) => {
     end = { error };
     changed.notify();
   });

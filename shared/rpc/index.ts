@@ -27,6 +27,7 @@ export {
   SERVICE_NAMES,
 } from './server-settings.js';
 export type { ServerSettings, ServiceName } from './server-settings.js';
+export { serverInfo } from './server-info.js';
 export { startGrpcServer, serviceStopping } from './server.js';
 export type { GrpcServer, GrpcServerOptions, ServedService } from './server.js';
 export { watchEngine, watchReadyStore } from './watch-readiness.js';

@@ -3,10 +3,15 @@
 import { changes, count, onOff, setting, type Changes } from '../foundation/index.js';
 
 export const READINESS_SETTINGS = {
-  storeProbeMs: setting('IP_DIFFUSION_STORE_PROBE_MS', count(100), 'the store is asked this often whether it answers', {
-    fallback: 10_000,
-    unit: 'ms',
-  }),
+  storeProbeMs: setting(
+    'IP_DIFFUSION_STORE_PROBE_MS',
+    count(100),
+    'the store is asked this often whether it answers',
+    {
+      fallback: 10_000,
+      unit: 'ms',
+    },
+  ),
   storeUnreadyMs: setting(
     'IP_DIFFUSION_STORE_UNREADY_MS',
     count(),

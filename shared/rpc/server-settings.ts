@@ -11,6 +11,7 @@ import {
   type Settled,
 } from '../foundation/index.js';
 import type { DefaultDeadlines } from './handlers.js';
+import { limitsInForce, type LimitInForce, type ServiceSettings } from '../settings/index.js';
 import { METRICS_SETTINGS, metricsSettings, type MetricsSettings } from './metrics-settings.js';
 import { READINESS_SETTINGS } from './readiness.js';
 import { SECURITY_SETTINGS, securitySettings, type ServerSecurity } from './security-settings.js';
@@ -69,6 +70,11 @@ export const SERVER_SETTINGS = {
     },
   ),
   ...READINESS_SETTINGS,
+  commit: setting(
+    'IP_DIFFUSION_COMMIT',
+    anyText('TEXT'),
+    'the commit that the build was made from, for `ip-diffusion info`',
+  ),
   unaryDeadlineSeconds: setting(
     'IP_DIFFUSION_UNARY_DEADLINE_SECONDS',
     count(1, MAX_SECONDS),
@@ -107,11 +113,18 @@ export interface ServerSettings {
   readonly storeUnreadyMs: number;
   /** Whether an engine is started once, to see that it can. */
   readonly engineCheck: boolean;
+  /** The settings that are numbers. */
+  readonly limits: readonly LimitInForce[];
+  /** That the build was made from. */
+  readonly commit: string | undefined;
 }
 
-export function serverSettings(service: ServiceName, reader: EnvironmentReader): ServerSettings {
+export function serverSettings(
+  table: ServiceSettings<ServiceName>,
+  reader: EnvironmentReader,
+): ServerSettings {
   const { value } = reader;
-  const address = value(ADDRESS_SETTINGS[service]);
+  const address = value(ADDRESS_SETTINGS[table.service]);
   return {
     address,
     security: securitySettings(address, reader),
@@ -126,5 +139,7 @@ export function serverSettings(service: ServiceName, reader: EnvironmentReader):
     storeProbeMs: value(SERVER_SETTINGS.storeProbeMs),
     storeUnreadyMs: value(SERVER_SETTINGS.storeUnreadyMs),
     engineCheck: value(SERVER_SETTINGS.engineCheck),
+    limits: limitsInForce(table, reader),
+    commit: value(SERVER_SETTINGS.commit),
   };
 }

@@ -2,9 +2,9 @@
 
 import { protoName, type Setting, type Settings } from '../foundation/index.js';
 
-export interface ServiceSettings {
+export interface ServiceSettings<Name extends string = string> {
   /** The section of a file that holds its own settings. */
-  readonly service: string;
+  readonly service: Name;
   /** Those that other services of this project have too: they stand at the top of a file, or in a section. */
   readonly shared: Settings;
   readonly own: Settings;

@@ -24,9 +24,10 @@ export async function watchStore(watch: StoreWatch): Promise<void> {
   const { store, clock, everyMs, reportAfterMs, onChange, signal } = watch;
   let answeredMs = clock.monotonicMs();
   let isReported = false;
-  while (!signal.aborted) {
+  const isOver = (): boolean => signal.aborted;
+  while (!isOver()) {
     const problem = await problemOf(store, Math.max(everyMs, LEAST_WAIT_MS), signal);
-    if (signal.aborted) return;
+    if (isOver()) return;
     if (problem === undefined) {
       answeredMs = clock.monotonicMs();
       if (isReported) onChange(undefined);
@@ -39,7 +40,11 @@ export async function watchStore(watch: StoreWatch): Promise<void> {
   }
 }
 
-async function problemOf(store: ObjectStore, limitMs: number, signal: AbortSignal): Promise<string | undefined> {
+async function problemOf(
+  store: ObjectStore,
+  limitMs: number,
+  signal: AbortSignal,
+): Promise<string | undefined> {
   const limit = new AbortController();
   const stopListening = onAbort(signal, () => {
     limit.abort();

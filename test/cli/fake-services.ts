@@ -10,6 +10,7 @@ import {
   imageFormats,
   samplerWire,
   samplingWire,
+  serverInfoWire,
   trainerWire,
   weightsToWire,
 } from '../../shared/contract/index.js';
@@ -17,6 +18,14 @@ import { serverStream, startGrpcServer, unary, type CallContext } from '../../sh
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { encodeImage } from '../../shared/images/index.js';
 import { securityOf, SILENT } from '../rpc/security.js';
+
+export const SERVER_INFO = serverInfoWire.ServerInfo.fromPartial({
+  version: '1.2.3',
+  ready: true,
+  engine: { state: serverInfoWire.EngineState.ENGINE_STATE_READY, library: 'tensorflow 2.21.0', threads: 2 },
+  authentication: serverInfoWire.Authentication.AUTHENTICATION_NONE,
+  limits: [{ name: 'max_images', value: 7n, unit: '' }],
+});
 
 const OPTIONS = { report: () => undefined, stallTimeoutMs: 10_000 };
 
@@ -78,6 +87,7 @@ export async function fakeTrainer(
   }
   const { JobState } = trainerWire;
   const implementation: trainerWire.TrainerServiceServer = {
+    getServerInfo: unary(() => ({ info: SERVER_INFO }), OPTIONS),
     createTrainingJob: unary((request) => {
       created.push(request);
       if (!request.validateOnly) return { job: JOB, estimate: undefined };
@@ -252,6 +262,7 @@ export async function fakeSampler(
     calls: 2,
   });
   const implementation: samplerWire.SamplerServiceServer = {
+    getServerInfo: unary(() => ({ info: SERVER_INFO }), OPTIONS),
     listModels: unary(() => ({ models: [MODEL], nextPageToken: '' }), OPTIONS),
     getModel: unary(() => ({ model: MODEL }), OPTIONS),
     listCheckpoints: unary(

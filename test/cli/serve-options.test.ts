@@ -33,8 +33,21 @@ test('each service gets the flags that it knows', (t) => {
   ];
   t.deepEqual(flagsOf([...argv, '--config', 'file.yaml']), {
     trainer: ['--store=folder', '--insecure', '--data-root=/data,more', '--config=file.yaml'],
-    sampler: ['--store=folder', '--insecure', '--max-images=7', '--config=file.yaml'],
+    sampler: [
+      '--store=folder',
+      '--insecure',
+      '--data-root=/data,more',
+      '--max-images=7',
+      '--config=file.yaml',
+    ],
   });
+});
+
+test('a check of the configuration is handed on to each service', (t) => {
+  const given = serviceArguments(BOTH, ['--check-config', '--json', '--debug'], 'ip-diffusion serve', {});
+  t.true(given.checkConfig);
+  t.deepEqual(given.flags.trainer, ['--check-config', '--json']);
+  t.deepEqual(given.flags.sampler, ['--check-config', '--json']);
 });
 
 test('a flag that no service knows, or that means two things, is refused with the nearest one', (t) => {

@@ -1,5 +1,6 @@
 /** Settings of security, for servers in tests. */
 
+import { TRAINER_SETTINGS } from '../../services/trainer/settings.js';
 import { environmentReader, type Environment } from '../../shared/foundation/index.js';
 import { serverSettings, serviceLog, type ServerSecurity } from '../../shared/rpc/index.js';
 
@@ -9,7 +10,7 @@ export const SILENT = serviceLog('test', 'silent');
 /** As a service on loopback has them with these variables. Files are read again after a few milliseconds. */
 export function securityOf(env: Environment = {}): ServerSecurity {
   const reader = environmentReader(env);
-  const { security } = serverSettings('trainer', reader);
+  const { security } = serverSettings(TRAINER_SETTINGS, reader);
   reader.check();
   return { ...security, access: { ...security.access, reloadMs: 20 } };
 }

@@ -99,9 +99,9 @@ async function watched(
 async function next(
   watching: AsyncGenerator<measureWire.WatchMeasurementResponse>,
 ): Promise<measureWire.WatchMeasurementResponse> {
-  const { done, value } = await watching.next();
-  if (done === true) throw new Error('the watch has ended');
-  return value;
+  const result: IteratorResult<measureWire.WatchMeasurementResponse, unknown> = await watching.next();
+  if (result.done === true) throw new Error('the watch has ended');
+  return result.value;
 }
 
 const ended = async (...args: Parameters<typeof watched>): Promise<measureWire.Measurement> => {

@@ -43,8 +43,10 @@ test('the waiting gauge is the true backlog and returns to 0; work and calls are
   t.teardown(close);
   const queue = async () => {
     const samples = await scrape(service.metricsPort);
-    const of = (name: string) => samples.get(`ip_diffusion_sampler_calls_${name}`);
-    return { waiting: of('waiting'), running: of('running') };
+    const waiting = (priority: string): number =>
+      samples.get(`ip_diffusion_sampler_calls_waiting{priority="${priority}"}`) ?? NaN;
+    t.is(waiting('interactive') + waiting('batch'), 0, 'the calls here are of the class normal');
+    return { waiting: waiting('normal'), running: samples.get('ip_diffusion_sampler_calls_running') };
   };
   /** Calls end a moment after their client knows. */
   const until = async (waiting: number, running: number): Promise<void> => {

@@ -1,14 +1,19 @@
 /** What the environment says about the security of services that are started from here. */
 
 import { DiffusionError, environmentReader, violationsText } from '../../../shared/foundation/index.js';
-import { serverSettings } from '../../../shared/rpc/index.js';
+import { serverSettings, type ServiceName } from '../../../shared/rpc/index.js';
+import type { ServiceSettings } from '../../../shared/settings/index.js';
+import { SAMPLER_SETTINGS } from '../../sampler/settings.js';
+import { TRAINER_SETTINGS } from '../../trainer/settings.js';
 import type { Environment } from '../config.js';
 import type { Finding } from './finding.js';
 
 export function checkSecurity(environment: Environment): Finding {
   const name = 'security';
   const reader = environmentReader(environment);
-  const services = (['trainer', 'sampler'] as const).map((service) => serverSettings(service, reader));
+  const services = [TRAINER_SETTINGS, SAMPLER_SETTINGS].map((table: ServiceSettings<ServiceName>) =>
+    serverSettings(table, reader),
+  );
   try {
     reader.check();
   } catch (error) {

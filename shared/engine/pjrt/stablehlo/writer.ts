@@ -50,7 +50,6 @@ export function typeOf({ dtype, shape }: Pick<Hlo, 'dtype' | 'shape'>): string {
   return `tensor<${[...shape, TYPES[dtype]].join('x')}>`;
 }
 
-// eslint-disable-next-line @typescript-eslint/explicit-function-return-type -- the type is this function's own
 export function createWriter({ tf32 }: WriterOptions) {
   const lines: string[] = [];
   let count = 0;
