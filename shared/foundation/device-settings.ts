@@ -48,8 +48,8 @@ export interface DeviceSettings {
   readonly cacheFolder: string;
 }
 
-/** @throws DiffusionError INVALID_ARGUMENT (SETTINGS_INVALID) naming each variable that is wrong. */
-export function deviceSettings(env: Environment): DeviceSettings {
+/** @param env Default: that of this process. @throws DiffusionError INVALID_ARGUMENT (SETTINGS_INVALID) naming each variable that is wrong. */
+export function deviceSettings(env: Environment = process.env): DeviceSettings {
   const { value, check } = environmentReader(env);
   const settings = {
     device: value(DEVICE_SETTINGS.device),

@@ -7,7 +7,7 @@ import { probeProtocol } from './probe-messages.js';
 
 const port = connectToParent(probeProtocol, () => undefined);
 try {
-  port.send({ kind: 'started', build: (await createEngine(deviceSettings(process.env))).build });
+  port.send({ kind: 'started', build: (await createEngine(deviceSettings())).build });
 } catch (error) {
   port.send({ kind: 'failed', problem: error instanceof Error ? error.message : String(error) });
 }

@@ -87,7 +87,7 @@ async function loadedModule(
       shape: spec.engineShape,
       fixed: true,
     }));
-    const engine = await createEngine(deviceSettings(process.env));
+    const engine = await createEngine(deviceSettings());
     const loaded = await engine.load({ precision, variables, functions: { [name]: body } });
     await loaded.assign(weights);
     return loaded;

@@ -61,7 +61,7 @@ let loading: Promise<Ready> | undefined;
 
 async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<Ready> {
   const weights = await loadWeights(store, source);
-  const engine = await createEngine(deviceSettings(process.env));
+  const engine = await createEngine(deviceSettings());
   // Where a row's bytes depend on the batch's size, there is one size.
   const batchSizes = engine.batchInvariant ? asked : asked.slice(-1);
   const config = unetConfig(source.recipe);

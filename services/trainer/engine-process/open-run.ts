@@ -104,7 +104,7 @@ async function openOn(
 ): Promise<Run> {
   checkClasses(recipe, dataset);
   const { training: trainedOn, heldOut } = holdOut(dataset, recipe.evaluation.images);
-  const engine = await createEngine(deviceSettings(process.env));
+  const engine = await createEngine(deviceSettings());
   const architecture = unetConfig(recipe);
   const { passes, batchSize } = microbatches(recipe);
   const { ema, objective, optimizer, training } = recipe;
