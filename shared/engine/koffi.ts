@@ -1,7 +1,27 @@
 /** Calls of native libraries, set up before the first library is loaded: later it can't be. */
-import koffi from 'koffi';
+import { platform } from 'node:os';
+
+import koffi, { type LibraryHandle } from 'koffi';
 
 // Of a call on another thread. Compilers recurse deeply, and would have 128 KiB. Pages that nothing touches take no memory.
 koffi.config({ async_stack_size: 16 * 1024 ** 2 });
+
+const RTLD_NOW = 2;
+const RTLD_NODELETE = platform() === 'darwin' ? 0x80 : 0x1000;
+
+let open: ((file: string, flags: number) => unknown) | undefined;
+
+/**
+ * Loads a library that stays until the process has ended. koffi unloads its libraries when Node ends, while threads that
+ * they started may still run: the process would crash at its end.
+ *
+ * @throws Error where it can't be loaded.
+ */
+export function loadLibrary(file: string): LibraryHandle {
+  const library = koffi.load(file);
+  open ??= koffi.load(null).func('void *dlopen(const char *file, int flags)');
+  open(file, RTLD_NOW | RTLD_NODELETE);
+  return library;
+}
 
 export default koffi;

@@ -5,10 +5,9 @@ import { dirname, join } from 'node:path';
 import { env } from 'node:process';
 
 import { tf } from '../tf.js';
-import type { LibraryHandle } from 'koffi';
 
 import { DiffusionError } from '../../foundation/index.js';
-import koffi from '../koffi.js';
+import { loadLibrary } from '../koffi.js';
 import type { EnginePrecision, WithoutKernels } from '../module.js';
 import type { Attributes } from './graph.js';
 import { chosenBuild, KERNELS_VARIABLE, thisProcessor, type KernelDescription } from './kernel-builds.js';
@@ -26,8 +25,6 @@ export interface NativeKernels {
   readonly revision: string;
 }
 
-// Kept, since koffi unloads a library that nobody refers to.
-let library: LibraryHandle | undefined;
 let found: NativeKernels | WithoutKernels | undefined;
 
 /** Registers the kernels, once a process; undefined where there are none (`withoutKernels` says why). */
@@ -92,7 +89,7 @@ export function kernelsIn(folder: string): NativeKernels | WithoutKernels {
 
 function registered(file: string): Omit<NativeKernels, 'level' | 'revision'> {
   tensorflowC();
-  library = koffi.load(file);
+  const library = loadLibrary(file);
   const lanes = library.func('int registerKernels()')() as number;
   if (lanes === 0) throw new Error('TensorFlow refused them');
   const tiles = library.func('int usesTiles()')() !== 0;

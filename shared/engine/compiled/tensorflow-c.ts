@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { platform } from 'node:process';
 
 import { DiffusionError } from '../../foundation/index.js';
-import koffi from '../koffi.js';
+import koffi, { loadLibrary } from '../koffi.js';
 
 /** A pointer; 0n is none. */
 export type Pointer = bigint;
@@ -125,7 +125,7 @@ function load(): TensorFlowC {
     const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
     const folder = join(dirname(manifest), 'deps', 'lib');
     // The main library rests on the framework, which must be in the process first.
-    const [, library] = LIBRARIES.map((file) => koffi.load(join(folder, file)));
+    const [, library] = LIBRARIES.map((file) => loadLibrary(join(folder, file)));
     if (library === undefined) throw new Error('the library file was not found');
     koffi.struct('TF_Buffer', { data: 'void *', length: 'size_t', data_deallocator: 'void *' });
     const functions = Object.entries(PROTOTYPES).map(

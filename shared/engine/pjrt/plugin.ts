@@ -1,11 +1,9 @@
 /** A PJRT plugin: XLA, or another compiler, for one kind of device, as a library with one table of functions. */
 import { statSync } from 'node:fs';
 
-import type { LibraryHandle } from 'koffi';
-
 import { DiffusionError, shortened } from '../../foundation/index.js';
 import type { Reason } from '../../foundation/index.js';
-import koffi from '../koffi.js';
+import koffi, { loadLibrary } from '../koffi.js';
 import { CALLS } from './calls.js';
 import type { Answer, CallName, Given } from './calls.js';
 
@@ -53,8 +51,6 @@ type Function = ((args: BigUint64Array) => bigint | null) & {
 };
 
 const loaded = new Map<string, Plugin>();
-// Kept, since koffi unloads a library that nobody refers to.
-const libraries: LibraryHandle[] = [];
 const underWay = new Set<object>();
 let prototype: ReturnType<typeof koffi.proto> | undefined;
 
@@ -212,8 +208,7 @@ function answerOf<Name extends CallName>(name: Name, args: BigUint64Array): Answ
 
 function apiOf(file: string): bigint {
   try {
-    const library = koffi.load(file);
-    libraries.push(library);
+    const library = loadLibrary(file);
     const table = library.func('void *GetPjrtApi()')() as bigint | null;
     if (!table) throw new Error('it gave no table of functions');
     return table;
