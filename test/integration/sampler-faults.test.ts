@@ -9,6 +9,7 @@ import { callUnary } from '../../shared/rpc/index.js';
 import { samplerWire, samplingWire, weightsToWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError, type ErrorCode } from '../../shared/foundation/index.js';
 import { bindModel } from '../../shared/models/index.js';
+import { recipeFormat } from '../../shared/recipe/index.js';
 import { enginePids } from '../sampler-service/engine-pids.js';
 import {
   generate,
@@ -34,7 +35,7 @@ test.before(async (t) => {
       await commitTiny(store, {
         step: 100,
         recipe: called('from-the-future'),
-        alter: () => ({ formatVersion: 2 }),
+        alter: () => ({ formatVersion: recipeFormat.newest + 1 }),
       });
       await commitTiny(store, {
         step: 100,
@@ -156,7 +157,10 @@ for (const [what, code, reason, fields] of failing) {
 }
 
 test.serial('a newer format is refused naming both versions [fault 106]', async (t) => {
-  t.regex((await failure(t, { model: 'from-the-future' })).message, /at most 1; got 2/);
+  t.regex(
+    (await failure(t, { model: 'from-the-future' })).message,
+    new RegExp(`at most ${recipeFormat.newest}; got ${recipeFormat.newest + 1}`),
+  );
 });
 
 test.serial('the newest good checkpoint serves where the newest is damaged [fault 82, 102]', async (t) => {
@@ -296,7 +300,7 @@ onLinux(
   'a service that stops ends its calls with UNAVAILABLE, and ends all engines [fault 23]',
   async (t) => {
     const others = await enginePids();
-    const fixture = await startFixture((store) => commitTiny(store, { step: 1 }));
+    const fixture = await startFixture((store) => commitTiny(store, { step: 1 }), { drainMs: 0 });
     const stream = generate(fixture.client, { count: 64, ...steps(60) });
     await stream.next();
     t.is((await enginePids()).length, others.length + 1);

@@ -40,6 +40,7 @@ test('an engine process sees none of the store’s keys', (t) => {
   const { environment } = readSettings({
     PATH: '/bin',
     TF_NUM_INTRAOP_THREADS: '1',
+    ...{ IP_DIFFUSION_S3_ENDPOINT: 'http://localhost:9000', IP_DIFFUSION_S3_ACCESS_KEY: 'hidden' },
     IP_DIFFUSION_S3_SECRET_KEY: 'hidden',
     AWS_SECRET_ACCESS_KEY: 'hidden',
   }).engine;

@@ -12,6 +12,8 @@ test('an outage is reported once it has lasted, and its end', async (t) => {
     await openLocalStore({ folder: await temporaryFolder(t) }),
   );
   const stop = new AbortController();
+  // The watch's own timers keep no process alive.
+  const alive = setInterval(() => undefined, 1000);
   const told = [deferred<string | undefined>(), deferred<string | undefined>()];
   let count = 0;
   const watched = watchStore({
@@ -26,6 +28,7 @@ test('an outage is reported once it has lasted, and its end', async (t) => {
   t.is(await told[1]?.promise, undefined);
   stop.abort();
   await watched;
+  clearInterval(alive);
   t.is(count, 2);
 });
 

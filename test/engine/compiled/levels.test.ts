@@ -40,7 +40,8 @@ async function folderOf(t: ExecutionContext, name: string): Promise<string> {
   t.teardown(() => rm(folder, { recursive: true }));
   const level = KERNEL_LEVELS.find((each) => each.name === name);
   if (level === undefined) throw new Error(`no level ${name}`);
-  const context = standaloneContext(t.log);
+  // The sources are in the checkout, also where the tests are compiled.
+  const context = { ...standaloneContext(t.log), root: ROOT };
   const library = await provideNativeLibrary(context);
   const { file, build } = await levelKernels(context, library, level);
   await symlink(file, join(folder, build.file));
