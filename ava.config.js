@@ -24,14 +24,14 @@ const LONGEST = [
   'engine/compiled/kernels',
   'integration/trainer',
   'faults/two-builds.long',
-  'faults/store-outages',
-  'integration/trainer-recipes',
+  'faults/store-outages.long',
+  'integration/trainer-recipes.long',
   'store/store.local',
   'store/retrying-store',
   'cli/demo',
   'engine/compiled/memory.long',
-  'faults/two-trainers',
-  'integration/trainer-minio',
+  'faults/two-trainers.long',
+  'integration/trainer-minio.long',
   'engine/compiled/training-graph',
 ].map((name) => `/test/${name}.test.${extension}`);
 

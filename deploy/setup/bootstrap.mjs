@@ -45,8 +45,8 @@ const COMPILED_TESTS = '.setup/tests';
 /** What is run over a second S3 server. */
 const S3_TESTS = [
   'test/store/{store.minio,file-source}.test.ts',
-  'test/faults/store-outages.test.ts',
-  'test/integration/trainer-{minio,bucket}.test.ts',
+  'test/faults/store-outages.long.test.ts',
+  'test/integration/trainer-{minio,bucket}.long.test.ts',
 ];
 
 /** What is run on XLA's CPU plugin. */
@@ -92,7 +92,7 @@ const COMMANDS = {
     setup: ['--skip-build', '--test-tools', '--temporal'],
     environment: { IP_DIFFUSION_TEST_PIPELINES: 'all' },
     // 5,000 images twice, with a minute in which nothing comes.
-    run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers,pipelines/*}.test.ts', ...args]],
+    run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers.long,pipelines/*}.test.ts', ...args]],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
   'test:deploy': {
