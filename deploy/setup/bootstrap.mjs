@@ -92,7 +92,9 @@ const COMMANDS = {
     setup: ['--skip-build', '--test-tools', '--temporal'],
     environment: { IP_DIFFUSION_TEST_PIPELINES: 'all' },
     // 5,000 images twice, with a minute in which nothing comes.
-    run: (args) => [[...ava, '--timeout=60m', 'test/{batch/killed-workers.long,pipelines/*}.test.ts', ...args]],
+    run: (args) => [
+      [...ava, '--timeout=60m', 'test/{batch/killed-workers.long,pipelines/*}.test.ts', ...args],
+    ],
   },
   'test:presets': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/presets/main.ts', ...args]] },
   'test:deploy': {
