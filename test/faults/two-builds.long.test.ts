@@ -8,6 +8,7 @@ import { callUnary, connectSampler, connectTrainer } from '../../shared/rpc/inde
 import type { DiffusionError } from '../../shared/foundation/index.js';
 import { storeFromSettings } from '../../shared/store/index.js';
 import { readCommit } from '../../shared/models/index.js';
+import { recipeFormat } from '../../shared/recipe/index.js';
 import {
   checkpointDigests,
   create,
@@ -30,13 +31,16 @@ const folders = await makeFolders();
 const store = folderStore(folders.root);
 test.after.always(() => folders.remove());
 
+/** A format that this build doesn't know. */
+const NEWER = recipeFormat.newest + 1;
+
 /** A field of recipes that this build doesn't know; it is on the wire of neither. */
 function fieldWithValue(value: number): Change[] {
   return [
     {
       file: 'shared/recipe/rows/training.ts',
       from: 'logEverySteps: field(',
-      to: "futureField: field(integer(0, 10), 'a toy', { default: 0, since: 2 }), logEverySteps: field(",
+      to: `futureField: field(integer(0, 10), 'a toy', { default: 0, since: ${NEWER} }), logEverySteps: field(`,
     },
     {
       file: 'shared/recipe/presets.ts',
@@ -140,7 +144,9 @@ test.serial(
     const older = await startTrainer(t);
     const refusal = {
       code: 'FAILED_PRECONDITION',
-      message: /format version 1 at most; got 2, written by a newer build/,
+      message: new RegExp(
+        `format version ${recipeFormat.newest} at most; got ${NEWER}, written by a newer build`,
+      ),
     };
     await t.throwsAsync(get(older.client, jobId), refusal as never);
     await t.throwsAsync(resume(older.client, jobId, {}), refusal as never);
@@ -154,7 +160,7 @@ test.serial(
     const client = connectSampler(sampler.address);
     await t.throwsAsync(callUnary(client, client.getModel, { model: 'needed' }), {
       code: 'FAILED_PRECONDITION',
-      message: /formatVersion: wanted at most 1; got 2/,
+      message: new RegExp(`formatVersion: wanted at most ${recipeFormat.newest}; got ${NEWER}`),
     } as never);
     client.close();
     older.child.kill('SIGTERM');
