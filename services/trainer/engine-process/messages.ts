@@ -6,7 +6,16 @@ import { countSchema, shortened, type WireReason } from '../../../shared/foundat
 import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
-import { evaluationSchema, failureReasonSchema, stepMetricsSchema, type EngineEvent } from '../job.js';
+import {
+  evaluationSchema,
+  failureReasonSchema,
+  MAX_REPORTED_STEPS,
+  MAX_TEXT,
+  stepMetricsSchema,
+  storeReportSchema,
+  type EngineEvent,
+  type StoreReport,
+} from '../job.js';
 
 export interface StartTraining {
   readonly kind: 'start';
@@ -34,20 +43,6 @@ export interface SpillFolder {
   readonly maxBytes: number;
 }
 
-/** What a run says of its store. */
-export interface StoreReport {
-  /** Undefined where the store answers. */
-  readonly problem?: string;
-  /** Since when it has not answered; milliseconds since the epoch. */
-  readonly sinceMs?: number;
-  /** Commits that have not been uploaded. */
-  readonly waiting: number;
-  /** Steps whose checkpoints were removed from the spill without having been uploaded. */
-  readonly dropped?: readonly number[];
-  /** The commit that the store takes for so long already. */
-  readonly slow?: { readonly step: number; readonly seconds: number };
-}
-
 /** `stop`: commit a checkpoint and end. */
 export type ToEngine = StartTraining | { readonly kind: 'stop' };
 
@@ -64,7 +59,6 @@ export type FromEngine =
   | { readonly kind: 'event'; readonly event: EngineEvent }
   /** The store has taken a checkpoint, after so long; its event comes besides. */
   | { readonly kind: 'committed'; readonly ms: number; readonly bytes: number; readonly waiting: number }
-  /** The store is unavailable or slow, or answers again. */
   | { readonly kind: 'store'; readonly report: StoreReport }
   /** For the log only. */
   | { readonly kind: 'warning'; readonly message: string }
@@ -95,7 +89,6 @@ const toEngine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stop') }),
 ]);
 
-const MAX_TEXT = 4000;
 const text = z.string().max(MAX_TEXT);
 
 /** A grid travels in one gRPC message. */
@@ -115,16 +108,6 @@ const event = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('evaluation'), evaluation: evaluationSchema }),
 ]);
 
-const MAX_STEPS = 1000;
-
-const report = z.object({
-  problem: text.exactOptional(),
-  sinceMs: z.number().exactOptional(),
-  waiting: countSchema,
-  dropped: z.array(countSchema).max(MAX_STEPS).exactOptional(),
-  slow: z.object({ step: countSchema, seconds: countSchema }).exactOptional(),
-});
-
 const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('ready'),
@@ -135,7 +118,7 @@ const fromEngine = z.discriminatedUnion('kind', [
     kind: z.literal('committed'),
     ...{ ms: z.number().nonnegative(), bytes: countSchema, waiting: countSchema },
   }),
-  z.object({ kind: z.literal('store'), report }),
+  z.object({ kind: z.literal('store'), report: storeReportSchema }),
   z.object({ kind: z.literal('warning'), message: text }),
   z.object({ kind: z.literal('fenced'), message: text }),
   z.object({ kind: z.literal('ended'), how: z.enum(['finished', 'stopped']), waiting: countSchema }),
@@ -146,13 +129,13 @@ const fromEngine = z.discriminatedUnion('kind', [
 export function bounded(message: FromEngine): FromEngine {
   if ('message' in message) return { ...message, message: shortened(message.message, MAX_TEXT) };
   if (message.kind !== 'store') return message;
-  const { problem, dropped, ...rest } = message.report;
+  const { problem, steps, ...rest } = message.report;
   return {
     kind: 'store',
     report: {
       ...rest,
       ...(problem !== undefined && { problem: shortened(problem, MAX_TEXT) }),
-      ...(dropped && { dropped: dropped.slice(-MAX_STEPS) }),
+      steps: steps.slice(-MAX_REPORTED_STEPS),
     },
   };
 }
