@@ -43,7 +43,7 @@ const COUNTED: Readonly<Record<keyof Counts, RegExp>> = {
 };
 
 async function countsOf(plugin: Plugin, module: EngineModule, name: string): Promise<Counts> {
-  const { emitted } = emittedFunction(module, name, false);
+  const { emitted } = emittedFunction(module, name, { tf32: false });
   const folder = mkdtempSync(join(tmpdir(), 'compiled-'));
   try {
     const flags = { ...flagsOf('cuda'), xla_dump_to: folder, xla_dump_hlo_as_text: true };

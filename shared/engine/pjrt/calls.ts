@@ -40,6 +40,7 @@ export const CALLS = {
       ...['host_buffer_semantics', 'device', 'memory', 'device_layout', 'done_with_host_buffer', 'buffer'],
     ],
   },
+  DeviceDescription_Id: { index: 23, fields: ['device_description', 'id'] },
   DeviceDescription_Kind: { index: 26, fields: ['device_description', 'kind', 'kind_size'] },
   Device_GetDescription: { index: 29, fields: ['device', 'device_description'] },
   Executable_Destroy: { index: 40, fields: ['executable'] },

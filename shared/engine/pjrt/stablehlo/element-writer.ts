@@ -1,7 +1,7 @@
 /** Writes operations on the elements of values, and those that move or reduce them. */
 import { sizeOf } from '../../compiled/graph.js';
 import type { ConstantValues } from '../../compiled/graph.js';
-import { list, typeOf } from './lines.js';
+import { list, MESH, ROWS, typeOf } from './lines.js';
 import type { Hlo, HloDtype, Lines } from './lines.js';
 
 type Comparison = 'EQ' | 'NE' | 'LT' | 'LE' | 'GT' | 'GE';
@@ -200,6 +200,12 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
     return writeSeveral(x.dtype, x.shape, 0, all.length, text);
   }
 
+  /** x, whose first axis the compiler divides among the devices. */
+  function dividedByRows(x: Hlo): Hlo {
+    const axes = x.shape.map((_, axis) => (axis === 0 ? `{"${ROWS}"}` : '{}')).join(', ');
+    return write(x.dtype, x.shape, `sdy.sharding_constraint ${x.name} <@${MESH}, [${axes}]> : ${typeOf(x)}`);
+  }
+
   /** The error function. */
   function erf(x: Hlo): Hlo {
     return write(x.dtype, x.shape, `chlo.erf ${x.name} : ${typeOf(x)} -> ${typeOf(x)}`);
@@ -207,7 +213,7 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
 
   return {
     ...{ constant, scalar, unary, convert, bitcast, broadcast, binary, compare, select, reshape, transpose },
-    ...{ reverse, slice, concatenate, pad, iota, reduce, reductionStart, gather, philox, after, erf },
+    ...{ reverse, slice, concatenate, pad, iota, reduce, reductionStart, gather, philox, after, erf, dividedByRows },
   };
 }
 

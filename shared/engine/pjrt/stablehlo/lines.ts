@@ -27,6 +27,10 @@ export function typeOf({ dtype, shape }: Pick<Hlo, 'dtype' | 'shape'>): string {
   return `tensor<${[...shape, TYPES[dtype]].join('x')}>`;
 }
 
+/** In a program for several devices: the name of their row, and of its one axis, by which the rows of a batch are divided. */
+export const MESH = 'devices';
+export const ROWS = 'rows';
+
 /** As StableHLO writes a list. */
 export const list = (values: readonly (number | string)[]): string => `[${values.join(', ')}]`;
 
