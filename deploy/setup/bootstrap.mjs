@@ -83,6 +83,7 @@ const COMMANDS = {
         ? [[...tsx, 'test/device/compile-for-card.ts', ...args]]
         : [[...ava, '--timeout=30m', ...(args.length > 0 ? args : PJRT_TESTS)]],
   },
+  'test:device': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/device/main.ts', ...args]] },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
     environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },

@@ -78,7 +78,11 @@ export function deviceSettings(env: Environment = process.env): DeviceSettings {
   };
   const { device, devices } = settings;
   if (device === 'cpu' && devices !== 1) {
-    refuse(DEVICE_SETTINGS.devices, `1 with ${DEVICE_SETTINGS.device.variable}=cpu, which uses every processor`, devices);
+    refuse(
+      DEVICE_SETTINGS.devices,
+      `1 with ${DEVICE_SETTINGS.device.variable}=cpu, which uses every processor`,
+      devices,
+    );
   }
   check();
   return settings;

@@ -44,8 +44,7 @@ export function bufferOf(holder: Holder, pointers: readonly bigint[], spec: Devi
   return {
     ...{ dtype: spec.dtype, shape: spec.shape, pointers },
     download: (device = 0) => download(plugin, pointers[device] ?? 0n, spec),
-    isDeleted: () =>
-      pointers.some((buffer) => plugin.call('Buffer_IsDeleted', { buffer }).is_deleted !== 0n),
+    isDeleted: () => pointers.some((buffer) => plugin.call('Buffer_IsDeleted', { buffer }).is_deleted !== 0n),
     destroy: counted(holder, () => {
       destroyAll(plugin, pointers);
     }),

@@ -26,8 +26,16 @@ export interface Client {
   upload(array: HostArray, spec: DeviceSpec): Promise<DeviceBuffer>;
   /** Buffers and programs that aren't destroyed yet. */
   live(): number;
+  /** Of the first device's memory; undefined where the plugin doesn't say. */
+  memory(): DeviceMemory | undefined;
   /** Ends the devices; buffers and programs must be destroyed before. */
   close(): void;
+}
+
+export interface DeviceMemory {
+  readonly bytesInUse: number;
+  /** The most so far; undefined where the plugin doesn't count it. */
+  readonly peakBytes: number | undefined;
 }
 
 /** How many devices: all that are there, or the first so many. */
@@ -61,6 +69,7 @@ export async function createClient(
     deserialize: (program, bytes) => loadProgram(holder, program, bytes),
     upload: (array, spec) => upload(holder, array, spec),
     live: () => holder.living,
+    memory: () => memoryOf(plugin, devices[0] ?? 0n),
     close: () => {
       plugin.call('Client_Destroy', { client });
     },
@@ -109,4 +118,19 @@ function idOf(plugin: Plugin, description: bigint): number {
   return Number(
     BigInt.asIntN(32, plugin.call('DeviceDescription_Id', { device_description: description }).id),
   );
+}
+
+function memoryOf(plugin: Plugin, device: bigint): DeviceMemory | undefined {
+  try {
+    const stats = plugin.call('Device_MemoryStats', { device });
+    // A flag is one byte.
+    const hasPeak = (stats.peak_bytes_in_use_is_set & 0xffn) !== 0n;
+    return {
+      bytesInUse: Number(stats.bytes_in_use),
+      peakBytes: hasPeak ? Number(stats.peak_bytes_in_use) : undefined,
+    };
+  } catch {
+    // An optional function, which XLA's CPU client refuses.
+    return undefined;
+  }
 }

@@ -18,7 +18,7 @@ import { requireGradients, tf } from '../tf.js';
 import type { HostArray } from './arrays.js';
 import type { DeviceBuffer } from './buffers.js';
 import { createClient } from './client.js';
-import type { Client, DeviceCount } from './client.js';
+import type { Client, DeviceCount, DeviceMemory } from './client.js';
 import { compileOptions } from './compile-options.js';
 import type { CompileFlags } from './compile-options.js';
 import { emitFunction } from './emit-function.js';
@@ -44,6 +44,8 @@ export interface PjrtSettings {
 export interface PjrtEngine extends Engine {
   /** Device arrays and programs of all its modules. */
   live(): number;
+  /** Of the first device's memory; undefined where the plugin doesn't say. */
+  memory(): DeviceMemory | undefined;
   /** Ends the device; all modules must be disposed of before. */
   close(): void;
 }
@@ -87,6 +89,7 @@ export async function createPjrtEngine(
     batchInvariant: false,
     load: (module) => attempt('loading a module', () => loadModule(module, context)),
     live: client.live,
+    memory: client.memory,
     close: client.close,
   };
 }

@@ -3,9 +3,7 @@ import { struct } from './calls.js';
 import { addressOf } from './plugin.js';
 
 /** A plugin's own options, such as `memory_fraction`. Numbers with a fraction are floats. */
-export type ClientOptions = Readonly<
-  Record<string, string | number | boolean | bigint | readonly bigint[]>
->;
+export type ClientOptions = Readonly<Record<string, string | number | boolean | bigint | readonly bigint[]>>;
 
 /** Structs, and the memory that they point to. */
 interface Structs {

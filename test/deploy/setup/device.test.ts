@@ -12,11 +12,12 @@ import { SetupProblem } from '../../../deploy/setup/problem.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'device-'));
 
-async function checked(text: string | undefined, least = 580): Promise<string[]> {
-  const file = join(folder, 'version');
-  writeFileSync(file, text ?? '');
+/** What is said where the driver's file has this text. */
+async function checked(text: string): Promise<string[]> {
+  const file = join(mkdtempSync(join(folder, 'driver-')), 'version');
+  writeFileSync(file, text);
   const said: string[] = [];
-  await requireDriver({ say: (line) => said.push(line) }, least, [join(folder, 'absent'), file]);
+  await requireDriver({ say: (line) => said.push(line) }, 580, [join(folder, 'absent'), file]);
   return said;
 }
 
@@ -33,7 +34,7 @@ test('a driver that is too old is refused by its version, before anything is dow
 });
 
 test('where no driver is loaded, that is said: an image may be built there', async (t) => {
-  t.regex((await checked(undefined)).join(), /no NVIDIA driver is loaded here.*580 or newer/);
+  t.regex((await checked('')).join(), /no NVIDIA driver is loaded here.*580 or newer/);
 });
 
 test('a name that is no device is refused with those that are', (t) => {

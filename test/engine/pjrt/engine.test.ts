@@ -96,16 +96,19 @@ test('the build says plugin, device and processor', async (t) => {
 
 const CARD = { memoryPercent: 40, devices: 2 } as const;
 
-anyTest('a plugin is started with its memory limit and the devices that are asked for, and no others', (t) => {
-  t.deepEqual(clientOptions({ ...CARD, device: 'cuda' }), {
-    ...{ memory_fraction: 0.4, preallocate: false, visible_devices: [0n, 1n] },
-  });
-  t.deepEqual(clientOptions({ device: 'cuda', devices: 'all', memoryPercent: undefined }), {
-    preallocate: false,
-  });
-  t.deepEqual(clientOptions({ ...CARD, device: 'cpu-pjrt' }), { cpu_device_count: 2n });
-  t.deepEqual(clientOptions({ ...CARD, device: '/opt/plugin.so' }), { memory_fraction: 0.4 });
-});
+anyTest(
+  'a plugin is started with its memory limit and the devices that are asked for, and no others',
+  (t) => {
+    t.deepEqual(clientOptions({ ...CARD, device: 'cuda' }), {
+      ...{ memory_fraction: 0.4, preallocate: false, visible_devices: [0n, 1n] },
+    });
+    t.deepEqual(clientOptions({ device: 'cuda', devices: 'all', memoryPercent: undefined }), {
+      preallocate: false,
+    });
+    t.deepEqual(clientOptions({ ...CARD, device: 'cpu-pjrt' }), { cpu_device_count: 2n });
+    t.deepEqual(clientOptions({ ...CARD, device: '/opt/plugin.so' }), { memory_fraction: 0.4 });
+  },
+);
 
 test('an option of a plugin has its type: a list of numbers, a fraction, a text', (t) => {
   const { words, count } = namedValues({ list: [4n, 7n], part: 0.5, text: 'abc', yes: true, number: 9n });

@@ -102,15 +102,18 @@ test('an array is in the memory of each device; more devices than there are are 
 });
 
 for (const devices of COUNTS) {
-  testAll(`training on ${devices} devices is that on one up to rounding, and itself to the bit`, async (t) => {
-    const config = training(NETWORK, 1);
-    const on = (count: number) => trainedFrom(async (module) => (await pjrt(count)).load(module), config);
-    const [one, several, again] = [await on(1), await on(devices), await on(devices)];
-    t.deepEqual(several, again);
-    for (const { name, difference, limit } of trainedDifferences(several, one, TOLERANCE))
-      t.true(difference <= limit, `${name}: off by ${difference}`);
-    t.is(await held(devices), 0);
-  });
+  testAll(
+    `training on ${devices} devices is that on one up to rounding, and itself to the bit`,
+    async (t) => {
+      const config = training(NETWORK, 1);
+      const on = (count: number) => trainedFrom(async (module) => (await pjrt(count)).load(module), config);
+      const [one, several, again] = [await on(1), await on(devices), await on(devices)];
+      t.deepEqual(several, again);
+      for (const { name, difference, limit } of trainedDifferences(several, one, TOLERANCE))
+        t.true(difference <= limit, `${name}: off by ${difference}`);
+      t.is(await held(devices), 0);
+    },
+  );
 }
 
 testAll('of a training step, devices exchange sums of gradients and nothing of an image', async (t) => {
@@ -129,7 +132,11 @@ testAll('of a training step, devices exchange sums of gradients and nothing of a
   const text = readFileSync(join(folder, dumped), 'utf8');
   const count = (op: string): number => text.match(new RegExp(` ${op}(-start)?\\(`, 'g'))?.length ?? 0;
   t.true(count('all-reduce') > 0);
-  t.log(Object.fromEntries(['all-reduce', 'all-gather', 'all-to-all', 'collective-permute'].map((op) => [op, count(op)])));
+  t.log(
+    Object.fromEntries(
+      ['all-reduce', 'all-gather', 'all-to-all', 'collective-permute'].map((op) => [op, count(op)]),
+    ),
+  );
   t.is(count('all-to-all') + count('collective-permute'), 0);
 });
 

@@ -213,7 +213,20 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
 
   return {
     ...{ constant, scalar, unary, convert, bitcast, broadcast, binary, compare, select, reshape, transpose },
-    ...{ reverse, slice, concatenate, pad, iota, reduce, reductionStart, gather, philox, after, erf, dividedByRows },
+    ...{
+      reverse,
+      slice,
+      concatenate,
+      pad,
+      iota,
+      reduce,
+      reductionStart,
+      gather,
+      philox,
+      after,
+      erf,
+      dividedByRows,
+    },
   };
 }
 
