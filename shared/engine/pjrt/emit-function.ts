@@ -179,10 +179,10 @@ const onEachDevice = ({ shape }: Hlo): string =>
 const inBraces = (attributes: readonly string[]): string =>
   attributes.length === 0 ? '' : ` {${attributes.join(', ')}}`;
 
-/** How many rows the largest input has: these are the batch. */
+/** How many rows the batch has: those of the largest input, where it has more than one axis. */
 function rowsOf(inputs: readonly Hlo[]): number | undefined {
-  const bySize = [...inputs].sort((a, b) => sizeOf(b.shape) - sizeOf(a.shape));
-  return bySize[0]?.shape[0];
+  const [largest] = [...inputs].sort((a, b) => sizeOf(b.shape) - sizeOf(a.shape));
+  return largest !== undefined && largest.shape.length > 1 ? largest.shape[0] : undefined;
 }
 
 function moduleText(
