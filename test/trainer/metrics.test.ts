@@ -26,7 +26,7 @@ const evaluated: FromEngine = {
   event: { kind: 'evaluation', evaluation: { step: 10, images: 4, mse: 0.5, emaMse: 0.75 } },
 };
 const outage: FromEngine = { kind: 'store', report: { problem: 'away', sinceMs: 0, waiting: 2 } };
-const committed = (waiting: number): FromEngine => ({ kind: 'committed', ms: 1500, bytes: 1000, waiting });
+const committed = (waiting: number): FromEngine => ({ kind: 'committed', step: 2, ms: 1500, bytes: 1000, waiting });
 
 test('a job is counted from its turn to its end: steps, loss, commits, outages, restarts', async (t) => {
   const begun = deferred();
