@@ -35,6 +35,6 @@ export {
   nativeSumOfSquares,
 } from './native-operations.js';
 export type { AttentionOptions, GroupNormOptions } from './native-operations.js';
-export { statelessNormal, statelessUniform } from './random.js';
+export { statelessNormal, statelessUniform, streamNormal } from './random.js';
 export type { NativeArray } from './compiled/native-tensor.js';
 export { savedModel } from './saved-model.js';
