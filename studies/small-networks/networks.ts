@@ -36,21 +36,6 @@ export interface Network {
   readonly age: number;
 }
 
-const perturbed = (gamma: number, target: 'epsilon' | 'normalised' = 'epsilon'): PartialRecipe => ({
-  variant: target === 'epsilon' ? 'DDPM-IP' : 'DDPM-y',
-  inputPerturbation: { gamma, target },
-});
-
-export const VARIANTS = {
-  DDPM: { variant: 'DDPM', inputPerturbation: { gamma: 0 } },
-  'DDPM-IP 0.05': perturbed(0.05),
-  'DDPM-IP 0.1': perturbed(0.1),
-  'DDPM-IP 0.15': perturbed(0.15),
-  'DDPM-IP 0.2': perturbed(0.2),
-  'DDPM-y 0.1': perturbed(0.1, 'normalised'),
-} as const satisfies Readonly<Record<string, PartialRecipe>>;
-export type VariantName = keyof typeof VARIANTS;
-
 /** Ages are multiples of this; a run that was interrupted resumes from a multiple of a third of it. */
 export const AGE_UNIT = 1500;
 
@@ -70,6 +55,24 @@ export const TRAINING = {
   training: { batchSize: 64, sampleEverySteps: 0, logEverySteps: 100, keepLast: 1 },
   evaluation: { images: 0, everySteps: 0 },
 } as const satisfies PartialRecipe;
+
+const perturbed = (gamma: number, target: 'epsilon' | 'normalised' = 'epsilon'): PartialRecipe => ({
+  variant: target === 'epsilon' ? 'DDPM-IP' : 'DDPM-y',
+  inputPerturbation: { gamma, target },
+});
+
+/** All have ADM's network, variance and loss, so that DDPM and DDPM-IP are also the paper's ADM and ADM-IP. */
+export const VARIANTS = {
+  DDPM: { variant: 'DDPM', inputPerturbation: { gamma: 0 } },
+  'DDPM-IP 0.05': perturbed(0.05),
+  'DDPM-IP 0.1': perturbed(0.1),
+  'DDPM-IP 0.15': perturbed(0.15),
+  'DDPM-IP 0.2': perturbed(0.2),
+  'DDPM-y 0.1': perturbed(0.1, 'normalised'),
+  'ADM-GP 0.001': { variant: 'ADM-GP', gradientPenalty: { weight: 0.001 } },
+  'ADM-WD 0.05': { variant: 'ADM-WD', optimizer: { ...TRAINING.optimizer, weightDecay: 0.05 } },
+} as const satisfies Readonly<Record<string, PartialRecipe>>;
+export type VariantName = keyof typeof VARIANTS;
 
 /** The EMA rate whose horizon is at most a fifteenth of the age, and the smallest where none is. */
 export function emaRateAt(age: number): number {
