@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 import type { StartTraining } from '../../services/trainer/engine-process/messages.js';
-import { openRun } from '../../services/trainer/engine-process/open-run.js';
+import { openRun, type Run } from '../../services/trainer/engine-process/open-run.js';
 import { train } from '../../services/trainer/engine-process/training-loop.js';
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import type { MeasuredModel } from '../../shared/exposure/index.js';
@@ -24,7 +24,7 @@ import {
   type TrainingRecipe,
 } from '../../shared/recipe/index.js';
 import { batchedRows, packRows, splitRows } from '../../shared/sampler/index.js';
-import { openLocalStore } from '../../shared/store/index.js';
+import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import type { Bench } from '../study.js';
 import { datasetCache, smallImages, type ImageKindName } from './images.js';
 
@@ -138,6 +138,39 @@ async function withModel<T>(
 }
 
 async function trainTo(bench: Bench, network: Network, say: (line: string) => void): Promise<void> {
+  const { work, signal } = bench;
+  const { age } = network;
+  const name = nameOf(network);
+  await withRun(bench, network, join(work, 'store'), async ({ run, start, store }) => {
+    say(`training ${name} from step ${run.counters.step} to ${age}`);
+    const { how } = await train({
+      ...{ start, run, store, clock: systemClock, stop: signal },
+      onEvent: (event) => {
+        if (event.kind !== 'metrics' || event.metrics.step % AGE_UNIT !== 0) return;
+        const { step, mse, imagesPerSecond } = event.metrics;
+        say(`step ${step}: mse ${mse.toFixed(4)}, ${imagesPerSecond.toFixed(0)} images/s`);
+      },
+      onStore: () => undefined,
+      onWarning: say,
+    });
+    signal.throwIfAborted();
+    if (how !== 'finished') throw new Error(`${name}: training stopped before step ${age}`);
+  });
+}
+
+interface OpenTraining {
+  readonly run: Run;
+  readonly start: StartTraining;
+  readonly store: ObjectStore;
+}
+
+/** The training of a network in the store of a folder, from its newest checkpoint there, or from the beginning. */
+export async function withRun<T>(
+  bench: Bench,
+  network: Network,
+  folder: string,
+  use: (training: OpenTraining) => Promise<T>,
+): Promise<T> {
   const { images, variant, seed, age } = network;
   const { work, signal } = bench;
   const small = await smallImages(images, bench.data(), work);
@@ -156,34 +189,24 @@ async function trainTo(bench: Bench, network: Network, say: (line: string) => vo
     },
     name,
   );
-  const folder = join(work, 'store');
   const store = await openLocalStore({ folder });
-  await bindModel(store, name, name);
-  const start: StartTraining = {
-    kind: 'start',
-    ...{ jobId: name, model: name, recipe, attempt: await claimAttempt(store, name), committedStep: 0 },
-    store: { kind: 'local', folder },
-    fileAccess: { local: { roots: undefined } },
-    ...{ cacheFolder: datasetCache(work), storeRetryLimitMs: 10_000 },
-  };
-  const run = await openRun(start, store, signal);
-  say(`training ${name} from step ${run.counters.step} to ${age}`);
   try {
-    const { how } = await train({
-      ...{ start, run, store, clock: systemClock, stop: signal },
-      onEvent: (event) => {
-        if (event.kind !== 'metrics' || event.metrics.step % AGE_UNIT !== 0) return;
-        const { step, mse, imagesPerSecond } = event.metrics;
-        say(`step ${step}: mse ${mse.toFixed(4)}, ${imagesPerSecond.toFixed(0)} images/s`);
-      },
-      onStore: () => undefined,
-      onWarning: say,
-    });
-    signal.throwIfAborted();
-    if (how !== 'finished') throw new Error(`${name}: training stopped before step ${age}`);
+    await bindModel(store, name, name);
+    const start: StartTraining = {
+      kind: 'start',
+      ...{ jobId: name, model: name, recipe, attempt: await claimAttempt(store, name), committedStep: 0 },
+      store: { kind: 'local', folder },
+      fileAccess: { local: { roots: undefined } },
+      ...{ cacheFolder: datasetCache(work), storeRetryLimitMs: 10_000 },
+    };
+    const run = await openRun(start, store, signal);
+    try {
+      return await use({ run, start, store });
+    } finally {
+      await run.loaded.dispose();
+      await run.dataset.close();
+    }
   } finally {
-    await run.loaded.dispose();
-    await run.dataset.close();
     await store.close();
   }
 }

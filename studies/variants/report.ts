@@ -2,23 +2,26 @@
 import { at } from '../../shared/foundation/index.js';
 import type { Curve, Figure, Finding, MeasureResult } from '../../shared/exposure/index.js';
 import {
+  centred,
   intervalOverSeeds,
-  meanOf,
   percentileInterval,
   type Estimate,
 } from '../../shared/statistics/index.js';
 import { change, slugOf } from '../cases.js';
 import type { Network } from '../small-networks/networks.js';
+import type { StepCosts } from '../small-networks/cost.js';
 import type { Resampled } from '../small-networks/samples.js';
 import type { Sweep } from '../small-networks/sweep.js';
 import { verdict } from '../gate/study.js';
 import type { Bench, Row } from '../study.js';
-import type { Behaviour, MeasuredSet, SampledCase } from './sets.js';
+import type { Behaviour, MeasuredSet, Pictures, SampledCase } from './sets.js';
 
 export interface Found {
   readonly sets: (SampledCase & { readonly samples: number; readonly set: MeasuredSet })[];
   readonly sweeps: (SampledCase & { readonly sweep: Sweep })[];
   readonly behaviours: { readonly network: Network; readonly behaviour: Behaviour }[];
+  readonly pictures: (SampledCase & { readonly pictures: Pictures })[];
+  readonly costs: StepCosts | undefined;
 }
 
 const LEVEL = 0.95;
@@ -34,9 +37,11 @@ export async function report(bench: Bench, found: Found): Promise<void> {
     scaled: found.sweeps.map(sweepRow),
     'gate-agreement': gateRows(found, pairs),
     behaviour: found.behaviours.map(behaviourRow),
+    cost: costRows(found.costs ?? {}),
   };
   for (const [name, rows] of Object.entries(tables)) if (rows.length > 0) await bench.table(name, rows);
   await figures(bench, found);
+  await pictures(bench, found);
 }
 
 /** Whether the first is DDPM's of the other's images, seed, age, sampler and steps. */
@@ -68,22 +73,15 @@ function pairsOf({ sets }: Found): Pair[] {
   });
 }
 
-/**
- * A resample repeats samples, which makes its Frechet distance larger than that of the set. What counts is how resamples
- * differ from each other, so they are moved to have the set's value in the mean.
- */
-function centred({ value, resamples }: Resampled): readonly number[] {
-  const bias = resamples.length === 0 ? 0 : meanOf(resamples) - value;
-  return resamples.map((each) => each - bias);
-}
-
+/** Distances are `centred`. */
 function intervalOf(of: Resampled): Estimate {
-  return percentileInterval(of.value, centred(of), LEVEL);
+  return percentileInterval(of.value, centred(of.value, of.resamples), LEVEL);
 }
 
 /** In percent; both sides of a resample count the same samples. */
 export function pairedChange(one: Resampled, base: Resampled): Estimate {
-  const [resampled, baseResampled] = [centred(one), centred(base)];
+  const resampled = centred(one.value, one.resamples);
+  const baseResampled = centred(base.value, base.resamples);
   const changes = resampled.map((value, b) => change(value, at(baseResampled, b)));
   return percentileInterval(change(one.value, base.value), changes, LEVEL);
 }
@@ -175,6 +173,29 @@ function behaviourRow({
     ...{ images, variant, seed, age, 'held-out error of epsilon': shown(behaviour.error) },
     ...joined(findings),
   };
+}
+
+function costRows(costs: StepCosts): Row[] {
+  return Object.entries(costs).map(([variant, seconds]) => ({
+    ...{ variant, 'processor ms a step': shown(1000 * seconds) },
+    'times DDPM': shown(seconds / (costs.DDPM ?? NaN)),
+  }));
+}
+
+/** A row for each variant, the same noise in each column; the table says which row is whose. */
+async function pictures(bench: Bench, found: Found): Promise<void> {
+  const groups = grouped(found.pictures, ({ network: { images, seed, age }, sampler, steps }) =>
+    ['images', images, slugOf(sampler), steps, age, `seed-${seed}`].join('-'),
+  );
+  for (const [name, some] of groups)
+    await bench.images(
+      name,
+      some.map(({ pictures: { images, png } }) => ({ images, png: Buffer.from(png, 'base64') })),
+    );
+  const rows = groups.flatMap(([name, some]) =>
+    some.map(({ network }, row) => ({ picture: `${name}.png`, row: row + 1, variant: network.variant })),
+  );
+  if (rows.length > 0) await bench.table('images', rows);
 }
 
 async function figures(bench: Bench, { sets }: Found): Promise<void> {

@@ -6,7 +6,15 @@ import type { Network, VariantName } from '../small-networks/networks.js';
 import { SWEEP, sweepOf } from '../small-networks/sweep.js';
 import type { Bench, Study } from '../study.js';
 import { report, type Found } from './report.js';
-import { behaviourOf, setOf, type ExposureSettings, type SampledCase, type SetSettings } from './sets.js';
+import { costsOf, type CostSettings } from '../small-networks/cost.js';
+import {
+  behaviourOf,
+  picturesOf,
+  setOf,
+  type ExposureSettings,
+  type SampledCase,
+  type SetSettings,
+} from './sets.js';
 
 /** What is done before the next stage begins. */
 export interface Stage {
@@ -22,6 +30,8 @@ export interface Stage {
   readonly sweeps: readonly number[];
   /** Whether errors and exposure bias are measured. */
   readonly behaviour: boolean;
+  /** Numbers of sampling steps for which the first images of all variants are shown side by side; default: none. */
+  readonly pictures?: readonly number[];
 }
 
 export interface VariantsPlan {
@@ -30,6 +40,11 @@ export interface VariantsPlan {
   readonly set: SetSettings;
   readonly sweep: typeof SWEEP;
   readonly exposure: ExposureSettings;
+  /** Variants whose optimizer steps are timed; none where undefined. */
+  readonly cost?: CostSettings & {
+    readonly images: Network['images'];
+    readonly variants: readonly VariantName[];
+  };
 }
 
 const THREE = ['DDPM', 'DDPM-IP 0.1', 'DDPM-y 0.1'] as const;
@@ -56,6 +71,7 @@ const PLAN: VariantsPlan = {
     stage([1500, 3000, 6000, 12_000], BASE, SWEPT),
     stage([6000], BOTH, { seeds: [2], sweeps: [10, 50], behaviour: true }),
     stage([6000, 12_000], REGULARISED, BEHAVIOUR),
+    stage([6000, 12_000], REGULARISED, { sets: [], pictures: [10] }),
     stage([12_000], BOTH, { sets: [100] }),
     stage([6000], THREE, { sets: [100] }),
     stage([12_000], BOTH, { sets: [], sweeps: [10] }),
@@ -70,12 +86,15 @@ const PLAN: VariantsPlan = {
   set: { samples: 2000, seed: '5', resamples: 100 },
   sweep: SWEEP,
   exposure: { images: 256, seed: '4', steps: 20 },
+  cost: { images: 'cifar-8', variants: REGULARISED, rounds: 3, steps: 20 },
 };
 
 export async function runVariants(bench: Bench, plan: VariantsPlan = PLAN): Promise<void> {
   // The sweeps of DDPM are those of the gate.
   const gate = await bench.of('gate');
-  const found: Found = { sets: [], sweeps: [], behaviours: [] };
+  const { cost } = plan;
+  const costs = cost && (await costsOf(bench, cost.images, cost.variants, cost));
+  const found: Found = { sets: [], sweeps: [], behaviours: [], pictures: [], costs };
   let reported = 0;
   for (const stage of plan.stages)
     for (const seed of stage.seeds) {
@@ -107,6 +126,8 @@ async function measure(
     found.sets.push({ ...one, samples, set: await setOf(bench, one, { ...set, samples }) });
   for (const one of casesOf(stage.sweeps, found.sweeps))
     found.sweeps.push({ ...one, sweep: await sweepOf(gate, network, one.sampler, one.steps, sweep) });
+  for (const one of casesOf(stage.pictures ?? [], found.pictures))
+    found.pictures.push({ ...one, pictures: await picturesOf(bench, one, set.seed) });
   if (stage.behaviour && !found.behaviours.some((other) => isDeepStrictEqual(other.network, network)))
     found.behaviours.push({ network, behaviour: await behaviourOf(bench, network, exposure) });
 }
