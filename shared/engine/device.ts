@@ -11,13 +11,13 @@ import { pluginFile } from './pjrt/devices.js';
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) where library, plugin or device can't be used.
  */
 export async function createEngine(settings: DeviceSettings): Promise<Engine> {
-  const { device, memoryPercent, tf32, cacheFolder: folder } = settings;
-  const plugin = pluginFile(device, folder);
+  const { device, memoryPercent, tf32, downloadsFolder, cacheFolder } = settings;
+  const plugin = pluginFile(device, downloadsFolder);
   if (plugin === undefined) return createCompiledEngine();
   // Only here, so that a process on the CPU doesn't load what it has no use for.
   const { createPjrtEngine } = await import('./pjrt/pjrt-engine.js');
   return createPjrtEngine({
-    ...{ plugin, tf32, cacheFolder: join(folder, 'pjrt', 'programs') },
+    ...{ plugin, tf32, cacheFolder: join(cacheFolder, 'pjrt', 'programs') },
     client: {
       // Several processes share a card: none takes memory before it needs it.
       ...(device === 'cuda' && { preallocate: false }),
