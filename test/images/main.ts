@@ -178,6 +178,7 @@ async function restartUnderLoad(ports: readonly number[]): Promise<void> {
   const sample = (seed: number, first: number): Promise<Sampled> =>
     sampleImage(clients, first, { model: 'tiny', seed: BigInt(seed), steps: STEPS });
   let restarting = true;
+  const began = performance.now();
   const sampled = new Map<number, Sampled>();
   const load = async (which: number): Promise<void> => {
     for (let seed = which; restarting; seed += LOADS) sampled.set(seed, await sample(seed, which));
@@ -193,6 +194,7 @@ async function restartUnderLoad(ports: readonly number[]): Promise<void> {
   await pause(1000);
   restarting = false;
   await loads;
+  const seconds = (performance.now() - began) / 1000;
   const all = [...sampled.values()];
   const sum = (of: (each: Sampled) => number): number => all.reduce((total, each) => total + of(each), 0);
   const [interrupted, resumed] = [sum((each) => each.interrupted), sum((each) => each.resumed)];
@@ -203,7 +205,7 @@ async function restartUnderLoad(ports: readonly number[]): Promise<void> {
     assert(image.equals(alone), `the image of seed ${seed} has other bytes`);
   }
   console.log(
-    `${all.length} images, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`,
+    `${LOADS} clients: ${all.length} images in ${seconds.toFixed(0)} s, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`,
   );
   for (const client of clients) client.close();
 }
