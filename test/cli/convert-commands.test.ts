@@ -11,7 +11,7 @@ import { decodeSafetensors, encodeSafetensors } from '../../shared/checkpoint/in
 import { checkpointToWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
-import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import { openLocalStore, type ObjectStore, type StoreCalls } from '../../shared/store/index.js';
 import { loadWeights } from '../../services/sampler/engine-process/load-weights.js';
 import { modelCatalogue } from '../../services/sampler/model-catalogue.js';
 import { readWarmStart, settleWarmStart } from '../../services/trainer/warm-start.js';

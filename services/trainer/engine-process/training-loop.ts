@@ -3,10 +3,10 @@
 import type { Clock } from '../../../shared/foundation/index.js';
 import { writeManifest, type CommittedObject, type Spill } from '../../../shared/models/index.js';
 import type { ObjectStore } from '../../../shared/store/index.js';
-import type { EngineEvent, Evaluation, StepMetrics } from '../job.js';
+import type { EngineEvent, Evaluation, StepMetrics, StoreReport } from '../job.js';
 import { checkpointWriter, type TimedCommit } from './checkpoint-writer.js';
 import { evaluate, EXPOSURE_EVERY_STEPS, measureRun } from '../../../shared/training/index.js';
-import { MAX_GRID_BYTES, type StartTraining, type StoreReport } from './messages.js';
+import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from '../../../shared/training/index.js';
 import { sampleGrid } from '../../../shared/training/index.js';
