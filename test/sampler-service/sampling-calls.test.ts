@@ -79,6 +79,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
       caller: 'somebody',
       identity: undefined,
       requestId: 'test',
+      timeLeftMs: Infinity,
       signal: client.signal,
     });
     return { client, stream };
