@@ -131,8 +131,8 @@ function endOf<Request, Response>(
 }
 
 function identityOf(call: Parameters<typeof callerOf>[0]) {
-  const { caller, identity, requestId } = callerOf(call);
-  return { caller, requestId, isAuthenticated: identity !== undefined };
+  const { caller, identity, requestId, span } = callerOf(call);
+  return { caller, requestId, span, isAuthenticated: identity !== undefined };
 }
 
 /** The last handler of a call: a fault while the error is sent ends the call, never the process. */
@@ -142,12 +142,16 @@ function answerWithError<Request, Response>(
   report: ReportInternalError,
   answer: (status: ServiceError) => void,
 ): void {
+  const { requestId, span } = callerOf(call);
+  const reportOf = (thrown: unknown, id: string): void => {
+    report(thrown, id, { requestId, ...span.ids });
+  };
   try {
-    answer(toServiceError(error, call.getPath(), report));
+    answer(toServiceError(error, call.getPath(), reportOf));
   } catch (failure) {
     try {
-      answer(toServiceError(new DiffusionError('INTERNAL', 'internal error'), call.getPath(), report));
-      report(failure, '');
+      answer(toServiceError(new DiffusionError('INTERNAL', 'internal error'), call.getPath(), reportOf));
+      reportOf(failure, '');
     } catch {
       // The call is beyond answering; its client sees its deadline or the end of the stream.
     }

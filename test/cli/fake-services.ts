@@ -24,7 +24,7 @@ export const SERVER_INFO = serverInfoWire.ServerInfo.fromPartial({
   ready: true,
   engine: { state: serverInfoWire.EngineState.ENGINE_STATE_READY, library: 'tensorflow 2.21.0', threads: 2 },
   authentication: serverInfoWire.Authentication.AUTHENTICATION_NONE,
-  limits: [{ name: 'max_images', value: 7n, unit: '' }],
+  limits: [{ name: 'max_images', value: 7n, unit: '', rule: '' }],
 });
 
 const OPTIONS = { report: () => undefined, stallTimeoutMs: 10_000 };

@@ -19,6 +19,7 @@ import { DiffusionError, systemClock, unlessAborted } from '../../shared/foundat
 import type { PictureDecoder } from '../../shared/images/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
+import { NO_SPAN } from '../../shared/tracing/index.js';
 import { generateRequest, type Asked } from './sampler-fixture.js';
 import { commitTiny } from './tiny-model.js';
 
@@ -80,6 +81,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
       identity: undefined,
       requestId: 'test',
       timeLeftMs: Infinity,
+      span: NO_SPAN,
       signal: client.signal,
     });
     return { client, stream };

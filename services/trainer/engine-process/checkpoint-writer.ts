@@ -42,13 +42,14 @@ export interface CheckpointWriterOptions {
   readonly slowAfterMs?: number;
   /** Aborted when training stops: then it is enough that all is spilled. */
   readonly stop: AbortSignal;
-  readonly onCommitted: (step: number, commit: TimedCommit) => void;
+  readonly onCommitted: (commit: TimedCommit) => void;
   readonly onStore: (report: StoreReport) => void;
   readonly onWarning: (message: string) => void;
 }
 
 /** A commit that the store has taken. */
 export interface TimedCommit {
+  readonly step: number;
   readonly bytes: number;
   /** Of the try that succeeded. */
   readonly ms: number;
@@ -244,7 +245,7 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
       const { step, bytes } = await timed(waiting);
       const ms = clock.monotonicMs() - beganMs;
       if (queue[0] === waiting) queue.shift();
-      await committed(step, { bytes, ms, waiting: queue.length }, waiting.held === undefined);
+      await committed({ step, bytes, ms, waiting: queue.length }, waiting.held === undefined);
     } catch (error) {
       if (queue[0] !== waiting) return;
       if (isPassing(error)) await failedForNow(error);
@@ -255,8 +256,9 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
     }
   }
 
-  async function committed(step: number, commit: TimedCommit, wasSpilled: boolean): Promise<void> {
-    onCommitted(step, commit);
+  async function committed(commit: TimedCommit, wasSpilled: boolean): Promise<void> {
+    const { step } = commit;
+    onCommitted(commit);
     if (outage !== undefined) {
       outage = undefined;
       report('available');

@@ -5,7 +5,12 @@ import * as z from 'zod';
 import { countSchema, shortened, type WireReason } from '../../../shared/foundation/index.js';
 import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
-import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
+import {
+  storeCallsSchema,
+  type FileAccess,
+  type StoreCalls,
+  type StoreSettings,
+} from '../../../shared/store/index.js';
 import {
   evaluationSchema,
   failureReasonSchema,
@@ -54,12 +59,22 @@ export type FromEngine =
       /** The newest checkpoint in the store; an older one than that of `step` where newer ones wait in the spill. */
       readonly committedStep: number;
       readonly sizeBytes: number;
+      /** How long reading the data set, and the checkpoint, has taken. */
+      readonly openedMs: number;
       readonly message: string;
     }
   | { readonly kind: 'event'; readonly event: EngineEvent }
   /** The store has taken a checkpoint, after so long; its event comes besides. */
-  | { readonly kind: 'committed'; readonly ms: number; readonly bytes: number; readonly waiting: number }
+  | {
+      readonly kind: 'committed';
+      readonly step: number;
+      readonly ms: number;
+      readonly bytes: number;
+      readonly waiting: number;
+    }
   | { readonly kind: 'store'; readonly report: StoreReport }
+  /** Its calls to the store since it said so last. */
+  | { readonly kind: 'store-calls'; readonly calls: readonly StoreCalls[] }
   /** For the log only. */
   | { readonly kind: 'warning'; readonly message: string }
   /**
@@ -112,13 +127,15 @@ const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('ready'),
     ...{ step: countSchema, committedStep: countSchema, sizeBytes: countSchema, message: text },
+    openedMs: z.number().nonnegative(),
   }),
   z.object({ kind: z.literal('event'), event }),
   z.object({
     kind: z.literal('committed'),
-    ...{ ms: z.number().nonnegative(), bytes: countSchema, waiting: countSchema },
+    ...{ step: countSchema, ms: z.number().nonnegative(), bytes: countSchema, waiting: countSchema },
   }),
   z.object({ kind: z.literal('store'), report: storeReportSchema }),
+  z.object({ kind: z.literal('store-calls'), calls: storeCallsSchema }),
   z.object({ kind: z.literal('warning'), message: text }),
   z.object({ kind: z.literal('fenced'), message: text }),
   z.object({ kind: z.literal('ended'), how: z.enum(['finished', 'stopped']), waiting: countSchema }),

@@ -47,8 +47,8 @@ export async function train(
     model: start.model,
     attempt: start.attempt,
     retention: { keepLast: training.keepLast, keepEvery: training.keepEverySteps },
-    onCommitted: (step, commit) => {
-      onEvent({ kind: 'checkpoint', step, sizeBytes: commit.bytes });
+    onCommitted: (commit) => {
+      onEvent({ kind: 'checkpoint', step: commit.step, sizeBytes: commit.bytes });
       onCommit?.(commit);
     },
     ...{ spill, clock, stop, waiting: run.waiting, outageLimitMs: start.storeRetryLimitMs },

@@ -65,8 +65,8 @@ async function outageTest() {
       ...{ store: switched.store, spill, jobId: job, model, attempt, clock: systemClock },
       retention: { keepLast: 100, keepEvery: 0 },
       ...{ outageLimitMs: 60_000, firstDelayMs: 1, patienceMs: 5, stop: stop.signal },
-      onCommitted: (step, commit) => {
-        committed.push(step);
+      onCommitted: (commit) => {
+        committed.push(commit.step);
         commits.push(commit);
       },
       onStore: (report) => reports.push(report),
