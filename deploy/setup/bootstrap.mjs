@@ -21,8 +21,8 @@ all checkouts share), its Node addon, generated code, and the build. What is don
   --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
-  --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
-                and environments of Python
+  --test-tools  also provide what the tests need: XLA's CPU plugin (63 MB), the MinIO server, grpcurl and a client in
+                Go (these need Go), and environments of Python
   --help        show this
 
 Environment:
@@ -83,6 +83,7 @@ const COMMANDS = {
         ? [[...tsx, 'test/device/compile-for-card.ts', ...args]]
         : [[...ava, '--timeout=30m', ...(args.length > 0 ? args : PJRT_TESTS)]],
   },
+  'test:device': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/device/main.ts', ...args]] },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
     environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },

@@ -5,7 +5,7 @@ import { provideAddon } from './addon.js';
 import { provideBuild } from './build.js';
 import { cacheFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
-import { deviceOf, provideDevice } from './device.js';
+import { deviceOf, provideDevice, provideTestDevice } from './device.js';
 import { provideExtractor } from './extractor.js';
 import { provideKernels } from './kernels.js';
 import { prebuiltFolder } from './prebuilt.js';
@@ -49,6 +49,7 @@ try {
   if (!options.has('--skip-build')) await provideBuild(context);
   if (options.has('--test-build')) await provideTestBuild(context);
   if (options.has('--test-tools')) {
+    await provideTestDevice(context);
     await prepareTestTools(context);
     await prepareTestClients(context);
   }

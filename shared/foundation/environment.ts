@@ -75,7 +75,7 @@ export function environmentReader(env: Environment, violations: FieldViolation[]
 const ENGINE_VARIABLES = new RegExp(
   `^(${[
     ...['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH', 'LD_PRELOAD', 'GLIBC_TUNABLES'],
-    ...['IP_DIFFUSION_NATIVE_KERNELS', 'IP_DIFFUSION_DEVICE(_MEMORY_PERCENT)?', 'IP_DIFFUSION_TF32'],
+    ...['IP_DIFFUSION_NATIVE_KERNELS', 'IP_DIFFUSION_DEVICE(S|_MEMORY_PERCENT)?', 'IP_DIFFUSION_TF32'],
     // Plugins and compiled programs are in the cache.
     ...['IP_DIFFUSION_CACHE', 'XDG_CACHE_HOME'],
     '(TF|XLA|PJRT|OMP|KMP|ONEDNN|DNNL|MALLOC|CUDA|NVIDIA|ROCR|HIP)_\\w+',

@@ -82,6 +82,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
       requestId: 'test',
       timeLeftMs: Infinity,
       span: NO_SPAN,
+      timeLeftMs: Infinity,
       signal: client.signal,
     });
     return { client, stream };

@@ -17,6 +17,8 @@ export interface Device {
   readonly wheels: readonly DeviceWheel[];
   /** The plugin, from the folder that the wheels are unpacked into. */
   readonly plugin: string;
+  /** The oldest release of NVIDIA's driver that it works with. */
+  readonly leastDriver?: number;
   /** Whether nobody has run it with this project. */
   readonly untried: boolean;
 }
@@ -127,7 +129,10 @@ export const DEVICES = {
     untried: false,
   },
   /** NVIDIA's cards, by CUDA 13 (driver 580 or newer). */
-  cuda: { wheels: [...CUDA_COMPILER, ...CUDA_LIBRARIES], plugin: CUDA_PLUGIN, untried: true },
+  cuda: {
+    wheels: [...CUDA_COMPILER, ...CUDA_LIBRARIES],
+    ...{ plugin: CUDA_PLUGIN, leastDriver: 580, untried: true },
+  },
   'cuda-compiler': { wheels: CUDA_COMPILER, plugin: CUDA_PLUGIN, untried: true },
 } as const satisfies Readonly<Record<string, Device>>;
 
