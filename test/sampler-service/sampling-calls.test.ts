@@ -80,7 +80,6 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
       caller: 'somebody',
       identity: undefined,
       requestId: 'test',
-      timeLeftMs: Infinity,
       span: NO_SPAN,
       timeLeftMs: Infinity,
       signal: client.signal,
