@@ -66,7 +66,8 @@ export interface Lane<T> {
   readonly calls: number;
   hasOf(call: object): boolean;
   add(item: T): void;
-  delete(item: T): void;
+  /** @returns whether it was there. */
+  delete(item: T): boolean;
   /** Takes out what is next: of the caller, and of its calls the one, whose last turn was longest ago. */
   take(): T | undefined;
 }

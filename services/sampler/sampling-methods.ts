@@ -79,9 +79,9 @@ export function samplingMethods(options: SamplingOptions) {
         observer?.image(request.priority, isFirst ? sinceMs() : undefined);
         isFirst = false;
       };
-      const { predict } = lease;
+      const { predict, slots } = lease;
       yield* generateImages(series, {
-        ...{ predict, owner, window, signal, onStep, onImage, clock, calledMs },
+        ...{ predict, slots, owner, window, signal, onStep, onImage, clock, calledMs },
         tokenKey: await tokenKey(),
       });
       observer?.completed(request.priority, sinceMs());
