@@ -9,6 +9,7 @@ import {
   type SamplerStep,
   type SolverOptions,
 } from '../../shared/sampler/index.js';
+import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import type { Owner } from './priorities.js';
 import type { ImageSeries } from './resolve-generation.js';
 import type { OpenSlot, Slots } from './slots.js';
@@ -21,6 +22,9 @@ export interface ImageNetwork {
   readonly slots?: Slots | undefined;
   readonly owner: Owner;
   readonly signal: AbortSignal;
+  /** Of the call: takes the passes that compute its rows. */
+  readonly passes?: RepeatedSpans | undefined;
+  /** Called when a pass takes a row in. */
   readonly onStart: () => void;
 }
 
@@ -39,9 +43,10 @@ export interface ImageReader {
 export async function* imageSteps(
   task: ImageSeries['task'],
   options: Omit<SolverOptions, 'predict'>,
-  { predict, slots, owner, signal, onStart }: ImageNetwork,
+  { predict, slots, ...call }: ImageNetwork,
   { isRead, onSlot }: ImageReader,
 ): AsyncGenerator<ImageStep, void, undefined> {
+  const { signal } = call;
   const { stream } = options.noise;
   if (
     slots !== undefined &&
@@ -49,14 +54,14 @@ export async function* imageSteps(
     task !== 'encode' &&
     unfitForSlots(options).length === 0
   ) {
-    const slot = await slots.open({ owner, noise: stream, signal, onStart });
+    const slot = await slots.open({ ...call, noise: stream });
     onSlot(slot);
     yield* slotSolver({ ...options, signal }, slot, isRead);
     return;
   }
   const steps = (task === 'encode' ? encode : solver)({
     ...options,
-    predict: (row) => predict(row, { owner, signal, onStart }),
+    predict: (row) => predict(row, call),
     signal,
   });
   for await (const step of steps) yield ofPixels(step);

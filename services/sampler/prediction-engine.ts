@@ -17,7 +17,7 @@ import {
   type SlotArray,
   type SolverState,
 } from '../../shared/sampler/index.js';
-import type { StoreSettings } from '../../shared/store/index.js';
+import type { StoreCalls, StoreSettings } from '../../shared/store/index.js';
 import {
   engineProtocol,
   errorOf,
@@ -47,6 +47,8 @@ export interface EngineContext {
   readonly report: (error: DiffusionError) => void;
   /** Called with the reason where the engine runs without its own kernels. */
   readonly warn: (reason: string) => void;
+  /** Called with the process's calls to the store. */
+  readonly onStoreCalls?: (calls: readonly StoreCalls[]) => void;
 }
 
 export interface PredictionEngine {
@@ -104,7 +106,7 @@ export async function startPredictionEngine(
   source: EngineSource,
   store: StoreSettings,
   { module, environment, batchSizes, heartbeatTimeoutMs }: EngineSettings,
-  { signal, clock, report, warn }: EngineContext,
+  { signal, clock, report, warn, onStoreCalls }: EngineContext,
 ): Promise<PredictionEngine> {
   signal.throwIfAborted();
   const { imageSize, inChannels, outChannels } = unetConfig(source.recipe);
@@ -135,6 +137,9 @@ export async function startPredictionEngine(
       }
       case 'memory':
         peakBytes = message.peakBytes;
+        return true;
+      case 'store-calls':
+        onStoreCalls?.(message.calls);
         return true;
       case 'predicted': {
         const pass = passes.get(message.id);

@@ -10,6 +10,7 @@ import {
   throwIfAborted,
 } from '../../shared/foundation/index.js';
 import type { NoiseStream, Slot, SlotRow } from '../../shared/sampler/index.js';
+import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import type { SlotWork } from './engine-process/slot-inputs.js';
 import { isEngineLost, type PredictionEngine, type SlotEngine } from './prediction-engine.js';
 import type { PassGate } from './pass-gate.js';
@@ -28,6 +29,8 @@ export interface SlotOptions {
   readonly noise: NoiseStream;
   /** Ends the waiting for a slot. */
   readonly signal: AbortSignal;
+  /** Of the call: takes the passes that compute its rows. */
+  readonly passes?: RepeatedSpans | undefined;
   /** Called when a pass takes a row in. */
   readonly onStart: () => void;
 }
@@ -62,6 +65,8 @@ interface Waiting {
 
 /** The next rows of one slot. */
 interface Asked {
+  /** Of the first row. */
+  readonly t: number;
   readonly place: Place;
   readonly rows: readonly SlotRow[];
   readonly noise: NoiseStream;
@@ -155,7 +160,7 @@ export function deviceSlots(
     }
   }
 
-  async function open({ owner, noise, signal, onStart }: SlotOptions): Promise<OpenSlot> {
+  async function open({ owner, noise, signal, passes, onStart }: SlotOptions): Promise<OpenSlot> {
     const place: Place = { slot: await freeSlot(owner, signal), engine: undefined };
     let begun: Parameters<Slot['write']>[0] = { x: new Float32Array(0), history: [] };
     /** The rows since, with which the image can be computed again. */
@@ -189,8 +194,8 @@ export function deviceSlots(
       };
       try {
         const { ran, isFinite } = await ask(
-          { place, rows, noise },
-          { owner, signal: leaving.signal, onStart: taken },
+          { t: at(rows, 0).t, place, rows, noise },
+          { owner, passes, signal: leaving.signal, onStart: taken },
         );
         if (isFinite) return ran;
         const message = "the network's output: wanted finite values; got infinity or NaN";

@@ -5,7 +5,9 @@ import { setImmediate } from 'node:timers/promises';
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
 import { abortError, at, deferred, onAbort, pause, throwIfAborted } from '../../shared/foundation/index.js';
 import { paddedSize, type NetworkRow } from '../../shared/sampler/index.js';
+import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import type { PassGate } from './pass-gate.js';
+import { beginPassSpans, type AtTimestep } from './pass-spans.js';
 import { lanes, higherThan, weightedTurns, type Owner } from './priorities.js';
 
 /** One forward pass: an output for each row, in their order. */
@@ -16,6 +18,8 @@ export interface RowOptions {
   readonly owner: Owner;
   /** Takes the row out of the queue; other rows are not affected. */
   readonly signal: AbortSignal;
+  /** Of the call: takes the pass that computes the row. */
+  readonly passes?: RepeatedSpans | undefined;
   /** Called when a pass takes the row in. */
   readonly onStart?: () => void;
 }
@@ -38,6 +42,7 @@ interface Answer {
 interface Waiting<Row, Output> {
   readonly row: Row;
   readonly owner: Owner;
+  readonly passes: RepeatedSpans | undefined;
   readonly onStart: (() => void) | undefined;
   readonly resolve: (output: Output) => void;
   readonly reject: (error: unknown) => void;
@@ -70,7 +75,7 @@ const ROW = 'the evaluation of a row';
  * @param batchSizes The sizes that passes have, rising; a pass of fewer rows is padded to the next of them.
  * @param gate Of several models; without one, passes begin whatever others compute.
  */
-export function stepBatcher<Row = NetworkRow, Output extends Answer = Float32Array>(
+export function stepBatcher<Row extends AtTimestep = NetworkRow, Output extends Answer = Float32Array>(
   runPass: RunPass<Row, Output>,
   batchSizes: readonly number[],
   gate?: Pick<PassGate, 'mayBegin' | 'begin'>,
@@ -80,10 +85,10 @@ export function stepBatcher<Row = NetworkRow, Output extends Answer = Float32Arr
   const turns = weightedTurns();
   let running = false;
 
-  async function predict(row: Row, { owner, signal, onStart }: RowOptions): Promise<Output> {
+  async function predict(row: Row, { owner, signal, passes, onStart }: RowOptions): Promise<Output> {
     throwIfAborted(signal, ROW);
     const { promise, resolve, reject } = deferred<Output>();
-    const entry = { row, owner, onStart, resolve, reject };
+    const entry = { row, owner, passes, onStart, resolve, reject };
     const lane = waiting[owner.priority];
     const stopListening = onAbort(signal, () => {
       lane.delete(entry);
@@ -158,6 +163,7 @@ export function stepBatcher<Row = NetworkRow, Output extends Answer = Float32Arr
     if (pass.length === 0) return [];
     for (const { onStart } of pass) onStart?.();
     const end = gate?.begin(at(pass, 0).owner.priority, pass.length);
+    const endSpans = beginPassSpans(pass);
     try {
       const outputs = await runPass(pass.map(({ row }) => row));
       return pass.map((entry, i) => ({ entry, output: at(outputs, i) }));
@@ -166,6 +172,7 @@ export function stepBatcher<Row = NetworkRow, Output extends Answer = Float32Arr
       return [];
     } finally {
       end?.();
+      endSpans();
     }
   }
 

@@ -25,7 +25,7 @@ import type {
 } from '../../../shared/sampler/index.js';
 import { relativeDifference } from '../compiled/both.js';
 import { NETWORK, parameters } from '../compiled/training.js';
-import { onDevice, pjrt } from './device.js';
+import { held, onDevice } from './device.js';
 import { test, testAll } from './plugin-file.js';
 
 test('the noise of a stream is that of the random room, up to rounding', async (t) => {
@@ -56,7 +56,7 @@ test('the noise of a stream is that of the random room, up to rounding', async (
     const apart = wanted.reduce((most, value, e) => Math.max(most, Math.abs(value - at(row, e))), 0);
     t.true(apart < 3e-6, `row ${r}: ${apart}`);
   }
-  t.is(pjrt?.live(), 0);
+  t.is(await held(), 0);
 });
 
 const SIZE = 3;
@@ -145,7 +145,7 @@ testAll('every solver in slots gives the images of the solver in TypeScript, up 
       }
     }
   });
-  t.is(pjrt?.live(), 0);
+  t.is(await held(), 0);
 });
 
 for (const precision of ['float32', 'bfloat16'] as const) {
