@@ -20,6 +20,7 @@ import { readGenerateRequest } from './generate-request.js';
 import { generateImages } from './generation.js';
 import { contractOf } from './model-methods.js';
 import type { SamplingObserver } from './metrics.js';
+import { newCall } from './priorities.js';
 import { queueEvents } from './queue-events.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
@@ -60,8 +61,9 @@ export function samplingMethods(options: SamplingOptions) {
     request: SampleRequest,
     context: CallContext,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
-    const owner = { priority: request.priority, caller: context.caller, call: {} };
     const calledMs = clock.monotonicMs();
+    const call = newCall(calledMs + context.timeLeftMs);
+    const owner = { priority: request.priority, caller: context.caller, call };
     const { signal: ofCall, ended } = calls.begin(context.signal);
     // The reader may leave while the call still waits for its place.
     const leaving = new AbortController();

@@ -14,12 +14,12 @@ import {
 } from '../../shared/store/index.js';
 import { NO_TRACER, type Tracer } from '../../shared/tracing/index.js';
 import { attemptTrace } from './attempt-trace.js';
-import { cancelledAt } from './job.js';
+import { cancelledAt, type StoreReport } from './job.js';
 import type { ActiveJob } from './active-job.js';
-import type { FromEngine, SpillFolder, StoreReport } from './engine-process/messages.js';
+import type { FromEngine, SpillFolder } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';
 import type { JobObserver, RunObserver } from './metrics.js';
-import { storeMessage, waitingText } from './store-message.js';
+import { reportBeforeTraining, storeMessage, waitingText } from './store-report.js';
 
 export interface JobRunSettings {
   readonly store: ObjectStore;
@@ -163,8 +163,7 @@ export class JobRun {
       firstDelayMs: restartDelayMs,
       onOutage: (error: DiffusionError | undefined) => {
         logger.warn({ job: this.job.id, err: error }, 'claiming an attempt');
-        const problem = error && { problem: error.message, sinceMs: clock.wallMs() };
-        this.#reportStore({ ...problem, waiting: 0 });
+        this.#reportStore(reportBeforeTraining(error, clock));
       },
     };
     try {
@@ -177,7 +176,7 @@ export class JobRun {
 
   #reportStore(report: StoreReport): void {
     this.#observer?.store(report);
-    this.job.change(this.job.status.state, storeMessage(report));
+    this.job.reportStore(report, this.#settings.spill?.maxBytes ?? 0);
   }
 
   async #attempt(attempt: number): Promise<Outcome> {

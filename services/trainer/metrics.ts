@@ -4,8 +4,8 @@ import { isEnded, JOB_STATES } from '../../shared/contract/index.js';
 import { WIRE_REASONS, type Clock } from '../../shared/foundation/index.js';
 import { counter, gauge, histogram, LONG_SECONDS, type MetricRegistry } from '../../shared/metrics/index.js';
 import type { StoreCalls } from '../../shared/store/index.js';
-import type { FromEngine, StoreReport } from './engine-process/messages.js';
-import type { JobStatus } from './job.js';
+import type { FromEngine } from './engine-process/messages.js';
+import type { JobStatus, StoreReport } from './job.js';
 
 const notEnded = JOB_STATES.filter((state) => !isEnded(state));
 const ended = JOB_STATES.filter((state) => isEnded(state));

@@ -15,7 +15,7 @@ export interface Series {
   readonly kind: SeriesKind;
   /** By rising x. */
   readonly points: readonly Point[];
-  /** From where to where each point may be, drawn as an area behind a line. */
+  /** From where to where each point may be: an area behind a line, a bar through a point of a scatter. */
   readonly intervals?: readonly Interval[];
 }
 
@@ -25,9 +25,11 @@ export interface Axis {
   readonly label: string;
   /** Default linear. */
   readonly scale?: 'linear' | 'log';
+  /** Names that stand at the axis in the place of numbers, each at its x. */
+  readonly names?: readonly Mark[];
 }
 
-/** A dashed vertical line with a text beside it. */
+/** A text at an x: as a mark of the chart, beside a dashed vertical line. */
 export interface Mark {
   readonly x: number;
   readonly text: string;

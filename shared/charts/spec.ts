@@ -66,7 +66,8 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
     ...(bars && y.scale !== 'log' ? [0] : []),
   ];
   const xs = data.map((datum) => datum.x);
-  const xScale = scaleOf(x, rangeOf([...xs, ...marks.map((mark) => mark.x)], x, bars ? 0.05 : 0.01));
+  const margin = bars || x.names !== undefined ? 0.05 : 0.01;
+  const xScale = scaleOf(x, rangeOf([...xs, ...marks.map((mark) => mark.x)], x, margin));
   const yScale = scaleOf(y, rangeOf(ys, y, 0.04));
   const channels = (kind: SeriesKind) => ({
     ...(kind === 'bars'
@@ -83,8 +84,8 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
         const strokeDash = { datum: name, scale: dashesOf(series), legend: null };
         const encoding = { ...channels(kind), color, ...(kind === 'line' && { strokeDash }) };
         return [
-          ...areaLayer(lows, highs, {
-            x: encoding.x,
+          ...intervalLayer(kind, lows, highs, {
+            x: quantity('x', x, xScale),
             color,
             y: quantity('low', y, yScale),
             y2: { field: 'high' },
@@ -101,14 +102,22 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
   };
 }
 
-function areaLayer(lows: readonly Datum[], highs: readonly Datum[], encoding: object): Layer[] {
+function intervalLayer(
+  kind: SeriesKind,
+  lows: readonly Datum[],
+  highs: readonly Datum[],
+  encoding: object,
+): Layer[] {
   const data = lows.flatMap(({ x, y: low }, n) => {
     const high = highs[n]?.y ?? null;
     return low === null || high === null ? [] : [{ x, low, high }];
   });
-  return data.length === 0
-    ? []
-    : [{ encoding, ...values(data), mark: { type: 'area', opacity: 1, fillOpacity: 0.18 } }];
+  if (data.length === 0) return [];
+  const mark =
+    kind === 'points'
+      ? ({ type: 'rule', strokeWidth: 1.6, opacity: 0.6 } as const)
+      : ({ type: 'area', opacity: 1, fillOpacity: 0.18 } as const);
+  return [{ encoding, ...values(data), mark }];
 }
 
 interface Scale {
@@ -122,9 +131,33 @@ function scaleOf({ scale = 'linear' }: Axis, domain: [number, number]): Scale {
   return { type: scale, domain, nice: false, ...(scale === 'linear' && { zero: false }) };
 }
 
-function quantity(field: string, { label }: Axis, scale: Scale) {
-  const axis = { format: formatOf(scale), tickCount: 8, labelOverlap: 'greedy' } as const;
+function quantity(field: string, { label, names }: Axis, scale: Scale) {
+  const axis =
+    names === undefined
+      ? ({ format: formatOf(scale), tickCount: 8, labelOverlap: 'greedy' } as const)
+      : namedAxis(names);
   return { field, type: 'quantitative', title: label, scale, axis } as const;
+}
+
+const LONGEST_NAME = 180;
+/** Beyond these, names stand aslant. */
+const LEVEL_NAMES = 6;
+const LEVEL_LETTERS = 60;
+
+function namedAxis(names: readonly Mark[]) {
+  const texts = Object.fromEntries(
+    names.map(({ x, text }) => [String(x), text.replace(/[\u2028\u2029]/g, ' ')]),
+  );
+  const letters = names.reduce((sum, { text }) => sum + text.length, 0);
+  const isAslant = names.length > LEVEL_NAMES || letters > LEVEL_LETTERS;
+  return {
+    values: names.map(({ x }) => x),
+    // JSON without these separators of lines is a literal of Vega's expressions too, so that no name can add to one.
+    labelExpr: `(${JSON.stringify(texts)})[datum.value]`,
+    labelLimit: LONGEST_NAME,
+    grid: false,
+    ...(isAslant && { labelAngle: -30, labelAlign: 'right' as const }),
+  } as const;
 }
 
 /** Thousands apart; powers of ten where plain numbers would be long. */

@@ -61,8 +61,8 @@ function chartOf(
     ...{
       title,
       notes,
-      marks,
-      x: { label: x },
+      marks: scatter === true ? [] : marks,
+      x: { label: x, ...(scatter === true && marks.length > 0 && { names: marks }) },
       y: { label: y, ...(logarithmic && { scale: 'log' as const }) },
     },
     series: [

@@ -5,6 +5,7 @@ import test from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
+import { storeFromSettings } from '../../shared/store/index.js';
 import { scrape } from '../metrics/samples.js';
 import {
   checkpointDigests,

@@ -81,6 +81,7 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
       identity: undefined,
       requestId: 'test',
       span: NO_SPAN,
+      timeLeftMs: Infinity,
       signal: client.signal,
     });
     return { client, stream };

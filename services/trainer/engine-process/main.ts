@@ -14,6 +14,7 @@ import {
   type OutageSettings,
 } from '../../../shared/store/index.js';
 import { clearSpill, removeAbandoned } from '../../../shared/models/index.js';
+import { reportBeforeTraining } from '../store-report.js';
 import { failureOf, textOf } from './failure.js';
 import { bounded, engineProtocol, type FromEngine, type StartTraining } from './messages.js';
 import { inexactness, openRun, type Run } from './open-run.js';
@@ -71,8 +72,7 @@ async function work(start: StartTraining): Promise<FromEngine> {
     limitMs: start.storeRetryLimitMs,
     clock: systemClock,
     onOutage: (error) => {
-      const problem = error && { problem: error.message, sinceMs: systemClock.wallMs() };
-      send({ kind: 'store', report: { ...problem, waiting: 0 } });
+      send({ kind: 'store', report: reportBeforeTraining(error, systemClock) });
     },
   };
   const opened = notedStore(

@@ -6,6 +6,7 @@ import { checkAssigned, checkInputs, found } from '../check-call.js';
 import { checkGraph } from '../compiled/check.js';
 import { functionGraph } from '../compiled/function-graph.js';
 import { parseRef } from '../compiled/graph.js';
+import { lowered } from '../compiled/lowering.js';
 import { passed, withoutIdle, withoutRepeats, withoutUnused } from '../compiled/passes.js';
 import { withBfloat16 } from '../compiled/bfloat16.js';
 import { processRuns } from '../compiled/run-watch.js';
@@ -13,7 +14,6 @@ import type { RunWatch } from '../compiled/run-watch.js';
 import { flopsOf } from '../compiled/work.js';
 import { attempt, moduleCalls } from '../module-calls.js';
 import type { Engine, EngineArray, EngineModule, LoadedModule, VariableSpec } from '../module.js';
-import { composed } from '../native-operations.js';
 import { requireGradients, tf } from '../tf.js';
 import type { HostArray } from './arrays.js';
 import type { DeviceBuffer } from './buffers.js';
@@ -242,12 +242,12 @@ export function emittedFunction(
   options: EmitOptions,
 ): { readonly emitted: EmittedFunction; readonly flops: number } {
   const called = found(module.functions[name], 'function', name);
-  // In plain operations, which the compiler fuses by itself.
-  const traced = composed(() => functionGraph(name, called, module.variables));
+  const traced = functionGraph(name, called, module.variables);
   const { inputs, outputs, update } = traced;
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const kept = new Set([...ends, ...(update === undefined ? [] : [update])]);
-  const plain = passed(traced.graph, kept, [withoutIdle, withoutRepeats, withoutUnused]);
+  // In plain operations, which the compiler fuses by itself.
+  const plain = passed(lowered(traced.graph), kept, [withoutIdle, withoutRepeats, withoutUnused]);
   const graph =
     module.precision === 'bfloat16'
       ? passed(withBfloat16(plain), kept, [withoutRepeats, withoutUnused])
