@@ -139,7 +139,7 @@ function quantity(field: string, { label, names }: Axis, scale: Scale) {
   return { field, type: 'quantitative', title: label, scale, axis } as const;
 }
 
-const LONGEST_NAME = 180;
+const LONGEST_NAME = 240;
 /** Beyond these, names stand aslant. */
 const LEVEL_NAMES = 6;
 const LEVEL_LETTERS = 60;
