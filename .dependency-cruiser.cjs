@@ -20,6 +20,7 @@ const ROOMS = [
   ['images', 'Turns bytes into pixels; where they come from is the data set’s matter.'],
   ['charts', 'Draws figures; what they measure is their maker’s matter.'],
   ['metrics', 'Keeps numbers for operators; what they measure is said in tables beside the thing measured.'],
+  ['tracing', 'Makes traces for operators; what is traced is said where it is done.'],
   ['store', 'Keeps bytes and knows no tensors.'],
   ['dataset', 'Delivers batches; what is learned from them is not its business.'],
   ['noise', 'The mathematics of noising holds for any network and any loss.'],
@@ -137,6 +138,12 @@ module.exports = {
       'metrics',
       'node_modules/prom-client/',
       'One room keeps metrics; the others hand numbers to it.',
+    ),
+    onlyFrom(
+      'opentelemetry',
+      'tracing',
+      'node_modules/@opentelemetry/',
+      'One room loads it, and only where traces are switched on.',
     ),
     {
       name: 'only-pipelines-import-temporal',

@@ -21,12 +21,13 @@ all checkouts share), its Node addon, generated code, and the build. What is don
   --temporal    also install Temporal's packages (260 MB), for ip-diffusion pipeline
   --skip-build  don't compile to dist/
   --test-build  also transpile code and tests to .setup/tests
-  --test-tools  also build what the tests need: the MinIO server, grpcurl and a client in Go (these need Go),
-                and environments of Python
+  --test-tools  also provide what the tests need: XLA's CPU plugin (63 MB), the MinIO server, grpcurl and a client in
+                Go (these need Go), and environments of Python
   --help        show this
 
 Environment:
   IP_DIFFUSION_CACHE             the shared cache; default: ip-diffusion in the user's cache folder
+  IP_DIFFUSION_DOWNLOADS         where --device and --temporal put what they download; default: the shared cache
   IP_DIFFUSION_LIBTENSORFLOW     a folder with a libtensorflow of your own, instead of the download
   IP_DIFFUSION_PREBUILT          a folder that \`npm run prebuilt -- DIR\` has made on a machine with a compiler: what is
                                  in it need not be compiled; default: prebuilt, where the checkout has such a folder
@@ -83,6 +84,7 @@ const COMMANDS = {
         ? [[...tsx, 'test/device/compile-for-card.ts', ...args]]
         : [[...ava, '--timeout=30m', ...(args.length > 0 ? args : PJRT_TESTS)]],
   },
+  'test:device': { setup: ['--skip-build'], run: (args) => [[...tsx, 'test/device/main.ts', ...args]] },
   'test:stores': {
     setup: ['--skip-build', '--test-tools'],
     environment: { IP_DIFFUSION_TEST_S3: 'versitygw' },

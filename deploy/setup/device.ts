@@ -5,15 +5,30 @@ import { join } from 'node:path';
 import { deviceFolder, DEVICES, isDeviceName } from '../../shared/engine/pjrt/devices.js';
 import type { Device, DeviceName } from '../../shared/engine/pjrt/devices.js';
 import type { SetupContext } from './context.js';
+import { requireDriver } from './driver.js';
 import { SetupProblem } from './problem.js';
 import { cachedFolder } from './publish.js';
 import { downloadWheel, requirePip, unpackWheel } from './wheel.js';
+
+/** Why tests that need the CPU plugin are skipped; set-up prints it. */
+const PLUGIN_MISSING = "XLA's CPU plugin could not be downloaded: tests on a PJRT device are skipped";
+
+/** Provides the CPU plugin for tests, which are skipped without it: a machine without a network can run the others. */
+export async function provideTestDevice(context: SetupContext): Promise<void> {
+  try {
+    await provideDevice(context, 'cpu-pjrt');
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.say(`${PLUGIN_MISSING} (${shortened((error as Error).message)})`);
+  }
+}
 
 /** The path of a device's plugin in the cache, downloaded first where it is missing. @throws SetupProblem. */
 export async function provideDevice(context: SetupContext, name: DeviceName): Promise<string> {
   const device: Device = DEVICES[name];
   const folder = await cachedFolder(context, deviceFolder(name), device.plugin, async (finished, scratch) => {
     requireLinux(name);
+    if (device.leastDriver !== undefined) await requireDriver(context, device.leastDriver);
     await requirePip(context, `the plugin of ${name}`);
     const megabytes = device.wheels.reduce((sum, wheel) => sum + wheel.megabytes, 0);
     context.say(`downloading the plugin of ${name} (${megabytes} MB) through pip`);
@@ -36,6 +51,11 @@ export function deviceOf(name: string): DeviceName {
     `there is no device ${name}`,
     `use --device with one of ${Object.keys(DEVICES).join(', ')}`,
   );
+}
+
+/** The last line of an error that has a program's output before it. */
+function shortened(message: string): string {
+  return message.trim().split('\n').at(-1) ?? message;
 }
 
 /** A wheel's last tag, as `pip download --platform` takes it. */

@@ -14,7 +14,7 @@ import {
 import { type measureWire, type samplerWire, type trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { CLIENT_VARIABLES, SAMPLER_VARIABLE, TRAINER_VARIABLE } from './config.js';
-import { address, option, text } from './options.js';
+import { address, integer, option, text } from './options.js';
 
 export type TrainerClient = trainerWire.TrainerServiceClient;
 export type SamplerClient = samplerWire.SamplerServiceClient;
@@ -34,12 +34,24 @@ export const securityOptions = {
   }),
 };
 
+const MAX_WAIT_SECONDS = 86_400;
+
+/** What commands that make calls take besides. */
+export const connectionOptions = {
+  ...securityOptions,
+  wait: option(
+    integer(0, MAX_WAIT_SECONDS, 'SECONDS'),
+    'how long to wait for a service that does not listen yet',
+    { fallback: 0 },
+  ),
+};
+
 export const trainerConnection = {
   address: option(address, "the trainer's address", {
     fallback: DEFAULT_ADDRESSES.trainer,
     environment: TRAINER_VARIABLE,
   }),
-  ...securityOptions,
+  ...connectionOptions,
 };
 
 export const samplerConnection = {
@@ -47,15 +59,17 @@ export const samplerConnection = {
     fallback: DEFAULT_ADDRESSES.sampler,
     environment: SAMPLER_VARIABLE,
   }),
-  ...securityOptions,
+  ...connectionOptions,
 };
 
 /** Where a service is, and what the connection needs. */
 export interface Connection extends ClientSecurity {
   readonly address: string;
+  /** Seconds in which a connection that fails is tried again; default: it is tried once. */
+  readonly wait?: number | undefined;
 }
 
-/** How long a service may take to answer at all. */
+/** How long a machine may take to answer at all. */
 const REACHABLE_WITHIN_MS = 3000;
 
 /** @throws DiffusionError UNAVAILABLE with a remedy where no trainer answers; the signal's reason. */
@@ -90,18 +104,25 @@ export async function withMeasure<T>(
 
 async function withClient<Client extends TrainerClient | SamplerClient | MeasureClient, T>(
   service: ServiceName,
-  { address: at, ca }: Connection,
+  { address: at, ca, wait = 0 }: Connection,
   client: Client,
   signal: AbortSignal,
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
   try {
-    await whenReady(client, REACHABLE_WITHIN_MS, signal).catch((cause: unknown) => {
+    const limitMs = Math.max(REACHABLE_WITHIN_MS, 1000 * wait);
+    const tries = wait > 0 ? 'again' : 'once';
+    await whenReady(client, limitMs, { signal, tries }).catch((cause: unknown) => {
       signal.throwIfAborted();
       const how = ca === undefined ? '' : ' with TLS by a certificate that is trusted';
       throw new DiffusionError('SERVICE_UNREACHABLE', `no ${service} answers at ${at}${how}`, {
         cause,
-        metadata: { remedy: ca === undefined && !isLoopback(at) ? TLS_REMEDY : startRemedy(service) },
+        metadata: {
+          remedy:
+            ca === undefined && !isLoopback(at)
+              ? TLS_REMEDY
+              : `${startRemedy(service)}; with --wait 30 this command waits for one that starts`,
+        },
       });
     });
     return await use(client);

@@ -124,6 +124,11 @@ async function take(
         json: asJson(trainerWire.StateChanged.toJSON(event.value)),
         lines: [describeState(event.value)],
       };
+    case 'storeReport':
+      return {
+        json: asJson(trainerWire.StoreReport.toJSON(event.value)),
+        lines: [describeStore(event.value)],
+      };
     case 'terminal':
       return {
         json: asJson(trainerWire.TrainingJob.toJSON(event.value)),
@@ -134,6 +139,12 @@ async function take(
 
 function describeState(state: Pick<trainerWire.StateChanged, 'state' | 'failureReason' | 'message'>): string {
   return stateOf(state) + (state.message === '' ? '' : `: ${state.message}`);
+}
+
+function describeStore({ message, spilledBytes, spillLimitBytes }: trainerWire.StoreReport): string {
+  if (spilledBytes === 0n) return message;
+  const [bytes, limit] = [spilledBytes, spillLimitBytes].map((value) => formatBytes(Number(value)));
+  return `${message} (${bytes} of ${limit} in the spill folder)`;
 }
 
 async function saveGrid(

@@ -56,6 +56,6 @@ export async function* watchStream<Response extends Watched>(
     if (ended) return;
     onDisconnect();
     await pause(RETRY_AFTER_MS, signal);
-    await whenReady(client, unreachableForMs, signal);
+    await whenReady(client, unreachableForMs, { signal, tries: 'again' });
   }
 }

@@ -2,8 +2,11 @@
 
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
 import { abortError, deferred, DiffusionError, onAbort, type Clock } from '../../shared/foundation/index.js';
+import { lateness, lineOf, type Late } from './lateness.js';
 import type { OnWaited } from './metrics.js';
 import { reachOf, weightedTurns, type Owner } from './priorities.js';
+import { requestMemory } from './request-memory.js';
+import { refuseTooLarge } from './too-large.js';
 import { workRate } from './work-rate.js';
 
 /** What a call needs while it runs. */
@@ -56,8 +59,8 @@ export interface Admission {
    * Resolves when the call may run.
    *
    * @param onQueued Called with its place in the queue, where it has to wait, and whenever that changes.
-   * @throws DiffusionError RESOURCE_EXHAUSTED: BUSY with a delay where too many calls wait, TOO_MANY_EVALUATIONS or
-   * CALL_TOO_LARGE where the call alone is above a limit. The signal's reason.
+   * @throws DiffusionError RESOURCE_EXHAUSTED: BUSY with a delay where too many calls wait, or where the call would end
+   * after its deadline; TOO_MANY_EVALUATIONS or CALL_TOO_LARGE where the call alone is above a limit. The signal's reason.
    */
   enter(
     owner: Owner,
@@ -85,13 +88,9 @@ interface Running {
 
 interface Waiting extends Running {
   readonly admit: (place: Place) => void;
+  readonly refuse: (error: DiffusionError) => void;
   readonly onQueued: (place: QueuePlace) => void;
   announced: { readonly position: number; readonly atMs: number } | undefined;
-}
-
-interface HeldRequest {
-  readonly caller: string;
-  readonly bytes: number;
 }
 
 const MIN_RETRY_MS = 1000;
@@ -99,21 +98,24 @@ const MAX_RETRY_MS = 60_000;
 /** An estimate that is older than this is given anew. */
 const ANNOUNCE_AFTER_MS = 2000;
 const AMOUNTS = ['calls', 'cost', 'bytes'] as const;
-const MIB = 1024 ** 2;
 
 /**
  * A call begins when all of its demand is free: within the limits of all calls, of its caller, and of its class (the
  * calls of a class and of those below it may have a part of each limit). The classes take turns by their weights; in a
  * class the caller with the fewest running calls is next. A call that waits because of what its own caller or class has is
  * passed by calls of others only, and one that waits for room among all by nobody: so a large call gets its turn.
+ *
+ * A call that would end after its deadline is refused, when it comes and again when it would begin: what was computed for
+ * it would be lost, and other calls would be late because of it.
  */
 export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWaited): Admission {
   const running = new Set<Running>();
   /** In the order in which they came. */
   const waiting = new Set<Waiting>();
-  const requests = new Set<HeldRequest>();
   const turns = weightedTurns();
   const rate = workRate(clock);
+  const late = lateness(clock);
+  const requests = requestMemory(limits, busy);
 
   function used(of: (call: Running) => boolean): Amounts {
     const sum = { calls: 0, cost: 0, bytes: 0 };
@@ -156,8 +158,8 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
   function nextToBegin(): Waiting | undefined {
     const behind = new Set<string>();
     for (const call of inOrder()) {
-      const { caller, priority } = call.owner;
-      const ofCaller = `${priority} ${caller}`;
+      const { priority } = call.owner;
+      const ofCaller = lineOf(call.owner);
       if (behind.has(priority) || behind.has(ofCaller)) continue;
       if (!fitsCaller(call)) behind.add(ofCaller);
       else if (!fitsClass(call)) for (const each of andBelow(priority)) behind.add(each);
@@ -169,6 +171,11 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
   function beginNext(): void {
     for (let next = nextToBegin(); next !== undefined; next = nextToBegin()) {
       waiting.delete(next);
+      const tooLate = late.of(next, running);
+      if (tooLate !== undefined) {
+        next.refuse(lateCall(tooLate));
+        continue;
+      }
       turns.charge(next.owner.priority, 1);
       next.admit(begin(next));
     }
@@ -194,15 +201,25 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
 
   function begin({ owner, amounts }: Running): Place {
     const call = { owner, amounts: { ...amounts } };
+    owner.call.remaining = amounts.cost;
     running.add(call);
     return {
       done: (cost) => {
         call.amounts.cost = Math.max(0, call.amounts.cost - cost);
+        owner.call.remaining = call.amounts.cost;
         rate.add(cost);
+        late.done(
+          owner,
+          cost,
+          [...waiting].some((other) => lineOf(other.owner) === lineOf(owner)),
+        );
         settle();
       },
       release: () => {
-        if (running.delete(call)) settle();
+        if (!running.delete(call)) return;
+        settle();
+        if (![...running, ...waiting].some((other) => lineOf(other.owner) === lineOf(owner)))
+          late.forget(owner);
       },
     };
   }
@@ -218,24 +235,15 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
     return work.reduce((sum, cost) => sum + cost, 0) / perMs;
   }
 
-  function busy(text: string): DiffusionError {
-    const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, expectedMs(1) ?? MIN_RETRY_MS));
+  function busy(text: string, inMs = expectedMs(1) ?? MIN_RETRY_MS): DiffusionError {
+    const retryAfterMs = Math.min(MAX_RETRY_MS, Math.max(MIN_RETRY_MS, inMs));
     return new DiffusionError('BUSY', text, { retryAfterMs: Math.round(retryAfterMs) });
   }
 
-  /** @throws DiffusionError where the call couldn't run alone. */
-  function refuseTooLarge({ priority }: Owner, { cost, bytes }: Demand): void {
-    const part = Math.min(limits.callerShare, reachOf(priority));
-    if (cost > part * limits.cost) {
-      const most = Math.floor(part * limits.cost);
-      const text = `wanted a call of priority ${priority} of at most ${most} network evaluations times pixels of an image; got ${cost}`;
-      throw new DiffusionError('TOO_MANY_EVALUATIONS', text);
-    }
-    if (bytes > part * limits.bytes) {
-      const [most, got] = [Math.floor((part * limits.bytes) / MIB), Math.ceil(bytes / MIB)];
-      const text = `wanted a call of priority ${priority} that takes at most ${most} MiB of memory; got ${got} MiB`;
-      throw new DiffusionError('CALL_TOO_LARGE', text);
-    }
+  function lateCall({ endsInMs, leftMs }: Late): DiffusionError {
+    const [ends, left] = [endsInMs, leftMs].map((ms) => (ms / 1000).toFixed(1));
+    const text = `the call would end in about ${ends} s, after other calls of this caller, and its deadline is in ${left} s`;
+    return busy(text, endsInMs - leftMs);
   }
 
   /** @throws DiffusionError BUSY where the call has to wait and more wait than may; it waits no longer then. */
@@ -247,33 +255,29 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
     throw busy(`${waiting.size} calls wait already, ${ofCaller - 1} of them of this caller`);
   }
 
+  /** @throws DiffusionError BUSY where the call, which came last, has to wait and would end too late. */
+  function refuseLate(call: Waiting): void {
+    if (!waiting.has(call)) return;
+    const others = [...running, ...waiting].filter((other) => other !== call);
+    const tooLate = late.of(call, others);
+    if (tooLate === undefined) return;
+    waiting.delete(call);
+    throw lateCall(tooLate);
+  }
+
   return {
-    hold: (caller, bytes) => {
-      const heldOf = (of: (held: HeldRequest) => boolean): number =>
-        [...requests].filter(of).reduce((sum, held) => sum + held.bytes, 0);
-      const most = Math.floor(limits.callerShare * limits.requestBytes);
-      if (bytes > most)
-        throw new DiffusionError('CALL_TOO_LARGE', `wanted a request of at most ${most} bytes; got ${bytes}`);
-      const isOver =
-        heldOf(() => true) + bytes > limits.requestBytes ||
-        heldOf((held) => held.caller === caller) + bytes > most;
-      if (isOver) throw busy('the requests of other calls take all the memory that requests may have');
-      const held = { caller, bytes };
-      requests.add(held);
-      return () => {
-        requests.delete(held);
-      };
-    },
+    hold: requests.hold,
     enter: async (owner, demand, signal, onQueued) => {
       signal.throwIfAborted();
-      refuseTooLarge(owner, demand);
+      refuseTooLarge(owner, demand, limits);
       const { promise, resolve, reject } = deferred<Place>();
       const amounts = { calls: 1, ...demand };
-      const call = { owner, amounts, admit: resolve, onQueued, announced: undefined };
+      const call = { owner, amounts, admit: resolve, refuse: reject, onQueued, announced: undefined };
       const cameMs = clock.monotonicMs();
       waiting.add(call);
       beginNext();
       refuseOverfull(call);
+      refuseLate(call);
       announce();
       const stopListening = onAbort(signal, () => {
         if (waiting.delete(call)) settle();
@@ -288,8 +292,7 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
     },
     waitingOf: (priority) => [...waiting].filter(({ owner }) => owner.priority === priority).length,
     get held() {
-      const bytes = [...requests].reduce((sum, held) => sum + held.bytes, 0);
-      return { ...used(() => true), waiting: waiting.size, requestBytes: bytes };
+      return { ...used(() => true), waiting: waiting.size, requestBytes: requests.bytes };
     },
   };
 }

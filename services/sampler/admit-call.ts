@@ -3,6 +3,7 @@
 import { DiffusionError } from '../../shared/foundation/index.js';
 import type { PictureDecoder } from '../../shared/images/index.js';
 import { chooseWeights, type Checkpoint, type DamagedCheckpoint } from '../../shared/models/index.js';
+import { spanned, type Span } from '../../shared/tracing/index.js';
 import type { Admission, Place, QueuePlace } from './admission.js';
 import { demandOf } from './call-demand.js';
 import type { EngineSource } from './engine-process/messages.js';
@@ -37,6 +38,8 @@ export interface CallToAdmit {
   readonly request: SampleRequest;
   readonly owner: Owner;
   readonly signal: AbortSignal;
+  /** Of the call. */
+  readonly span: Span;
   /** Called while the call waits for its place. */
   readonly onQueued: (place: QueuePlace) => void;
 }
@@ -60,7 +63,7 @@ const NOT_LOADED: ReadonlySet<string> = new Set([
  * @throws DiffusionError as the catalogue, `resolveGeneration`, `Admission.enter`, `imageTasks` and `acquire` throw it.
  */
 export async function admitCall(
-  { request, owner, signal, onQueued }: CallToAdmit,
+  { request, owner, signal, span, onQueued }: CallToAdmit,
   { catalogue, models, admission, decoder, window, swapWaitMs }: AdmitCallOptions,
 ): Promise<Admitted> {
   const { model, checkpointStep } = request;
@@ -76,15 +79,22 @@ export async function admitCall(
     const generation = resolveGeneration(request, checkpoint);
     if (place === undefined) {
       const queue = { hasWaited: false };
-      place = await admission.enter(owner, demandOf(request, generation.series, window), signal, (queued) => {
-        queue.hasWaited = true;
-        onQueued(queued);
-      });
+      const demand = demandOf(request, generation.series, window);
+      place = await spanned(span, 'queue', { 'diffusion.priority': owner.priority }, () =>
+        admission.enter(owner, demand, signal, (queued) => {
+          queue.hasWaited = true;
+          onQueued(queued);
+        }),
+      );
       if (queue.hasWaited) return undefined;
     }
     const taskAt = await imageTasks(request, generation.series.shape, decoder, signal);
     const source = engineSource(checkpoint, generation, request);
-    const lease = await acquireWithin(waitMs, models, source, wanted, signal);
+    const { step } = checkpoint.commit;
+    const of = { 'diffusion.model': model, 'diffusion.step': step, 'diffusion.weights': source.object.name };
+    const lease = await spanned(span, 'load model', of, () =>
+      acquireWithin(waitMs, models, source, wanted, signal),
+    );
     return { generation, series: { ...generation.series, taskAt }, lease, place, skipped };
   }
 

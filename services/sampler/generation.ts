@@ -2,6 +2,7 @@
 
 import { durationFromMs } from '../../shared/contract/index.js';
 import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import { eventsOf, type GenerateEvent } from './generate-events.js';
 import { imagePool, type ImagePool } from './image-pool.js';
 import type { ImageSeries } from './resolve-generation.js';
@@ -14,6 +15,8 @@ export interface GenerationContext {
   /** Images in work or unread at once. */
   readonly window: number;
   readonly signal: AbortSignal;
+  /** Takes the passes that compute the call's rows. */
+  readonly passes?: RepeatedSpans | undefined;
   readonly clock: Clock;
   /** Called after each step of an image. */
   readonly onStep: () => void;
@@ -31,14 +34,14 @@ export interface GenerationContext {
  */
 export async function* generateImages(
   series: ImageSeries,
-  { predict, owner, window, signal, onStep, onImage, clock, tokenKey, calledMs }: GenerationContext,
+  { predict, owner, window, signal, passes, onStep, onImage, clock, tokenKey, calledMs }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { count, stepsTotal } = series;
   let begunMs: number | undefined;
   const onStart = (): void => {
     begunMs ??= clock.monotonicMs();
   };
-  const pool = imagePool(series, { predict, owner, window, signal, onStart, onStep });
+  const pool = imagePool(series, { predict, owner, window, signal, passes, onStart, onStep });
   try {
     let given = 0;
     while (given < count) {

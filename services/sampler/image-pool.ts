@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises';
 
 import { deferred } from '../../shared/foundation/index.js';
 import { encode, solver, type SamplerStep } from '../../shared/sampler/index.js';
+import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import { encodeOutput } from './encode-output.js';
 import { outputBuffer, type ImageOutput } from './output-buffer.js';
 import type { ImageSeries } from './resolve-generation.js';
@@ -32,6 +33,7 @@ export interface ImagePoolOptions {
   /** Images in work or unread at once. */
   readonly window: number;
   readonly signal: AbortSignal;
+  readonly passes?: RepeatedSpans | undefined;
   /** Called when a row of the call first enters a pass. */
   readonly onStart: () => void;
   /** Called after each step of an image. */
@@ -41,7 +43,7 @@ export interface ImagePoolOptions {
 /** Starts the first images. */
 export function imagePool(
   series: ImageSeries,
-  { predict, owner, window, signal, onStart, onStep }: ImagePoolOptions,
+  { predict, owner, window, signal, passes, onStart, onStep }: ImagePoolOptions,
 ): ImagePool {
   const { count, plan, shape, format, task, taskAt, reports } = series;
   const length = shape.width * shape.height * shape.channels;
@@ -65,7 +67,7 @@ export function imagePool(
     const steps = (task === 'encode' ? encode : solver)({
       ...options,
       plan,
-      predict: (row) => predict(row, { owner, signal: stopped, onStart }),
+      predict: (row) => predict(row, { owner, signal: stopped, passes, onStart }),
       signal: stopped,
     });
     let image: Float32Array = new Float32Array(0);

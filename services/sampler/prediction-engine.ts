@@ -10,7 +10,7 @@ import {
 import { describeExit, exitDetail, startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
 import { packRows, splitRows, type NetworkRow } from '../../shared/sampler/index.js';
-import type { StoreSettings } from '../../shared/store/index.js';
+import type { StoreCalls, StoreSettings } from '../../shared/store/index.js';
 import { engineProtocol, errorOf, type FromEngine, type EngineSource } from './engine-process/messages.js';
 
 export interface EngineSettings {
@@ -32,6 +32,8 @@ export interface EngineContext {
   readonly report: (error: DiffusionError) => void;
   /** Called with the reason where the engine runs without its own kernels. */
   readonly warn: (reason: string) => void;
+  /** Called with the process's calls to the store. */
+  readonly onStoreCalls?: (calls: readonly StoreCalls[]) => void;
 }
 
 export interface PredictionEngine {
@@ -65,7 +67,7 @@ export async function startPredictionEngine(
   source: EngineSource,
   store: StoreSettings,
   { module, environment, batchSizes, heartbeatTimeoutMs }: EngineSettings,
-  { signal, clock, report, warn }: EngineContext,
+  { signal, clock, report, warn, onStoreCalls }: EngineContext,
 ): Promise<PredictionEngine> {
   signal.throwIfAborted();
   const { imageSize, outChannels } = unetConfig(source.recipe);
@@ -96,6 +98,9 @@ export async function startPredictionEngine(
       }
       case 'memory':
         peakBytes = message.peakBytes;
+        return true;
+      case 'store-calls':
+        onStoreCalls?.(message.calls);
         return true;
       case 'predicted': {
         const pass = passes.get(message.id);

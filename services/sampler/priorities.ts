@@ -2,13 +2,24 @@
 
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
 
-/** Whose work something is. Callers of one priority have equal turns, and so have the calls of one caller. */
+/** One call, as long as it takes. */
+export interface Call {
+  /** What it still has to compute, as `Demand.cost`; infinite where that isn't known. Kept by the admission. */
+  remaining: number;
+  /** On the monotonic clock, in milliseconds; infinite where it has none. */
+  readonly deadlineMs: number;
+}
+
+export function newCall(deadlineMs = Infinity): Call {
+  return { remaining: Infinity, deadlineMs };
+}
+
+/** Whose work something is. Callers of one priority have equal turns. */
 export interface Owner {
   readonly priority: Priority;
   /** Who calls. */
   readonly caller: string;
-  /** One for each call. */
-  readonly call: object;
+  readonly call: Call;
 }
 
 interface Class {
@@ -64,26 +75,37 @@ export interface Lane<T> {
   readonly size: number;
   /** Calls that have something in it. */
   readonly calls: number;
-  hasOf(call: object): boolean;
+  hasOf(call: Call): boolean;
   add(item: T): void;
   delete(item: T): void;
-  /** Takes out what is next: of the caller, and of its calls the one, whose last turn was longest ago. */
+  /**
+   * Takes out what is next, of the caller whose last turn was longest ago: of its calls the one with the least to compute,
+   * so that calls end, one after the other, instead of all becoming slow together.
+   */
   take(): T | undefined;
 }
 
+/** One turn of so many of a caller goes to its call whose last turn was longest ago: a large call goes on beside small ones. */
+const TURNS_TO_THE_SMALLEST = 8;
+
+interface CallerItems<T> {
+  readonly calls: Map<Call, Set<T>>;
+  /** Modulo `TURNS_TO_THE_SMALLEST`. */
+  turns: number;
+}
+
 export function lane<T extends { readonly owner: Owner }>(): Lane<T> {
-  // Sorted by their last turn: who has had one goes to the end.
-  const callers = new Map<string, Map<object, Set<T>>>();
-  const callsOf = (caller: string): Map<object, Set<T>> => callers.get(caller) ?? new Map<object, Set<T>>();
+  // Callers, and the calls of each, are sorted by their last turn: who has had one goes to the end.
+  const callers = new Map<string, CallerItems<T>>();
   let size = 0;
 
   function drop(item: T): boolean {
     const { caller, call } = item.owner;
-    const calls = callsOf(caller);
-    const items = calls.get(call);
+    const calls = callers.get(caller)?.calls;
+    const items = calls?.get(call);
     if (items?.delete(item) !== true) return false;
-    if (items.size === 0) calls.delete(call);
-    if (calls.size === 0) callers.delete(caller);
+    if (items.size === 0) calls?.delete(call);
+    if (calls?.size === 0) callers.delete(caller);
     size -= 1;
     return true;
   }
@@ -93,28 +115,40 @@ export function lane<T extends { readonly owner: Owner }>(): Lane<T> {
       return size;
     },
     get calls() {
-      return [...callers.values()].reduce((sum, calls) => sum + calls.size, 0);
+      return [...callers.values()].reduce((sum, { calls }) => sum + calls.size, 0);
     },
-    hasOf: (call) => [...callers.values()].some((calls) => calls.has(call)),
+    hasOf: (call) => [...callers.values()].some(({ calls }) => calls.has(call)),
     add: (item) => {
       const { caller, call } = item.owner;
-      const calls = callsOf(caller);
-      callers.set(caller, calls.set(call, (calls.get(call) ?? new Set()).add(item)));
+      const ofCaller = callers.get(caller) ?? { calls: new Map<Call, Set<T>>(), turns: 0 };
+      const { calls } = ofCaller;
+      calls.set(call, (calls.get(call) ?? new Set()).add(item));
+      callers.set(caller, ofCaller);
       size += 1;
     },
     delete: drop,
     take: () => {
-      const [calls] = callers.values();
-      const [items] = calls?.values() ?? [];
-      const [item] = items ?? [];
-      if (item === undefined) return undefined;
+      const [ofCaller] = callers.values();
+      const [item] = (ofCaller && nextOf(ofCaller)) ?? [];
+      if (ofCaller === undefined || item === undefined) return undefined;
       drop(item);
-      const { caller, call } = item.owner;
-      toEnd(callsOf(caller), call);
-      toEnd(callers, caller);
+      toEnd(ofCaller.calls, item.owner.call);
+      toEnd(callers, item.owner.caller);
       return item;
     },
   };
+}
+
+/** What waits of the call that is next of a caller. */
+function nextOf<T>(caller: CallerItems<T>): Iterable<T> | undefined {
+  const [longestAgo, ...others] = caller.calls;
+  caller.turns = (caller.turns + 1) % TURNS_TO_THE_SMALLEST;
+  if (longestAgo === undefined || caller.turns === 0) return longestAgo?.[1];
+  const [, items] = others.reduce(
+    (least, other) => (other[0].remaining < least[0].remaining ? other : least),
+    longestAgo,
+  );
+  return items;
 }
 
 function toEnd<K, V>(map: Map<K, V>, key: K): void {

@@ -11,6 +11,7 @@ import {
 import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
 import type { DamagedCheckpoint } from '../../shared/models/index.js';
 import type { CallContext } from '../../shared/rpc/index.js';
+import { repeatedSpans } from '../../shared/tracing/index.js';
 import { admitCall, type AdmitCallOptions } from './admit-call.js';
 import { bytesOfEncode, bytesOfGenerate, demandOf } from './call-demand.js';
 import { readEncodeRequest } from './encode-request.js';
@@ -19,6 +20,7 @@ import { readGenerateRequest } from './generate-request.js';
 import { generateImages } from './generation.js';
 import { contractOf } from './model-methods.js';
 import type { SamplingObserver } from './metrics.js';
+import { newCall } from './priorities.js';
 import { queueEvents } from './queue-events.js';
 import type { Generation } from './resolve-generation.js';
 import type { RunningCalls } from './running-calls.js';
@@ -34,6 +36,9 @@ export interface SamplingOptions extends AdmitCallOptions {
   /** Signs resume tokens. */
   readonly tokenKey: TokenKey;
 }
+
+/** A call of 1,000 steps has as many passes. */
+const PASS_SPANS = { name: 'pass', most: 64, sums: ['diffusion.rows'] };
 
 export function samplingMethods(options: SamplingOptions) {
   const { clock, maxImages, window, calls, catalogue, tokenKey, observer } = options;
@@ -56,15 +61,18 @@ export function samplingMethods(options: SamplingOptions) {
     request: SampleRequest,
     context: CallContext,
   ): AsyncGenerator<GenerateEvent, void, undefined> {
-    const owner = { priority: request.priority, caller: context.caller, call: {} };
     const calledMs = clock.monotonicMs();
+    const call = newCall(calledMs + context.timeLeftMs);
+    const owner = { priority: request.priority, caller: context.caller, call };
     const { signal: ofCall, ended } = calls.begin(context.signal);
     // The reader may leave while the call still waits for its place.
     const leaving = new AbortController();
     const signal = AbortSignal.any([ofCall, leaving.signal]);
     const queue = queueEvents();
     const visible = { ...options, catalogue: catalogue.seenBy(tenancyOf(context)) };
-    const admitting = admitCall({ request, owner, signal, onQueued: queue.put }, visible);
+    const { span } = context;
+    const passes = repeatedSpans({ ...PASS_SPANS, parent: span, clock });
+    const admitting = admitCall({ request, owner, signal, span, onQueued: queue.put }, visible);
     try {
       yield* queue.until(admitting);
       const { generation, series, lease, place, skipped } = await admitting;
@@ -81,12 +89,13 @@ export function samplingMethods(options: SamplingOptions) {
       };
       const { predict } = lease;
       yield* generateImages(series, {
-        ...{ predict, owner, window, signal, onStep, onImage, clock, calledMs },
+        ...{ predict, owner, window, signal, passes, onStep, onImage, clock, calledMs },
         tokenKey: await tokenKey(),
       });
       observer?.completed(request.priority, sinceMs());
     } finally {
       leaving.abort(new DiffusionError('CANCELLED', 'the call has ended'));
+      passes.end();
       const admitted = await admitting.catch(() => undefined);
       admitted?.lease.release();
       admitted?.place.release();

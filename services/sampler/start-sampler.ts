@@ -5,6 +5,7 @@ import { metricRegistry } from '../../shared/metrics/index.js';
 import {
   callLog,
   callObserver,
+  endCallSpan,
   observeAll,
   SERVICE_NAMES,
   serverInfo,
@@ -16,7 +17,8 @@ import {
 } from '../../shared/rpc/index.js';
 import { DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { pictureDecoder } from '../../shared/images/index.js';
-import { checkStore, measuredStore, storeFromSettings, type ObjectStore } from '../../shared/store/index.js';
+import { openTracer } from '../../shared/tracing/index.js';
+import { checkStore, notedStore, storeFromSettings, storeMetrics, type ObjectStore } from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
 import type { EngineSource } from './engine-process/messages.js';
@@ -46,9 +48,13 @@ export async function startSampler(
 ): Promise<RunningService> {
   const clock = systemClock;
   const startedMs = clock.wallMs();
+  const tracer = await openTracer(settings.tracing, 'sampler', (message) => {
+    log.warn(message);
+  });
   const registry = metricRegistry();
   const metrics = samplerMetrics(registry);
-  const store = measuredStore(await storeFromSettings(settings.store), registry);
+  const { note, add: onStoreCalls } = storeMetrics(registry);
+  const store = notedStore(await storeFromSettings(settings.store), note);
   const calls = runningCalls();
   const stopping = new AbortController();
   const gates = passGates(clock);
@@ -67,7 +73,9 @@ export async function startSampler(
     const loaded = await loadModel({
       ...{ gates, clock, observer: metrics.engine },
       start: () =>
-        startPredictionEngine(source, settings.store, settings.engine, { signal, clock, report, warn }),
+        startPredictionEngine(source, settings.store, settings.engine, {
+          ...{ signal, clock, report, warn, onStoreCalls },
+        }),
     });
     log.info({ ...fields, ms: Math.round(clock.monotonicMs() - startedMs) }, 'model loaded');
     return loaded;
@@ -98,12 +106,12 @@ export async function startSampler(
   const admitting = admission(settings.admission, clock, metrics.onWaited);
   metrics.watch(admitting, models);
   const answering = {
-    onCall: observeAll(callObserver(registry), callLog(log)),
+    onCall: observeAll(callObserver(registry), callLog(log), endCallSpan),
     deadlines: settings.deadlines,
     stallTimeoutMs: settings.stallTimeoutMs,
     slowReaderLimitMs: settings.slowReaderLimitMs,
-    report: (error: unknown, id: string) => {
-      log.error({ err: error, id }, 'internal error');
+    report: (error: unknown, id: string, call: object = {}) => {
+      log.error({ err: error, id, ...call }, 'internal error');
     },
   };
   const measuring = startMeasuring(settings.measurements, {
@@ -113,7 +121,7 @@ export async function startSampler(
     address: settings.address,
     security: settings.security,
     metrics: settings.metrics && { ...settings.metrics, registry },
-    log,
+    ...{ log, tracer },
     service: samplerWire.SamplerServiceService,
     serviceName: SERVICE_NAMES.sampler,
     implementation: samplerHandlers({

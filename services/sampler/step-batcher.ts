@@ -5,7 +5,9 @@ import { setImmediate } from 'node:timers/promises';
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
 import { abortError, at, deferred, onAbort, pause, throwIfAborted } from '../../shared/foundation/index.js';
 import { paddedSize, type NetworkRow } from '../../shared/sampler/index.js';
+import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import type { PassGate } from './pass-gate.js';
+import { beginPassSpans } from './pass-spans.js';
 import { lanes, higherThan, weightedTurns, type Owner } from './priorities.js';
 
 /** One forward pass: an output for each row, in their order. */
@@ -16,6 +18,8 @@ export interface RowOptions {
   readonly owner: Owner;
   /** Takes the row out of the queue; other rows are not affected. */
   readonly signal: AbortSignal;
+  /** Of the call: takes the pass that computes the row. */
+  readonly passes?: RepeatedSpans | undefined;
   /** Called when a pass takes the row in. */
   readonly onStart?: () => void;
 }
@@ -30,6 +34,7 @@ export type PredictRow = (row: NetworkRow, options: RowOptions) => Promise<Float
 interface Waiting {
   readonly row: NetworkRow;
   readonly owner: Owner;
+  readonly passes: RepeatedSpans | undefined;
   readonly onStart: (() => void) | undefined;
   readonly resolve: (output: Float32Array) => void;
   readonly reject: (error: unknown) => void;
@@ -72,10 +77,13 @@ export function stepBatcher(
   const turns = weightedTurns();
   let running = false;
 
-  async function predict(row: NetworkRow, { owner, signal, onStart }: RowOptions): Promise<Float32Array> {
+  async function predict(
+    row: NetworkRow,
+    { owner, signal, passes, onStart }: RowOptions,
+  ): Promise<Float32Array> {
     throwIfAborted(signal, ROW);
     const { promise, resolve, reject } = deferred<Float32Array>();
-    const entry = { row, owner, onStart, resolve, reject };
+    const entry = { row, owner, passes, onStart, resolve, reject };
     const lane = waiting[owner.priority];
     const stopListening = onAbort(signal, () => {
       lane.delete(entry);
@@ -150,6 +158,7 @@ export function stepBatcher(
     if (pass.length === 0) return [];
     for (const { onStart } of pass) onStart?.();
     const end = gate?.begin(at(pass, 0).owner.priority, pass.length);
+    const endSpans = beginPassSpans(pass);
     try {
       const outputs = await runPass(pass.map(({ row }) => row));
       return pass.map((entry, i) => ({ entry, output: at(outputs, i) }));
@@ -158,6 +167,7 @@ export function stepBatcher(
       return [];
     } finally {
       end?.();
+      endSpans();
     }
   }
 

@@ -6,9 +6,10 @@ import type { ObjectStore } from '../../shared/store/index.js';
 import type { FromEngine } from './engine-process/messages.js';
 import type { EventLog } from './event-log.js';
 import { segmentWriter, type SegmentWriter } from './event-segments.js';
-import type { EngineEvent, Job, JobRecord, JobStatus } from './job.js';
+import type { EngineEvent, Job, JobRecord, JobStatus, StoreReport } from './job.js';
 import { LEASE_LOST, type JobLease } from './job-lease.js';
 import type { KeptStates } from './kept-state.js';
+import { storeMessage } from './store-report.js';
 
 export interface ActiveJobOptions {
   readonly store: ObjectStore;
@@ -108,6 +109,14 @@ export class ActiveJob {
     if (event.kind === 'checkpoint') this.#update({ committedStep: event.step });
     this.log.append(this.term, event);
     if (event.kind === 'checkpoint') void this.save();
+  }
+
+  /** The job's status says so too, until its state changes. */
+  reportStore(report: StoreReport, spillLimitBytes: number): void {
+    if (!this.#isHeld || this.ended) return;
+    this.#update({ message: storeMessage(report) });
+    this.log.append(this.term, { kind: 'store', report, spillLimitBytes });
+    void this.save();
   }
 
   change(state: JobState, message: string, failureReason?: WireReason): void {

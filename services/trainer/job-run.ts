@@ -12,12 +12,14 @@ import {
   type ObjectStore,
   type StoreSettings,
 } from '../../shared/store/index.js';
-import { cancelledAt } from './job.js';
+import { NO_TRACER, type Tracer } from '../../shared/tracing/index.js';
+import { attemptTrace } from './attempt-trace.js';
+import { cancelledAt, type StoreReport } from './job.js';
 import type { ActiveJob } from './active-job.js';
-import type { FromEngine, SpillFolder, StoreReport } from './engine-process/messages.js';
+import type { FromEngine, SpillFolder } from './engine-process/messages.js';
 import type { EngineProcess, StartEngine } from './engine.js';
 import type { JobObserver, RunObserver } from './metrics.js';
-import { storeMessage, waitingText } from './store-message.js';
+import { reportBeforeTraining, storeMessage, waitingText } from './store-report.js';
 
 export interface JobRunSettings {
   readonly store: ObjectStore;
@@ -40,6 +42,7 @@ export interface JobRunSettings {
   /** Where checkpoints wait that the store does not take. */
   readonly spill?: SpillFolder;
   readonly observer?: JobObserver;
+  readonly tracer?: Tracer;
 }
 
 /** Why a run is to end early: for good, or because the service stops. */
@@ -160,8 +163,7 @@ export class JobRun {
       firstDelayMs: restartDelayMs,
       onOutage: (error: DiffusionError | undefined) => {
         logger.warn({ job: this.job.id, err: error }, 'claiming an attempt');
-        const problem = error && { problem: error.message, sinceMs: clock.wallMs() };
-        this.#reportStore({ ...problem, waiting: 0 });
+        this.#reportStore(reportBeforeTraining(error, clock));
       },
     };
     try {
@@ -174,13 +176,16 @@ export class JobRun {
 
   #reportStore(report: StoreReport): void {
     this.#observer?.store(report);
-    this.job.change(this.job.status.state, storeMessage(report));
+    this.job.reportStore(report, this.#settings.spill?.maxBytes ?? 0);
   }
 
   async #attempt(attempt: number): Promise<Outcome> {
     const { storeSettings, fileAccess, cacheFolder, storeRetryLimitMs, spill } = this.#settings;
-    const { startEngine, logger } = this.#settings;
+    const { startEngine, clock, tracer = NO_TRACER } = this.#settings;
     const { jobId, model, recipe } = this.job.record;
+    const { committedStep } = this.job.status;
+    const traced = attemptTrace(tracer, { jobId, model, attempt, committedStep }, clock);
+    const logger = this.#settings.logger.child({ ...traced.ids });
     let last: Outcome | undefined;
     let ready = false;
     const start = {
@@ -189,7 +194,7 @@ export class JobRun {
       model,
       recipe,
       attempt,
-      committedStep: this.job.status.committedStep,
+      committedStep,
       store: storeSettings,
       fileAccess,
       cacheFolder,
@@ -198,12 +203,14 @@ export class JobRun {
     };
     const engine = startEngine(start, (message) => {
       this.#observer?.message(message);
+      traced.message(message);
       switch (message.kind) {
         case 'ready':
           ready = true;
           this.job.ready(message);
           break;
         case 'committed':
+        case 'store-calls':
           break;
         case 'event':
           this.job.apply(message.event);
@@ -229,7 +236,9 @@ export class JobRun {
     if (this.#interruption !== undefined) this.#endWithinGrace(engine);
     const exit = await engine.exited;
     this.#engine = undefined;
-    return last ?? { kind: 'crashed', exit, ready };
+    const outcome = last ?? { kind: 'crashed', exit, ready };
+    traced.end(failureOf(outcome));
+    return outcome;
   }
 
   #end(outcome: Extract<Outcome, { kind: 'ended' | 'failed' }>): void {
@@ -283,6 +292,20 @@ export class JobRun {
 
   async #wait(ms: number): Promise<void> {
     await pause(ms, this.#interrupted.signal);
+  }
+}
+
+/** The reason of an attempt that did not end as it should. */
+function failureOf(outcome: Outcome): string | undefined {
+  switch (outcome.kind) {
+    case 'ended':
+      return undefined;
+    case 'failed':
+      return outcome.reason;
+    case 'fenced':
+      return 'ATTEMPT_FENCED';
+    case 'crashed':
+      return reasonOfCrash(outcome.exit, outcome.ready);
   }
 }
 

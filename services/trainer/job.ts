@@ -2,7 +2,7 @@
 
 import * as z from 'zod';
 
-import { JOB_STATES, type JobState } from '../../shared/contract/index.js';
+import { JOB_STATES, STORE_CHANGES, type JobState } from '../../shared/contract/index.js';
 import { countSchema, WIRE_REASONS, type WireReason } from '../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
 import type { GridImage } from '../../shared/training/index.js';
@@ -125,6 +125,34 @@ export const evaluationSchema = z.object({
 
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>;
 
+/** Steps and texts that a report has at most. */
+export const MAX_REPORTED_STEPS = 1000;
+export const MAX_TEXT = 4000;
+
+/** What a run says of its store. */
+export const storeReportSchema = z.object({
+  change: z.enum(STORE_CHANGES),
+  /** What the store answered to the first call that failed; absent while it takes checkpoints. */
+  problem: z.string().max(MAX_TEXT).exactOptional(),
+  /** When that was, or when the slow commit began; milliseconds since the epoch. */
+  sinceMs: z.number().exactOptional(),
+  /** The checkpoints that the change is about. */
+  steps: z.array(countSchema).max(MAX_REPORTED_STEPS),
+  /** Checkpoints that are not in the store yet. */
+  waiting: countSchema,
+  /** Of those in the spill folder. */
+  spilledBytes: countSchema,
+});
+
+export type StoreReport = Readonly<z.infer<typeof storeReportSchema>>;
+
+export interface StoreEvent {
+  readonly kind: 'store';
+  readonly report: StoreReport;
+  /** What the spill folder takes of the job; 0 where nothing is spilled. */
+  readonly spillLimitBytes: number;
+}
+
 /** What an engine process reports of its work. */
 export type EngineEvent =
   | { readonly kind: 'metrics'; readonly metrics: StepMetrics }
@@ -133,4 +161,4 @@ export type EngineEvent =
   | { readonly kind: 'checkpoint'; readonly step: number; readonly sizeBytes: number }
   | { readonly kind: 'evaluation'; readonly evaluation: Evaluation };
 
-export type JobEvent = EngineEvent | StateChange;
+export type JobEvent = EngineEvent | StateChange | StoreEvent;

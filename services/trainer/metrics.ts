@@ -3,8 +3,9 @@
 import { isEnded, JOB_STATES } from '../../shared/contract/index.js';
 import { WIRE_REASONS, type Clock } from '../../shared/foundation/index.js';
 import { counter, gauge, histogram, LONG_SECONDS, type MetricRegistry } from '../../shared/metrics/index.js';
-import type { FromEngine, StoreReport } from './engine-process/messages.js';
-import type { JobStatus } from './job.js';
+import type { StoreCalls } from '../../shared/store/index.js';
+import type { FromEngine } from './engine-process/messages.js';
+import type { JobStatus, StoreReport } from './job.js';
 
 const notEnded = JOB_STATES.filter((state) => !isEnded(state));
 const ended = JOB_STATES.filter((state) => isEnded(state));
@@ -94,7 +95,12 @@ interface Run {
   unavailableSinceMs: number | undefined;
 }
 
-export function trainerMetrics(registry: MetricRegistry, clock: Clock): TrainerMetrics {
+/** @param onStoreCalls Called with the engines' calls to the store. */
+export function trainerMetrics(
+  registry: MetricRegistry,
+  clock: Clock,
+  onStoreCalls: (calls: readonly StoreCalls[]) => void = () => undefined,
+): TrainerMetrics {
   const metrics = registry.add(TRAINER_METRICS);
   const runs = new Set<Run>();
 
@@ -160,6 +166,9 @@ export function trainerMetrics(registry: MetricRegistry, clock: Clock): TrainerM
         run.waiting = message.waiting;
         metrics.commitSeconds.observe(message.ms / 1000);
         metrics.commitBytes.add(message.bytes);
+        return;
+      case 'store-calls':
+        onStoreCalls(message.calls);
         return;
       default:
     }

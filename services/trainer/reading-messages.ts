@@ -6,7 +6,12 @@ import type { DatasetConfig, DatasetManifest } from '../../shared/dataset/index.
 import { countSchema } from '../../shared/foundation/index.js';
 import { checkedBySender, failureSchema, type Failure, type Protocol } from '../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../shared/recipe/index.js';
-import type { FileAccess, StoreSettings } from '../../shared/store/index.js';
+import {
+  storeCallsSchema,
+  type FileAccess,
+  type StoreCalls,
+  type StoreSettings,
+} from '../../shared/store/index.js';
 import type { SpillFolder } from './engine-process/messages.js';
 
 /** A job whose waiting commits are uploaded. */
@@ -36,8 +41,9 @@ export type ToReader =
     }
   | { readonly kind: 'stop' };
 
-/** The only message. */
 export type FromReader =
+  /** Its calls to the service's store, before the one other message. */
+  | { readonly kind: 'progress'; readonly storeCalls: readonly StoreCalls[] }
   | { readonly kind: 'scanned'; readonly manifest: DatasetManifest }
   | { readonly kind: 'settled'; readonly recipe: TrainingRecipe }
   /** The newest step; undefined where nothing was left. */
@@ -66,6 +72,7 @@ export const readingProtocol: Protocol<ToReader, FromReader> = {
     z.object({ kind: z.literal('stop') }),
   ]),
   fromChild: z.discriminatedUnion('kind', [
+    z.object({ kind: z.literal('progress'), storeCalls: storeCallsSchema }),
     z.object({ kind: z.literal('scanned'), manifest: checkedBySender<DatasetManifest>() }),
     z.object({ kind: z.literal('settled'), recipe: checkedBySender<TrainingRecipe>() }),
     z.object({ kind: z.literal('uploaded'), step: countSchema.optional() }),

@@ -2,7 +2,7 @@
 
 import { scanDataset } from '../../shared/dataset/index.js';
 import { connectToParent, failureOf } from '../../shared/processes/index.js';
-import { storeFromSettings } from '../../shared/store/index.js';
+import { notedStore, storeCallTally, storeFromSettings, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
 import { spillIn } from './engine-process/spill-folder.js';
 import { uploadLeftover } from './leftover-commits.js';
 import { readingProtocol, type FromReader, type ToReader } from './reading-messages.js';
@@ -14,11 +14,20 @@ const { signal } = stop;
 const port = connectToParent(readingProtocol, (message) => {
   if (message.kind === 'stop') stop.abort();
   else {
-    answerTo(message).then(port.send, (error: unknown) => {
-      port.send({ kind: 'failed', failure: failureOf(error) });
-    });
+    void answerTo(message)
+      .catch((error: unknown): FromReader => ({ kind: 'failed', failure: failureOf(error) }))
+      .then((answer) => {
+        port.send({ kind: 'progress', storeCalls: tally.take() });
+        port.send(answer);
+      });
   }
 });
+
+const tally = storeCallTally();
+
+async function open(settings: StoreSettings): Promise<ObjectStore> {
+  return notedStore(await storeFromSettings(settings, { mustExist: true }), tally.note);
+}
 
 async function answerTo(message: Exclude<ToReader, { kind: 'stop' }>): Promise<FromReader> {
   switch (message.kind) {
@@ -27,11 +36,11 @@ async function answerTo(message: Exclude<ToReader, { kind: 'stop' }>): Promise<F
       return { kind: 'scanned', manifest: await scanDataset(config, { cacheFolder, access, signal }) };
     }
     case 'settle': {
-      const store = await storeFromSettings(message.store, { mustExist: true });
+      const store = await open(message.store);
       return { kind: 'settled', recipe: await settleWarmStart(store, message.recipe) };
     }
     case 'upload': {
-      const store = await storeFromSettings(message.store, { mustExist: true });
+      const store = await open(message.store);
       const spill = await spillIn(message.spill).open();
       return { kind: 'uploaded', step: await uploadLeftover(store, spill, message.leftover) };
     }

@@ -2,6 +2,7 @@
 
 import { DiffusionError, type Clock, type Environment } from '../../shared/foundation/index.js';
 import { askChild, siblingModule } from '../../shared/processes/index.js';
+import type { StoreCalls } from '../../shared/store/index.js';
 import { readingProtocol, type FromReader, type ToReader } from './reading-messages.js';
 
 export interface ReaderOptions {
@@ -10,6 +11,8 @@ export interface ReaderOptions {
   /** A process that sends no heartbeat for this long is killed. */
   readonly heartbeatTimeoutMs: number;
   readonly clock: Clock;
+  /** Called with the processes' calls to the service's store. */
+  readonly onStoreCalls?: (calls: readonly StoreCalls[]) => void;
 }
 
 export interface Reader {
@@ -19,13 +22,13 @@ export interface Reader {
    * @throws DiffusionError as the process says; RESOURCE_EXHAUSTED (reason QUEUE_FULL) while others are at work; as
    * `abortError` where the signal aborts.
    */
-  read(asked: ToReader, signal?: AbortSignal): Promise<Exclude<FromReader, { kind: 'failed' }>>;
+  read(asked: ToReader, signal?: AbortSignal): Promise<Exclude<FromReader, { kind: 'failed' | 'progress' }>>;
 }
 
 const AT_ONCE = 4;
 const RETRY_AFTER_MS = 10_000;
 
-export function reader(options: ReaderOptions): Reader {
+export function reader({ onStoreCalls, ...options }: ReaderOptions): Reader {
   let running = 0;
   return {
     async read(asked, signal) {
@@ -42,6 +45,7 @@ export function reader(options: ReaderOptions): Reader {
             module: siblingModule(import.meta.url, './reading-process'),
           },
           ...{ request: asked, what: 'reading', signal, stop: { kind: 'stop' } },
+          onProgress: ({ storeCalls }) => onStoreCalls?.(storeCalls),
         });
       } finally {
         running -= 1;

@@ -7,6 +7,7 @@ import { metricRegistry } from '../../shared/metrics/index.js';
 import {
   callLog,
   callObserver,
+  endCallSpan,
   observeAll,
   SERVICE_NAMES,
   serverInfo,
@@ -27,13 +28,15 @@ import {
 import { thisProcess } from '../../shared/processes/index.js';
 import {
   checkStore,
-  measuredStore,
+  notedStore,
   storeFromSettings,
+  storeMetrics,
   retryOutages,
   storeAddress,
   type ObjectStore,
   type OutageSettings,
 } from '../../shared/store/index.js';
+import { openTracer } from '../../shared/tracing/index.js';
 import type { TrainerSettings } from './config.js';
 import { dataSources } from './data-sources.js';
 import { deletions } from './deletion.js';
@@ -69,10 +72,15 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const clock = systemClock;
   const startedMs = clock.wallMs();
   const { datasetCacheFolder, memoryBytes, stallTimeoutMs, leaseMs, name } = settings;
+  const tracer = await openTracer(settings.tracing, 'trainer', (message) => {
+    logger.warn(message);
+  });
   const registry = metricRegistry();
-  const metrics = trainerMetrics(registry, clock);
-  const store = measuredStore(await storeFromSettings(settings.store), registry);
+  const { note, add: onStoreCalls } = storeMetrics(registry);
+  const metrics = trainerMetrics(registry, clock, onStoreCalls);
+  const store = notedStore(await storeFromSettings(settings.store), note);
   const reading = reader({
+    onStoreCalls,
     environment: settings.engineEnvironment,
     heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
     clock,
@@ -90,6 +98,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     store,
     observer: metrics,
     storeSettings: settings.store,
+    tracer,
     ...(spill && { spill, kept }),
     cacheFolder: datasetCacheFolder,
     clock,
@@ -110,10 +119,10 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   let storeProblem = '';
   const calls = {
     stallTimeoutMs,
-    onCall: observeAll(callObserver(registry), callLog(logger)),
+    onCall: observeAll(callObserver(registry), callLog(logger), endCallSpan),
     deadlines: settings.deadlines,
-    report: (error: unknown, id: string) => {
-      logger.error({ err: error, id }, 'internal error');
+    report: (error: unknown, id: string, call: object = {}) => {
+      logger.error({ err: error, id, ...call }, 'internal error');
     },
   };
   const server = await startGrpcServer({
@@ -121,6 +130,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     security: settings.security,
     metrics: settings.metrics && { ...settings.metrics, registry },
     log: logger,
+    tracer,
     service: trainerWire.TrainerServiceService,
     serviceName: SERVICE_NAMES.trainer,
     implementation: trainerHandlers({

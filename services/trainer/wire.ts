@@ -9,6 +9,7 @@ import {
   JOB_STATES,
   jobStates,
   recipeToWire,
+  storeChanges,
   type errorsWire,
   type trainerWire,
 } from '../../shared/contract/index.js';
@@ -19,6 +20,7 @@ import { START, type FollowedEvent, type Position } from './event-log.js';
 import type { JobFilter } from './job-list.js';
 import type { GridImage } from '../../shared/training/index.js';
 import type { Job, JobEvent, StepMetrics } from './job.js';
+import { storeMessage } from './store-report.js';
 
 type WatchEvent = NonNullable<trainerWire.WatchTrainingJobResponse['event']>;
 
@@ -97,6 +99,20 @@ function watchEvent(event: JobEvent, dropped: number): WatchEvent {
     case 'evaluation': {
       const { exposure, ...errors } = event.evaluation;
       return { $case: 'evaluation', value: { ...errors, exposure } };
+    }
+    case 'store': {
+      const { change, sinceMs, steps, waiting, spilledBytes } = event.report;
+      return {
+        $case: 'storeReport',
+        value: {
+          change: storeChanges.write(change),
+          message: storeMessage(event.report),
+          since: sinceMs === undefined ? undefined : new Date(sinceMs),
+          ...{ steps: [...steps], waiting },
+          spilledBytes: BigInt(spilledBytes),
+          spillLimitBytes: BigInt(event.spillLimitBytes),
+        },
+      };
     }
     case 'state': {
       const { state, failureReason, message } = event;

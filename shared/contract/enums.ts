@@ -6,7 +6,10 @@ import { SAMPLERS, SPACINGS } from '../sampler/index.js';
 import { Precision } from './generated/diffusion/types/v1/recipe.js';
 import { ImageFormat, Sampler, TimestepSpacing } from './generated/diffusion/types/v1/sampling.js';
 import { Priority as WirePriority } from './generated/diffusion/sampler/v1/sampler.js';
-import { JobState as WireJobState } from './generated/diffusion/trainer/v1/trainer.js';
+import {
+  JobState as WireJobState,
+  StoreChange as WireStoreChange,
+} from './generated/diffusion/trainer/v1/trainer.js';
 import { ErrorReason } from './generated/diffusion/types/v1/errors.js';
 import { JOB_STATES } from './job-states.js';
 
@@ -65,6 +68,18 @@ export type Priority = (typeof PRIORITIES)[number];
 export const priorities = enumCodec(WirePriority, PRIORITIES);
 
 export const jobStates = enumCodec(WireJobState, JOB_STATES);
+
+/** What a running job reports about its store. */
+export const STORE_CHANGES = [
+  'unavailable',
+  'slow',
+  'spilled',
+  'spill_removed',
+  'spill_uploaded',
+  'available',
+] as const;
+export type StoreChange = (typeof STORE_CHANGES)[number];
+export const storeChanges = enumCodec(WireStoreChange, STORE_CHANGES);
 
 /** A reason in google.rpc.ErrorInfo is the same name as text. */
 export const errorReasons = enumCodec(ErrorReason, Object.keys(WIRE_REASONS) as WireReason[]);

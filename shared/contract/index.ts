@@ -12,13 +12,15 @@ export { durationFromMs, msFromDuration } from './durations.js';
 export {
   OUTPUT_FORMATS,
   PRIORITIES,
+  STORE_CHANGES,
   errorReasons,
   imageFormats,
   jobStates,
   precisions,
   priorities,
+  storeChanges,
 } from './enums.js';
-export type { EnumCodec, OutputFormat, Priority } from './enums.js';
+export type { EnumCodec, OutputFormat, Priority, StoreChange } from './enums.js';
 export { ImageAssembly, imageChunks } from './image-chunks.js';
 export type { EncodedImage } from './image-chunks.js';
 export { isEnded, isJobState, JOB_STATES } from './job-states.js';

@@ -65,12 +65,32 @@ export function valueAndGradientsWithin(
   inputs: readonly tf.Tensor[],
   dy: tf.Tensor,
 ): { readonly value: tf.Tensor; readonly gradients: tf.Tensor[] } {
+  return within(() => {
+    const { value, grads } = tf.valueAndGrads(f)([...inputs], dy);
+    return { value, gradients: grads };
+  });
+}
+
+/** The gradient in each input from those in all outputs of f, for use inside of another gradient; 0 where f takes no input. */
+export function gradientsOfOutputs(
+  f: (...inputs: tf.Tensor[]) => readonly tf.Tensor[],
+  inputs: readonly tf.Tensor[],
+  dys: readonly tf.Tensor[],
+): tf.Tensor[] {
+  // tfjs differentiates one result. This one has the wanted gradients in f's outputs, whatever its value.
+  const ended = tf.customGrad(() => ({ value: tf.scalar(0), gradFunc: () => [...dys] }));
+  const { grads } = within(() =>
+    tf.engine().gradients(() => ended(...f(...inputs)), [...inputs], undefined, true),
+  );
+  return grads.map((grad: tf.Tensor | null, i) => grad ?? tf.zerosLike(inputs[i] as tf.Tensor));
+}
+
+function within<T>(differentiate: () => T): T {
   // tfjs forgets its record of the outer gradient when it has finished the inner one, and then fails.
   const { state } = tf.engine();
   const outer = state.activeTape;
   try {
-    const { value, grads } = tf.valueAndGrads(f)([...inputs], dy);
-    return { value, gradients: grads };
+    return differentiate();
   } finally {
     state.activeTape = outer;
   }

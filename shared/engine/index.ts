@@ -9,7 +9,6 @@ export type { NativeLinearAlgebra } from './linear-algebra.js';
 export { gradientsWithin, stopGradient, valueAndGradients, valueAndGradientsWithin } from './gradients.js';
 export type { LossAndGradients } from './gradients.js';
 export type {
-  AdamUpdates,
   Engine,
   EngineArray,
   EngineBuild,
@@ -24,17 +23,8 @@ export type {
   VariableSpec,
   WithoutKernels,
 } from './module.js';
-export {
-  after,
-  composed,
-  nativeAttention,
-  nativeAttentionGradient,
-  nativeGroupNorm,
-  nativeGroupNormGradient,
-  nativeLanes,
-  nativeSumOfSquares,
-} from './native-operations.js';
-export type { AttentionOptions, GroupNormOptions } from './native-operations.js';
-export { statelessNormal, statelessUniform } from './random.js';
+export { adamW, after, attention, globalNorm, groupNorm, silu } from './composites/index.js';
+export type { AdamWConfig, AdamWState } from './composites/index.js';
+export { statelessNormal, statelessUniform, streamNormal } from './random.js';
 export type { NativeArray } from './compiled/native-tensor.js';
 export { savedModel } from './saved-model.js';

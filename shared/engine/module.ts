@@ -30,35 +30,10 @@ export interface ModuleFunction {
   body(inputs: Tensors, variables: Tensors): FunctionResult;
 }
 
-/** One parameter's update; all but the gradient are names of variables. */
-export interface AdamUpdate {
-  readonly parameter: string;
-  readonly m: string;
-  readonly v: string;
-  /** EMA weights of the parameter, one for each rate. */
-  readonly ema: readonly string[];
-  readonly gradient: Tensor;
-}
-
-/** AdamW by a kernel of the engine's own, which changes the variables in place. */
-export interface AdamUpdates {
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
-  /**
-   * [3 + EMA rates]: 1 - rate * decay, rate / (1 - beta1^n), 1 / sqrt(1 - beta2^n), and how far each of the EMA weights moves
-   * towards the new parameter.
-   */
-  readonly rates: Tensor;
-  readonly of: readonly AdamUpdate[];
-}
-
 export interface FunctionResult {
   readonly outputs: Tensors;
   /** New values of variables. */
   readonly updates?: Tensors;
-  /** Further updates, under the same conditions; only where `nativeLanes` is defined. */
-  readonly adam?: AdamUpdates;
   /** A scalar: the updates are stored unless it is 0. Absent, they always are. */
   readonly commit?: Tensor;
 }

@@ -1,8 +1,11 @@
-/** Loads TensorFlow's native library into this process, and gives its random ops to tfjs. */
+/** Loads TensorFlow's native library into this process, and gives its random ops and the composites to tfjs. */
 import { arch, availableParallelism, cpus, platform } from 'node:os';
 import util from 'node:util';
 
 import { DiffusionError } from '../foundation/index.js';
+import { COMPOSITES } from './composites/index.js';
+import type { Composite } from './composites/index.js';
+import type { Attributes } from './compiled/graph.js';
 import type { EngineBuild } from './module.js';
 import { requireBackend, tf } from './tf.js';
 
@@ -46,6 +49,7 @@ export async function loadNative(): Promise<Omit<EngineBuild, 'name'>> {
   }
   const known = new Set(tf.getKernelsForBackend(BACKEND).map(({ kernelName }) => kernelName));
   for (const kernel of RANDOM_KERNELS) if (!known.has(kernel)) registerRandomKernel(kernel);
+  for (const composite of COMPOSITES.values()) if (!known.has(composite.op)) registerComposite(composite);
   const { binding } = tf.backend() as unknown as NativeBackend;
   const device = binding.isUsingGpuDevice() ? 'gpu' : 'cpu';
   return {
@@ -82,6 +86,15 @@ function registerRandomKernel(kernelName: string): void {
       shape.dispose();
       return drawn;
     },
+  });
+}
+
+function registerComposite({ op, plain }: Composite): void {
+  tf.registerKernel({
+    kernelName: op,
+    backendName: BACKEND,
+    kernelFunc: ({ inputs, attrs }) =>
+      tf.tidy(() => [...plain(Object.values(inputs) as tf.Tensor[], attrs as unknown as Attributes)]),
   });
 }
 

@@ -3,13 +3,13 @@ import { DiffusionError } from '../foundation/index.js';
 import { passed, withoutIdle, withoutRepeats, withoutUnused } from './compiled/passes.js';
 import { dataType, emitGraph } from './compiled/emit.js';
 import { functionGraph } from './compiled/function-graph.js';
+import { lowered } from './compiled/lowering.js';
 import { parseRef, sizeOf } from './compiled/graph.js';
 import type { Node, Value } from './compiled/graph.js';
 import { found } from './check-call.js';
 import { GraphDef, MetaGraphDef, SavedModel } from './generated/api.js';
 import type { TensorInfo } from './generated/api.js';
 import type { EngineModule, VariableSpec } from './module.js';
-import { composed } from './native-operations.js';
 
 /** What protobuf, and so TensorFlow, reads at most of one message. */
 const MAX_BYTES = 2 ** 31 - 1;
@@ -34,13 +34,12 @@ export function savedModel(
   values: (variable: string) => Float32Array,
 ): Uint8Array[] {
   const called = found(module.functions[name], 'function', name);
-  // Kernels of the engine's own are no part of TensorFlow.
-  const traced = composed(() => functionGraph(name, called, module.variables));
+  const traced = functionGraph(name, called, module.variables);
   if (traced.update !== undefined)
     throw new DiffusionError('ENGINE_KERNEL', `${name} has updates, which a frozen graph can't hold`);
   const { inputs, outputs } = traced;
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
-  const graph = passed(traced.graph, new Set(ends), [withoutIdle, withoutRepeats, withoutUnused]);
+  const graph = passed(lowered(traced.graph), new Set(ends), [withoutIdle, withoutRepeats, withoutUnused]);
 
   const specs = new Map(module.variables.map((spec) => [`${name}/variables/${spec.name}`, spec]));
   const frozen = new Set<string>(specs.keys());

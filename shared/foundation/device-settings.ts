@@ -1,8 +1,9 @@
 /** Which device engine processes compute on. */
 import { resolve } from 'node:path';
 
-import { cacheFolder, count, environmentReader } from './environment.js';
+import { cacheFolder, count, downloadsFolder, environmentReader } from './environment.js';
 import type { Environment } from './environment.js';
+import { integer } from './kinds.js';
 import type { Parser } from './kinds.js';
 import { onOff, setting } from './setting.js';
 
@@ -18,11 +19,26 @@ const deviceKind: Parser<string> = {
   },
 };
 
+const MOST_DEVICES = 64;
+const some = integer(1, MOST_DEVICES);
+
+const deviceCount: Parser<number | 'all'> = {
+  placeholder: 'N',
+  wanted: `${some.wanted}, or all`,
+  read: (text) => (text === 'all' ? text : some.read(text)),
+};
+
 /** The device, and how it is used. */
 export const DEVICE_SETTINGS = {
   device: setting('IP_DIFFUSION_DEVICE', deviceKind, `what engines compute on: ${deviceKind.wanted}`, {
     fallback: 'cpu',
   }),
+  devices: setting(
+    'IP_DIFFUSION_DEVICES',
+    deviceCount,
+    "how many of the machine's devices of that kind share the rows of each batch",
+    { fallback: 1 },
+  ),
   deviceMemoryPercent: setting(
     'IP_DIFFUSION_DEVICE_MEMORY_PERCENT',
     count(1, 100),
@@ -40,23 +56,36 @@ export const DEVICE_SETTINGS = {
 export interface DeviceSettings {
   /** The name of a device, or a plugin's absolute path. */
   readonly device: string;
+  /** How many of the machine's devices of that kind share the rows of each batch: the first so many, or all. */
+  readonly devices: number | 'all';
   /** How much of the device's memory one process may take; undefined for what the plugin takes by itself. */
   readonly memoryPercent: number | undefined;
   /** Whether products of float32 may be of TF32, on devices that have it. */
   readonly tf32: boolean;
-  /** Where set-up puts plugins, and compiled programs are kept. */
+  /** Where set-up puts plugins. */
+  readonly downloadsFolder: string;
+  /** Where compiled programs are kept. */
   readonly cacheFolder: string;
 }
 
 /** @param env Default: that of this process. @throws DiffusionError INVALID_ARGUMENT (SETTINGS_INVALID) naming each variable that is wrong. */
 export function deviceSettings(env: Environment = process.env): DeviceSettings {
-  const { value, check } = environmentReader(env);
+  const { value, refuse, check } = environmentReader(env);
   const settings = {
     device: value(DEVICE_SETTINGS.device),
+    devices: value(DEVICE_SETTINGS.devices),
     memoryPercent: value(DEVICE_SETTINGS.deviceMemoryPercent),
     tf32: value(DEVICE_SETTINGS.tf32),
-    cacheFolder: cacheFolder(env),
+    ...{ downloadsFolder: downloadsFolder(env), cacheFolder: cacheFolder(env) },
   };
+  const { device, devices } = settings;
+  if (device === 'cpu' && devices !== 1) {
+    refuse(
+      DEVICE_SETTINGS.devices,
+      `1 with ${DEVICE_SETTINGS.device.variable}=cpu, which uses every processor`,
+      devices,
+    );
+  }
   check();
   return settings;
 }

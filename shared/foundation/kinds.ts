@@ -11,6 +11,8 @@ export interface Parser<T> {
   readonly placeholder: string;
   /** The value of a text; undefined where it is none. */
   readonly read: (text: string) => T | undefined;
+  /** Whether its values are integers, such as limits. */
+  readonly isInteger?: boolean;
 }
 
 export interface Kind<T> extends Parser<T> {
@@ -47,12 +49,15 @@ function kind<T>(
 }
 
 export function integer(min: number, max: number, placeholder = 'N'): Kind<number> {
-  return kind(
-    `an integer from ${min} to ${max}`,
-    placeholder,
-    (value) => isInteger(value, min, max),
-    (text) => (/^-?\d+$/.test(text) ? Number(text) : undefined),
-  );
+  return {
+    ...kind(
+      `an integer from ${min} to ${max}`,
+      placeholder,
+      (value) => isInteger(value, min, max),
+      (text) => (/^-?\d+$/.test(text) ? Number(text) : undefined),
+    ),
+    isInteger: true,
+  };
 }
 
 export function real(

@@ -1,5 +1,5 @@
 /** A penalty on how much the predicted noise changes with the network's input. */
-import { composed, tf, valueAndGradientsWithin } from '../engine/index.js';
+import { tf, valueAndGradientsWithin } from '../engine/index.js';
 import { meanFlat } from './table-lookup.js';
 
 /**
@@ -48,7 +48,7 @@ export function penalisedOutput(
   switch (estimator) {
     case 'hutchinson': {
       const direction = learnedVariance ? tf.concat([rademacher, tf.zerosLike(rademacher)], 3) : rademacher;
-      const { value, gradients } = composed(() => valueAndGradientsWithin(f, [xT], direction));
+      const { value, gradients } = valueAndGradientsWithin(f, [xT], direction);
       const [slope] = gradients as [tf.Tensor];
       return { output: value, penalty: meanFlat(tf.square(slope)) };
     }

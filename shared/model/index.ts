@@ -1,4 +1,3 @@
-export { silu, softmax } from './activations.js';
 export { NORM_GROUPS, unetViolations } from './config.js';
 export type { UNetConfig } from './config.js';
 export { groupNorm } from './group-norm.js';

@@ -1,7 +1,6 @@
 /** The reference's U-Net in plain tfjs ops. */
-import { tf } from '../engine/index.js';
+import { silu, tf } from '../engine/index.js';
 import type { Tensors } from '../engine/index.js';
-import { silu } from './activations.js';
 import { attentionBlock } from './attention.js';
 import { recomputed } from './checkpointing.js';
 import type { UNetConfig } from './config.js';

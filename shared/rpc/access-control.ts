@@ -14,7 +14,9 @@ import {
   type Identity,
 } from '../access/index.js';
 import { DiffusionError, systemClock } from '../foundation/index.js';
+import { NO_SPAN, NO_TRACER, type Tracer } from '../tracing/index.js';
 import type { EndedCall } from './call-metrics.js';
+import { beginCallSpan } from './call-spans.js';
 import { addressOf, anonymous, setCaller } from './callers.js';
 import { certificateNames } from './certificate-names.js';
 import { openCalls } from './open-calls.js';
@@ -35,8 +37,9 @@ export interface AccessControlOptions {
   /** Called with each call that is not let in; the cause of a DiffusionError says what its text must not. */
   readonly onRefused: (
     error: unknown,
-    call: Pick<EndedCall, 'method' | 'isAuthenticated' | 'caller' | 'requestId'>,
+    call: Pick<EndedCall, 'method' | 'isAuthenticated' | 'caller' | 'requestId' | 'span'>,
   ) => void;
+  readonly tracer?: Tracer | undefined;
 }
 
 const TOKEN_HEADER = 'authorization';
@@ -49,7 +52,7 @@ const TOKEN_HEADER = 'authorization';
  */
 export async function accessControl(
   settings: AccessSettings,
-  { report, checkAccepting, onUnusable, onRefused }: AccessControlOptions,
+  { report, checkAccepting, onUnusable, onRefused, tracer = NO_TRACER }: AccessControlOptions,
 ): Promise<AccessControl> {
   const { identify, identifyAgain, close } = await authentication(settings, onUnusable);
   const limiter = settings.limits && callLimiter(settings.limits, systemClock);
@@ -61,6 +64,7 @@ export async function accessControl(
     let isAuthenticated = false;
     let caller = anonymous(call.getPeer()).caller;
     let requestId = '';
+    let span = NO_SPAN;
     const revoked = new AbortController();
     const releases: (() => void)[] = [];
     const ended = (): void => {
@@ -104,16 +108,17 @@ export async function accessControl(
         next({
           onReceiveMetadata: (metadata, goOn) => {
             requestId = requestIdOf(metadata);
+            span = beginCallSpan(tracer, path, requestId, metadata);
             admit(metadata)
               .then((admitted) => {
                 // Not for handlers, whose errors may end up in logs.
                 metadata.remove(TOKEN_HEADER);
-                setCaller(metadata, { ...admitted, requestId, revoked: revoked.signal });
+                setCaller(metadata, { ...admitted, requestId, span, revoked: revoked.signal });
                 goOn(metadata);
               })
               .catch((error: unknown) => {
                 ended();
-                onRefused(error, { method: path, isAuthenticated, caller, requestId });
+                onRefused(error, { method: path, isAuthenticated, caller, requestId, span });
                 const { code, details, metadata: trailers } = toServiceError(error, path, report);
                 trailers.set(REQUEST_ID_HEADER, requestId);
                 call.sendStatus({ code, details, metadata: trailers });

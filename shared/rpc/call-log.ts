@@ -21,11 +21,11 @@ const LEVELS: Readonly<Partial<Record<ErrorCode, Level>>> = {
 /** Nothing that a caller sends stands in the line, but a request id that is sane and names that are known. */
 export function callLog(log: Pick<ServiceLog, Level>): ObserveCall {
   return (call) => {
-    const { method, ms, requestId, caller } = call;
+    const { method, ms, requestId, caller, span } = call;
     const { code, reason } = endOf(call);
     const level = code === 'OK' ? (isOpen(method) ? 'debug' : 'info') : (LEVELS[code] ?? 'info');
     const seconds = ms === undefined ? undefined : Number((ms / 1000).toFixed(6));
-    log[level]({ method, code, reason, seconds, caller, requestId }, 'call');
+    log[level]({ method, code, reason, seconds, caller, requestId, ...span.ids }, 'call');
   };
 }
 

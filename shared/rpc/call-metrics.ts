@@ -3,6 +3,7 @@
 import { METHOD_ROLES } from '../access/index.js';
 import { DiffusionError, ERROR_CODES, WIRE_REASONS } from '../foundation/index.js';
 import { counter, histogram, LONG_SECONDS, type MetricRegistry } from '../metrics/index.js';
+import type { Span } from '../tracing/index.js';
 
 /** A call that has ended. */
 export interface EndedCall {
@@ -14,6 +15,7 @@ export interface EndedCall {
   /** The identity's name, or `anonymous:` and the address. */
   readonly caller: string;
   readonly requestId: string;
+  readonly span: Span;
   /** From the request's arrival at its handler to the call's end; undefined where it was refused before. */
   readonly ms: number | undefined;
 }

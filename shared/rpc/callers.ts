@@ -3,10 +3,13 @@
 import type { Metadata } from '@grpc/grpc-js';
 
 import type { Caller } from '../access/index.js';
+import type { Span } from '../tracing/index.js';
 
 /** Who makes a call, and which call it is. */
 export interface CallIdentity extends Caller {
   readonly requestId: string;
+  /** Of the call. Whoever ends the call ends it. */
+  readonly span: Span;
 }
 
 /** A call that was let in. */

@@ -5,6 +5,8 @@ import { DiffusionError, type FieldViolation } from '../foundation/index.js';
 import { readSources, type Sources } from '../settings/index.js';
 import { STORE_VARIABLE, tryStore, type StoreSettings } from '../store/index.js';
 import type { ConfigCheck, ServiceProgram } from './service-program.js';
+import { watchToken } from './metrics-endpoint.js';
+import { METRICS_SETTINGS } from './metrics-settings.js';
 import { SECURITY_SETTINGS } from './security-settings.js';
 import type { ServerSettings } from './server-settings.js';
 import { tlsCredentials } from './tls.js';
@@ -71,7 +73,7 @@ function readAsFarAsPossible<S extends ServerSettings>(
   }
 }
 
-function securityChecks({ security: { tls, access } }: ServerSettings): ConfigCheck[] {
+function securityChecks({ security: { tls, access }, metrics }: ServerSettings): ConfigCheck[] {
   const ignore = (): void => undefined;
   return [
     {
@@ -84,6 +86,13 @@ function securityChecks({ security: { tls, access } }: ServerSettings): ConfigCh
       setting: SECURITY_SETTINGS.identities,
       run: async () => {
         (await authentication(access, ignore)).close();
+      },
+    },
+    {
+      setting: METRICS_SETTINGS.metricsTokenFile,
+      run: async () => {
+        if (metrics?.tokenFile !== undefined)
+          (await watchToken(metrics.tokenFile, metrics.reloadMs, ignore)).close();
       },
     },
   ];

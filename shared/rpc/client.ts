@@ -1,6 +1,7 @@
 /** Calls as promises and async iterables, errors as DiffusionError. */
 
 import {
+  connectivityState,
   Metadata,
   type CallOptions,
   type ChannelCredentials,
@@ -69,21 +70,42 @@ function connection(
   return [credentials, { ...CHANNEL_OPTIONS, ...channel, ...options }];
 }
 
+export interface ReadyOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether a connection that fails (nothing listens, no such name, a certificate that isn't trusted) is tried again. */
+  readonly tries: 'again' | 'once';
+}
+
 /**
  * Resolves when the server can be reached.
  *
- * @throws DiffusionError UNAVAILABLE after `timeoutMs`; the signal's reason.
+ * @throws DiffusionError UNAVAILABLE (reason SERVICE_UNREACHABLE) after `timeoutMs`, or at once where a connection that is
+ * tried once fails; the signal's reason.
  */
-export async function whenReady(client: Client, timeoutMs: number, signal?: AbortSignal): Promise<void> {
+export async function whenReady(
+  client: Client,
+  timeoutMs: number,
+  { signal, tries }: ReadyOptions = { tries: 'again' },
+): Promise<void> {
   signal?.throwIfAborted();
   const { promise, resolve, reject } = deferred();
-  client.waitForReady(deadlineAfter(timeoutMs), (error) => {
-    if (error === undefined) resolve();
-    else {
-      const target = client.getChannel().getTarget();
-      reject(new DiffusionError('SERVICE_UNREACHABLE', `no service answers at ${target}`, { cause: error }));
+  const channel = client.getChannel();
+  const deadline = deadlineAfter(timeoutMs);
+  const fail = (cause?: Error): void => {
+    const text = `no service answers at ${channel.getTarget()}`;
+    reject(new DiffusionError('SERVICE_UNREACHABLE', text, { cause }));
+  };
+  const look = (late?: Error): void => {
+    if (late !== undefined || signal?.aborted === true) {
+      fail(late);
+      return;
     }
-  });
+    const state = channel.getConnectivityState(true);
+    if (state === connectivityState.READY) resolve();
+    else if (state === connectivityState.TRANSIENT_FAILURE && tries === 'once') fail();
+    else channel.watchConnectivityState(state, deadline, look);
+  };
+  look();
   await unlessAborted(promise, signal);
 }
 

@@ -21,6 +21,8 @@ export interface CallContext extends CallIdentity {
    * token is no longer valid.
    */
   readonly signal: AbortSignal;
+  /** The time between the begin of the call and its deadline, or that of the service; infinite where it has none. */
+  readonly timeLeftMs: number;
 }
 
 /** How long calls may take that come without a deadline, in milliseconds; undefined for as long as they like. */
@@ -52,7 +54,7 @@ export function unary<Request, Response>(
     const run = async (): Promise<Response> => {
       refuseExpired(call);
       try {
-        const answer = Promise.resolve(handler(call.request, contextOf(call, limit.signal)));
+        const answer = Promise.resolve(handler(call.request, contextOf(call, limit)));
         // What doesn't heed its signal goes on, and its answer is not waited for.
         return await unlessAborted(answer, limit.signal);
       } finally {
@@ -84,7 +86,7 @@ export function serverStream<Request, Response>(
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
     const limit = defaultDeadline(call, deadlineMs);
-    const context = contextOf(call, limit.signal);
+    const context = contextOf(call, limit);
     const { signal } = context;
     const ended = endOf(call, onCall);
     const run = async (): Promise<void> => {
@@ -129,8 +131,8 @@ function endOf<Request, Response>(
 }
 
 function identityOf(call: Parameters<typeof callerOf>[0]) {
-  const { caller, identity, requestId } = callerOf(call);
-  return { caller, requestId, isAuthenticated: identity !== undefined };
+  const { caller, identity, requestId, span } = callerOf(call);
+  return { caller, requestId, span, isAuthenticated: identity !== undefined };
 }
 
 /** The last handler of a call: a fault while the error is sent ends the call, never the process. */
@@ -140,12 +142,16 @@ function answerWithError<Request, Response>(
   report: ReportInternalError,
   answer: (status: ServiceError) => void,
 ): void {
+  const { requestId, span } = callerOf(call);
+  const reportOf = (thrown: unknown, id: string): void => {
+    report(thrown, id, { requestId, ...span.ids });
+  };
   try {
-    answer(toServiceError(error, call.getPath(), report));
+    answer(toServiceError(error, call.getPath(), reportOf));
   } catch (failure) {
     try {
-      answer(toServiceError(new DiffusionError('INTERNAL', 'internal error'), call.getPath(), report));
-      report(failure, '');
+      answer(toServiceError(new DiffusionError('INTERNAL', 'internal error'), call.getPath(), reportOf));
+      reportOf(failure, '');
     } catch {
       // The call is beyond answering; its client sees its deadline or the end of the stream.
     }
@@ -162,24 +168,31 @@ function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): voi
   }
 }
 
-interface DeadlineOfService {
+interface Deadline {
+  readonly timeLeftMs: number;
+  /** Aborted when the deadline of the service passes. */
   readonly signal: AbortSignal;
   readonly clear: () => void;
 }
 
-/** Aborts after the time that the service gives a call that came without a deadline. */
+/** That of the call, or, where it came without one, that which the service gives it. */
 function defaultDeadline<Request, Response>(
   call: AnyCall<Request, Response>,
   ms: number | undefined,
-): DeadlineOfService {
+): Deadline {
   const controller = new AbortController();
   if (ms === undefined || call.getDeadline() !== Infinity)
-    return { signal: controller.signal, clear: () => undefined };
+    return {
+      timeLeftMs: Number(call.getDeadline()) - systemClock.wallMs(),
+      signal: controller.signal,
+      clear: () => undefined,
+    };
   const timer = setTimeout(() => {
     const text = `the call came without a deadline, and the service ends such calls after ${ms / 1000} s`;
     controller.abort(new DiffusionError('DEADLINE_EXCEEDED', text));
   }, ms);
   return {
+    timeLeftMs: ms,
     signal: controller.signal,
     clear: () => {
       clearTimeout(timer);
@@ -187,9 +200,12 @@ function defaultDeadline<Request, Response>(
   };
 }
 
-function contextOf<Request, Response>(call: AnyCall<Request, Response>, limit: AbortSignal): CallContext {
+function contextOf<Request, Response>(
+  call: AnyCall<Request, Response>,
+  { signal, timeLeftMs }: Deadline,
+): CallContext {
   const { revoked, ...identity } = callerOf(call);
-  return { ...identity, signal: cancellation(call, [limit, revoked]) };
+  return { ...identity, timeLeftMs, signal: cancellation(call, [signal, revoked]) };
 }
 
 function cancellation<Request, Response>(

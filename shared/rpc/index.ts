@@ -1,5 +1,6 @@
 export { callLog } from './call-log.js';
 export { CALL_METRICS, callObserver, observeAll } from './call-metrics.js';
+export { endCallSpan } from './call-spans.js';
 export {
   callStream,
   callUnary,

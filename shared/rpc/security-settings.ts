@@ -45,7 +45,7 @@ export function securitySettings(address: string, reader: EnvironmentReader): Se
   const { value, refuse } = reader;
   const tls = tlsFiles(reader);
   const access = accessSettings(reader);
-  const insecure = isInsecure(reader);
+  const insecure = value(SECURITY_SETTINGS.insecure);
   const missing = [
     ...(tls === undefined ? ['TLS'] : []),
     ...(isAuthenticated(access) ? [] : ['authentication']),
@@ -60,11 +60,6 @@ export function securitySettings(address: string, reader: EnvironmentReader): Se
   if (tls === undefined) refuse(tlsCert, `a certificate ${why}`, value(tlsCert));
   if (!isAuthenticated(access)) refuse(identities, `a file of identities, or ${oidcIssuer.variable}, ${why}`);
   return { tls, access, warning: undefined };
-}
-
-/** Whether a network may have what has neither TLS nor authentication. */
-export function isInsecure({ value }: EnvironmentReader): boolean {
-  return value(SECURITY_SETTINGS.insecure);
 }
 
 /** Whether an address `host:port` can be reached from this machine only. */

@@ -23,8 +23,13 @@ export interface DescribedServer {
 
 export function serverInfo(server: DescribedServer): serverInfoWire.ServerInfo {
   const { protocol, startedMs, settings, engine, readiness } = server;
-  const { security, reflection, metrics, limits, commit } = settings;
-  const on = { reflection, metrics: metrics !== undefined, insecure: security.warning !== undefined };
+  const { security, reflection, metrics, tracing, limits, commit } = settings;
+  const on = {
+    reflection,
+    metrics: metrics !== undefined,
+    traces: tracing !== undefined,
+    insecure: security.warning !== undefined,
+  };
   return {
     version: packageFile().version,
     commit: commit ?? '',
@@ -37,7 +42,9 @@ export function serverInfo(server: DescribedServer): serverInfoWire.ServerInfo {
     problems: readiness.problems(),
     authentication: authenticationOf(security.access),
     tls: security.tls !== undefined,
-    limits: limits.map(({ name, value, unit }) => ({ name, value: BigInt(value), unit: unit ?? '' })),
+    limits: limits.map(({ name, value = 0, unit = '', rule = '' }) => ({
+      ...{ name, value: BigInt(value), unit, rule },
+    })),
     features: Object.entries(on).flatMap(([name, isOn]) => (isOn ? [name] : [])),
   };
 }

@@ -12,6 +12,7 @@ import {
 } from '../foundation/index.js';
 import type { DefaultDeadlines } from './handlers.js';
 import { limitsInForce, type LimitInForce, type ServiceSettings } from '../settings/index.js';
+import { TRACING_SETTINGS, tracingSettings, type TracingSettings } from '../tracing/index.js';
 import { METRICS_SETTINGS, metricsSettings, type MetricsSettings } from './metrics-settings.js';
 import { READINESS_SETTINGS } from './readiness.js';
 import { SECURITY_SETTINGS, securitySettings, type ServerSecurity } from './security-settings.js';
@@ -53,6 +54,7 @@ const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'
 export const SERVER_SETTINGS = {
   ...SECURITY_SETTINGS,
   ...METRICS_SETTINGS,
+  ...TRACING_SETTINGS,
   reflection: setting(
     'IP_DIFFUSION_REFLECTION',
     onOff,
@@ -101,6 +103,8 @@ export interface ServerSettings {
   readonly security: ServerSecurity;
   /** Undefined where no metrics are served. */
   readonly metrics: MetricsSettings | undefined;
+  /** Undefined where nothing is traced. */
+  readonly tracing: TracingSettings | undefined;
   readonly reflection: boolean;
   /** As pino names them. */
   readonly logLevel: (typeof LOG_LEVELS)[number];
@@ -125,10 +129,12 @@ export function serverSettings(
 ): ServerSettings {
   const { value } = reader;
   const address = value(ADDRESS_SETTINGS[table.service]);
+  const security = securitySettings(address, reader);
   return {
     address,
-    security: securitySettings(address, reader),
-    metrics: metricsSettings(reader),
+    security,
+    metrics: metricsSettings(reader, security),
+    tracing: tracingSettings(reader),
     reflection: value(SERVER_SETTINGS.reflection),
     logLevel: value(SERVER_SETTINGS.logLevel),
     stallTimeoutMs: value(SERVER_SETTINGS.stallTimeoutMs),

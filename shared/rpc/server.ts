@@ -12,8 +12,8 @@ import { FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 
 import { isOpen } from '../access/index.js';
 import { descriptors } from '../contract/index.js';
-import { deferred, DiffusionError, packageFile } from '../foundation/index.js';
-import { serveMetrics, type MetricRegistry, type MetricsEndpoint } from '../metrics/index.js';
+import { deferred, DiffusionError } from '../foundation/index.js';
+import type { Tracer } from '../tracing/index.js';
 import { accessControl } from './access-control.js';
 import {
   CONNECTION_LIMITS,
@@ -24,7 +24,7 @@ import {
 import type { HandlerOptions } from './handlers.js';
 import { addHealth } from './health.js';
 import { acceptLongDeadlines } from './long-deadlines.js';
-import type { MetricsSettings } from './metrics-settings.js';
+import { metricsEndpoint, type ServedMetrics } from './metrics-endpoint.js';
 import { readiness, type Readiness } from './readiness.js';
 import { limitReceiving, type ReceivingLimits } from './receiving.js';
 import type { ServiceLog } from './service-program.js';
@@ -49,11 +49,6 @@ export interface GrpcServer {
   stop(end: () => Promise<void>, graceMs: number): Promise<void>;
 }
 
-/** Metrics, and where they are served. */
-export interface ServedMetrics extends MetricsSettings {
-  readonly registry: MetricRegistry;
-}
-
 /** A service, by its full name. */
 export type ServedService = Pick<GrpcServerOptions, 'service' | 'serviceName' | 'implementation'>;
 
@@ -63,6 +58,8 @@ export interface GrpcServerOptions extends HandlerOptions {
   readonly security: ServerSecurity;
   /** Undefined where metrics are not served. */
   readonly metrics?: ServedMetrics | undefined;
+  /** The server closes it when it stops. */
+  readonly tracer?: Tracer | undefined;
   readonly log: Pick<ServiceLog, 'info' | 'warn' | 'debug'>;
   readonly service: ServiceDefinition;
   /** The service's full name, for health. */
@@ -98,6 +95,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const tls = await credentialsOf(security, onUnusable);
   const access = await accessControl(security.access, {
     report,
+    tracer: options.tracer,
     onUnusable,
     checkAccepting: (path) => {
       if (isStopping && !isOpen(path)) throw serviceStopping();
@@ -106,7 +104,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       options.onCall?.({ ...call, error, ms: undefined });
       if (!(error instanceof DiffusionError)) return;
       const { reason, message, cause } = error;
-      log.debug({ ...call, reason, cause }, message);
+      const { span, ...known } = call;
+      log.debug({ ...known, ...span.ids, reason, cause }, message);
     },
   });
   const server = new Server({
@@ -122,7 +121,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const health = addHealth(server, names, ready, options);
   if (options.reflection) reflectionService().addToServer(server);
   for (const { service, implementation } of served) server.addService(service, implementation);
-  const endpoint = metrics && (await metricsEndpoint(metrics));
+  const endpoint = metrics && (await metricsEndpoint(metrics, onUnusable));
   const port = await bind(server, options.address, tls.credentials).catch(async (error: unknown) => {
     await endpoint?.close();
     throw error;
@@ -143,6 +142,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
       access.close();
       tls.close();
       await endpoint?.close();
+      await options.tracer?.close();
     },
   };
 }
@@ -180,11 +180,6 @@ async function credentialsOf(
 ): Promise<WatchedCredentials> {
   if (tls !== undefined) return tlsCredentials(tls, access.reloadMs, onUnusable);
   return { credentials: ServerCredentials.createInsecure(), close: () => undefined };
-}
-
-async function metricsEndpoint({ address, registry }: ServedMetrics): Promise<MetricsEndpoint> {
-  registry.addProcess(packageFile().version);
-  return serveMetrics(address, registry);
 }
 
 async function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {

@@ -25,8 +25,12 @@ const MAX_FACTS = 8;
 const MAX_FACT = 100;
 const MAX_FIELD_TEXT = 300;
 
-/** Logs an error whose text the client doesn't get. */
-export type ReportInternalError = (error: unknown, id: string) => void;
+/** Logs an error whose text the client doesn't get. @param call What finds the call in the log and in traces. */
+export type ReportInternalError = (
+  error: unknown,
+  id: string,
+  call?: Readonly<Record<string, string>>,
+) => void;
 
 /** An error that a client is answered. */
 export interface CallError {

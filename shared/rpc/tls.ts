@@ -37,12 +37,31 @@ interface Loaded {
  * @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE) where the files can't be used at the start.
  */
 export async function tlsCredentials(
-  { certFile, keyFile, clientCaFile, clientCertificates }: TlsFiles,
+  files: TlsFiles,
   everyMs: number,
   onUnusable: (error: DiffusionError) => void,
 ): Promise<WatchedCredentials> {
+  const watched = await watchCertificates(files, everyMs, onUnusable);
+  const provider = providerOf(watched);
+  return {
+    credentials: experimental.createCertificateProviderServerCredentials(
+      // Its types name the two the other way round.
+      provider,
+      files.clientCaFile === undefined ? null : provider,
+      files.clientCertificates === 'required',
+    ),
+    close: watched.close,
+  };
+}
+
+/** Certificate and key, which belong together. @throws as `tlsCredentials`. */
+export function watchCertificates(
+  { certFile, keyFile, clientCaFile }: Omit<TlsFiles, 'clientCertificates'>,
+  everyMs: number,
+  onUnusable: (error: DiffusionError) => void,
+): Promise<WatchedFiles<Loaded>> {
   const paths = [certFile, keyFile, ...(clientCaFile === undefined ? [] : [clientCaFile])];
-  const files = await watchFiles({
+  return watchFiles({
     paths,
     everyMs,
     onUnusable,
@@ -52,16 +71,6 @@ export async function tlsCredentials(
       return loaded;
     },
   });
-  const provider = providerOf(files);
-  return {
-    credentials: experimental.createCertificateProviderServerCredentials(
-      // Its types name the two the other way round.
-      provider,
-      clientCaFile === undefined ? null : provider,
-      clientCertificates === 'required',
-    ),
-    close: files.close,
-  };
 }
 
 /** @throws DiffusionError that holds nothing of a key. */

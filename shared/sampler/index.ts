@@ -12,11 +12,14 @@ export { evaluate, predictedEpsilon } from './evaluation.js';
 export { packRows, paddedSize, splitRows } from './batch.js';
 export { batchedRows } from './batched-rows.js';
 export type { Batch } from './batch.js';
+export { SLOT_HISTORY, slotRows, unfitForSlots } from './slot-rows.js';
+export type { SlotRow } from './slot-rows.js';
 export { UNCONDITIONAL } from './solver.js';
 export type {
   Inpainting,
   NetworkRow,
   NoiseSource,
+  NoiseStream,
   Predict,
   SamplerPlan,
   SamplerStep,

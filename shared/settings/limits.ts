@@ -1,19 +1,27 @@
-/** The settings of a service that are numbers, with the values that hold. */
+/** The settings of a service that are numbers, with what holds. */
 
 import type { EnvironmentReader } from '../foundation/index.js';
-import { allSettings, fileKey, type ServiceSettings } from './service-settings.js';
+import { defaultText } from './help-rows.js';
+import { allSettings, fileKey, isOpen, type ServiceSettings } from './service-settings.js';
 
 export interface LimitInForce {
   /** As in a file. */
   readonly name: string;
-  readonly value: number;
+  /** Undefined where none is set and there is no fixed default. */
+  readonly value: number | undefined;
   readonly unit: string | undefined;
+  /** What holds without a value, in words. */
+  readonly rule: string | undefined;
 }
 
-/** A number that is not given and has no fixed default is left out. */
 export function limitsInForce(table: ServiceSettings, { peek }: EnvironmentReader): LimitInForce[] {
-  return Object.entries(allSettings(table)).flatMap(([key, setting]) => {
-    const number = peek(setting);
-    return typeof number === 'number' ? [{ name: fileKey(key), value: number, unit: setting.unit }] : [];
-  });
+  return Object.entries(allSettings(table))
+    .filter(([, setting]) => isOpen(setting) && setting.kind.isInteger === true)
+    .map(([key, setting]) => {
+      const value = peek(setting);
+      const row = { name: fileKey(key), unit: setting.unit };
+      return typeof value === 'number'
+        ? { ...row, value, rule: undefined }
+        : { ...row, value: undefined, rule: defaultText(setting) ?? 'no limit' };
+    });
 }

@@ -2,7 +2,10 @@ export { checkStore } from './check-store.js';
 export { tryStore } from './try-store.js';
 export { watchStore } from './store-watch.js';
 export type { StoreWatch } from './store-watch.js';
-export { measuredStore, STORE_METRICS } from './measured-store.js';
+export { notedStore, storeCallsSchema, storeCallTally } from './store-calls.js';
+export type { StoreCall, StoreCalls } from './store-calls.js';
+export { storeMetrics, STORE_METRICS } from './store-metrics.js';
+export type { StoreMetrics } from './store-metrics.js';
 export { openLocalStore } from './local-store.js';
 export type { LocalStoreSettings } from './local-store.js';
 export type {

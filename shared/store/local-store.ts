@@ -152,6 +152,18 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     return true;
   }
 
+  /** Never while a put compares what stands: the put would bring it back. */
+  async function removeOne(key: string, signal: AbortSignal | undefined): Promise<void> {
+    const work = (): Promise<void> => removeFile(join(folder, key), folder);
+    try {
+      await withLock({ tickets, temp }, signal, work);
+    } catch (error) {
+      if (error instanceof DiffusionError || localFault(error).reason !== 'STORE_FULL') throw error;
+      // A full disk has no room for the lock, and must not keep what would make room. No put has room either.
+      await work();
+    }
+  }
+
   async function* walk(prefix: string, { after = '', signal }: ListOptions): AsyncGenerator<string> {
     const read = (): Promise<string[]> => entriesOf(join(folder, prefix));
     for (const name of await guarded(keyText('list', prefix), { signal }, read)) {
@@ -207,7 +219,7 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
       keys.forEach(checkKey);
       await guarded('remove', options, () => checkThere('remove'));
       for (const key of keys)
-        await guarded(keyText('remove', key), options, () => removeFile(join(folder, key), folder));
+        await guarded(keyText('remove', key), options, () => removeOne(key, options.signal));
     },
     tidy: () => guarded('tidy', {}, () => sweepTemp(temp)),
     close: () => Promise.resolve(),

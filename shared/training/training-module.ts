@@ -10,7 +10,7 @@ import type {
 } from '../engine/index.js';
 import { dropoutLayerCount, parameterSpecs, predictFunction } from '../model/index.js';
 import { biasCorrection, emaDecay, learningRateAt } from '../optimizer/index.js';
-import type { LearningRateConfig } from '../optimizer/index.js';
+import type { AdamWRates, LearningRateConfig } from '../optimizer/index.js';
 import {
   accumulateOn,
   ADAM_M,
@@ -21,7 +21,7 @@ import {
   trainOn,
   WEIGHTS,
 } from './training-step.js';
-import type { NoisyBatch, TrainingStepConfig, StepRates } from './training-step.js';
+import type { NoisyBatch, TrainingStepConfig } from './training-step.js';
 
 export interface TrainingModuleConfig extends TrainingStepConfig {
   /** Images of one pass; an optimizer step takes `accumulationSteps` passes. */
@@ -53,7 +53,7 @@ export function trainingModule(config: TrainingModuleConfig): EngineModule {
           trainStep: {
             inputs: { ...passInputs(config), ...rateInputs(config) },
             body: (inputs, variables) =>
-              trainOn(config, variables, noisyBatch(config, inputs), inputs as unknown as StepRates),
+              trainOn(config, variables, noisyBatch(config, inputs), inputs as unknown as AdamWRates),
           },
         }
       : {
@@ -64,7 +64,7 @@ export function trainingModule(config: TrainingModuleConfig): EngineModule {
           },
           applyGradients: {
             inputs: rateInputs(config),
-            body: (inputs, variables) => applyAccumulated(config, variables, inputs as unknown as StepRates),
+            body: (inputs, variables) => applyAccumulated(config, variables, inputs as unknown as AdamWRates),
           },
         };
   return {

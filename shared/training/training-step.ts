@@ -1,14 +1,14 @@
 /** One optimizer step in tensors, with its noise as an argument: loss, gradients, update. */
-import { nativeLanes, tf, valueAndGradients } from '../engine/index.js';
-import type { AdamUpdates, FunctionResult, Tensors } from '../engine/index.js';
+import { tf, valueAndGradients } from '../engine/index.js';
+import type { AdamWConfig, FunctionResult, Tensors } from '../engine/index.js';
 import { ownState, trainingLosses, type Network } from '../loss/index.js';
 import type { Objective } from '../loss/index.js';
 import { parametersOf, unet } from '../model/index.js';
 import type { Dropout, UNetConfig, UNetOptions } from '../model/index.js';
 import { diffusionTables } from '../noise/index.js';
 import type { TrainingProcess } from '../noise/index.js';
-import { adamScales, adamW, allFinite, globalNorm, updateEma } from '../optimizer/index.js';
-import type { AdamWConfig } from '../optimizer/index.js';
+import { adamW, allFinite, globalNorm } from '../optimizer/index.js';
+import type { AdamWRates } from '../optimizer/index.js';
 
 export interface TrainingStepConfig extends TrainingProcess {
   readonly architecture: UNetConfig;
@@ -44,15 +44,6 @@ export interface NoisyBatch {
   /** [N] int32. */
   readonly y?: tf.Tensor | undefined;
   readonly dropout?: Dropout | undefined;
-}
-
-/** What an optimizer step takes from the host, as scalar tensors; `emaWeights` is [number of rates]. */
-export interface StepRates {
-  readonly learningRate: tf.Tensor;
-  readonly weightDecay: tf.Tensor;
-  readonly biasCorrection1: tf.Tensor;
-  readonly biasCorrection2: tf.Tensor;
-  readonly emaWeights: tf.Tensor;
 }
 
 /** What a variable holds of a parameter: the first part of the variable's name. */
@@ -107,7 +98,7 @@ export function applyStep(
   config: TrainingStepConfig,
   variables: Tensors,
   lossGradients: Tensors,
-  rates: StepRates,
+  rates: AdamWRates,
   mustBeFinite: readonly tf.Tensor[] = [],
 ): FunctionResult & { readonly updates: Tensors } {
   const parameters = parametersOf(config.architecture, variables, WEIGHTS);
@@ -115,9 +106,7 @@ export function applyStep(
   const gradNorm = globalNorm(gradients);
   const finite = allFinite([gradNorm, ...mustBeFinite]);
   const outputs = { gradNorm, paramNorm: globalNorm(parameters), finite };
-  return nativeLanes() === undefined
-    ? { outputs, updates: composedUpdates(config, variables, gradients, rates), commit: finite }
-    : { outputs, updates: {}, adam: adamUpdates(config, gradients, rates), commit: finite };
+  return { outputs, updates: nextState(config, variables, gradients, rates), commit: finite };
 }
 
 /** The gradients of loss + penalty * |theta|^2, once for each step however many passes it has. */
@@ -131,57 +120,36 @@ function penalised(gradients: Tensors, parameters: Tensors, penalty: number): Te
   );
 }
 
-/** All variables' new values, from tfjs's ops. */
-function composedUpdates(
-  config: TrainingStepConfig,
+/** All variables' new values. */
+function nextState(
+  { architecture, optimizer, emaRates }: TrainingStepConfig,
   variables: Tensors,
   gradients: Tensors,
-  rates: StepRates,
+  rates: AdamWRates,
 ): Record<string, tf.Tensor> {
-  const parameters = parametersOf(config.architecture, variables, WEIGHTS);
-  const update = adamW(rates, config.optimizer);
-  const emaWeights = tf.unstack(rates.emaWeights);
-  const updates: Record<string, tf.Tensor> = {};
-  for (const [name, parameter] of Object.entries(parameters)) {
-    const m = variables[`${ADAM_M}${name}`] as tf.Tensor;
-    const v = variables[`${ADAM_V}${name}`] as tf.Tensor;
-    const next = update({ parameter, m, v }, gradients[name] as tf.Tensor);
-    updates[`${WEIGHTS}${name}`] = next.parameter;
-    updates[`${ADAM_M}${name}`] = next.m;
-    updates[`${ADAM_V}${name}`] = next.v;
-    config.emaRates.forEach((rate, i) => {
-      const ema = `${emaPrefix(rate)}${name}`;
-      updates[ema] = updateEma(variables[ema] as tf.Tensor, next.parameter, emaWeights[i] as tf.Tensor);
-    });
-  }
-  return updates;
+  const prefixes = [WEIGHTS, ADAM_M, ADAM_V, ...emaRates.map(emaPrefix)];
+  const held = prefixes.map((prefix) => parametersOf(architecture, variables, prefix));
+  const names = Object.keys(gradients);
+  const states = names.map((name) => {
+    const [parameter, m, v, ...ema] = held.map((of) => of[name] as tf.Tensor) as State;
+    return { gradient: gradients[name] as tf.Tensor, parameter, m, v, ema };
+  });
+  const next = adamW(rates, optimizer, states).map(({ parameter, m, v, ema }) => [parameter, m, v, ...ema]);
+  return Object.fromEntries(
+    prefixes.flatMap((prefix, i) =>
+      names.map((name, j) => [`${prefix}${name}`, next[j]?.[i] as tf.Tensor] as const),
+    ),
+  );
 }
 
-/** The same, for the engine's own kernel. */
-function adamUpdates(
-  { optimizer: { beta1, beta2, epsilon }, emaRates }: TrainingStepConfig,
-  gradients: Tensors,
-  rates: StepRates,
-): AdamUpdates {
-  return {
-    ...{ beta1, beta2, epsilon },
-    rates: tf.concat([tf.stack(adamScales(rates)), rates.emaWeights]),
-    of: Object.entries(gradients).map(([name, gradient]) => ({
-      parameter: `${WEIGHTS}${name}`,
-      m: `${ADAM_M}${name}`,
-      v: `${ADAM_V}${name}`,
-      ema: emaRates.map((rate) => `${emaPrefix(rate)}${name}`),
-      gradient,
-    })),
-  };
-}
+type State = [parameter: tf.Tensor, m: tf.Tensor, v: tf.Tensor, ...ema: tf.Tensor[]];
 
 /** A whole optimizer step from one batch. */
 export function trainOn(
   config: TrainingStepConfig,
   variables: Tensors,
   batch: NoisyBatch,
-  rates: StepRates,
+  rates: AdamWRates,
 ): FunctionResult {
   const { values, gradients } = lossAndGradients(config, variables, batch);
   const result = applyStep(config, variables, gradients, rates, [values.loss]);
@@ -213,7 +181,7 @@ export function accumulateOn(
 export function applyAccumulated(
   config: TrainingStepConfig,
   variables: Tensors,
-  rates: StepRates,
+  rates: AdamWRates,
 ): FunctionResult {
   const gradients = parametersOf(config.architecture, variables, GRADIENT);
   const { updates, ...result } = applyStep(config, variables, gradients, rates);

@@ -82,7 +82,7 @@ async function compare(work: Work, python: string, say: (line: string) => void) 
       parameters: worker.ready['parameters'] ?? 0,
       'median ms': rounded(ms),
       'to best PyTorch': rounded(ms / best, 3),
-      'peak MiB': Math.round(await worker.end()),
+      'peak MiB': Math.round((await worker.end()).peakMb),
     });
   }
   for (const { of, 'median ms': ms, 'to best PyTorch': ratio } of rows) {

@@ -5,8 +5,11 @@
  */
 import { createInterface } from 'node:readline';
 
+import { clientOptions } from '../../shared/engine/device.js';
 import { createCompiledEngine, createEagerEngine } from '../../shared/engine/index.js';
-import type { EngineArray, EngineModule, LoadedModule } from '../../shared/engine/index.js';
+import type { Engine, EngineArray, EngineModule, LoadedModule } from '../../shared/engine/index.js';
+import { createPjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
+import type { PjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
 import { dropoutLayerCount, parameterCount, type UNetConfig } from '../../shared/model/index.js';
 import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
@@ -16,7 +19,14 @@ interface Task {
   readonly work: 'train' | 'predict';
   readonly architecture: UNetConfig;
   readonly batch: number;
-  readonly engine: 'compiled' | 'eager';
+  readonly engine: 'compiled' | 'eager' | 'pjrt';
+  /** Of `pjrt`. */
+  readonly pjrt?: {
+    readonly plugin: string;
+    readonly device: string;
+    readonly tf32: boolean;
+    readonly cacheFolder: string;
+  };
   readonly precision: 'float32' | 'bfloat16';
 }
 
@@ -42,12 +52,13 @@ const timed = async (action: () => Promise<unknown>): Promise<number> => {
 
 const { module, call } = task.work === 'train' ? training(task) : prediction(task);
 let loaded: LoadedModule | undefined;
+let onDevice: PjrtEngine | undefined;
 let runs = 0;
 const run = async (): Promise<void> => {
   await loaded?.run(...call(runs++));
 };
 const loadMs = await timed(async () => {
-  const engine = await (task.engine === 'eager' ? createEagerEngine() : createCompiledEngine());
+  const engine = await start(task);
   loaded = await engine.load(module);
 });
 await assignLively();
@@ -59,8 +70,21 @@ for await (const line of createInterface({ input: process.stdin })) {
   for (let i = 0; i < Number(line); i++) ms.push(await timed(run));
   say({ ms });
 }
-say({ peakMb: process.resourceUsage().maxRSS / 1024 });
+const peakDeviceBytes = onDevice?.memory()?.peakBytes;
+say({
+  peakMb: process.resourceUsage().maxRSS / 1024,
+  ...(peakDeviceBytes !== undefined && { peakDeviceMb: peakDeviceBytes / 1024 ** 2 }),
+});
 process.exit(0);
+
+async function start({ engine, pjrt }: Task): Promise<Engine> {
+  if (engine === 'eager') return createEagerEngine();
+  if (engine === 'compiled' || pjrt === undefined) return createCompiledEngine();
+  const { plugin, device, tf32, cacheFolder } = pjrt;
+  const client = clientOptions({ device, devices: 1, memoryPercent: undefined });
+  onDevice = await createPjrtEngine({ plugin, tf32, cacheFolder, client });
+  return onDevice;
+}
 
 /**
  * Numbers of usual size in every weight: with zeros, some processors compute faster. They are views of one array, so that

@@ -12,6 +12,7 @@ import { overhead } from './overhead.js';
 import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
 import { samplers } from './samplers.js';
+import { scaling } from './scaling.js';
 import { start } from './start.js';
 import type { Bench } from './table.js';
 import { printTable } from './table.js';
@@ -25,6 +26,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   responsiveness,
   priorities,
   samplers,
+  scaling,
   'job-list': listing,
   load,
   watchers,

@@ -10,22 +10,29 @@ export interface Worker {
   readonly ready: Readonly<Record<string, number>>;
   /** Milliseconds of each of `runs` runs. */
   time(runs: number): Promise<number[]>;
-  /** Ends it. Peak resident memory, MiB. */
-  end(): Promise<number>;
+  /** Ends it. Peak resident memory and, on a device, peak memory there, MiB. */
+  end(): Promise<{ readonly peakMb: number; readonly peakDeviceMb?: number | undefined }>;
 }
 
 interface Report {
   readonly ms?: number[];
   readonly peakMb?: number;
+  readonly peakDeviceMb?: number;
 }
 
 /**
  * Starts a process of the protocol that `pytorch/worker.py` describes, and waits until it is warm.
+ * @param signal Ends it at once.
  * @throws Error with the end of what it wrote to standard error.
  */
-export async function startWorker(name: string, command: readonly string[], cwd: string): Promise<Worker> {
+export async function startWorker(
+  name: string,
+  command: readonly string[],
+  cwd: string,
+  signal?: AbortSignal,
+): Promise<Worker> {
   const [program = '', ...args] = command;
-  const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
   let trouble = '';
   child.stderr.on('data', (text: Buffer) => {
     trouble = `${trouble}${text.toString()}`.slice(-2000);
@@ -34,10 +41,14 @@ export async function startWorker(name: string, command: readonly string[], cwd:
   createInterface({ input: child.stdout }).on('line', (line) => {
     if (line.startsWith('{')) waiting.shift()?.resolve(JSON.parse(line) as Report);
   });
+  const failed = (text: string): void => {
+    for (const { reject } of waiting.splice(0)) reject(new Error(`${name} ${text}`));
+  };
+  child.on('error', ({ message }) => {
+    failed(`failed: ${message}`);
+  });
   child.on('exit', (code) => {
-    for (const { reject } of waiting.splice(0)) {
-      reject(new Error(`${name} ended with exit code ${String(code)}: ${trouble}`));
-    }
+    failed(`ended with exit code ${String(code)}: ${trouble}`);
   });
   const next = (): Promise<Report> => {
     const answer = deferred<Report>();
@@ -55,7 +66,8 @@ export async function startWorker(name: string, command: readonly string[], cwd:
     end: async () => {
       const last = next();
       child.stdin.end();
-      return (await last).peakMb ?? Number.NaN;
+      const { peakMb = Number.NaN, peakDeviceMb } = await last;
+      return { peakMb, peakDeviceMb };
     },
   };
 }

@@ -112,6 +112,38 @@ test('watch --json prints one event in each line and nothing else', async (t) =>
   t.like(events[2], { event: 'terminal', state: 'JOB_STATE_SUCCEEDED' });
 });
 
+const spilled: WatchEvent = {
+  $case: 'storeReport',
+  value: {
+    change: trainerWire.StoreChange.STORE_CHANGE_SPILLED,
+    message: 'the checkpoint of step 2 is in the spill folder; store unavailable',
+    since: new Date(0),
+    ...{ steps: [2], waiting: 1, spilledBytes: 12_000_000n, spillLimitBytes: 10_000_000_000n },
+  },
+};
+const available: WatchEvent = {
+  $case: 'storeReport',
+  value: trainerWire.StoreReport.fromPartial({
+    change: trainerWire.StoreChange.STORE_CHANGE_AVAILABLE,
+    message: 'the store answers again',
+  }),
+};
+
+test('watch shows what the store does with the checkpoints, in lines and with every field as JSON [fault A12]', async (t) => {
+  const events = [snapshot, spilled, available, succeeded];
+  const { address } = await fakeTrainer(t, [events, events]);
+  const { out } = await run(['watch', 'job-1', '--address', address]);
+  t.deepEqual(out.split('\n').slice(1, 3), [
+    'the checkpoint of step 2 is in the spill folder; store unavailable (12 MB of 10 GB in the spill folder)',
+    'the store answers again',
+  ]);
+  const json = await run(['watch', 'job-1', '--json', '--address', address]);
+  t.like(JSON.parse(json.out.split('\n')[1] ?? ''), {
+    ...{ event: 'storeReport', change: 'STORE_CHANGE_SPILLED', since: '1970-01-01T00:00:00.000Z' },
+    ...{ steps: [2], waiting: 1, spilledBytes: '12000000', spillLimitBytes: '10000000000' },
+  });
+});
+
 test('watch continues from the last position when the trainer answers again [fault 111]', async (t) => {
   const gone = new DiffusionError('SERVICE_STOPPING', 'the trainer stops');
   const { address, watched } = await fakeTrainer(t, [

@@ -29,6 +29,7 @@ const SECRETS = {
   wrongToken: 'wrong-token-77aa01bc9d',
   accessKey: 'ACCESSKEYPLANTED0123',
   secretKey: 'secret/key+planted=8c1f',
+  tracesKey: 'traces-key-planted-5e0b9a',
   resumeKey: 'resume-key-planted-0123456789abcdef',
   jwt: `eyJhbGciOiJub25lIn0.${Buffer.from('{"sub":"planted-subject"}').toString('base64url')}.c2lnbmF0dXJl`,
   tlsKey: server.key.split('\n')[1] ?? '',
@@ -99,6 +100,8 @@ test('tokens, keys and signatures are in no log, no error and no file [fault 31]
     IP_DIFFUSION_OIDC_ISSUER: 'http://127.0.0.1:1',
     IP_DIFFUSION_OIDC_AUDIENCE: 'diffusion',
     IP_DIFFUSION_RESUME_KEY_FILE: await file('resume.key', SECRETS.resumeKey),
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${(echo.address() as AddressInfo).port}`,
+    OTEL_EXPORTER_OTLP_HEADERS: `api-key=${SECRETS.tracesKey}`,
     IP_DIFFUSION_S3_ENDPOINT: `http://127.0.0.1:${(echo.address() as AddressInfo).port}`,
     IP_DIFFUSION_S3_ACCESS_KEY: SECRETS.accessKey,
     IP_DIFFUSION_S3_SECRET_KEY_FILE: await file('secret-key', SECRETS.secretKey),
@@ -151,6 +154,7 @@ test('tokens, keys and signatures are in no log, no error and no file [fault 31]
   t.regex(answers.join('\n'), /IDENTITY_PROVIDER_UNAVAILABLE/);
   t.regex(answers.join('\n'), /STORE_ACCESS_DENIED/);
   t.regex(sampler.log.join('\n'), /AccessDenied|denied/i);
+  t.regex(sampler.log.join('\n'), /traces can't be sent/);
   const written = await textsIn(left);
   t.regex(written, /"jobId":"one-/);
   t.deepEqual(found(answers.join('\n')), [], 'answers');

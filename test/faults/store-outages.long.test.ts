@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 
 import { connectTrainer } from '../../shared/rpc/index.js';
+import { trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { GO_MISSING, startMinio } from '../minio-server.js';
 import {
@@ -84,7 +85,11 @@ const recipe = (name: string, steps: number) =>
     training: { steps, checkpointEverySteps: 8, logEverySteps: 1 },
   });
 
-const messageOf = (event: Event): string => (event.$case === 'stateChanged' ? event.value.message : '');
+const messageOf = (event: Event): string =>
+  event.$case === 'stateChanged' || event.$case === 'storeReport' ? event.value.message : '';
+
+const isSpilled = (event: Event): boolean =>
+  event.$case === 'storeReport' && event.value.change === trainerWire.StoreChange.STORE_CHANGE_SPILLED;
 
 function isAlive(pid: number): boolean {
   try {
@@ -169,13 +174,12 @@ test.serial(
           isShut = true;
           void gate.shut();
         }
-        if (/[1-9] commits? waiting/.test(messageOf(event)) && !isEngineKilled) {
+        if (isSpilled(event) && !isEngineKilled) {
           isEngineKilled = true;
           process.kill(outage.enginePid(), 'SIGKILL');
         }
         // As many as it has made by then.
-        else if (/[1-9] commits? waiting/.test(messageOf(event)) && seen.some(isResumption))
-          child.kill('SIGKILL');
+        else if (isSpilled(event) && seen.some(isResumption)) child.kill('SIGKILL');
       }),
       { code: 'UNAVAILABLE' } as never,
     );

@@ -3,10 +3,11 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { createCompiledEngine, createEagerEngine } from '../../shared/engine/index.js';
 import type { Engine } from '../../shared/engine/index.js';
-import { TEST_ALL } from '../engine/pjrt/plugin-file.js';
+import { CPU_PLUGIN, TEST_ALL } from '../engine/pjrt/plugin-file.js';
 
 // `npm run test:pjrt` runs them on the plugin alone.
-const onPlugin = TEST_ALL ? (await import('../engine/pjrt/device.js')).pjrt : undefined;
+const onPlugin =
+  TEST_ALL && CPU_PLUGIN !== undefined ? await (await import('../engine/pjrt/device.js')).pjrt() : undefined;
 const lowPrecision = onPlugin ?? (await createCompiledEngine());
 const engines = onPlugin === undefined ? [await createEagerEngine(), lowPrecision] : [onPlugin];
 

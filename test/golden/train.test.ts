@@ -4,7 +4,8 @@ import type { ExecutionContext } from 'ava';
 import { trainingModule, stepInputs } from '../../shared/training/training-module.js';
 import type { TrainingModuleConfig } from '../../shared/training/training-module.js';
 import { emaPrefix, trainOn, WEIGHTS } from '../../shared/training/training-step.js';
-import type { NoisyBatch, StepRates } from '../../shared/training/training-step.js';
+import type { NoisyBatch } from '../../shared/training/training-step.js';
+import type { AdamWRates } from '../../shared/optimizer/index.js';
 import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
 import { testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
@@ -89,7 +90,7 @@ function withExplicitNoise(config: TrainingModuleConfig): EngineModule {
           xi: images,
         },
         body: (given, values) =>
-          trainOn(config, values, given as unknown as NoisyBatch, given as unknown as StepRates),
+          trainOn(config, values, given as unknown as NoisyBatch, given as unknown as AdamWRates),
       },
     },
   };

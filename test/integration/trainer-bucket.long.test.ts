@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 
 import { readSettings } from '../../services/sampler/config.js';
 import { startSampler } from '../../services/sampler/start-sampler.js';
-import { recipeToWire, samplingWire } from '../../shared/contract/index.js';
+import { recipeToWire, samplingWire, trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { callUnary, connectSampler, serviceLog } from '../../shared/rpc/index.js';
 import { fileAccess } from '../../shared/store/index.js';
@@ -35,6 +35,7 @@ import {
 const folders = await makeFolders();
 const minio = await startMinio();
 if (minio === undefined) console.warn(GO_MISSING);
+const UNAVAILABLE = trainerWire.StoreChange.STORE_CHANGE_UNAVAILABLE;
 
 /** A test that is skipped where there is no server. */
 function bucketTest(
@@ -166,7 +167,7 @@ bucketTest(
     await gate.shut();
     let waited = 0;
     const messages = await watch(trainer.client, jobId, (event) => {
-      if (event.$case !== 'stateChanged' || !event.value.message.includes('store unavailable')) return;
+      if (event.$case !== 'storeReport' || event.value.change !== UNAVAILABLE) return;
       waited += 1;
       void gate.open();
     });

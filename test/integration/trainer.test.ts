@@ -5,6 +5,7 @@ import test from 'ava';
 
 import { callUnary } from '../../shared/rpc/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
+import { storeFromSettings } from '../../shared/store/index.js';
 import { scrape } from '../metrics/samples.js';
 import {
   checkpointDigests,
@@ -24,13 +25,13 @@ import {
   type Job,
   type Message,
 } from './trainer-fixture.js';
+import { metricsAt } from '../rpc/security.js';
 
 const STEPS = 8;
 
 const folders = await makeFolders();
 const store = { kind: 'local' as const, folder: join(folders.root, 'store') };
-const metrics = { address: '127.0.0.1:0', warning: undefined };
-const trainer = await openTrainer(settingsFor(folders, store, { metrics }));
+const trainer = await openTrainer(settingsFor(folders, store, { metrics: metricsAt('127.0.0.1:0') }));
 const { client } = trainer;
 
 let straightJob = '';
@@ -120,6 +121,13 @@ test.serial('Prometheus reads what the job did', async (t) => {
   t.is(of('jobs_ended_total{state="SUCCEEDED",reason="none"}'), 1);
   t.is(of('engine_restarts_total'), 0);
   t.is(of('waiting_commits'), 0);
+  // Most objects are the engine's: those of its checkpoints.
+  const there = await storeFromSettings(store);
+  let objects = 0;
+  for await (const key of there.list('jobs/')) if (key !== '') objects += 1;
+  await there.close();
+  const puts = samples.get('ip_diffusion_store_calls_total{operation="put",outcome="OK"}') ?? 0;
+  t.true(puts >= objects, `${puts} calls put ${objects} objects`);
 });
 
 test.serial(

@@ -1,7 +1,6 @@
 /** The pieces with gradients of their own, once and twice differentiated. */
 import test from 'ava';
-import { createEagerEngine, tf } from '../../shared/engine/index.js';
-import { groupNorm, silu, softmax } from '../../shared/model/index.js';
+import { attention, createEagerEngine, groupNorm, silu, tf } from '../../shared/engine/index.js';
 import { noiseArray } from './networks.js';
 
 await createEagerEngine();
@@ -24,6 +23,15 @@ test('silu and its two derivatives are right', (t) => {
   });
 });
 
+/** Of x's shape. */
+function attended(x: tf.Tensor, heads: number, partsFirst: boolean): tf.Tensor {
+  return tf.tile(attention(x, { heads, partsFirst }), [1, 1, 3]);
+}
+
+function normalised(x: tf.Tensor, silu: boolean): tf.Tensor {
+  return groupNorm(x, tf.fill([1, 32], 0.8), tf.fill([1, 32], 0.3), { groups: 8, epsilon: 1e-5, silu });
+}
+
 /** Directional second derivative of sum(w f(x)) along u, by nested gradients and by differences of the first. */
 function secondDerivatives(
   f: (x: tf.Tensor) => tf.Tensor,
@@ -44,8 +52,10 @@ function secondDerivatives(
 
 for (const [name, f, shape] of [
   ['silu', silu, [40]],
-  ['softmax', softmax, [4, 8]],
-  ['group norm', (x: tf.Tensor) => groupNorm(x, tf.ones([1, 32]), tf.zeros([1, 32])), [2, 4, 4, 32]],
+  ['attention', (x: tf.Tensor) => attended(x, 2, true), [2, 8, 24]],
+  ['padded attention', (x: tf.Tensor) => attended(x, 1, false), [1, 6, 12]],
+  ['group norm', (x: tf.Tensor) => normalised(x, false), [2, 4, 4, 32]],
+  ['group norm with silu', (x: tf.Tensor) => normalised(x, true), [2, 4, 4, 32]],
 ] as const) {
   test(`the gradient of ${name}'s gradient agrees with differences`, (t) => {
     const [nested, differences] = secondDerivatives(f, [...shape]);

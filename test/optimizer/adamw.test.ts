@@ -1,8 +1,8 @@
 /** AdamW against float64, and norms over all tensors. */
 import test from 'ava';
 import { createEagerEngine, tf } from '../../shared/engine/index.js';
+import type { AdamWState } from '../../shared/engine/index.js';
 import { adamW, allFinite, biasCorrection, globalNorm } from '../../shared/optimizer/index.js';
-import type { AdamWState } from '../../shared/optimizer/index.js';
 import { noiseArray } from '../model/networks.js';
 
 await createEagerEngine();
@@ -18,6 +18,7 @@ test('five updates agree with float64, decay decoupled and epsilon after the cor
       parameter: tf.tensor1d(Float32Array.from(p)),
       m: tf.zeros([size]),
       v: tf.zeros([size]),
+      ema: [],
     };
     for (let n = 1; n <= 5; n++) {
       // The last gradients are small enough for epsilon to matter.
@@ -35,8 +36,9 @@ test('five updates agree with float64, decay decoupled and epsilon after the cor
         weightDecay: tf.scalar(weightDecay),
         biasCorrection1: tf.scalar(biasCorrection(CONFIG.beta1, n)),
         biasCorrection2: tf.scalar(biasCorrection(CONFIG.beta2, n)),
+        emaWeights: tf.tensor1d([]),
       };
-      state = adamW(rates, CONFIG)(state, tf.tensor1d(gradient));
+      [state] = adamW(rates, CONFIG, [{ ...state, gradient: tf.tensor1d(gradient) }]) as [AdamWState];
     }
     for (const [ours, wanted] of [
       [state.parameter, p],
@@ -46,6 +48,52 @@ test('five updates agree with float64, decay decoupled and epsilon after the cor
         t.true(Math.abs(value - (wanted[i] ?? NaN)) < 2e-6, `${value} for ${wanted[i] ?? NaN}`);
       });
     }
+  });
+});
+
+test('the EMA weights of each rate move by their weight towards the new parameter', (t) => {
+  tf.tidy(() => {
+    const one = tf.scalar(1);
+    const rates = {
+      learningRate: tf.scalar(0),
+      weightDecay: one,
+      biasCorrection1: one,
+      biasCorrection2: one,
+    };
+    const state = (parameter: number[], emas: number[][]) => {
+      const zeros = tf.zeros([2]);
+      const ema = emas.map((values) => tf.tensor1d(values));
+      return { gradient: zeros, parameter: tf.tensor1d(parameter), m: zeros, v: zeros, ema };
+    };
+    const next = adamW({ ...rates, emaWeights: tf.tensor1d([0.25, 0.5]) }, CONFIG, [
+      state(
+        [8, 4],
+        [
+          [0, 4],
+          [4, 0],
+        ],
+      ),
+      state(
+        [1, 0],
+        [
+          [1, 0],
+          [0, 8],
+        ],
+      ),
+    ]);
+    t.deepEqual(
+      next.map(({ ema }) => ema.map((each) => [...each.dataSync()])),
+      [
+        [
+          [2, 4],
+          [6, 2],
+        ],
+        [
+          [1, 0],
+          [0.5, 4],
+        ],
+      ],
+    );
   });
 });
 

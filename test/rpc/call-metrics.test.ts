@@ -12,12 +12,12 @@ import test from 'ava';
 import { readSettings } from '../../services/sampler/config.js';
 import { checkSecurity } from '../../services/cli/doctor/security.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { DiffusionError } from '../../shared/foundation/index.js';
+import { DiffusionError, type Environment } from '../../shared/foundation/index.js';
 import { metricRegistry } from '../../shared/metrics/index.js';
 import { callObserver, serverStream, startGrpcServer, unary } from '../../shared/rpc/index.js';
 import { temporaryFolder } from '../dataset/folders.js';
 import { samplesOf, scrape, startingWith } from '../metrics/samples.js';
-import { securityOf, SILENT } from './security.js';
+import { metricsAt, securityOf, SILENT } from './security.js';
 
 const TRAINER = 'diffusion.trainer.v1.TrainerService';
 
@@ -35,7 +35,7 @@ test('calls are counted by method, code, reason and class of caller; an unknown 
   const { port, metricsPort, stop } = await startGrpcServer({
     ...options,
     ...{ address: '127.0.0.1:0', log: SILENT, reflection: false },
-    metrics: { address: '127.0.0.1:0', warning: undefined, registry },
+    metrics: { ...metricsAt('127.0.0.1:0'), registry },
     service: { getTrainingJob, watchTrainingJob, deleteModel },
     serviceName: TRAINER,
     implementation: {
@@ -113,7 +113,7 @@ test('a service listens on both addresses or on none', async (t) => {
       ...{ address, log: SILENT, reflection: false, security: securityOf() },
       ...{ report: () => undefined, stallTimeoutMs: 60_000 },
       ...{ service: { getTrainingJob }, serviceName: TRAINER, implementation: {} },
-      metrics: { address: ofMetrics, warning: undefined, registry: metricRegistry() },
+      metrics: { ...metricsAt(ofMetrics), registry: metricRegistry() },
     });
     const error = await t.throwsAsync(starting, { instanceOf: DiffusionError });
     t.is(error.reason, 'ADDRESS_UNAVAILABLE');
@@ -123,20 +123,49 @@ test('a service listens on both addresses or on none', async (t) => {
   }
 });
 
-test('metrics are off unless an address is set, and off loopback only where that is insecure on purpose', (t) => {
-  const name = 'IP_DIFFUSION_METRICS_ADDRESS';
+test('metrics are off unless an address is set', (t) => {
   t.is(readSettings({}).metrics, undefined);
-  t.deepEqual(readSettings({ [name]: '127.0.0.1:9464' }).metrics, {
-    address: '127.0.0.1:9464',
-    warning: undefined,
+  t.like(readSettings({ IP_DIFFUSION_METRICS_ADDRESS: '127.0.0.1:9464' }).metrics, {
+    ...{ address: '127.0.0.1:9464', tls: undefined, tokenFile: undefined, warning: undefined },
   });
-  for (const address of ['0.0.0.0:9464', '9464', 'unix:metrics']) {
-    const error = t.throws(() => readSettings({ [name]: address }), { instanceOf: DiffusionError });
-    t.deepEqual(error.violations[0]?.field, name, address);
-  }
-  const insecure = { [name]: '0.0.0.0:9464', IP_DIFFUSION_INSECURE: 'on' };
-  t.regex(readSettings(insecure).metrics?.warning ?? '', /metrics are served on 0\.0\.0\.0:9464 without TLS/);
-  const { state, text } = checkSecurity(insecure);
+});
+
+const TLS = { IP_DIFFUSION_TLS_CERT_FILE: 'tls.crt', IP_DIFFUSION_TLS_KEY_FILE: 'tls.key' };
+const TOKEN = { IP_DIFFUSION_METRICS_TOKEN_FILE: 'token' };
+const INSECURE = { IP_DIFFUSION_METRICS_INSECURE: 'on' };
+
+test('on a network metrics need a certificate and a token, or to be insecure on purpose', (t) => {
+  const at = (address: string, env: Environment) =>
+    readSettings({ IP_DIFFUSION_METRICS_ADDRESS: address, ...env }).metrics;
+  for (const address of ['0.0.0.0:9464', '[::]:9464', 'metrics.example:9464'])
+    for (const [env, ...missing] of [
+      [{}, 'IP_DIFFUSION_METRICS_TOKEN_FILE', 'IP_DIFFUSION_TLS_CERT_FILE'],
+      [TLS, 'IP_DIFFUSION_METRICS_TOKEN_FILE'],
+      [TOKEN, 'IP_DIFFUSION_TLS_CERT_FILE'],
+      // What lets calls in without TLS says nothing about metrics.
+      [{ ...TOKEN, IP_DIFFUSION_INSECURE: 'on' }, 'IP_DIFFUSION_TLS_CERT_FILE'],
+    ] as const) {
+      const error = t.throws(() => at(address, env), { instanceOf: DiffusionError });
+      t.deepEqual(error.violations.map(({ field }) => field).sort(), missing);
+      t.regex(error.message, /IP_DIFFUSION_METRICS_INSECURE=on \(--metrics-insecure\) does without/);
+    }
+  t.like(at('0.0.0.0:9464', { ...TLS, ...TOKEN }), {
+    ...{ tls: { certFile: 'tls.crt', keyFile: 'tls.key' }, tokenFile: 'token', warning: undefined },
+  });
+  t.regex(
+    at('0.0.0.0:9464', INSECURE)?.warning ?? '',
+    /^metrics are served on 0\.0\.0\.0:9464 without TLS and a token:/,
+  );
+  t.regex(at('0.0.0.0:9464', { ...INSECURE, ...TOKEN })?.warning ?? '', /without TLS:/);
+  const { state, text } = checkSecurity({ IP_DIFFUSION_METRICS_ADDRESS: '0.0.0.0:9464', ...INSECURE });
   t.is(state, 'warning');
   t.is(text.match(/metrics are served/g)?.length, 1);
+});
+
+test('what is no address of metrics is refused', (t) => {
+  for (const address of ['9464', 'unix:metrics']) {
+    const read = () => readSettings({ IP_DIFFUSION_METRICS_ADDRESS: address });
+    const error = t.throws(read, { instanceOf: DiffusionError });
+    t.deepEqual(error.violations[0]?.field, 'IP_DIFFUSION_METRICS_ADDRESS', address);
+  }
 });

@@ -1,9 +1,13 @@
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
+
 import test from 'ava';
 
-import { callStream, callUnary, connectTrainer, whenReady } from '../../shared/rpc/index.js';
+import { callStream, callUnary, connectTrainer, startGrpcServer, whenReady } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { fakeTrainer, JOB } from '../cli/fake-services.js';
+import { securityOf, SILENT } from './security.js';
 import { vanishingPeer } from './vanishing-peer.js';
 
 const snapshot = { $case: 'snapshot' as const, value: { job: JOB, historyTruncated: false } };
@@ -42,11 +46,11 @@ test('waiting for a server can be cancelled', async (t) => {
   peer.vanish();
   const client = connectTrainer(peer.address);
   const stop = new AbortController();
-  const waiting = whenReady(client, 2 ** 40, stop.signal);
+  const waiting = whenReady(client, 2 ** 40, { signal: stop.signal, tries: 'again' });
   await peer.missed();
   stop.abort(new DiffusionError('CANCELLED', 'no longer'));
   await t.throwsAsync(waiting, { message: 'no longer' });
-  await t.throwsAsync(whenReady(client, 2 ** 40, stop.signal), { message: 'no longer' });
+  await t.throwsAsync(whenReady(client, 2 ** 40, { signal: stop.signal, tries: 'again' }), { message: 'no longer' });
   client.close();
 });
 
@@ -58,6 +62,32 @@ test('a server that is not there is UNAVAILABLE after the time that was given', 
   const error = await t.throwsAsync(whenReady(client, 50), { instanceOf: DiffusionError });
   t.is(error.code, 'UNAVAILABLE');
   client.close();
+});
+
+test('a connection that is tried once fails as soon as nothing listens, and one that is tried again waits', async (t) => {
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const { port } = taken.address() as AddressInfo;
+  taken.close();
+  await once(taken, 'close');
+  const client = connectTrainer(`127.0.0.1:${port}`);
+  t.teardown(() => {
+    client.close();
+  });
+  // It would never end otherwise.
+  const error = await t.throwsAsync(whenReady(client, Infinity, { tries: 'once' }), {
+    instanceOf: DiffusionError,
+  });
+  t.is(error.reason, 'SERVICE_UNREACHABLE');
+  const waiting = whenReady(client, Infinity, { tries: 'again' });
+  const { stop } = await startGrpcServer({
+    ...{ address: `127.0.0.1:${port}`, log: SILENT, reflection: false, security: securityOf() },
+    ...{ report: () => undefined, stallTimeoutMs: 60_000 },
+    ...{ service: {}, serviceName: 'diffusion.trainer.v1.TrainerService', implementation: {} },
+  });
+  await waiting;
+  client.close();
+  await stop(() => Promise.resolve(), 0);
 });
 
 for (const timeoutMs of [2 ** 31 - 1, 2 ** 31, 2 ** 40, 1e15, Infinity]) {

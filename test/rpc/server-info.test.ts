@@ -6,6 +6,8 @@ import { readSettings } from '../../services/sampler/config.js';
 import { serverInfoWire } from '../../shared/contract/index.js';
 import type { Environment } from '../../shared/foundation/index.js';
 import type { EngineKnown } from '../../shared/probe/index.js';
+import { allSettings, isOpen } from '../../shared/settings/index.js';
+import { SAMPLER_SETTINGS } from '../../services/sampler/settings.js';
 import { serverInfo } from '../../shared/rpc/index.js';
 import { readiness } from '../../shared/rpc/readiness.js';
 
@@ -29,7 +31,7 @@ test('limits are those in force, and nothing secret is said', (t) => {
   const info = infoOf({ ...SECRET, IP_DIFFUSION_SAMPLER_MAX_IMAGES: '7', IP_DIFFUSION_COMMIT: 'abc123' });
   t.deepEqual(
     info.limits.find(({ name }) => name === 'max_images'),
-    { name: 'max_images', value: 7n, unit: '' },
+    { name: 'max_images', value: 7n, unit: '', rule: '' },
   );
   t.like(
     info.limits.find(({ name }) => name === 'stall_timeout_ms'),
@@ -39,6 +41,21 @@ test('limits are those in force, and nothing secret is said', (t) => {
   t.is(info.authentication, Authentication.AUTHENTICATION_NONE);
   t.deepEqual(info.features, ['reflection']);
   t.notRegex(JSON.stringify(serverInfoWire.ServerInfo.toJSON(info)), /planted/);
+});
+
+test('a limit without a number says what holds instead', (t) => {
+  const limitOf = (env: Environment, name: string) => infoOf(env).limits.find((limit) => limit.name === name);
+  t.deepEqual(limitOf({}, 'models_mib'), {
+    ...{ name: 'models_mib', value: 0n, unit: 'MiB' },
+    rule: 'half of the memory of the machine, or of the container',
+  });
+  t.like(limitOf({ IP_DIFFUSION_SAMPLER_MODELS_MIB: '5' }, 'models_mib'), { value: 5n, rule: '' });
+  t.regex(limitOf({}, 'calls_per_second')?.rule ?? '', /^100 with authentication/);
+  // Of all integers in the tables none is left out.
+  const integers = Object.entries(allSettings(SAMPLER_SETTINGS)).filter(
+    ([, setting]) => isOpen(setting) && setting.kind.isInteger === true,
+  );
+  t.is(infoOf({}).limits.length, integers.length);
 });
 
 test('the way of authentication is told', (t) => {

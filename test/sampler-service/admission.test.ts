@@ -8,7 +8,7 @@ import {
   type Place,
   type QueuePlace,
 } from '../../services/sampler/admission.js';
-import type { Owner } from '../../services/sampler/priorities.js';
+import { newCall, type Owner } from '../../services/sampler/priorities.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { ownerOf } from './owners.js';
 
@@ -218,6 +218,57 @@ test('a call that waits hears when it is expected to begin, from the rate at whi
   t.is(first.queued.at(-1)?.position, 1);
   t.true(Math.abs(expected(first.queued) - 20) <= 3, `${expected(first.queued)} s`);
   t.true(Math.abs(expected(second.queued) - 25) <= 3, `${expected(second.queued)} s`);
+});
+
+/** One call runs, another one waits, and 10 of cost are computed in a second. */
+async function busyFixture() {
+  const { ask, pass, gate } = fixture({ calls: 1, waiting: 10 });
+  const running = ask({}, 400);
+  const waits = ask({ call: newCall(400_000) }, 100);
+  await running.begun();
+  for (let second = 0; second < 20; second++) {
+    pass(1000);
+    running.done(10);
+  }
+  const due = (inMs: number): Partial<Owner> => ({ call: newCall(20_000 + inMs) });
+  return { ask, pass, gate, running, waits, due };
+}
+
+test('a call that would end after its deadline is refused when it comes, and hears when to try again [fault 97]', async (t) => {
+  const { ask, gate, due } = await busyFixture();
+  // 200 of the running call, 100 of the one that waits, and 200 of its own: 50 s.
+  const late = await refusal(t, ask(due(40_000), 200).entered);
+  t.is(late.reason, 'BUSY');
+  t.regex(late.message, /would end in about \d+\.\d s.* its deadline is in 40\.0 s/);
+  t.true(Math.abs((late.retryAfterMs ?? 0) - 10_000) < 2000, `${late.retryAfterMs ?? 0} ms`);
+  t.is(gate.held.waiting, 1);
+});
+
+test('a call that has enough time, no deadline, or less to compute than the others, waits', async (t) => {
+  const { ask, gate, due } = await busyFixture();
+  const calls = [ask(due(80_000), 200), ask({}, 200), ask(due(10_000), 5)];
+  t.deepEqual(await Promise.all(calls.map((call) => call.begun())), [false, false, false]);
+  t.is(gate.held.waiting, 4);
+});
+
+test('a caller of whose calls none has waited is refused no call, however short its time', async (t) => {
+  const { ask, due } = await busyFixture();
+  const other = ask({ ...due(1000), caller: 'other' }, 200);
+  t.false(await other.begun());
+  t.is(other.queued.length, 1);
+});
+
+test('a call that can not end in time any more when its turn comes is refused, and the next one begins [fault 97]', async (t) => {
+  const { ask, pass, gate, running, waits, due } = await busyFixture();
+  const late = ask(due(80_000), 200);
+  const next = ask(due(300_000), 100);
+  pass(70_000);
+  running.release();
+  t.true(await waits.begun());
+  waits.release();
+  t.is((await refusal(t, late.entered)).reason, 'BUSY');
+  t.true(await next.begun());
+  t.is(gate.held.waiting, 0);
 });
 
 test('the requests in memory are bounded, of one caller and of all [fault A16]', (t) => {

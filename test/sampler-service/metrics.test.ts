@@ -12,6 +12,7 @@ import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import { metricRegistry } from '../../shared/metrics/index.js';
 import { UNCONDITIONAL } from '../../shared/sampler/index.js';
 import { samplesOf, scrape, startingWith } from '../metrics/samples.js';
+import { metricsAt } from '../rpc/security.js';
 import { BEHAVIOURS, fakeEngine } from './fake-engine.js';
 import { ownerOf } from './owners.js';
 import { generate, generated, startFixture } from './sampler-fixture.js';
@@ -36,7 +37,7 @@ test('the waiting gauge is the true backlog and returns to 0; work and calls are
     },
     {
       engine: fakeEngine(),
-      metrics: { address: '127.0.0.1:0', warning: undefined },
+      metrics: metricsAt('127.0.0.1:0'),
       admission: { ...readSettings({}).admission, calls: 1 },
     },
   );

@@ -6,7 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import test from 'ava';
 
 import { generateImages } from '../../services/sampler/generation.js';
-import type { Owner } from '../../services/sampler/priorities.js';
+import { newCall, type Owner } from '../../services/sampler/priorities.js';
 import type { ImageSeries } from '../../services/sampler/resolve-generation.js';
 import { stepBatcher, type PredictRow } from '../../services/sampler/step-batcher.js';
 import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
@@ -150,7 +150,19 @@ test('a lower class fills the places of a pass that would be computed for nothin
   t.deepEqual(passes, [4, 2]);
 });
 
-test('callers of one class have equal turns, whatever the number of their calls, and so have the calls of a caller', async (t) => {
+test('of the calls of a caller that with the least to compute goes first, and a large one gets every eighth turn', async (t) => {
+  const call = (remaining: number) => ownerOf({ call: { ...newCall(), remaining } });
+  const [small = 0, large = 0] = await shares(
+    [
+      [call(10), 64],
+      [call(1000), 64],
+    ],
+    1000,
+  );
+  t.true(Math.abs(large / (small + large) - 1 / 8) < 0.02, `${large} of ${small + large}`);
+});
+
+test('callers of one class have equal turns, whatever the number of their calls, and so have calls of a caller with equally much to compute', async (t) => {
   const [a = 0, ...b] = await shares(
     [
       [ownerOf({ caller: 'a' }), 32],

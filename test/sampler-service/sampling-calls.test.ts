@@ -19,6 +19,7 @@ import { DiffusionError, systemClock, unlessAborted } from '../../shared/foundat
 import type { PictureDecoder } from '../../shared/images/index.js';
 import type { NetworkRow } from '../../shared/sampler/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
+import { NO_SPAN } from '../../shared/tracing/index.js';
 import { generateRequest, type Asked } from './sampler-fixture.js';
 import { commitTiny } from './tiny-model.js';
 
@@ -79,6 +80,8 @@ async function sampler(t: ExecutionContext, limits: Partial<AdmissionLimits> = {
       caller: 'somebody',
       identity: undefined,
       requestId: 'test',
+      span: NO_SPAN,
+      timeLeftMs: Infinity,
       signal: client.signal,
     });
     return { client, stream };

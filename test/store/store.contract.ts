@@ -1,6 +1,8 @@
 /** What every store must do; run over each implementation. */
 
 import type { TestFn } from 'ava';
+
+import { pause } from '../../shared/foundation/index.js';
 import type { ObjectStore } from '../../shared/store/index.js';
 import { checkStore } from '../../shared/store/index.js';
 
@@ -96,6 +98,17 @@ export function storeContract(test: TestFn, open: () => Promise<ObjectStore>): v
     const { etag: second } = await store.put('a', of('2'), { ifMatch: first });
     await t.throwsAsync(store.put('a', of('3'), { ifMatch: first }), { code: 'ABORTED' });
     t.deepEqual(await store.get('a'), { bytes: new Uint8Array(of('2')), etag: second });
+  });
+
+  test('a put with ifMatch never brings back what is removed at the same time', async (t) => {
+    const store = await open();
+    for (let round = 0; round < 40; round++) {
+      const { etag } = await store.put('a', of('1'));
+      const replaced = store.put('a', of('2'), { ifMatch: etag });
+      await pause(round % 8);
+      await Promise.allSettled([replaced, store.remove(['a'])]);
+      await t.throwsAsync(store.head('a'), { code: 'NOT_FOUND' }, `round ${String(round)}`);
+    }
   });
 
   test('ifMatch on a missing key loses', async (t) => {

@@ -29,6 +29,7 @@ export const readyAt = (step: number): FromEngine => ({
   step,
   committedStep: step,
   sizeBytes: 10,
+  openedMs: 5,
   message: `training resumes after step ${step}`,
 });
 export const ready = readyAt(0);

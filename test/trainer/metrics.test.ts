@@ -25,8 +25,15 @@ const evaluated: FromEngine = {
   kind: 'event',
   event: { kind: 'evaluation', evaluation: { step: 10, images: 4, mse: 0.5, emaMse: 0.75 } },
 };
-const outage: FromEngine = { kind: 'store', report: { problem: 'away', sinceMs: 0, waiting: 2 } };
-const committed = (waiting: number): FromEngine => ({ kind: 'committed', ms: 1500, bytes: 1000, waiting });
+const outage: FromEngine = {
+  kind: 'store',
+  report: { change: 'unavailable', problem: 'away', sinceMs: 0, steps: [], waiting: 2, spilledBytes: 0 },
+};
+const available: FromEngine = {
+  kind: 'store',
+  report: { change: 'available', steps: [], waiting: 0, spilledBytes: 0 },
+};
+const committed = (waiting: number): FromEngine => ({ kind: 'committed', step: 2, ms: 1500, bytes: 1000, waiting });
 
 test('a job is counted from its turn to its end: steps, loss, commits, outages, restarts', async (t) => {
   const begun = deferred();
@@ -35,8 +42,7 @@ test('a job is counted from its turn to its end: steps, loss, commits, outages, 
     for (const message of [readyAt(4), reported(6, 0.25), evaluated, outage, committed(1)]) send(message);
     begun.resolve();
     void goOn.promise.then(() => {
-      for (const message of [committed(0), { kind: 'store', report: { waiting: 0 } } as const, finished])
-        send(message);
+      for (const message of [committed(0), available, finished]) send(message);
     });
     return undefined;
   });

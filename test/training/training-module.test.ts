@@ -3,7 +3,8 @@ import test from 'ava';
 import { predictionName, trainingModule, stepInputs } from '../../shared/training/training-module.js';
 import type { TrainingModuleConfig } from '../../shared/training/training-module.js';
 import { accumulateOn, trainOn } from '../../shared/training/training-step.js';
-import type { NoisyBatch, StepRates } from '../../shared/training/training-step.js';
+import type { NoisyBatch } from '../../shared/training/training-step.js';
+import type { AdamWRates } from '../../shared/optimizer/index.js';
 import { createEagerEngine, tf } from '../../shared/engine/index.js';
 import type { EngineArray, EngineModule, LoadedModule, TensorSpec } from '../../shared/engine/index.js';
 import { dropoutLayerCount, parameterSpecs } from '../../shared/model/index.js';
@@ -168,7 +169,7 @@ function withExplicitNoise(of: TrainingModuleConfig, passSize: number): EngineMo
       trainOn: {
         inputs: { ...batch, ...rates },
         body: (inputs, values) =>
-          trainOn(of, values, inputs as unknown as NoisyBatch, inputs as unknown as StepRates),
+          trainOn(of, values, inputs as unknown as NoisyBatch, inputs as unknown as AdamWRates),
       },
       accumulateOn: {
         inputs: batch,

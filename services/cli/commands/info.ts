@@ -55,8 +55,8 @@ function show(given: serverInfoWire.ServerInfo | undefined, { terminal }: Contex
   ];
   for (const [name, text] of rows) terminal.print(`${name.padEnd(18)}${text}`);
   terminal.print('limits');
-  for (const { name, value, unit } of limits)
-    terminal.print(`  ${name.padEnd(28)}${value} ${unit}`.trimEnd());
+  for (const { name, value, unit, rule } of limits)
+    terminal.print(`  ${name.padEnd(28)}${rule === '' ? `${value} ${unit}`.trimEnd() : rule}`);
   return 0;
 }
 

@@ -9,7 +9,7 @@ import {
 import { callUnary, DEFAULT_ADDRESSES } from '../../../shared/rpc/index.js';
 import { command, type Context } from '../command.js';
 import { SAMPLER_VARIABLE } from '../config.js';
-import { securityOptions, withMeasure, type MeasureClient } from '../connect.js';
+import { connectionOptions, withMeasure, type MeasureClient } from '../connect.js';
 import { timeOf } from '../describe-job.js';
 import { table } from '../format.js';
 import { given } from '../given.js';
@@ -24,7 +24,7 @@ const connection = {
     fallback: DEFAULT_ADDRESSES.sampler,
     environment: SAMPLER_VARIABLE,
   }),
-  ...securityOptions,
+  ...connectionOptions,
 };
 
 const out = option(text('DIR'), 'folder for results.json, results.csv, report.html and pictures (SVG, PNG)');

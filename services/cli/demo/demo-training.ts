@@ -137,6 +137,7 @@ async function stateOf(plan: DemoPlan, { jobId }: trainerWire.TrainingJob): Prom
 function isPrinted(event: JobEvent): boolean {
   return (
     event.$case === 'sampleGrid' ||
+    event.$case === 'storeReport' ||
     (event.$case === 'stateChanged' && event.value.state === trainerWire.JobState.JOB_STATE_RETRYING)
   );
 }

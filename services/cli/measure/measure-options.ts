@@ -4,7 +4,7 @@ import { FILE_KINDS } from '../../../shared/dataset/index.js';
 import { PRECISIONS } from '../../../shared/recipe/index.js';
 import { checkpointOptions } from '../checkpoint-options.js';
 import { storeOption } from '../convert/open-store.js';
-import { securityOptions } from '../connect.js';
+import { connectionOptions } from '../connect.js';
 import { address, flag, oneOf, option, text, uint64, type Values } from '../options.js';
 import type { MeasuredWith } from './run-measuring.js';
 
@@ -15,7 +15,7 @@ export const serverOptions = {
     'measure in the sampler at this address, as its machine sees the images, instead of in a process of this command',
   ),
   detach: flag("with --server: don't wait for the result; `measure watch` does later"),
-  ...securityOptions,
+  ...connectionOptions,
 };
 
 export const measureOptions = {

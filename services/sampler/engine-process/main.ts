@@ -60,7 +60,9 @@ interface Ready {
 let loading: Promise<Ready> | undefined;
 
 async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<Ready> {
-  const weights = await loadWeights(store, source);
+  const weights = await loadWeights(store, source, (calls) => {
+    parent.send({ kind: 'store-calls', calls });
+  });
   const engine = await createEngine(deviceSettings());
   // Where a row's bytes depend on the batch's size, there is one size.
   const batchSizes = engine.batchInvariant ? asked : asked.slice(-1);

@@ -16,7 +16,7 @@ import {
 import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { Precision, WeightsChoice } from '../../../shared/recipe/index.js';
 import type { WeightsSource } from '../../../shared/models/index.js';
-import type { StoreSettings } from '../../../shared/store/index.js';
+import { storeCallsSchema, type StoreCalls, type StoreSettings } from '../../../shared/store/index.js';
 
 /** One set of weights, as an engine has it. */
 export interface EngineSource extends WeightsSource {
@@ -59,6 +59,8 @@ export type FromEngine =
     }
   /** Sent when it has changed much. */
   | { readonly kind: 'memory'; readonly peakBytes: number }
+  /** Its calls to the store, before what says how the load ended. */
+  | { readonly kind: 'store-calls'; readonly calls: readonly StoreCalls[] }
   /** `output` is [size, H, W, outChannels]. */
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
   /** Without an id it was the loading that failed. */
@@ -105,6 +107,7 @@ const fromEngine = z.discriminatedUnion('kind', [
     withoutKernels: z.string().max(MAX_CHARACTERS).exactOptional(),
   }),
   z.object({ kind: z.literal('memory'), peakBytes: countSchema }),
+  z.object({ kind: z.literal('store-calls'), calls: storeCallsSchema }),
   z.object({ kind: z.literal('predicted'), id: countSchema, output: z.instanceof(Float32Array) }),
   z.object({
     kind: z.literal('failed'),

@@ -5,6 +5,7 @@ import type { NetworkRow } from '../../../shared/sampler/index.js';
 import type { EngineSource } from '../engine-process/messages.js';
 import type { LoadedModels } from '../loaded-models.js';
 import { ENGINE_LOST } from '../prediction-engine.js';
+import { newCall } from '../priorities.js';
 import type { PredictRow } from '../step-batcher.js';
 
 export interface BackgroundOptions {
@@ -33,7 +34,7 @@ export function backgroundPredict({
   signal,
   retryMs = RETRY_MS,
 }: BackgroundOptions): (row: NetworkRow) => Promise<Float32Array> {
-  const owner = { priority: 'batch' as const, caller, call: {} };
+  const owner = { priority: 'batch' as const, caller, call: newCall() };
   let current: Promise<PredictRow> | undefined;
   let inVain = 0;
 

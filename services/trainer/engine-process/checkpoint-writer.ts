@@ -17,7 +17,7 @@ import {
 } from '../../../shared/models/index.js';
 import { isPassing, outageDelayMs, outageTooLong, type ObjectStore } from '../../../shared/store/index.js';
 import { textOf } from './failure.js';
-import type { StoreReport } from './messages.js';
+import type { StoreReport } from '../job.js';
 import { commitsToRemove } from './spill-folder.js';
 import type { CheckpointObject } from './training-state.js';
 
@@ -42,13 +42,14 @@ export interface CheckpointWriterOptions {
   readonly slowAfterMs?: number;
   /** Aborted when training stops: then it is enough that all is spilled. */
   readonly stop: AbortSignal;
-  readonly onCommitted: (step: number, commit: TimedCommit) => void;
+  readonly onCommitted: (commit: TimedCommit) => void;
   readonly onStore: (report: StoreReport) => void;
   readonly onWarning: (message: string) => void;
 }
 
 /** A commit that the store has taken. */
 export interface TimedCommit {
+  readonly step: number;
   readonly bytes: number;
   /** Of the try that succeeded. */
   readonly ms: number;
@@ -121,9 +122,16 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
 
   const held = (): Waiting | undefined => queue.find((waiting) => waiting.held !== undefined);
 
-  function report(more: Partial<StoreReport> = {}): void {
+  const onDisk = (): Waiting[] => queue.filter((waiting) => waiting.held === undefined);
+
+  function report(
+    change: StoreReport['change'],
+    steps: readonly number[] = [],
+    since: Pick<StoreReport, 'sinceMs'> = {},
+  ): void {
     const state = outage && { problem: outage.error.message, sinceMs: outage.sinceMs };
-    onStore({ ...state, waiting: queue.length, ...more });
+    const spilledBytes = bytesOf(onDisk());
+    onStore({ change, steps: [...steps], ...since, ...state, waiting: queue.length, spilledBytes });
   }
 
   function throwIfFailed(): void {
@@ -161,11 +169,17 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
 
   /** Removes what the retention would not keep, and then the oldest commits, until there is room. */
   async function makeRoom(folder: ObjectStore, bytes: number, maxBytes: number): Promise<void> {
-    const onDisk = queue.filter((waiting) => waiting.held === undefined);
-    const { outdated, dropped } = commitsToRemove(onDisk, bytes, maxBytes, retention);
+    const { outdated, dropped } = commitsToRemove(onDisk(), bytes, maxBytes, retention);
     await drop(folder, outdated);
     await drop(folder, dropped);
-    if (dropped.length > 0) report({ dropped: dropped.map(({ step }) => step) });
+    if (dropped.length > 0) reportRemoved(dropped);
+  }
+
+  function reportRemoved(removed: readonly Waiting[]): void {
+    report(
+      'spill_removed',
+      removed.map(({ step }) => step),
+    );
   }
 
   async function drop(folder: ObjectStore, gone: readonly Waiting[]): Promise<void> {
@@ -196,7 +210,8 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
     }
     delete waiting.held;
     // The store may have taken it meanwhile.
-    if (!queue.includes(waiting)) await removeUploaded(waiting.step);
+    if (queue.includes(waiting)) report('spilled', [waiting.step]);
+    else await removeUploaded(waiting.step);
     changed.notify();
     return true;
   }
@@ -212,8 +227,9 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
   async function timed(waiting: Waiting): Promise<SpilledCommit> {
     cut = new AbortController();
     const slowMs = slowAfterMs + waiting.bytes / SLOW_BYTES_PER_MS;
+    const sinceMs = clock.wallMs();
     const timer = setTimeout(() => {
-      if (outage === undefined) report({ slow: { step: waiting.step, seconds: Math.round(slowMs / 1000) } });
+      if (outage === undefined) report('slow', [waiting.step], { sinceMs });
     }, slowMs);
     try {
       return await commitOnce(waiting, cut.signal);
@@ -229,27 +245,29 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
       const { step, bytes } = await timed(waiting);
       const ms = clock.monotonicMs() - beganMs;
       if (queue[0] === waiting) queue.shift();
-      await committed(step, { bytes, ms, waiting: queue.length }, waiting.held === undefined);
+      await committed({ step, bytes, ms, waiting: queue.length }, waiting.held === undefined);
     } catch (error) {
       if (queue[0] !== waiting) return;
       if (isPassing(error)) await failedForNow(error);
       else if (isGone(error) && waiting.held === undefined) {
         queue.shift();
-        report({ dropped: [waiting.step] });
+        reportRemoved([waiting]);
       } else throw error;
     }
   }
 
-  async function committed(step: number, commit: TimedCommit, wasSpilled: boolean): Promise<void> {
-    onCommitted(step, commit);
+  async function committed(commit: TimedCommit, wasSpilled: boolean): Promise<void> {
+    const { step } = commit;
+    onCommitted(commit);
+    if (outage !== undefined) {
+      outage = undefined;
+      report('available');
+    }
+    if (wasSpilled && onDisk().length === 0) report('spill_uploaded', [step]);
     if (wasSpilled) await removeUploaded(step);
     await prune(store, jobId, { ...retention, committed: step }).catch((error: unknown) => {
       onWarning(`old checkpoints were not removed: ${textOf(error)}`);
     });
-    const ended = outage !== undefined && queue.length === 0;
-    if (ended) outage = undefined;
-    else if (outage !== undefined) outage = { ...outage, beganMs: clock.monotonicMs() };
-    if (ended) report();
   }
 
   async function removeUploaded(step: number): Promise<void> {
@@ -264,8 +282,8 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
   async function failedForNow(error: DiffusionError): Promise<void> {
     const began = outage === undefined;
     outage ??= { error, sinceMs: clock.wallMs(), beganMs: clock.monotonicMs() };
+    if (began) report('unavailable');
     await spillHeld();
-    if (began) report();
     if (clock.monotonicMs() - outage.beganMs >= outageLimitMs) throw outageTooLong(outageLimitMs, error);
     changed.notify();
   }
@@ -322,9 +340,9 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
       await ready();
       const bytes = objects.reduce((sum, object) => sum + object.bytes.length, 0);
       // Where the spill doesn't take it, it waits in memory for its turn, and the next one waits for it.
-      const onDisk = queue.length > 0 && (await spilled(checkpoint, bytes));
-      queue.push(onDisk ? { step, bytes } : { step, bytes, held: checkpoint });
-      if (outage !== undefined) report();
+      const isSpilled = queue.length > 0 && (await spilled(checkpoint, bytes));
+      queue.push(isSpilled ? { step, bytes } : { step, bytes, held: checkpoint });
+      if (isSpilled) report('spilled', [step]);
       begin();
     },
     async settled() {
@@ -340,6 +358,10 @@ export function checkpointWriter(options: CheckpointWriterOptions): CheckpointWr
       return failed;
     },
   };
+}
+
+function bytesOf(commits: readonly SpilledCommit[]): number {
+  return commits.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Whether a spilled commit can't be read any more. */

@@ -5,13 +5,16 @@ import { connectToParent } from '../../../shared/processes/index.js';
 import { DiffusionError, systemClock } from '../../../shared/foundation/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
 import {
+  notedStore,
   retryingStore,
+  storeCallTally,
   outageRetry,
   storeFromSettings,
   retryOutages,
   type OutageSettings,
 } from '../../../shared/store/index.js';
 import { clearSpill, removeAbandoned } from '../../../shared/models/index.js';
+import { reportBeforeTraining } from '../store-report.js';
 import { failureOf, textOf } from './failure.js';
 import { bounded, engineProtocol, type FromEngine, type StartTraining } from './messages.js';
 import { inexactness, openRun, type Run } from './open-run.js';
@@ -25,9 +28,12 @@ const port = connectToParent(
   (message) => {
     switch (message.kind) {
       case 'start':
-        work(message).then(send, (error: unknown) => {
-          send(endOf(error));
-        });
+        void work(message)
+          .catch(endOf)
+          .then((last) => {
+            sendStoreCalls();
+            send(last);
+          });
         break;
       case 'stop':
         stop.abort();
@@ -39,6 +45,14 @@ const port = connectToParent(
 
 function send(message: FromEngine): void {
   port.send(bounded(message));
+}
+
+const STORE_CALLS_EVERY_MS = 10_000;
+const storeCalls = storeCallTally();
+
+function sendStoreCalls(): void {
+  const calls = storeCalls.take();
+  if (calls.length > 0) send({ kind: 'store-calls', calls });
 }
 
 /** The other process of an attempt that committed a step may be one that crashed before it could say so. */
@@ -58,13 +72,16 @@ async function work(start: StartTraining): Promise<FromEngine> {
     limitMs: start.storeRetryLimitMs,
     clock: systemClock,
     onOutage: (error) => {
-      const problem = error && { problem: error.message, sinceMs: systemClock.wallMs() };
-      send({ kind: 'store', report: { ...problem, waiting: 0 } });
+      send({ kind: 'store', report: reportBeforeTraining(error, systemClock) });
     },
   };
-  const opened = await retryOutages(outageSettings, stop.signal, () =>
-    storeFromSettings(start.store, { mustExist: true }),
+  const opened = notedStore(
+    await retryOutages(outageSettings, stop.signal, () =>
+      storeFromSettings(start.store, { mustExist: true }),
+    ),
+    storeCalls.note,
   );
+  setInterval(sendStoreCalls, STORE_CALLS_EVERY_MS).unref();
   const store = retryingStore(opened, outageSettings);
   // Only outages of a data set are waited out; for any other error the job fails at once, so that its owner sees it.
   const retryOutage = outageRetry({ ...outageSettings, isOutage: ({ code }) => code === 'UNAVAILABLE' });
@@ -72,12 +89,14 @@ async function work(start: StartTraining): Promise<FromEngine> {
     send({ kind: 'warning', message });
   };
   const spill = start.spill && spillIn(start.spill);
+  const beganMs = systemClock.monotonicMs();
   const run = await openRun(start, store, stop.signal, { retryOutage, spill });
   send({
     kind: 'ready',
     step: run.counters.step,
     committedStep: run.committedStep,
     sizeBytes: run.resumed?.sizeBytes ?? 0,
+    openedMs: systemClock.monotonicMs() - beganMs,
     message: readyMessage(run),
   });
   // Only once, and not through an outage: it must not hold up training.

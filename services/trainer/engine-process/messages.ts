@@ -5,8 +5,22 @@ import * as z from 'zod';
 import { countSchema, shortened, type WireReason } from '../../../shared/foundation/index.js';
 import { checkedBySender, type Protocol } from '../../../shared/processes/index.js';
 import type { TrainingRecipe } from '../../../shared/recipe/index.js';
-import type { FileAccess, StoreSettings } from '../../../shared/store/index.js';
-import { evaluationSchema, failureReasonSchema, stepMetricsSchema, type EngineEvent } from '../job.js';
+import {
+  storeCallsSchema,
+  type FileAccess,
+  type StoreCalls,
+  type StoreSettings,
+} from '../../../shared/store/index.js';
+import {
+  evaluationSchema,
+  failureReasonSchema,
+  MAX_REPORTED_STEPS,
+  MAX_TEXT,
+  stepMetricsSchema,
+  storeReportSchema,
+  type EngineEvent,
+  type StoreReport,
+} from '../job.js';
 
 export interface StartTraining {
   readonly kind: 'start';
@@ -34,20 +48,6 @@ export interface SpillFolder {
   readonly maxBytes: number;
 }
 
-/** What a run says of its store. */
-export interface StoreReport {
-  /** Undefined where the store answers. */
-  readonly problem?: string;
-  /** Since when it has not answered; milliseconds since the epoch. */
-  readonly sinceMs?: number;
-  /** Commits that have not been uploaded. */
-  readonly waiting: number;
-  /** Steps whose checkpoints were removed from the spill without having been uploaded. */
-  readonly dropped?: readonly number[];
-  /** The commit that the store takes for so long already. */
-  readonly slow?: { readonly step: number; readonly seconds: number };
-}
-
 /** `stop`: commit a checkpoint and end. */
 export type ToEngine = StartTraining | { readonly kind: 'stop' };
 
@@ -59,13 +59,22 @@ export type FromEngine =
       /** The newest checkpoint in the store; an older one than that of `step` where newer ones wait in the spill. */
       readonly committedStep: number;
       readonly sizeBytes: number;
+      /** How long reading the data set, and the checkpoint, has taken. */
+      readonly openedMs: number;
       readonly message: string;
     }
   | { readonly kind: 'event'; readonly event: EngineEvent }
   /** The store has taken a checkpoint, after so long; its event comes besides. */
-  | { readonly kind: 'committed'; readonly ms: number; readonly bytes: number; readonly waiting: number }
-  /** The store is unavailable or slow, or answers again. */
+  | {
+      readonly kind: 'committed';
+      readonly step: number;
+      readonly ms: number;
+      readonly bytes: number;
+      readonly waiting: number;
+    }
   | { readonly kind: 'store'; readonly report: StoreReport }
+  /** Its calls to the store since it said so last. */
+  | { readonly kind: 'store-calls'; readonly calls: readonly StoreCalls[] }
   /** For the log only. */
   | { readonly kind: 'warning'; readonly message: string }
   /**
@@ -95,7 +104,6 @@ const toEngine = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('stop') }),
 ]);
 
-const MAX_TEXT = 4000;
 const text = z.string().max(MAX_TEXT);
 
 /** A grid travels in one gRPC message. */
@@ -115,27 +123,19 @@ const event = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('evaluation'), evaluation: evaluationSchema }),
 ]);
 
-const MAX_STEPS = 1000;
-
-const report = z.object({
-  problem: text.exactOptional(),
-  sinceMs: z.number().exactOptional(),
-  waiting: countSchema,
-  dropped: z.array(countSchema).max(MAX_STEPS).exactOptional(),
-  slow: z.object({ step: countSchema, seconds: countSchema }).exactOptional(),
-});
-
 const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('ready'),
     ...{ step: countSchema, committedStep: countSchema, sizeBytes: countSchema, message: text },
+    openedMs: z.number().nonnegative(),
   }),
   z.object({ kind: z.literal('event'), event }),
   z.object({
     kind: z.literal('committed'),
-    ...{ ms: z.number().nonnegative(), bytes: countSchema, waiting: countSchema },
+    ...{ step: countSchema, ms: z.number().nonnegative(), bytes: countSchema, waiting: countSchema },
   }),
-  z.object({ kind: z.literal('store'), report }),
+  z.object({ kind: z.literal('store'), report: storeReportSchema }),
+  z.object({ kind: z.literal('store-calls'), calls: storeCallsSchema }),
   z.object({ kind: z.literal('warning'), message: text }),
   z.object({ kind: z.literal('fenced'), message: text }),
   z.object({ kind: z.literal('ended'), how: z.enum(['finished', 'stopped']), waiting: countSchema }),
@@ -146,13 +146,13 @@ const fromEngine = z.discriminatedUnion('kind', [
 export function bounded(message: FromEngine): FromEngine {
   if ('message' in message) return { ...message, message: shortened(message.message, MAX_TEXT) };
   if (message.kind !== 'store') return message;
-  const { problem, dropped, ...rest } = message.report;
+  const { problem, steps, ...rest } = message.report;
   return {
     kind: 'store',
     report: {
       ...rest,
       ...(problem !== undefined && { problem: shortened(problem, MAX_TEXT) }),
-      ...(dropped && { dropped: dropped.slice(-MAX_STEPS) }),
+      steps: steps.slice(-MAX_REPORTED_STEPS),
     },
   };
 }

@@ -3,10 +3,10 @@
 import type { Clock } from '../../../shared/foundation/index.js';
 import { writeManifest, type CommittedObject, type Spill } from '../../../shared/models/index.js';
 import type { ObjectStore } from '../../../shared/store/index.js';
-import type { EngineEvent, Evaluation, StepMetrics } from '../job.js';
+import type { EngineEvent, Evaluation, StepMetrics, StoreReport } from '../job.js';
 import { checkpointWriter, type TimedCommit } from './checkpoint-writer.js';
 import { evaluate, exposureEverySteps, measureRun } from '../../../shared/training/index.js';
-import { MAX_GRID_BYTES, type StartTraining, type StoreReport } from './messages.js';
+import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from '../../../shared/training/index.js';
 import { sampleGrid } from '../../../shared/training/index.js';
@@ -47,8 +47,8 @@ export async function train(
     model: start.model,
     attempt: start.attempt,
     retention: { keepLast: training.keepLast, keepEvery: training.keepEverySteps },
-    onCommitted: (step, commit) => {
-      onEvent({ kind: 'checkpoint', step, sizeBytes: commit.bytes });
+    onCommitted: (commit) => {
+      onEvent({ kind: 'checkpoint', step: commit.step, sizeBytes: commit.bytes });
       onCommit?.(commit);
     },
     ...{ spill, clock, stop, waiting: run.waiting, outageLimitMs: start.storeRetryLimitMs },

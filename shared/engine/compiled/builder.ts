@@ -88,7 +88,7 @@ export function createBuilder(prefix: string): Builder {
 export function outputsOf(
   { name, op, attributes }: Pick<Node, 'name' | 'op' | 'attributes'>,
   inputs: readonly Value[],
-): Output[] {
+): readonly Output[] {
   try {
     return operation(op).infer(inputs, attributes);
   } catch (cause) {

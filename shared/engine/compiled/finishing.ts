@@ -4,13 +4,15 @@ import { withBfloat16 } from './bfloat16.js';
 import type { Graph } from './graph.js';
 import { hoisted, invariants } from './hoisting.js';
 import type { Hoisted } from './hoisting.js';
+import { lowered } from './lowering.js';
 import { withNativeConvolutions } from './native-convolutions.js';
 import { nativeKernels } from './native-kernels.js';
 import { passed, withoutRepeats, withoutUnused } from './passes.js';
 import { withPreparedFilters } from './prepared-filters.js';
+import { withUpdatesInPlace } from './updates-in-place.js';
 
 /**
- * The general passes, then those for this machine's kernels and for the precision, then hoisting.
+ * Lowering, the general passes, then those for this machine's kernels and for the precision, then hoisting.
  *
  * @param readPrefix What stands before the names of the nodes that read what was hoisted.
  */
@@ -32,7 +34,7 @@ export function unhoisted(
 ): Graph {
   const { precision = 'float32' } = module;
   const kernels = nativeKernels();
-  let result = passed(graph, kept);
+  let result = passed(lowered(kernels ? withUpdatesInPlace(graph) : graph, kernels), kept);
   if (kernels !== undefined) {
     result = withNativeConvolutions(result, kernels, precision);
     const invariant = invariants(result, kept, fixedNames(module));

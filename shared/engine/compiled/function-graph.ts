@@ -1,12 +1,10 @@
 /** From a function of a module to its graph: inputs, variables, results, and updates after all reads. */
 import { checkUpdated } from '../check-call.js';
-import type { FunctionResult, ModuleFunction, TensorSpec, VariableSpec } from '../module.js';
+import type { ModuleFunction, TensorSpec, VariableSpec } from '../module.js';
 import { createBuilder } from './builder.js';
 import type { Builder } from './builder.js';
 import { parseRef } from './graph.js';
 import type { Dtype, Graph, Value } from './graph.js';
-import { adamInPlace, tracedAdam, writtenBy } from './adam.js';
-import type { Condition, TracedAdam } from './adam.js';
 import { trace } from './tracing.js';
 import type { Tracer } from './tracing.js';
 
@@ -37,18 +35,14 @@ export function functionGraph(
   const handles = Object.fromEntries(
     variables.map((variable) => [variable.name, variableHandle(builder, variable)]),
   );
-  const { outputs, updates, adam, commit } = trace(builder, (tracer) =>
+  const { outputs, updates, commit } = trace(builder, (tracer) =>
     traceBody(builder, tracer, called, inputs, handles, variables),
   );
   const compiled = { graph: builder.graph, inputs, outputs };
-  if (Object.keys(updates).length === 0 && adam === undefined) return compiled;
-  const computed = [outputs, updates].flatMap(Object.values<Value>).concat(adam?.awaited ?? []);
+  if (Object.keys(updates).length === 0) return compiled;
+  const computed = [outputs, updates].flatMap(Object.values<Value>);
   const barrier = runNothing(builder, 'computed', [...new Set(computed.map(nodeOf))]);
-  const condition = { barrier, commit };
-  const stored = [
-    ...storeAll(builder, handles, updates, condition),
-    ...(adam === undefined ? [] : adamInPlace(builder, adam, condition)),
-  ];
+  const stored = storeAll(builder, handles, updates, { barrier, commit });
   return { ...compiled, update: runNothing(builder, 'updated', stored) };
 }
 
@@ -91,7 +85,6 @@ export function runNothing(builder: Builder, name: string, controlInputs: readon
 interface TracedResult {
   readonly outputs: Values;
   readonly updates: Values;
-  readonly adam: TracedAdam | undefined;
   readonly commit: Value | undefined;
 }
 
@@ -108,19 +101,22 @@ function traceBody(
     mapValues(inputs, (value) => toTensor(withoutUint8(builder, value))),
     mapValues(read, toTensor),
   );
-  checkUpdated(updatedBy(result), variables);
+  checkUpdated(Object.keys(result.updates ?? {}), variables);
   return {
     outputs: mapValues(result.outputs, (tensor, name) =>
       builder.one('Identity', [toValue(tensor)], {}, { name: `outputs/${name}` }),
     ),
     updates: mapValues(result.updates ?? {}, toValue),
-    adam: result.adam && tracedAdam(result.adam, read, toValue),
     commit: result.commit && toValue(result.commit),
   };
 }
 
-function updatedBy({ updates = {}, adam }: FunctionResult): string[] {
-  return [...Object.keys(updates), ...(adam?.of ?? []).flatMap(writtenBy)];
+/** When updates may be stored, and whether. */
+interface Condition {
+  /** The node after which they may be. */
+  readonly barrier: string;
+  /** A scalar: 0 withholds them. */
+  readonly commit: Value | undefined;
 }
 
 /** The names of the nodes that store updates. */
@@ -130,7 +126,6 @@ function storeAll(
   updates: Values,
   { barrier, commit }: Condition,
 ): string[] {
-  if (Object.keys(updates).length === 0) return [];
   const committed =
     commit && builder.one('NotEqual', [commit, builder.float(0)], {}, { controlInputs: [barrier] });
   return Object.entries(updates).map(([name, update]) => {

@@ -123,12 +123,13 @@ function neededBy(node: Node | undefined): string[] {
 }
 
 /** The variable that a node reads; undefined where it reads none. */
-function readBy(graph: Graph, name: string): string | undefined {
+export function readBy(graph: Graph, name: string): string | undefined {
   const node = graph.get(name);
   return node?.op === 'ReadVariableOp' ? nameOf(graph, node.inputs[0]) : undefined;
 }
 
-function nameOf(graph: Graph, handle = ''): string {
+/** The name of the variable behind a handle. */
+export function nameOf(graph: Graph, handle = ''): string {
   const attribute = graph.get(parseRef(handle).node)?.attributes['shared_name'];
   return attribute !== undefined && 'text' in attribute ? attribute.text : handle;
 }

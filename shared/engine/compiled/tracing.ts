@@ -8,7 +8,7 @@ import { KERNEL_RULES } from './kernels/index.js';
 import type { KernelRule } from './kernels/index.js';
 
 /** What tfjs calls the backend that traces. */
-export const TRACING_BACKEND = 'graph';
+const TRACING_BACKEND = 'graph';
 
 /** The two ways between what a traced body handles and what the graph knows. */
 export interface Tracer {

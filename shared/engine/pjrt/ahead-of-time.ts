@@ -1,7 +1,8 @@
 /** Compiles for a device that isn't there, by a description of it. */
-import type { ProgramText } from './client.js';
-import { namedValues, programStruct, serialized } from './client.js';
 import type { Plugin } from './plugin.js';
+import { serialized } from './program.js';
+import type { ProgramText } from './program.js';
+import { namedValues, programStruct } from './structs.js';
 
 /**
  * The serialised executable.

@@ -11,6 +11,9 @@ interface Call {
   readonly fields: readonly string[];
 }
 
+/** Ten numbers with a flag each, which nobody here reads. */
+const REST_OF_MEMORY_STATS = Array.from({ length: 20 }, (_, i) => `memory_stat_${i}` as const);
+
 export const CALLS = {
   Error_Destroy: { index: 0, fields: ['error'] },
   Error_Message: { index: 1, fields: ['error', 'message', 'message_size'] },
@@ -40,8 +43,19 @@ export const CALLS = {
       ...['host_buffer_semantics', 'device', 'memory', 'device_layout', 'done_with_host_buffer', 'buffer'],
     ],
   },
+  DeviceDescription_Id: { index: 23, fields: ['device_description', 'id'] },
   DeviceDescription_Kind: { index: 26, fields: ['device_description', 'kind', 'kind_size'] },
   Device_GetDescription: { index: 29, fields: ['device', 'device_description'] },
+  Device_MemoryStats: {
+    index: 34,
+    fields: [
+      'device',
+      'bytes_in_use',
+      'peak_bytes_in_use',
+      'peak_bytes_in_use_is_set',
+      ...REST_OF_MEMORY_STATS,
+    ],
+  },
   Executable_Destroy: { index: 40, fields: ['executable'] },
   Executable_NumOutputs: { index: 44, fields: ['executable', 'num_outputs'] },
   Executable_Serialize: {

@@ -4,18 +4,42 @@
 export type CompileFlags = Readonly<Record<string, boolean | number | string>>;
 
 const EXECUTABLE_BUILD_OPTIONS = 3;
-const [NUM_REPLICAS, NUM_PARTITIONS] = [4, 5];
+const [NUM_REPLICAS, NUM_PARTITIONS, USE_SPMD_PARTITIONING, DEVICE_ASSIGNMENT] = [4, 5, 6, 9];
+const USE_SHARDY_PARTITIONER = 19;
+const [REPLICA_COUNT, COMPUTATION_COUNT, COMPUTATION_DEVICES] = [1, 2, 3];
+const REPLICA_DEVICE_IDS = 1;
 const ENV_OPTION_OVERRIDES = 7;
 const [KEY, VALUE] = [1, 2];
 const [STRING_VALUE, BOOL_VALUE, INT_VALUE] = [1, 2, 3];
 
-/** One replica on one device. Without these numbers the plugin ends the process. */
-export function compileOptions(flags: CompileFlags = {}): Uint8Array {
-  const build = [integerField(NUM_REPLICAS, 1), integerField(NUM_PARTITIONS, 1)];
+/**
+ * One replica, divided over devices. Without these numbers the plugin ends the process.
+ * @param devices The plugin's numbers of the devices; default: the one that the plugin chooses.
+ */
+export function compileOptions(flags: CompileFlags = {}, devices: readonly number[] = []): Uint8Array {
+  const build = [
+    ...[integerField(NUM_REPLICAS, 1), integerField(NUM_PARTITIONS, Math.max(devices.length, 1))],
+    ...(devices.length > 1
+      ? [
+          integerField(USE_SPMD_PARTITIONING, 1),
+          message(DEVICE_ASSIGNMENT, assignment(devices)),
+          integerField(USE_SHARDY_PARTITIONER, 1),
+        ]
+      : []),
+  ];
   const overrides = Object.entries(flags).map(([name, value]) =>
     message(ENV_OPTION_OVERRIDES, [message(KEY, [Buffer.from(name)]), message(VALUE, [flagValue(value)])]),
   );
   return Uint8Array.from(Buffer.concat([message(EXECUTABLE_BUILD_OPTIONS, build), ...overrides]));
+}
+
+/** DeviceAssignmentProto: which device each part runs on. */
+function assignment(devices: readonly number[]): Buffer[] {
+  const parts = devices.map((device) =>
+    // Packed, as proto3 has it.
+    message(COMPUTATION_DEVICES, [message(REPLICA_DEVICE_IDS, [varint(device)])]),
+  );
+  return [integerField(REPLICA_COUNT, 1), integerField(COMPUTATION_COUNT, devices.length), ...parts];
 }
 
 function flagValue(value: boolean | number | string): Buffer {

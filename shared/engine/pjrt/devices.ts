@@ -17,6 +17,8 @@ export interface Device {
   readonly wheels: readonly DeviceWheel[];
   /** The plugin, from the folder that the wheels are unpacked into. */
   readonly plugin: string;
+  /** The oldest release of NVIDIA's driver that it works with. */
+  readonly leastDriver?: number;
   /** Whether nobody has run it with this project. */
   readonly untried: boolean;
 }
@@ -127,7 +129,10 @@ export const DEVICES = {
     untried: false,
   },
   /** NVIDIA's cards, by CUDA 13 (driver 580 or newer). */
-  cuda: { wheels: [...CUDA_COMPILER, ...CUDA_LIBRARIES], plugin: CUDA_PLUGIN, untried: true },
+  cuda: {
+    wheels: [...CUDA_COMPILER, ...CUDA_LIBRARIES],
+    ...{ plugin: CUDA_PLUGIN, leastDriver: 580, untried: true },
+  },
   'cuda-compiler': { wheels: CUDA_COMPILER, plugin: CUDA_PLUGIN, untried: true },
 } as const satisfies Readonly<Record<string, Device>>;
 
@@ -137,7 +142,7 @@ export function isDeviceName(name: string): name is DeviceName {
   return Object.hasOwn(DEVICES, name);
 }
 
-/** The folder in the cache that a device's wheels are unpacked into; it has another name for other wheels. */
+/** The folder, of the set-up's downloads, that a device's wheels are unpacked into; it has another name for other wheels. */
 export function deviceFolder(name: DeviceName): string {
   const wheels: readonly DeviceWheel[] = DEVICES[name].wheels;
   const hashes = createHash('sha256').update(wheels.map(({ sha256 }) => sha256).join());
@@ -145,7 +150,7 @@ export function deviceFolder(name: DeviceName): string {
 }
 
 /** The plugin's file of a device that set-up provides, or the path itself. */
-export function pluginFile(device: string, cacheFolder: string): string | undefined {
-  if (isDeviceName(device)) return join(cacheFolder, deviceFolder(device), DEVICES[device].plugin);
+export function pluginFile(device: string, downloadsFolder: string): string | undefined {
+  if (isDeviceName(device)) return join(downloadsFolder, deviceFolder(device), DEVICES[device].plugin);
   return isAbsolute(device) ? device : undefined;
 }

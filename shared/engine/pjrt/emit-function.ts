@@ -1,12 +1,18 @@
 /** From a function's graph to a program of StableHLO: inputs and variables are parameters, outputs and updates results. */
 import type { FunctionGraph } from '../compiled/function-graph.js';
-import { parseRef, valueOf } from '../compiled/graph.js';
+import { parseRef, sizeOf, valueOf } from '../compiled/graph.js';
 import type { Graph, Node } from '../compiled/graph.js';
 import type { VariableSpec } from '../module.js';
-import type { DeviceDtype, DeviceSpec, ProgramText } from './client.js';
-import { createWriter, ruleOf, typeOf } from './stablehlo/index.js';
+import type { DeviceDtype, DeviceSpec } from './arrays.js';
+import type { ProgramText } from './program.js';
+import { createWriter, MESH, ROWS, ruleOf, typeOf } from './stablehlo/index.js';
 import type { Hlo } from './stablehlo/index.js';
 import type { WriterOptions } from './stablehlo/writer.js';
+
+export interface EmitOptions extends WriterOptions {
+  /** How many devices share the rows of a batch; default: one. */
+  readonly devices?: number;
+}
 
 /** What stands at one place of a program's parameters or results. */
 export interface End {
@@ -29,6 +35,9 @@ interface Update {
 }
 
 /**
+ * On several devices, the program is the one of all of them: the compiler divides the rows of the batch among the devices,
+ * and computes everything else on each. Whatever the number of devices, the program computes the same.
+ *
  * @param graph The function's graph after the passes.
  * @throws DiffusionError UNIMPLEMENTED (ENGINE_KERNEL) naming an operation without a rule; Error naming the node where a
  * rule fails.
@@ -37,7 +46,7 @@ export function emitFunction(
   traced: Pick<FunctionGraph, 'inputs' | 'outputs'>,
   graph: Graph,
   variables: readonly VariableSpec[],
-  options: WriterOptions,
+  options: EmitOptions,
 ): EmittedFunction {
   const hlo = createWriter(options);
   const used = usedVariables(graph);
@@ -52,7 +61,15 @@ export function emitFunction(
   ];
   const given = specs.map((spec, i) => ({ ...spec, name: `%arg${i}` }));
   const ofVariable = new Map(read.map(({ name }, i) => [name, given[Object.keys(traced.inputs).length + i]]));
-  const ofInput = new Map(Object.values(traced.inputs).map(({ ref }, i) => [ref, given[i]]));
+  const inputs = given.slice(0, Object.keys(traced.inputs).length);
+  const { devices = 1 } = options;
+  const rows = devices > 1 ? rowsOf(inputs) : undefined;
+  const ofInput = new Map(
+    Object.values(traced.inputs).map(({ ref }, i) => {
+      const value = inputs[i] as Hlo;
+      return [ref, rows !== undefined && value.shape[0] === rows ? hlo.dividedByRows(value) : value];
+    }),
+  );
 
   const values = new Map<string, Hlo>();
   const updates = new Map<string, Update>();
@@ -131,11 +148,15 @@ export function emitFunction(
     given.map((value, i) => {
       const { kind, name } = parameters[i] as End;
       const aliased = kind === 'variable' ? place.get(name) : undefined;
-      const attribute = aliased === undefined ? '' : ` {tf.aliasing_output = ${aliased} : i32}`;
-      return `${value.name}: ${typeOf(value)}${attribute}`;
+      const attributes = [
+        ...(aliased === undefined ? [] : [`tf.aliasing_output = ${aliased} : i32`]),
+        ...(devices > 1 ? [onEachDevice(value)] : []),
+      ];
+      return `${value.name}: ${typeOf(value)}${inBraces(attributes)}`;
     }),
     hlo.lines,
     results.map(({ value }) => value),
+    devices,
   );
   return {
     program: {
@@ -151,17 +172,35 @@ export function emitFunction(
   };
 }
 
+/** That every device has the whole of a parameter or a result. */
+const onEachDevice = ({ shape }: Hlo): string =>
+  `sdy.sharding = #sdy.sharding<@${MESH}, [${shape.map(() => '{}').join(', ')}]>`;
+
+const inBraces = (attributes: readonly string[]): string =>
+  attributes.length === 0 ? '' : ` {${attributes.join(', ')}}`;
+
+/** How many rows the batch has: those of the largest input, where it has more than one axis. */
+function rowsOf(inputs: readonly Hlo[]): number | undefined {
+  const [largest] = [...inputs].sort((a, b) => sizeOf(b.shape) - sizeOf(a.shape));
+  return largest !== undefined && largest.shape.length > 1 ? largest.shape[0] : undefined;
+}
+
 function moduleText(
   parameters: readonly string[],
   lines: readonly string[],
   results: readonly Hlo[],
+  devices: number,
 ): string {
   const types = results.map(typeOf).join(', ');
+  const given = results
+    .map((result) => `${typeOf(result)}${inBraces(devices > 1 ? [onEachDevice(result)] : [])}`)
+    .join(', ');
   const returned =
     results.length === 0 ? 'return' : `return ${results.map(({ name }) => name).join(', ')} : ${types}`;
   return [
     'module {',
-    `func.func public @main(${parameters.join(', ')}) -> (${types}) {`,
+    ...(devices > 1 ? [`sdy.mesh @${MESH} = <["${ROWS}"=${devices}]>`] : []),
+    `func.func public @main(${parameters.join(', ')}) -> (${given}) {`,
     ...lines,
     returned,
     '} }',

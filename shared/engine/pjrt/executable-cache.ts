@@ -4,7 +4,8 @@ import { mkdir, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'n
 import { join } from 'node:path';
 
 import { processorIdentity } from '../../foundation/index.js';
-import type { Client, Program, ProgramText } from './client.js';
+import type { Client } from './client.js';
+import type { Program, ProgramText } from './program.js';
 
 export interface ExecutableCache {
   /** The program, from the disk where it was compiled before for the same plugin, device and options. */

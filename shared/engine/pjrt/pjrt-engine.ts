@@ -6,6 +6,7 @@ import { checkAssigned, checkInputs, found } from '../check-call.js';
 import { checkGraph } from '../compiled/check.js';
 import { functionGraph } from '../compiled/function-graph.js';
 import { parseRef } from '../compiled/graph.js';
+import { lowered } from '../compiled/lowering.js';
 import { passed, withoutIdle, withoutRepeats, withoutUnused } from '../compiled/passes.js';
 import { withBfloat16 } from '../compiled/bfloat16.js';
 import { processRuns } from '../compiled/run-watch.js';
@@ -13,22 +14,27 @@ import type { RunWatch } from '../compiled/run-watch.js';
 import { flopsOf } from '../compiled/work.js';
 import { attempt, moduleCalls } from '../module-calls.js';
 import type { Engine, EngineArray, EngineModule, LoadedModule, VariableSpec } from '../module.js';
-import { composed } from '../native-operations.js';
 import { requireGradients, tf } from '../tf.js';
+import type { HostArray } from './arrays.js';
+import type { DeviceBuffer } from './buffers.js';
 import { createClient } from './client.js';
-import type { Client, ClientOptions, DeviceBuffer, HostArray, Program } from './client.js';
+import type { Client, DeviceCount, DeviceMemory } from './client.js';
 import { compileOptions } from './compile-options.js';
 import type { CompileFlags } from './compile-options.js';
 import { emitFunction } from './emit-function.js';
-import type { EmittedFunction, End } from './emit-function.js';
+import type { EmitOptions, EmittedFunction, End } from './emit-function.js';
 import { executableCache } from './executable-cache.js';
 import type { ExecutableCache } from './executable-cache.js';
 import { loadPlugin } from './plugin.js';
+import type { Program } from './program.js';
+import type { ClientOptions } from './structs.js';
 
 export interface PjrtSettings {
   /** The plugin's file. */
   readonly plugin: string;
   readonly client?: ClientOptions;
+  /** How many devices share the rows of each batch; default: one. */
+  readonly devices?: DeviceCount;
   /** Whether products of float32 may be of TF32, on devices that have it; default: no. */
   readonly tf32?: boolean;
   /** Where compiled programs are kept between processes; nowhere when absent. */
@@ -38,6 +44,8 @@ export interface PjrtSettings {
 export interface PjrtEngine extends Engine {
   /** Device arrays and programs of all its modules. */
   live(): number;
+  /** Of the first device's memory; undefined where the plugin doesn't say. */
+  memory(): DeviceMemory | undefined;
   /** Ends the device; all modules must be disposed of before. */
   close(): void;
 }
@@ -60,17 +68,17 @@ const PLATFORM_FLAGS: Readonly<Record<string, CompileFlags>> = {
 const FLAGS: CompileFlags = { xla_allow_excess_precision: false };
 
 /**
- * Starts the engine on a plugin's first device. A function is traced and compiled by its first run.
+ * Starts the engine on a plugin's devices. A function is traced and compiled by its first run.
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) where plugin or device can't be used.
  */
 export async function createPjrtEngine(
-  { plugin: file, client: clientOptions, tf32 = false, cacheFolder }: PjrtSettings,
+  { plugin: file, client: clientOptions, devices, tf32 = false, cacheFolder }: PjrtSettings,
   runs: RunWatch = processRuns,
 ): Promise<PjrtEngine> {
   requireGradients();
   const plugin = loadPlugin(file);
-  const client = await createClient(plugin, clientOptions);
-  const options = compileOptions(flagsOf(client.platform));
+  const client = await createClient(plugin, clientOptions, devices);
+  const options = compileOptions(flagsOf(client.platform), client.devices);
   const context = { client, cache: executableCache(cacheFolder), options, tf32, runs };
   return {
     build: {
@@ -81,6 +89,7 @@ export async function createPjrtEngine(
     batchInvariant: false,
     load: (module) => attempt('loading a module', () => loadModule(module, context)),
     live: client.live,
+    memory: client.memory,
     close: client.close,
   };
 }
@@ -91,9 +100,11 @@ export function flagsOf(platformName: string): CompileFlags {
 }
 
 /** For manifests: results are the same to the bit where it is. */
-function platformInWords({ platform: kind, deviceKind, plugin }: Client, tf32: boolean): string {
+function platformInWords({ platform: kind, deviceKind, devices, plugin }: Client, tf32: boolean): string {
   const device = kind === 'cpu' ? (cpus()[0]?.model.trim() ?? 'unknown processor') : deviceKind;
-  return `${platform()}-${arch()}-${kind} ${device}, plugin of ${plugin.bytes} bytes${tf32 ? ', tf32' : ''}`;
+  // Sums over several devices' rows are rounded otherwise than over one's.
+  const several = devices.length > 1 ? `${devices.length} of ` : '';
+  return `${platform()}-${arch()}-${kind} ${several}${device}, plugin of ${plugin.bytes} bytes${tf32 ? ', tf32' : ''}`;
 }
 
 /** A function's program, once it is compiled. */
@@ -218,7 +229,7 @@ async function compile(
   name: string,
   { client, cache, options, tf32, runs }: Context,
 ): Promise<CompiledFunction> {
-  const { emitted, flops } = emittedFunction(module, name, tf32);
+  const { emitted, flops } = emittedFunction(module, name, { tf32, devices: client.devices.length });
   const { program, parameters, results } = emitted;
   const compiled = await cache.compile(client, program, options);
   return { program: compiled, parameters, results, followed: runs.follow({ name, flops }) };
@@ -228,21 +239,21 @@ async function compile(
 export function emittedFunction(
   module: EngineModule,
   name: string,
-  tf32: boolean,
+  options: EmitOptions,
 ): { readonly emitted: EmittedFunction; readonly flops: number } {
   const called = found(module.functions[name], 'function', name);
-  // In plain operations, which the compiler fuses by itself.
-  const traced = composed(() => functionGraph(name, called, module.variables));
+  const traced = functionGraph(name, called, module.variables);
   const { inputs, outputs, update } = traced;
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const kept = new Set([...ends, ...(update === undefined ? [] : [update])]);
-  const plain = passed(traced.graph, kept, [withoutIdle, withoutRepeats, withoutUnused]);
+  // In plain operations, which the compiler fuses by itself.
+  const plain = passed(lowered(traced.graph), kept, [withoutIdle, withoutRepeats, withoutUnused]);
   const graph =
     module.precision === 'bfloat16'
       ? passed(withBfloat16(plain), kept, [withoutRepeats, withoutUnused])
       : plain;
   checkGraph(graph);
-  return { emitted: emitFunction(traced, graph, module.variables, { tf32 }), flops: flopsOf(graph) };
+  return { emitted: emitFunction(traced, graph, module.variables, options), flops: flopsOf(graph) };
 }
 
 /** Makes a buffer of each; where one fails, none is left. */

@@ -1,8 +1,8 @@
 """Runs one piece of work again and again, as often as standard input asks.
 
 argv[1] is JSON: {"work": "train" | "predict", "architecture": {...}, "batch": 32, "compile": true,
-"precision": "float32" | "bfloat16"}, or {"library": NAME of libraries.py, "batch": 32}. Says {"parameters": n} when it is warm, then answers each line n with the times of n
-runs {"ms": [...]}, and {"peakMb": n} at the end of its input.
+"precision": "float32" | "bfloat16"}, with "device": "cuda", "tf32" and "cudaGraphs" for a card, or {"library": NAME of libraries.py, "batch": 32}. Says {"parameters": n} when it is warm, then answers each line n with the times of n
+runs {"ms": [...]}, and {"peakMb": n} at the end of its input, with "peakDeviceMb" of a card.
 """
 
 import json
@@ -113,9 +113,11 @@ def twin(task):
     config = Config(**task["architecture"])
     network = UNet(config).to(memory_format=torch.channels_last)
     network.train(task["work"] == "train")
-    compiled = torch.compile(network) if task["compile"] else network
+    mode = {"mode": "reduce-overhead"} if task.get("cudaGraphs") else {}
+    compiled = torch.compile(network, **mode) if task["compile"] else network
     low = task["precision"] == "bfloat16"
-    autocast = (lambda: torch.autocast("cpu", dtype=torch.bfloat16)) if low else nullcontext
+    device = task.get("device", "cpu")
+    autocast = (lambda: torch.autocast(device, dtype=torch.bfloat16)) if low else nullcontext
     make = train_step if task["work"] == "train" else predict
     return count(network), make(compiled, config, task["batch"], autocast)
 
@@ -128,6 +130,11 @@ def main():
     task = json.loads(sys.argv[1])
     say = lambda **fields: print(json.dumps(fields), flush=True)
     torch.manual_seed(0)
+    device = task.get("device", "cpu")
+    if device != "cpu":
+        torch.set_default_device(device)
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = task.get("tf32", False)
+    torch.backends.cudnn.benchmark = device == "cuda"
     parameters, step = library(task) if "library" in task else twin(task)
     for _ in range(2):
         step()
@@ -139,7 +146,8 @@ def main():
             step()
             times.append((time.perf_counter() - began) * 1000)
         say(ms=times)
-    say(peakMb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    on_card = {"peakDeviceMb": torch.cuda.max_memory_reserved() / 2**20} if device == "cuda" else {}
+    say(**on_card, peakMb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
 main()

@@ -1,12 +1,15 @@
-/** Group norm and attention at the sizes that the presets' networks have, by kernels and composed of TensorFlow's operations. */
+/** Group norm and attention at the sizes that the presets' networks have, by kernels and in plain operations. */
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 
-import { composed, statelessNormal, tf } from '../../../shared/engine/index.js';
+import { ATTENTION } from '../../../shared/engine/composites/attention.js';
+import { called } from '../../../shared/engine/composites/composite.js';
+import { GROUP_NORM } from '../../../shared/engine/composites/group-norm.js';
+import type { Attributes } from '../../../shared/engine/compiled/graph.js';
+import { statelessNormal, tf } from '../../../shared/engine/index.js';
+import type { Composite } from '../../../shared/engine/composites/index.js';
 import type { EnginePrecision } from '../../../shared/engine/index.js';
 import { at } from '../../../shared/foundation/index.js';
-import { attended } from '../../../shared/model/attention.js';
-import { groupNorm, groupNormSilu } from '../../../shared/model/group-norm.js';
 import { compiled } from './both.js';
 import { presetLayers } from './preset-layers.js';
 import { isExhaustive } from './preset-sizes.js';
@@ -17,11 +20,12 @@ const SOME_PIXELS = 300;
 
 type Shapes = readonly (readonly number[])[];
 
-/** Compares the result of `f` and its gradients with what it gives where it may use no kernel. */
+/** Compares a composite's first result and its gradients with those of its plain form, as tfjs differentiates it. */
 async function agrees(
   t: ExecutionContext,
   shapes: Shapes,
-  f: (...inputs: tf.Tensor[]) => tf.Tensor,
+  composite: Composite,
+  attributes: Attributes,
   tolerance: number,
   precision: EnginePrecision = 'float32',
 ): Promise<void> {
@@ -34,13 +38,14 @@ async function agrees(
         body: ({ seeds }) => {
           const [dySeed, ...inputSeeds] = tf.unstack(seeds as tf.Tensor);
           const inputs = inputSeeds.map((seed, i) => statelessNormal(at(shapes, i), seed));
-          const withGradients = (): tf.Tensor[] => {
+          const withGradients = (f: (...inputs: tf.Tensor[]) => tf.Tensor): tf.Tensor[] => {
             const y = f(...inputs);
             const dy = statelessNormal(y.shape, dySeed as tf.Tensor);
             return [y, ...tf.grads(f)(inputs, dy)];
           };
-          const wanted = composed(withGradients);
-          const differences = withGradients().map((got, i) => difference(got, at(wanted, i)));
+          const wanted = withGradients((...given) => at(composite.plain(given, attributes), 0));
+          const got = withGradients((...given) => at(called(composite, given, attributes), 0));
+          const differences = got.map((each, i) => difference(each, at(wanted, i)));
           return { outputs: { differences: tf.stack(differences) } };
         },
       },
@@ -75,9 +80,8 @@ for (const { channels, width, silu, perImage } of norms) {
     [rows, channels],
   ];
   const title = `group norm${silu ? ' and silu' : ''} of ${height}x${width}x${channels} with ${rows} gains`;
-  test.serial(title, (t) =>
-    agrees(t, shapes, (x, gain, offset) => (silu ? groupNormSilu : groupNorm)(x, gain, offset), 3e-5),
-  );
+  const attributes = { groups: { int: 32 }, epsilon: { float: 1e-5 }, silu: { bool: silu } };
+  test.serial(title, (t) => agrees(t, shapes, GROUP_NORM, attributes, 3e-5));
 }
 
 for (const { pixels, channels, heads } of attentions) {
@@ -87,11 +91,9 @@ for (const { pixels, channels, heads } of attentions) {
       test.serial(`${precision}: attention over ${pixels} pixels of ${heads} heads, ${order} order`, (t) =>
         agrees(
           t,
-          [[IMAGES * pixels, 3 * channels]],
-          (qkv) => {
-            const mixed = attended(qkv, { images: IMAGES, pixels, channels, heads, newOrder });
-            return tf.reshape(mixed, [IMAGES * pixels, channels]);
-          },
+          [[IMAGES, pixels, 3 * channels]],
+          ATTENTION,
+          { heads: { int: heads }, parts_first: { bool: newOrder } },
           precision === 'float32' ? 1e-5 : 0.03,
           precision,
         ),

@@ -11,10 +11,11 @@ import { functionGraph } from '../../../shared/engine/compiled/function-graph.js
 import { parseRef } from '../../../shared/engine/compiled/graph.js';
 import type { Graph } from '../../../shared/engine/compiled/graph.js';
 import { nativeKernels } from '../../../shared/engine/compiled/index.js';
+import { lowered } from '../../../shared/engine/compiled/lowering.js';
 import { withNativeConvolutions } from '../../../shared/engine/compiled/native-convolutions.js';
 import { passed, PASSES } from '../../../shared/engine/compiled/passes.js';
 import type { Pass } from '../../../shared/engine/compiled/passes.js';
-import { composed } from '../../../shared/engine/index.js';
+import { withUpdatesInPlace } from '../../../shared/engine/compiled/updates-in-place.js';
 import { relativeDifference } from './both.js';
 import { openModuleSession } from './module-session.js';
 import { printed } from './printed.js';
@@ -24,8 +25,9 @@ const SNAPSHOT = fileURLToPath(new URL('snapshots/training-step.txt', import.met
 const SMALL = { ...NETWORK, channelMult: [1], attentionResolutions: [8] };
 const module = trainingModule(training(SMALL, 1));
 const step = module.functions['trainStep'] ?? { inputs: {}, body: () => ({ outputs: {} }) };
-// Without kernels of a machine's own, so that it is the same graph everywhere.
-const traced = composed(() => functionGraph('trainStep', step, module.variables));
+const traced = functionGraph('trainStep', step, module.variables);
+// Without kernels of a machine's own.
+const plain = lowered(traced.graph);
 const kept = new Set(
   [...Object.values(traced.inputs), ...Object.values(traced.outputs)]
     .map(({ ref }) => parseRef(ref).node)
@@ -62,14 +64,16 @@ const tolerances: readonly (readonly [name: string, pass: Pass, tolerance: numbe
   ...PASSES.map((pass) => [pass.name, pass, pass.name === 'withFusedBias' ? 1e-6 : 0] as const),
   ['withNativeConvolutions', native, 1e-5],
   ['withBfloat16', withBfloat16, 0.1],
+  ['withUpdatesInPlace', () => lowered(withUpdatesInPlace(traced.graph)), 0],
+  ['lowered with kernels', () => lowered(traced.graph, kernels), 1e-5],
 ];
 
-const unchanged = results(traced.graph);
+const unchanged = results(plain);
 
 for (const [name, pass, tolerance] of tolerances) {
   test(`${name} preserves the results of a training step`, async (t) => {
     const wanted = await unchanged;
-    const got = await results(pass(traced.graph, kept));
+    const got = await results(pass(plain, kept));
     Object.keys(traced.outputs).forEach((output, i) => {
       const difference = relativeDifference(got[i] ?? new Float32Array(), wanted[i] ?? new Float32Array());
       t.true(difference <= tolerance, `${output}: off by ${difference}`);

@@ -1,9 +1,15 @@
 /** The engine on a PJRT device: variables that stay there, steps that are dropped, exact resume. */
+import anyTest from 'ava';
+
 import { DiffusionError } from '../../../shared/foundation/index.js';
+import { clientOptions } from '../../../shared/engine/device.js';
 import { tf } from '../../../shared/engine/index.js';
 import type { EngineModule, LoadedModule } from '../../../shared/engine/index.js';
+import { emittedFunction, flagsOf } from '../../../shared/engine/pjrt/pjrt-engine.js';
+import { namedValues } from '../../../shared/engine/pjrt/structs.js';
+import { requireGradients } from '../../../shared/engine/tf.js';
 import { compiled, relativeDifference } from '../compiled/both.js';
-import { onDevice, pjrt } from './device.js';
+import { held, onDevice, pjrt } from './device.js';
 import { test } from './plugin-file.js';
 
 const MODULE: EngineModule = {
@@ -60,7 +66,7 @@ test('variables are stored by all of a step or by none of it, as on the CPU', as
   t.true(
     relativeDifference(got.variables.get('w') ?? new Float32Array(), wanted.variables.get('w') ?? X) < 1e-6,
   );
-  t.is(pjrt?.live(), 0);
+  t.is(await held(), 0);
 });
 
 test('what does not fit is refused, and nothing changes', async (t) => {
@@ -72,17 +78,64 @@ test('what does not fit is refused, and nothing changes', async (t) => {
     await t.throwsAsync(loaded.read(['w', 'none']), refused);
     t.deepEqual((await loaded.read(['w'])).get('w'), new Float32Array(3));
   });
-  t.is(pjrt?.live(), 0);
-  const loaded = await pjrt?.load(MODULE);
-  await loaded?.dispose();
-  await t.throwsAsync(async () => loaded?.read(['w']), {
+  t.is(await held(), 0);
+  const loaded = await (await pjrt()).load(MODULE);
+  await loaded.dispose();
+  await t.throwsAsync(loaded.read(['w']), {
     instanceOf: DiffusionError,
     code: 'FAILED_PRECONDITION',
   });
 });
 
-test('the build says plugin, device and processor', (t) => {
-  t.like(pjrt?.build, { name: 'pjrt' });
-  t.regex(pjrt?.build.library ?? '', /^pjrt 0\.\d+, /);
-  t.regex(pjrt?.build.platform ?? '', /^linux-x64-cpu .*, plugin of \d+ bytes$/);
+test('the build says plugin, device and processor', async (t) => {
+  const { build } = await pjrt();
+  t.like(build, { name: 'pjrt' });
+  t.regex(build.library, /^pjrt 0\.\d+, /);
+  t.regex(build.platform, /^linux-x64-cpu .*, plugin of \d+ bytes$/);
+});
+
+const CARD = { memoryPercent: 40, devices: 2 } as const;
+
+anyTest(
+  'a plugin is started with its memory limit and the devices that are asked for, and no others',
+  (t) => {
+    t.deepEqual(clientOptions({ ...CARD, device: 'cuda' }), {
+      ...{ memory_fraction: 0.4, preallocate: false, visible_devices: [0n, 1n] },
+    });
+    t.deepEqual(clientOptions({ device: 'cuda', devices: 'all', memoryPercent: undefined }), {
+      preallocate: false,
+    });
+    t.deepEqual(clientOptions({ ...CARD, device: 'cpu-pjrt' }), { cpu_device_count: 2n });
+    t.deepEqual(clientOptions({ ...CARD, device: '/opt/plugin.so' }), { memory_fraction: 0.4 });
+  },
+);
+
+test('an option of a plugin has its type: a list of numbers, a fraction, a text', (t) => {
+  const { words, count } = namedValues({ list: [4n, 7n], part: 0.5, text: 'abc', yes: true, number: 9n });
+  t.is(count, 5);
+  const option = (i: number): bigint[] => [...words.subarray(7 * i, 7 * (i + 1))];
+  t.deepEqual(
+    [0, 1, 2, 3, 4].map((i) => [option(i)[0], option(i)[4], option(i)[6]]),
+    [
+      [56n, 2n, 2n],
+      [56n, 3n, 1n],
+      [56n, 0n, 3n],
+      [56n, 4n, 1n],
+      [56n, 1n, 1n],
+    ],
+  );
+  // The bits of 0.5.
+  t.is(option(1)[5], 0x3f000000n);
+});
+
+anyTest('products of float32 may be of TF32 only where that is allowed', (t) => {
+  const precisions = (tf32: boolean): string[] => {
+    const { emitted } = emittedFunction(MODULE, 'step', { tf32 });
+    return [...new Set(emitted.program.text.match(/HIGHEST|DEFAULT/g))];
+  };
+  requireGradients();
+  t.deepEqual(precisions(false), ['HIGHEST']);
+  t.deepEqual(precisions(true), ['DEFAULT']);
+  t.true(flagsOf('cuda')['xla_gpu_exclude_nondeterministic_ops']);
+  t.false(flagsOf('cuda')['xla_allow_excess_precision']);
 });

@@ -11,7 +11,7 @@ import { DiffusionError } from '../../../shared/foundation/index.js';
 import { compiled, relativeDifference } from '../compiled/both.js';
 import type { Arrays } from '../compiled/both.js';
 import { callOf, CASES } from '../compiled/kernel-cases.js';
-import { onDevice, pjrt } from './device.js';
+import { held, onDevice } from './device.js';
 import { test, testAll } from './plugin-file.js';
 
 const TOLERANCE = 1e-5;
@@ -36,7 +36,7 @@ for (const [index, each] of CASES.entries()) {
       const difference = relativeDifference(got[name] ?? new Float32Array(), values);
       t.true(difference <= TOLERANCE, `${name}: off by ${difference}`);
     }
-    t.is(pjrt?.live(), 0);
+    t.is(await held(), 0);
   });
 }
 
@@ -49,7 +49,8 @@ anyTest('every rule has a case', (t) => {
   // These are no kernels of tfjs; the loss of a penalty's test has them.
   t.deepEqual(
     Object.keys(RULES).filter((op) => !met.has(op)),
-    [],
+    // No operation of TensorFlow's: the test of slots compares it with the random room.
+    ['StreamNormal'],
   );
 });
 

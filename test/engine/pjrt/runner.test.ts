@@ -1,5 +1,5 @@
 /** Plugins, programs and buffers of PJRT, on XLA's CPU plugin. */
-import { readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import anyTest from 'ava';
 
 import { createClient } from '../../../shared/engine/pjrt/client.js';
-import type { Client, DeviceSpec } from '../../../shared/engine/pjrt/client.js';
+import type { DeviceSpec } from '../../../shared/engine/pjrt/arrays.js';
+import type { Client } from '../../../shared/engine/pjrt/client.js';
 import { compileOptions } from '../../../shared/engine/pjrt/compile-options.js';
 import { executableCache } from '../../../shared/engine/pjrt/executable-cache.js';
 import { checkVersion, failure, loadPlugin } from '../../../shared/engine/pjrt/plugin.js';
@@ -38,7 +39,9 @@ async function withClient(use: (client: Client) => Promise<void>): Promise<numbe
 test('a program runs off the thread, takes the memory of a donated argument, and leaves nothing', async (t) => {
   const live = await withClient(async (client) => {
     t.is(client.platform, 'cpu');
-    t.true(client.devices >= 1);
+    t.deepEqual(client.devices, [0]);
+    const { bytesInUse = 0 } = client.memory() ?? {};
+    t.true(bytesInUse >= 0);
     const program = await client.compile(ADDED, compileOptions());
     const [a, b] = [
       await client.upload(Float32Array.of(1, 2, 3, 4), FOUR),
@@ -123,6 +126,9 @@ test('a compiled program is kept on disk; what is damaged or refused there is co
       },
     };
     const cache = executableCache(folder);
+    async function removeOthers(kept: string): Promise<void> {
+      for (const file of await readdir(folder)) if (file !== kept) await rm(join(folder, file));
+    }
     async function check(): Promise<void> {
       const program = await cache.compile(counting, ADDED, compileOptions());
       const args = [
@@ -143,6 +149,17 @@ test('a compiled program is kept on disk; what is damaged or refused there is co
     await writeFile(join(folder, name), bytes);
     await check();
     t.is(compiled, 2);
+    // Another device, another release of the platform and another plugin each have programs of their own.
+    for (const [at, other] of [
+      { deviceKind: 'another' },
+      { platformVersion: '2' },
+      { plugin: { ...client.plugin, identity: 'other' } },
+    ].entries()) {
+      (await cache.compile({ ...counting, ...other }, ADDED, compileOptions())).destroy();
+      t.is(compiled, 3 + at);
+      await removeOthers(name);
+    }
+    compiled = 2;
     // Other options are another program.
     (await cache.compile(counting, ADDED, compileOptions({ xla_allow_excess_precision: false }))).destroy();
     t.is(compiled, 3);
@@ -163,6 +180,18 @@ test('a compiled program is kept on disk; what is damaged or refused there is co
   });
 });
 
+/** How often the event loop turns, at most 3 times, before some work is done. */
+async function turnsDuring(work: Promise<unknown>): Promise<number> {
+  let turns = 0;
+  const turning = setImmediate(function turn() {
+    turns += 1;
+    if (turns < 3) setImmediate(turn);
+  });
+  await work;
+  clearImmediate(turning);
+  return turns;
+}
+
 test('the event loop is free while a program is compiled and runs', async (t) => {
   const size = 512;
   const square: DeviceSpec = { dtype: 'float32', shape: [size, size] };
@@ -170,16 +199,13 @@ test('the event loop is free while a program is compiled and runs', async (t) =>
   const product = `%1 = stablehlo.dot_general %0, %0, contracting_dims = [1] x [0] : (${type}, ${type}) -> ${type}`;
   const text = `module { func.func public @main(%0: ${type}) -> ${type} {\n${product}\nreturn %1 : ${type} } }`;
   await withClient(async (client) => {
-    const program = await client.compile({ text, parameters: [square], results: [square] }, compileOptions());
     const x = await client.upload(new Float32Array(size * size), square);
-    let turns = 0;
-    const turning = setImmediate(function turn() {
-      turns += 1;
-      if (turns < 3) setImmediate(turn);
-    });
-    const [y] = await program.run([x]);
-    clearImmediate(turning);
-    t.true(turns > 0);
+    const compiling = client.compile({ text, parameters: [square], results: [square] }, compileOptions());
+    t.true((await turnsDuring(compiling)) > 0);
+    const program = await compiling;
+    const running = program.run([x]);
+    t.true((await turnsDuring(running)) > 0);
+    const [y] = await running;
     for (const each of [x, y, program]) each?.destroy();
   });
 });
@@ -211,6 +237,25 @@ anyTest('a file that is no plugin, and another version of the API, are refused w
   });
 });
 
+test('what does not fit into memory is ENGINE_OUT_OF_MEMORY, and the plugin goes on', async (t) => {
+  const live = await withClient(async (client) => {
+    // 4 EiB: no machine has that many.
+    const huge: DeviceSpec = { dtype: 'float32', shape: [2 ** 30, 2 ** 30] };
+    const type = `tensor<${huge.shape.join('x')}xf32>`;
+    const text = `module { func.func public @main(%0: tensor<f32>) -> ${type} {
+      %1 = stablehlo.broadcast_in_dim %0, dims = [] : (tensor<f32>) -> ${type}
+      return %1 : ${type} } }`;
+    const scalar: DeviceSpec = { dtype: 'float32', shape: [] };
+    const program = await client.compile({ text, parameters: [scalar], results: [huge] }, compileOptions());
+    const one = await client.upload(Float32Array.of(1), scalar);
+    const error = await t.throwsAsync(program.run([one]), { instanceOf: DiffusionError });
+    t.is(error.reason, 'ENGINE_OUT_OF_MEMORY', error.message);
+    t.deepEqual(await one.download(), Float32Array.of(1));
+    for (const each of [one, program]) each.destroy();
+  });
+  t.is(live, 0);
+});
+
 anyTest("a plugin's failure keeps what it said; out of memory is a reason of its own", (t) => {
   const full = failure('LoadedExecutable_Execute', 8, 'Out of memory allocating 8 bytes');
   t.is(full.reason, 'ENGINE_OUT_OF_MEMORY');
@@ -226,4 +271,10 @@ anyTest('the compile options are those of XLA, byte by byte', (t) => {
     Buffer.from(flags).toString('hex'),
     ['1a0420012801', '3a070a016112021001', '3a080a016212031' + '8ac02', '3a080a016312030a0178'].join(''),
   );
+  // Two parts, on the devices 0 and 3, divided by Shardy.
+  t.is(
+    Buffer.from(compileOptions({}, [0, 3])).toString('hex'),
+    ['1a19', '20012802', '3001', '4a0e', '08011002', '1a030a0100', '1a030a0103', '980101'].join(''),
+  );
+  t.is(Buffer.from(compileOptions({}, [5])).toString('hex'), '1a0420012801');
 });

@@ -26,8 +26,8 @@ import {
   type PendingCheckpoint,
   type TimedCommit,
 } from '../../../services/trainer/engine-process/checkpoint-writer.js';
-import type { StoreReport } from '../../../services/trainer/engine-process/messages.js';
 import { spillIn } from '../../../services/trainer/engine-process/spill-folder.js';
+import type { StoreReport } from '../../../services/trainer/job.js';
 import { switchedStore } from '../../store/switched-store.js';
 import { OBJECT_BYTES, smallCheckpoint } from '../checkpoints.js';
 import { until } from '../trainers.js';
@@ -65,8 +65,8 @@ async function outageTest() {
       ...{ store: switched.store, spill, jobId: job, model, attempt, clock: systemClock },
       retention: { keepLast: 100, keepEvery: 0 },
       ...{ outageLimitMs: 60_000, firstDelayMs: 1, patienceMs: 5, stop: stop.signal },
-      onCommitted: (step, commit) => {
-        committed.push(step);
+      onCommitted: (commit) => {
+        committed.push(commit.step);
         commits.push(commit);
       },
       onStore: (report) => reports.push(report),
@@ -95,8 +95,11 @@ test('during an outage training goes on, checkpoints wait on disk and are upload
   await writer.ready();
   t.deepEqual(await spilledSteps(), [2, 3, 4]);
   t.deepEqual(committed, [1]);
-  t.like(reports[0], { problem: 'the store does not answer' });
-  t.is(reports.at(-1)?.waiting, 3);
+  const problem = 'the store does not answer';
+  t.like(reports[0], { change: 'unavailable', problem, waiting: 1, spilledBytes: 0 });
+  t.like(reports.at(-1), { change: 'spilled', problem, steps: [4], waiting: 3 });
+  t.true((reports.at(-1)?.spilledBytes ?? 0) >= 3 * OBJECT_BYTES);
+  t.true(reports.every(({ sinceMs }) => sinceMs === reports[0]?.sinceMs));
   switched.work();
   t.is(await writer.settled(), 0);
   t.deepEqual(committed, [1, 2, 3, 4]);
@@ -108,7 +111,11 @@ test('during an outage training goes on, checkpoints wait on disk and are upload
   t.true(commits.every(({ bytes, ms }) => bytes > 0 && ms > 0));
   t.deepEqual(await listCommits(inner, job), [1, 2, 3, 4]);
   t.deepEqual(await latestHint(inner, model), { job, attempt, step: 4 });
-  t.deepEqual(reports.at(-1), { waiting: 0 });
+  t.deepEqual(
+    reports.map(({ change }) => change),
+    ['unavailable', 'spilled', 'spilled', 'spilled', 'available', 'spill_uploaded'],
+  );
+  t.deepEqual(reports.at(-1), { change: 'spill_uploaded', steps: [4], waiting: 0, spilledBytes: 0 });
   t.deepEqual(await spilledSteps(), []);
 });
 
@@ -176,6 +183,11 @@ test('an attempt that another one replaced during an outage uploads nothing and 
   t.deepEqual(adopted, { waiting: [], discarded: [1, 2] });
 });
 
+/** The steps that were reported as removed without having been uploaded. */
+function removed(reports: readonly StoreReport[]): number[] {
+  return reports.flatMap(({ change, steps }) => (change === 'spill_removed' ? steps : []));
+}
+
 test('a spill that is full removes the oldest commits, never the newest, and says so', async (t) => {
   const { spill, switched, committed, reports, begin, spilledSteps } = await outageTest();
   const size = OBJECT_BYTES;
@@ -184,10 +196,7 @@ test('a spill that is full removes the oldest commits, never the newest, and say
   for (const step of [1, 2, 3, 4]) await writer.submit(checkpointOf(step, attempt));
   await writer.ready();
   t.deepEqual(await spilledSteps(), [3, 4]);
-  t.deepEqual(
-    reports.flatMap(({ dropped = [] }) => dropped),
-    [1, 2],
-  );
+  t.deepEqual(removed(reports), [1, 2]);
   switched.work();
   await writer.settled();
   t.deepEqual(committed, [3, 4]);
@@ -200,10 +209,7 @@ test('commits that the retention would remove after their upload do not fill the
   for (const step of [1, 2, 3, 4, 5]) await writer.submit(checkpointOf(step, attempt));
   await writer.ready();
   t.deepEqual(await spilledSteps(), [3, 4, 5]);
-  t.deepEqual(
-    reports.filter(({ dropped }) => dropped !== undefined),
-    [],
-  );
+  t.deepEqual(removed(reports), []);
   switched.work();
   await writer.settled();
 });
@@ -226,15 +232,40 @@ test('where nothing can be spilled, one checkpoint waits in memory and the next 
   t.regex(warnings[0] ?? '', /can't be spilled: wanted at most 10 bytes/);
 });
 
-test('a store that takes a commit and stays silent does not hold up training [fault 78]', async (t) => {
-  const { switched, committed, begin, spilledSteps } = await outageTest();
+test('a store that takes a commit and stays silent does not hold up training, and each spilled checkpoint is reported [fault 78]', async (t) => {
+  const { switched, committed, reports, begin, spilledSteps } = await outageTest();
   const { writer, attempt } = await begin();
   switched.hang();
   for (const step of [1, 2, 3]) await writer.submit(checkpointOf(step, attempt));
   t.deepEqual(await spilledSteps(), [1, 2, 3]);
+  // On a busy machine the commit may be reported as slow besides.
+  const spilled = reports.filter(({ change }) => change !== 'slow');
+  t.deepEqual(
+    spilled.map(({ change, steps, problem }) => [change, ...steps, problem]),
+    [1, 2, 3].map((step) => ['spilled', step, undefined]),
+  );
   switched.work();
   await writer.settled();
   t.deepEqual(committed, [1, 2, 3]);
+  t.is(reports.at(-1)?.change, 'spill_uploaded');
+});
+
+test('a store that fails again and again is reported each time, however long its commits wait', async (t) => {
+  const { switched, reports, committed, begin } = await outageTest();
+  const { writer, attempt } = await begin();
+  for (const step of [1, 2]) {
+    switched.fail();
+    await writer.submit(checkpointOf(step, attempt));
+    await writer.ready();
+    switched.work();
+    await writer.settled();
+  }
+  t.deepEqual(committed, [1, 2]);
+  const outage = ['unavailable', 'spilled', 'available', 'spill_uploaded'];
+  t.deepEqual(
+    reports.map(({ change }) => change),
+    [...outage, ...outage],
+  );
 });
 
 test('an outage past the limit is an error, and what was spilled stays', async (t) => {
@@ -272,10 +303,7 @@ test('a spilled commit that was damaged on disk is left out, and the others are 
   switched.work();
   await writer.settled();
   t.deepEqual(committed, [2]);
-  t.deepEqual(
-    reports.flatMap(({ dropped = [] }) => dropped),
-    [1],
-  );
+  t.deepEqual(removed(reports), [1]);
 });
 
 test('while the store is full the checkpoint before stays, and training goes on [fault 80]', async (t) => {
@@ -341,7 +369,8 @@ test('a commit that takes long is reported [fault 79, A12]', async (t) => {
   switched.hang();
   await writer.submit(checkpointOf(1, attempt));
   await until(() => Promise.resolve(reports.length > 0));
-  t.like(reports[0], { slow: { step: 1 }, waiting: 1 });
+  t.like(reports[0], { change: 'slow', steps: [1], waiting: 1, spilledBytes: 0 });
+  t.true((reports[0]?.sinceMs ?? 0) > 0);
   switched.work();
   await writer.settled();
 });

@@ -12,9 +12,9 @@ const parseFromEngine = (message: unknown) => engineProtocol.fromChild.safeParse
 const LONG = 'a'.repeat(3996) + '\u{1f600}'.repeat(10_000);
 
 const texts: readonly FromEngine[] = [
-  { kind: 'ready', step: 0, committedStep: 0, sizeBytes: 0, message: LONG },
+  { kind: 'ready', step: 0, committedStep: 0, sizeBytes: 0, openedMs: 0, message: LONG },
   { kind: 'warning', message: LONG },
-  { kind: 'store', report: { problem: LONG, waiting: 0 } },
+  { kind: 'store', report: { change: 'unavailable', problem: LONG, steps: [], waiting: 0, spilledBytes: 0 } },
   { kind: 'fenced', message: LONG },
   { kind: 'failed', reason: 'INTERNAL', message: LONG },
 ];

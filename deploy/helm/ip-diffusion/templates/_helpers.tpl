@@ -15,7 +15,23 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
 {{- define "ip-diffusion.image" -}}
-{{ .root.Values.image.repository }}/{{ .image }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{ .root.Values.image.repository }}/{{ .image }}{{ if eq (.device | default "cpu") "cuda" }}-cuda{{ end }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* Of a service's values: with a card where it computes on one. */}}
+{{- define "ip-diffusion.resources" -}}
+{{- $card := dict }}
+{{- if eq .device "cuda" }}{{ $card = dict "limits" (dict "nvidia.com/gpu" 1) }}{{ end }}
+{{- toYaml (merge (deepCopy .resources) $card) }}
+{{- end }}
+
+{{- define "ip-diffusion.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "ip-diffusion.hasTls" -}}
@@ -24,6 +40,11 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 
 {{- define "ip-diffusion.tlsSecret" -}}
 {{ .Values.tls.secret | default (printf "%s-tls" .Release.Name) }}
+{{- end }}
+
+{{/* The secret with the token of whoever reads metrics; empty for none. */}}
+{{- define "ip-diffusion.metricsSecret" -}}
+{{- if .Values.metrics.enabled }}{{ .Values.metrics.tokenSecret }}{{ end }}
 {{- end }}
 
 {{/* The services check the same when they start; here it is said before anything is installed. */}}
@@ -37,6 +58,7 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- if not (include "ip-diffusion.hasTls" .) }}{{ fail "wanted tls.secret or tls.certManager, or insecure: true" }}{{ end }}
 {{- if not (or $v.auth.identitiesSecret $v.auth.oidc.issuer) }}{{ fail "wanted auth.identitiesSecret or auth.oidc, or insecure: true" }}{{ end }}
 {{- end }}
+{{- if and (include "ip-diffusion.metricsSecret" .) (not (include "ip-diffusion.hasTls" .)) }}{{ fail "metrics.tokenSecret: wanted tls.secret or tls.certManager beside it, as a token is sent over TLS only" }}{{ end }}
 {{- if ge (int $v.sampler.drainSeconds) (int $v.sampler.terminationGraceSeconds) }}{{ fail "sampler.drainSeconds: wanted less than sampler.terminationGraceSeconds" }}{{ end }}
 {{- if and $v.batch.enabled (not (and $v.batch.model $v.batch.out)) }}{{ fail "wanted batch.model and batch.out" }}{{ end }}
 {{- end }}
@@ -113,10 +135,18 @@ capabilities: { drop: [ALL] }
 {{- end }}
 {{- if $v.metrics.enabled }}
 - { name: IP_DIFFUSION_METRICS_ADDRESS, value: '0.0.0.0:{{ .metricsPort }}' }
+{{- if $v.metrics.tokenSecret }}
+- { name: IP_DIFFUSION_METRICS_TOKEN_FILE, value: /run/secrets/metrics/token }
+{{- else }}
+# Without TLS and a token: the network policy says who reads metrics.
+- { name: IP_DIFFUSION_METRICS_INSECURE, value: 'on' }
 {{- end }}
-{{- if or $v.insecure $v.metrics.enabled }}
-# Metrics have no TLS: the network policy says who reads them. TLS and authentication, where they are set, hold all the same.
+{{- end }}
+{{- if $v.insecure }}
 - { name: IP_DIFFUSION_INSECURE, value: 'on' }
+{{- end }}
+{{- with $v.traces.endpoint }}
+- { name: OTEL_EXPORTER_OTLP_ENDPOINT, value: {{ . | quote }} }
 {{- end }}
 {{- end }}
 
@@ -127,6 +157,9 @@ capabilities: { drop: [ALL] }
 {{- if .root.Values.auth.identitiesSecret }}
 - { name: identities, mountPath: /run/secrets/identities, readOnly: true }
 {{- end }}
+{{- if include "ip-diffusion.metricsSecret" .root }}
+- { name: metrics-token, mountPath: /run/secrets/metrics, readOnly: true }
+{{- end }}
 {{- end }}
 
 {{- define "ip-diffusion.serviceVolumes" -}}
@@ -135,6 +168,9 @@ capabilities: { drop: [ALL] }
 {{- end }}
 {{- if .root.Values.auth.identitiesSecret }}
 - { name: identities, secret: { secretName: {{ .root.Values.auth.identitiesSecret }}, defaultMode: 0440 } }
+{{- end }}
+{{- with include "ip-diffusion.metricsSecret" .root }}
+- { name: metrics-token, secret: { secretName: {{ . }}, defaultMode: 0440 } }
 {{- end }}
 {{- end }}
 

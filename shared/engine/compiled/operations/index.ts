@@ -1,4 +1,5 @@
-/** The table of TensorFlow's operations that graphs here may have. */
+/** The table of operations that graphs here may have: TensorFlow's, the engine's own, and composites before they are lowered. */
+import { COMPOSITES } from '../../composites/index.js';
 import { elementwiseOperations } from './elementwise.js';
 import { linearOperations } from './linear.js';
 import { nativeOperations } from './native.js';
@@ -6,7 +7,12 @@ import type { Operation, Operations } from './operation.js';
 import { shapeOperations } from './shapes.js';
 import { stateOperations } from './state.js';
 
+const compositeOperations: Operations = Object.fromEntries(
+  Array.from(COMPOSITES.values(), ({ op, infer }) => [op, { types: {}, infer }]),
+);
+
 export const OPERATIONS: Operations = {
+  ...compositeOperations,
   ...elementwiseOperations,
   ...shapeOperations,
   ...linearOperations,

@@ -12,7 +12,7 @@ export interface Operation {
   /** A result may lie where an input does: TensorFlow doesn't copy what only has another name, shape or place. */
   readonly sharesMemory?: boolean;
   /** Shapes and types of the outputs. @throws Error saying what was wanted, where the inputs don't fit. */
-  infer(inputs: readonly Value[], attributes: Attributes): Output[];
+  infer(inputs: readonly Value[], attributes: Attributes): readonly Output[];
 }
 
 export type Operations = Readonly<Record<string, Operation>>;
@@ -83,6 +83,13 @@ export function intsAttribute(attributes: Attributes, name: string): readonly nu
   if (attribute === undefined || !('ints' in attribute))
     throw new Error(`wanted an attribute ${name} of integers`);
   return attribute.ints;
+}
+
+export function floatAttribute(attributes: Attributes, name: string): number {
+  const attribute = attributes[name];
+  if (attribute === undefined || !('float' in attribute))
+    throw new Error(`wanted a number attribute ${name}`);
+  return attribute.float;
 }
 
 export function boolAttribute(attributes: Attributes, name: string): boolean {

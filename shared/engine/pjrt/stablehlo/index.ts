@@ -16,5 +16,6 @@ export function ruleOf(op: string): Rule {
   throw new DiffusionError('ENGINE_KERNEL', text, { metadata: { kernel: op } });
 }
 
+export { MESH, ROWS } from './lines.js';
 export { createWriter, typeOf } from './writer.js';
 export type { Hlo } from './writer.js';

@@ -1,0 +1,57 @@
+/** A pass: each composite becomes operations that the target runs, by its row of the table. */
+import { COMPOSITES } from '../composites/index.js';
+import type { Composite } from '../composites/index.js';
+import { createBuilder } from './builder.js';
+import type { Builder } from './builder.js';
+import { describeOutput, parseRef, valueOf } from './graph.js';
+import type { Attributes, Graph, Node, Value } from './graph.js';
+import type { NativeKernels } from './native-kernels.js';
+import { trace } from './tracing.js';
+
+/** @param kernels Of the target's own; without them only TensorFlow's operations are left. */
+export function lowered(graph: Graph, kernels?: NativeKernels): Graph {
+  const result = new Map<string, Node>();
+  const renamed = new Map<string, string>();
+  // The nodes that give a composite's outputs.
+  const givers = new Map<string, readonly string[]>();
+  for (const node of graph.values()) {
+    const current = {
+      ...node,
+      inputs: node.inputs.map((ref) => renamed.get(ref) ?? ref),
+      controlInputs: node.controlInputs.flatMap((name) => givers.get(name) ?? [name]),
+    };
+    const composite = COMPOSITES.get(node.op);
+    if (composite === undefined) {
+      result.set(node.name, current);
+      continue;
+    }
+    const builder = createBuilder(`${node.name}/`);
+    const inputs = current.inputs.map((ref) => valueOf(result, ref));
+    const outputs = written(builder, composite, inputs, node.attributes, kernels);
+    checkOutputs(node, outputs);
+    for (const made of builder.graph.values()) result.set(made.name, made);
+    for (const [i, { ref }] of outputs.entries()) renamed.set(`${node.name}:${i}`, ref);
+    givers.set(node.name, [...new Set(outputs.map(({ ref }) => parseRef(ref).node))]);
+  }
+  return result;
+}
+
+function written(
+  builder: Builder,
+  composite: Composite,
+  inputs: readonly Value[],
+  attributes: Attributes,
+  kernels: NativeKernels | undefined,
+): readonly Value[] {
+  return (
+    (kernels && composite.native?.(builder, inputs, attributes, kernels)) ??
+    composite.tensorflow?.(builder, inputs) ??
+    trace(builder, ({ toTensor, toValue }) => composite.plain(inputs.map(toTensor), attributes).map(toValue))
+  );
+}
+
+function checkOutputs({ name, op, outputs }: Node, written: readonly Value[]): void {
+  const [wanted, got] = [outputs, written].map((values) => values.map(describeOutput).join(', '));
+  if (wanted !== got)
+    throw new Error(`node ${name}, ${op}: wanted outputs (${wanted ?? ''}); got (${got ?? ''})`);
+}

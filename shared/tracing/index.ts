@@ -1,0 +1,8 @@
+export { repeatedSpans } from './repeated-spans.js';
+export type { RepeatedSpans } from './repeated-spans.js';
+export { TRACING_SETTINGS, tracingSettings } from './settings.js';
+export type { TracingSettings } from './settings.js';
+export { NO_SPAN, reasonOf, spanned } from './span.js';
+export type { Attributes, Span } from './span.js';
+export { NO_TRACER, openTracer } from './tracer.js';
+export type { Tracer } from './tracer.js';

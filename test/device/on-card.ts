@@ -1,0 +1,96 @@
+/**
+ * Runs where a pack was taken to (`pack.ts`): checks the engine on the card, then times it beside PyTorch in turns, and leaves
+ * a table and `result.json`. It ends within its minutes: what isn't ready by then is left out, and said.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+
+import { clientOptions } from '../../shared/engine/device.js';
+import { createPjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
+import { checks } from './checks.js';
+import { readPacked } from './packed.js';
+import { timings, worksOf } from './timings.js';
+
+const HELP = `bash run.sh [--device cuda|cpu-pjrt] [--plugin FILE] [--python PROGRAM] [--minutes 8] [--out FILE] [--no-peers]
+
+  --device    what the plugin is for; default: cuda
+  --plugin    the PJRT plugin; default: that of jax-cuda13-pjrt in the Python environment
+  --python    the Python that has PyTorch; default: python3
+  --minutes   when it ends; default: 8
+  --out       where the results go as JSON; default: result.json in this folder
+  --no-peers  time the engine alone
+`;
+
+const MINUTE_MS = 60_000;
+const FIND_PLUGIN = `
+import importlib.util, os
+spec = importlib.util.find_spec('jax_plugins.xla_cuda13')
+print(os.path.join(list(spec.submodule_search_locations)[0], 'xla_cuda_plugin.so'))
+`;
+
+const folder = import.meta.dirname;
+const { values: given } = parseArgs({
+  options: {
+    device: { type: 'string', default: 'cuda' },
+    plugin: { type: 'string' },
+    python: { type: 'string', default: 'python3' },
+    minutes: { type: 'string', default: '8' },
+    out: { type: 'string', default: join(folder, 'result.json') },
+    'no-peers': { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+
+async function main(): Promise<number> {
+  const endsAt = performance.now() + Number(given.minutes) * MINUTE_MS;
+  const { device, python } = given;
+  const { commit, networks, expected } = readPacked(folder);
+  const plugin = given.plugin ?? execFileSync(python, ['-c', FIND_PLUGIN], { encoding: 'utf8' }).trim();
+  if (!existsSync(plugin)) throw new Error(`the plugin ${plugin} is absent; give its path by --plugin`);
+  const cacheFolder = join(process.env['IP_DIFFUSION_SCRATCH'] ?? folder, 'programs');
+  const client = clientOptions({ device, devices: 1, memoryPercent: undefined });
+  const engine = await createPjrtEngine({ plugin, cacheFolder, client });
+  const about = {
+    ...{ commit, device: engine.build.platform, library: engine.build.library },
+    ...{ processor: cpus()[0]?.model.trim() ?? '', cores: availableParallelism() },
+    python: versions(python),
+  };
+  console.log(about);
+  const done = await checks(engine, expected);
+  console.table(done);
+  const memory = engine.memory();
+  const left = engine.live();
+  engine.close();
+  const setting = { folder, plugin, device, cacheFolder, python: given['no-peers'] ? undefined : python };
+  const { rows, leftOut } = await timings(worksOf(networks), setting, endsAt, (line) => {
+    console.log(line);
+  });
+  console.table(rows);
+  for (const line of leftOut) console.log(`left out: ${line}`);
+  writeFileSync(
+    given.out,
+    `${JSON.stringify({ about, checks: done, memory, left, rows, leftOut }, undefined, 2)}\n`,
+  );
+  console.log(`the results are in ${given.out}`);
+  return done.every(({ holds }) => holds) && left === 0 ? 0 : 1;
+}
+
+/** Of what is measured beside the engine. */
+function versions(program: string): string {
+  const text =
+    'import torch; print("torch", torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else "")';
+  try {
+    return execFileSync(program, ['-c', text], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    }).trim();
+  } catch {
+    return 'no PyTorch';
+  }
+}
+
+if (given.help) process.stdout.write(HELP);
+else process.exit(await main());

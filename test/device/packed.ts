@@ -1,0 +1,48 @@
+/** What a pack holds beside programs: networks to time, and what the CPU engine computed, to compare a device with. */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import type { UNetConfig } from '../../shared/model/index.js';
+import type { Log } from '../engine/compiled/training.js';
+
+export interface TimedNetwork {
+  readonly name: string;
+  readonly architecture: UNetConfig;
+  readonly trainBatch: number;
+  readonly sampleBatch: number;
+}
+
+interface Index {
+  readonly commit: string;
+  readonly networks: readonly TimedNetwork[];
+  /** Names and lengths of the arrays of `expected.bin`, in turn. */
+  readonly expected: readonly (readonly [name: string, length: number])[];
+}
+
+export interface Packed extends Omit<Index, 'expected'> {
+  /** Every output of three training steps of `NETWORK` on the CPU engine, and every variable after them. */
+  readonly expected: Log;
+}
+
+export function writePacked(folder: string, { expected, ...rest }: Packed): void {
+  const entries = Object.entries(expected);
+  const index: Index = { ...rest, expected: entries.map(([name, values]) => [name, values.length]) };
+  writeFileSync(join(folder, 'pack.json'), `${JSON.stringify(index)}\n`);
+  const bytes = entries.map(([, { buffer, byteOffset, byteLength }]) =>
+    Buffer.from(buffer, byteOffset, byteLength),
+  );
+  writeFileSync(join(folder, 'expected.bin'), Buffer.concat(bytes));
+}
+
+export function readPacked(folder: string): Packed {
+  const { expected, ...rest } = JSON.parse(readFileSync(join(folder, 'pack.json'), 'utf8')) as Index;
+  const bytes = readFileSync(join(folder, 'expected.bin'));
+  const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
+  const log: Log = {};
+  let begin = 0;
+  for (const [name, length] of expected) {
+    log[name] = values.slice(begin, begin + length);
+    begin += length;
+  }
+  return { ...rest, expected: log };
+}
