@@ -27,6 +27,7 @@ all checkouts share), its Node addon, generated code, and the build. What is don
 
 Environment:
   IP_DIFFUSION_CACHE             the shared cache; default: ip-diffusion in the user's cache folder
+  IP_DIFFUSION_DOWNLOADS         where --device and --temporal put what they download; default: the shared cache
   IP_DIFFUSION_LIBTENSORFLOW     a folder with a libtensorflow of your own, instead of the download
   IP_DIFFUSION_PREBUILT          a folder that \`npm run prebuilt -- DIR\` has made on a machine with a compiler: what is
                                  in it need not be compiled; default: prebuilt, where the checkout has such a folder
@@ -50,7 +51,11 @@ const S3_TESTS = [
 ];
 
 /** What is run on XLA's CPU plugin. */
-const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts', 'test/integration/pair.test.ts'];
+const PJRT_TESTS = [
+  'test/engine/pjrt/*.test.ts',
+  'test/golden/*.test.ts',
+  'test/integration/{pair,device-slots}.test.ts',
+];
 
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { provideAddon } from './addon.js';
 import { provideBuild } from './build.js';
-import { cacheFolder } from '../../shared/foundation/index.js';
+import { cacheFolder, downloadsFolder } from '../../shared/foundation/index.js';
 import type { SetupContext } from './context.js';
 import { deviceOf, provideDevice, provideTestDevice } from './device.js';
 import { provideExtractor } from './extractor.js';
@@ -35,6 +35,9 @@ const context: SetupContext = {
   },
 };
 
+/** For what only some need, which may have a folder of its own. */
+const downloads: SetupContext = { ...context, cache: downloadsFolder(process.env) };
+
 try {
   const startedMs = performance.now();
   const library = await provideNativeLibrary(context);
@@ -42,14 +45,14 @@ try {
   await provideKernels(context, library, options.has('--portable'));
   await provideGeneratedCode(context);
   if (options.has('--device')) {
-    await provideDevice(context, deviceOf(given[given.indexOf('--device') + 1] ?? ''));
+    await provideDevice(downloads, deviceOf(given[given.indexOf('--device') + 1] ?? ''));
   }
   if (options.has('--extractor') || options.has('--test-tools')) await provideExtractor(context);
-  if (options.has('--temporal')) await provideTemporal(context);
+  if (options.has('--temporal')) await provideTemporal(downloads);
   if (!options.has('--skip-build')) await provideBuild(context);
   if (options.has('--test-build')) await provideTestBuild(context);
   if (options.has('--test-tools')) {
-    await provideTestDevice(context);
+    await provideTestDevice(downloads);
     await prepareTestTools(context);
     await prepareTestClients(context);
   }

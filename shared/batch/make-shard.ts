@@ -6,14 +6,15 @@ import { shardRange, type BatchPlan } from './plan.js';
 import type { SamplerPool } from './sampler-pool.js';
 import { writeShard } from './shards.js';
 
-/** @throws DiffusionError as `generateShard`, and as the store. */
+/** @returns how many images it has. @throws DiffusionError as `generateShard`, and as the store. */
 export async function makeShard(
   store: ObjectStore,
   pool: SamplerPool,
   plan: BatchPlan,
   shard: number,
   options: GenerateOptions,
-): Promise<void> {
+): Promise<number> {
   const images = await generateShard(pool, plan, shardRange(plan, shard), options);
   await writeShard(store, plan, shard, images, options);
+  return images.length;
 }

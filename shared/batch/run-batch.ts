@@ -84,8 +84,10 @@ export async function runBatch(options: RunOptions): Promise<BatchProgress> {
     const onImage = (): void => {
       advance(1, 1);
     };
-    await makeShard(store, options.pool, plan, shard, { ...options, signal, onImage });
-    options.onShard(shard, shardRange(plan, shard).count);
+    options.onShard(
+      shard,
+      await makeShard(store, options.pool, plan, shard, { ...options, signal, onImage }),
+    );
   }
 
   /** Shards that were found to be at work elsewhere, one after the other. */

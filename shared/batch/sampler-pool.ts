@@ -4,8 +4,10 @@ import { DiffusionError, pause, type Clock } from '../foundation/index.js';
 import type { samplerWire } from '../contract/index.js';
 import { connectSampler, type ClientSecurity } from '../rpc/index.js';
 import { outageDelayMs } from '../store/index.js';
+import { resolveHost, samplersAt, type Resolve, type SamplerAddress } from './sampler-addresses.js';
 
 export interface PoolSettings {
+  /** `host:port`; a name with several IP addresses is as many samplers. */
   readonly addresses: readonly string[];
   readonly security: ClientSecurity;
   readonly clock: Clock;
@@ -16,6 +18,8 @@ export interface PoolSettings {
     address: string,
     away: { readonly error: DiffusionError; readonly ms: number } | undefined,
   ) => void;
+  /** Default: the system's resolver. */
+  readonly resolve?: Resolve;
 }
 
 /** A sampler, for one call. */
@@ -27,6 +31,8 @@ export interface PooledSampler {
 }
 
 export interface SamplerPool {
+  /** How many samplers there are now. */
+  size(): number;
   /**
    * Makes a call with the sampler that has the fewest, and again, with another one if there is, while it fails in a way
    * that passes: a sampler that is away, or busy, is left alone for as long as it says.
@@ -38,19 +44,54 @@ export interface SamplerPool {
   close(): void;
 }
 
+interface Member extends SamplerAddress {
+  readonly client: samplerWire.SamplerServiceClient;
+  calls: number;
+  failures: number;
+  awayUntilMs: number;
+  /** It is no longer among the addresses: it ends its calls and gets no other. */
+  isGone: boolean;
+}
+
+/** How often names are resolved again: samplers come and go. */
+const RESOLVE_EVERY_MS = 10_000;
+
 /** Connects to samplers; none of them has to answer yet. @throws DiffusionError as `connectSampler`. */
-export function samplerPool({ addresses, security, clock, patienceMs, onAway }: PoolSettings): SamplerPool {
-  const members = addresses.map((address) => ({
-    ...{ address, client: connectSampler(address, { security }) },
-    ...{ calls: 0, failures: 0, awayUntilMs: -Infinity },
-  }));
-  type Member = (typeof members)[number];
-  let [turn, answeredMs] = [0, clock.monotonicMs()];
+export async function samplerPool(settings: PoolSettings): Promise<SamplerPool> {
+  const { clock, patienceMs, onAway } = settings;
+  let members: readonly Member[] = [];
+  let [turn, answeredMs, resolvedMs] = [0, clock.monotonicMs(), clock.monotonicMs()];
+
+  /** Takes the samplers that there are now; where a name can't be resolved, those that it had, or the name itself. */
+  async function refresh(): Promise<void> {
+    resolvedMs = clock.monotonicMs();
+    const found = await Promise.all(settings.addresses.map(currentSamplers));
+    const wanted = new Map(found.flat().map((each) => [each.address, each]));
+    const kept = members.filter(({ address }) => wanted.delete(address));
+    const gone = members.filter((member) => !kept.includes(member));
+    members = [...kept, ...[...wanted.values()].map((each) => connected(each, settings))];
+    for (const member of gone) {
+      member.isGone = true;
+      closeUnused(member);
+    }
+  }
+
+  async function currentSamplers(address: string): Promise<readonly SamplerAddress[]> {
+    try {
+      return await samplersAt(address, settings.resolve ?? resolveHost);
+    } catch {
+      const host = address.slice(0, address.lastIndexOf(':'));
+      const before = members.filter(({ name }) => name === host);
+      return before.length > 0 ? before : [{ address, name: undefined }];
+    }
+  }
 
   async function next(signal: AbortSignal): Promise<Member> {
     for (;;) {
       signal.throwIfAborted();
       const now = clock.monotonicMs();
+      // Not waited for: a resolver that hangs must not hold calls up.
+      if (now - resolvedMs >= RESOLVE_EVERY_MS) void refresh();
       const order = [...members.slice(turn), ...members.slice(0, turn)];
       const ready = order.filter(({ awayUntilMs }) => awayUntilMs <= now);
       const [first] = ready.toSorted((a, b) => a.calls - b.calls);
@@ -58,7 +99,8 @@ export function samplerPool({ addresses, security, clock, patienceMs, onAway }: 
         turn = (members.indexOf(first) + 1) % members.length;
         return first;
       }
-      await pause(Math.min(...members.map(({ awayUntilMs }) => awayUntilMs)) - now, signal);
+      const soonest = Math.min(...members.map(({ awayUntilMs }) => awayUntilMs)) - now;
+      await pause(Math.min(soonest, RESOLVE_EVERY_MS), signal);
     }
   }
 
@@ -70,24 +112,30 @@ export function samplerPool({ addresses, security, clock, patienceMs, onAway }: 
     onAway(member.address, undefined);
   }
 
-  /** @throws the error where it doesn't pass, or no sampler has answered for too long. */
-  function failed(member: Member, error: unknown): void {
+  /**
+   * @param sinceMs When the call was asked for: a pool that had nothing to do heard nothing either.
+   * @throws the error where it doesn't pass, or no sampler has answered for too long.
+   */
+  function failed(member: Member, error: unknown, sinceMs: number): void {
     if (!passes(error)) throw error;
     const now = clock.monotonicMs();
     // Whoever refuses a call because it is busy has answered.
     if (error.retryAfterMs !== undefined) answeredMs = now;
-    if (now - answeredMs >= patienceMs) {
+    if (now - Math.max(answeredMs, sinceMs) >= patienceMs) {
       const text = `no sampler has answered for ${Math.round(patienceMs / 1000)} s: ${error.message}`;
       throw new DiffusionError('SERVICE_UNREACHABLE', text, { cause: error });
     }
     member.failures += 1;
     const ms = error.retryAfterMs ?? outageDelayMs(member.failures);
     member.awayUntilMs = now + ms;
-    onAway(member.address, { error, ms });
+    if (!member.isGone) onAway(member.address, { error, ms });
   }
 
+  await refresh();
   return {
+    size: () => members.length,
     async use(signal, work) {
+      const beganMs = clock.monotonicMs();
       for (;;) {
         const member = await next(signal);
         member.calls += 1;
@@ -100,9 +148,10 @@ export function samplerPool({ addresses, security, clock, patienceMs, onAway }: 
           });
         } catch (error) {
           signal.throwIfAborted();
-          failed(member, error);
+          failed(member, error, beganMs);
         } finally {
           member.calls -= 1;
+          closeUnused(member);
         }
       }
     },
@@ -110,6 +159,18 @@ export function samplerPool({ addresses, security, clock, patienceMs, onAway }: 
       for (const { client } of members) client.close();
     },
   };
+}
+
+function connected(at: SamplerAddress, { security }: PoolSettings): Member {
+  const { address, name } = at;
+  // The certificate has the name, not the IP address.
+  const channel = name === undefined ? {} : { 'grpc.ssl_target_name_override': name };
+  const client = connectSampler(address, { security, channel });
+  return { ...at, client, ...{ calls: 0, failures: 0, awayUntilMs: -Infinity, isGone: false } };
+}
+
+function closeUnused({ client, calls, isGone }: Member): void {
+  if (isGone && calls === 0) client.close();
 }
 
 /** What a connection that breaks can look like; none of these comes from a service itself without its reason. */

@@ -12,13 +12,13 @@ import type { ClientOptions } from './pjrt/structs.js';
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) where library, plugin or device can't be used.
  */
 export async function createEngine(settings: DeviceSettings): Promise<Engine> {
-  const { device, devices, tf32, cacheFolder: folder } = settings;
-  const plugin = pluginFile(device, folder);
+  const { device, devices, tf32, downloadsFolder, cacheFolder } = settings;
+  const plugin = pluginFile(device, downloadsFolder);
   if (plugin === undefined) return createCompiledEngine();
   // Only here, so that a process on the CPU doesn't load what it has no use for.
   const { createPjrtEngine } = await import('./pjrt/pjrt-engine.js');
   return createPjrtEngine({
-    ...{ plugin, devices, tf32, cacheFolder: join(folder, 'pjrt', 'programs') },
+    ...{ plugin, devices, tf32, cacheFolder: join(cacheFolder, 'pjrt', 'programs') },
     client: clientOptions(settings),
   });
 }

@@ -1,7 +1,7 @@
 /** Which device engine processes compute on. */
 import { resolve } from 'node:path';
 
-import { cacheFolder, count, environmentReader } from './environment.js';
+import { cacheFolder, count, downloadsFolder, environmentReader } from './environment.js';
 import type { Environment } from './environment.js';
 import { integer } from './kinds.js';
 import type { Parser } from './kinds.js';
@@ -62,7 +62,9 @@ export interface DeviceSettings {
   readonly memoryPercent: number | undefined;
   /** Whether products of float32 may be of TF32, on devices that have it. */
   readonly tf32: boolean;
-  /** Where set-up puts plugins, and compiled programs are kept. */
+  /** Where set-up puts plugins. */
+  readonly downloadsFolder: string;
+  /** Where compiled programs are kept. */
   readonly cacheFolder: string;
 }
 
@@ -74,7 +76,7 @@ export function deviceSettings(env: Environment = process.env): DeviceSettings {
     devices: value(DEVICE_SETTINGS.devices),
     memoryPercent: value(DEVICE_SETTINGS.deviceMemoryPercent),
     tf32: value(DEVICE_SETTINGS.tf32),
-    cacheFolder: cacheFolder(env),
+    ...{ downloadsFolder: downloadsFolder(env), cacheFolder: cacheFolder(env) },
   };
   const { device, devices } = settings;
   if (device === 'cpu' && devices !== 1) {

@@ -77,7 +77,7 @@ const ENGINE_VARIABLES = new RegExp(
     ...['PATH', 'HOME', 'TMPDIR', 'LANG', 'LD_LIBRARY_PATH', 'LD_PRELOAD', 'GLIBC_TUNABLES'],
     ...['IP_DIFFUSION_NATIVE_KERNELS', 'IP_DIFFUSION_DEVICE(S|_MEMORY_PERCENT)?', 'IP_DIFFUSION_TF32'],
     // Plugins and compiled programs are in the cache.
-    ...['IP_DIFFUSION_CACHE', 'XDG_CACHE_HOME'],
+    ...['IP_DIFFUSION_CACHE', 'IP_DIFFUSION_DOWNLOADS', 'XDG_CACHE_HOME'],
     '(TF|XLA|PJRT|OMP|KMP|ONEDNN|DNNL|MALLOC|CUDA|NVIDIA|ROCR|HIP)_\\w+',
     ...['NODE_EXTRA_CA_CERTS', 'SSL_CERT_FILE', 'SSL_CERT_DIR'],
   ].join('|')})$`,
@@ -125,6 +125,12 @@ export const ENGINE_SETTINGS = {
   cache: setting('IP_DIFFUSION_CACHE', anyText('DIR'), 'the folder of what can be made again', {
     otherwise: '`ip-diffusion` in `XDG_CACHE_HOME`, or in `~/.cache`',
   }),
+  downloads: setting(
+    'IP_DIFFUSION_DOWNLOADS',
+    anyText('DIR'),
+    "where the set-up puts plugins of devices and Temporal's packages, and programs look for them",
+    { otherwise: 'the cache' },
+  ),
 } as const;
 
 /** The folder that all checkouts and services of a user share: `IP_DIFFUSION_CACHE`, or ours in the user's cache. */
@@ -134,6 +140,15 @@ export function cacheFolder(env: Environment, platform: NodeJS.Platform = proces
   if (own !== undefined) return resolve(own);
   if (platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'ip-diffusion');
   return join(of('XDG_CACHE_HOME') ?? join(homedir(), '.cache'), 'ip-diffusion');
+}
+
+/**
+ * The folder of what the set-up downloads on request: plugins of devices, Temporal's packages. It need not be the cache: in
+ * an image the cache is a volume, which hides what the image has at its place.
+ */
+export function downloadsFolder(env: Environment): string {
+  const given = environmentReader(env).value(ENGINE_SETTINGS.downloads);
+  return given === undefined ? cacheFolder(env) : resolve(given);
 }
 
 /** The folder of prepared images. */

@@ -46,6 +46,7 @@ export { DEVICE_SETTINGS, deviceSettings } from './device-settings.js';
 export type { DeviceSettings } from './device-settings.js';
 export {
   cacheFolder,
+  downloadsFolder,
   count,
   datasetCacheFolder,
   engineEnvironment,

@@ -2,18 +2,23 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 
 import { startMinio } from '../minio-server.js';
-import { makeWithFaults } from './killed-workers.js';
+import { startTemporal } from '../pipelines/temporal-server.js';
+import { pipelineWorkers } from '../pipelines/pipeline-workers.js';
+import { batchWorkers, makeWithFaults, type BatchBytes, type KilledWorkers } from './killed-workers.js';
 
-/** `npm run test:pipelines` takes the large one: longer away than a claim is waited for. */
-const SIZE =
-  process.env['IP_DIFFUSION_TEST_PIPELINES'] === 'all'
-    ? { count: 5000, shardSize: 50, awayMs: 70_000 }
-    : { count: 60, shardSize: 6, awayMs: 200 };
+/**
+ * `npm run test:pipelines` takes the large one: away for longer than a claim or a heartbeat is waited for, with more steps
+ * so that it takes minutes.
+ */
+const isLarge = process.env['IP_DIFFUSION_TEST_PIPELINES'] === 'all';
+const SIZE = isLarge
+  ? { count: 5000, shardSize: 50, steps: 50, awayMs: 70_000 }
+  : { count: 60, shardSize: 6, steps: 10, awayMs: 200 };
 
-test('workers that are killed or stopped, and a sampler that restarts, change no byte', async (t) => {
+async function made(t: ExecutionContext, workersOf: KilledWorkers['workersOf']): Promise<BatchBytes> {
   const root = await mkdtemp(join(tmpdir(), 'killed-workers-'));
   const minio = await startMinio();
   t.teardown(async () => {
@@ -29,15 +34,37 @@ test('workers that are killed or stopped, and a sampler that restarts, change no
       IP_DIFFUSION_S3_SECRET_KEY: minio.secretKey,
     },
   };
-  const { count, shardSize, awayMs } = SIZE;
-  const { one, many, exits } = await makeWithFaults({
-    ...{ root, count, shardSize, steps: 10, awayMs },
+  return makeWithFaults({
+    ...{ root, ...SIZE, workersOf },
     ...(bucket ?? { output: join(root, 'many'), environment: {} }),
     say: (line) => {
       t.log(line);
     },
   });
-  t.deepEqual(exits, ['SIGKILL', 0, 0]);
-  t.is(Object.keys(one).length, 1 + 2 * (count / shardSize));
+}
+
+function sameBytes(t: ExecutionContext, { one, many }: BatchBytes): void {
+  t.is(Object.keys(one).length, 1 + 2 * (SIZE.count / SIZE.shardSize));
   t.deepEqual(many, one);
+}
+
+test.serial('workers that are killed or stopped, and a sampler that restarts, change no byte', async (t) => {
+  const bytes = await made(t, batchWorkers);
+  t.deepEqual(bytes.exits, ['SIGKILL', 0, 0]);
+  sameBytes(t, bytes);
+});
+
+const withTemporal = isLarge ? test.serial : test.serial.skip;
+
+withTemporal('so it is with the workers of a pipeline', async (t) => {
+  const temporal = await startTemporal();
+  if (temporal === undefined) {
+    t.log('Go is missing, which builds the Temporal server');
+    t.pass();
+    return;
+  }
+  t.teardown(() => temporal.stop());
+  const bytes = await made(t, (batch) => pipelineWorkers(temporal.address, batch));
+  t.deepEqual(bytes.exits, ['SIGKILL', 130, 130]);
+  sameBytes(t, bytes);
 });

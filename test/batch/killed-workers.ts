@@ -4,14 +4,14 @@
  */
 
 import { once } from 'node:events';
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { pause } from '../../shared/foundation/index.js';
 import { storeFromSettings, storeSettings } from '../../shared/store/index.js';
 import { spawnService, type ServiceProcess } from '../faults/spawn-service.js';
-import { freePort } from '../minio-server.js';
 import { commitTiny } from '../sampler-service/tiny-model.js';
 import { run } from '../cli/sinks.js';
 import { spawnWorker, whenEvent, type WorkerProcess } from './spawn-worker.js';
@@ -26,7 +26,38 @@ export interface KilledWorkers {
   /** Where the batch of many workers goes; variables for it. */
   readonly output: string;
   readonly environment: Readonly<Record<string, string>>;
+  /** Who the many workers are. */
+  readonly workersOf: (batch: ManyWorkersBatch) => ManyWorkers;
   readonly say?: (line: string) => void;
+}
+
+/** What the many workers make. */
+export interface ManyWorkersBatch {
+  /** Model, flags of the plan, `--out`. */
+  readonly words: readonly string[];
+  /** The sampler's address. */
+  readonly server: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface ManyWorkers {
+  /** Starts one, which prints an event `shard` for each shard that it has made, and makes one at a time. */
+  readonly start: () => WorkerProcess;
+  /** Called once the workers are started. */
+  readonly begin: (workers: readonly WorkerProcess[]) => Promise<void>;
+  /** Resolves when all images are made and the workers have ended or been told to. */
+  readonly finish: (workers: readonly WorkerProcess[]) => Promise<void>;
+}
+
+/** Workers of `batch`: they share the shards by claims in the output. */
+export function batchWorkers({ words, server, environment }: ManyWorkersBatch): ManyWorkers {
+  return {
+    start: () => spawnWorker(['batch', ...words, '--server', server, '--workers', '1'], environment),
+    begin: () => Promise.resolve(),
+    finish: async (workers) => {
+      await Promise.all(workers.map(({ exited }) => exited));
+    },
+  };
 }
 
 export interface BatchBytes {
@@ -45,39 +76,53 @@ export async function makeWithFaults(options: KilledWorkers): Promise<BatchBytes
   const store = await storeFromSettings(storeSettings({ IP_DIFFUSION_STORE: models }));
   await commitTiny(store, { step: 5 });
   await store.close();
-  const address = `127.0.0.1:${await freePort()}`;
-  const startSampler = (): Promise<ServiceProcess> =>
-    spawnService('sampler', { IP_DIFFUSION_STORE: models, IP_DIFFUSION_SAMPLER_ADDRESS: address });
+  const server = `127.0.0.1:${await steadyPort()}`;
+  const startSampler = async (): Promise<ServiceProcess> => {
+    const service = await spawnService('sampler', {
+      IP_DIFFUSION_STORE: models,
+      IP_DIFFUSION_SAMPLER_ADDRESS: server,
+    });
+    if (!service.isRunning()) throw new Error(`the sampler did not start: ${service.log.join('\n')}`);
+    return service;
+  };
   let sampler = await startSampler();
 
   const plan = ['tiny', ...['--count', String(count), '--shard-size', String(shardSize)]];
-  const settings = ['--steps', String(steps), '--sampler', 'ancestral', '--server', address];
-  const wordsFor = (out: string): string[] => ['batch', ...plan, ...settings, '--out', out, '--workers', '1'];
+  const settings = ['--steps', String(steps), '--sampler', 'ancestral'];
+  const wordsFor = (out: string): string[] => [...plan, ...settings, '--out', out];
   const oneFolder = join(root, 'one');
-  const alone = await run(wordsFor(oneFolder));
+  let began = performance.now();
+  const since = (): string => `${((performance.now() - began) / 1000).toFixed(0)} s`;
+  const alone = await run(['batch', ...wordsFor(oneFolder), '--server', server, '--workers', '1']);
   if (alone.exitCode !== 0) throw new Error(`one worker alone failed: ${alone.err}`);
-  say('one worker has made all images');
+  say(`one worker has made all images in ${since()}`);
 
-  const start = (): WorkerProcess => spawnWorker(wordsFor(output), environment);
-  const workers = [start(), start(), start()] as const;
+  began = performance.now();
+  const many = options.workersOf({ words: wordsFor(output), server, environment });
+  const workers = [many.start(), many.start(), many.start()] as const;
   const [killed, stopped, third] = workers;
+  await many.begin(workers);
   await whenEvent(killed, 'shard');
   killed.child.kill('SIGKILL');
   await killed.exited;
-  say('one worker was killed');
-  await whenEvent(stopped, 'plan');
+  say(`${since()}: one worker was killed, ${made(workers)} shards are made`);
+  await whenEvent(stopped, 'shard');
   stopped.child.kill('SIGSTOP');
-  say('one worker is stopped');
+  say(`${since()}: one worker is stopped, ${made(workers)} shards are made`);
   await whenEvent(third, 'shard');
   sampler.child.kill('SIGKILL');
   await sampler.exited;
-  say('the sampler was killed');
+  say(`${since()}: the sampler was killed, ${made(workers)} shards are made`);
   await pause(awayMs);
   sampler = await startSampler();
-  say('the sampler is back');
+  say(`${since()}: the sampler is back`);
   stopped.child.kill('SIGCONT');
-  say('the stopped worker goes on');
+  say(`${since()}: the stopped worker goes on`);
+  await many.finish(workers);
   const exits = await Promise.all(workers.map(({ exited }) => exited));
+  const shards = workers.map(({ events }) => events.filter(({ event }) => event === 'shard').length);
+  const twice = made(workers) - Math.ceil(count / shardSize);
+  say(`${since()}: complete; shards by worker: ${shards.join(', ')}; ${twice} were made twice`);
   sampler.child.kill('SIGTERM');
   await once(sampler.child, 'exit');
   return {
@@ -85,6 +130,30 @@ export async function makeWithFaults(options: KilledWorkers): Promise<BatchBytes
     many: await hashesOf({ ...environment, IP_DIFFUSION_STORE: output }),
     exits,
   };
+}
+
+/**
+ * A port that connections don't take while nobody listens there: systems give these from 32768 on (Linux), and one of them
+ * would keep the sampler from coming back.
+ */
+async function steadyPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(15_000, 30_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
+}
+
+/** How many shards the workers have made. */
+function made(workers: readonly WorkerProcess[]): number {
+  return workers.flatMap(({ events }) => events).filter(({ event }) => event === 'shard').length;
 }
 
 async function hashesOf(environment: Readonly<Record<string, string>>): Promise<Record<string, string>> {

@@ -48,7 +48,12 @@ export function spawnWorker(
   return { child, events, exited };
 }
 
-/** Resolves once a worker has printed an event of this name. */
-export async function whenEvent({ child, events }: WorkerProcess, name: string): Promise<void> {
-  while (!events.some(({ event }) => event === name)) await once(child.stdout ?? child, 'data');
+/** Resolves once a worker has printed an event of this name, or has ended. */
+export async function whenEvent({ child, events, exited }: WorkerProcess, name: string): Promise<void> {
+  const end = { hasCome: false };
+  const ended = exited.then(() => {
+    end.hasCome = true;
+  });
+  while (!end.hasCome && !events.some(({ event }) => event === name))
+    await Promise.race([once(child.stdout ?? child, 'data'), ended]);
 }

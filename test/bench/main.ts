@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
+import { exposure } from './exposure.js';
 import { listing } from './job-list.js';
 import { load } from './load.js';
 import { measurements } from './measurements.js';
@@ -11,6 +12,7 @@ import { overhead } from './overhead.js';
 import { priorities } from './priorities.js';
 import { responsiveness } from './responsiveness.js';
 import { samplers } from './samplers.js';
+import { scaling } from './scaling.js';
 import { start } from './start.js';
 import type { Bench } from './table.js';
 import { printTable } from './table.js';
@@ -24,15 +26,17 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   responsiveness,
   priorities,
   samplers,
+  scaling,
   'job-list': listing,
   load,
   watchers,
   measurements,
+  exposure,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
 benches: ${Object.keys(BENCHES).join(', ')}
---only measures the rows of pytorch, priorities, measurements or load that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+--only measures the rows of pytorch, priorities, measurements, exposure or load that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

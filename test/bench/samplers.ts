@@ -1,19 +1,24 @@
-/** Images a second of a batch behind one sampler, and behind two. */
+/**
+ * Images a second behind one sampler and behind two, each on a processor of its own as on a machine of its own: of a batch,
+ * and of a pipeline where there is a Temporal server.
+ */
+import { execFile } from 'node:child_process';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { availableParallelism, cpus, loadavg, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 
-import { noClaims, adoptPlan, makePlan, runBatch, samplerPool } from '../../shared/batch/index.js';
-import { samplingWire } from '../../shared/contract/index.js';
-import { systemClock } from '../../shared/foundation/index.js';
+import { run } from '../cli/sinks.js';
+import { spawnWorker, whenEvent } from '../batch/spawn-worker.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { spawnService } from '../faults/spawn-service.js';
+import { startTemporal } from '../pipelines/temporal-server.js';
 import { commitTiny } from '../sampler-service/tiny-model.js';
 import { SMALL_RECIPE } from './small-sampler.js';
 import { quantile, rounded, type Bench } from './table.js';
 
-const [COUNT, SHARD, STEPS, ROUNDS] = [96, 12, 10, 3];
-const { signal } = new AbortController();
+const [COUNT, SHARD, STEPS, ROUNDS] = [48, 6, 10, 3];
+const QUEUE = 'samplers';
 
 export const samplers: Bench = async (say) => {
   const root = await mkdtemp(join(tmpdir(), 'samplers-'));
@@ -21,36 +26,57 @@ export const samplers: Bench = async (say) => {
   await mkdir(models);
   const store = await openLocalStore({ folder: models });
   await commitTiny(store, { step: 1, recipe: SMALL_RECIPE });
-  say('two samplers with the 8M network');
   const services = await Promise.all(
-    [0, 1].map(() => spawnService('sampler', { IP_DIFFUSION_STORE: models })),
+    [0, 1].map(() => spawnService('sampler', { IP_DIFFUSION_STORE: models }, { hasOwnSession: true })),
   );
+  // Before their engines start, which have as many threads as there are processors for them.
+  for (const [processor, { child }] of services.entries())
+    await promisify(execFile)('taskset', [
+      '--all-tasks',
+      '--cpu-list',
+      '--pid',
+      `${processor}`,
+      `${child.pid}`,
+    ]);
+  say('two samplers with the 8M network, each on one processor');
+  const addresses = services.map(({ address }) => address);
+  const temporal = await startTemporal();
+  const makers: Readonly<Record<string, Maker>> = {
+    batch: batchSeconds,
+    ...(temporal && { pipeline: pipelineSeconds(temporal.address) }),
+  };
   try {
-    const rates = new Map<number, number[]>();
+    const rates = new Map<string, number[]>();
     // The first round loads the weights.
     for (let round = 0; round <= ROUNDS; round++) {
-      for (const many of [1, 2]) {
-        say(`round ${round} of ${ROUNDS}, ${many} samplers`);
-        const addresses = services.slice(0, many).map(({ address }) => address);
-        const rate = await rateOf(addresses, join(root, `out-${round}-${many}`));
-        if (round > 0) rates.set(many, [...(rates.get(many) ?? []), rate]);
+      for (const [by, make] of Object.entries(makers)) {
+        for (const many of [1, 2]) {
+          say(`round ${round} of ${ROUNDS}, ${by} with ${many}`);
+          const seconds = await make(addresses.slice(0, many), join(root, `out-${round}-${by}-${many}`));
+          const key = `${by} ${many}`;
+          if (round > 0) rates.set(key, [...(rates.get(key) ?? []), COUNT / seconds]);
+        }
       }
     }
-    const median = (many: number): number =>
+    const median = (by: string, many: number): number =>
       quantile(
-        (rates.get(many) ?? []).sort((a, b) => a - b),
+        (rates.get(`${by} ${many}`) ?? []).sort((a, b) => a - b),
         0.5,
       );
     const load = (loadavg()[0] ?? 0).toFixed(1);
     return {
-      about: `${COUNT} images of ${STEPS} ancestral steps with 8M parameters, in shards of ${SHARD}, two calls for each sampler; medians of ${ROUNDS} rounds in turns; ${cpus()[0]?.model.trim() ?? ''}, ${availableParallelism()} cores, load ${load}`,
-      rows: [1, 2].map((many) => ({
-        samplers: many,
-        'images/s': rounded(median(many)),
-        'to one': rounded(median(many) / median(1)),
-      })),
+      about: `${COUNT} images of ${STEPS} ancestral steps with 8M parameters, in shards of ${SHARD}, two calls for each sampler, a processor for each sampler; medians of ${ROUNDS} rounds in turns; ${cpus()[0]?.model.trim() ?? ''}, ${availableParallelism()} cores, load ${load}`,
+      rows: Object.keys(makers).flatMap((by) =>
+        [1, 2].map((many) => ({
+          by,
+          samplers: many,
+          'images/s': rounded(median(by, many)),
+          'to one': rounded(median(by, many) / median(by, 1)),
+        })),
+      ),
     };
   } finally {
+    await temporal?.stop();
     for (const { child } of services) child.kill('SIGTERM');
     await Promise.all(services.map(({ exited }) => exited));
     await store.close();
@@ -58,38 +84,50 @@ export const samplers: Bench = async (say) => {
   }
 };
 
-async function rateOf(addresses: readonly string[], out: string): Promise<number> {
-  const pool = samplerPool({
-    ...{ addresses, security: {}, clock: systemClock, patienceMs: 60_000 },
-    onAway: () => undefined,
-  });
-  const store = await openLocalStore({ folder: out });
-  try {
-    const settings = samplingWire.SamplerSettings.create({ timesteps: { $case: 'steps', value: STEPS } });
-    const asked = {
-      model: 'bench',
-      checkpointStep: undefined,
-      weights: undefined,
-      settings,
-      seed: 1n,
-    } as const;
-    const rest = {
-      firstIndex: 0,
-      count: COUNT,
-      classes: [],
-      shardSize: SHARD,
-      format: 'webdataset',
-    } as const;
-    const plan = await makePlan(pool, { ...asked, ...rest }, 'batch', signal);
-    await adoptPlan(store, plan);
-    const began = performance.now();
-    const { made } = await runBatch({
-      ...{ store, plan, pool, claims: noClaims, workers: 2 * addresses.length, priority: 'batch', signal },
-      ...{ onProgress: () => undefined, onShard: () => undefined },
-    });
-    return (1000 * made) / (performance.now() - began);
-  } finally {
-    pool.close();
-    await store.close();
-  }
+/** Makes the images behind samplers, into a new output. @returns how long that took. */
+type Maker = (addresses: readonly string[], out: string) => Promise<number>;
+
+const planWords = (out: string): string[] => [
+  ...['bench', '--count', String(COUNT), '--shard-size', String(SHARD)],
+  ...['--steps', String(STEPS), '--sampler', 'ancestral', '--seed', '1', '--out', out],
+];
+
+const serverWords = (addresses: readonly string[]): string[] =>
+  addresses.flatMap((address) => ['--server', address]);
+
+/** Runs a command of the program in this process. @returns what it printed. */
+async function ran(...words: readonly string[]): Promise<string> {
+  const { exitCode, out, err } = await run(words);
+  if (exitCode !== 0) throw new Error(`${words.join(' ')}: ${err}`);
+  return out;
+}
+
+async function batchSeconds(addresses: readonly string[], out: string): Promise<number> {
+  const began = performance.now();
+  await ran('batch', ...planWords(out), ...serverWords(addresses));
+  return (performance.now() - began) / 1000;
+}
+
+/** By Temporal's own times, since a watch looks every two seconds only. */
+function pipelineSeconds(temporal: string): Maker {
+  const at = ['--temporal', temporal, '--queue', QUEUE];
+  return async (addresses, out) => {
+    const worker = spawnWorker(['pipeline', 'worker', ...at, ...serverWords(addresses)]);
+    await whenEvent(worker, 'ready');
+    const { id } = JSON.parse(await ran('pipeline', 'submit', ...planWords(out), ...at, '--json')) as {
+      id: string;
+    };
+    await ran('pipeline', 'watch', id, ...at);
+    const listed = await ran('pipeline', 'list', ...at, '--json');
+    worker.child.kill('SIGTERM');
+    await worker.exited;
+    // The runs that a pipeline was continued in have its id.
+    const runs = listed
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { id: string; startTime: string; closeTime: string })
+      .filter((each) => each.id === id);
+    const times = (of: 'startTime' | 'closeTime'): number[] => runs.map((each) => Date.parse(each[of]));
+    return (Math.max(...times('closeTime')) - Math.min(...times('startTime'))) / 1000;
+  };
 }

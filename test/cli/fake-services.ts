@@ -166,6 +166,9 @@ export interface FakeSamplerOptions {
   readonly onEnd?: (firstIndex: number) => void;
   /** Of its checkpoints' manifests. */
   readonly manifestSha256?: string;
+  /** Where it listens; default: a free port of loopback. */
+  readonly address?: string;
+  readonly security?: ReturnType<typeof securityOf>;
 }
 
 /** A sampler whose 8x8 images, of their index's colour, come last index first. Batch calls wait at the third place. */
@@ -173,7 +176,7 @@ export async function fakeSampler(
   t: ExecutionContext,
   options: FakeSamplerOptions = {},
 ): Promise<FakeSampler> {
-  const { hangs = false, manifestSha256 = 'a'.repeat(64) } = options;
+  const { hangs = false, manifestSha256 = 'a'.repeat(64), security, address: at } = options;
   const { beforeImage = () => undefined, onEnd = () => undefined } = options;
   const requests: samplerWire.GenerateRequest[] = [];
   const encoded: samplerWire.EncodeRequest[] = [];
@@ -284,6 +287,8 @@ export async function fakeSampler(
     samplerWire.SamplerServiceService,
     'diffusion.sampler.v1.SamplerService',
     implementation,
+    security,
+    at,
   );
   return { address, requests, encoded, loaded };
 }
@@ -324,9 +329,10 @@ async function listen(
   serviceName: string,
   implementation: Parameters<typeof startGrpcServer>[0]['implementation'],
   security = securityOf(),
+  at = '127.0.0.1:0',
 ): Promise<string> {
   const server = await startGrpcServer({
-    address: '127.0.0.1:0',
+    address: at,
     security,
     log: SILENT,
     service,
@@ -338,5 +344,5 @@ async function listen(
   });
   server.readiness.set('start', undefined);
   t.teardown(() => server.stop(() => Promise.resolve(), 0));
-  return `127.0.0.1:${server.port}`;
+  return `${at.slice(0, at.lastIndexOf(':'))}:${server.port}`;
 }

@@ -6,20 +6,27 @@ import { ROOT } from '../programs.js';
 import { baseImages } from './base-images.js';
 import { program } from './programs.js';
 
-export const TARGETS = ['trainer', 'sampler', 'cli'] as const;
+const TARGETS = ['trainer', 'sampler', 'cli', 'pipeline-worker'] as const;
+/** With 2 GB of NVIDIA's libraries: built where `-- --cuda` asks for it. */
+const CUDA_TARGETS = ['trainer-cuda', 'sampler-cuda'] as const;
 /** Inside a build: this machine's cache, and the certificates of its network. */
 const [CACHE, CERTIFICATES] = ['/host-cache', '/run/certificates.pem'];
 
-export type Target = (typeof TARGETS)[number];
+export type Target = (typeof TARGETS | typeof CUDA_TARGETS)[number];
 
 export const imageOf = (target: Target): string => `localhost/ip-diffusion/${target}:test`;
 
-export async function buildImages(): Promise<void> {
+/** What a run builds and looks at. */
+export function targetsOf(args: readonly string[]): readonly Target[] {
+  return args.includes('--cuda') ? [...TARGETS, ...CUDA_TARGETS] : TARGETS;
+}
+
+export async function buildImages(targets: readonly Target[]): Promise<void> {
   const { base, node } = await baseImages();
   const certificates = process.env['NODE_EXTRA_CA_CERTS'];
   const ownCertificates = certificates !== undefined && existsSync(certificates);
   const revision = await program('git', ['-C', ROOT, 'rev-parse', 'HEAD']);
-  for (const target of TARGETS) {
+  for (const target of targets) {
     await program('buildah', [
       // The format of OCI has no health checks.
       ...['bud', '--isolation=chroot', '--format=docker', '--layers', `--target=${target}`],

@@ -1,6 +1,7 @@
 /**
  * `npm run test:images`: builds the images, trains and samples with containers of them, and restarts one replica of the
- * sampler after the other under load. `-- --built` takes the images of the last run. Needs podman, buildah and runc, and as root debootstrap where no base is named
+ * sampler after the other under load. `-- --built` takes the images of the last run, `-- --cuda` builds those with NVIDIA's
+ * libraries too. Needs podman, buildah and runc, and as root debootstrap where no base is named
  * (Debian: apt-get install podman buildah runc debootstrap).
  */
 import assert from 'node:assert/strict';
@@ -12,7 +13,8 @@ import { pause } from '../../shared/foundation/index.js';
 import { connectSampler } from '../../shared/rpc/index.js';
 import { makeFolders, tinyRecipe } from '../integration/trainer-fixture.js';
 import { freePort } from '../minio-server.js';
-import { buildImages, imageOf, runOptions, TARGETS, type Target } from './build.js';
+import { startTemporal } from '../pipelines/temporal-server.js';
+import { buildImages, imageOf, runOptions, targetsOf, type Target } from './build.js';
 import { podman } from './programs.js';
 import { sampleImage, type Sampled } from './resuming-client.js';
 
@@ -35,6 +37,7 @@ try {
   await trainWith(trainer);
   for (const [i, port] of samplers.entries()) await startService('sampler', `sampler-${i}`, port);
   await sampleWith(samplers[0]);
+  await pipeWith(samplers);
   await restartUnderLoad(samplers);
 } finally {
   for (const name of containers) await podman('rm', '--force', '--time', '5', name).catch(console.error);
@@ -44,8 +47,9 @@ try {
 console.log('test:images passed');
 
 async function checkImages(): Promise<void> {
-  if (!process.argv.includes('--built')) await buildImages();
-  for (const target of TARGETS) {
+  const targets = targetsOf(process.argv);
+  if (!process.argv.includes('--built')) await buildImages(targets);
+  for (const target of targets) {
     const bytes = Number(await podman('image', 'inspect', '--format', '{{.Size}}', imageOf(target)));
     console.log(`${target}: ${Math.round(bytes / MIB)} MiB`);
   }
@@ -139,12 +143,42 @@ async function sampleWith(port: number): Promise<void> {
   console.log(`sampled ${files.join(', ')}`);
 }
 
+/** A pipeline by a worker in a container, which writes into the folder that it shares with the command line. */
+async function pipeWith(ports: readonly number[]): Promise<void> {
+  const temporal = await startTemporal();
+  if (temporal === undefined) {
+    console.log('no pipeline: Go is missing, which builds the Temporal server');
+    return;
+  }
+  const at = ['--temporal', temporal.address];
+  const options = [...runOptions(), '--volume', `${join(shared, 'work')}:/work`];
+  const pipeline = (...words: string[]): Promise<string> =>
+    podman('run', '--rm', ...options, imageOf('pipeline-worker'), 'pipeline', ...words, ...at);
+  try {
+    const container = 'ip-diffusion-test-pipeline-worker';
+    containers.push(container);
+    const servers = ports.flatMap((port) => ['--server', `127.0.0.1:${port}`]);
+    await podman(
+      ...['run', '--detach', '--name', container, ...options, imageOf('pipeline-worker')],
+      ...['pipeline', 'worker', ...at, ...servers],
+    );
+    const plan = ['--count', '24', '--shard-size', '4', '--steps', '5', '--out', '/work/piped'];
+    const submitted = await pipeline('submit', 'tiny', ...plan, '--json');
+    const { id } = JSON.parse(submitted) as { id: string };
+    console.log(await pipeline('watch', id));
+    console.log(await cli('batch', 'verify', 'piped'));
+  } finally {
+    await temporal.stop();
+  }
+}
+
 /** No call of a client may fail, and no image may have other bytes than in a call without a restart. */
 async function restartUnderLoad(ports: readonly number[]): Promise<void> {
   const clients = ports.map((port) => connectSampler(`127.0.0.1:${port}`));
   const sample = (seed: number, first: number): Promise<Sampled> =>
     sampleImage(clients, first, { model: 'tiny', seed: BigInt(seed), steps: STEPS });
   let restarting = true;
+  const began = performance.now();
   const sampled = new Map<number, Sampled>();
   const load = async (which: number): Promise<void> => {
     for (let seed = which; restarting; seed += LOADS) sampled.set(seed, await sample(seed, which));
@@ -160,6 +194,7 @@ async function restartUnderLoad(ports: readonly number[]): Promise<void> {
   await pause(1000);
   restarting = false;
   await loads;
+  const seconds = (performance.now() - began) / 1000;
   const all = [...sampled.values()];
   const sum = (of: (each: Sampled) => number): number => all.reduce((total, each) => total + of(each), 0);
   const [interrupted, resumed] = [sum((each) => each.interrupted), sum((each) => each.resumed)];
@@ -170,7 +205,7 @@ async function restartUnderLoad(ports: readonly number[]): Promise<void> {
     assert(image.equals(alone), `the image of seed ${seed} has other bytes`);
   }
   console.log(
-    `${all.length} images, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`,
+    `${LOADS} clients: ${all.length} images in ${seconds.toFixed(0)} s, ${interrupted} refused or ended calls, ${resumed} resumed by token, none failed`,
   );
   for (const client of clients) client.close();
 }

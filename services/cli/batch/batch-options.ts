@@ -36,10 +36,14 @@ const part: Parser<BatchPart> = {
 export const workerOptions = {
   shard: option(part, 'make only the shards I, I + N, I + 2 N, ...; for schedulers that start N workers'),
   workers: option(integer(1, 256), 'calls at once; two for each sampler when not given'),
-  server: repeated(address, "a sampler's address; may be given several times", {
-    fallback: [DEFAULT_ADDRESSES.sampler],
-    environment: SAMPLER_VARIABLE,
-  }),
+  server: repeated(
+    address,
+    "a sampler's address; may be given several times, and a name may have several IP addresses",
+    {
+      fallback: [DEFAULT_ADDRESSES.sampler],
+      environment: SAMPLER_VARIABLE,
+    },
+  ),
   wait: option(
     integer(1, 1_000_000),
     'end with an error when no sampler, or the output, has answered for this many seconds',
@@ -61,7 +65,7 @@ export async function withSamplers<T>(
   use: (pool: SamplerPool) => Promise<T>,
 ): Promise<T> {
   const away = new Set<string>();
-  const pool = samplerPool({
+  const pool = await samplerPool({
     ...{ addresses: server, security, clock, patienceMs: 1000 * wait },
     onAway: (at, state) => {
       terminal.emit({ event: state === undefined ? 'back' : 'away', server: at, ...awayFacts(state) });

@@ -130,7 +130,7 @@ async function work(
   output: ObjectStore,
   plan: BatchPlan,
   pool: SamplerPool,
-  { shard: part, server, workers = 2 * server.length, wait, priority, out = '' }: BatchValues,
+  { shard: part, workers = 2 * pool.size(), wait, priority, out = '' }: BatchValues,
   context: Context,
 ): Promise<void> {
   const { terminal, clock, signal } = context;

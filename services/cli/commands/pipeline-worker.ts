@@ -5,6 +5,7 @@ import { withSamplers, workerOptions } from '../batch/batch-options.js';
 import { command } from '../command.js';
 import { TRAINER_VARIABLE } from '../config.js';
 import { securityOptions } from '../connect.js';
+import { formatCount } from '../format.js';
 import { address, option } from '../options.js';
 import { packagesOf, temporalAddress, temporalOptions } from '../pipeline/temporal-options.js';
 
@@ -44,8 +45,12 @@ export const pipelineWorker = command({
         ...{ pool, environment: settings.environment, clock, signal, namespace, queue },
         server: await temporalAddress(values, USAGE),
         trainer: { address: trainer, ca, cert, key, tokenFile },
-        atOnce: values.workers ?? 2 * values.server.length,
+        atOnce: values.workers ?? 2 * pool.size(),
         onWarning: terminal.printError,
+        onShard: (out, shard, images) => {
+          terminal.emit({ event: 'shard', out, shard, images });
+          terminal.print(`shard ${shard} of ${out}: ${formatCount(images)} images`);
+        },
         onReady: () => {
           terminal.emit({ event: 'ready', queue });
           terminal.print(`takes work from the queue ${queue} of ${values.temporal}`);

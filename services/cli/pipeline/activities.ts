@@ -50,6 +50,8 @@ export interface ActivitySettings {
   readonly clock: Clock;
   /** Of the activity that runs: aborted when it is cancelled. */
   readonly currentSignal: () => AbortSignal;
+  /** A shard that this worker has written. */
+  readonly onShard: (out: string, shard: number, images: number) => void;
 }
 
 const PRIORITY = 'batch';
@@ -61,6 +63,7 @@ export function createActivities({
   environment,
   clock,
   currentSignal,
+  onShard,
 }: ActivitySettings): Activities {
   async function withOutput<T>(out: string, use: (store: ObjectStore) => Promise<T>): Promise<T> {
     const store = await storeFromSettings(storeSettings({ ...environment, [STORE_VARIABLE]: out }));
@@ -95,7 +98,10 @@ export function createActivities({
         if (await isCancelled(store, { signal }))
           throw new DiffusionError('BATCH_CANCELLED', `the batch in ${store.description} is cancelled`);
         if (await isComplete(store, shard, { signal })) return;
-        await makeShard(store, pool, plan, shard, { priority: PRIORITY, signal, onImage: () => undefined });
+        const images = await makeShard(store, pool, plan, shard, {
+          ...{ priority: PRIORITY, signal, onImage: () => undefined },
+        });
+        onShard(out, shard, images);
       }),
 
     measureImages: ({ out, quality }) =>

@@ -57,7 +57,7 @@ export async function runPipelineWorker(
       ...{ connection, namespace, taskQueue: queue },
       workflowsPath: fileURLToPath(siblingModule(import.meta.url, './workflows')),
       bundlerOptions: {
-        // Temporal's packages lie in the cache, not above this file.
+        // Temporal's packages lie among the downloads, not above this file.
         webpackConfigHook: (config) => ({
           ...config,
           resolve: { ...config.resolve, modules: [packages.modules, ...(config.resolve?.modules ?? [])] },

@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 
 import type { Client } from '@temporalio/client';
 
-import { cacheFolder } from '../../../shared/foundation/index.js';
+import { downloadsFolder } from '../../../shared/foundation/index.js';
 import type { Context } from '../command.js';
 import { address, option, text, type Values } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
@@ -49,7 +49,7 @@ export async function temporalAddress(values: TemporalValues, usage: string): Pr
 }
 
 export function packagesOf({ settings }: Pick<Context, 'settings'>): TemporalPackages {
-  return temporalPackages(cacheFolder(settings.environment));
+  return temporalPackages(downloadsFolder(settings.environment));
 }
 
 /**

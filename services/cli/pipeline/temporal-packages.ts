@@ -1,4 +1,4 @@
-/** Temporal's packages: 260 MB that only `pipeline` needs. `npm run setup -- --temporal` puts them into the cache. */
+/** Temporal's packages: 260 MB that only `pipeline` needs. `npm run setup -- --temporal` puts them into its downloads. */
 
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -9,7 +9,7 @@ import type * as client from '@temporalio/client';
 
 import { DiffusionError } from '../../../shared/foundation/index.js';
 
-/** In the cache. Has the version of deploy/setup/temporal/package.json. */
+/** In the set-up's downloads. Has the version of deploy/setup/temporal/package.json. */
 export const TEMPORAL_FOLDER = 'temporal/1.24.0';
 
 /** The part of `@temporalio/worker` that is used. Its types come with 150 MB of programs for five systems. */
@@ -61,8 +61,8 @@ export interface TemporalPackages {
 }
 
 /** @throws DiffusionError FAILED_PRECONDITION (reason PACKAGES_MISSING) where the set-up hasn't put them there. */
-export function temporalPackages(cache: string): TemporalPackages {
-  const folder = join(cache, TEMPORAL_FOLDER);
+export function temporalPackages(downloads: string): TemporalPackages {
+  const folder = join(downloads, TEMPORAL_FOLDER);
   if (!existsSync(join(folder, 'package.json'))) {
     throw new DiffusionError(
       'PACKAGES_MISSING',

@@ -142,7 +142,7 @@ export function isDeviceName(name: string): name is DeviceName {
   return Object.hasOwn(DEVICES, name);
 }
 
-/** The folder in the cache that a device's wheels are unpacked into; it has another name for other wheels. */
+/** The folder, of the set-up's downloads, that a device's wheels are unpacked into; it has another name for other wheels. */
 export function deviceFolder(name: DeviceName): string {
   const wheels: readonly DeviceWheel[] = DEVICES[name].wheels;
   const hashes = createHash('sha256').update(wheels.map(({ sha256 }) => sha256).join());
@@ -150,7 +150,7 @@ export function deviceFolder(name: DeviceName): string {
 }
 
 /** The plugin's file of a device that set-up provides, or the path itself. */
-export function pluginFile(device: string, cacheFolder: string): string | undefined {
-  if (isDeviceName(device)) return join(cacheFolder, deviceFolder(device), DEVICES[device].plugin);
+export function pluginFile(device: string, downloadsFolder: string): string | undefined {
+  if (isDeviceName(device)) return join(downloadsFolder, deviceFolder(device), DEVICES[device].plugin);
   return isAbsolute(device) ? device : undefined;
 }

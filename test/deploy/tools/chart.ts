@@ -12,16 +12,29 @@ import { ROOT } from '../../programs.js';
 
 const CHART = join(ROOT, 'deploy/helm/ip-diffusion');
 const VALUES = join(ROOT, 'test/deploy/tools/values');
-const EXAMPLE = join(ROOT, 'deploy/kubernetes/example.yaml');
-const EXAMPLE_VALUES = 's3.yaml';
 const VERSION = '1.34.0';
 /** Kinds of others, whose schemas come with their operators. */
 const UNKNOWN_KINDS = ['Certificate', 'PrometheusRule', 'ScaledObject', 'ServiceMonitor'];
 
-const HEADER = `# Rendered from deploy/helm/ip-diffusion with test/deploy/tools/values/${EXAMPLE_VALUES}, for those without Helm:
+/** Files that are rendered from the chart, for those without Helm, by the values that they are rendered with. */
+const EXAMPLES: Readonly<
+  Record<string, { readonly file: string; readonly only?: string; readonly about: string }>
+> = {
+  's3.yaml': { file: 'deploy/kubernetes/example.yaml', about: 'Both services.' },
+  'batches.yaml': {
+    file: 'deploy/batch/kubernetes-indexed-job.yaml',
+    only: 'templates/batch-job.yaml',
+    about: 'Workers of a batch: each pod makes its part of the shards, and all write into one output.',
+  },
+};
+
+function header(values: string, about: string): string {
+  return `# ${about}
+# Rendered from deploy/helm/ip-diffusion with test/deploy/tools/values/${values}, for those without Helm:
 # npm run test:deploy -- --write-example
-# Replace the names of secrets and claims, the images and the address of the bucket by your own.
+# Replace the names of secrets and claims, the images and the addresses by your own.
 `;
+}
 
 interface Container {
   readonly securityContext?: object;
@@ -81,7 +94,12 @@ export async function checkChart(python: string, writesExample: boolean): Promis
         resources += 1;
         checkRestricted(set, resource);
       }
-      if (set === EXAMPLE_VALUES) await checkExample(`${HEADER}${rendered}\n`, writesExample);
+      const example = EXAMPLES[set];
+      if (example !== undefined) {
+        const { file: path, only, about } = example;
+        const part = only === undefined ? rendered : await render('--values', values, '--show-only', only);
+        await checkExample(join(ROOT, path), `${header(set, about)}${part}\n`, writesExample);
+      }
     }
     await checkRefusals(render);
   } finally {
@@ -119,9 +137,9 @@ function checkRestricted(set: string, { kind, metadata, spec }: Resource): void 
   }
 }
 
-async function checkExample(text: string, writes: boolean): Promise<void> {
-  if (writes) await writeFile(EXAMPLE, text);
-  assert.equal(await readFile(EXAMPLE, 'utf8'), text, 'run npm run test:deploy -- --write-example');
+async function checkExample(path: string, text: string, writes: boolean): Promise<void> {
+  if (writes) await writeFile(path, text);
+  assert.equal(await readFile(path, 'utf8'), text, 'run npm run test:deploy -- --write-example');
 }
 
 /** What can't work is refused before anything is installed, in words. */

@@ -60,7 +60,7 @@ export async function checkCompose(prometheus: string): Promise<string> {
         (_, colon, port) => `127.0.0.1${colon}${ports.get(String(port))}`,
       )
       .replaceAll('/app/prepare.mjs', join(FOLDER, 'prepare.mjs'))
-      .replaceAll(/\/(?:work\/keys|keys\/keys)/g, join(scratch, 'keys'))
+      .replaceAll(/\/(?:shared\/keys|keys\/keys)/g, join(scratch, 'keys'))
       .replaceAll('/objects', `--sidecar ${join(scratch, 'side')} ${join(scratch, 'objects')}`)
       .replaceAll('/images', folders.images)
       .replaceAll('/etc/prometheus/rules.json', join(ROOT, 'deploy/prometheus/rules.json'))

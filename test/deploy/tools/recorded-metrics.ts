@@ -13,7 +13,10 @@ import { scrape } from '../../metrics/samples.js';
 export type Recording = ReadonlyMap<string, readonly (number | undefined)[]>;
 
 const READ_EVERY_MS = 300;
-/** Of more readings, every second one is left out, and again: promtool holds all of them in memory. */
+/**
+ * Of more readings, every second one that has the series of the one before it is left out, and again: promtool holds all of
+ * them in memory. A series that is there for a moment, as those of a job are on a busy machine, stays.
+ */
 const MOST_READINGS = 40;
 const STEPS = 60;
 
@@ -41,7 +44,11 @@ export async function recordRun(): Promise<Recording> {
       for (const [series, value] of await scrape(port)) samples.set(labelled(series, instance), value);
     readings.push(samples);
     if (readings.length > MOST_READINGS)
-      readings.splice(0, readings.length, ...readings.filter((_, i) => i % 2 === 0));
+      readings.splice(
+        0,
+        readings.length,
+        ...readings.filter((each, i) => i % 2 === 0 || !hasSameSeries(each, readings[i - 1])),
+      );
   };
   let running = true;
   const reading = (async () => {
@@ -76,6 +83,10 @@ export async function recordRun(): Promise<Recording> {
   }
   const names = new Set(readings.flatMap((samples) => [...samples.keys()]));
   return new Map([...names].map((name) => [name, readings.map((samples) => samples.get(name))]));
+}
+
+function hasSameSeries(reading: ReadonlyMap<string, number>, before?: ReadonlyMap<string, number>): boolean {
+  return reading.size === before?.size && [...reading.keys()].every((series) => before.has(series));
 }
 
 function labelled(series: string, instance: string): string {

@@ -15,7 +15,23 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- end }}
 
 {{- define "ip-diffusion.image" -}}
-{{ .root.Values.image.repository }}/{{ .image }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{ .root.Values.image.repository }}/{{ .image }}{{ if eq (.device | default "cpu") "cuda" }}-cuda{{ end }}:{{ .root.Values.image.tag | default .root.Chart.AppVersion }}
+{{- end }}
+
+{{/* Of a service's values: with a card where it computes on one. */}}
+{{- define "ip-diffusion.resources" -}}
+{{- $card := dict }}
+{{- if eq .device "cuda" }}{{ $card = dict "limits" (dict "nvidia.com/gpu" 1) }}{{ end }}
+{{- toYaml (merge (deepCopy .resources) $card) }}
+{{- end }}
+
+{{- define "ip-diffusion.pullSecrets" -}}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{- define "ip-diffusion.hasTls" -}}
