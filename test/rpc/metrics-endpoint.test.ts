@@ -60,7 +60,15 @@ async function serve(t: ExecutionContext, token = 'first-token\n') {
 test('who has the token reads metrics over TLS, and nobody else', async (t) => {
   const { ask } = await serve(t);
   t.is((await ask('Bearer first-token')).status, 200);
-  for (const wrong of [undefined, '', 'first-token', 'Bearer', 'Bearer other', 'Bearer first-token2', 'x'.repeat(7000)])
+  for (const wrong of [
+    undefined,
+    '',
+    'first-token',
+    'Bearer',
+    'Bearer other',
+    'Bearer first-token2',
+    'x'.repeat(7000),
+  ])
     t.is((await ask(wrong)).status, 401, wrong);
 });
 
