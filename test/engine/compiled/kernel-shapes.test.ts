@@ -84,17 +84,23 @@ function expected({ op, inputs, attributes = NUMBERS }: Call): number | undefine
   }
 }
 
+/** How many numbers the library gives; undefined where it refuses. */
+async function computed(call: Call): Promise<number | undefined> {
+  try {
+    return (await run(call)).length;
+  } catch {
+    return undefined;
+  }
+}
+
 for (const call of FITTING) {
   test(`${call.op} computes what the table says and refuses what it refuses`, async (t) => {
-    t.is((await run(call)).length, expected(call));
+    t.not(expected(call), undefined);
+    t.is(await computed(call), expected(call));
     for (const inputs of misshapen(call.inputs)) {
-      const wanted = expected({ ...call, inputs });
-      const got = await run({ ...call, inputs }).then(
-        ({ length }) => length,
-        () => undefined,
-      );
+      const got = await computed({ ...call, inputs });
       // The library may be stricter: it knows how many floats a vector has.
-      if (got !== undefined) t.is(got, wanted, JSON.stringify(inputs));
+      if (got !== undefined) t.is(expected({ ...call, inputs }), got, JSON.stringify(inputs));
     }
   });
 }
