@@ -132,12 +132,15 @@ test('few repetitions have no span for the rest, and of a call that is not recor
   );
 });
 
+/** `ExportResultCode.FAILED`. */
+const FAILED = 1 as Parameters<Parameters<SpanExporter['export']>[1]>[0]['code'];
+
 test('a receiver that fails costs spans, and one warning a minute', (t) => {
   let nowMs = 0;
   const warnings: string[] = [];
   const failing: SpanExporter = {
     export: (_spans, done) => {
-      done({ code: 1, error: new Error('connect ECONNREFUSED') });
+      done({ code: FAILED, error: new Error('connect ECONNREFUSED') });
     },
     shutdown: () => Promise.resolve(),
   };
