@@ -4,10 +4,11 @@
 export type Point = readonly [x: number, y: number];
 
 /**
- * How a series is drawn: `line` for what the reader is to see, `faint` for a line behind it, `points` for a scatter,
+ * How a series is drawn: `line` for what the reader is to see, `faint` for a line behind it, `reference` for a value with which
+ * the others are compared (dashed, above them), `points` for a scatter,
  * `bars` for a histogram (x is the middle of each bar, all as wide as the smallest distance between two).
  */
-export type SeriesKind = 'line' | 'faint' | 'points' | 'bars';
+export type SeriesKind = 'line' | 'faint' | 'reference' | 'points' | 'bars';
 
 export interface Series {
   /** In the legend; no two series of a chart share one. */

@@ -11,6 +11,7 @@ const FAINT = '#c3cad6';
 const COLOURS = ['#1f5ab4', '#d66014', '#1e8c50', '#963ca0', '#b0283c', '#5a6470'];
 
 /** Lines of one picture differ in this too, so that they can be told apart in grey. */
+const REFERENCE_DASH = [4, 3];
 const DASHES = [
   [1, 0],
   [7, 3],
@@ -35,6 +36,7 @@ const KINDS: Readonly<Record<SeriesKind, (data: readonly Datum[], base: object, 
       { ...base, ...values(data), mark: { type: 'line', strokeWidth: 1, strokeJoin: 'round' } },
       { ...base, ...values(shownApart(data)), mark: { type: 'point', filled: true, size: 12, opacity: 1 } },
     ],
+    reference: (data, base) => [{ ...base, ...values(data), mark: { type: 'line', strokeWidth: 1.4 } }],
     points: (data, base) => [
       { ...base, ...values(data), mark: { type: 'point', filled: true, size: 24, opacity: 0.6 } },
     ],
@@ -79,10 +81,11 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
     ...{ ...FRAME, width, height },
     title: { ...FRAME.title, text: title, subtitle: [...notes] },
     layer: [
-      ...[...drawn].reverse().flatMap(({ name, kind, data: points, lows, highs }) => {
+      ...drawingOrder(drawn).flatMap(({ name, kind, data: points, lows, highs }) => {
         const color = { datum: name, scale: coloursOf(series), title: null };
         const strokeDash = { datum: name, scale: dashesOf(series), legend: null };
-        const encoding = { ...channels(kind), color, ...(kind === 'line' && { strokeDash }) };
+        const hasDash = kind === 'line' || kind === 'reference';
+        const encoding = { ...channels(kind), color, ...(hasDash && { strokeDash }) };
         return [
           ...intervalLayer(kind, lows, highs, {
             x: quantity('x', x, xScale),
@@ -100,6 +103,12 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
       ...{ symbolStrokeWidth: 3, symbolSize: 200, columnPadding: 18, offset: 10 },
     }),
   };
+}
+
+/** Later series lie below earlier ones, and references above all. */
+function drawingOrder<T extends Series>(series: readonly T[]): T[] {
+  const isReference = ({ kind }: Series): boolean => kind === 'reference';
+  return [...series.filter((one) => !isReference(one)).reverse(), ...series.filter(isReference)];
 }
 
 function intervalLayer(
@@ -139,7 +148,7 @@ function quantity(field: string, { label, names }: Axis, scale: Scale) {
   return { field, type: 'quantitative', title: label, scale, axis } as const;
 }
 
-const LONGEST_NAME = 180;
+const LONGEST_NAME = 240;
 /** Beyond these, names stand aslant. */
 const LEVEL_NAMES = 6;
 const LEVEL_LETTERS = 60;
@@ -169,14 +178,18 @@ function formatOf({ domain: [low, high] }: Scale): string {
 
 function coloursOf(series: readonly Series[]) {
   let next = 0;
-  const range = series.map(({ kind }) => (kind === 'faint' ? FAINT : at(COLOURS, next++ % COLOURS.length)));
+  const fixed: Partial<Record<SeriesKind, string>> = { faint: FAINT, reference: INK };
+  const range = series.map(({ kind }) => fixed[kind] ?? at(COLOURS, next++ % COLOURS.length));
   return { domain: series.map(({ name }) => name), range };
 }
 
 function dashesOf(series: readonly Series[]) {
   let next = 0;
   const solid = at(DASHES, 0);
-  const range = series.map(({ kind }) => (kind === 'line' ? at(DASHES, next++ % DASHES.length) : solid));
+  const range = series.map(({ kind }) => {
+    if (kind === 'reference') return REFERENCE_DASH;
+    return kind === 'line' ? at(DASHES, next++ % DASHES.length) : solid;
+  });
   return { domain: series.map(({ name }) => name), range };
 }
 

@@ -68,7 +68,7 @@ function chartOf(
     series: [
       ...series,
       ...(line
-        ? [{ name: 'ideal', kind: 'faint' as const, points: ends.map((end): Point => [end, ideal]) }]
+        ? [{ name: 'ideal', kind: 'reference' as const, points: ends.map((end): Point => [end, ideal]) }]
         : []),
     ],
   };

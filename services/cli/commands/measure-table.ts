@@ -86,6 +86,8 @@ export const measureTableCommand = command({
     const settings = samplerSettingsOf({ ...values, ...NO_STEPS }, USAGE);
     const { terminal, signal } = context;
     const compared: WrittenResult[] = [];
+    // A checkpoint that is committed meanwhile is for the next table.
+    const checkpoints = new Map<string, number>();
     const connection = { address: server, ca: values.ca, cert: values.cert, key: values.key };
     await withMeasure({ ...connection, tokenFile: values.tokenFile }, signal, async (client) => {
       for (const count of steps)
@@ -99,9 +101,10 @@ export const measureTableCommand = command({
           const reference = data === undefined ? '' : hasScheme(data) ? data : resolve(data);
           const request = {
             ...{ model, images, seed, precision, task, data: reference, dataKind: '' },
-            ...{ checkpointStep: undefined, weights: undefined },
+            ...{ checkpointStep: checkpoints.get(model), weights: undefined },
           };
           const { contract, results } = await resultOnServer(client, request, context);
+          if (contract.model !== undefined) checkpoints.set(model, contract.model.checkpointStep);
           compared.push({ label: `${subjectOf(contract)}, ${count} steps`, contract, results });
           // Before more is sampled for a table that would be refused.
           admittedDifferences(compared, ['steps']);
