@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { pictureOf, type Figure } from '../shared/exposure/index.js';
+import { stackedRows, type ImageRow } from '../shared/images/index.js';
 
 /** A row of a result table. */
 export type Row = Readonly<Record<string, string | number>>;
@@ -19,6 +20,8 @@ export interface Bench {
   table(name: string, rows: readonly Row[]): Promise<void>;
   /** Writes `results/NAME.svg` and `.png`. */
   figure(name: string, figure: Figure, notes: readonly string[]): Promise<void>;
+  /** Writes `results/NAME.png`: rows of images one above the other. */
+  images(name: string, rows: readonly ImageRow[]): Promise<void>;
   /** Where a study with training keeps what is too large for results. */
   readonly work: string;
   /** The folder of images that was given. @throws Error where none was. */
@@ -32,6 +35,14 @@ export interface Bench {
 export interface Study {
   readonly folder: string;
   readonly run: (bench: Bench) => Promise<void>;
+}
+
+/** Of all threads of this process. */
+export async function processorSeconds(work: () => Promise<unknown>): Promise<number> {
+  const before = process.cpuUsage();
+  await work();
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1e6;
 }
 
 const PNG_SCALE = 1.5;
@@ -85,6 +96,9 @@ export async function benchIn(options: BenchOptions): Promise<Bench> {
       const columns = Object.keys(rows[0] ?? {});
       const lines = rows.map((row) => columns.map((column) => String(row[column] ?? '')).join(','));
       await writeFile(join(results, `${name}.csv`), `${[columns.join(','), ...lines].join('\n')}\n`);
+    },
+    async images(name, rows) {
+      await writeFile(join(results, `${name}.png`), await stackedRows(rows));
     },
     async figure(name, figure, notes) {
       const picture = pictureOf(figure, notes);

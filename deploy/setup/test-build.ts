@@ -9,7 +9,7 @@ import { copyFile, mkdir, readFile, readlink, rm, symlink, writeFile } from 'nod
 import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import { build, type Plugin } from 'esbuild';
+import { build, transform, type Plugin } from 'esbuild';
 
 import type { SetupContext } from './context.js';
 import { filesUnder } from './digests.js';
@@ -93,13 +93,18 @@ function placedIn(root: string): Plugin {
     setup({ onLoad }) {
       onLoad({ filter: /\.ts$/ }, async ({ path }) => {
         const file = relative(root, path);
-        if (file.includes('node_modules')) return undefined;
-        const place = `__place(${JSON.stringify(file.replace(/\.ts$/, '.js'))})`;
-        const contents = (await readFile(path, 'utf8')).replace(
-          /\bimport\.meta\.(?=(?:url|filename|dirname)\b)/g,
-          `${place}.`,
-        );
-        return { contents, loader: 'ts' };
+        const source = await readFile(path, 'utf8');
+        if (file.includes('node_modules') || !source.includes('import.meta')) return undefined;
+        const { code } = await transform(source, {
+          define: {
+            'import.meta.url': '__here.url',
+            'import.meta.filename': '__here.filename',
+            'import.meta.dirname': '__here.dirname',
+          },
+          ...{ loader: 'ts', target: 'node20', sourcefile: path, sourcemap: 'inline' },
+        });
+        const contents = `const __here = __place(${JSON.stringify(file.replace(/\.ts$/, '.js'))});${code}`;
+        return { contents, loader: 'js' };
       });
     },
   };

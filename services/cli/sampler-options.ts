@@ -14,14 +14,18 @@ import { UsageError } from './parse-arguments.js';
 
 export const MAX_STEPS = 10_000;
 
-export const samplerOptions = {
-  sampler: option(oneOf(SAMPLERS), samplerHelp, { fallback: 'ancestral' }),
+const samplerOption = option(oneOf(SAMPLERS), samplerHelp, { fallback: 'ancestral' });
+
+const stepOptions = {
   steps: option(integer(1, MAX_STEPS), `sampling steps of each image; ${DEFAULT_STEPS} when not given`),
   spacing: option(oneOf(SPACINGS), 'how the steps are spread over the timesteps; even when not given'),
   respacing: option(
     text('GRAMMAR'),
     'the steps in the grammar of the reference implementation: "80", "10,15,20" or "ddim50"',
   ),
+};
+
+const solverOptions = {
   eta: option(real(0, 1), "DDIM's randomness; 0 when not given"),
   precision: option(oneOf(PRECISIONS), 'the numbers that the network computes with', { fallback: 'float32' }),
   noClip: flag("don't clip the predicted x_0 to [-1, 1]"),
@@ -42,6 +46,11 @@ export const samplerOptions = {
     'move the low frequencies of x_t away from the predicted x_0 by this share; 0 is off',
   ),
 };
+
+export const samplerOptions = { sampler: samplerOption, ...stepOptions, ...solverOptions };
+
+/** Where a command has steps of its own. */
+export const samplerWithoutSteps = { sampler: samplerOption, ...solverOptions };
 
 export const samplerPriority = option(
   oneOf(PRIORITIES),

@@ -15,9 +15,10 @@ import {
 import {
   GRID_STEPS,
   gridImages,
-  EXPOSURE_EVERY_STEPS,
   EXPOSURE_HELD_OUT,
   EXPOSURE_ROWS,
+  exposureEverySteps,
+  FORWARD_PASSES_OF_A_STEP,
 } from '../../shared/training/index.js';
 import { networkCost } from './network-cost.js';
 
@@ -27,8 +28,6 @@ const FLOAT_BYTES = 4;
  * demo-32 half of it. Another machine may be several times slower or faster.
  */
 const FLOPS_PER_CORE = 9e10;
-/** A backward pass costs two forward ones. */
-const PASSES_OF_A_STEP = 3;
 /** Bytes held for each value that convolutions read or write; from demo-32's peak of 1.07 GB in training. */
 const BYTES_PER_ACTIVATION = 12;
 /**
@@ -86,7 +85,7 @@ function durationMs(recipe: TrainingRecipe): number {
   const { images, everySteps } = recipe.evaluation;
   const { forwardFlops } = networkCost(unetConfig(recipe));
   const ownStates = recipe.scheduledSampling.probability > 0 ? 1 : 0;
-  const passes = PASSES_OF_A_STEP * penaltyCost(recipe).time + ownStates;
+  const passes = FORWARD_PASSES_OF_A_STEP * penaltyCost(recipe).time + ownStates;
   const training = steps * batchSize * passes * forwardFlops;
   const grids = sampleEverySteps === 0 ? 0 : Math.floor(steps / sampleEverySteps);
   const sampling = grids * gridImages(recipe.dataset.imageSize) * GRID_STEPS * forwardFlops;
@@ -94,7 +93,7 @@ function durationMs(recipe: TrainingRecipe): number {
   // With the raw weights, and with the EMA weights of the largest rate.
   const evaluating = evaluations * 2 * images * forwardFlops;
   const isMeasured = everySteps > 0 && images >= EXPOSURE_HELD_OUT;
-  const exposures = isMeasured ? Math.ceil(steps / Math.max(everySteps, EXPOSURE_EVERY_STEPS)) : 0;
+  const exposures = isMeasured ? Math.ceil(steps / Math.max(everySteps, exposureEverySteps(recipe))) : 0;
   const measuring = exposures * EXPOSURE_ROWS * forwardFlops;
   return ((training + sampling + evaluating + measuring) / (FLOPS_PER_CORE * availableParallelism())) * 1000;
 }

@@ -4,10 +4,11 @@
 export type Point = readonly [x: number, y: number];
 
 /**
- * How a series is drawn: `line` for what the reader is to see, `faint` for a line behind it, `points` for a scatter,
+ * How a series is drawn: `line` for what the reader is to see, `faint` for a line behind it, `reference` for a value with which
+ * the others are compared (dashed, above them), `points` for a scatter,
  * `bars` for a histogram (x is the middle of each bar, all as wide as the smallest distance between two).
  */
-export type SeriesKind = 'line' | 'faint' | 'points' | 'bars';
+export type SeriesKind = 'line' | 'faint' | 'reference' | 'points' | 'bars';
 
 export interface Series {
   /** In the legend; no two series of a chart share one. */
@@ -15,7 +16,7 @@ export interface Series {
   readonly kind: SeriesKind;
   /** By rising x. */
   readonly points: readonly Point[];
-  /** From where to where each point may be, drawn as an area behind a line. */
+  /** From where to where each point may be: an area behind a line, a bar through a point of a scatter. */
   readonly intervals?: readonly Interval[];
 }
 
@@ -25,9 +26,11 @@ export interface Axis {
   readonly label: string;
   /** Default linear. */
   readonly scale?: 'linear' | 'log';
+  /** Names that stand at the axis in the place of numbers, each at its x. */
+  readonly names?: readonly Mark[];
 }
 
-/** A dashed vertical line with a text beside it. */
+/** A text at an x: as a mark of the chart, beside a dashed vertical line. */
 export interface Mark {
   readonly x: number;
   readonly text: string;

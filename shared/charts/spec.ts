@@ -11,6 +11,7 @@ const FAINT = '#c3cad6';
 const COLOURS = ['#1f5ab4', '#d66014', '#1e8c50', '#963ca0', '#b0283c', '#5a6470'];
 
 /** Lines of one picture differ in this too, so that they can be told apart in grey. */
+const REFERENCE_DASH = [4, 3];
 const DASHES = [
   [1, 0],
   [7, 3],
@@ -35,6 +36,7 @@ const KINDS: Readonly<Record<SeriesKind, (data: readonly Datum[], base: object, 
       { ...base, ...values(data), mark: { type: 'line', strokeWidth: 1, strokeJoin: 'round' } },
       { ...base, ...values(shownApart(data)), mark: { type: 'point', filled: true, size: 12, opacity: 1 } },
     ],
+    reference: (data, base) => [{ ...base, ...values(data), mark: { type: 'line', strokeWidth: 1.4 } }],
     points: (data, base) => [
       { ...base, ...values(data), mark: { type: 'point', filled: true, size: 24, opacity: 0.6 } },
     ],
@@ -66,7 +68,8 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
     ...(bars && y.scale !== 'log' ? [0] : []),
   ];
   const xs = data.map((datum) => datum.x);
-  const xScale = scaleOf(x, rangeOf([...xs, ...marks.map((mark) => mark.x)], x, bars ? 0.05 : 0.01));
+  const margin = bars || x.names !== undefined ? 0.05 : 0.01;
+  const xScale = scaleOf(x, rangeOf([...xs, ...marks.map((mark) => mark.x)], x, margin));
   const yScale = scaleOf(y, rangeOf(ys, y, 0.04));
   const channels = (kind: SeriesKind) => ({
     ...(kind === 'bars'
@@ -78,13 +81,14 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
     ...{ ...FRAME, width, height },
     title: { ...FRAME.title, text: title, subtitle: [...notes] },
     layer: [
-      ...[...drawn].reverse().flatMap(({ name, kind, data: points, lows, highs }) => {
+      ...drawingOrder(drawn).flatMap(({ name, kind, data: points, lows, highs }) => {
         const color = { datum: name, scale: coloursOf(series), title: null };
         const strokeDash = { datum: name, scale: dashesOf(series), legend: null };
-        const encoding = { ...channels(kind), color, ...(kind === 'line' && { strokeDash }) };
+        const hasDash = kind === 'line' || kind === 'reference';
+        const encoding = { ...channels(kind), color, ...(hasDash && { strokeDash }) };
         return [
-          ...areaLayer(lows, highs, {
-            x: encoding.x,
+          ...intervalLayer(kind, lows, highs, {
+            x: quantity('x', x, xScale),
             color,
             y: quantity('low', y, yScale),
             y2: { field: 'high' },
@@ -101,14 +105,28 @@ export function chartSpec({ title, notes = [], x, y, series, marks = [], ...size
   };
 }
 
-function areaLayer(lows: readonly Datum[], highs: readonly Datum[], encoding: object): Layer[] {
+/** Later series lie below earlier ones, and references above all. */
+function drawingOrder<T extends Series>(series: readonly T[]): T[] {
+  const isReference = ({ kind }: Series): boolean => kind === 'reference';
+  return [...series.filter((one) => !isReference(one)).reverse(), ...series.filter(isReference)];
+}
+
+function intervalLayer(
+  kind: SeriesKind,
+  lows: readonly Datum[],
+  highs: readonly Datum[],
+  encoding: object,
+): Layer[] {
   const data = lows.flatMap(({ x, y: low }, n) => {
     const high = highs[n]?.y ?? null;
     return low === null || high === null ? [] : [{ x, low, high }];
   });
-  return data.length === 0
-    ? []
-    : [{ encoding, ...values(data), mark: { type: 'area', opacity: 1, fillOpacity: 0.18 } }];
+  if (data.length === 0) return [];
+  const mark =
+    kind === 'points'
+      ? ({ type: 'rule', strokeWidth: 1.6, opacity: 0.6 } as const)
+      : ({ type: 'area', opacity: 1, fillOpacity: 0.18 } as const);
+  return [{ encoding, ...values(data), mark }];
 }
 
 interface Scale {
@@ -122,9 +140,33 @@ function scaleOf({ scale = 'linear' }: Axis, domain: [number, number]): Scale {
   return { type: scale, domain, nice: false, ...(scale === 'linear' && { zero: false }) };
 }
 
-function quantity(field: string, { label }: Axis, scale: Scale) {
-  const axis = { format: formatOf(scale), tickCount: 8, labelOverlap: 'greedy' } as const;
+function quantity(field: string, { label, names }: Axis, scale: Scale) {
+  const axis =
+    names === undefined
+      ? ({ format: formatOf(scale), tickCount: 8, labelOverlap: 'greedy' } as const)
+      : namedAxis(names);
   return { field, type: 'quantitative', title: label, scale, axis } as const;
+}
+
+const LONGEST_NAME = 240;
+/** Beyond these, names stand aslant. */
+const LEVEL_NAMES = 6;
+const LEVEL_LETTERS = 60;
+
+function namedAxis(names: readonly Mark[]) {
+  const texts = Object.fromEntries(
+    names.map(({ x, text }) => [String(x), text.replace(/[\u2028\u2029]/g, ' ')]),
+  );
+  const letters = names.reduce((sum, { text }) => sum + text.length, 0);
+  const isAslant = names.length > LEVEL_NAMES || letters > LEVEL_LETTERS;
+  return {
+    values: names.map(({ x }) => x),
+    // JSON without these separators of lines is a literal of Vega's expressions too, so that no name can add to one.
+    labelExpr: `(${JSON.stringify(texts)})[datum.value]`,
+    labelLimit: LONGEST_NAME,
+    grid: false,
+    ...(isAslant && { labelAngle: -30, labelAlign: 'right' as const }),
+  } as const;
 }
 
 /** Thousands apart; powers of ten where plain numbers would be long. */
@@ -136,14 +178,18 @@ function formatOf({ domain: [low, high] }: Scale): string {
 
 function coloursOf(series: readonly Series[]) {
   let next = 0;
-  const range = series.map(({ kind }) => (kind === 'faint' ? FAINT : at(COLOURS, next++ % COLOURS.length)));
+  const fixed: Partial<Record<SeriesKind, string>> = { faint: FAINT, reference: INK };
+  const range = series.map(({ kind }) => fixed[kind] ?? at(COLOURS, next++ % COLOURS.length));
   return { domain: series.map(({ name }) => name), range };
 }
 
 function dashesOf(series: readonly Series[]) {
   let next = 0;
   const solid = at(DASHES, 0);
-  const range = series.map(({ kind }) => (kind === 'line' ? at(DASHES, next++ % DASHES.length) : solid));
+  const range = series.map(({ kind }) => {
+    if (kind === 'reference') return REFERENCE_DASH;
+    return kind === 'line' ? at(DASHES, next++ % DASHES.length) : solid;
+  });
   return { domain: series.map(({ name }) => name), range };
 }
 

@@ -1,6 +1,13 @@
 /** Measurements <-> the wire: what is asked for, and what came out. */
 
-import type { Curve, CurvePoint, Figure, Finding, MeasureResult } from '../exposure/index.js';
+import {
+  namedRow,
+  type Curve,
+  type CurvePoint,
+  type Figure,
+  type Finding,
+  type MeasureResult,
+} from '../exposure/index.js';
 import { at } from '../foundation/index.js';
 import {
   MEASUREMENT_KINDS,
@@ -156,10 +163,11 @@ export function resultFromWire(parts: readonly ResultPart[]): MeasurementResult 
   const context = { seed: seed.toString(), sampler: samplerSettingsFromWire(settings) };
   return {
     contract: contractFromWire(contract),
-    results: found.map(({ result, figures }) => ({
+    results: found.map(({ result: { pictures, ...result }, figures }) => ({
       ...context,
       ...result,
       findings: result.findings.map(findingFromWire),
+      ...(pictures.length > 0 && { pictures: pictures.map((row) => namedRow(row.name, row)) }),
       figures: figures.map(figureFromWire),
     })),
   };
@@ -210,12 +218,13 @@ function contractFromWire(wire: WireContract): MeasurementContract {
 }
 
 function measureToWire(result: MeasureResult): WireResult {
-  const { measure, help, findings, notes, settings, images, steps, level } = result;
+  const { measure, help, findings, notes, settings, images, steps, level, pictures = [] } = result;
   return {
     ...{ measure, help, images, steps, level },
     findings: findings.map((finding): WireFinding => ({ ...finding, ideal: finding.ideal })),
     notes: [...notes],
     settings: { ...settings },
+    pictures: pictures.map(({ png, ...row }) => ({ ...row, png: Buffer.from(png, 'base64') })),
   };
 }
 

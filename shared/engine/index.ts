@@ -25,6 +25,6 @@ export type {
 } from './module.js';
 export { adamW, after, attention, globalNorm, groupNorm, silu } from './composites/index.js';
 export type { AdamWConfig, AdamWState } from './composites/index.js';
-export { statelessNormal, statelessUniform } from './random.js';
+export { statelessNormal, statelessUniform, streamNormal } from './random.js';
 export type { NativeArray } from './compiled/native-tensor.js';
 export { savedModel } from './saved-model.js';

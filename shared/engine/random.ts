@@ -18,6 +18,17 @@ export function statelessUniform(shape: readonly number[], seedPair: tf.Tensor):
   return draw('StatelessRandomUniform', shape, seedPair);
 }
 
+/**
+ * Standard normal float32 values [rows, length]: row r is `gaussian(key[r], position[r], length)` of the random room, with
+ * a position of two words, up to rounding. Only PJRT devices draw them.
+ *
+ * @param key int32 [rows, 2], the words of a `RandomKey` each.
+ * @param position int32 [rows, 2].
+ */
+export function streamNormal(length: number, key: tf.Tensor, position: tf.Tensor): tf.Tensor {
+  return tf.engine().runKernel('StreamNormal', { key, position }, { length });
+}
+
 function draw(kernel: (typeof RANDOM_KERNELS)[number], shape: readonly number[], seed: tf.Tensor): tf.Tensor {
   return tf.engine().runKernel(kernel, { seed }, { shape: [...shape] });
 }

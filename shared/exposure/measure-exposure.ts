@@ -9,11 +9,12 @@ import {
   within,
   type FieldViolation,
 } from '../foundation/index.js';
+import { imageRow, imagesInRow, toUint8, type ImageShape } from '../images/index.js';
 import { samplerPlan, type SamplerSettings } from '../sampler/index.js';
 import { indicesUpTo } from './indices.js';
 import type { Measure, TrajectoryMeasure, TrajectoryPass } from './measure.js';
 import { MEASURES } from './measures.js';
-import type { MeasureResult, Outcome } from './result.js';
+import { namedRow, type MeasureResult, type NamedRow, type Outcome } from './result.js';
 import type { ImageSet, MeasuredModel, Setup } from './setup.js';
 import { walk, type Level } from './trajectory.js';
 
@@ -29,6 +30,8 @@ export interface MeasureRequest {
   readonly settings?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly resamples?: number;
   readonly level?: number;
+  /** Whether the first result of a measure that looks at trajectories has pictures of their first images. */
+  readonly pictures?: boolean;
   /** Images in work at once; default 16. */
   readonly width?: number;
   readonly signal?: AbortSignal;
@@ -63,7 +66,7 @@ export async function measureExposure(request: MeasureRequest): Promise<MeasureR
     bootstrap: { seed, level, ...(request.resamples !== undefined && { resamples: request.resamples }) },
     progress: () => undefined,
   };
-  const outcomes = new Map<Measure, Outcome>();
+  const outcomes = new Map<Measure, Outcome & Pick<MeasureResult, 'pictures'>>();
   const reporting = (names: readonly string[]): Setup => ({
     ...setup,
     progress: (done, total) => request.onProgress?.({ measures: names, done, total }),
@@ -71,8 +74,19 @@ export async function measureExposure(request: MeasureRequest): Promise<MeasureR
 
   const looking = chosen.flatMap(({ measure, values }) => ('start' in measure ? [{ measure, values }] : []));
   if (looking.length > 0) {
-    const found = await overTrajectories(reporting(looking.map(({ measure }) => measure.name)), looking);
-    looking.forEach(({ measure }, i) => outcomes.set(measure, at(found, i)));
+    const samples: Float32Array[] = [];
+    const shown = request.pictures === true ? imagesInRow(shapeOf(setup)) : 0;
+    const found = await overTrajectories(
+      reporting(looking.map(({ measure }) => measure.name)),
+      looking,
+      (sample, index) => {
+        if (index < shown) samples.push(sample);
+      },
+    );
+    const pictures = samples.length === 0 ? undefined : [await rowOf(samples, setup)];
+    looking.forEach(({ measure }, i) =>
+      outcomes.set(measure, { ...at(found, i), ...(i === 0 && pictures !== undefined && { pictures }) }),
+    );
   }
   for (const { measure, values } of chosen) {
     throwIfAborted(signal, 'measuring');
@@ -87,9 +101,20 @@ export async function measureExposure(request: MeasureRequest): Promise<MeasureR
   });
 }
 
+const shapeOf = ({ model: { imageSize, contract } }: Setup): ImageShape => ({
+  ...{ width: imageSize, height: imageSize },
+  channels: contract.channels === 1 ? 1 : 3,
+});
+
+async function rowOf(samples: readonly Float32Array[], setup: Setup): Promise<NamedRow> {
+  return namedRow('samples', await imageRow(samples.map(toUint8), shapeOf(setup)));
+}
+
+/** @param onSample Called in the order of the images. */
 async function overTrajectories(
   setup: Setup,
   measures: readonly { readonly measure: TrajectoryMeasure; readonly values: Chosen['values'] }[],
+  onSample: (sample: Float32Array, index: number) => void,
 ): Promise<Outcome[]> {
   const passes: TrajectoryPass[] = measures.map(({ measure, values }) => measure.start(setup, values));
   const withEpsilons = measures.some(({ measure }) => measure.epsilons === true);
@@ -102,7 +127,13 @@ async function overTrajectories(
       for (const each of looking) each.level(level);
     };
     const sample = await walk(setup, index, { xStart, other }, withEpsilons, onLevel);
-    return looking.map((each) => each.end(sample));
+    const additions = looking.map((each) => each.end(sample));
+    return [
+      ...additions,
+      () => {
+        onSample(sample, index);
+      },
+    ];
   }
 
   let done = 0;

@@ -61,14 +61,14 @@ function chartOf(
     ...{
       title,
       notes,
-      marks,
-      x: { label: x },
+      marks: scatter === true ? [] : marks,
+      x: { label: x, ...(scatter === true && marks.length > 0 && { names: marks }) },
       y: { label: y, ...(logarithmic && { scale: 'log' as const }) },
     },
     series: [
       ...series,
       ...(line
-        ? [{ name: 'ideal', kind: 'faint' as const, points: ends.map((end): Point => [end, ideal]) }]
+        ? [{ name: 'ideal', kind: 'reference' as const, points: ends.map((end): Point => [end, ideal]) }]
         : []),
     ],
   };

@@ -1,5 +1,5 @@
 /** Results as one HTML file that needs no other: pictures are in it as SVG. */
-import type { Finding, MeasureResult } from './result.js';
+import type { Finding, MeasureResult, NamedRow } from './result.js';
 import { captionOf, pictureOf } from './pictures.js';
 
 export interface ReportFacts {
@@ -10,7 +10,8 @@ export interface ReportFacts {
 
 const STYLE = `body{font:15px/1.5 Inter,system-ui,sans-serif;color:#30343c;max-width:960px;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse;margin:1em 0}td,th{border:1px solid #d8dbe2;padding:.3em .7em;text-align:left;vertical-align:top}
-td.n{text-align:right;font-variant-numeric:tabular-nums}h2{margin-top:2em}svg{max-width:100%;height:auto}p.note{color:#5a6470}`;
+td.n{text-align:right;font-variant-numeric:tabular-nums}h2{margin-top:2em}svg{max-width:100%;height:auto}p.note{color:#5a6470}
+.rows td{padding:2px}.rows img{height:48px;image-rendering:pixelated;display:block}`;
 
 /** The whole page. Everything that comes from outside is escaped. */
 export async function reportHtml(
@@ -38,6 +39,7 @@ async function sectionOf(result: MeasureResult): Promise<string> {
 <p>${escaped(result.help)}.</p>
 ${findingsTable(result.findings)}
 ${pictures.join('\n')}
+${rowsTable(result.pictures ?? [])}
 ${notes.join('\n')}`;
 }
 
@@ -49,6 +51,16 @@ function findingsTable(findings: readonly Finding[]): string {
       `<td class="n">${ideal === undefined ? '' : shown(ideal)}</td></tr>`,
   );
   return `<table><tr><th>number</th><th>value</th><th>interval</th><th>ideal</th></tr>${rows.join('')}</table>`;
+}
+
+/** The same places of rows of one seed stand one below the other. */
+function rowsTable(rows: readonly NamedRow[]): string {
+  if (rows.length === 0) return '';
+  const lines = rows.map(({ name, png }) => {
+    const image = `<img alt="${escaped(name)}" src="data:image/png;base64,${escaped(png)}">`;
+    return `<tr><th>${escaped(name)}</th><td>${image}</td></tr>`;
+  });
+  return `<table class="rows">${lines.join('')}</table>`;
 }
 
 /** Four digits. */

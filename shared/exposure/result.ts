@@ -1,4 +1,5 @@
 /** What a measure finds, as plain data: curves with intervals, numbers, and all that is needed to compare them. */
+import type { ImageRow } from '../images/index.js';
 import type { SamplerSettings } from '../sampler/index.js';
 import type { Estimate } from '../statistics/index.js';
 
@@ -25,7 +26,7 @@ export interface Figure {
   readonly scatter?: true;
   /** y is logarithmic. */
   readonly logarithmic?: true;
-  /** Dashed vertical lines. */
+  /** Of the points of a scatter, by x. Otherwise dashed vertical lines. */
   readonly marks?: readonly { readonly x: number; readonly text: string }[];
   /** Drawn as a map of x by curve instead of lines; the curves then have the same x. */
   readonly map?: true;
@@ -44,6 +45,18 @@ export interface Outcome {
   readonly notes: readonly string[];
 }
 
+/** Images to look at: the first of a seed, or of a set. */
+export interface NamedRow {
+  readonly name: string;
+  readonly images: number;
+  /** The images side by side: a PNG in base64, since results are written as JSON. */
+  readonly png: string;
+}
+
+export function namedRow(name: string, { images, png }: ImageRow): NamedRow {
+  return { name, images, png: Buffer.from(png).toString('base64') };
+}
+
 export interface MeasureResult extends Outcome {
   readonly measure: string;
   /** What it measures, in a sentence. */
@@ -56,4 +69,5 @@ export interface MeasureResult extends Outcome {
   readonly settings: Readonly<Record<string, number>>;
   /** Of the intervals. */
   readonly level: number;
+  readonly pictures?: readonly NamedRow[];
 }

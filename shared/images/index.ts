@@ -6,6 +6,8 @@ export { encodeImage } from './encode-image.js';
 export type { ImageFormat } from './encode-image.js';
 export { imageGrid } from './image-grid.js';
 export type { ImageGridOptions } from './image-grid.js';
+export { imageRow, imagesInRow, stackedRows } from './image-rows.js';
+export type { ImageRow } from './image-rows.js';
 export { drawingToPng } from './draw-svg.js';
 export { toFloat32, toUint8 } from './pixel-format.js';
 export type { Channels, ImageShape } from './pixel-format.js';

@@ -20,7 +20,7 @@ export async function exposureOf(
   return measureExposure({
     model: { contract: contractOf(recipe), imageSize: recipe.dataset.imageSize, predict },
     data: { ...data, ...(recipe.architecture.numClasses > 0 && label && { label }) },
-    ...{ sampler, images, seed, width: IMAGES_IN_WORK },
+    ...{ sampler, images, seed, width: IMAGES_IN_WORK, pictures: true },
     ...(measures !== undefined && { measures }),
     ...(settings !== undefined && { settings }),
     ...(resamples !== undefined && { resamples }),

@@ -1,7 +1,7 @@
 /** Sampled images against a reference, as a measure's result: numbers with intervals, and figures of them. */
 
 import type { Dataset } from '../dataset/index.js';
-import type { Figure, Finding, MeasureResult } from '../exposure/index.js';
+import { namedRow, type Figure, type Finding, type MeasureResult } from '../exposure/index.js';
 import {
   measureQuality,
   type Extractor,
@@ -66,7 +66,7 @@ export function datasetAsSet(dataset: Dataset): ImageSet {
 
 /** The result in the form that all measures have. @param steps Of the sampler; 0 where images were given. */
 export function qualityAsResult(
-  { samples, measurements, notMeasured, warnings, seed }: QualityResult,
+  { samples, measurements, notMeasured, warnings, seed, pictures }: QualityResult,
   { steps, sampler }: Pick<MeasureResult, 'steps' | 'sampler'>,
 ): MeasureResult {
   return {
@@ -80,6 +80,10 @@ export function qualityAsResult(
       settings: {},
       level: LEVEL,
     },
+    pictures: (['samples', 'reference'] as const).flatMap((name) => {
+      const row = pictures[name];
+      return row === undefined ? [] : [namedRow(name, row)];
+    }),
     findings: measurements.map(findingOf),
     figures: [
       figureOf('distances', 'Distances to the reference: lower is better', 'lower', measurements),

@@ -1,6 +1,8 @@
 /** The forward process and its posterior over one image: float32 pixels, float64 coefficients and arithmetic. */
 import { at } from '../foundation/index.js';
 import type { DiffusionTables } from './tables.js';
+import { weightedSum } from './weighted-sums.js';
+import type { Algebra } from './weighted-sums.js';
 
 /** x_t = sqrt(alphasCumprod[t]) x_0 + sqrt(1 - alphasCumprod[t]) noise. */
 export function qSample(
@@ -22,49 +24,35 @@ export function perturbNoise(epsilon: Float32Array, xi: Float32Array, gamma: num
 }
 
 /** The mean of q(x_{t-1} | x_t, x_0); its variance is `posteriorVariance[t]`. */
-export function posteriorMean(
+export function posteriorMean<Value>(
+  { sum }: Algebra<Value>,
   tables: DiffusionTables,
-  xStart: Float32Array,
-  xT: Float32Array,
+  xStart: Value,
+  xT: Value,
   t: number,
-): Float32Array {
-  return weightedSum(at(tables.posteriorMeanCoef1, t), xStart, at(tables.posteriorMeanCoef2, t), xT);
+): Value {
+  return sum([at(tables.posteriorMeanCoef1, t), xStart], [at(tables.posteriorMeanCoef2, t), xT]);
 }
 
 /** x_0 as (x_t, epsilon) determine it: x_t / sqrt(alphasCumprod[t]) - sqrt(1 / alphasCumprod[t] - 1) epsilon. */
-export function predictXStartFromEpsilon(
+export function predictXStartFromEpsilon<Value>(
+  { sum }: Algebra<Value>,
   tables: DiffusionTables,
-  xT: Float32Array,
+  xT: Value,
   t: number,
-  epsilon: Float32Array,
-): Float32Array {
-  return weightedSum(
-    at(tables.sqrtRecipAlphasCumprod, t),
-    xT,
-    -at(tables.sqrtRecipm1AlphasCumprod, t),
-    epsilon,
-  );
+  epsilon: Value,
+): Value {
+  return sum([at(tables.sqrtRecipAlphasCumprod, t), xT], [-at(tables.sqrtRecipm1AlphasCumprod, t), epsilon]);
 }
 
 /** epsilon as (x_t, x_0) determine it: the inverse of `predictXStartFromEpsilon`. */
-export function predictEpsilonFromXStart(
+export function predictEpsilonFromXStart<Value>(
+  { sum }: Algebra<Value>,
   tables: DiffusionTables,
-  xT: Float32Array,
+  xT: Value,
   t: number,
-  xStart: Float32Array,
-): Float32Array {
+  xStart: Value,
+): Value {
   const scale = 1 / at(tables.sqrtRecipm1AlphasCumprod, t);
-  return weightedSum(at(tables.sqrtRecipAlphasCumprod, t) * scale, xT, -scale, xStart);
-}
-
-/**
- * a x + b y, summed in float64.
- * @throws RangeError where y is shorter than x.
- */
-export function weightedSum(a: number, x: Float32Array, b: number, y: Float32Array): Float32Array {
-  if (y.length < x.length) throw new RangeError(`wanted ${x.length} values; got ${y.length}`);
-  const sum = new Float32Array(x.length);
-  // Sampling is made of these sums: a plain loop takes a tenth of the time of a checked call for each value.
-  for (let i = 0; i < sum.length; i++) sum[i] = a * (x[i] ?? NaN) + b * (y[i] ?? NaN);
-  return sum;
+  return sum([at(tables.sqrtRecipAlphasCumprod, t) * scale, xT], [-scale, xStart]);
 }

@@ -8,9 +8,10 @@ export {
   predictEpsilonFromXStart,
   predictXStartFromEpsilon,
   qSample,
-  weightedSum,
 } from './gaussian-diffusion.js';
-export { combined, MEAN_TYPES, predictionOf } from './predictions.js';
+export { pixels, weightedSum } from './weighted-sums.js';
+export type { Algebra, Term } from './weighted-sums.js';
+export { combined, MEAN_TYPES, predictionOf, termsAt } from './predictions.js';
 export type { Combination, MeanType, Prediction } from './predictions.js';
 export { trainingProcess } from './training-process.js';
 export type { TrainingProcess } from './training-process.js';

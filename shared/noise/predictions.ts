@@ -1,7 +1,8 @@
 /** What a network can be trained to predict: one row for each mean type, and what follows from it. */
 import { at } from '../foundation/index.js';
-import { weightedSum } from './gaussian-diffusion.js';
 import type { DiffusionTables } from './tables.js';
+import { pixels } from './weighted-sums.js';
+import type { Term } from './weighted-sums.js';
 
 /** A weighted sum of named arrays: the factor of each at each timestep, or 1 at all of them. An absent name has 0. */
 export type Combination<Name extends string> = Readonly<Partial<Record<Name, Float64Array | 1>>>;
@@ -74,6 +75,17 @@ function factorAt(factors: Float64Array | 1 | undefined, t: number): number {
   return typeof factors === 'object' ? at(factors, t) : (factors ?? 0);
 }
 
+/** The sum's terms at one timestep: those with a factor. @throws RangeError for a timestep out of range. */
+export function termsAt<Name extends string, Value>(
+  combination: Combination<Name>,
+  t: number,
+  of: Readonly<Record<Name, Value>>,
+): Term<Value>[] {
+  return (Object.keys(combination) as Name[])
+    .map((name) => [factorAt(combination[name], t), of[name]] as const)
+    .filter(([factor]) => factor !== 0);
+}
+
 /**
  * The sum at one timestep, in float64. A single array with the factor 1 is returned itself, not a copy.
  * @throws RangeError for a timestep out of range, or arrays of different lengths.
@@ -83,14 +95,7 @@ export function combined<Name extends string>(
   t: number,
   of: Readonly<Record<Name, Float32Array>>,
 ): Float32Array {
-  const names = Object.keys(combination) as Name[];
-  const [first, second, ...rest] = names
-    .map((name) => [factorAt(combination[name], t), of[name]] as const)
-    .filter(([factor]) => factor !== 0);
-  if (first === undefined) throw new RangeError('wanted a factor other than 0; got 0');
-  const [a, x] = first;
-  if (second === undefined) return a === 1 ? x : x.map((value) => a * value);
-  return rest.reduce((sum, [c, z]) => weightedSum(1, sum, c, z), weightedSum(a, x, ...second));
+  return pixels.sum(...termsAt(combination, t, of));
 }
 
 function negative(table: Float64Array): Float64Array {

@@ -1,6 +1,6 @@
 /** How good a set of images is, against another one. */
 import { DiffusionError, throwIfAborted } from '../foundation/index.js';
-import type { ImageShape } from '../images/index.js';
+import { imageRow, imagesInRow, type ImageRow, type ImageShape } from '../images/index.js';
 import { scaledMoments, type LinearAlgebra, type Moments, type Rows } from '../statistics/index.js';
 import type { Extractor } from './extractor.js';
 import { openFeatureSet, type FeatureRows, type FeatureSet } from './feature-set.js';
@@ -53,6 +53,8 @@ export interface QualityResult {
   readonly notMeasured: readonly { readonly names: readonly string[]; readonly why: string }[];
   /** Sentences that belong beside the figures. */
   readonly warnings: readonly string[];
+  /** The first images of both, to look at. */
+  readonly pictures: { readonly samples: ImageRow | undefined; readonly reference: ImageRow | undefined };
 }
 
 /** What is known of a set once its features are there. */
@@ -116,6 +118,10 @@ export async function measureQuality(
       },
       ...{ samples: samples.set, reference: reference.set, seed, measurements, notMeasured },
       warnings: warningsOf(samples, reference, extractor),
+      pictures: {
+        samples: await firstRow(samplesSet, signal),
+        reference: await firstRow(referenceSet, signal),
+      },
     };
   } finally {
     for (const { features } of open) await features?.close();
@@ -150,6 +156,23 @@ async function openSide(
     },
     features,
   };
+}
+
+async function firstRow(
+  { images }: ImageSet,
+  signal: AbortSignal | undefined,
+): Promise<ImageRow | undefined> {
+  if (images === undefined) return undefined;
+  const shape = { ...(await images.shape()), channels: 3 as const };
+  const wanted = Math.min(imagesInRow(shape), images.count);
+  const bytes = shape.width * shape.height * shape.channels;
+  const found: Uint8Array[] = [];
+  for await (const { count, pixels } of images.batches(wanted, signal)) {
+    for (let i = 0; i < count && found.length < wanted; i++)
+      found.push(pixels.slice(i * bytes, (i + 1) * bytes));
+    if (found.length === wanted) break;
+  }
+  return imageRow(found, shape);
 }
 
 /** Whether measures look at the reference's images one by one; else its statistics are enough. */

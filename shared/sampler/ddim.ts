@@ -1,10 +1,8 @@
 /** DDIM: deterministic at eta 0, as noisy as ancestral sampling at eta 1. */
 import { at, real } from '../foundation/index.js';
-import { predictEpsilonFromXStart, weightedSum } from '../noise/index.js';
-import { evaluate } from './evaluation.js';
-import type { SamplerPlan } from './solver.js';
-import type { SolverKind, StepEnd, StepStart } from './solver.js';
-import { stepNoise } from './steps.js';
+import { predictEpsilonFromXStart } from '../noise/index.js';
+import type { Algebra, DiffusionTables } from '../noise/index.js';
+import type { SolverKind, StagePlan } from './solver.js';
 
 /**
  * x_{t-1} = sqrt(alphasCumprodPrev) x_0 + sqrt(1 - alphasCumprodPrev - sigma^2) epsilon + sigma noise, with
@@ -13,48 +11,49 @@ import { stepNoise } from './steps.js';
  * Source: arXiv 2010.02502, equation 12; forever208/DDPM-IP@1f767192 guided_diffusion/gaussian_diffusion.py,
  * `ddim_sample`.
  */
-async function step({ options, i, x }: StepStart): Promise<StepEnd> {
-  const { plan } = options;
-  const asked = evaluate(options, i, x);
-  // Drawn while the network runs.
-  const noise = plan.eta === 0 ? undefined : stepNoise(options, i);
-  const { predXStart } = await asked;
+const stages: SolverKind['stages'] = (plan, i) => {
+  const deviation = freshDeviation(plan, i);
   const alphasCumprodPrev = at(plan.tables.alphasCumprodPrev, i);
-  const sigma = noise === undefined ? 0 : freshDeviation(plan, i);
-  const mean = towards(plan, i, x, predXStart, alphasCumprodPrev, sigma);
-  const next = noise === undefined ? mean : weightedSum(1, mean, sigma, noise);
-  return { x: next, predXStart };
-}
+  return [
+    {
+      level: i,
+      deviation,
+      combine: (algebra, { x, xStart }) => ({
+        x: towards(algebra, plan.tables, i, { x, xStart }, alphasCumprodPrev, deviation),
+      }),
+    },
+  ];
+};
 
 export const ddim: SolverKind = {
   help: 'DDIM: deterministic at eta 0, as much noise as ancestral at eta 1',
-  step,
+  stages,
   options: { eta: real(0, 1) },
 };
 
 /** In the variable of Heun's method DDIM is Euler's, which has no eta. */
-export const euler: SolverKind = { help: "Euler's method on the probability flow", step };
+export const euler: SolverKind = { help: "Euler's method on the probability flow", stages };
 
 /**
  * From x_t of respaced step `i` to the noise level `alphasCumprod` along the predicted x_0 and its epsilon, leaving
  * room for fresh noise of deviation `sigma`.
  */
-export function towards(
-  { tables }: SamplerPlan,
+export function towards<Value>(
+  algebra: Algebra<Value>,
+  tables: DiffusionTables,
   i: number,
-  x: Float32Array,
-  predXStart: Float32Array,
+  { x, xStart }: { readonly x: Value; readonly xStart: Value },
   alphasCumprod: number,
   sigma = 0,
-): Float32Array {
-  const epsilon = predictEpsilonFromXStart(tables, x, i, predXStart);
-  const xStartScale = Math.sqrt(alphasCumprod);
+): Value {
+  const epsilon = predictEpsilonFromXStart(algebra, tables, x, i, xStart);
   // Never under 0 for eta up to 1, but for rounding.
   const epsilonScale = Math.sqrt(Math.max(1 - alphasCumprod - sigma ** 2, 0));
-  return weightedSum(xStartScale, predXStart, epsilonScale, epsilon);
+  return algebra.sum([Math.sqrt(alphasCumprod), xStart], [epsilonScale, epsilon]);
 }
 
-function freshDeviation({ tables, eta }: SamplerPlan, i: number): number {
+/** 0 at the last step. */
+function freshDeviation({ tables, eta }: StagePlan, i: number): number {
   const alphasCumprod = at(tables.alphasCumprod, i);
   const alphasCumprodPrev = at(tables.alphasCumprodPrev, i);
   return (

@@ -1,10 +1,9 @@
 /** DDIM encoding: the probability flow backwards, from an image to the x_T from which DDIM would sample it. */
 import { invalidArgument, unmet } from '../foundation/index.js';
 import { towards } from './ddim.js';
-import { evaluate } from './evaluation.js';
 import { checkOptions } from './options.js';
-import type { SamplerStep, SolverOptions } from './solver.js';
-import { samplerStep } from './steps.js';
+import type { SamplerStep, SolverKind, SolverOptions } from './solver.js';
+import { samplerStep, takeStep } from './steps.js';
 
 /**
  * Encodes the image at which `start` begins; the last step's sample is x_T. Steps go up: the first takes x_0 for x_t
@@ -19,11 +18,22 @@ export async function* encode(options: SolverOptions): AsyncGenerator<SamplerSte
   const image = encodedImage(options);
   let x = resume?.x ?? image;
   for (let i = resume?.stepsDone ?? 0; i < plan.steps; i++) {
-    const { predXStart } = await evaluate(options, i, x);
-    x = towards(plan, i, x, predXStart, plan.tables.alphasCumprod[i + 1] ?? 0);
-    yield samplerStep(plan, i, i, { x, predXStart });
+    const end = await takeStep(options, encoding(plan, i), i, { x, history: [] });
+    x = end.x;
+    yield samplerStep(plan, i, i, end);
   }
 }
+
+/** From level i up to level i + 1, or to nothing but noise. */
+export const encoding: SolverKind['stages'] = ({ tables }, i) => [
+  {
+    level: i,
+    deviation: 0,
+    combine: (algebra, { x, xStart }) => ({
+      x: towards(algebra, tables, i, { x, xStart }, tables.alphasCumprod[i + 1] ?? 0),
+    }),
+  },
+];
 
 function encodedImage({ plan, start, inpaint }: SolverOptions): Float32Array {
   const image = start?.kind === 'image' && start.skippedSteps === 0 ? start.xStart : undefined;

@@ -1,8 +1,10 @@
 /** One evaluation of the network: from x_t to the predicted x_0, through the remedies that are on. */
 import { at, DiffusionError, throwIfAborted } from '../foundation/index.js';
-import { combined, predictXStartFromEpsilon } from '../noise/index.js';
-import { guided } from './guidance.js';
+import { combined, pixels, predictXStartFromEpsilon, termsAt } from '../noise/index.js';
+import type { Algebra } from '../noise/index.js';
+import { classesAsked, guided } from './guidance.js';
 import { sampledInto } from './inpainting.js';
+import type { PlanVariance } from './process.js';
 import type { SamplerPlan } from './solver.js';
 import { dynamicallyThresholded } from './remedies/dynamic-threshold.js';
 import { epsilonScale } from './remedies/epsilon-scaling.js';
@@ -16,8 +18,8 @@ type Asking = Pick<SolverOptions, 'plan' | 'predict' | 'y' | 'inpaint' | 'signal
 /** The network's output at one step, over the elements of [H, W, C] flattened. */
 export interface Evaluation {
   readonly predXStart: Float32Array;
-  /** The log variance of p(x_{t-1} | x_t) at an element. */
-  readonly logVariance: (element: number) => number;
+  /** The deviation of p(x_{t-1} | x_t): of all elements, or of each. */
+  readonly deviation: () => number | Float64Array;
 }
 
 /**
@@ -27,11 +29,11 @@ export interface Evaluation {
  */
 export async function evaluate(options: Asking, i: number, x: Float32Array): Promise<Evaluation> {
   const { plan } = options;
-  const output = await outputAt(options, i, x);
-  const xStart = inRange(plan, rescaledXStart(plan, x, i, predictionOf(plan, output)));
+  const { prediction, varianceValues } = await outputAt(options, i, x);
+  const xStart = inRange(plan, predictedXStart(pixels, plan, i, { xT: x, prediction }));
   return {
     predXStart: options.inpaint === undefined ? xStart : sampledInto(options.inpaint, xStart),
-    logVariance: logVarianceOf(plan, i, output),
+    deviation: () => predictedDeviation(plan, i, varianceValues),
   };
 }
 
@@ -41,36 +43,48 @@ export async function evaluate(options: Asking, i: number, x: Float32Array): Pro
  */
 export async function predictedEpsilon(options: Asking, i: number, x: Float32Array): Promise<Float32Array> {
   const { plan } = options;
-  const prediction = predictionOf(plan, await outputAt(options, i, x));
+  const { prediction } = await outputAt(options, i, x);
   return combined(plan.prediction.epsilon, i, { xT: x, prediction });
 }
 
-/** The network's output at respaced step `i`, with guidance where that is on. */
+interface NetworkOutput {
+  /** With guidance where that is on. */
+  readonly prediction: Float32Array;
+  /** What it says of the variance; nothing where that isn't learned. */
+  readonly varianceValues: Float32Array;
+}
+
 async function outputAt(
   { plan, predict, y = UNCONDITIONAL, signal }: Asking,
   i: number,
   x: Float32Array,
-): Promise<Float32Array> {
-  const ask = guided(checked(predict, plan, i, x.length), plan);
-  return ask({ xT: x, t: at(plan.modelTimesteps, i), y }, signal);
+): Promise<NetworkOutput> {
+  const ask = checked(predict, plan, i, x.length);
+  const row = { xT: x, t: at(plan.modelTimesteps, i), y };
+  const outputs = await Promise.all(
+    classesAsked(plan, y).map(async (label) => halves(plan, await ask({ ...row, y: label }, signal))),
+  );
+  const [first, unconditional] = outputs;
+  if (first === undefined) throw new Error('the network was asked nothing');
+  return { ...first, prediction: guided(pixels, plan, first.prediction, unconditional?.prediction) };
 }
 
 /** x_0 after the remedies of epsilon, which see no prediction of another kind while none of them is on. */
-function rescaledXStart(
+export function predictedXStart<Value>(
+  algebra: Algebra<Value>,
   plan: SamplerPlan,
-  xT: Float32Array,
   i: number,
-  prediction: Float32Array,
-): Float32Array {
+  of: { readonly xT: Value; readonly prediction: Value },
+): Value {
   const {
     prediction: { xStart, epsilon },
     remedies,
     tables,
   } = plan;
   const scale = epsilonScale(remedies.epsilonScaling, i) * scoreScale(remedies.scoreRescaling, tables, i);
-  if (scale === 1) return combined(xStart, i, { xT, prediction });
-  const scaled = combined(epsilon, i, { xT, prediction }).map((value) => value * scale);
-  return predictXStartFromEpsilon(plan.tables, xT, i, scaled);
+  if (scale === 1) return algebra.sum(...termsAt<'xT' | 'prediction', Value>(xStart, i, of));
+  const scaled = algebra.sum([scale, algebra.sum(...termsAt<'xT' | 'prediction', Value>(epsilon, i, of))]);
+  return predictXStartFromEpsilon(algebra, tables, of.xT, i, scaled);
 }
 
 function inRange({ clipDenoised, remedies }: SamplerPlan, xStart: Float32Array): Float32Array {
@@ -86,21 +100,32 @@ function clamped(values: Float32Array): Float32Array {
   return result;
 }
 
-function logVarianceOf(plan: SamplerPlan, i: number, output: Float32Array): Evaluation['logVariance'] {
-  const { variance } = plan;
-  if (variance.type === 'fixed') {
-    const logVariance = at(variance.logVariance, i);
-    return () => logVariance;
+/** Between which logarithms of the variance the network's value chooses, at -1 and at 1. */
+export function logVarianceRange(variance: PlanVariance, i: number): readonly [least: number, most: number] {
+  switch (variance.type) {
+    case 'fixed':
+      return [at(variance.logVariance, i), at(variance.logVariance, i)];
+    case 'learned':
+      return [-1, 1];
+    case 'learned_range':
+      return [at(variance.minLogVariance, i), at(variance.maxLogVariance, i)];
   }
-  const values = channelHalf(output, plan.contract.channels, 1);
-  if (variance.type === 'learned') return (element) => values[element] ?? NaN;
-  const least = at(variance.minLogVariance, i);
-  const most = at(variance.maxLogVariance, i);
-  return (element) => {
+}
+
+function predictedDeviation(
+  { variance }: SamplerPlan,
+  i: number,
+  values: Float32Array,
+): number | Float64Array {
+  const [least, most] = logVarianceRange(variance, i);
+  if (variance.type === 'fixed') return Math.exp(0.5 * least);
+  const deviations = Float64Array.from(values);
+  if (variance.type === 'learned') return deviations.map((value) => Math.exp(0.5 * value));
+  return deviations.map((value) => {
     // -1 for the least, 1 for the most; not clamped, as in the reference.
-    const fraction = ((values[element] ?? NaN) + 1) / 2;
-    return fraction * most + (1 - fraction) * least;
-  };
+    const fraction = (value + 1) / 2;
+    return Math.exp(0.5 * (fraction * most + (1 - fraction) * least));
+  });
 }
 
 /** The network, called only while the signal isn't aborted; an output that isn't finite, or of another size, is an error. */
@@ -133,9 +158,9 @@ function allFinite(values: Float32Array): boolean {
   return true;
 }
 
-// What the output says of the mean, without the variance where that is learned.
-function predictionOf({ variance, contract }: SamplerPlan, output: Float32Array): Float32Array {
-  return variance.type === 'fixed' ? output : channelHalf(output, contract.channels, 0);
+function halves({ variance, contract: { channels } }: SamplerPlan, output: Float32Array): NetworkOutput {
+  if (variance.type === 'fixed') return { prediction: output, varianceValues: new Float32Array(0) };
+  return { prediction: channelHalf(output, channels, 0), varianceValues: channelHalf(output, channels, 1) };
 }
 
 // Half 0 or 1 of every pixel's 2C channels.

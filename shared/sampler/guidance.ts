@@ -1,8 +1,8 @@
 /** Classifier-free guidance: away from what the network predicts of any class, towards its prediction of one. */
-import { at, real, type Demand } from '../foundation/index.js';
-import type { DiffusionContract, PlanVariance } from './process.js';
+import { real, type Demand } from '../foundation/index.js';
+import type { Algebra } from '../noise/index.js';
 import { UNCONDITIONAL } from './solver.js';
-import type { Predict } from './solver.js';
+import type { SamplerPlan } from './solver.js';
 
 const SCALES = real(0, 100);
 
@@ -21,35 +21,24 @@ export function guidanceOf({ guidanceScale }: Guidance): number | undefined {
   return guidanceScale === 1 ? undefined : guidanceScale;
 }
 
-/** Rows of the network that an evaluation takes. */
-export function rowsOfGuidance(guidanceScale: number | undefined): number {
-  return guidanceScale === undefined ? 1 : 2;
-}
+type GuidedPlan = Pick<SamplerPlan, 'guidanceScale'>;
 
-interface GuidedPlan {
-  readonly guidanceScale: number | undefined;
-  readonly variance: PlanVariance;
-  readonly contract: DiffusionContract;
+/** The classes with which an evaluation asks the network, its own first; a batcher may put all rows into one pass. */
+export function classesAsked({ guidanceScale }: GuidedPlan, y: number): number[] {
+  return guidanceScale === undefined ? [y] : [y, UNCONDITIONAL];
 }
 
 /**
- * The network with guidance, or the same where that is off: prediction = unconditional + scale (conditional -
- * unconditional), two rows that a batcher may put into one pass. Variance channels are the conditional row's.
- * The guided x_0 or x_{t-1} is that of the guided epsilon: all three are linear in each other.
+ * unconditional + scale (conditional - unconditional), or the conditional prediction where guidance is off. The guided x_0
+ * or x_{t-1} is that of the guided epsilon: all three are linear in each other. The variance is the conditional row's.
  * Source: arXiv 2207.12598, equation 6, with scale = 1 + w.
  */
-export function guided(predict: Predict, { guidanceScale: scale, variance, contract }: GuidedPlan): Predict {
-  if (scale === undefined) return predict;
-  const { channels } = contract;
-  return async (row, signal) => {
-    const [conditional, unconditional] = await Promise.all([
-      predict(row, signal),
-      predict({ ...row, y: UNCONDITIONAL }, signal),
-    ]);
-    return conditional.map((value, e) => {
-      const ofVariance = variance.type !== 'fixed' && e % (2 * channels) >= channels;
-      const base = at(unconditional, e);
-      return ofVariance ? value : base + scale * (value - base);
-    });
-  };
+export function guided<Value>(
+  { sum }: Algebra<Value>,
+  { guidanceScale: scale }: GuidedPlan,
+  conditional: Value,
+  unconditional: Value | undefined,
+): Value {
+  if (scale === undefined || unconditional === undefined) return conditional;
+  return sum([1, unconditional], [scale, conditional, unconditional]);
 }

@@ -2,8 +2,7 @@
 import { at } from '../foundation/index.js';
 import type { DiffusionTables } from '../noise/index.js';
 import { towards } from './ddim.js';
-import { evaluate } from './evaluation.js';
-import type { SolverKind, StepEnd, StepStart } from './solver.js';
+import type { SolverKind, Stage } from './solver.js';
 
 /**
  * In xbar = x_t / alpha and sigma: xbar' = xbar + (sigma' - sigma) (d + d') / 2 with slopes d = (xbar - x_0) / sigma.
@@ -11,26 +10,32 @@ import type { SolverKind, StepEnd, StepStart } from './solver.js';
  * small. A step that doesn't look ahead stays Euler's.
  * Source: arXiv 2206.00364, algorithm 1 without churn; diffusers `HeunDiscreteScheduler`.
  */
-async function step({ options, i, x }: StepStart): Promise<StepEnd> {
-  const { plan } = options;
-  const { predXStart } = await evaluate(options, i, x);
-  const euler = towards(plan, i, x, predXStart, at(plan.tables.alphasCumprodPrev, i));
-  if (!looksAhead(plan.tables, i)) return { x: euler, predXStart };
-  const ahead = await evaluate(options, i - 1, euler);
-  const { sqrtRecipm1AlphasCumprod, sqrtAlphasCumprod } = plan.tables;
-  const [from, to] = [at(sqrtRecipm1AlphasCumprod, i), at(sqrtRecipm1AlphasCumprod, i - 1)];
-  const share = (at(sqrtAlphasCumprod, i - 1) * (from - to)) / (2 * to);
+export const heun: SolverKind = {
+  help: "Heun's method on the probability flow, two network evaluations in each step",
+  stages: ({ tables }, i) =>
+    looksAhead(tables, i) ? [eulerStage(tables, i), correction(tables, i)] : [eulerStage(tables, i)],
+};
+
+function eulerStage(tables: DiffusionTables, i: number): Stage {
   return {
-    x: euler.map((value, e) => value + share * (at(ahead.predXStart, e) - at(predXStart, e))),
-    predXStart,
+    level: i,
+    deviation: 0,
+    combine: (algebra, { x, xStart }) => ({
+      x: towards(algebra, tables, i, { x, xStart }, at(tables.alphasCumprodPrev, i)),
+      history: looksAhead(tables, i) ? [xStart] : [],
+    }),
   };
 }
 
-export const heun: SolverKind = {
-  help: "Heun's method on the probability flow, two network evaluations in each step",
-  step,
-  evaluations: (tables, i) => (looksAhead(tables, i) ? 2 : 1),
-};
+function correction({ sqrtRecipm1AlphasCumprod, sqrtAlphasCumprod }: DiffusionTables, i: number): Stage {
+  const [from, to] = [at(sqrtRecipm1AlphasCumprod, i), at(sqrtRecipm1AlphasCumprod, i - 1)];
+  const share = (at(sqrtAlphasCumprod, i - 1) * (from - to)) / (2 * to);
+  return {
+    level: i - 1,
+    deviation: 0,
+    combine: ({ sum }, { x, xStart: ahead, history }) => ({ x: sum([1, x], [share, ahead, at(history, 0)]) }),
+  };
+}
 
 /** More noise than Ho et al.'s linear schedule ends with (157). */
 const MOST_CORRECTED_SIGMA = 200;

@@ -2,7 +2,7 @@
 import { at, invalidArgument, violation } from '../foundation/index.js';
 import { deriveKey, gaussian } from '../random/index.js';
 import { weightedSum } from '../noise/index.js';
-import type { NoiseSource } from './solver.js';
+import type { NoiseSource, NoiseStream } from './solver.js';
 
 const PURPOSE = 'sampling-noise';
 
@@ -10,9 +10,14 @@ const PURPOSE = 'sampling-noise';
  * The noise of one image of `length` elements.
  * @throws INVALID_ARGUMENT for a seed that is no uint64; the source throws it for an index that is no uint32.
  */
-export function imageNoise(seed: bigint, imageIndex: number, length: number): NoiseSource {
+export function imageNoise(
+  seed: bigint,
+  imageIndex: number,
+  length: number,
+): NoiseSource & { readonly stream: NoiseStream } {
   const key = deriveKey(seed, PURPOSE);
-  return (position) => gaussian(key, [imageIndex, position], length);
+  const draw = (position: number): Float32Array => gaussian(key, [imageIndex, position], length);
+  return Object.assign(draw, { stream: { key, index: imageIndex } });
 }
 
 /**
@@ -24,10 +29,12 @@ export function interpolatedNoise(from: NoiseSource, to: NoiseSource, weight: nu
   if (!(weight >= 0 && weight <= 1)) {
     throw invalidArgument([violation('weight', 'a number from 0 to 1', weight)]);
   }
-  return (position) => {
+  const draw = (position: number): Float32Array => {
     if (position !== 0 || weight === 0) return from(position);
     return weight === 1 ? to(0) : slerp(from(0), to(0), weight);
   };
+  const { stream } = from;
+  return Object.assign(draw, stream && { stream });
 }
 
 function slerp(from: Float32Array, to: Float32Array, weight: number): Float32Array {

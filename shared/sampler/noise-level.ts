@@ -1,10 +1,10 @@
 /** Noise levels as solvers of the flow count them: x_t = alpha x_0 + sigma epsilon. */
 import { at } from '../foundation/index.js';
-import type { SamplerPlan } from './solver.js';
+import type { StagePlan } from './solver.js';
 
 /** Level `i` of the plan, or -1 for the image. */
 export function noiseLevel(
-  { tables }: SamplerPlan,
+  { tables }: StagePlan,
   i: number,
 ): { readonly alpha: number; readonly sigma: number } {
   if (i < 0) return { alpha: 1, sigma: 0 };
@@ -12,6 +12,6 @@ export function noiseLevel(
 }
 
 /** lambda = ln(alpha / sigma) at level `i`; infinite at -1, the image. */
-export function logSnr({ tables }: SamplerPlan, i: number): number {
+export function logSnr({ tables }: StagePlan, i: number): number {
   return i < 0 ? Infinity : -Math.log(at(tables.sqrtRecipm1AlphasCumprod, i));
 }

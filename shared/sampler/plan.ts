@@ -1,11 +1,12 @@
 /** Settings resolved once into everything that the solvers of all images share. */
 import { diffusionTables } from '../noise/index.js';
-import { guidanceOf, rowsOfGuidance } from './guidance.js';
+import { classesAsked, guidanceOf } from './guidance.js';
 import { visitedProcess } from './process.js';
 import type { DiffusionContract } from './process.js';
 import { visitedTimesteps } from './respacing.js';
 import { checkSettings } from './settings.js';
 import type { SamplerSettings } from './settings.js';
+import { UNCONDITIONAL } from './solver.js';
 import type { SamplerPlan } from './solver.js';
 import { SOLVERS } from './solvers.js';
 
@@ -33,12 +34,8 @@ export function samplerPlan(settings: SamplerSettings, contract: DiffusionContra
 }
 
 /** Rows of the network that an image takes after so many steps of the plan. */
-export function remainingEvaluations(
-  { solver, steps, guidanceScale, tables }: Omit<SamplerPlan, 'evaluations'>,
-  stepsDone: number,
-): number {
-  const { evaluations: ofStep = () => 1 } = solver;
+export function remainingEvaluations(plan: Omit<SamplerPlan, 'evaluations'>, stepsDone: number): number {
   let evaluations = 0;
-  for (let i = steps - 1 - stepsDone; i >= 0; i--) evaluations += ofStep(tables, i);
-  return evaluations * rowsOfGuidance(guidanceScale);
+  for (let i = plan.steps - 1 - stepsDone; i >= 0; i--) evaluations += plan.solver.stages(plan, i).length;
+  return evaluations * classesAsked(plan, UNCONDITIONAL).length;
 }

@@ -1,6 +1,7 @@
 /** What a caller hands to a solver, and what every solver yields. */
 import type { Kind } from '../foundation/index.js';
-import type { DiffusionTables } from '../noise/index.js';
+import type { Algebra, DiffusionTables } from '../noise/index.js';
+import type { RandomKey } from '../random/index.js';
 import type { DiffusionContract, VisitedProcess } from './process.js';
 import type { Remedies } from './remedies/index.js';
 
@@ -24,7 +25,17 @@ export interface NetworkRow {
 export type Predict = (row: NetworkRow, signal?: AbortSignal) => Promise<Float32Array>;
 
 /** Standard normal values of one image: position 0 is x_T, position k the k-th noise of the trajectory. */
-export type NoiseSource = (position: number) => Float32Array;
+export interface NoiseSource {
+  (position: number): Float32Array;
+  /** Where the same values from position 1 on are drawn by others; absent where they can't. */
+  readonly stream?: NoiseStream;
+}
+
+/** Position k is `gaussian(key, [index, k], length)`. */
+export interface NoiseStream {
+  readonly key: RandomKey;
+  readonly index: number;
+}
 
 /** Where a trajectory begins, if not at the noise of position 0. */
 export type Start =
@@ -78,37 +89,42 @@ export interface SamplerStep {
   readonly state: SolverState;
 }
 
-/** What a step starts from. */
-export interface StepStart {
-  /** Their plan has this step's own timestep at `i`, where the time was shifted. */
-  readonly options: SolverOptions;
-  /** The respaced step: from level i to level i - 1, or from level 0 to the image. */
-  readonly i: number;
-  readonly x: Float32Array;
-  /** Steps of this trajectory before this one. */
-  readonly taken: number;
-  /** What the step before left. */
-  readonly history: readonly Float32Array[];
+/** What a stage computes with: pixels on the host, their coefficients for an engine. */
+export interface Known<Value> {
+  readonly x: Value;
+  /** x_0 as predicted at this stage. */
+  readonly xStart: Value;
+  /** What the stage before left. */
+  readonly history: readonly Value[];
 }
 
-export interface StepEnd {
-  readonly x: Float32Array;
-  readonly predXStart: Float32Array;
-  readonly history?: readonly Float32Array[];
+/** One evaluation of the network in a step, and what becomes of x: a x + b x_0 + the sum of c_k history_k + d noise. */
+export interface Stage {
+  /** The respaced step at whose noise level the network is asked. */
+  readonly level: number;
+  /** Of the step's noise, which is drawn and added after the sums: d, or what the network predicts; 0 for none. */
+  readonly deviation: number | 'predicted';
+  /** Nothing but sums, so that an engine can be given its coefficients; `history` is none where absent. */
+  readonly combine: <Value>(
+    algebra: Algebra<Value>,
+    known: Known<Value>,
+  ) => { readonly x: Value; readonly history?: readonly Value[] };
 }
+
+/** What the stages of a step follow from. */
+export type StagePlan = Pick<SamplerPlan, 'tables' | 'eta'>;
 
 /** Settings that only some solvers have. */
 export type SolverOption = 'eta';
 
-/** A solver, as the table of solvers has it: its step, and what is special about it. */
+/** A solver, as the table of solvers has it: its steps, and what is special about it. */
 export interface SolverKind {
   /** What it is, in a few words. */
   readonly help: string;
-  readonly step: (start: StepStart) => Promise<StepEnd>;
+  /** The stages of the step from level `i` to level i - 1, or from level 0 to the image. */
+  readonly stages: (plan: StagePlan, i: number) => readonly Stage[];
   /** How many arrays it keeps of earlier steps, after so many; none where undefined. */
   readonly pastLength?: (taken: number) => number;
-  /** Evaluations of the network in the step from level `i`; 1 where undefined. */
-  readonly evaluations?: (tables: DiffusionTables, i: number) => number;
   /** The settings that are its own, each with what it may be; 0 is always the default. */
   readonly options?: Readonly<Partial<Record<SolverOption, Kind<number>>>>;
 }

@@ -2,7 +2,7 @@
 import { at, invalidArgument, isInteger, violation } from '../foundation/index.js';
 import { deriveKey, randomStream } from '../random/index.js';
 import type { Estimate } from './estimate.js';
-import { sorted } from './moments.js';
+import { meanOf, sorted } from './moments.js';
 
 export interface BootstrapOptions {
   readonly seed: bigint;
@@ -51,6 +51,17 @@ export function percentileInterval(value: number, resampled: readonly number[], 
   return { value, low: quantile(finite, (1 - level) / 2), high: quantile(finite, (1 + level) / 2) };
 }
 
+/**
+ * Resampled values of a distance between sets, moved to have the set's own value in the mean. A resample repeats rows, so its
+ * distance is larger than the set's by about as much as the set's is larger than that of endless sets: percentiles of the
+ * values as they are lie too high, often above the value itself. What counts is how they differ from each other.
+ */
+export function centred(value: number, resampled: readonly number[]): readonly number[] {
+  const finite = resampled.filter(Number.isFinite);
+  const excess = finite.length === 0 ? 0 : meanOf(finite) - value;
+  return resampled.map((each) => each - excess);
+}
+
 function quantile(ascending: Float64Array, share: number): number {
   const place = share * (ascending.length - 1);
   const below = Math.floor(place);
@@ -64,8 +75,8 @@ export interface StreamingBootstrap {
   add(values: ArrayLike<number>): void;
   /** What `statistic` makes of the means over all images, with a percentile interval. */
   estimate(statistic: (means: Float64Array) => number): Estimate;
-  /** The same for several numbers. */
-  estimates(statistic: (means: Float64Array) => readonly number[]): Estimate[];
+  /** The same for several numbers. @param isDistance Whether these are distances, whose resampled values are `centred`. */
+  estimates(statistic: (means: Float64Array) => readonly number[], isDistance?: boolean): Estimate[];
   readonly count: number;
 }
 
@@ -108,19 +119,16 @@ export function streamingBootstrap(
     count += 1;
   }
 
-  function estimates(statistic: (means: Float64Array) => readonly number[]): Estimate[] {
+  function estimates(statistic: (means: Float64Array) => readonly number[], isDistance = false): Estimate[] {
     const of = (totals: Float64Array, weight: number): readonly number[] =>
       statistic(totals.map((sum) => sum / weight));
     const values = Array.from({ length: resamples }, (_, resample) =>
       of(resampled.subarray(resample * length, (resample + 1) * length), at(weights, resample)),
     );
-    return of(sums, count).map((value, i) =>
-      percentileInterval(
-        value,
-        values.map((each) => at(each, i)),
-        level,
-      ),
-    );
+    return of(sums, count).map((value, i) => {
+      const resampledValues = values.map((each) => at(each, i));
+      return percentileInterval(value, isDistance ? centred(value, resampledValues) : resampledValues, level);
+    });
   }
 
   return {

@@ -1,5 +1,5 @@
 export type { Estimate } from './estimate.js';
-export { bootstrap, percentileInterval, streamingBootstrap } from './bootstrap.js';
+export { bootstrap, centred, percentileInterval, streamingBootstrap } from './bootstrap.js';
 export type { BootstrapOptions, StreamingBootstrap } from './bootstrap.js';
 export { intervalOverSeeds, studentQuantile } from './student-t.js';
 export { shapiroWilk } from './shapiro-wilk.js';

@@ -32,13 +32,25 @@ const STEPS = 10;
 
 /** Held-out images without which nothing is measured: two sets. */
 export const EXPOSURE_HELD_OUT = 2 * IMAGES;
-/**
- * Optimizer steps from one measurement to the next, at least. It takes as long as four steps of the demo's network, so that this
- * keeps it under 2 % of the training.
- */
-export const EXPOSURE_EVERY_STEPS = 200;
 /** Rows of the network that it takes: each trajectory, and the images beside it. */
 export const EXPOSURE_ROWS = 2 * IMAGES * STEPS;
+/** A backward pass costs two forward ones. */
+export const FORWARD_PASSES_OF_A_STEP = 3;
+
+/** Of the training's time, at most. */
+const MOST_SHARE = 0.02;
+const FEWEST_STEPS = 200;
+/**
+ * What a row costs, in those of an optimizer step's forward pass: passes of few rows use the processor less well, and the
+ * intervals take time of their own. `npm run bench -- exposure` measures it.
+ */
+const ROW_COST = 3;
+
+/** Optimizer steps from one measurement to the next, at least: so many that measuring stays under 2 % of the training. */
+export function exposureEverySteps({ training }: Pick<TrainingRecipe, 'training'>): number {
+  const rowsOfAStep = FORWARD_PASSES_OF_A_STEP * training.batchSize;
+  return Math.max(FEWEST_STEPS, Math.ceil((ROW_COST * EXPOSURE_ROWS) / (MOST_SHARE * rowsOfAStep)));
+}
 
 /**
  * Measures as `shared/exposure` does, with noise that is the same each time. Undefined where too few images are held out

@@ -2,7 +2,13 @@ export { GRID_STEPS, gridImages } from './grid-size.js';
 export { trainingModule } from './training-module.js';
 export type { OptimizerStepMetrics, TrainingRun } from './optimizer-step.js';
 export { evaluate } from './evaluation.js';
-export { EXPOSURE_EVERY_STEPS, EXPOSURE_HELD_OUT, EXPOSURE_ROWS, measureRun } from './exposure.js';
+export {
+  EXPOSURE_HELD_OUT,
+  EXPOSURE_ROWS,
+  exposureEverySteps,
+  FORWARD_PASSES_OF_A_STEP,
+  measureRun,
+} from './exposure.js';
 export {
   imageLikelihoods,
   likelihoodFunction,

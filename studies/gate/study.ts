@@ -65,7 +65,7 @@ async function report(bench: Bench, rows: readonly SweptRow[], plan: GatePlan): 
     };
     await bench.figure(`best-lambda-${steps}-steps`, figure, [
       `${plan.images}, training seed ${seed}, ${plan.sweep.images} samples for each lambda, common noise; bands are 95 % over images.`,
-      'Grey line: 1 + gamma² / 2 for gamma = 0.1, over which input perturbation is predicted to help.',
+      'Dashed line (ideal): 1 + gamma² / 2 for gamma = 0.1, over which input perturbation is predicted to help.',
     ]);
   }
 }

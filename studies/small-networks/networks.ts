@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 
 import type { StartTraining } from '../../services/trainer/engine-process/messages.js';
-import { openRun } from '../../services/trainer/engine-process/open-run.js';
+import { openRun, type Run } from '../../services/trainer/engine-process/open-run.js';
 import { train } from '../../services/trainer/engine-process/training-loop.js';
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import type { MeasuredModel } from '../../shared/exposure/index.js';
@@ -24,7 +24,7 @@ import {
   type TrainingRecipe,
 } from '../../shared/recipe/index.js';
 import { batchedRows, packRows, splitRows } from '../../shared/sampler/index.js';
-import { openLocalStore } from '../../shared/store/index.js';
+import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import type { Bench } from '../study.js';
 import { datasetCache, smallImages, type ImageKindName } from './images.js';
 
@@ -35,21 +35,6 @@ export interface Network {
   /** Optimizer steps that it was trained for. */
   readonly age: number;
 }
-
-const perturbed = (gamma: number, target: 'epsilon' | 'normalised' = 'epsilon'): PartialRecipe => ({
-  variant: target === 'epsilon' ? 'DDPM-IP' : 'DDPM-y',
-  inputPerturbation: { gamma, target },
-});
-
-export const VARIANTS = {
-  DDPM: { variant: 'DDPM', inputPerturbation: { gamma: 0 } },
-  'DDPM-IP 0.05': perturbed(0.05),
-  'DDPM-IP 0.1': perturbed(0.1),
-  'DDPM-IP 0.15': perturbed(0.15),
-  'DDPM-IP 0.2': perturbed(0.2),
-  'DDPM-y 0.1': perturbed(0.1, 'normalised'),
-} as const satisfies Readonly<Record<string, PartialRecipe>>;
-export type VariantName = keyof typeof VARIANTS;
 
 /** Ages are multiples of this; a run that was interrupted resumes from a multiple of a third of it. */
 export const AGE_UNIT = 1500;
@@ -70,6 +55,24 @@ export const TRAINING = {
   training: { batchSize: 64, sampleEverySteps: 0, logEverySteps: 100, keepLast: 1 },
   evaluation: { images: 0, everySteps: 0 },
 } as const satisfies PartialRecipe;
+
+const perturbed = (gamma: number, target: 'epsilon' | 'normalised' = 'epsilon'): PartialRecipe => ({
+  variant: target === 'epsilon' ? 'DDPM-IP' : 'DDPM-y',
+  inputPerturbation: { gamma, target },
+});
+
+/** All have ADM's network, variance and loss, so that DDPM and DDPM-IP are also the paper's ADM and ADM-IP. */
+export const VARIANTS = {
+  DDPM: { variant: 'DDPM', inputPerturbation: { gamma: 0 } },
+  'DDPM-IP 0.05': perturbed(0.05),
+  'DDPM-IP 0.1': perturbed(0.1),
+  'DDPM-IP 0.15': perturbed(0.15),
+  'DDPM-IP 0.2': perturbed(0.2),
+  'DDPM-y 0.1': perturbed(0.1, 'normalised'),
+  'ADM-GP 0.001': { variant: 'ADM-GP', gradientPenalty: { weight: 0.001 } },
+  'ADM-WD 0.05': { variant: 'ADM-WD', optimizer: { ...TRAINING.optimizer, weightDecay: 0.05 } },
+} as const satisfies Readonly<Record<string, PartialRecipe>>;
+export type VariantName = keyof typeof VARIANTS;
 
 /** The EMA rate whose horizon is at most a fifteenth of the age, and the smallest where none is. */
 export function emaRateAt(age: number): number {
@@ -135,6 +138,39 @@ async function withModel<T>(
 }
 
 async function trainTo(bench: Bench, network: Network, say: (line: string) => void): Promise<void> {
+  const { work, signal } = bench;
+  const { age } = network;
+  const name = nameOf(network);
+  await withRun(bench, network, join(work, 'store'), async ({ run, start, store }) => {
+    say(`training ${name} from step ${run.counters.step} to ${age}`);
+    const { how } = await train({
+      ...{ start, run, store, clock: systemClock, stop: signal },
+      onEvent: (event) => {
+        if (event.kind !== 'metrics' || event.metrics.step % AGE_UNIT !== 0) return;
+        const { step, mse, imagesPerSecond } = event.metrics;
+        say(`step ${step}: mse ${mse.toFixed(4)}, ${imagesPerSecond.toFixed(0)} images/s`);
+      },
+      onStore: () => undefined,
+      onWarning: say,
+    });
+    signal.throwIfAborted();
+    if (how !== 'finished') throw new Error(`${name}: training stopped before step ${age}`);
+  });
+}
+
+interface OpenTraining {
+  readonly run: Run;
+  readonly start: StartTraining;
+  readonly store: ObjectStore;
+}
+
+/** The training of a network in the store of a folder, from its newest checkpoint there, or from the beginning. */
+export async function withRun<T>(
+  bench: Bench,
+  network: Network,
+  folder: string,
+  use: (training: OpenTraining) => Promise<T>,
+): Promise<T> {
   const { images, variant, seed, age } = network;
   const { work, signal } = bench;
   const small = await smallImages(images, bench.data(), work);
@@ -153,34 +189,24 @@ async function trainTo(bench: Bench, network: Network, say: (line: string) => vo
     },
     name,
   );
-  const folder = join(work, 'store');
   const store = await openLocalStore({ folder });
-  await bindModel(store, name, name);
-  const start: StartTraining = {
-    kind: 'start',
-    ...{ jobId: name, model: name, recipe, attempt: await claimAttempt(store, name), committedStep: 0 },
-    store: { kind: 'local', folder },
-    fileAccess: { local: { roots: undefined } },
-    ...{ cacheFolder: datasetCache(work), storeRetryLimitMs: 10_000 },
-  };
-  const run = await openRun(start, store, signal);
-  say(`training ${name} from step ${run.counters.step} to ${age}`);
   try {
-    const { how } = await train({
-      ...{ start, run, store, clock: systemClock, stop: signal },
-      onEvent: (event) => {
-        if (event.kind !== 'metrics' || event.metrics.step % AGE_UNIT !== 0) return;
-        const { step, mse, imagesPerSecond } = event.metrics;
-        say(`step ${step}: mse ${mse.toFixed(4)}, ${imagesPerSecond.toFixed(0)} images/s`);
-      },
-      onStore: () => undefined,
-      onWarning: say,
-    });
-    signal.throwIfAborted();
-    if (how !== 'finished') throw new Error(`${name}: training stopped before step ${age}`);
+    await bindModel(store, name, name);
+    const start: StartTraining = {
+      kind: 'start',
+      ...{ jobId: name, model: name, recipe, attempt: await claimAttempt(store, name), committedStep: 0 },
+      store: { kind: 'local', folder },
+      fileAccess: { local: { roots: undefined } },
+      ...{ cacheFolder: datasetCache(work), storeRetryLimitMs: 10_000 },
+    };
+    const run = await openRun(start, store, signal);
+    try {
+      return await use({ run, start, store });
+    } finally {
+      await run.loaded.dispose();
+      await run.dataset.close();
+    }
   } finally {
-    await run.loaded.dispose();
-    await run.dataset.close();
     await store.close();
   }
 }

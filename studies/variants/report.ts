@@ -1,32 +1,34 @@
 /** Tables and figures of the study, from what has been done so far. */
 import { at } from '../../shared/foundation/index.js';
-import type { Curve, Finding, MeasureResult } from '../../shared/exposure/index.js';
+import type { Curve, Figure, Finding, MeasureResult } from '../../shared/exposure/index.js';
 import {
+  centred,
   intervalOverSeeds,
-  meanOf,
   percentileInterval,
   type Estimate,
 } from '../../shared/statistics/index.js';
 import { change, slugOf } from '../cases.js';
 import type { Network } from '../small-networks/networks.js';
+import type { StepCosts } from '../small-networks/cost.js';
 import type { Resampled } from '../small-networks/samples.js';
 import type { Sweep } from '../small-networks/sweep.js';
 import { verdict } from '../gate/study.js';
 import type { Bench, Row } from '../study.js';
-import type { Behaviour, MeasuredSet, SampledCase } from './sets.js';
-import type { VariantsPlan } from './study.js';
+import type { Behaviour, MeasuredSet, Pictures, SampledCase } from './sets.js';
 
 export interface Found {
-  readonly sets: (SampledCase & { readonly set: MeasuredSet })[];
+  readonly sets: (SampledCase & { readonly samples: number; readonly set: MeasuredSet })[];
   readonly sweeps: (SampledCase & { readonly sweep: Sweep })[];
   readonly behaviours: { readonly network: Network; readonly behaviour: Behaviour }[];
+  readonly pictures: (SampledCase & { readonly pictures: Pictures })[];
+  readonly costs: StepCosts | undefined;
 }
 
 const LEVEL = 0.95;
 const METRICS = ['frechet', 'spectral', 'upper'] as const;
 type Metric = (typeof METRICS)[number];
 
-export async function report(bench: Bench, found: Found, plan: VariantsPlan): Promise<void> {
+export async function report(bench: Bench, found: Found): Promise<void> {
   const pairs = pairsOf(found);
   await bench.table('sets', found.sets.map(setRow));
   const tables = {
@@ -35,9 +37,11 @@ export async function report(bench: Bench, found: Found, plan: VariantsPlan): Pr
     scaled: found.sweeps.map(sweepRow),
     'gate-agreement': gateRows(found, pairs),
     behaviour: found.behaviours.map(behaviourRow),
+    cost: costRows(found.costs ?? {}),
   };
   for (const [name, rows] of Object.entries(tables)) if (rows.length > 0) await bench.table(name, rows);
-  await figures(bench, found, plan);
+  await figures(bench, found);
+  await pictures(bench, found);
 }
 
 /** Whether the first is DDPM's of the other's images, seed, age, sampler and steps. */
@@ -53,6 +57,7 @@ function isBaseOf({ network, sampler, steps }: SampledCase, other: SampledCase):
 }
 
 interface Pair extends SampledCase {
+  readonly samples: number;
   readonly changes: Readonly<Record<Metric, Estimate>>;
 }
 
@@ -62,35 +67,28 @@ function pairsOf({ sets }: Found): Pair[] {
     const base = sets.find((each) => isBaseOf(each, one));
     if (base === undefined || base === one) return [];
     const of = (metric: Metric) => pairedChange(one.set.training[metric], base.set.training[metric]);
-    const { network, sampler, steps } = one;
+    const { network, sampler, steps, samples } = one;
     const changes = { frechet: of('frechet'), spectral: of('spectral'), upper: of('upper') };
-    return [{ network, sampler, steps, changes }];
+    return [{ network, sampler, steps, samples, changes }];
   });
 }
 
-/**
- * A resample repeats samples, which makes its Frechet distance larger than that of the set. What counts is how resamples
- * differ from each other, so they are moved to have the set's value in the mean.
- */
-function centred({ value, resamples }: Resampled): readonly number[] {
-  const bias = resamples.length === 0 ? 0 : meanOf(resamples) - value;
-  return resamples.map((each) => each - bias);
-}
-
+/** Distances are `centred`. */
 function intervalOf(of: Resampled): Estimate {
-  return percentileInterval(of.value, centred(of), LEVEL);
+  return percentileInterval(of.value, centred(of.value, of.resamples), LEVEL);
 }
 
 /** In percent; both sides of a resample count the same samples. */
 export function pairedChange(one: Resampled, base: Resampled): Estimate {
-  const [resampled, baseResampled] = [centred(one), centred(base)];
+  const resampled = centred(one.value, one.resamples);
+  const baseResampled = centred(base.value, base.resamples);
   const changes = resampled.map((value, b) => change(value, at(baseResampled, b)));
   return percentileInterval(change(one.value, base.value), changes, LEVEL);
 }
 
 function described({ network, sampler, steps }: SampledCase) {
-  const { variant, seed, age } = network;
-  return { variant, seed, age, sampler, steps };
+  const { images, variant, seed, age } = network;
+  return { images, variant, seed, age, sampler, steps };
 }
 
 function estimated(name: string, { value, low, high }: Estimate): Row {
@@ -109,27 +107,27 @@ function joined(rows: readonly Row[]): Row {
 function setRow(one: Found['sets'][number]): Row {
   const { training, heldOutFrechet } = one.set;
   return {
-    ...described(one),
+    ...{ ...described(one), samples: one.samples },
     ...ofMetrics('', (metric) => intervalOf(training[metric])),
     'frechet to held-out images': shown(heldOutFrechet),
   };
 }
 
 function changeRow(pair: Pair): Row {
-  return { ...described(pair), ...ofMetrics(' %', (metric) => pair.changes[metric]) };
+  return { ...described(pair), samples: pair.samples, ...ofMetrics(' %', (metric) => pair.changes[metric]) };
 }
 
 /** Means over seeds, with Student's t; where there is one seed only, nothing. */
 function overSeeds(pairs: readonly Pair[]): Row[] {
   const groups = grouped(pairs, ({ network, sampler, steps }) =>
-    [network.variant, network.age, sampler, steps].join(),
+    [network.images, network.variant, network.age, sampler, steps].join(),
   );
   return groups.flatMap(([, group]) => {
     const [{ network, sampler, steps }] = group;
     if (group.length < 2) return [];
     const of = (metric: Metric) => intervalOverSeeds(group.map(({ changes }) => changes[metric].value));
-    const { variant, age } = network;
-    return [{ variant, age, sampler, steps, seeds: group.length, ...ofMetrics(' %', of) }];
+    const { images, variant, age } = network;
+    return [{ images, variant, age, sampler, steps, seeds: group.length, ...ofMetrics(' %', of) }];
   });
 }
 
@@ -153,64 +151,96 @@ function gateRows({ sweeps }: Found, pairs: readonly Pair[]): Row[] {
     if (pair === undefined) return [];
     const { frechet } = pair.changes;
     const effect = frechet.high < 0 ? 'helps' : frechet.low > 0 ? 'harms' : 'open';
-    const { seed, age, sampler, steps } = described(swept);
+    const { images, seed, age, sampler, steps } = described(swept);
     const { bestFrechet } = swept.sweep;
     return [
       {
-        ...{ seed, age, sampler, steps, ...estimated('best lambda', bestFrechet) },
+        ...{ images, seed, age, sampler, steps, ...estimated('best lambda', bestFrechet) },
         ...{ gate: verdict(bestFrechet), ...estimated('frechet %', frechet), effect },
       },
     ];
   });
 }
 
-function behaviourRow({ network: { variant, seed, age }, behaviour }: Found['behaviours'][number]): Row {
+function behaviourRow({
+  network: { images, variant, seed, age },
+  behaviour,
+}: Found['behaviours'][number]): Row {
   const findings = behaviour.exposure.flatMap(({ measure, findings: some }: MeasureResult) =>
     some.map((finding: Finding) => estimated(`${measure}: ${finding.name.replaceAll(',', ';')}`, finding)),
   );
   return {
-    ...{ variant, seed, age, 'held-out error of epsilon': shown(behaviour.error) },
+    ...{ images, variant, seed, age, 'held-out error of epsilon': shown(behaviour.error) },
     ...joined(findings),
   };
 }
 
-async function figures(bench: Bench, { sets }: Found, plan: VariantsPlan): Promise<void> {
-  const of = grouped(sets, ({ network: { seed, age }, sampler }) => [sampler, seed, age].join());
-  for (const [, some] of of) {
-    const [{ network, sampler }] = some;
-    if (new Set(some.map(({ steps }) => steps)).size < 2) continue;
-    const { seed, age } = network;
-    const figure = {
-      ...{ name: 'frechet', title: `Frechet distance by steps, ${sampler}, after ${age} optimizer steps` },
-      ...{ x: 'sampling steps', y: 'Frechet distance of pixels', logarithmic: true as const },
-      curves: curvesOf(some, ({ steps }) => steps),
-    };
-    await bench.figure(`frechet-${slugOf(sampler)}-${age}-seed-${seed}`, figure, [
-      `${plan.images}, training seed ${seed}, ${plan.set.samples} samples against the training images; bands are 95 % over samples.`,
-    ]);
-  }
-  await agesFigures(bench, sets, plan);
+function costRows(costs: StepCosts): Row[] {
+  return Object.entries(costs).map(([variant, seconds]) => ({
+    ...{ variant, 'processor ms a step': shown(1000 * seconds) },
+    'times DDPM': shown(seconds / (costs.DDPM ?? NaN)),
+  }));
 }
 
-/** How much sooner: distance by age, where several ages have been measured. */
-async function agesFigures(bench: Bench, sets: Found['sets'], plan: VariantsPlan): Promise<void> {
-  for (const [, some] of grouped(sets, ({ network, sampler, steps }) =>
-    [sampler, steps, network.seed].join(),
-  )) {
-    const [{ network, sampler, steps }] = some;
-    if (new Set(some.map((one) => one.network.age)).size < 2) continue;
-    const figure = {
-      ...{ name: 'ages', title: `Frechet distance by training, ${sampler}, ${steps} steps` },
-      ...{ x: 'optimizer steps', y: 'Frechet distance of pixels', logarithmic: true as const },
-      curves: curvesOf(some, (one) => one.network.age),
+/** A row for each variant, the same noise in each column; the table says which row is whose. */
+async function pictures(bench: Bench, found: Found): Promise<void> {
+  const groups = grouped(found.pictures, ({ network: { images, seed, age }, sampler, steps }) =>
+    ['images', images, slugOf(sampler), steps, age, `seed-${seed}`].join('-'),
+  );
+  for (const [name, some] of groups)
+    await bench.images(
+      name,
+      some.map(({ pictures: { images, png } }) => ({ images, png: Buffer.from(png, 'base64') })),
+    );
+  const rows = groups.flatMap(([name, some]) =>
+    some.map(({ network }, row) => ({ picture: `${name}.png`, row: row + 1, variant: network.variant })),
+  );
+  if (rows.length > 0) await bench.table('images', rows);
+}
+
+async function figures(bench: Bench, { sets }: Found): Promise<void> {
+  await distanceFigures(bench, sets, {
+    name: 'frechet',
+    x: { name: 'sampling steps', of: ({ steps }) => steps },
+    fixed: ({ sampler, network: { age, seed } }) => [slugOf(sampler), age, `seed-${seed}`],
+    title: ({ sampler, network }) => `by steps, ${sampler}, after ${network.age} optimizer steps`,
+  });
+  await distanceFigures(bench, sets, {
+    name: 'ages',
+    x: { name: 'optimizer steps', of: ({ network }) => network.age },
+    fixed: ({ sampler, steps, network: { seed } }) => [slugOf(sampler), steps, `seed-${seed}`],
+    title: ({ sampler, steps }) => `by training, ${sampler}, ${steps} sampling steps`,
+  });
+}
+
+type OneSet = Found['sets'][number];
+
+/** What a kind of figure has along x, and what is the same for all of its points. */
+interface FigureKind {
+  readonly name: string;
+  readonly x: { readonly name: string; readonly of: (one: OneSet) => number };
+  readonly fixed: (one: OneSet) => readonly (string | number)[];
+  readonly title: (one: OneSet) => string;
+}
+
+/** A figure for each group of sets that has at least two places along x. Sets of other sizes are never in one figure. */
+async function distanceFigures(bench: Bench, sets: Found['sets'], kind: FigureKind): Promise<void> {
+  const groups = grouped(sets, (one) => [one.network.images, ...kind.fixed(one), one.samples].join('-'));
+  for (const [, some] of groups) {
+    const [one] = some;
+    if (new Set(some.map(kind.x.of)).size < 2) continue;
+    const { images, seed } = one.network;
+    const figure: Figure = {
+      ...{ name: kind.name, title: `Frechet distance ${kind.title(one)}`, x: kind.x.name },
+      ...{ y: 'Frechet distance of pixels', logarithmic: true, curves: curvesOf(some, kind.x.of) },
     };
-    await bench.figure(`ages-${slugOf(sampler)}-${steps}-seed-${network.seed}`, figure, [
-      `${plan.images}, training seed ${network.seed}, ${plan.set.samples} samples; bands are 95 % over samples.`,
+    await bench.figure([kind.name, images, ...kind.fixed(one)].join('-'), figure, [
+      `${images}, training seed ${seed}, ${one.samples} samples against the training images; bands are 95 % over samples.`,
     ]);
   }
 }
 
-function curvesOf(sets: Found['sets'], x: (one: Found['sets'][number]) => number): Curve[] {
+function curvesOf(sets: Found['sets'], x: (one: OneSet) => number): Curve[] {
   return grouped(sets, ({ network }) => network.variant).map(([name, some]) => ({
     name,
     points: some

@@ -1,5 +1,6 @@
 /** The pieces of the study: what is measured of one network. */
 import { measureExposure, type MeasureResult } from '../../shared/exposure/index.js';
+import { imageRow, toUint8 } from '../../shared/images/index.js';
 import { type SamplerCase, settingsOf, slugOf } from '../cases.js';
 import { openSmall, smallImages, type SmallImages } from '../small-networks/images.js';
 import { nameOf, withNetwork, type Network } from '../small-networks/networks.js';
@@ -55,6 +56,41 @@ export function setOf(
     }),
   );
 }
+
+/** Images 0, 1, ... of the noise that all sets have, as a PNG in base64. */
+export interface Pictures {
+  readonly images: number;
+  readonly png: string;
+}
+
+export function picturesOf(
+  bench: Bench,
+  { network, sampler, steps }: SampledCase,
+  seed: string,
+): Promise<Pictures> {
+  const name = `images-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
+  return bench.piece(name, { network, sampler, steps, seed }, (say) =>
+    withNetwork(bench, network, say, async (model) => {
+      const { values, columns, size, channels } = await sampleRows(
+        model,
+        settingsOf(sampler, steps),
+        PICTURES,
+        BigInt(seed),
+        bench.signal,
+      );
+      const pixels = Array.from({ length: PICTURES }, (_, i) =>
+        toUint8(values.subarray(i * columns, (i + 1) * columns)),
+      );
+      const { images, png } = await imageRow(pixels, {
+        ...{ width: size, height: size },
+        channels: channels === 1 ? 1 : 3,
+      });
+      return { images, png: Buffer.from(png).toString('base64') };
+    }),
+  );
+}
+
+const PICTURES = 16;
 
 export interface Behaviour {
   /** The mean squared error of epsilon on held-out images. */

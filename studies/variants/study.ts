@@ -1,96 +1,137 @@
 /** Variants at small scale: see README.md. */
+import { isDeepStrictEqual } from 'node:util';
+
 import { SAMPLER_CASES } from '../cases.js';
 import type { Network, VariantName } from '../small-networks/networks.js';
 import { SWEEP, sweepOf } from '../small-networks/sweep.js';
 import type { Bench, Study } from '../study.js';
 import { report, type Found } from './report.js';
-import { behaviourOf, setOf, type ExposureSettings, type SetSettings } from './sets.js';
+import { costsOf, type CostSettings } from '../small-networks/cost.js';
+import {
+  behaviourOf,
+  picturesOf,
+  setOf,
+  type ExposureSettings,
+  type SampledCase,
+  type SetSettings,
+} from './sets.js';
 
 /** What is done before the next stage begins. */
 export interface Stage {
+  readonly images: Network['images'];
   readonly seeds: readonly number[];
   readonly ages: readonly number[];
   readonly variants: readonly VariantName[];
   /** Numbers of sampling steps for which sets of samples are compared. */
   readonly sets: readonly number[];
+  /** Samples in each set; default: the plan's. */
+  readonly samples?: number;
   /** Those for which lambda is swept. */
   readonly sweeps: readonly number[];
   /** Whether errors and exposure bias are measured. */
   readonly behaviour: boolean;
+  /** Numbers of sampling steps for which the first images of all variants are shown side by side; default: none. */
+  readonly pictures?: readonly number[];
 }
 
 export interface VariantsPlan {
-  readonly images: Network['images'];
   /** Cheap and telling ones first, so that a study that was ended early has them. */
   readonly stages: readonly Stage[];
   readonly set: SetSettings;
   readonly sweep: typeof SWEEP;
   readonly exposure: ExposureSettings;
+  /** Variants whose optimizer steps are timed; none where undefined. */
+  readonly cost?: CostSettings & {
+    readonly images: Network['images'];
+    readonly variants: readonly VariantName[];
+  };
 }
 
 const THREE = ['DDPM', 'DDPM-IP 0.1', 'DDPM-y 0.1'] as const;
 const BOTH = ['DDPM', 'DDPM-IP 0.1'] as const;
 const BASE = ['DDPM'] as const;
+/** The paper's Table 2. */
+const REGULARISED = ['DDPM', 'DDPM-IP 0.1', 'ADM-WD 0.05', 'ADM-GP 0.001'] as const;
+const STRENGTHS = ['DDPM', 'DDPM-IP 0.05', 'DDPM-IP 0.1', 'DDPM-IP 0.15', 'DDPM-IP 0.2'] as const;
+
+/** A stage of one training seed at 8x8 that compares sets of 10 and 50 sampling steps, unless it says otherwise. */
+const stage = (ages: Stage['ages'], variants: Stage['variants'], other: Partial<Stage> = {}): Stage => ({
+  ...{ images: 'cifar-8', seeds: [1], ages, variants, sets: [10, 50], sweeps: [], behaviour: false },
+  ...other,
+});
+
+const SWEPT = { sets: [], sweeps: [10, 50] };
+const BEHAVIOUR = { behaviour: true };
 
 const PLAN: VariantsPlan = {
-  images: 'cifar-8',
   stages: [
-    { seeds: [1], ages: [6000], variants: THREE, sets: [10, 50], sweeps: [], behaviour: true },
-    { seeds: [1], ages: [1500, 3000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: false },
-    { seeds: [1], ages: [12_000], variants: BOTH, sets: [10, 50], sweeps: [], behaviour: true },
-    {
-      seeds: [1],
-      ages: [1500, 3000, 6000, 12_000],
-      variants: BASE,
-      sets: [],
-      sweeps: [10, 50],
-      behaviour: false,
-    },
-    { seeds: [2], ages: [6000], variants: BOTH, sets: [10, 50], sweeps: [10, 50], behaviour: true },
-    { seeds: [1], ages: [12_000, 6000], variants: BOTH, sets: [], sweeps: [10, 50], behaviour: false },
-    { seeds: [2, 3], ages: [6000, 12_000], variants: THREE, sets: [10, 50], sweeps: [], behaviour: true },
-    {
-      seeds: [1, 2, 3],
-      ages: [21_000],
-      variants: THREE,
-      sets: [10, 50, 100],
-      sweeps: [10, 50],
-      behaviour: true,
-    },
+    stage([6000], THREE, BEHAVIOUR),
+    stage([1500, 3000], BOTH),
+    stage([12_000], BOTH, BEHAVIOUR),
+    stage([1500, 3000, 6000, 12_000], BASE, SWEPT),
+    stage([6000], BOTH, { seeds: [2], sweeps: [10, 50], behaviour: true }),
+    stage([6000, 12_000], REGULARISED, BEHAVIOUR),
+    stage([6000, 12_000], REGULARISED, { sets: [], pictures: [10] }),
+    stage([12_000], BOTH, { sets: [100] }),
+    stage([6000], THREE, { sets: [100] }),
+    stage([12_000], BOTH, { sets: [], sweeps: [10] }),
+    stage([12_000], BOTH, { seeds: [2, 3], sweeps: [10], behaviour: true }),
+    stage([12_000], STRENGTHS),
+    stage([3000, 6000], BOTH, { images: 'cifar-16', sets: [10] }),
+    stage([12_000], BOTH, { sets: [1000], samples: 500 }),
+    stage([12_000, 6000], BOTH, SWEPT),
+    stage([6000, 12_000], THREE, { seeds: [2, 3], behaviour: true }),
+    stage([21_000], THREE, { seeds: [1, 2, 3], sets: [10, 50, 100], sweeps: [10, 50], behaviour: true }),
   ],
   set: { samples: 2000, seed: '5', resamples: 100 },
   sweep: SWEEP,
   exposure: { images: 256, seed: '4', steps: 20 },
+  cost: { images: 'cifar-8', variants: REGULARISED, rounds: 3, steps: 20 },
 };
 
 export async function runVariants(bench: Bench, plan: VariantsPlan = PLAN): Promise<void> {
   // The sweeps of DDPM are those of the gate.
   const gate = await bench.of('gate');
-  const found: Found = { sets: [], sweeps: [], behaviours: [] };
+  const { cost } = plan;
+  const costs = cost && (await costsOf(bench, cost.images, cost.variants, cost));
+  const found: Found = { sets: [], sweeps: [], behaviours: [], pictures: [], costs };
   let reported = 0;
   for (const stage of plan.stages)
     for (const seed of stage.seeds) {
       for (const age of stage.ages)
-        for (const variant of stage.variants) {
-          const network: Network = { images: plan.images, variant, seed, age };
-          for (const steps of stage.sets)
-            for (const sampler of SAMPLER_CASES) {
-              const one = { network, sampler, steps };
-              found.sets.push({ ...one, set: await setOf(bench, one, plan.set) });
-            }
-          for (const steps of stage.sweeps)
-            for (const sampler of SAMPLER_CASES) {
-              const one = { network, sampler, steps };
-              found.sweeps.push({ ...one, sweep: await sweepOf(gate, network, sampler, steps, plan.sweep) });
-            }
-          if (stage.behaviour)
-            found.behaviours.push({ network, behaviour: await behaviourOf(bench, network, plan.exposure) });
-        }
+        for (const variant of stage.variants)
+          await measure(bench, gate, found, plan, stage, { images: stage.images, variant, seed, age });
       const made = bench.piecesMade() + gate.piecesMade();
-      if (made > reported) await report(bench, found, plan);
+      if (made > reported) await report(bench, found);
       reported = made;
     }
-  await report(bench, found, plan);
+  await report(bench, found);
 }
+
+/** What a stage wants of a network and an earlier one has not found. */
+async function measure(
+  bench: Bench,
+  gate: Bench,
+  found: Found,
+  { set, sweep, exposure }: VariantsPlan,
+  stage: Stage,
+  network: Network,
+): Promise<void> {
+  const casesOf = (steps: readonly number[], done: readonly SampledCase[]): SampledCase[] =>
+    steps
+      .flatMap((count) => SAMPLER_CASES.map((sampler) => ({ network, sampler, steps: count })))
+      .filter((one) => !done.some((other) => isDeepStrictEqual(pickCase(other), one)));
+  const samples = stage.samples ?? set.samples;
+  for (const one of casesOf(stage.sets, found.sets))
+    found.sets.push({ ...one, samples, set: await setOf(bench, one, { ...set, samples }) });
+  for (const one of casesOf(stage.sweeps, found.sweeps))
+    found.sweeps.push({ ...one, sweep: await sweepOf(gate, network, one.sampler, one.steps, sweep) });
+  for (const one of casesOf(stage.pictures ?? [], found.pictures))
+    found.pictures.push({ ...one, pictures: await picturesOf(bench, one, set.seed) });
+  if (stage.behaviour && !found.behaviours.some((other) => isDeepStrictEqual(other.network, network)))
+    found.behaviours.push({ network, behaviour: await behaviourOf(bench, network, exposure) });
+}
+
+const pickCase = ({ network, sampler, steps }: SampledCase): SampledCase => ({ network, sampler, steps });
 
 export const variants: Study = { folder: 'variants', run: (bench) => runVariants(bench) };

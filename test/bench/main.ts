@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util';
 
 import { againstPytorch } from './against-pytorch.js';
 import { convolutionRate } from './convolution-rate.js';
+import { exposure } from './exposure.js';
 import { listing } from './job-list.js';
 import { load } from './load.js';
 import { measurements } from './measurements.js';
@@ -30,11 +31,12 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   load,
   watchers,
   measurements,
+  exposure,
 };
 
 const USAGE = `npm run bench [-- NAME ...] [--only TEXT] [--json]
 benches: ${Object.keys(BENCHES).join(', ')}
---only measures the rows of pytorch, priorities, measurements or load that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
+--only measures the rows of pytorch, priorities, measurements, exposure or load that have TEXT in their names, such as "sample" or "batch 1, bfloat16"`;
 
 const { values, positionals: names } = parseArgs({
   allowPositionals: true,

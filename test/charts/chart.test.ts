@@ -67,6 +67,21 @@ test('the same chart is the same text, with title, axes, legend, notes and marks
   t.is(await chartSvg(whole), svg);
 });
 
+test('points may have names at the axis, whatever is in them, and intervals as bars', async (t) => {
+  const names = ['a "b"', "c'] + alert(1)", 'd'].map((text, n) => ({ x: n + 1, text }));
+  const points: readonly Point[] = [
+    [1, 2],
+    [2, 3],
+    [3, 4],
+  ];
+  const intervals = points.map(([, y]) => [y - 1, y + 1] as const);
+  const x = { label: 'result', names };
+  const svg = await chartSvg(chart([{ name: 'a', kind: 'points', points, intervals }], { x }));
+  for (const text of ['a "b"', "c'] + alert(1)", 'd']) t.true(svg.includes(`>${text}<`), text);
+  t.is(svg.match(/aria-roledescription="rule mark"/g)?.length, 3, 'a bar for each point');
+  t.false(svg.includes('fill-opacity="0.18"'), 'no area between points that have nothing to do with each other');
+});
+
 test('what cannot be drawn is a gap', async (t) => {
   const gaps = DESCENT.map(([x, y]): Point => [x, [NaN, Infinity, -1, 0][x - 20] ?? y]);
   const starts = (found: readonly string[]): number =>

@@ -34,7 +34,9 @@ test('two archives are compared, and the figures are printed and kept', async (t
   t.regex(text, /FD-pixels +[\d.]+ +± [\d.]+ +lower is better/);
   const pictures = ['distances', 'shares'].flatMap((name) => [`quality-${name}.png`, `quality-${name}.svg`]);
   t.deepEqual((await readdir(out)).sort(), [
-    ...pictures,
+    ...pictures.slice(0, 2),
+    'quality-images.png',
+    ...pictures.slice(2),
     ...['report.html', 'results.csv', 'results.json', 'samples-statistics.npz'],
   ]);
   const { contract, results } = JSON.parse(await readFile(join(out, 'results.json'), 'utf8')) as {
@@ -50,6 +52,7 @@ test('two archives are compared, and the figures are printed and kept', async (t
   t.regex(await readFile(join(out, 'results.csv'), 'utf8'), /\nquality,finding,FD-pixels,,[\d.]+,/);
   const page = await readFile(join(out, 'report.html'), 'utf8');
   t.true(page.includes('n = 40 images, seed 0') && page.includes('FD-pixels'));
+  t.is(page.match(/<img /g)?.length, 2, 'the first samples, and the first of the reference');
 });
 
 test('what is wrong is said in one line, with the exit code of a failure', async (t) => {

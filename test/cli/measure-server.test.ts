@@ -8,13 +8,14 @@ import test from 'ava';
 
 import { startFixture } from '../sampler-service/sampler-fixture.js';
 import { imagesFile } from '../sampler-service/measurements.js';
-import { commitTiny } from '../sampler-service/tiny-model.js';
+import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
 import { run } from './sinks.js';
 
 const folder = await mkdtemp(join(tmpdir(), 'measure-server-'));
 const sampler = await startFixture(async (store) => {
   await commitTiny(store, { step: 7 });
   await commitTiny(store, { step: 9, seed: 5n });
+  await commitTiny(store, { step: 4, recipe: { ...TINY, name: 'other-tiny' } });
 });
 const server = ['--server', `127.0.0.1:${sampler.service.port}`];
 const data = ['--data', await imagesFile()];
@@ -63,6 +64,36 @@ test.serial('a result is written like one that was measured here, and results ar
   t.regex(across.out, /They differ in steps: 3 \| 5/);
   t.is((await run(['measure', 'compare', older, join(folder, 'nothing')])).exitCode, 1);
 });
+
+test.serial(
+  'a table has a row for each number of steps and model, and images of the same seeds',
+  async (t) => {
+    const out = join(folder, 'table');
+    const words = ['measure', 'table', 'tiny', '--with', 'other-tiny', '--steps', '2,3', '--images', '20'];
+    const asked = [...words, ...data, '--extractor', 'dct', '--measure', 'frechet', ...server];
+    const first = await run([...asked, '--out', out]);
+    t.is(first.exitCode, 0, first.err);
+    t.regex(first.out, /STEPS +MODEL +FD-DCT\n3 +tiny, step 9 +[\d.]+ ± [\d.]+\n3 +other-tiny, step 4 /);
+    t.regex(first.out, /\n2 +tiny, step 9 +[\d.]+ ± [\d.]+\n2 +other-tiny, step 4 /);
+    const page = await readFile(join(out, 'report.html'), 'utf8');
+    t.is(page.match(/<img /g)?.length, 5, 'the reference and four rows of samples');
+    t.true((await readdir(out)).includes('quality-images.png'));
+    const again = await run([...asked, '--json']);
+    const { rows } = JSON.parse(again.out.trim().split('\n').at(-1) ?? '') as { rows: { label: string }[] };
+    t.deepEqual(
+      rows.map(({ label }) => label),
+      [
+        'tiny, step 9, 3 steps',
+        'other-tiny, step 4, 3 steps',
+        'tiny, step 9, 2 steps',
+        'other-tiny, step 4, 2 steps',
+      ],
+    );
+    t.is((await run(['measure', 'table', 'tiny', '--steps', '0', ...server])).exitCode, 2);
+    const failed = await run(['measure', 'table', 'nobody', ...data, ...server, '--json']);
+    t.like(JSON.parse(failed.err), { error: { reason: 'MODEL_NOT_FOUND' } });
+  },
+);
 
 test.serial('the bits of a service and those of a process of this command agree', async (t) => {
   const words = ['measure', 'likelihood', 'tiny', '--images', '2', '--steps', '10', '--json', ...data];

@@ -63,13 +63,18 @@ const contract: MeasurementContract = {
 };
 
 const points = [0, 1].map((x) => ({ x, value: 1 / 3, low: NaN, high: Infinity }));
-const result: MeasureResult = {
+const withoutFigures: MeasureResult = {
   ...{ measure: 'energy_ratio', help: 'what it is', images: 9, seed: '3', steps: 4, sampler, level: 0.95 },
   settings: { bands: 2 },
   findings: [
     { name: 'with ideal', value: 0.1 + 0.2, low: 0, high: 1, ideal: 1 },
     { name: 'without', value: NaN, low: NaN, high: NaN },
   ],
+  figures: [],
+  notes: ['A sentence.'],
+};
+const result: MeasureResult = {
+  ...withoutFigures,
   figures: [
     { name: 'a', title: 'A', x: 't', y: 'ratio', curves: [{ name: 'low', points }] },
     { name: 'b', title: 'B', x: 't', y: 'band', ideal: 1, curves: [], map: true },
@@ -84,11 +89,11 @@ const result: MeasureResult = {
       marks: [{ x: 1, text: 'm' }],
     },
   ],
-  notes: ['A sentence.'],
+  pictures: [{ name: 'samples', images: 2, png: Buffer.from('a PNG').toString('base64') }],
 };
 
 test('a result is itself after the wire, to the last bit, each figure in a message of its own', (t) => {
-  const parts = resultToWire({ contract, results: [result, { ...result, figures: [] }] }, 'inputs');
+  const parts = resultToWire({ contract, results: [result, withoutFigures] }, 'inputs');
   t.deepEqual(
     parts.map(({ part }) => part?.$case),
     ['contract', 'result', 'figure', 'figure', 'figure', 'result'],
@@ -101,7 +106,7 @@ test('a result is itself after the wire, to the last bit, each figure in a messa
     ),
   );
   const received = resultFromWire(sent);
-  t.deepEqual(received.results, [result, { ...result, figures: [] }]);
+  t.deepEqual(received.results, [result, withoutFigures]);
   t.deepEqual(received.contract, contract);
   t.throws(() => resultFromWire(sent.slice(1)));
 });

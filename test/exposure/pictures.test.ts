@@ -69,5 +69,13 @@ test('a page holds its pictures, and nothing from outside becomes a part of it',
   t.false(page.includes('<script>') || page.includes('<model>') || page.includes('what <it>'));
   for (const part of ['0.9123', '0.8 to 1', 'n = 20 images', 'Trajectories &#38; more.'])
     t.true(page.includes(part), part);
-  t.false(/(?:src|href)="(?!#)/.test(page), 'it needs no other file');
+  t.false(/(?:src|href)="(?!#|data:)/.test(page), 'it needs no other file');
+  t.false(page.includes('<img'));
+  const pictures = [{ name: 'of <b>', images: 2, png: 'AAAA"><script>' }];
+  const withImages = await reportHtml({ title: 'x', facts: [] }, [{ ...result, pictures }]);
+  t.regex(
+    withImages,
+    /<th>of &#60;b&#62;<\/th><td><img alt="of &#60;b&#62;" src="data:image\/png;base64,AAAA&#34;/,
+  );
+  t.false(withImages.includes('<script>'));
 });

@@ -5,6 +5,7 @@ import {
   diffusionTables,
   makeBetas,
   perturbNoise,
+  pixels,
   posteriorMean,
   predictEpsilonFromXStart,
   predictXStartFromEpsilon,
@@ -61,18 +62,18 @@ test('x_t is linear in gamma', (t) => {
 test('x_0 and epsilon are recovered from x_t and each other', (t) => {
   for (const timestep of [1, 30, 60, 90]) {
     const xT = qSample(tables, xStart, timestep, epsilon);
-    t.true(largestDifference(predictXStartFromEpsilon(tables, xT, timestep, epsilon), xStart) < 2e-5);
-    t.true(largestDifference(predictEpsilonFromXStart(tables, xT, timestep, xStart), epsilon) < 2e-5);
+    t.true(largestDifference(predictXStartFromEpsilon(pixels, tables, xT, timestep, epsilon), xStart) < 2e-5);
+    t.true(largestDifference(predictEpsilonFromXStart(pixels, tables, xT, timestep, xStart), epsilon) < 2e-5);
   }
 });
 
 test('the posterior mean at t = 0 is x_0', (t) => {
-  t.deepEqual(posteriorMean(tables, xStart, epsilon, 0), xStart);
+  t.deepEqual(posteriorMean(pixels, tables, xStart, epsilon, 0), xStart);
 });
 
 test('the posterior mean of the noiseless x_t is the noiseless x_{t-1}', (t) => {
   const none = new Float32Array(64);
-  const ours = posteriorMean(tables, xStart, qSample(tables, xStart, 50, none), 50);
+  const ours = posteriorMean(pixels, tables, xStart, qSample(tables, xStart, 50, none), 50);
   t.true(largestDifference(ours, qSample(tables, xStart, 49, none)) < 1e-6);
 });
 

@@ -9,6 +9,7 @@ import {
   type RunContext,
   type RunEnd,
 } from '../../services/sampler/measuring/supervisor.js';
+import { callerTurns } from '../../services/sampler/measuring/turns.js';
 import { positionFromWire, watchMeasurement } from '../../services/sampler/measuring/watch.js';
 import { errorReasons, measurementStates, measureWire } from '../../shared/contract/index.js';
 import { deferred, DiffusionError, systemClock, type Clock } from '../../shared/foundation/index.js';
@@ -25,10 +26,10 @@ async function openStore(t: ExecutionContext): Promise<ObjectStore> {
 }
 
 /** A measurement that waits. @param n Decides its id: a higher one is newer. */
-async function waiting(store: ObjectStore, n = 1): Promise<string> {
+async function waiting(store: ObjectStore, n = 1, caller = 'somebody'): Promise<string> {
   const measurementId = measurementKeys.newId(n, `0000000${n}`);
   const measurement = inState(measureWire.Measurement.fromPartial({ measurementId }), 'PENDING', '');
-  await measurementRecords(store).create({ measurement, caller: 'somebody', term: 0, number: 0 }, undefined);
+  await measurementRecords(store).create({ measurement, caller, term: 0, number: 0 }, undefined);
   return measurementId;
 }
 
@@ -126,6 +127,38 @@ test('the oldest measurement is run first, as many at a time as may be', async (
   one.end(END);
   t.is(stateOf(await ended(store, a, first)), 'SUCCEEDED');
   t.is((await a.run(2)).record.measurement.measurementId, third);
+});
+
+test('callers take turns, however many measurements one of them has', async (t) => {
+  const store = await openStore(t);
+  const names = new Map<string, string>();
+  for (const [n, caller] of ['a', 'a', 'a', 'b', 'b', 'c'].entries())
+    names.set(await waiting(store, n + 1, caller), `${caller}${n + 1}`);
+  const one = supervisor(t, store);
+  const order = [];
+  for (let n = 0; n < names.size; n++) {
+    const { record, end } = await one.run(n);
+    order.push(names.get(record.measurement.measurementId));
+    end(END);
+  }
+  t.deepEqual(order, ['a1', 'b4', 'c6', 'a2', 'b5', 'a3']);
+});
+
+test('who has fewer measurements running is next, wherever they run, then who has waited longest for a turn', (t) => {
+  const turns = callerTurns();
+  const waitingOnes = [
+    { id: '1', caller: 'a' },
+    { id: '2', caller: 'a' },
+    { id: '3', caller: 'b' },
+  ];
+  const order = (running: readonly string[]) => turns.order(waitingOnes, running).map(({ id }) => id);
+  t.deepEqual(order([]), ['1', '3', '2']);
+  t.deepEqual(order(['a']), ['3', '1', '2']);
+  turns.began('a');
+  t.deepEqual(order([]), ['3', '1', '2']);
+  turns.began('b');
+  t.deepEqual(order([]), ['1', '3', '2']);
+  t.deepEqual(order(['a', 'a', 'b']), ['3', '1', '2']);
 });
 
 test('a watcher sees the newest progress; one that comes again sees what is newer, and the end', async (t) => {

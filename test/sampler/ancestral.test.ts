@@ -1,6 +1,6 @@
 import test from 'ava';
 import { at } from '../../shared/foundation/index.js';
-import { posteriorMean } from '../../shared/noise/index.js';
+import { pixels, posteriorMean } from '../../shared/noise/index.js';
 import { drain, samplerPlan, solver } from '../../shared/sampler/index.js';
 import type { SamplerStep } from '../../shared/sampler/index.js';
 import {
@@ -43,17 +43,17 @@ test('all 1000 steps give the mean and variance of the data', async (t) => {
 
 test('a learned variance moves each element from the posterior variance at -1 to beta at 1', async (t) => {
   const channels = 3;
-  const pixels = 4;
+  const places = 4;
   const plan = samplerPlan({ sampler: 'ancestral', steps: 2 }, { ...toyContract('learned_range'), channels });
   // Epsilon 0 everywhere; the first channel's variance value is -1, the second's 1, the third's 0.
-  const output = Float32Array.from({ length: pixels * 2 * channels }, (_, e) =>
+  const output = Float32Array.from({ length: places * 2 * channels }, (_, e) =>
     at([0, 0, 0, -1, 1, 0], e % 6),
   );
-  const noise = toyNoise(pixels * channels);
+  const noise = toyNoise(places * channels);
   const steps: SamplerStep[] = [];
   for await (const step of solver({ plan, predict: () => Promise.resolve(output), noise })) steps.push(step);
   const first = at(steps, 0);
-  const mean = posteriorMean(plan.tables, first.predXStart, noise(0), 1);
+  const mean = posteriorMean(pixels, plan.tables, first.predXStart, noise(0), 1);
   const least = Math.sqrt(at(plan.tables.posteriorVariance, 1));
   const most = Math.sqrt(at(plan.tables.betas, 1));
   const draw = noise(1);

@@ -1,8 +1,15 @@
 /** Mean, covariance and the Frechet distance, by TensorFlow's linear algebra. */
 import test from 'ava';
 import { openLinearAlgebra, type NativeLinearAlgebra } from '../../shared/engine/index.js';
-import { deriveKey, gaussian } from '../../shared/random/index.js';
-import { frechetDistance, momentsAccumulator, rowsOf, type Moments } from '../../shared/statistics/index.js';
+import { deriveKey, gaussian, randomStream } from '../../shared/random/index.js';
+import {
+  centred,
+  frechetDistance,
+  meanOf,
+  momentsAccumulator,
+  rowsOf,
+  type Moments,
+} from '../../shared/statistics/index.js';
 
 let algebra: NativeLinearAlgebra;
 test.before(async () => {
@@ -122,6 +129,40 @@ test('the standard error is the spread of the distance over sets of samples', as
   const first = await frechetDistance(await momentsOf(of(0), columns), reference, algebra);
   const error = await first.standardError(rowsOf(of(0), columns));
   t.true(error > 0.75 * spread && error < 1.35 * spread, `${error}, ${spread}`);
+});
+
+test('a set has a larger distance than its distribution, a resample one that is larger by as much again', async (t) => {
+  const [columns, count, sets, resamples] = [8, 60, 30, 10];
+  const scales = [1.3, 0.8, 1, 1, 0.5, 2, 1, 1];
+  const means = [0.3, 0, 0.1, 0, 0, 0, 0, 0];
+  const reference = diagonal(Array<number>(columns).fill(1), Array<number>(columns).fill(0));
+  // Of two Gaussians with diagonal covariances.
+  const known =
+    scales.reduce((sum, scale) => sum + (scale - 1) ** 2, 0) +
+    means.reduce((sum, mean) => sum + mean ** 2, 0);
+  const distanceOf = async (values: Float32Array) =>
+    (await frechetDistance(await momentsOf(values, columns), reference, algebra)).distance;
+  let [ofSets, ofResamples, ofCentred] = [0, 0, 0];
+  for (let set = 0; set < sets; set++) {
+    const values = rowsWith(`biased ${set}`, count, scales, means);
+    const distance = await distanceOf(values);
+    const stream = randomStream(deriveKey(4n, 'resamples'), [set]);
+    const resampled: number[] = [];
+    for (let b = 0; b < resamples; b++) {
+      const again = new Float32Array(values.length);
+      for (let row = 0; row < count; row++) {
+        const from = stream.integer(count) * columns;
+        again.set(values.subarray(from, from + columns), row * columns);
+      }
+      resampled.push(await distanceOf(again));
+    }
+    ofSets += (distance - known) / sets;
+    ofResamples += (meanOf(resampled) - distance) / sets;
+    ofCentred += meanOf(centred(distance, resampled)) / sets;
+  }
+  t.true(ofSets > 0.1 * known, `${ofSets} of ${known}`);
+  t.true(ofResamples > 0.6 * ofSets && ofResamples < 1.6 * ofSets, `${ofResamples}, ${ofSets}`);
+  t.true(Math.abs(ofCentred - known - ofSets) < 1e-9);
 });
 
 test('a decomposition gives the matrix back, and the eigenvalues alone are the same', async (t) => {

@@ -42,10 +42,9 @@ test('gate and variants train, sample, measure and compare; done again, they use
       sweep,
     });
     await runVariants(await bench('variants'), {
-      images: 'cifar-8',
       stages: [
         {
-          ...{ seeds: [1], ages: [2], variants: ['DDPM', 'DDPM-y 0.1'] },
+          ...{ images: 'cifar-8', seeds: [1], ages: [2], variants: ['DDPM', 'DDPM-y 0.1'] },
           ...{ sets: [2], sweeps: [2], behaviour: true },
         },
       ],

@@ -6,7 +6,12 @@ import type { EngineArray, LoadedModule } from '../../shared/engine/index.js';
 import { diffusionTables } from '../../shared/noise/index.js';
 import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { recipeProcess, resolveRecipe } from '../../shared/recipe/index.js';
-import { EXPOSURE_HELD_OUT, EXPOSURE_ROWS, measureRun } from '../../shared/training/index.js';
+import {
+  EXPOSURE_HELD_OUT,
+  EXPOSURE_ROWS,
+  exposureEverySteps,
+  measureRun,
+} from '../../shared/training/index.js';
 import { rampDataset } from '../dataset/ramp.js';
 
 const LENGTH = 8 * 8 * 3;
@@ -83,4 +88,10 @@ test('with too few held-out images nothing is measured; a network without finite
   t.is(await measureRun(recipe, network(1).loaded, normalImages(EXPOSURE_HELD_OUT - 1), signal), undefined);
   const failing = measureRun(recipe, network(NaN).loaded, normalImages(EXPOSURE_HELD_OUT), signal);
   t.is(((await t.throwsAsync(failing)) as unknown as { reason: string }).reason, 'NETWORK_OUTPUT_NOT_FINITE');
+});
+
+test('the smaller the batches, the more steps lie between two measurements', (t) => {
+  const every = (batchSize: number) =>
+    exposureEverySteps(resolveRecipe({ preset: 'demo-32', training: { batchSize } }, 'm'));
+  t.deepEqual([every(128), every(40), every(8), every(1)], [200, 200, 1000, 8000]);
 });

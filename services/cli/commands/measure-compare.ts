@@ -1,12 +1,16 @@
 /** `measure compare`: results of several measurements in one table. */
 
 import { shown } from '../../../shared/exposure/index.js';
-import { at, DiffusionError } from '../../../shared/foundation/index.js';
 import { EQUAL_FACTS } from '../../../shared/measuring/index.js';
 import { command } from '../command.js';
 import { table } from '../format.js';
-import { comparisonOf, obstacles, readResult, type WrittenResult } from '../measure/compare-results.js';
-import { writeResults } from '../measure/write-results.js';
+import {
+  admittedDifferences,
+  comparisonOf,
+  readResult,
+  writeComparison,
+  type WrittenResult,
+} from '../measure/compare-results.js';
 import { option, repeated, text } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
 
@@ -43,20 +47,7 @@ export const measureCompareCommand = command({
     if (paths.length > MOST)
       throw new UsageError(`wanted at most ${MOST} results; got ${paths.length}`, USAGE);
     const compared = await Promise.all(paths.map(readResult));
-    const found = obstacles(compared);
-    const refused = found.filter(({ name }) => !across.includes(name));
-    if (refused.length > 0) {
-      const lines = refused.map(({ name, values }) => `${name}: ${values.join(' | ')}`);
-      throw new DiffusionError(
-        'RESULTS_DIFFER',
-        `these results may not stand in one table, as they differ in ${lines.join('; ')}`,
-        {
-          metadata: {
-            remedy: `where that is what is compared: ${refused.map(({ name }) => `--across '${name}'`).join(' ')}`,
-          },
-        },
-      );
-    }
+    const found = admittedDifferences(compared, across);
     const notes = [
       ...compared.map(({ label, contract }) => `${label}: ${describe(contract)}`),
       ...found.map(({ name, values }) => `They differ in ${name}: ${values.join(' | ')}`),
@@ -66,17 +57,12 @@ export const measureCompareCommand = command({
     terminal.emit({
       compared: compared.map(({ label, contract }) => ({ label, contract })),
       differences: found,
-      results,
+      results: results.map((result) => ({ ...result, pictures: undefined })),
     });
     for (const line of table(rowsOf(compared))) terminal.print(line);
     for (const note of notes) terminal.print(note);
     if (out !== undefined) {
-      const contract = at(compared, 0).contract;
-      const page = await writeResults('Compared results', out, {
-        results,
-        contract: { ...contract, model: undefined },
-      });
-      terminal.print(`written: ${page}`);
+      terminal.print(`written: ${await writeComparison('Compared results', out, compared, results)}`);
     }
     return 0;
   },

@@ -112,7 +112,7 @@ async function qualityOfFiles(
       progress.update({ label: shortened(stage, MAX_NAME), share, facts: [] });
     },
   }).finally(progress.end);
-  terminal.emit(result);
+  terminal.emit({ ...result, pictures: undefined });
   for (const line of describeQuality(result)) terminal.print(line);
   if (out !== undefined) {
     const measured = measuredQuality(result, (clock.monotonicMs() - beganMs) / 1000);

@@ -6,6 +6,7 @@ import { measureExposureCommand } from './measure-exposure.js';
 import { measureLikelihoodCommand } from './measure-likelihood.js';
 import { measurePackCommand } from './measure-pack.js';
 import { measureQualityCommand } from './measure-quality.js';
+import { measureTableCommand } from './measure-table.js';
 import {
   cancelMeasurement,
   deleteMeasurement,
@@ -21,6 +22,7 @@ export const measure: Group = {
     measureExposureCommand,
     measureLikelihoodCommand,
     measureQualityCommand,
+    measureTableCommand,
     measureCompareCommand,
     measurePackCommand,
     listMeasurements,

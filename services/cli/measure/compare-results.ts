@@ -5,18 +5,21 @@ import { join } from 'node:path';
 
 import * as z from 'zod';
 
-import type { Figure, Finding, MeasureResult } from '../../../shared/exposure/index.js';
+import type { Curve, Figure, Finding, MeasureResult, NamedRow } from '../../../shared/exposure/index.js';
 import { at, DiffusionError } from '../../../shared/foundation/index.js';
 import { differencesOf, type Difference, type MeasurementContract } from '../../../shared/measuring/index.js';
 import { SAMPLERS } from '../../../shared/sampler/index.js';
-import { RESULTS_FILE } from './write-results.js';
+import { RESULTS_FILE, writeResults } from './write-results.js';
 
 /** A result that was written. */
 export interface WrittenResult {
   /** As it was given. */
   readonly label: string;
   readonly contract: MeasurementContract;
-  readonly results: readonly Pick<MeasureResult, 'measure' | 'help' | 'findings' | 'settings' | 'level'>[];
+  readonly results: readonly Pick<
+    MeasureResult,
+    'measure' | 'help' | 'findings' | 'settings' | 'level' | 'pictures'
+  >[];
 }
 
 const MAX_BYTES = 256 * 1024 ** 2;
@@ -49,6 +52,9 @@ const schema = z.looseObject({
       help: z.string(),
       level: z.number(),
       settings: z.record(z.string(), z.number()),
+      pictures: z
+        .array(z.looseObject({ name: z.string(), images: z.number().int().positive(), png: z.base64() }))
+        .optional(),
       findings: z.array(
         z.looseObject({
           name: z.string(),
@@ -87,7 +93,7 @@ export async function readResult(path: string): Promise<WrittenResult> {
 }
 
 /** What keeps the results out of one table: facts that must be equal, and settings of measures that both have. */
-export function obstacles(compared: readonly WrittenResult[]): Difference[] {
+function obstacles(compared: readonly WrittenResult[]): Difference[] {
   const measures = new Set(compared.flatMap(({ results }) => results.map(({ measure }) => measure)));
   const ofSettings = [...measures].flatMap((measure) => {
     const values = compared.map(({ results }) => {
@@ -101,20 +107,54 @@ export function obstacles(compared: readonly WrittenResult[]): Difference[] {
   return [...differencesOf(compared.map(({ contract }) => contract)), ...ofSettings];
 }
 
+/**
+ * What differs between results that stand in one table.
+ *
+ * @param across What may differ, since it is what is compared.
+ * @throws DiffusionError RESULTS_DIFFER for anything else.
+ */
+export function admittedDifferences(
+  compared: readonly WrittenResult[],
+  across: readonly string[],
+): Difference[] {
+  const found = obstacles(compared);
+  const refused = found.filter(({ name }) => !across.includes(name));
+  if (refused.length === 0) return found;
+  const lines = refused.map(({ name, values }) => `${name}: ${values.join(' | ')}`);
+  throw new DiffusionError(
+    'RESULTS_DIFFER',
+    `these results may not stand in one table, as they differ in ${lines.join('; ')}`,
+    {
+      metadata: {
+        remedy: `where that is what is compared: ${refused.map(({ name }) => `--across '${name}'`).join(' ')}`,
+      },
+    },
+  );
+}
+
+/** A page with the results side by side. @returns where it is. @throws as `writeResults`. */
+export function writeComparison(
+  title: string,
+  folder: string,
+  compared: readonly WrittenResult[],
+  results: readonly MeasureResult[],
+): Promise<string> {
+  const { contract } = at(compared, 0);
+  return writeResults(title, folder, { results, contract: { ...contract, model: undefined } });
+}
+
 function textOf(settings: Readonly<Record<string, number>>): string {
   const sorted = Object.entries(settings).sort(([a], [b]) => (a < b ? -1 : 1));
   return sorted.map(([name, value]) => `${name} ${value}`).join(', ') || 'none';
 }
 
 /**
- * One result for each measure, with a figure for each of its numbers: by steps where these differ, else one place for each
- * of what is compared.
+ * One result for each measure, with a figure for each of its numbers: by steps, a curve for each of what is compared, where
+ * something was measured with several; else one place for each result. Images of the same seed stand one below the other.
  */
 export function comparisonOf(compared: readonly WrittenResult[], notes: readonly string[]): MeasureResult[] {
   const first = at(compared, 0);
-  const steps = compared.map(({ contract }) => contract.steps);
-  const bySteps =
-    new Set(steps).size === steps.length && steps.every((count) => count > 0) && steps.length > 1;
+  const places = placesOf(compared);
   const names = new Map(
     compared.flatMap(({ results }) => results.map(({ measure, help }) => [measure, help] as const)),
   );
@@ -136,11 +176,45 @@ export function comparisonOf(compared: readonly WrittenResult[], notes: readonly
           found === undefined ? [] : [{ ...found, name: `${name}: ${at(compared, i).label}` }],
         ),
       ),
-      figures: findings.map((name, i) =>
-        figureOf(name, i, valuesOf(name), compared, bySteps ? steps : undefined),
-      ),
+      figures: findings.map((name, i) => figureOf(name, i, valuesOf(name), compared, places)),
+      pictures: rowsOf(all, compared),
     };
   });
+}
+
+/** The samples of each result, below the first reference. */
+function rowsOf(
+  results: readonly (WrittenResult['results'][number] | undefined)[],
+  compared: readonly WrittenResult[],
+): NamedRow[] {
+  const named = (name: string) => results.map((result) => result?.pictures?.find((row) => row.name === name));
+  const reference = named('reference').find((row) => row !== undefined);
+  const samples = named('samples').flatMap((row, i) =>
+    row === undefined ? [] : [{ ...row, name: at(compared, i).label }],
+  );
+  return [...(reference === undefined ? [] : [reference]), ...samples];
+}
+
+/** Where each result stands in a figure. */
+interface Place {
+  readonly curve: string;
+  readonly x: number;
+}
+
+/** By steps, where something that is compared has several results and each of its own steps; else undefined. */
+function placesOf(compared: readonly WrittenResult[]): Place[] | undefined {
+  const places = compared.map(({ contract }) => ({ curve: subjectOf(contract), x: contract.steps }));
+  const curves = new Set(places.map(({ curve }) => curve));
+  const distinct = new Set(places.map(({ curve, x }) => JSON.stringify([curve, x])));
+  const bySteps =
+    curves.size < places.length && distinct.size === places.length && places.every(({ x }) => x > 0);
+  return bySteps ? places : undefined;
+}
+
+/** What was measured, whatever the steps. */
+export function subjectOf({ model, samples }: MeasurementContract): string {
+  if (model === undefined) return samples?.address ?? 'unknown';
+  return `${model.name}, step ${model.checkpointStep}`;
 }
 
 function figureOf(
@@ -148,21 +222,25 @@ function figureOf(
   index: number,
   values: readonly (Finding | undefined)[],
   compared: readonly WrittenResult[],
-  steps: readonly number[] | undefined,
+  places: readonly Place[] | undefined,
 ): Figure {
-  const points = values
-    .flatMap((found, i) => {
-      if (found === undefined) return [];
-      const { value, low, high } = found;
-      return [{ x: steps === undefined ? i + 1 : at(steps, i), value, low, high }];
-    })
-    .sort((a, b) => a.x - b.x);
+  const points = values.flatMap((found, i) => {
+    if (found === undefined) return [];
+    const { value, low, high } = found;
+    return [{ ...(places?.[i] ?? { curve: 'value', x: i + 1 }), value, low, high }];
+  });
+  const curves = [...new Set(points.map(({ curve }) => curve))].map((curve): Curve => ({
+    name: curve,
+    points: points
+      .flatMap(({ curve: of, ...point }) => (of === curve ? [point] : []))
+      .sort((a, b) => a.x - b.x),
+  }));
   const ideal = values.find((found) => found !== undefined)?.ideal;
   return {
-    ...{ name: `compared-${index + 1}`, title: name, y: name, x: steps === undefined ? 'result' : 'steps' },
+    ...{ name: `compared-${index + 1}`, title: name, y: name, x: places === undefined ? 'result' : 'steps' },
     ...(ideal !== undefined && { ideal }),
-    curves: [{ name: 'value', points }],
-    ...(steps === undefined && {
+    curves,
+    ...(places === undefined && {
       scatter: true as const,
       marks: compared.map(({ label }, i) => ({ x: i + 1, text: label })),
     }),

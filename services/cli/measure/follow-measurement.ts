@@ -86,6 +86,27 @@ export async function showResult(
   if (out !== undefined) context.terminal.print(`written: ${await writeResults(title, out, result)}`);
 }
 
+/**
+ * Measures in a sampler, and waits for the result. Ctrl-C ends the waiting alone.
+ *
+ * @throws DiffusionError as the service; MEASUREMENT_WITHOUT_RESULT where the measurement failed or was cancelled.
+ */
+export async function resultOnServer(
+  client: MeasureClient,
+  request: MeasurementRequest,
+  context: Context,
+): Promise<MeasurementResult> {
+  const { signal } = context;
+  const wire = { spec: measurementToWire(request), requestId: randomUUID() };
+  const created = await callUnary(client, client.createMeasurement, wire, { signal });
+  const { measurementId: id } = given(created.measurement);
+  const { state: ended, message } = await watchToEnd(client, id, context);
+  const state = measurementStates.read(ended);
+  if (state === 'SUCCEEDED') return fetchResult(client, id, signal);
+  const text = `measurement ${id} of ${request.model} ${(state ?? 'ended').toLowerCase()}: ${message}`;
+  throw new DiffusionError('MEASUREMENT_WITHOUT_RESULT', text);
+}
+
 async function fetchResult(
   client: MeasureClient,
   measurementId: string,

@@ -1,4 +1,4 @@
-/** Results as files: `results.json`, `results.csv`, a picture of each figure, and a page with all of it. */
+/** Results as files: `results.json`, `results.csv`, a picture of each figure and of images, and a page with all of it. */
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import {
   type MeasureResult,
 } from '../../../shared/exposure/index.js';
 import { DiffusionError } from '../../../shared/foundation/index.js';
+import { stackedRows } from '../../../shared/images/index.js';
 import { factsOf } from '../../../shared/measuring/index.js';
 import type { Context } from '../command.js';
 import { table } from '../format.js';
@@ -43,6 +44,11 @@ export async function writeResults(title: string, folder: string, measured: Meas
         await writeFile(`${name}.svg`, await picture.svg());
         await writeFile(`${name}.png`, await picture.png(PNG_SCALE));
       }
+      const { pictures = [] } = result;
+      if (pictures.length > 0) {
+        const rows = pictures.map(({ images, png }) => ({ images, png: Buffer.from(png, 'base64') }));
+        await writeFile(join(folder, `${result.measure}-images.png`), await stackedRows(rows));
+      }
     }
     const page = join(folder, 'report.html');
     await writeFile(page, await reportHtml({ title, facts }, results));
@@ -56,7 +62,9 @@ export async function writeResults(title: string, folder: string, measured: Meas
 
 /** The numbers of each result, on the terminal; everything as one JSON line with --json. */
 export function printResults({ results, contract }: Measured, { terminal }: Context): void {
-  terminal.emit({ contract, facts: Object.fromEntries(factsOf(contract)), results });
+  // A line of JSON without pictures, which --out writes.
+  const plain = results.map((result) => ({ ...result, pictures: undefined }));
+  terminal.emit({ contract, facts: Object.fromEntries(factsOf(contract)), results: plain });
   for (const result of results) {
     terminal.print(`${result.measure}: ${result.help}`);
     for (const line of table(rowsOf(result))) terminal.print(`  ${line}`);

@@ -1,4 +1,4 @@
-/** Runs the measurements of a store: the oldest first, a few at a time, each by one sampler. */
+/** Runs the measurements of a store: callers in turn, a few at a time, each by one sampler. */
 
 import { measurementStates, errorReasons, type MeasurementState } from '../../../shared/contract/index.js';
 import {
@@ -6,22 +6,23 @@ import {
   DiffusionError,
   isWireReason,
   pause,
-  type Changes,
   type Clock,
 } from '../../../shared/foundation/index.js';
 import { hasEnded as processHasEnded, processToken, thisProcess } from '../../../shared/processes/index.js';
 import { serviceStopping } from '../../../shared/rpc/index.js';
 import { isLostCondition } from '../../../shared/store/index.js';
-import { hasEnded, stateOf, type Lease, type MeasurementRecord, type MeasurementRecords } from './records.js';
+import { Live, type LiveMeasurement } from './live-measurement.js';
+import {
+  hasEnded,
+  stateOf,
+  type Lease,
+  type MeasurementRecord,
+  type MeasurementRecords,
+  type StoredRecord,
+} from './records.js';
+import { callerTurns } from './turns.js';
 
 type Measurement = MeasurementRecord['measurement'];
-
-/** A measurement that this sampler runs. */
-export interface LiveMeasurement {
-  readonly record: MeasurementRecord;
-  readonly changed: Pick<Changes, 'next'>;
-  cancel(): void;
-}
 
 /** What a run tells while it runs. */
 export interface RunContext {
@@ -55,6 +56,12 @@ export interface MeasurementSupervisor {
   stop(): Promise<void>;
 }
 
+/** A measurement that nobody runs, as it was read. */
+interface Available extends StoredRecord {
+  readonly id: string;
+  readonly caller: string;
+}
+
 const LOOK_EVERY_MS = 5000;
 const STORE_RETRY_MS = 2000;
 const RENEWALS_A_LEASE = 3;
@@ -67,34 +74,52 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
   const ends = new Set<Promise<void>>();
   /** The leases of other samplers, since when each is the same. */
   const seen = new Map<string, { readonly etag: string; readonly sinceMs: number }>();
+  const turns = callerTurns();
   const woken = changes();
   const stopped = new AbortController();
   let again = false;
 
   async function lookOnce(): Promise<void> {
+    if (live.size >= atOnce) return;
+    const running = [...live.values()].map(({ record }) => record.caller);
+    const waiting: Available[] = [];
     for (const id of await records.active()) {
+      if (stopped.signal.aborted) return;
+      if (live.has(id)) continue;
+      const found = await readActive(id);
+      if (found === undefined) continue;
+      const { record, etag } = found;
+      if (isOver(id, record.lease, etag)) waiting.push({ id, caller: record.caller, ...found });
+      else running.push(record.caller);
+    }
+    for (const available of turns.order(waiting, running)) {
       if (live.size >= atOnce || stopped.signal.aborted) return;
-      if (!live.has(id)) await consider(id);
+      await take(available);
     }
   }
 
-  /** Takes a measurement that nobody runs. */
-  async function consider(id: string): Promise<void> {
-    const { record, etag } = await records.read(id).catch(async (error: unknown) => {
+  /** Undefined for one that has ended or is gone. */
+  async function readActive(id: string): Promise<StoredRecord | undefined> {
+    const found = await records.read(id).catch(async (error: unknown) => {
       if (!(error instanceof DiffusionError) || error.code !== 'NOT_FOUND') throw error;
       // Removed, or not yet written.
       if (firstSeenMs(id, '') > CREATION_MS) await records.unmark(id);
-      return { record: undefined, etag: '' };
+      return undefined;
     });
-    if (record === undefined) return;
-    if (hasEnded(record)) return records.unmark(id);
-    if (!isOver(id, record.lease, etag)) return;
+    if (found === undefined || !hasEnded(found.record)) return found;
+    await records.unmark(id);
+    return undefined;
+  }
+
+  /** Takes a measurement that nobody runs. */
+  async function take({ id, record, etag }: Available): Promise<void> {
     seen.delete(id);
     const begun = begin(record);
     try {
       const taken = await records.replace(begun, etag);
       const run = new Live(begun, taken);
       live.set(id, run);
+      turns.began(record.caller);
       const end = runToEnd(id, run).finally(() => {
         live.delete(id);
         // Watchers look into the store from now on.
@@ -261,34 +286,6 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
       await Promise.all(ends);
     },
   };
-}
-
-class Live implements LiveMeasurement {
-  readonly changed = changes();
-  readonly abort = new AbortController();
-  saving: Promise<void> = Promise.resolve();
-  isLost = false;
-  isCancelled = false;
-  /** Whether its last save gives the lease back. */
-  isReleased = false;
-  record: MeasurementRecord;
-  etag: string;
-
-  constructor(record: MeasurementRecord, etag: string) {
-    this.record = record;
-    this.etag = etag;
-  }
-
-  change(of: (record: MeasurementRecord) => Partial<MeasurementRecord>): void {
-    const { record } = this;
-    this.record = { ...record, ...of(record), number: record.number + 1 };
-    this.changed.notify();
-  }
-
-  cancel(): void {
-    this.isCancelled = true;
-    this.abort.abort(new DiffusionError('CANCELLED', 'the measurement was cancelled'));
-  }
 }
 
 export function inState(measurement: Measurement, state: MeasurementState, message: string): Measurement {

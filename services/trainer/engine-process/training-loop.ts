@@ -5,7 +5,7 @@ import { writeManifest, type CommittedObject, type Spill } from '../../../shared
 import type { ObjectStore } from '../../../shared/store/index.js';
 import type { EngineEvent, Evaluation, StepMetrics, StoreReport } from '../job.js';
 import { checkpointWriter, type TimedCommit } from './checkpoint-writer.js';
-import { evaluate, EXPOSURE_EVERY_STEPS, measureRun } from '../../../shared/training/index.js';
+import { evaluate, exposureEverySteps, measureRun } from '../../../shared/training/index.js';
 import { MAX_GRID_BYTES, type StartTraining } from './messages.js';
 import { manifestEngine, type Run } from './open-run.js';
 import { rateMeter } from '../../../shared/training/index.js';
@@ -83,7 +83,7 @@ export async function train(
     // Before the metrics of its step, and before the checkpoint with which it is saved.
     if (evaluates && (isDue(evaluation.everySteps, step) || isLast)) {
       await emitOptional(loop, `evaluation of step ${step}`, async () => {
-        const measures = isLast || step - (exposure?.step ?? -Infinity) >= EXPOSURE_EVERY_STEPS;
+        const measures = isLast || step - (exposure?.step ?? -Infinity) >= exposureEverySteps(start.recipe);
         const event = await evaluationEvent(loop, step, measures);
         exposure = event.evaluation.exposure ?? exposure;
         return event;

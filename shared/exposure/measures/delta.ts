@@ -80,6 +80,7 @@ export const delta = trajectoryMeasure({
               title: 'delta_t as published, and its floor',
               x: 'timestep t',
               y: 'delta_t',
+              logarithmic: true,
               curves: [
                 curve('delta_t', (means, i) => deltaOf(means, i, 0)),
                 curve('floor', (means, i) => deltaOf(means, i, 2)),

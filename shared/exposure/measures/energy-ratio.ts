@@ -50,7 +50,7 @@ export const energyRatio = trajectoryMeasure({
           curveOf(bandName(band, count), stream, timesteps, (means, i) => ratio(means, i, band)),
         );
         const texts = { title: 'Energy of sampled x_t over that of diffused images', x: 'timestep t' };
-        const y = 'E|sampled x_t|² / E|x_t|²';
+        const y = 'E|sampled x_t|² / E|x_t|², by frequency (1 is the highest)';
         const end = stream.estimate((means) => ratio(means, 0, count - 1));
         return {
           figures: [

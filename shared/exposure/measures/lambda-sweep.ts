@@ -86,7 +86,7 @@ export const lambdaSweep = ownMeasure({
             x,
             y: 'distance',
           },
-          curves: [curveOf('distance', stream, lambdas, frechet)],
+          curves: [curveOf('distance', stream, lambdas, frechet, true)],
         },
         {
           ...{
@@ -95,7 +95,7 @@ export const lambdaSweep = ownMeasure({
             x,
             y: 'rms of ln power ratio',
           },
-          curves: [curveOf('distance', stream, lambdas, spectral)],
+          curves: [curveOf('distance', stream, lambdas, spectral, true)],
         },
       ],
       findings: [

@@ -2,7 +2,7 @@
 import { at, integer, mapInOrder } from '../../foundation/index.js';
 import { deriveKey, permutation } from '../../random/index.js';
 import { evaluate } from '../../sampler/index.js';
-import { knownNormalTest, shapiroWilk, streamingBootstrap, varianceOf } from '../../statistics/index.js';
+import { knownNormalTest, meanOf, shapiroWilk, streamingBootstrap, varianceOf } from '../../statistics/index.js';
 import { indicesUpTo } from '../indices.js';
 import { ownMeasure } from '../measure.js';
 import type { CurvePoint } from '../result.js';
@@ -54,10 +54,12 @@ export const predictionError = ownMeasure({
       for (const name of ['shape', 'known', 'scale'] as const)
         rejected[name].push({ x, ...proportion(shares[name], varying.length) });
     }
-    const average = (points: readonly CurvePoint[]) => {
-      const value = points.reduce((sum, point) => sum + point.value, 0) / points.length;
-      return { value, low: value, high: value };
-    };
+    // As wide as if all timesteps were off in the same way, since they are of the same images.
+    const average = (points: readonly CurvePoint[]) => ({
+      value: meanOf(points.map(({ value }) => value)),
+      low: meanOf(points.map(({ low }) => low)),
+      high: meanOf(points.map(({ high }) => high)),
+    });
     const x = 'timestep t';
     return {
       figures: [

@@ -52,11 +52,12 @@ export const smoothness = ownMeasure({
             title: `Change of epsilon over the distance of a perturbation, gamma = ${gamma}`,
             x,
           },
-          y: '|eps(a) - eps(b)| / |a - b|',
+          ...{ y: '|eps(a) - eps(b)| / |a - b|', logarithmic: true },
           curves: [curveOf('ratio', stream, xs, (means, i) => at(means, 2 * i))],
         },
         {
           ...{ name: 'gradient', title: 'Norm of the input gradient', x, y: '(|d eps/dx|² / D)^(1/2)' },
+          logarithmic: true,
           curves: [curveOf('norm', stream, xs, (means, i) => Math.sqrt(at(means, 2 * i + 1)))],
         },
       ],

@@ -42,6 +42,7 @@ export const spectrum = trajectoryMeasure({
             },
             {
               ...{ name: 'power', title: 'Power by frequency', x, y: 'mean square of the coefficients' },
+              logarithmic: true,
               curves: [power('samples', 0), power('images', count)],
             },
           ],

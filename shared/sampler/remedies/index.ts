@@ -38,3 +38,8 @@ export function remediesOf(settings: Remedies, demand: Demand, context: RemedyCo
   });
   return Object.fromEntries(on) as Remedies;
 }
+
+/** The remedies that look at pixels. */
+export function remediesOfPixels(remedies: Remedies): (keyof Remedies)[] {
+  return (Object.keys(remedies) as (keyof Remedies)[]).filter((name) => !TABLE[name].changesFactors);
+}

@@ -14,4 +14,6 @@ export interface RemedyContext {
 export interface Remedy<Settings> {
   readonly check: (settings: Settings, demand: Demand, context: RemedyContext) => void;
   readonly isOn: (settings: Settings) => boolean;
+  /** Whether it changes factors alone, so that a step with it is a sum as others are; else it looks at pixels. */
+  readonly changesFactors: boolean;
 }

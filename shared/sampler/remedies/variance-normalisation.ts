@@ -3,7 +3,11 @@ import { at } from '../../foundation/index.js';
 import type { DiffusionTables } from '../../noise/index.js';
 import type { Remedy } from './remedy.js';
 
-export const varianceNormalisation: Remedy<boolean> = { check: () => undefined, isOn: (on) => on };
+export const varianceNormalisation: Remedy<boolean> = {
+  check: () => undefined,
+  isOn: (on) => on,
+  changesFactors: false,
+};
 
 /**
  * x_t times sqrt((1 - alphasCumprod[i]) / Var(x_t)), or the same where that is off or all pixels are equal.

@@ -95,6 +95,10 @@ export const shapeKernels: KernelRules = {
   },
   StatelessRandomNormal: randomNumbers('StatelessRandomNormal'),
   StatelessRandomUniform: randomNumbers('StatelessRandomUniform'),
+  StreamNormal: (call) =>
+    call.graph.one('StreamNormal', [taken(call, 'key'), taken(call, 'position')], {
+      length: { int: attribute<number>(call, 'length') },
+    }),
   Tile: (call) =>
     call.graph.one('Tile', [taken(call, 'x'), call.graph.integers(attribute<number[]>(call, 'reps'))]),
   Transpose: (call) => {

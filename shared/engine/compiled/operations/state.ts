@@ -1,7 +1,7 @@
 /** Operations at a graph's edges: constants, inputs, variables, control, random numbers. */
 import { describeOutput } from '../graph.js';
 import type { Attributes, Output } from '../graph.js';
-import { dtypeAttribute, input, integersOf, want, wantCount, wantDtype } from './operation.js';
+import { dtypeAttribute, input, intAttribute, integersOf, want, wantCount, wantDtype } from './operation.js';
 import type { Operation, Operations } from './operation.js';
 
 function shapeAttribute(attributes: Attributes): readonly number[] {
@@ -79,4 +79,15 @@ export const stateOperations: Operations = {
   // Functions of their seeds alone.
   StatelessRandomNormal: randomNumbers,
   StatelessRandomUniform: randomNumbers,
+  // None of TensorFlow's: the normal numbers of the random room, one row for each key and position.
+  StreamNormal: {
+    types: {},
+    infer: (inputs, attributes) => {
+      wantCount(inputs, 2);
+      const [rows = 0] = input(inputs, 0).shape;
+      for (const value of inputs)
+        want(describeOutput(value) === `int32[${rows},2]`, `int32[${rows},2]`, value);
+      return [{ dtype: 'float32', shape: [rows, intAttribute(attributes, 'length')] }];
+    },
+  },
 };

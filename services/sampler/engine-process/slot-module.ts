@@ -1,0 +1,129 @@
+/** The network and what a solver makes of it as one function, over slots that stay on a device. */
+import { streamNormal, tf } from '../../../shared/engine/index.js';
+import type { EngineModule, ModuleFunction, TensorSpec, Tensors } from '../../../shared/engine/index.js';
+import { predictFunction } from '../../../shared/model/index.js';
+import type { UNetConfig } from '../../../shared/model/index.js';
+import { SLOT_HISTORY } from '../../../shared/sampler/index.js';
+import { NUMBERS, NUMBERS_LENGTH, SLOT_ARRAYS, TERMS } from './slot-inputs.js';
+
+const SLOTS = 'slots';
+
+/**
+ * The functions over `slots` slots of a network; their state is one more variable beside its parameters.
+ *
+ * `step`: the inputs of `stepInputs` for `size` rows; output `finite` [size], 0 where the network's output wasn't.
+ * `write`: `slot` [1], `arrays` [1 + SLOT_HISTORY, H, W, C] (x, then the history). `read`: `slot` [1], `array` [1]; output
+ * `values` [H, W, C].
+ */
+export function slotFunctions(
+  architecture: UNetConfig,
+  size: number,
+  slots: number,
+): Pick<EngineModule, 'variables' | 'functions'> {
+  const { imageSize, inChannels } = architecture;
+  const image = [imageSize, imageSize, inChannels];
+  return {
+    variables: [{ name: SLOTS, shape: [SLOT_ARRAYS, slots, ...image] }],
+    functions: {
+      step: stepFunction(architecture, size, slots),
+      write: {
+        inputs: {
+          slot: { shape: [1], dtype: 'int32' },
+          arrays: { shape: [1 + SLOT_HISTORY, ...image], dtype: 'float32' },
+        },
+        body: ({ slot, arrays }, variables) => {
+          const [x, ...history] = tf.unstack(arrays as tf.Tensor);
+          const none = tf.zerosLike(x as tf.Tensor);
+          const given = tf.stack([x as tf.Tensor, none, none, ...history]);
+          const all = variables[SLOTS] as tf.Tensor;
+          const chosen = tf.equal(tf.tensor1d([...Array(slots).keys()], 'int32'), slot as tf.Tensor);
+          return {
+            outputs: {},
+            updates: { [SLOTS]: where(chosen, tf.expandDims(given, 1), all) },
+          };
+        },
+      },
+      read: {
+        inputs: { slot: { shape: [1], dtype: 'int32' }, array: { shape: [1], dtype: 'int32' } },
+        body: ({ slot, array }, variables) => {
+          const ofArray = tf.gather(variables[SLOTS] as tf.Tensor, array as tf.Tensor1D, 0);
+          return { outputs: { values: tf.reshape(tf.gather(ofArray, slot as tf.Tensor1D, 1), image) } };
+        },
+      },
+    },
+  };
+}
+
+/** Of all slots the chosen ones; `chosen` is [slots], the others [arrays, slots, ...]. */
+function where(chosen: tf.Tensor, those: tf.Tensor, others: tf.Tensor): tf.Tensor {
+  return tf.where(tf.reshape(chosen, [1, -1, 1, 1, 1]), tf.broadcastTo(those, others.shape), others);
+}
+
+function stepFunction(architecture: UNetConfig, size: number, slots: number): ModuleFunction {
+  const { inChannels, outChannels } = architecture;
+  const network = predictFunction(architecture, size);
+  const { xT: xSpec = none(), ...asked } = network.inputs;
+  const length = xSpec.shape.slice(1).reduce((product, each) => product * each, 1);
+  const inputs: Record<string, TensorSpec> = {
+    ...asked,
+    slot: { shape: [size], dtype: 'int32' },
+    place: { shape: [slots], dtype: 'int32' },
+    numbers: { shape: [size, NUMBERS_LENGTH], dtype: 'float32' },
+    key: { shape: [size, 2], dtype: 'int32' },
+    position: { shape: [size, 2], dtype: 'int32' },
+  };
+
+  function body(given: Tensors, variables: Tensors) {
+    const all = variables[SLOTS] as tf.Tensor;
+    const held = tf.unstack(tf.gather(all, given['slot'] as tf.Tensor1D, 1));
+    const [x, predicted, before, ...history] = held as [tf.Tensor, tf.Tensor, tf.Tensor, ...tf.Tensor[]];
+    const { outputs } = network.body({ ...given, xT: x }, variables);
+    const output = outputs['modelOutput'] as tf.Tensor;
+    const [prediction, variance] =
+      outChannels === inChannels ? [output] : tf.split(output, [inChannels, inChannels], 3);
+    const columns = tf.split(given['numbers'] as tf.Tensor2D, NUMBERS_LENGTH, 1);
+    const number = (at: number): tf.Tensor => tf.reshape(columns[at] as tf.Tensor, [size, 1, 1, 1]);
+    const sum = (first: number, of: readonly (tf.Tensor | undefined)[]): tf.Tensor =>
+      of
+        .map((values, k) => tf.mul(number(first + k), values as tf.Tensor))
+        .reduce((total, term) => tf.add(total, term));
+
+    const bound = number(NUMBERS.bound);
+    const xStart = tf.minimum(tf.maximum(sum(NUMBERS.xStart, [x, prediction, before]), tf.neg(bound)), bound);
+    const next = Array.from({ length: 1 + SLOT_HISTORY }, (_, k) =>
+      sum(NUMBERS.next + k * TERMS, [x, xStart, ...history]),
+    );
+    const noise = streamNormal(length, given['key'] as tf.Tensor, given['position'] as tf.Tensor);
+    const drawn = tf.mul(deviation(number, variance), tf.reshape(noise, x.shape));
+    const predicts = number(NUMBERS.predicts);
+    const made = [
+      tf.add(next[0] as tf.Tensor, drawn),
+      tf.where(tf.greater(tf.broadcastTo(predicts, x.shape), 0), xStart, predicted),
+      prediction as tf.Tensor,
+      ...next.slice(1),
+    ];
+    const place = given['place'] as tf.Tensor1D;
+    // Back by a gather as well: each slot looks for its row. A scatter may give other bits on a GPU from run to run. The
+    // place -1 is taken for 0 there.
+    const back = tf.gather(tf.stack(made), place, 1);
+    const finite = tf.min(tf.reshape(tf.cast(tf.isFinite(output), 'float32'), [size, -1]), 1);
+    return {
+      outputs: { finite },
+      updates: { [SLOTS]: where(tf.greaterEqual(place, 0), back, all) },
+    };
+  }
+
+  return { inputs, body };
+}
+
+function deviation(number: (at: number) => tf.Tensor, variance: tf.Tensor | undefined): tf.Tensor {
+  const scale = number(NUMBERS.deviation);
+  if (variance === undefined) return scale;
+  const [least, most] = [number(NUMBERS.least), number(NUMBERS.most)];
+  const chosen = tf.add(least, tf.mul(tf.mul(tf.add(variance, 1), 0.5), tf.sub(most, least)));
+  return tf.mul(scale, tf.exp(tf.mul(chosen, 0.5)));
+}
+
+function none(): never {
+  throw new Error('the network has no input xT');
+}

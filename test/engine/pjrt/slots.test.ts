@@ -1,0 +1,175 @@
+/** Sampling in slots of a device against the solvers in TypeScript, on XLA's CPU plugin. */
+import anyTest from 'ava';
+
+import { predictionModule } from '../../../services/sampler/engine-process/prediction-module.js';
+import { slotPlace, stepInputs } from '../../../services/sampler/engine-process/slot-inputs.js';
+import type { SlotWork } from '../../../services/sampler/engine-process/slot-inputs.js';
+import type { LoadedModule } from '../../../shared/engine/index.js';
+import { streamNormal } from '../../../shared/engine/index.js';
+import { at } from '../../../shared/foundation/index.js';
+import { makeBetas, trainingProcess } from '../../../shared/noise/index.js';
+import { deriveKey, gaussian } from '../../../shared/random/index.js';
+import {
+  imageNoise,
+  SAMPLERS,
+  samplerPlan,
+  slotRows,
+  solver,
+  SLOT_HISTORY,
+} from '../../../shared/sampler/index.js';
+import type {
+  DiffusionContract,
+  Predict,
+  SamplerPlan,
+  SamplerSettings,
+} from '../../../shared/sampler/index.js';
+import { relativeDifference } from '../compiled/both.js';
+import { NETWORK, parameters } from '../compiled/training.js';
+import { held, onDevice } from './device.js';
+import { test, testAll } from './plugin-file.js';
+
+test('the noise of a stream is that of the random room, up to rounding', async (t) => {
+  const [rows, length] = [4, 2001];
+  const keys = Array.from({ length: rows }, (_, r) => deriveKey(BigInt(r), 'stream'));
+  const positions = [
+    [0, 0],
+    [1, 7],
+    [2 ** 32 - 1, 1],
+    [12, 2 ** 31],
+  ];
+  const called = {
+    inputs: {
+      key: { shape: [rows, 2], dtype: 'int32' },
+      position: { shape: [rows, 2], dtype: 'int32' },
+    },
+    body: ({ key, position }: Record<string, never>) => ({
+      outputs: { drawn: streamNormal(length, key as never, position as never) },
+    }),
+  } as const;
+  const inputs = { key: Int32Array.from(keys.flat()), position: Int32Array.from(positions.flat()) };
+  const { drawn } = await onDevice({ variables: [], functions: { called } }, (loaded) =>
+    loaded.run('called', inputs),
+  );
+  for (const [r, key] of keys.entries()) {
+    const wanted = gaussian(key, at(positions, r), length);
+    const row = drawn?.subarray(r * length, (r + 1) * length) ?? new Float32Array();
+    const apart = wanted.reduce((most, value, e) => Math.max(most, Math.abs(value - at(row, e))), 0);
+    t.true(apart < 3e-6, `row ${r}: ${apart}`);
+  }
+  t.is(await held(), 0);
+});
+
+const SIZE = 3;
+const SLOTS = 5;
+const { imageSize, inChannels } = NETWORK;
+const LENGTH = imageSize ** 2 * inChannels;
+const contract: DiffusionContract = {
+  ...trainingProcess(makeBetas({ name: 'linear', timesteps: 100 })),
+  ...{ meanType: 'epsilon', varianceType: 'learned_range', channels: inChannels },
+};
+
+function planOf(settings: SamplerSettings): SamplerPlan {
+  return samplerPlan({ steps: 5, ...settings }, contract);
+}
+
+const CASES: readonly SamplerSettings[] = [
+  ...SAMPLERS.map((sampler) => ({ sampler })),
+  { sampler: 'ddim', eta: 0.5, guidanceScale: 2 },
+  { sampler: 'dpmpp_2m', clipDenoised: false, epsilonScaling: { k: 0, b: 1.02 } },
+];
+
+interface SlotImage {
+  readonly plan: SamplerPlan;
+  readonly slot: number;
+  readonly index: number;
+  readonly y: number;
+}
+
+/** All evaluations of an image, in their order. */
+function worksOf({ plan, slot, index, y }: SlotImage): SlotWork[] {
+  const { key } = imageNoise(9n, index, LENGTH).stream;
+  const { pastLength = () => 0, stages } = plan.solver;
+  return Array.from({ length: plan.steps }, (_, taken) => {
+    const i = plan.steps - 1 - taken;
+    return slotRows(plan, stages(plan, i), i, { y, past: pastLength(taken) });
+  }).flatMap((rows) => rows.map((row) => ({ slot, row, key, index })));
+}
+
+/** Images side by side, of which each pass takes the next evaluation. @returns each image's x and predicted x_0. */
+async function sampled(loaded: LoadedModule, images: readonly SlotImage[]): Promise<Float32Array[][]> {
+  for (const { slot, index } of images) {
+    const arrays = new Float32Array((1 + SLOT_HISTORY) * LENGTH);
+    arrays.set(imageNoise(9n, index, LENGTH)(0));
+    await loaded.run('write', { slot: Int32Array.of(slot), arrays });
+  }
+  const waiting = images.map(worksOf);
+  while (waiting.some((works) => works.length > 0)) {
+    const pass = waiting.flatMap((works) => works.splice(0, 1));
+    const { finite = new Float32Array() } = await loaded.run('step', { ...stepInputs(pass, SIZE, SLOTS) });
+    if (!finite.subarray(0, pass.length).every((each) => each === 1)) throw new Error('not finite');
+  }
+  const read = async (slot: number, array: number): Promise<Float32Array> => {
+    const inputs = { slot: Int32Array.of(slot), array: Int32Array.of(array) };
+    return (await loaded.run('read', inputs))['values'] ?? new Float32Array();
+  };
+  return Promise.all(
+    images.map(async ({ slot }) => [await read(slot, slotPlace('x')), await read(slot, slotPlace('xStart'))]),
+  );
+}
+
+testAll('every solver in slots gives the images of the solver in TypeScript, up to rounding', async (t) => {
+  await onDevice(predictionModule(NETWORK, [SIZE], 'float32', SLOTS), async (loaded) => {
+    await loaded.assign(parameters(NETWORK));
+    const predict: Predict = async ({ xT, t: timestep, y }) => {
+      const inputs = {
+        xT: new Float32Array(SIZE * LENGTH),
+        t: new Float32Array(SIZE),
+        y: new Int32Array(SIZE),
+      };
+      inputs.xT.set(xT);
+      inputs.t.set([timestep]);
+      inputs.y.set([y]);
+      const { modelOutput = new Float32Array() } = await loaded.run(`predict_${SIZE}`, inputs);
+      return modelOutput.subarray(0, modelOutput.length / SIZE);
+    };
+    for (const settings of CASES) {
+      const plan = planOf(settings);
+      const [got = []] = await sampled(loaded, [{ plan, slot: 4, index: 3, y: 1 }]);
+      let last: Float32Array[] = [];
+      for await (const step of solver({ plan, predict, noise: imageNoise(9n, 3, LENGTH), y: 1 }))
+        last = [step.sample, step.predXStart];
+      for (const [k, wanted] of last.entries()) {
+        const difference = relativeDifference(got[k] ?? new Float32Array(), wanted);
+        // What rounding does to the noise and to a step, later steps multiply.
+        t.true(difference < 1e-4, `${JSON.stringify(settings)}, ${k}: ${difference}`);
+      }
+    }
+  });
+  t.is(await held(), 0);
+});
+
+for (const precision of ['float32', 'bfloat16'] as const) {
+  testAll(`an image's bytes depend neither on its slot nor on the others: ${precision}`, async (t) => {
+    await onDevice(predictionModule(NETWORK, [SIZE], precision, SLOTS), async (loaded) => {
+      await loaded.assign(parameters(NETWORK));
+      const [plan, other] = [planOf({ sampler: 'ancestral' }), planOf({ sampler: 'heun', steps: 7 })];
+      const image = { plan, index: 7, y: 2 };
+      const [alone] = await sampled(loaded, [{ ...image, slot: 0 }]);
+      const among = await sampled(loaded, [
+        { plan: other, slot: 1, index: 1, y: 0 },
+        { plan, slot: 4, index: 2, y: 1 },
+        { ...image, slot: 3 },
+      ]);
+      t.deepEqual(among[2], alone);
+      t.notDeepEqual(among[1], alone);
+    });
+  });
+}
+
+anyTest('inputs of a pass name each slot once', (t) => {
+  const plan = planOf({ sampler: 'ddim' });
+  const works = [4, 0].map((slot) => at(worksOf({ plan, slot, index: 1, y: 0 }), 0));
+  const { place, slot } = stepInputs(works, SIZE, SLOTS);
+  t.deepEqual([...place], [1, -1, -1, -1, 0]);
+  t.deepEqual([...slot], [4, 0, 0]);
+});
