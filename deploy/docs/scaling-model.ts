@@ -7,7 +7,7 @@ export interface Quantity {
   readonly source: string;
 }
 
-/** Of the network of 8 million parameters on 32 x 32 pixels, two cores for each sampler. */
+/** Of the network of 8 million parameters on 32 x 32 pixels, two cores for each sampler; `npm run bench -- scaling`. */
 export const MEASURED = {
   passMs: {
     value: 179,
@@ -21,9 +21,9 @@ export const MEASURED = {
     source: 'the largest pass of a sampler (`services/sampler/config.ts`)',
   },
   startSeconds: {
-    value: 5.1,
+    value: 3.4,
     unit: 's',
-    source: 'from nothing to the end of a first step of `cifar10-32`, README ("Speed")',
+    source: "from the start of a sampler's process to its first image, on a busy machine",
   },
   storeCallsPerCall: {
     value: 4,
@@ -31,7 +31,7 @@ export const MEASURED = {
     source:
       '3 gets and a list for each Generate call, counted by `ip_diffusion_store_calls_total`; none while idle',
   },
-  series: { value: 231, unit: 'series', source: "a sampler's metrics after its first calls" },
+  series: { value: 252, unit: 'series', source: "a sampler's metrics after its first calls" },
   imageBytes: {
     value: 682,
     unit: 'bytes',

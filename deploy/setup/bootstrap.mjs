@@ -51,7 +51,11 @@ const S3_TESTS = [
 ];
 
 /** What is run on XLA's CPU plugin. */
-const PJRT_TESTS = ['test/engine/pjrt/*.test.ts', 'test/golden/*.test.ts', 'test/integration/pair.test.ts'];
+const PJRT_TESTS = [
+  'test/engine/pjrt/*.test.ts',
+  'test/golden/*.test.ts',
+  'test/integration/{pair,device-slots}.test.ts',
+];
 
 /** What `--then` runs, in turn, in which folder, the options that its set-up takes, and what is added to the environment. */
 const COMMANDS = {

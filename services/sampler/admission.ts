@@ -208,18 +208,13 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
         call.amounts.cost = Math.max(0, call.amounts.cost - cost);
         owner.call.remaining = call.amounts.cost;
         rate.add(cost);
-        late.done(
-          owner,
-          cost,
-          [...waiting].some((other) => lineOf(other.owner) === lineOf(owner)),
-        );
+        late.done(owner, cost, waiting);
         settle();
       },
       release: () => {
         if (!running.delete(call)) return;
         settle();
-        if (![...running, ...waiting].some((other) => lineOf(other.owner) === lineOf(owner)))
-          late.forget(owner);
+        late.gone(owner, [...running, ...waiting]);
       },
     };
   }
@@ -287,6 +282,7 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
         return await promise;
       } finally {
         stopListening();
+        late.gone(owner, [...running, ...waiting]);
         onWaited?.(owner.priority, clock.monotonicMs() - cameMs);
       }
     },

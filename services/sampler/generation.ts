@@ -7,10 +7,13 @@ import { eventsOf, type GenerateEvent } from './generate-events.js';
 import { imagePool, type ImagePool } from './image-pool.js';
 import type { ImageSeries } from './resolve-generation.js';
 import type { Owner } from './priorities.js';
+import type { Slots } from './slots.js';
 import type { PredictRow } from './step-batcher.js';
 
 export interface GenerationContext {
   readonly predict: PredictRow;
+  /** Of the engine, where it has any. */
+  readonly slots?: Slots | undefined;
   readonly owner: Owner;
   /** Images in work or unread at once. */
   readonly window: number;
@@ -34,14 +37,26 @@ export interface GenerationContext {
  */
 export async function* generateImages(
   series: ImageSeries,
-  { predict, owner, window, signal, passes, onStep, onImage, clock, tokenKey, calledMs }: GenerationContext,
+  {
+    predict,
+    slots,
+    owner,
+    window,
+    signal,
+    passes,
+    onStep,
+    onImage,
+    clock,
+    tokenKey,
+    calledMs,
+  }: GenerationContext,
 ): AsyncGenerator<GenerateEvent, void, undefined> {
   const { count, stepsTotal } = series;
   let begunMs: number | undefined;
   const onStart = (): void => {
     begunMs ??= clock.monotonicMs();
   };
-  const pool = imagePool(series, { predict, owner, window, signal, passes, onStart, onStep });
+  const pool = imagePool(series, { predict, slots, owner, window, signal, passes, onStart, onStep });
   try {
     let given = 0;
     while (given < count) {
@@ -58,7 +73,7 @@ export async function* generateImages(
   } catch (error) {
     // What has been computed isn't lost: another replica, or this one after its start, resumes the images.
     if (isStopping(signal) && series.task !== 'encode')
-      for (const token of pool.tokens()) yield* eventsOf(series, token, tokenKey);
+      for (const token of await pool.tokens()) yield* eventsOf(series, token, tokenKey);
     throw error;
   } finally {
     await pool.stop();

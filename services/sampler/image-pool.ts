@@ -4,13 +4,13 @@ import { setMaxListeners } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 
 import { deferred } from '../../shared/foundation/index.js';
-import { encode, solver, type SamplerStep } from '../../shared/sampler/index.js';
-import type { RepeatedSpans } from '../../shared/tracing/index.js';
+import type { ImageStep } from '../../shared/sampler/index.js';
 import { encodeOutput } from './encode-output.js';
+import { imageSteps, type ImageNetwork } from './image-steps.js';
 import { outputBuffer, type ImageOutput } from './output-buffer.js';
 import type { ImageSeries } from './resolve-generation.js';
-import type { Owner } from './priorities.js';
-import { VALUES_A_TURN, type PredictRow } from './step-batcher.js';
+import type { OpenSlot } from './slots.js';
+import { VALUES_A_TURN } from './step-batcher.js';
 
 export interface ImagePool {
   /** Over all images. */
@@ -21,21 +21,17 @@ export interface ImagePool {
   /** What the reader hasn't had. A finished image's place in the window is free when it is `given`. */
   take(): ImageOutput | undefined;
   given(): void;
-  /** What resumes each image that is in work. */
-  tokens(): Extract<ImageOutput, { kind: 'token' }>[];
-  /** Stops all work, and resolves when none is left. */
+  /** Stops all work. @returns what resumes each image that was in work. */
+  tokens(): Promise<TokenOutput[]>;
+  /** Stops all work, and resolves when none is left; there are no tokens any more then. */
   stop(): Promise<void>;
 }
 
-export interface ImagePoolOptions {
-  readonly predict: PredictRow;
-  readonly owner: Owner;
+type TokenOutput = Extract<ImageOutput, { kind: 'token' }>;
+
+export interface ImagePoolOptions extends ImageNetwork {
   /** Images in work or unread at once. */
   readonly window: number;
-  readonly signal: AbortSignal;
-  readonly passes?: RepeatedSpans | undefined;
-  /** Called when a row of the call first enters a pass. */
-  readonly onStart: () => void;
   /** Called after each step of an image. */
   readonly onStep: () => void;
 }
@@ -43,7 +39,7 @@ export interface ImagePoolOptions {
 /** Starts the first images. */
 export function imagePool(
   series: ImageSeries,
-  { predict, owner, window, signal, passes, onStart, onStep }: ImagePoolOptions,
+  { window, signal, onStep, ...network }: ImagePoolOptions,
 ): ImagePool {
   const { count, plan, shape, format, task, taskAt, reports } = series;
   const length = shape.width * shape.height * shape.channels;
@@ -52,7 +48,9 @@ export function imagePool(
   // One listener for each image of the window; Node warns of a leak above ten.
   setMaxListeners(0, stopped);
   const tasks = new Set<Promise<void>>();
-  const lastSteps = new Map<number, Extract<ImageOutput, { kind: 'token' }>>();
+  const lastSteps = new Map<number, ImageStep>();
+  /** Of the images in work, by their indices. */
+  const slots = new Map<number, OpenSlot>();
   const unread = outputBuffer();
   let change = deferred();
   let failure: { readonly error: unknown } | undefined;
@@ -64,39 +62,50 @@ export function imagePool(
 
   async function generateImage(offset: number): Promise<void> {
     const { index, options } = taskAt(offset);
-    const steps = (task === 'encode' ? encode : solver)({
-      ...options,
-      plan,
-      predict: (row) => predict(row, { owner, signal: stopped, passes, onStart }),
-      signal: stopped,
-    });
+    const steps = imageSteps(
+      task,
+      { ...options, plan },
+      { ...network, signal: stopped },
+      { isRead, onSlot: (slot) => slots.set(index, slot) },
+    );
     let image: Float32Array = new Float32Array(0);
     for await (const step of steps) {
-      image = step.sample;
-      stepsDone += 1;
-      lastSteps.set(index, { kind: 'token', index, step: step.index + 1, state: step.state });
-      onStep();
+      const { stepsDone: done, taken } = step;
+      stepsDone += taken;
+      lastSteps.set(index, step);
+      for (let k = 0; k < taken; k++) onStep();
       await putReports(index, step);
+      if (done === plan.steps) image = await step.sample();
       change.resolve();
     }
     lastSteps.delete(index);
+    slots.get(index)?.close();
+    slots.delete(index);
     const bytes = await encodeOutput(image, shape, format);
     unread.put({ kind: 'image', index, bytes });
     imagesDone += 1;
     change.resolve();
   }
 
+  const { previewEverySteps, resumeTokenEverySteps, trajectoryEverySteps } = reports;
+  const isEvery = (every: number, step: number): boolean => every > 0 && step % every === 0;
+
+  function isRead(step: number): boolean {
+    return [previewEverySteps, resumeTokenEverySteps, trajectoryEverySteps].some((every) =>
+      isEvery(every, step),
+    );
+  }
+
   /** The last step is the image itself, so it has no preview and no token, but it is a step of the trajectory. */
-  async function putReports(
-    index: number,
-    { index: before, sample, predXStart, state }: SamplerStep,
-  ): Promise<void> {
-    const step = before + 1;
-    const isDue = (every: number): boolean => every > 0 && step % every === 0 && step < plan.steps;
-    if (isDue(reports.previewEverySteps)) unread.put({ kind: 'preview', index, step, predXStart });
-    if (isDue(reports.resumeTokenEverySteps)) unread.put({ kind: 'token', index, step, state });
-    if (isDue(reports.trajectoryEverySteps) || (reports.trajectoryEverySteps > 0 && step === plan.steps)) {
-      unread.put({ kind: 'trajectory', index, step, sample });
+  async function putReports(index: number, image: ImageStep): Promise<void> {
+    const { stepsDone: step } = image;
+    const isLast = step === plan.steps;
+    if (isEvery(previewEverySteps, step) && !isLast)
+      unread.put({ kind: 'preview', index, step, predXStart: await image.predXStart() });
+    if (isEvery(resumeTokenEverySteps, step) && !isLast)
+      unread.put({ kind: 'token', index, step, state: await image.state() });
+    if (trajectoryEverySteps > 0 && (isLast || isEvery(trajectoryEverySteps, step))) {
+      unread.put({ kind: 'trajectory', index, step, sample: await image.sample() });
       change.resolve();
       await unread.room();
     }
@@ -127,6 +136,12 @@ export function imagePool(
     void task.then(() => tasks.delete(task));
   }
 
+  async function endWork(): Promise<void> {
+    stopping.abort();
+    unread.close();
+    await Promise.all(tasks);
+  }
+
   void fillWindow();
   return {
     get stepsDone() {
@@ -147,11 +162,20 @@ export function imagePool(
       givenCount += 1;
       void fillWindow();
     },
-    tokens: () => [...lastSteps.values()].filter(({ step }) => step < plan.steps),
+    tokens: async () => {
+      await endWork();
+      const tokens: TokenOutput[] = [];
+      for (const [index, { stepsDone: step, state }] of lastSteps) {
+        if (step === plan.steps) continue;
+        // Where the engine has ended as well, the image is computed again by who asks for it again.
+        const read = await state().catch(() => undefined);
+        if (read !== undefined) tokens.push({ kind: 'token', index, step, state: read });
+      }
+      return tokens;
+    },
     stop: async () => {
-      stopping.abort();
-      unread.close();
-      await Promise.all(tasks);
+      await endWork();
+      for (const slot of slots.values()) slot.close();
     },
   };
 }

@@ -18,10 +18,10 @@ export interface Late {
 }
 
 export interface Lateness {
-  /** Says that so much of a call was computed. @param othersWait Whether calls of its caller and class wait. */
-  done(owner: Owner, cost: number, othersWait: boolean): void;
-  /** Says that no call of this caller and class is left. */
-  forget(owner: Owner): void;
+  /** Says that so much of a call was computed, while these calls waited. */
+  done(owner: Owner, cost: number, waiting: Iterable<Costly>): void;
+  /** Says that a call is gone, and which are left: where none is of its caller and class, their rate is forgotten. */
+  gone(owner: Owner, left: Iterable<Costly>): void;
   /**
    * Undefined where the call may end in time, or where that isn't known.
    *
@@ -43,16 +43,17 @@ export function lateness(clock: Clock): Lateness {
   const rates = new Map<string, WorkRate>();
 
   return {
-    done: (owner, cost, othersWait) => {
+    done: (owner, cost, waiting) => {
       const line = lineOf(owner);
-      if (othersWait) {
+      if (isIn(line, waiting)) {
         const rate = rates.get(line) ?? workRate(clock, HALF_LIFE_MS);
         rates.set(line, rate);
         rate.add(cost);
       } else rates.get(line)?.rest();
     },
-    forget: (owner) => {
-      rates.delete(lineOf(owner));
+    gone: (owner, left) => {
+      const line = lineOf(owner);
+      if (!isIn(line, left)) rates.delete(line);
     },
     of: ({ owner, amounts: { cost } }, before) => {
       const line = lineOf(owner);
@@ -67,6 +68,10 @@ export function lateness(clock: Clock): Lateness {
       return SLACK * endsInMs > leftMs ? { endsInMs, leftMs } : undefined;
     },
   };
+}
+
+function isIn(line: string, calls: Iterable<Costly>): boolean {
+  return [...calls].some(({ owner }) => lineOf(owner) === line);
 }
 
 /** Calls that take turns with each other only. */

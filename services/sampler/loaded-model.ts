@@ -1,14 +1,17 @@
 /** One set of weights, ready for rows; a crashed engine process is replaced, and its rows are tried again. */
 
-import { DiffusionError, type Clock } from '../../shared/foundation/index.js';
+import type { Clock } from '../../shared/foundation/index.js';
 import { paddedSize, type NetworkRow } from '../../shared/sampler/index.js';
 import type { EngineObserver } from './metrics.js';
-import { ENGINE_LOST, type PredictionEngine } from './prediction-engine.js';
+import { isEngineLost, type PredictionEngine } from './prediction-engine.js';
 import type { PassGates } from './pass-gate.js';
+import { deviceSlots, type Engines, type Slots } from './slots.js';
 import { stepBatcher, type PredictRow } from './step-batcher.js';
 
 export interface LoadedModel {
   readonly predict: PredictRow;
+  /** Where its engine keeps images between the steps of their solvers. */
+  readonly slots?: Slots;
   /** The most memory that its engine process has taken. */
   peakBytes(): number;
   close(): Promise<void>;
@@ -30,25 +33,38 @@ export async function loadModel({ start, gates, clock, observer }: LoadedModelOp
   const gate = gates.join();
   let closed = false;
 
+  const engines: Engines = { current: () => engine, renew, timed };
+
   // The state of every image is in its solver, so a pass can be repeated. Only once: weights or rows that kill the
   // engine would kill it every time.
   async function runPass(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
     const current = engine;
     try {
-      return await timed(await current, rows);
+      return await predicted(await current, rows);
     } catch (error) {
       if (!isEngineLost(error) || closed) throw error;
-      engine = replacement(current);
-      return timed(await engine, rows);
+      return predicted(await renew(current), rows);
     }
   }
 
-  async function timed(on: PredictionEngine, rows: readonly NetworkRow[]): Promise<Float32Array[]> {
+  function predicted(on: PredictionEngine, rows: readonly NetworkRow[]): Promise<Float32Array[]> {
+    const counts = { rows: rows.length, padding: paddedSize(rows.length, batchSizes) - rows.length };
+    return timed(counts, () => on.predict(rows));
+  }
+
+  async function timed<T>(
+    counts: { readonly rows: number; readonly padding: number },
+    pass: () => Promise<T>,
+  ): Promise<T> {
     const beganMs = clock.monotonicMs();
-    const outputs = await on.predict(rows);
-    const ms = clock.monotonicMs() - beganMs;
-    observer?.pass({ rows: rows.length, padding: paddedSize(rows.length, batchSizes) - rows.length, ms });
+    const outputs = await pass();
+    observer?.pass({ ...counts, ms: clock.monotonicMs() - beganMs });
     return outputs;
+  }
+
+  function renew(lost: Promise<PredictionEngine>): Promise<PredictionEngine> {
+    if (engine === lost && !closed) engine = replacement(lost);
+    return engine;
   }
 
   async function replacement(crashed: Promise<PredictionEngine>): Promise<PredictionEngine> {
@@ -63,18 +79,18 @@ export async function loadModel({ start, gates, clock, observer }: LoadedModelOp
     }
   }
 
+  const { inSlots } = latest;
+  const slotGate = inSlots && gates.join();
   return {
     predict: stepBatcher(runPass, batchSizes, gate),
+    ...(inSlots && slotGate && { slots: deviceSlots(inSlots, engines, slotGate) }),
     peakBytes: () => latest.peakBytes(),
     close: async () => {
       closed = true;
       gates.leave(gate);
+      if (slotGate) gates.leave(slotGate);
       const last = await engine.catch(() => undefined);
       await last?.close();
     },
   };
-}
-
-function isEngineLost(error: unknown): error is DiffusionError {
-  return error instanceof DiffusionError && error.reason === ENGINE_LOST;
 }

@@ -6,11 +6,13 @@ import { failedLoads, keyOf, type FailedLoad } from './failed-loads.js';
 import type { LoadedModel } from './loaded-model.js';
 import { bytesOfEntry, estimatedBytes, isOlder, modelOf, newEntry, type Entry } from './model-entry.js';
 import { serviceStopping } from '../../shared/rpc/index.js';
+import type { Slots } from './slots.js';
 import type { PredictRow } from './step-batcher.js';
 
 /** A loaded model stays loaded until all that hold it have released it. */
 export interface Lease {
   readonly predict: PredictRow;
+  readonly slots?: Slots;
   release(): void;
 }
 
@@ -103,8 +105,8 @@ export function loadedModels(options: LoadedModelsOptions): LoadedModels {
     const loaded = modelOf(entry, signal);
     settle();
     try {
-      const { predict } = await loaded;
-      return { predict, release };
+      const { predict, slots } = await loaded;
+      return { predict, ...(slots && { slots }), release };
     } catch (error) {
       release();
       throw error;

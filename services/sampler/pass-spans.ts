@@ -1,10 +1,14 @@
 /** The spans of a pass: it computes rows of many calls, and each of these calls gets a span of it. */
 
-import type { NetworkRow } from '../../shared/sampler/index.js';
 import type { RepeatedSpans } from '../../shared/tracing/index.js';
 
+/** A row of the network. */
+export interface AtTimestep {
+  readonly t: number;
+}
+
 interface PassRow {
-  readonly row: NetworkRow;
+  readonly row: AtTimestep;
   /** Of the call; undefined where it is not traced. */
   readonly passes: RepeatedSpans | undefined;
 }

@@ -1,6 +1,7 @@
 /** One engine process with one set of weights, seen from the service. */
 
 import {
+  at,
   deferred,
   DiffusionError,
   onAbort,
@@ -9,9 +10,23 @@ import {
 } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
-import { packRows, splitRows, type NetworkRow } from '../../shared/sampler/index.js';
+import {
+  packRows,
+  splitRows,
+  type NetworkRow,
+  type SlotArray,
+  type SolverState,
+} from '../../shared/sampler/index.js';
 import type { StoreCalls, StoreSettings } from '../../shared/store/index.js';
-import { engineProtocol, errorOf, type FromEngine, type EngineSource } from './engine-process/messages.js';
+import {
+  engineProtocol,
+  errorOf,
+  type FromEngine,
+  type EngineSource,
+  type Question,
+} from './engine-process/messages.js';
+import type { SlotWork } from './engine-process/slot-inputs.js';
+import { slotEngine } from './slot-engine.js';
 
 export interface EngineSettings {
   /** What the engine process runs. */
@@ -45,14 +60,38 @@ export interface PredictionEngine {
    * One forward pass. @throws DiffusionError UNAVAILABLE (reason ENGINE_LOST) where the process has ended or ends.
    */
   predict(rows: readonly NetworkRow[]): Promise<Float32Array[]>;
+  /** Where the device keeps images between the steps of their solvers. */
+  readonly inSlots?: SlotEngine;
   /** Ends the process; passes under way fail with ENGINE_LOST. */
   close(): Promise<void>;
 }
 
+/** The slots of an engine process. All throw as `predict`. */
+export interface SlotEngine {
+  /** How many there are. */
+  readonly slots: number;
+  /** Rows of a pass. */
+  readonly size: number;
+  /** Passes one after another. @returns for each row of each pass 1 where the network's output was finite, else 0. */
+  step(passes: readonly (readonly SlotWork[])[]): Promise<Float32Array[]>;
+  write(slot: number, state: Pick<SolverState, 'x' | 'history'>): Promise<void>;
+  read(slot: number, array: SlotArray): Promise<Float32Array>;
+}
+
 export const ENGINE_LOST = 'ENGINE_LOST';
+
+export function isEngineLost(error: unknown): error is DiffusionError {
+  return error instanceof DiffusionError && error.reason === ENGINE_LOST;
+}
 
 const RETRY_AFTER_MS = 1000;
 
+interface Loaded {
+  readonly sizes: readonly number[];
+  readonly slots: number;
+}
+
+/** What the process was asked. */
 interface Pass {
   readonly outputLength: number;
   readonly answer: Deferred<Float32Array>;
@@ -70,9 +109,9 @@ export async function startPredictionEngine(
   { signal, clock, report, warn, onStoreCalls }: EngineContext,
 ): Promise<PredictionEngine> {
   signal.throwIfAborted();
-  const { imageSize, outChannels } = unetConfig(source.recipe);
+  const { imageSize, inChannels, outChannels } = unetConfig(source.recipe);
   const passes = new Map<number, Pass>();
-  const loading = deferred<readonly number[]>();
+  const loading = deferred<Loaded>();
   let isLoading = true;
   let isClosing = false;
   let crash: DiffusionError | undefined;
@@ -88,12 +127,12 @@ export async function startPredictionEngine(
   function isExpected(message: FromEngine): boolean {
     switch (message.kind) {
       case 'loaded': {
-        const { batchSizes: sizes } = message;
+        const { batchSizes: sizes, slots } = message;
         if (!isLoading || String(sizes) !== String(batchSizes.slice(-sizes.length))) return false;
         isLoading = false;
         peakBytes = message.peakBytes;
         if (message.withoutKernels !== undefined) warn(message.withoutKernels);
-        loading.resolve(sizes);
+        loading.resolve({ sizes, slots });
         return true;
       }
       case 'memory':
@@ -145,7 +184,7 @@ export async function startPredictionEngine(
     await child.exited;
   }
 
-  async function load(): Promise<readonly number[]> {
+  async function load(): Promise<Loaded> {
     const stopListening = onAbort(signal, () => void close());
     child.send({ kind: 'load', store, source, batchSizes });
     try {
@@ -159,19 +198,27 @@ export async function startPredictionEngine(
     }
   }
 
-  const sizes = await load();
+  const { sizes, slots } = await load();
 
-  async function predict(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
+  /** @throws as `predict`. */
+  async function ask(outputLength: number, question: Question): Promise<Float32Array> {
     if (crash !== undefined) throw crash;
     const id = ++lastId;
-    const batch = packRows(rows, sizes);
     const answer = deferred<Float32Array>();
-    passes.set(id, { outputLength: batch.size * imageSize ** 2 * outChannels, answer });
-    child.send({ kind: 'predict', id, ...batch });
-    return splitRows(await answer.promise, batch.size, rows.length);
+    passes.set(id, { outputLength, answer });
+    child.send({ ...question, id });
+    return answer.promise;
   }
 
-  return { batchSizes: sizes, peakBytes: () => peakBytes, predict, close };
+  async function predict(rows: readonly NetworkRow[]): Promise<Float32Array[]> {
+    const batch = packRows(rows, sizes);
+    const output = await ask(batch.size * imageSize ** 2 * outChannels, { kind: 'predict', ...batch });
+    return splitRows(output, batch.size, rows.length);
+  }
+
+  const size = at(sizes, sizes.length - 1);
+  const inSlots = slots > 0 && slotEngine({ slots, size, length: imageSize ** 2 * inChannels, ask });
+  return { batchSizes: sizes, peakBytes: () => peakBytes, predict, close, ...(inSlots && { inSlots }) };
 }
 
 export function engineLost(exit: ChildExit): DiffusionError {

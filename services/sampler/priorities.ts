@@ -77,7 +77,8 @@ export interface Lane<T> {
   readonly calls: number;
   hasOf(call: Call): boolean;
   add(item: T): void;
-  delete(item: T): void;
+  /** @returns whether it was there. */
+  delete(item: T): boolean;
   /**
    * Takes out what is next, of the caller whose last turn was longest ago: of its calls the one with the least to compute,
    * so that calls end, one after the other, instead of all becoming slow together.

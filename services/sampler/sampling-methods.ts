@@ -87,9 +87,9 @@ export function samplingMethods(options: SamplingOptions) {
         observer?.image(request.priority, isFirst ? sinceMs() : undefined);
         isFirst = false;
       };
-      const { predict } = lease;
+      const { predict, slots } = lease;
       yield* generateImages(series, {
-        ...{ predict, owner, window, signal, passes, onStep, onImage, clock, calledMs },
+        ...{ predict, slots, owner, window, signal, passes, onStep, onImage, clock, calledMs },
         tokenKey: await tokenKey(),
       });
       observer?.completed(request.priority, sinceMs());

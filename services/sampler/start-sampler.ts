@@ -18,7 +18,13 @@ import {
 import { DiffusionError, pause, systemClock } from '../../shared/foundation/index.js';
 import { pictureDecoder } from '../../shared/images/index.js';
 import { openTracer } from '../../shared/tracing/index.js';
-import { checkStore, notedStore, storeFromSettings, storeMetrics, type ObjectStore } from '../../shared/store/index.js';
+import {
+  checkStore,
+  notedStore,
+  storeFromSettings,
+  storeMetrics,
+  type ObjectStore,
+} from '../../shared/store/index.js';
 import { admission } from './admission.js';
 import type { SamplerServiceSettings } from './config.js';
 import type { EngineSource } from './engine-process/messages.js';

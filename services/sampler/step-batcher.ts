@@ -7,11 +7,11 @@ import { abortError, at, deferred, onAbort, pause, throwIfAborted } from '../../
 import { paddedSize, type NetworkRow } from '../../shared/sampler/index.js';
 import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import type { PassGate } from './pass-gate.js';
-import { beginPassSpans } from './pass-spans.js';
+import { beginPassSpans, type AtTimestep } from './pass-spans.js';
 import { lanes, higherThan, weightedTurns, type Owner } from './priorities.js';
 
 /** One forward pass: an output for each row, in their order. */
-export type RunPass = (rows: readonly NetworkRow[]) => Promise<readonly Float32Array[]>;
+export type RunPass<Row, Output> = (rows: readonly Row[]) => Promise<readonly Output[]>;
 
 export interface RowOptions {
   /** Whose turn it takes. */
@@ -25,25 +25,33 @@ export interface RowOptions {
 }
 
 /**
- * The network's answer to one row.
+ * The answer to one row.
  *
  * @throws the signal's reason; whatever the pass threw, for all its rows.
  */
-export type PredictRow = (row: NetworkRow, options: RowOptions) => Promise<Float32Array>;
+export type AskRow<Row, Output> = (row: Row, options: RowOptions) => Promise<Output>;
 
-interface Waiting {
-  readonly row: NetworkRow;
+/** What the network predicts. */
+export type PredictRow = AskRow<NetworkRow, Float32Array>;
+
+/** What a pass gives for a row: `length` values that its solver then computes with. */
+interface Answer {
+  readonly length: number;
+}
+
+interface Waiting<Row, Output> {
+  readonly row: Row;
   readonly owner: Owner;
   readonly passes: RepeatedSpans | undefined;
   readonly onStart: (() => void) | undefined;
-  readonly resolve: (output: Float32Array) => void;
+  readonly resolve: (output: Output) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** A row whose output its solver doesn't have yet. */
-interface Computed {
-  readonly entry: Waiting;
-  readonly output: Float32Array;
+interface Computed<Row, Output> {
+  readonly entry: Waiting<Row, Output>;
+  readonly output: Output;
 }
 
 /**
@@ -67,22 +75,19 @@ const ROW = 'the evaluation of a row';
  * @param batchSizes The sizes that passes have, rising; a pass of fewer rows is padded to the next of them.
  * @param gate Of several models; without one, passes begin whatever others compute.
  */
-export function stepBatcher(
-  runPass: RunPass,
+export function stepBatcher<Row extends AtTimestep = NetworkRow, Output extends Answer = Float32Array>(
+  runPass: RunPass<Row, Output>,
   batchSizes: readonly number[],
   gate?: Pick<PassGate, 'mayBegin' | 'begin'>,
-): PredictRow {
+): AskRow<Row, Output> {
   const maxRows = at(batchSizes, batchSizes.length - 1);
-  const waiting = lanes<Waiting>();
+  const waiting = lanes<Waiting<Row, Output>>();
   const turns = weightedTurns();
   let running = false;
 
-  async function predict(
-    row: NetworkRow,
-    { owner, signal, passes, onStart }: RowOptions,
-  ): Promise<Float32Array> {
+  async function predict(row: Row, { owner, signal, passes, onStart }: RowOptions): Promise<Output> {
     throwIfAborted(signal, ROW);
-    const { promise, resolve, reject } = deferred<Float32Array>();
+    const { promise, resolve, reject } = deferred<Output>();
     const entry = { row, owner, passes, onStart, resolve, reject };
     const lane = waiting[owner.priority];
     const stopListening = onAbort(signal, () => {
@@ -101,7 +106,7 @@ export function stepBatcher(
   async function runPasses(): Promise<void> {
     if (running) return;
     running = true;
-    let computed: readonly Computed[] = [];
+    let computed: readonly Computed<Row, Output>[] = [];
     for (;;) {
       await setImmediate();
       const first = computed.filter(mayJoinNext);
@@ -119,7 +124,7 @@ export function stepBatcher(
    * Whether the next row of a solver could be in the next pass, which then waits until the solver has asked for it. The
    * other solvers compute while the pass runs.
    */
-  function mayJoinNext({ entry: { owner } }: Computed): boolean {
+  function mayJoinNext({ entry: { owner } }: Computed<Row, Output>): boolean {
     if (higherThan(owner.priority).some((priority) => waiting[priority].size > 0)) return false;
     const { size, calls, hasOf } = waiting[owner.priority];
     // A call has its turn in a full pass as long as it has a row there, and fewer calls wait than there are places.
@@ -137,7 +142,7 @@ export function stepBatcher(
   }
 
   /** Takes out the rows of the next pass. */
-  function nextPass(): Waiting[] {
+  function nextPass(): Waiting<Row, Output>[] {
     const [first, ...others] = inTurn();
     if (first === undefined) return [];
     const pass = taken([first], maxRows);
@@ -146,15 +151,15 @@ export function stepBatcher(
     return [...pass, ...taken(others, size - pass.length)];
   }
 
-  function taken(priorities: readonly Priority[], most: number): Waiting[] {
-    const rows: Waiting[] = [];
+  function taken(priorities: readonly Priority[], most: number): Waiting<Row, Output>[] {
+    const rows: Waiting<Row, Output>[] = [];
     for (const priority of priorities)
       for (let row; rows.length < most && (row = waiting[priority].take()) !== undefined;) rows.push(row);
     return rows;
   }
 
   /** Where the pass fails, its rows do, and nothing was computed. */
-  async function compute(pass: readonly Waiting[]): Promise<Computed[]> {
+  async function compute(pass: readonly Waiting<Row, Output>[]): Promise<Computed<Row, Output>[]> {
     if (pass.length === 0) return [];
     for (const { onStart } of pass) onStart?.();
     const end = gate?.begin(at(pass, 0).owner.priority, pass.length);
@@ -175,7 +180,7 @@ export function stepBatcher(
 }
 
 /** Resolves when every answered solver that has further steps has asked for its next row. */
-async function answer(computed: readonly Computed[]): Promise<void> {
+async function answer<Row, Output extends Answer>(computed: readonly Computed<Row, Output>[]): Promise<void> {
   if (computed.length === 0) return;
   let values = 0;
   for (const { entry, output } of computed) {

@@ -2,7 +2,13 @@
 
 import { scanDataset } from '../../shared/dataset/index.js';
 import { connectToParent, failureOf } from '../../shared/processes/index.js';
-import { notedStore, storeCallTally, storeFromSettings, type ObjectStore, type StoreSettings } from '../../shared/store/index.js';
+import {
+  notedStore,
+  storeCallTally,
+  storeFromSettings,
+  type ObjectStore,
+  type StoreSettings,
+} from '../../shared/store/index.js';
 import { spillIn } from './engine-process/spill-folder.js';
 import { uploadLeftover } from './leftover-commits.js';
 import { readingProtocol, type FromReader, type ToReader } from './reading-messages.js';

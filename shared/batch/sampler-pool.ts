@@ -112,13 +112,16 @@ export async function samplerPool(settings: PoolSettings): Promise<SamplerPool> 
     onAway(member.address, undefined);
   }
 
-  /** @throws the error where it doesn't pass, or no sampler has answered for too long. */
-  function failed(member: Member, error: unknown): void {
+  /**
+   * @param sinceMs When the call was asked for: a pool that had nothing to do heard nothing either.
+   * @throws the error where it doesn't pass, or no sampler has answered for too long.
+   */
+  function failed(member: Member, error: unknown, sinceMs: number): void {
     if (!passes(error)) throw error;
     const now = clock.monotonicMs();
     // Whoever refuses a call because it is busy has answered.
     if (error.retryAfterMs !== undefined) answeredMs = now;
-    if (now - answeredMs >= patienceMs) {
+    if (now - Math.max(answeredMs, sinceMs) >= patienceMs) {
       const text = `no sampler has answered for ${Math.round(patienceMs / 1000)} s: ${error.message}`;
       throw new DiffusionError('SERVICE_UNREACHABLE', text, { cause: error });
     }
@@ -132,6 +135,7 @@ export async function samplerPool(settings: PoolSettings): Promise<SamplerPool> 
   return {
     size: () => members.length,
     async use(signal, work) {
+      const beganMs = clock.monotonicMs();
       for (;;) {
         const member = await next(signal);
         member.calls += 1;
@@ -144,7 +148,7 @@ export async function samplerPool(settings: PoolSettings): Promise<SamplerPool> 
           });
         } catch (error) {
           signal.throwIfAborted();
-          failed(member, error);
+          failed(member, error, beganMs);
         } finally {
           member.calls -= 1;
           closeUnused(member);

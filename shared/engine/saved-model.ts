@@ -39,7 +39,11 @@ export function savedModel(
     throw new DiffusionError('ENGINE_KERNEL', `${name} has updates, which a frozen graph can't hold`);
   const { inputs, outputs } = traced;
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
-  const graph = passed(lowered(traced.graph), new Set(ends), [withoutIdle, withoutRepeats, withoutUnused]);
+  const graph = passed(lowered(traced.graph, 'tensorflow'), new Set(ends), [
+    withoutIdle,
+    withoutRepeats,
+    withoutUnused,
+  ]);
 
   const specs = new Map(module.variables.map((spec) => [`${name}/variables/${spec.name}`, spec]));
   const frozen = new Set<string>(specs.keys());

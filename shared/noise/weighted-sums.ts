@@ -11,7 +11,8 @@ export interface Algebra<Value> {
 
 /** Over float32 pixels: added in float64 from left to right, and rounded once. A single value with scale 1 is itself. */
 export const pixels: Algebra<Float32Array> = {
-  sum: (first, ...others) => {
+  sum: (...terms) => {
+    const [first, ...others] = terms;
     if (first === undefined) throw new RangeError('wanted a term with a factor other than 0; got none');
     const [scale, of, minus] = first;
     const [second] = others;

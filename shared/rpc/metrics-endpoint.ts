@@ -68,7 +68,10 @@ export function watchToken(
     parse: ([content]) => {
       const token = content?.toString('utf8').trim() ?? '';
       if (!/^[\x21-\x7e]{1,4000}$/.test(token))
-        throw unusable([path], 'wanted a file that holds a token of at most 4000 characters and nothing else');
+        throw unusable(
+          [path],
+          'wanted a file that holds a token of at most 4000 characters and nothing else',
+        );
       return digestOf(`Bearer ${token}`);
     },
   });

@@ -1,6 +1,12 @@
 /** What the environment says about the metrics of a service. */
 
-import { address as addressKind, anyText, onOff, setting, type EnvironmentReader } from '../foundation/index.js';
+import {
+  address as addressKind,
+  anyText,
+  onOff,
+  setting,
+  type EnvironmentReader,
+} from '../foundation/index.js';
 import { isLoopback, SECURITY_SETTINGS, type ServerSecurity } from './security-settings.js';
 import type { TlsFiles } from './tls.js';
 

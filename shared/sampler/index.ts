@@ -14,6 +14,8 @@ export { batchedRows } from './batched-rows.js';
 export type { Batch } from './batch.js';
 export { SLOT_HISTORY, slotRows, unfitForSlots } from './slot-rows.js';
 export type { SlotRow } from './slot-rows.js';
+export { slotSolver } from './slot-trajectory.js';
+export type { ImageStep, Slot, SlotArray } from './slot-trajectory.js';
 export { UNCONDITIONAL } from './solver.js';
 export type {
   Inpainting,

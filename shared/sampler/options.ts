@@ -4,7 +4,7 @@ import { UNCONDITIONAL } from './solver.js';
 import type { SolverOptions } from './solver.js';
 
 /** How many steps of the plan a start at an image skips. */
-export function skippedSteps({ start }: SolverOptions): number {
+export function skippedSteps({ start }: Pick<SolverOptions, 'start'>): number {
   return start?.kind === 'image' ? start.skippedSteps : 0;
 }
 
@@ -12,7 +12,10 @@ export function skippedSteps({ start }: SolverOptions): number {
  * @param pastLength how many arrays of history a solver has after so many steps of its own.
  * @throws INVALID_ARGUMENT naming `guidanceScale`, or fields of `start`, `inpaint` or `resume`.
  */
-export function checkOptions(options: SolverOptions, pastLength: (taken: number) => number): void {
+export function checkOptions(
+  options: Omit<SolverOptions, 'predict'>,
+  pastLength: (taken: number) => number,
+): void {
   const { plan, y = UNCONDITIONAL, start, inpaint, resume } = options;
   const found = unmet((demand) => {
     const guided = plan.guidanceScale;

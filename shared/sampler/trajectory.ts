@@ -13,16 +13,16 @@ import { samplerStep, takeStep } from './steps.js';
 export async function* solver(options: SolverOptions): AsyncGenerator<SamplerStep, void, undefined> {
   const { stages, pastLength = () => 0 } = options.plan.solver;
   checkOptions(options, pastLength);
-  const { plan, start, inpaint, resume } = options;
+  const { plan, inpaint, resume } = options;
   const first = plan.steps - 1 - skippedSteps(options);
   let drawn: Float32Array | undefined;
-  const xT = () => (drawn ??= start?.kind === 'latent' ? start.xT : options.noise(0));
+  const xT = () => (drawn ??= latentOf(options));
   // One noise at all levels: kept pixels go straight from x_T to the image.
   const noised = (image: Float32Array, i: number) => (i < 0 ? image : qSample(plan.tables, image, i, xT()));
   const withKept = (x: Float32Array, i: number) =>
     inpaint === undefined ? x : sampledInto(inpaint, x, noised(inpaint.image, i));
 
-  let x = resume?.x ?? withKept(start?.kind === 'image' ? noised(start.xStart, first) : xT(), first);
+  let x = resume?.x ?? withKept(startOf(options, xT()), first);
   let history = resume?.history ?? [];
   for (let i = resume === undefined ? first : plan.steps - 1 - resume.stepsDone; i >= 0; i--) {
     const here = i === first ? plan : timeShifted(plan, i, x);
@@ -37,6 +37,19 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
     history = end.history;
     yield samplerStep(here, plan.steps - 1 - i, i, { ...end, x });
   }
+}
+
+type Beginning = Pick<SolverOptions, 'plan' | 'start' | 'noise'>;
+
+/** x before the first step: x_T, or the image that it starts at, noised by x_T. */
+export function startOf(options: Beginning, xT = latentOf(options)): Float32Array {
+  const { plan, start } = options;
+  if (start?.kind !== 'image') return xT;
+  return qSample(plan.tables, start.xStart, plan.steps - 1 - start.skippedSteps, xT);
+}
+
+function latentOf({ start, noise }: Beginning): Float32Array {
+  return start?.kind === 'latent' ? start.xT : noise(0);
 }
 
 /** The finished image, [H, W, C] flattened: the sample of the solver's last step. */

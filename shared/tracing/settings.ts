@@ -85,12 +85,10 @@ export const TRACING_SETTINGS = {
     'further facts about the service in traces; values are percent-encoded',
     { flag },
   ),
-  otelTracesExporter: setting(
-    'OTEL_TRACES_EXPORTER',
-    oneOf(['otlp', 'none']),
-    '`none` switches traces off',
-    { fallback: 'otlp', flag },
-  ),
+  otelTracesExporter: setting('OTEL_TRACES_EXPORTER', oneOf(['otlp', 'none']), '`none` switches traces off', {
+    fallback: 'otlp',
+    flag,
+  }),
   otelSdkDisabled: setting('OTEL_SDK_DISABLED', bool, '`true` switches traces off', {
     fallback: false,
     flag,

@@ -4,14 +4,14 @@
  */
 
 import { once } from 'node:events';
-import { createHash } from 'node:crypto';
+import { createHash, randomInt } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { pause } from '../../shared/foundation/index.js';
 import { storeFromSettings, storeSettings } from '../../shared/store/index.js';
 import { spawnService, type ServiceProcess } from '../faults/spawn-service.js';
-import { freePort } from '../minio-server.js';
 import { commitTiny } from '../sampler-service/tiny-model.js';
 import { run } from '../cli/sinks.js';
 import { spawnWorker, whenEvent, type WorkerProcess } from './spawn-worker.js';
@@ -76,9 +76,15 @@ export async function makeWithFaults(options: KilledWorkers): Promise<BatchBytes
   const store = await storeFromSettings(storeSettings({ IP_DIFFUSION_STORE: models }));
   await commitTiny(store, { step: 5 });
   await store.close();
-  const server = `127.0.0.1:${await freePort()}`;
-  const startSampler = (): Promise<ServiceProcess> =>
-    spawnService('sampler', { IP_DIFFUSION_STORE: models, IP_DIFFUSION_SAMPLER_ADDRESS: server });
+  const server = `127.0.0.1:${await steadyPort()}`;
+  const startSampler = async (): Promise<ServiceProcess> => {
+    const service = await spawnService('sampler', {
+      IP_DIFFUSION_STORE: models,
+      IP_DIFFUSION_SAMPLER_ADDRESS: server,
+    });
+    if (!service.isRunning()) throw new Error(`the sampler did not start: ${service.log.join('\n')}`);
+    return service;
+  };
   let sampler = await startSampler();
 
   const plan = ['tiny', ...['--count', String(count), '--shard-size', String(shardSize)]];
@@ -124,6 +130,25 @@ export async function makeWithFaults(options: KilledWorkers): Promise<BatchBytes
     many: await hashesOf({ ...environment, IP_DIFFUSION_STORE: output }),
     exits,
   };
+}
+
+/**
+ * A port that connections don't take while nobody listens there: systems give these from 32768 on (Linux), and one of them
+ * would keep the sampler from coming back.
+ */
+async function steadyPort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(15_000, 30_000);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+    } catch {
+      continue;
+    }
+    server.close();
+    await once(server, 'close');
+    return port;
+  }
 }
 
 /** How many shards the workers have made. */

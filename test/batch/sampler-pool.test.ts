@@ -7,7 +7,7 @@ import test from 'ava';
 
 import { samplerPool, type SamplerPool } from '../../shared/batch/index.js';
 import { samplersAt } from '../../shared/batch/sampler-addresses.js';
-import { deferred, systemClock } from '../../shared/foundation/index.js';
+import { deferred, DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import { callUnary } from '../../shared/rpc/index.js';
 import { fakeSampler } from '../cli/fake-services.js';
 import { stoppedClock } from '../cli/sinks.js';
@@ -105,6 +105,29 @@ test('calls are shared among the addresses of a name; it is resolved again, and 
   t.is(pool.size(), 3);
   await before.end();
   await after.end();
+});
+
+test('a pool that had nothing to do for long is as patient as before', async (t) => {
+  const clock = stoppedClock();
+  const pool = await samplerPool({
+    ...{ addresses: ['10.0.0.1:5'], security: {}, clock, patienceMs: 1000 },
+    onAway: () => undefined,
+  });
+  t.teardown(() => {
+    pool.close();
+  });
+  clock.nowMs = 5000;
+  let calls = 0;
+  const used = pool.use(signal, () => {
+    calls += 1;
+    if (calls > 1) return Promise.resolve('made');
+    // It passes before the call gives up.
+    clock.nowMs += 900;
+    throw new DiffusionError('SERVICE_UNREACHABLE', 'away');
+  });
+  await settled();
+  clock.nowMs += 60_000;
+  t.is(await used, 'made');
 });
 
 const onLinux = process.platform === 'linux' ? test : test.skip;

@@ -27,7 +27,7 @@ export const samplers: Bench = async (say) => {
   const store = await openLocalStore({ folder: models });
   await commitTiny(store, { step: 1, recipe: SMALL_RECIPE });
   const services = await Promise.all(
-    [0, 1].map(() => spawnService('sampler', { IP_DIFFUSION_STORE: models })),
+    [0, 1].map(() => spawnService('sampler', { IP_DIFFUSION_STORE: models }, { hasOwnSession: true })),
   );
   // Before their engines start, which have as many threads as there are processors for them.
   for (const [processor, { child }] of services.entries())

@@ -11,7 +11,7 @@ import { decodeSafetensors, encodeSafetensors } from '../../shared/checkpoint/in
 import { checkpointToWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
-import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import { openLocalStore, type ObjectStore, type StoreCalls } from '../../shared/store/index.js';
 import { loadWeights } from '../../services/sampler/engine-process/load-weights.js';
 import { modelCatalogue } from '../../services/sampler/model-catalogue.js';
 import { readWarmStart, settleWarmStart } from '../../services/trainer/warm-start.js';
@@ -65,7 +65,10 @@ test('an imported model is one that the sampler lists and loads, by the step and
     const { tensors } = decodeSafetensors(await readFile(weights));
     for (const object of manifest.objects) {
       const source = { commit, object, recipe: manifest.recipe, precision: 'float32' as const };
-      const loaded = await loadWeights({ kind: 'local', folder }, source, () => undefined);
+      const calls: StoreCalls[] = [];
+      const loaded = await loadWeights({ kind: 'local', folder }, source, (made) => calls.push(...made));
+      // What the engine process reads is counted by the service.
+      t.true(calls.some(({ operation, outcome }) => operation === 'get' && outcome === 'OK'));
       const bias = tensors.get('out.2.bias')?.data as Float32Array;
       t.deepEqual(loaded.get('out.2.bias'), bias);
     }

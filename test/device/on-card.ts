@@ -45,7 +45,9 @@ const { values: given } = parseArgs({
 });
 
 async function main(): Promise<number> {
-  const endsAt = performance.now() + Number(given.minutes) * MINUTE_MS;
+  const minutes = Number(given.minutes);
+  if (!(minutes > 0)) throw new Error(`--minutes: wanted a number above 0; got ${given.minutes}`);
+  const endsAt = performance.now() + minutes * MINUTE_MS;
   const { device, python } = given;
   const { commit, networks, expected } = readPacked(folder);
   const plugin = given.plugin ?? execFileSync(python, ['-c', FIND_PLUGIN], { encoding: 'utf8' }).trim();
@@ -64,18 +66,21 @@ async function main(): Promise<number> {
   const memory = engine.memory();
   const left = engine.live();
   engine.close();
+  // Before the timings, so that what is known is kept whatever they do.
+  write({ about, checks: done, memory, left });
   const setting = { folder, plugin, device, cacheFolder, python: given['no-peers'] ? undefined : python };
-  const { rows, leftOut } = await timings(worksOf(networks), setting, endsAt, (line) => {
+  const timed = await timings(worksOf(networks), setting, endsAt, (line) => {
     console.log(line);
   });
-  console.table(rows);
-  for (const line of leftOut) console.log(`left out: ${line}`);
-  writeFileSync(
-    given.out,
-    `${JSON.stringify({ about, checks: done, memory, left, rows, leftOut }, undefined, 2)}\n`,
-  );
+  console.table(timed.rows);
+  for (const line of timed.leftOut) console.log(`left out: ${line}`);
+  write({ about, checks: done, memory, left, ...timed });
   console.log(`the results are in ${given.out}`);
   return done.every(({ holds }) => holds) && left === 0 ? 0 : 1;
+}
+
+function write(result: object): void {
+  writeFileSync(given.out, `${JSON.stringify(result, undefined, 2)}\n`);
 }
 
 /** Of what is measured beside the engine. */

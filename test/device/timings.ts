@@ -56,7 +56,7 @@ export async function timings(
       continue;
     }
     say(title);
-    const signal = AbortSignal.timeout(leftMs);
+    const signal = AbortSignal.timeout(Math.ceil(leftMs));
     // They compile at the same time, and are timed one after another.
     const started = await Promise.allSettled(
       commandsOf(work, setting).map(([name, command]) => startWorker(name, command, setting.folder, signal)),

@@ -23,6 +23,8 @@ export interface SpawnOptions {
   readonly cwd?: string;
   /** A file descriptor that takes the log instead of this process, which then waits for nothing. */
   readonly stderr?: number;
+  /** In a session of its own, which Linux schedules as a group of its own. */
+  readonly hasOwnSession?: boolean;
   /** A module that runs before the service's own. */
   readonly preload?: URL;
   /** The folder of another build; this one where it is undefined. */
@@ -33,7 +35,7 @@ export interface SpawnOptions {
 export async function spawnService(
   name: 'trainer' | 'sampler',
   environment: Readonly<Record<string, string>>,
-  { cwd, stderr, preload, build }: SpawnOptions = {},
+  { cwd, stderr, hasOwnSession = false, preload, build }: SpawnOptions = {},
 ): Promise<ServiceProcess> {
   const program =
     build === undefined
@@ -44,6 +46,7 @@ export async function spawnService(
     [...program.slice(0, -1), ...(preload ? ['--import', preload.href] : []), ...program.slice(-1)],
     {
       cwd,
+      detached: hasOwnSession,
       env: {
         PATH: process.env['PATH'],
         HOME: process.env['HOME'],

@@ -3,7 +3,14 @@ import { createServer, type AddressInfo } from 'node:net';
 
 import test from 'ava';
 
-import { callStream, callUnary, connectTrainer, startGrpcServer, whenReady } from '../../shared/rpc/index.js';
+import {
+  callStream,
+  callUnary,
+  connectTrainer,
+  SERVICE_NAMES,
+  startGrpcServer,
+  whenReady,
+} from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { fakeTrainer, JOB } from '../cli/fake-services.js';
@@ -50,7 +57,9 @@ test('waiting for a server can be cancelled', async (t) => {
   await peer.missed();
   stop.abort(new DiffusionError('CANCELLED', 'no longer'));
   await t.throwsAsync(waiting, { message: 'no longer' });
-  await t.throwsAsync(whenReady(client, 2 ** 40, { signal: stop.signal, tries: 'again' }), { message: 'no longer' });
+  await t.throwsAsync(whenReady(client, 2 ** 40, { signal: stop.signal, tries: 'again' }), {
+    message: 'no longer',
+  });
   client.close();
 });
 
@@ -80,10 +89,11 @@ test('a connection that is tried once fails as soon as nothing listens, and one 
   });
   t.is(error.reason, 'SERVICE_UNREACHABLE');
   const waiting = whenReady(client, Infinity, { tries: 'again' });
+  const { getTrainingJob } = trainerWire.TrainerServiceService;
   const { stop } = await startGrpcServer({
     ...{ address: `127.0.0.1:${port}`, log: SILENT, reflection: false, security: securityOf() },
     ...{ report: () => undefined, stallTimeoutMs: 60_000 },
-    ...{ service: {}, serviceName: 'diffusion.trainer.v1.TrainerService', implementation: {} },
+    ...{ service: { getTrainingJob }, serviceName: SERVICE_NAMES.trainer, implementation: {} },
   });
   await waiting;
   client.close();

@@ -4,7 +4,7 @@ import { rename, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import type { TLSSocket } from 'node:tls';
+import { TLSSocket } from 'node:tls';
 
 import test, { type ExecutionContext } from 'ava';
 
@@ -46,7 +46,9 @@ async function serve(t: ExecutionContext, token = 'first-token\n') {
           headers: authorization === undefined ? {} : { authorization },
         },
         (answer) => {
-          const { serialNumber } = (answer.socket as TLSSocket).getPeerCertificate();
+          const { socket } = answer;
+          if (!(socket instanceof TLSSocket)) throw new Error('wanted TLS');
+          const { serialNumber } = socket.getPeerCertificate();
           answer.resume().on('end', () => {
             resolve({ status: answer.statusCode, serial: serialNumber });
           });
@@ -60,7 +62,15 @@ async function serve(t: ExecutionContext, token = 'first-token\n') {
 test('who has the token reads metrics over TLS, and nobody else', async (t) => {
   const { ask } = await serve(t);
   t.is((await ask('Bearer first-token')).status, 200);
-  for (const wrong of [undefined, '', 'first-token', 'Bearer', 'Bearer other', 'Bearer first-token2', 'x'.repeat(7000)])
+  for (const wrong of [
+    undefined,
+    '',
+    'first-token',
+    'Bearer',
+    'Bearer other',
+    'Bearer first-token2',
+    'x'.repeat(7000),
+  ])
     t.is((await ask(wrong)).status, 401, wrong);
 });
 

@@ -258,6 +258,17 @@ test('a caller of whose calls none has waited is refused no call, however short 
   t.is(other.queued.length, 1);
 });
 
+test('the rate of a caller whose last call has ended is forgotten, as the next one may be another', async (t) => {
+  const { ask, gate, running, waits, due } = await busyFixture();
+  running.release();
+  t.true(await waits.begun());
+  waits.release();
+  const another = ask({}, 400);
+  t.true(await another.begun());
+  t.false(await ask(due(1000), 400).begun());
+  t.is(gate.held.waiting, 1);
+});
+
 test('a call that can not end in time any more when its turn comes is refused, and the next one begins [fault 97]', async (t) => {
   const { ask, pass, gate, running, waits, due } = await busyFixture();
   const late = ask(due(80_000), 200);

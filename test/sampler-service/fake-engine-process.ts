@@ -16,7 +16,7 @@ import { BEHAVIOURS } from './fake-engine.js';
 const protocol: Protocol<ToEngine, object> = engineProtocol;
 const { send } = connectToParent(protocol, (message) => {
   if (message.kind === 'load') load(message);
-  else predict(message);
+  else if (message.kind === 'predict') predict(message);
 });
 const say = (message: FromEngine): void => {
   send(message);
@@ -60,10 +60,10 @@ function load({ source, batchSizes }: LoadMessage): void {
       send({ kind: 'failed' });
       return;
     case BEHAVIOURS.loadsOtherSizes:
-      say({ kind: 'loaded', batchSizes: [3], peakBytes: 0 });
+      say({ kind: 'loaded', batchSizes: [3], slots: 0, peakBytes: 0 });
       return;
     default:
-      say({ kind: 'loaded', batchSizes, peakBytes: 0 });
+      say({ kind: 'loaded', batchSizes, slots: 0, peakBytes: 0 });
   }
 }
 
@@ -79,7 +79,7 @@ function predict({ id, size }: Extract<ToEngine, { kind: 'predict' }>): void {
       say({ kind: 'predicted', id: id + 1000, output });
       return;
     case BEHAVIOURS.loadsTwice:
-      say({ kind: 'loaded', batchSizes: [1], peakBytes: 0 });
+      say({ kind: 'loaded', batchSizes: [1], slots: 0, peakBytes: 0 });
       return;
     default:
       say({ kind: 'predicted', id, output });

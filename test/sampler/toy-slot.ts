@@ -3,15 +3,17 @@ import { at } from '../../shared/foundation/index.js';
 import { gaussian } from '../../shared/random/index.js';
 import { SLOT_HISTORY, type NoiseStream, type Predict, type SlotRow } from '../../shared/sampler/index.js';
 
-export interface ToySlot {
+export interface HeldSlot {
   x: Float32Array;
   xStart: Float32Array;
+  /** What the network predicted before. */
+  before: Float32Array;
   history: Float32Array[];
 }
 
 /** One row over a slot, whose network is `predict`; `channels` where its output says something of the variance too. */
 export async function runRow(
-  slot: ToySlot & { before: Float32Array },
+  slot: HeldSlot,
   row: SlotRow,
   { predict, stream, channels }: { predict: Predict; stream: NoiseStream; channels?: number },
 ): Promise<void> {
@@ -37,10 +39,7 @@ export async function runRow(
 }
 
 /** With nothing but x and history. */
-export function toySlot(
-  x: Float32Array,
-  history: readonly Float32Array[] = [],
-): ToySlot & { before: Float32Array } {
+export function toySlot(x: Float32Array, history: readonly Float32Array[] = []): HeldSlot {
   const none = x.map(() => 0);
   const arrays = Array.from({ length: SLOT_HISTORY }, (_, k) => history[k] ?? none);
   return { x, xStart: none, before: none, history: arrays };

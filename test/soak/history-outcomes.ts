@@ -11,6 +11,11 @@ export const EXPECTED_CODES: ReadonlySet<string> = new Set([
   'UNAVAILABLE',
 ]);
 
+/** What a call gets for a model that is being deleted. */
+const GONE: ReadonlySet<string> = new Set(['MODEL_NOT_READY', 'MODEL_NOT_FOUND', 'CHECKPOINT_NOT_FOUND']);
+
+export const TRAINER_STOPPED = 'trainer stopped with SIGTERM';
+
 export const OUTCOME_RULES: Readonly<Record<string, Rule>> = {
   *'one request, one job'(history) {
     for (const [id, jobs] of grouped(ofKind(history, 'job'), ({ requestId }) => requestId)) {
@@ -79,14 +84,18 @@ export const OUTCOME_RULES: Readonly<Record<string, Rule>> = {
         yield `${job}${isStraight ? ', the straight one' : ''}, step ${step}: other bytes than those of ${recipe} before`;
     }
     const ends = new Map(endsOf(history).map(({ job, state }) => [job, state]));
-    const expected = new Map<string, string>();
+    const expected = new Map<string, readonly number[]>();
+    // A trainer that is asked to stop commits a checkpoint of each job that runs.
+    const stops = ofKind(history, 'fault').filter(({ fault }) => fault === TRAINER_STOPPED).length;
     for (const { job, steps } of ofKind(history, 'listed')) {
       const { recipe, straight: isStraight } = jobs.get(job) ?? { recipe: job, straight: false };
-      const text = steps.join(', ');
-      if (isStraight) expected.set(recipe, text);
+      if (isStraight) expected.set(recipe, steps);
       const wanted = expected.get(recipe);
-      if (ends.get(job) === 'SUCCEEDED' && wanted !== undefined && wanted !== text)
-        yield `${job} has the checkpoints ${text}; the straight run has ${wanted}`;
+      if (ends.get(job) !== 'SUCCEEDED' || wanted === undefined) continue;
+      const isMissing = wanted.some((step) => !steps.includes(step));
+      const additional = steps.filter((step) => !wanted.includes(step)).length;
+      if (isMissing || additional > stops)
+        yield `${job} has the checkpoints ${steps.join(', ')}; the straight run has ${wanted.join(', ')}`;
     }
   },
   *'an image has the same bytes whenever it is sampled'(history) {
@@ -96,8 +105,13 @@ export const OUTCOME_RULES: Readonly<Record<string, Rule>> = {
     }
   },
   *'a call that fails says that it may be tried again'(history) {
-    for (const { method, code, reason, detail } of ofKind(history, 'call'))
-      if (!EXPECTED_CODES.has(code)) yield `${method}: ${code} (${reason ?? 'no reason'}): ${detail ?? ''}`;
+    const deleted = new Set<string>();
+    for (const entry of history) {
+      if (entry.kind === 'deleting') deleted.add(entry.model);
+      if (entry.kind !== 'call' || EXPECTED_CODES.has(entry.code)) continue;
+      const { method, model = '', code, reason = 'no reason', detail = '' } = entry;
+      if (!(deleted.has(model) && GONE.has(reason))) yield `${method}: ${code} (${reason}): ${detail}`;
+    }
   },
   *'a service ends only when it is asked to'(history) {
     for (const { service, how, wanted } of ofKind(history, 'exit'))

@@ -3,6 +3,7 @@
 import test from 'ava';
 
 import { RULES, violationsOf } from './check-history.js';
+import { TRAINER_STOPPED } from './history-outcomes.js';
 import type { Entry, Happening, SeenEvent } from './history.js';
 
 const metrics = (step: number, dropped = 0): SeenEvent => ({
@@ -114,6 +115,26 @@ test('a call that may be tried again, a service that was killed on purpose and a
     ),
     [],
   );
+});
+
+test('nor is a call for a model that is being deleted, which is one before that', (t) => {
+  const deleting: Happening = { kind: 'deleting', model: 'm' };
+  const gone: Happening = {
+    ...{ kind: 'call', method: 'Generate', model: 'm', code: 'NOT_FOUND', reason: 'MODEL_NOT_FOUND' },
+  };
+  t.deepEqual(violationsOf(historyOf([...watch(WHOLE), deleting, gone])), []);
+  t.is(violationsOf(historyOf([...watch(WHOLE), gone, deleting])).length, 1);
+  t.is(violationsOf(historyOf([...watch(WHOLE), deleting, { ...gone, model: 'another' }])).length, 1);
+  t.is(violationsOf(historyOf([...watch(WHOLE), deleting, { ...gone, reason: 'INTERNAL' }])).length, 1);
+});
+
+test('nor is a checkpoint with which a trainer stopped; one that is missing, or that nobody asked for, is one', (t) => {
+  const stopped: Happening = { kind: 'fault', fault: TRAINER_STOPPED, detail: '' };
+  t.deepEqual(violationsOf(historyOf([...watch(WHOLE), stopped], read('b', [2, 3, 4]))), []);
+  t.is(violationsOf(historyOf(watch(WHOLE), read('b', [2, 3, 4]))).length, 1);
+  t.is(violationsOf(historyOf([...watch(WHOLE), stopped], read('b', [1, 2, 3, 4]))).length, 1);
+  const missing = violationsOf(historyOf([...watch(WHOLE), stopped], read('b', [3, 4])));
+  t.true(missing.some(({ rule }) => rule === 'the survived run is, byte for byte, the straight one'));
 });
 
 /** For each rule a history that violates it, and it alone. */

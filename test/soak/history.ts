@@ -26,6 +26,8 @@ export type Happening =
     }
   /** Somebody asked it to end. */
   | { readonly kind: 'cancelled'; readonly job: string }
+  /** From here on a model is being deleted. */
+  | { readonly kind: 'deleting'; readonly model: string }
   /** One watch call, and how it ended: a code of gRPC's, OK included. */
   | { readonly kind: 'watch'; readonly watch: number; readonly job: string; readonly after: string }
   | {
@@ -47,10 +49,11 @@ export type Happening =
   | { readonly kind: 'unreadable'; readonly job: string; readonly step: number; readonly problem: string }
   /** A sampled image; `of` names everything that its bytes may depend on. */
   | { readonly kind: 'image'; readonly of: string; readonly sha256: string }
-  /** Any call's end; `detail` is its message where it failed. */
+  /** Any call's end; `model` is what it asked for, and `detail` its message where it failed. */
   | {
       readonly kind: 'call';
       readonly method: string;
+      readonly model?: string;
       readonly code: string;
       readonly reason?: string;
       readonly detail?: string;

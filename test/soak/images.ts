@@ -64,7 +64,7 @@ export async function sampleOnce(
   let images: samplerWire.GenerateRequest['images'] = { $case: 'newImages', value: request };
   for (let tries = 0; tries < 4; tries++) {
     try {
-      await readImages(load, client, images, { recipe, settings, tokens, done });
+      await readImages(load, client, images, { model, recipe, settings, tokens, done });
       return;
     } catch (error) {
       if (!(error instanceof DiffusionError)) throw error;
@@ -76,6 +76,7 @@ export async function sampleOnce(
 }
 
 interface Reading {
+  readonly model: string;
   readonly recipe: string;
   readonly settings: string;
   /** The newest token of each image, and the images that are done; both are filled. */
@@ -87,7 +88,7 @@ async function readImages(
   { recorder, signal }: Workload,
   client: Client,
   images: samplerWire.GenerateRequest['images'],
-  { recipe, settings, tokens, done }: Reading,
+  { model, recipe, settings, tokens, done }: Reading,
 ): Promise<void> {
   const request = {
     ...samplerWire.GenerateRequest.create({ resumeTokenEverySteps: TOKEN_EVERY }),
@@ -95,7 +96,8 @@ async function readImages(
   };
   const assemblies = new Map<number, ImageAssembly>();
   let step = 0;
-  await recorder.call(images?.$case === 'resumedImages' ? 'Generate (resumed)' : 'Generate', async () => {
+  const method = images?.$case === 'resumedImages' ? 'Generate (resumed)' : 'Generate';
+  const read = async (): Promise<void> => {
     const limits = { signal, timeoutMs: CALL_MS };
     for await (const { event } of callStream(client, client.generate, request, limits)) {
       if (event?.$case === 'accepted') step = event.value.checkpoint?.step ?? 0;
@@ -110,5 +112,6 @@ async function readImages(
       const of = `image ${index} of ${recipe} at step ${step}, ${settings}`;
       recorder.add({ kind: 'image', of, sha256: createHash('sha256').update(bytes).digest('hex') });
     }
-  });
+  };
+  await recorder.call(method, read, { model });
 }

@@ -80,6 +80,7 @@ export async function runJob(load: Workload, plan: PlannedJob): Promise<{ job: s
 /** Removes a model whose checkpoints have been read. */
 export async function deleteModel(load: Workload, model: string): Promise<void> {
   const client = load.world.trainerClient();
+  load.recorder.add({ kind: 'deleting', model });
   await persistently(load, 'DeleteModel', () =>
     callUnary(client, client.deleteModel, { model }, { timeoutMs: CALL_MS }),
   ).catch((error: unknown) => {

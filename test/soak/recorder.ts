@@ -11,8 +11,12 @@ export interface Recorder {
   /** Milliseconds since the run began. */
   elapsedMs(): number;
   add(happening: Happening): void;
-  /** Runs a call and takes down how it ended; what it throws is thrown on. */
-  call<T>(method: string, work: () => Promise<T>): Promise<T>;
+  /**
+   * Runs a call and takes down how it ended; what it throws is thrown on.
+   *
+   * @param of What it asks for.
+   */
+  call<T>(method: string, work: () => Promise<T>, of?: { readonly model: string }): Promise<T>;
   close(): Promise<void>;
 }
 
@@ -32,15 +36,15 @@ export function recorder(path: string): Recorder {
     history,
     elapsedMs,
     add,
-    async call(method, work) {
+    async call(method, work, of) {
       try {
         const answer = await work();
-        add({ kind: 'call', method, code: 'OK' });
+        add({ kind: 'call', method, ...of, code: 'OK' });
         return answer;
       } catch (error) {
         if (!(error instanceof DiffusionError)) throw error;
         const { code, reason, message: detail } = error;
-        add({ kind: 'call', method, code, reason, detail });
+        add({ kind: 'call', method, ...of, code, reason, detail });
         throw error;
       }
     },

@@ -80,7 +80,10 @@ const bytesOf = (fields: Fields, of: number): Uint8Array[] =>
 const first = (fields: Fields, of: number): Uint8Array => bytesOf(fields, of)[0] ?? new Uint8Array();
 const text = (fields: Fields, of: number): string => Buffer.from(first(fields, of)).toString();
 const hex = (fields: Fields, of: number): string => Buffer.from(first(fields, of)).toString('hex');
-const number = (fields: Fields, of: number): bigint => BigInt((fields.get(of)?.[0] ?? 0) as bigint);
+const number = (fields: Fields, of: number): bigint => {
+  const value = fields.get(of)?.[0];
+  return typeof value === 'bigint' ? value : 0n;
+};
 
 function spansOf(request: Uint8Array): ReceivedSpan[] {
   return bytesOf(fieldsOf(request), 1).flatMap((ofResource) => {

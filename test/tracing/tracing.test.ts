@@ -1,44 +1,18 @@
 /** Settings of traces, the bounds of their spans, and failures to send them. */
 
-import { InMemorySpanExporter, type ReadableSpan, type SpanExporter } from '@opentelemetry/sdk-trace';
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace';
 import test from 'ava';
 
 import { readSettings } from '../../services/trainer/config.js';
-import { DiffusionError, systemClock, type Environment } from '../../shared/foundation/index.js';
-import { NO_SPAN, openTracer, repeatedSpans, spanned, type TracingSettings } from '../../shared/tracing/index.js';
-import { failingQuietly, otlpTracer } from '../../shared/tracing/otlp.js';
+import { DiffusionError, systemClock } from '../../shared/foundation/index.js';
+import { NO_SPAN, openTracer, repeatedSpans, spanned } from '../../shared/tracing/index.js';
+import { failingQuietly } from '../../shared/tracing/otlp.js';
+import { memoryTracer, tracingOf } from './memory-tracer.js';
 
 const ENDPOINT = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' };
 const TRACE = '0af7651916cd43dd8448eb211c80319c';
 const PARENT = 'b7ad6b7169203331';
 const CHILD_OF = `00-${TRACE}-${PARENT}-01`;
-
-function settingsOf(env: Environment = {}): TracingSettings {
-  const { tracing } = readSettings({ ...ENDPOINT, ...env });
-  if (tracing === undefined) throw new Error('traces are switched off');
-  return tracing;
-}
-
-/** A tracer whose spans stay here. */
-function open(env: Environment = {}) {
-  const exporter = new InMemorySpanExporter();
-  const ended: ReadableSpan[] = [];
-  // Its shutdown forgets what it has.
-  exporter.shutdown = () => {
-    ended.push(...exporter.getFinishedSpans());
-    return Promise.resolve();
-  };
-  const service = { name: 'ip-diffusion-test', version: '1' };
-  const tracer = otlpTracer(settingsOf(env), service, () => undefined, exporter);
-  return {
-    tracer,
-    /** What was sent, by the time at which it ended. */
-    sent: async (): Promise<ReadableSpan[]> => {
-      await tracer.close();
-      return ended;
-    },
-  };
-}
 
 test('nothing is traced without an endpoint, and nothing where traces are switched off', async (t) => {
   t.is(readSettings({}).tracing, undefined);
@@ -51,10 +25,10 @@ test('nothing is traced without an endpoint, and nothing where traces are switch
 });
 
 test('the endpoint, headers and facts are those of the variables', (t) => {
-  t.is(settingsOf().url, 'http://collector:4318/v1/traces');
-  t.is(settingsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://a/b/' }).url, 'https://a/b/v1/traces');
-  t.is(settingsOf({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://a/b' }).url, 'https://a/b');
-  const { headers, resourceAttributes, sampler } = settingsOf({
+  t.is(tracingOf().url, 'http://collector:4318/v1/traces');
+  t.is(tracingOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'https://a/b/' }).url, 'https://a/b/v1/traces');
+  t.is(tracingOf({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'https://a/b' }).url, 'https://a/b');
+  const { headers, resourceAttributes, sampler } = tracingOf({
     OTEL_EXPORTER_OTLP_HEADERS: 'api-key=one%20two, other=3',
     OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'other=4',
     OTEL_RESOURCE_ATTRIBUTES: 'k8s.pod.name=pod-1',
@@ -75,13 +49,13 @@ test('what is no setting is refused by its variable, and a secret is not repeate
     OTEL_TRACES_SAMPLER: 'sometimes',
     OTEL_TRACES_SAMPLER_ARG: '2',
   };
-  const error = t.throws(() => settingsOf(refused), { instanceOf: DiffusionError });
+  const error = t.throws(() => tracingOf(refused), { instanceOf: DiffusionError });
   t.deepEqual(error.violations.map(({ field }) => field).sort(), Object.keys(refused).sort());
   t.notRegex(error.message, /planted-secret/);
 });
 
 test("a call's span continues the caller's trace, or begins one where it sends none", async (t) => {
-  const { tracer, sent } = open();
+  const { tracer, sent } = memoryTracer();
   const texts = [
     CHILD_OF,
     undefined,
@@ -102,7 +76,7 @@ test("a call's span continues the caller's trace, or begins one where it sends n
 });
 
 test("a caller's decision not to record counts, and the span has no ids for the log then", async (t) => {
-  const { tracer, sent } = open();
+  const { tracer, sent } = memoryTracer();
   const span = tracer.begin('call', { traceparent: `00-${TRACE}-${PARENT}-00` });
   t.deepEqual([span.isRecorded, span.ids], [false, {}]);
   span.child('below').end();
@@ -111,7 +85,7 @@ test("a caller's decision not to record counts, and the span has no ids for the 
 });
 
 test('a span ends once, and one whose work fails has the reason and no text', async (t) => {
-  const { tracer, sent } = open();
+  const { tracer, sent } = memoryTracer();
   const span = tracer.begin('call');
   const work = (): Promise<never> => Promise.reject(new DiffusionError('BUSY', 'a text with planted-secret'));
   await t.throwsAsync(spanned(span, 'queue', { 'diffusion.rows': 1 }, work));
@@ -126,7 +100,7 @@ test('a span ends once, and one whose work fails has the reason and no text', as
 });
 
 test('what a call does ten thousand times makes a bounded number of spans, and the rest is summed up', async (t) => {
-  const { tracer, sent } = open();
+  const { tracer, sent } = memoryTracer();
   const parent = tracer.begin('call');
   const repeated = repeatedSpans({
     ...{ parent, name: 'pass', most: 64, sums: ['diffusion.rows'], clock: systemClock },
@@ -143,7 +117,7 @@ test('what a call does ten thousand times makes a bounded number of spans, and t
 });
 
 test('few repetitions have no span for the rest, and of a call that is not recorded nothing is kept', async (t) => {
-  const { tracer, sent } = open();
+  const { tracer, sent } = memoryTracer();
   const options = { name: 'pass', most: 2, sums: [], clock: systemClock };
   const parent = tracer.begin('call');
   const few = repeatedSpans({ ...options, parent });
@@ -158,12 +132,15 @@ test('few repetitions have no span for the rest, and of a call that is not recor
   );
 });
 
+/** `ExportResultCode.FAILED`. */
+const FAILED = 1 as Parameters<Parameters<SpanExporter['export']>[1]>[0]['code'];
+
 test('a receiver that fails costs spans, and one warning a minute', (t) => {
   let nowMs = 0;
   const warnings: string[] = [];
   const failing: SpanExporter = {
     export: (_spans, done) => {
-      done({ code: 1, error: new Error('connect ECONNREFUSED') });
+      done({ code: FAILED, error: new Error('connect ECONNREFUSED') });
     },
     shutdown: () => Promise.resolve(),
   };

@@ -1,6 +1,7 @@
 /** Whether TensorFlow loads; where it doesn't, what set-up needs. */
 
 import { execFile } from 'node:child_process';
+import { isAbsolute } from 'node:path';
 import { promisify } from 'node:util';
 
 import type { EngineBuild } from '../../../shared/engine/index.js';
@@ -33,11 +34,10 @@ export async function checkNativeLibrary(
       kernelsFinding(found.build),
     ];
   }
-  const { variable, fallback } = DEVICE_SETTINGS.device;
+  const { fallback, variable } = DEVICE_SETTINGS.device;
   const device = environment[variable] ?? fallback;
   if (device !== fallback) {
-    const remedy = `npm run setup -- --device ${device}, or unset ${variable}`;
-    return [{ name: 'device', state: 'wrong', text: found.problem, remedy }];
+    return [{ name: 'device', state: 'wrong', text: found.problem, remedy: remedyOf(device) }];
   }
   return [
     { name: 'TensorFlow', state: 'wrong', text: found.problem, remedy: 'npm run setup' },
@@ -51,6 +51,13 @@ export async function checkNativeLibrary(
       signal,
     ),
   ];
+}
+
+/** What to do about a device that doesn't start. */
+function remedyOf(device: string): string {
+  const { device: named, devices } = DEVICE_SETTINGS;
+  const provided = isAbsolute(device) ? `check the plugin's path` : `npm run setup -- --device ${device}`;
+  return `${provided}, set ${devices.variable} to as many as there are, or unset ${named.variable}`;
 }
 
 /** Whether the engine has its own kernels, without which it takes 1.7 times as long. */

@@ -10,9 +10,18 @@ import { at, deviceSettings } from '../../../shared/foundation/index.js';
 import { connectToParent } from '../../../shared/processes/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
 import { unetConfig } from '../../../shared/recipe/index.js';
+import { SLOT_HISTORY } from '../../../shared/sampler/index.js';
 import { loadWeights } from './load-weights.js';
-import { engineProtocol, faultOf, type LoadMessage, type PredictMessage } from './messages.js';
+import {
+  engineProtocol,
+  faultOf,
+  type LoadMessage,
+  type PredictMessage,
+  type StepMessage,
+  type ToEngine,
+} from './messages.js';
 import { predictionModule } from './prediction-module.js';
+import { slotCount, stepInputs, type StepInputs } from './slot-inputs.js';
 
 const parent = connectToParent(
   engineProtocol,
@@ -21,10 +30,10 @@ const parent = connectToParent(
       case 'load':
         loading = load(message);
         loading.then(
-          ({ batchSizes, withoutKernels }) => {
+          ({ batchSizes, slots, withoutKernels }) => {
             parent.send({
               kind: 'loaded',
-              batchSizes,
+              ...{ batchSizes, slots },
               peakBytes: peakBytes(),
               ...(withoutKernels !== undefined && { withoutKernels: withoutKernels.reason }),
             });
@@ -34,9 +43,9 @@ const parent = connectToParent(
           },
         );
         return;
-      case 'predict': {
+      default: {
         const { id } = message;
-        predict(message).then(
+        answer(message).then(
           (output) => {
             parent.send({ kind: 'predicted', id, output });
           },
@@ -50,10 +59,30 @@ const parent = connectToParent(
   overdueRun,
 );
 
+async function answer(message: Exclude<ToEngine, LoadMessage>): Promise<Float32Array> {
+  if (loading === undefined) throw new Error('a pass was asked for before the weights');
+  const ready = await loading;
+  const { loaded } = ready;
+  switch (message.kind) {
+    case 'predict':
+      return predict(message, ready);
+    case 'step':
+      return step(message, ready);
+    case 'write':
+      await loaded.run('write', { slot: Int32Array.of(message.slot), arrays: message.arrays });
+      return new Float32Array(0);
+    case 'read': {
+      const inputs = { slot: Int32Array.of(message.slot), array: Int32Array.of(message.array) };
+      return output(await loaded.run('read', inputs), 'values');
+    }
+  }
+}
+
 interface Ready {
   readonly loaded: LoadedModule;
   readonly hasClasses: boolean;
   readonly batchSizes: readonly number[];
+  readonly slots: number;
   readonly withoutKernels: EngineBuild['withoutKernels'];
 }
 
@@ -67,20 +96,46 @@ async function load({ store, source, batchSizes: asked }: LoadMessage): Promise<
   // Where a row's bytes depend on the batch's size, there is one size.
   const batchSizes = engine.batchInvariant ? asked : asked.slice(-1);
   const config = unetConfig(source.recipe);
-  const loaded = await engine.load(predictionModule(config, batchSizes, source.precision));
+  const size = at(batchSizes, batchSizes.length - 1);
+  // Only there do variables stay on a device between runs.
+  const slots = engine.build.name === 'pjrt' ? slotCount(size, config.imageSize ** 2 * config.inChannels) : 0;
+  const loaded = await engine.load(predictionModule(config, batchSizes, source.precision, slots));
   await loaded.assign(weights);
-  // A size is traced by its first pass. The smallest shows that the weights work; the others follow one by one, so that
-  // a pass that is asked for meanwhile waits for one of them at most.
-  await warmUp(loaded, config, at(batchSizes, 0));
-  void warmUpAll(loaded, config, batchSizes.slice(1));
   const { withoutKernels } = engine.build;
-  return { loaded, hasClasses: config.numClasses !== undefined, batchSizes, withoutKernels };
+  const ready = { loaded, hasClasses: config.numClasses !== undefined, batchSizes, slots, withoutKernels };
+  // A size is traced by its first pass. The first shows that the weights work; the others follow one by one, so that
+  // a pass that is asked for meanwhile waits for one of them at most.
+  const [first, ...others] = warmUps(ready, config);
+  await first?.();
+  void warmUpAll(others);
+  return ready;
 }
 
-async function warmUpAll(loaded: LoadedModule, config: UNetConfig, sizes: readonly number[]): Promise<void> {
+type WarmUp = () => Promise<unknown>;
+
+/** A pass of each kind, those first that most calls need. */
+function warmUps({ loaded, hasClasses, batchSizes, slots }: Ready, config: UNetConfig): WarmUp[] {
+  const length = config.imageSize ** 2 * config.inChannels;
+  const predictions = batchSizes.map((size) => () => {
+    const y = hasClasses ? { y: new Int32Array(size) } : {};
+    const xT = new Float32Array(size * length);
+    return loaded.run(`predict_${size}`, { xT, t: new Float32Array(size), ...y });
+  });
+  if (slots === 0) return predictions;
+  const size = at(batchSizes, batchSizes.length - 1);
+  const slot = Int32Array.of(0);
+  return [
+    () => loaded.run('step', stepRun(stepInputs([], size, slots), hasClasses)),
+    () => loaded.run('write', { slot, arrays: new Float32Array((1 + SLOT_HISTORY) * length) }),
+    () => loaded.run('read', { slot, array: Int32Array.of(0) }),
+    ...predictions,
+  ];
+}
+
+async function warmUpAll(warmUps: readonly WarmUp[]): Promise<void> {
   // An error here happens again in a pass that a call waits for, and is reported then.
-  for (const size of sizes) {
-    await warmUp(loaded, config, size).catch(() => undefined);
+  for (const warmUp of warmUps) {
+    await warmUp().catch(() => undefined);
     parent.send({ kind: 'memory', peakBytes: peakBytes() });
   }
 }
@@ -89,16 +144,26 @@ function peakBytes(): number {
   return 1024 * process.resourceUsage().maxRSS;
 }
 
-async function warmUp(loaded: LoadedModule, config: UNetConfig, size: number): Promise<void> {
-  const xT = new Float32Array(size * config.imageSize ** 2 * config.inChannels);
-  const y = config.numClasses === undefined ? {} : { y: new Int32Array(size) };
-  await loaded.run(`predict_${size}`, { xT, t: new Float32Array(size), ...y });
+async function predict(
+  { size, xT, t, y }: PredictMessage,
+  { loaded, hasClasses }: Ready,
+): Promise<Float32Array> {
+  return output(await loaded.run(`predict_${size}`, hasClasses ? { xT, t, y } : { xT, t }), 'modelOutput');
 }
 
-async function predict({ size, xT, t, y }: PredictMessage): Promise<Float32Array> {
-  if (loading === undefined) throw new Error('a pass was asked for before the weights');
-  const { loaded, hasClasses } = await loading;
-  const { modelOutput } = await loaded.run(`predict_${size}`, hasClasses ? { xT, t, y } : { xT, t });
-  if (modelOutput === undefined) throw new Error('the prediction module gave no modelOutput');
-  return modelOutput;
+async function step({ passes }: StepMessage, { loaded, hasClasses }: Ready): Promise<Float32Array> {
+  const finite: Float32Array[] = [];
+  for (const inputs of passes)
+    finite.push(output(await loaded.run('step', stepRun(inputs, hasClasses)), 'finite'));
+  return Float32Array.from(finite.flatMap((ofPass) => [...ofPass]));
+}
+
+function stepRun({ y, ...inputs }: StepInputs, hasClasses: boolean) {
+  return hasClasses ? { ...inputs, y } : inputs;
+}
+
+function output(outputs: Readonly<Record<string, Float32Array>>, name: string): Float32Array {
+  const found = outputs[name];
+  if (found === undefined) throw new Error(`the prediction module gave no ${name}`);
+  return found;
 }

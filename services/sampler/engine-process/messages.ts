@@ -17,6 +17,7 @@ import { checkedBySender, type Protocol } from '../../../shared/processes/index.
 import type { Precision, WeightsChoice } from '../../../shared/recipe/index.js';
 import type { WeightsSource } from '../../../shared/models/index.js';
 import { storeCallsSchema, type StoreCalls, type StoreSettings } from '../../../shared/store/index.js';
+import type { StepInputs } from './slot-inputs.js';
 
 /** One set of weights, as an engine has it. */
 export interface EngineSource extends WeightsSource {
@@ -45,13 +46,46 @@ export interface PredictMessage {
   readonly y: Int32Array;
 }
 
-export type ToEngine = LoadMessage | PredictMessage;
+/** Passes over slots, one after another, with the inputs of `slotFunctions`. */
+export interface StepMessage {
+  readonly kind: 'step';
+  readonly id: number;
+  readonly passes: readonly StepInputs[];
+}
+
+/** Puts an image into a slot: x, then the history, [1 + SLOT_HISTORY, H, W, C]. */
+export interface WriteMessage {
+  readonly kind: 'write';
+  readonly id: number;
+  readonly slot: number;
+  readonly arrays: Float32Array;
+}
+
+/** Asks for one of a slot's arrays, by its place there. */
+export interface ReadMessage {
+  readonly kind: 'read';
+  readonly id: number;
+  readonly slot: number;
+  readonly array: number;
+}
+
+type Numbered = PredictMessage | StepMessage | WriteMessage | ReadMessage;
+export type ToEngine = LoadMessage | Numbered;
+
+/** What is answered by `predicted`, without its number. */
+export type Question = Numbered extends infer Message
+  ? Message extends Numbered
+    ? Omit<Message, 'id'>
+    : never
+  : never;
 
 export type FromEngine =
   /** Sent once. `batchSizes`: those of the message's that passes may have. */
   | {
       readonly kind: 'loaded';
       readonly batchSizes: readonly number[];
+      /** In how many slots of its device it keeps images; 0 where it keeps none. */
+      readonly slots: number;
       /** The most memory that the process has taken. */
       readonly peakBytes: number;
       /** Why the engine runs without its own kernels, where it does. */
@@ -61,7 +95,7 @@ export type FromEngine =
   | { readonly kind: 'memory'; readonly peakBytes: number }
   /** Its calls to the store, before what says how the load ended. */
   | { readonly kind: 'store-calls'; readonly calls: readonly StoreCalls[] }
-  /** `output` is [size, H, W, outChannels]. */
+  /** `output` is what was asked for: [size, H, W, outChannels], [passes, size] of a step, nothing of a write, [H, W, C]. */
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
   /** Without an id it was the loading that failed. */
   | { readonly kind: 'failed'; readonly id?: number; readonly error: EngineFault };
@@ -97,12 +131,35 @@ const toEngine = z.discriminatedUnion('kind', [
     t: z.instanceof(Float32Array),
     y: z.instanceof(Int32Array),
   }),
+  z.object({
+    kind: z.literal('step'),
+    id: countSchema,
+    passes: z.array(
+      z.object({
+        t: z.instanceof(Float32Array),
+        y: z.instanceof(Int32Array),
+        slot: z.instanceof(Int32Array),
+        place: z.instanceof(Int32Array),
+        numbers: z.instanceof(Float32Array),
+        key: z.instanceof(Int32Array),
+        position: z.instanceof(Int32Array),
+      }),
+    ),
+  }),
+  z.object({
+    kind: z.literal('write'),
+    id: countSchema,
+    slot: countSchema,
+    arrays: z.instanceof(Float32Array),
+  }),
+  z.object({ kind: z.literal('read'), id: countSchema, slot: countSchema, array: countSchema }),
 ]);
 
 const fromEngine = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('loaded'),
     batchSizes: z.array(positiveCountSchema).min(1),
+    slots: countSchema,
     peakBytes: countSchema,
     withoutKernels: z.string().max(MAX_CHARACTERS).exactOptional(),
   }),

@@ -3,46 +3,10 @@ import { streamNormal, tf } from '../../../shared/engine/index.js';
 import type { EngineModule, ModuleFunction, TensorSpec, Tensors } from '../../../shared/engine/index.js';
 import { predictFunction } from '../../../shared/model/index.js';
 import type { UNetConfig } from '../../../shared/model/index.js';
-import { SLOT_HISTORY, type SlotRow } from '../../../shared/sampler/index.js';
-
-/** What a slot holds, each an image: x, the predicted x_0, the network's prediction before, the history. */
-export const SLOT_ARRAYS = 3 + SLOT_HISTORY;
-/** The place of the first array of history in a slot. */
-const FIRST_PAST = 3;
+import { SLOT_HISTORY } from '../../../shared/sampler/index.js';
+import { NUMBERS, NUMBERS_LENGTH, SLOT_ARRAYS, TERMS } from './slot-inputs.js';
 
 const SLOTS = 'slots';
-
-/** How a row's numbers lie in the input `numbers`. */
-const NUMBERS = { xStart: 0, bound: 3, deviation: 4, least: 5, most: 6, predicts: 7, next: 8 } as const;
-const TERMS = 2 + SLOT_HISTORY;
-const NUMBERS_LENGTH = NUMBERS.next + (1 + SLOT_HISTORY) * TERMS;
-
-/** A row, the slot that it changes, and where its noise is drawn from. */
-export interface SlotWork {
-  readonly slot: number;
-  readonly row: SlotRow;
-  readonly key: readonly [number, number];
-  readonly index: number;
-}
-
-/** The inputs of a pass of at most `size` works, each of another slot. */
-export function stepInputs(works: readonly SlotWork[], size: number, slots: number) {
-  const numbers = new Float32Array(size * NUMBERS_LENGTH);
-  const [t, y, slot] = [new Float32Array(size), new Int32Array(size), new Int32Array(size)];
-  const [key, position] = [new Int32Array(2 * size), new Int32Array(2 * size)];
-  const place = new Int32Array(slots).fill(-1);
-  for (const [i, work] of works.entries()) {
-    const { row } = work;
-    const { xStart, bound, deviation, logVariance, predicts, next } = row;
-    const of = [...xStart, bound, deviation, ...logVariance, predicts ? 1 : 0, ...next.flat()];
-    numbers.set(of, i * NUMBERS_LENGTH);
-    [t[i], y[i], slot[i]] = [row.t, row.y, work.slot];
-    key.set(work.key, 2 * i);
-    position.set([work.index, row.noisePosition], 2 * i);
-    place[work.slot] = i;
-  }
-  return { t, y, slot, place, numbers, key, position };
-}
 
 /**
  * The functions over `slots` slots of a network; their state is one more variable beside its parameters.
@@ -159,9 +123,6 @@ function deviation(number: (at: number) => tf.Tensor, variance: tf.Tensor | unde
   const chosen = tf.add(least, tf.mul(tf.mul(tf.add(variance, 1), 0.5), tf.sub(most, least)));
   return tf.mul(scale, tf.exp(tf.mul(chosen, 0.5)));
 }
-
-/** The places in a slot of what is read: x, the predicted x_0, history k. */
-export const SLOT_PLACES = { x: 0, xStart: 1, history: (k: number): number => FIRST_PAST + k } as const;
 
 function none(): never {
   throw new Error('the network has no input xT');

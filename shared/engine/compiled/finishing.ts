@@ -34,7 +34,10 @@ export function unhoisted(
 ): Graph {
   const { precision = 'float32' } = module;
   const kernels = nativeKernels();
-  let result = passed(lowered(kernels ? withUpdatesInPlace(graph) : graph, kernels), kept);
+  let result = passed(
+    kernels ? lowered(withUpdatesInPlace(graph), kernels) : lowered(graph, 'tensorflow'),
+    kept,
+  );
   if (kernels !== undefined) {
     result = withNativeConvolutions(result, kernels, precision);
     const invariant = invariants(result, kept, fixedNames(module));

@@ -8,8 +8,11 @@ import type { Attributes, Graph, Node, Value } from './graph.js';
 import type { NativeKernels } from './native-kernels.js';
 import { trace } from './tracing.js';
 
-/** @param kernels Of the target's own; without them only TensorFlow's operations are left. */
-export function lowered(graph: Graph, kernels?: NativeKernels): Graph {
+/** What runs the graph: TensorFlow with kernels of the engine's own, TensorFlow alone, or what is compiled from StableHLO. */
+export type Target = NativeKernels | 'tensorflow' | 'stablehlo';
+
+/** For StableHLO the composites that have a rule for it are left as they are. */
+export function lowered(graph: Graph, target: Target): Graph {
   const result = new Map<string, Node>();
   const renamed = new Map<string, string>();
   // The nodes that give a composite's outputs.
@@ -21,13 +24,13 @@ export function lowered(graph: Graph, kernels?: NativeKernels): Graph {
       controlInputs: node.controlInputs.flatMap((name) => givers.get(name) ?? [name]),
     };
     const composite = COMPOSITES.get(node.op);
-    if (composite === undefined) {
+    if (composite === undefined || (target === 'stablehlo' && composite.stablehlo !== undefined)) {
       result.set(node.name, current);
       continue;
     }
     const builder = createBuilder(`${node.name}/`);
     const inputs = current.inputs.map((ref) => valueOf(result, ref));
-    const outputs = written(builder, composite, inputs, node.attributes, kernels);
+    const outputs = written(builder, composite, inputs, node.attributes, target);
     checkOutputs(node, outputs);
     for (const made of builder.graph.values()) result.set(made.name, made);
     for (const [i, { ref }] of outputs.entries()) renamed.set(`${node.name}:${i}`, ref);
@@ -41,10 +44,10 @@ function written(
   composite: Composite,
   inputs: readonly Value[],
   attributes: Attributes,
-  kernels: NativeKernels | undefined,
+  target: Target,
 ): readonly Value[] {
   return (
-    (kernels && composite.native?.(builder, inputs, attributes, kernels)) ??
+    (typeof target === 'string' ? undefined : composite.native?.(builder, inputs, attributes, target)) ??
     composite.tensorflow?.(builder, inputs) ??
     trace(builder, ({ toTensor, toValue }) => composite.plain(inputs.map(toTensor), attributes).map(toValue))
   );

@@ -11,15 +11,12 @@ import { loadLibrary } from '../koffi.js';
 import type { EnginePrecision, WithoutKernels } from '../module.js';
 import type { Attributes } from './graph.js';
 import { chosenBuild, KERNELS_VARIABLE, thisProcessor, type KernelDescription } from './kernel-builds.js';
+import { kernelGeometry, type KernelGeometry } from './kernel-geometry.js';
 import { tensorflowC } from './tensorflow-c.js';
 
-export interface NativeKernels {
+export interface NativeKernels extends KernelGeometry {
   /** Floats of a vector, to whose multiples the kernels' channel counts are restricted. */
   readonly lanes: number;
-  /** Whether the processor has tiles for products of bfloat16. */
-  readonly tiles: boolean;
-  /** Whether it multiplies two pairs of bfloat16 faster than it does two floats, twice. */
-  readonly pairs: boolean;
   /** Of the build that is used: see `KernelBuild`. */
   readonly level: string;
   readonly revision: string;
@@ -92,26 +89,19 @@ function registered(file: string): Omit<NativeKernels, 'level' | 'revision'> {
   const library = loadLibrary(file);
   const lanes = library.func('int registerKernels()')() as number;
   if (lanes === 0) throw new Error('TensorFlow refused them');
-  const tiles = library.func('int usesTiles()')() !== 0;
-  const pairs = library.func('int usesPairs()')() !== 0;
-  return { lanes, tiles, pairs };
+  return { lanes, ...kernelGeometry(library) };
 }
 
-/** The factors of a sum in a tile: `kTileDepth` of `native-kernels/tiles.h`. */
-const TILE_DEPTH = 32;
-
-/** Whether products are in tiles; `depth` is how many factors each sum has. */
-export function isInTiles({ tiles }: NativeKernels, precision: EnginePrecision, depth: number): boolean {
-  return tiles && precision === 'bfloat16' && depth % TILE_DEPTH === 0;
-}
-
-/** How a convolution or product treats its factors: see `native-kernels/factors.h`. */
+/**
+ * How a convolution or product treats its factors: see `native-kernels/factors.h`.
+ * @param depth How many factors each sum has.
+ */
 export function factorAttributes(
   kernels: NativeKernels,
   precision: EnginePrecision,
   depth: number,
 ): Attributes {
   const low = precision === 'bfloat16';
-  const pairs = low && (kernels.pairs || isInTiles(kernels, precision, depth));
+  const pairs = low && (kernels.pairs || kernels.isInTiles(depth));
   return { low_precision: { bool: low }, pairs: { bool: pairs } };
 }

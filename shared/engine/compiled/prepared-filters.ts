@@ -8,7 +8,7 @@ import { parseRef, sizeOf, valueOf } from './graph.js';
 import type { Attributes, Graph, Node } from './graph.js';
 import type { Invariants } from './hoisting.js';
 import { isAll } from './native-convolutions.js';
-import { factorAttributes, isInTiles } from './native-kernels.js';
+import { factorAttributes } from './native-kernels.js';
 import type { NativeKernels } from './native-kernels.js';
 import { operation } from './operations/index.js';
 import { boolAttribute, intsAttribute } from './operations/operation.js';
@@ -76,7 +76,7 @@ function preparedOf(
     case 'NativeConv3x3':
     case 'NativeBiasedConv3x3': {
       // In tiles more is multiplied than Winograd's algorithm saves.
-      if (isInTiles(kernels, precision, depth)) {
+      if (precision === 'bfloat16' && kernels.isInTiles(depth)) {
         return packed(node.op === 'NativeBiasedConv3x3', { window: [3, 3], padding: [2, 2], stride: 1 });
       }
       const [, height = 0, width = 0] = x.shape;

@@ -1,9 +1,10 @@
 /** Composites: operations that stand for several plain ones, a node of the graph each, which every target lowers by itself. */
 import { tf } from '../tf.js';
 
-import type { Builder } from '../compiled/builder.js';
+import type { Builder } from '../compiled/graph-builder.js';
 import type { Attributes, Output, Value } from '../compiled/graph.js';
 import type { NativeKernels } from '../compiled/native-kernels.js';
+import type { Rule } from '../pjrt/stablehlo/rule.js';
 
 /** A row of the table: what is known of one composite, wherever it is computed. */
 export interface Composite {
@@ -24,6 +25,8 @@ export interface Composite {
     attributes: Attributes,
     kernels: NativeKernels,
   ): readonly Value[] | undefined;
+  /** In StableHLO, where the plain form is worse there. */
+  readonly stablehlo?: Rule;
   /** By kernels of the engine's own that write results where the variables lie in which these are to be stored. */
   inPlace?(inputs: readonly string[], attributes: Attributes): readonly InPlaceUpdate[];
 }

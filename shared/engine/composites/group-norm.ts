@@ -2,6 +2,7 @@
 import { tf } from '../tf.js';
 
 import type { Attributes, Output, Value } from '../compiled/graph.js';
+import type { NativeKernels } from '../compiled/native-kernels.js';
 import {
   boolAttribute,
   floatAttribute,
@@ -67,8 +68,8 @@ export const GROUP_NORM: Composite = composite({
     const y = normalised(norm, statistics);
     return [boolAttribute(attributes, 'silu') ? plainSilu(y) : y, ...statistics];
   },
-  native: (builder, inputs, attributes, { lanes }) => {
-    if (channelsOf(input(inputs, 0)) % lanes !== 0) return undefined;
+  native: (builder, inputs, attributes, kernels) => {
+    if (!isNative(inputs, attributes, kernels)) return undefined;
     const name = boolAttribute(attributes, 'silu') ? 'NativeGroupNormSilu' : 'NativeGroupNorm';
     return builder.add(name, inputs, nativeAttributes(attributes));
   },
@@ -107,8 +108,8 @@ export const GROUP_NORM_GRADIENT: Composite = composite({
     const [norm, statistics] = [[x, gain, offset] as unknown as Norm, [mean, rstd] as unknown as Statistics];
     return gradientOf(norm, statistics, dy as tf.Tensor, attributes);
   },
-  native: (builder, inputs, attributes, { lanes }) => {
-    if (channelsOf(input(inputs, 0)) % lanes !== 0) return undefined;
+  native: (builder, inputs, attributes, kernels) => {
+    if (!isNative(inputs, attributes, kernels)) return undefined;
     const name = boolAttribute(attributes, 'silu')
       ? 'NativeGroupNormSiluGradient'
       : 'NativeGroupNormGradient';
@@ -119,6 +120,11 @@ export const GROUP_NORM_GRADIENT: Composite = composite({
 const nativeAttributes = (attributes: Attributes): Attributes => ({
   count: { int: intAttribute(attributes, 'groups') },
 });
+
+function isNative(inputs: readonly Value[], attributes: Attributes, kernels: NativeKernels): boolean {
+  const { lanes, normEpsilon } = kernels;
+  return channelsOf(input(inputs, 0)) % lanes === 0 && floatAttribute(attributes, 'epsilon') === normEpsilon;
+}
 
 const channelsOf = ({ shape }: Output): number => shape.at(-1) ?? 0;
 

@@ -9,7 +9,6 @@
 
 namespace {
 
-constexpr double kEpsilon = 1e-5;
 // Pixels whose sums are taken in float32; sums of chunks are taken in float64.
 constexpr int kChunk = 128;
 
@@ -80,7 +79,7 @@ void normalise(const GroupNorm& norm, const float* x, const float* gain, const f
       const double between = squaredMeans / size - average * average;
       const double variance = std::max(0.0, within / (1.0 * norm.pixels * size) + std::max(0.0, between));
       mean[image * norm.groups + group] = static_cast<float>(average);
-      rstd[image * norm.groups + group] = static_cast<float>(1 / std::sqrt(variance + kEpsilon));
+      rstd[image * norm.groups + group] = static_cast<float>(1 / std::sqrt(variance + kNormEpsilon));
     }
   });
   forEachChunk(norm, [&](int image, int, int first, int end) {

@@ -1,6 +1,9 @@
 // Group norm, and silu after it where asked: y = silu(normalised * gain + offset), silu(z) = z * logistic(z).
 #pragma once
 
+// Added to the variance.
+constexpr double kNormEpsilon = 1e-5;
+
 struct GroupNorm {
   int images, pixels, channels, groups;
   // Whether gain and offset are [images, channels], each image's own, or [channels], all images'.

@@ -5,6 +5,9 @@
 // instruction for bfloat16 takes, and on the processors that have them that one is slower than float32.
 bool hasTiles();
 
+// The factors of a sum that a tile holds.
+constexpr int kTileDepth = 32;
+
 #if defined(__AMX_BF16__) && defined(__AVX512BF16__) && defined(__linux__)
 #define COMPILED_FOR_TILES 1
 
@@ -12,9 +15,8 @@ bool hasTiles();
 
 #include <cstdint>
 
-// Rows, columns, and the factors of a sum that a tile holds.
+// Rows and columns.
 constexpr int kTile = 16;
-constexpr int kTileDepth = 32;
 
 // A number of bfloat16, by its bits.
 using Half = std::uint16_t;

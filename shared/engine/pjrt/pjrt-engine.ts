@@ -247,7 +247,11 @@ export function emittedFunction(
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const kept = new Set([...ends, ...(update === undefined ? [] : [update])]);
   // In plain operations, which the compiler fuses by itself.
-  const plain = passed(lowered(traced.graph), kept, [withoutIdle, withoutRepeats, withoutUnused]);
+  const plain = passed(lowered(traced.graph, 'stablehlo'), kept, [
+    withoutIdle,
+    withoutRepeats,
+    withoutUnused,
+  ]);
   const graph =
     module.precision === 'bfloat16'
       ? passed(withBfloat16(plain), kept, [withoutRepeats, withoutUnused])

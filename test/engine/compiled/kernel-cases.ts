@@ -1,5 +1,5 @@
 /** A call of every kernel of tfjs that can be traced, by which engines are compared. */
-import { statelessNormal, statelessUniform, tf } from '../../../shared/engine/index.js';
+import { globalNorm, statelessNormal, statelessUniform, tf } from '../../../shared/engine/index.js';
 import type { ModuleFunction, TensorSpec } from '../../../shared/engine/index.js';
 import { deriveKey, gaussian } from '../../../shared/random/index.js';
 import type { Arrays } from './both.js';
@@ -96,6 +96,8 @@ export const CASES: readonly Case[] = [
   { kernel: 'LessEqual', ...binary(tf.lessEqual) },
   { kernel: 'LogicalAnd', ...binary((a, b) => tf.logicalAnd(truth(a), truth(b))) },
   { kernel: 'LogicalOr', ...binary((a, b) => tf.logicalOr(truth(a), truth(b))) },
+  // Small tensors, and one that isn't joined with others.
+  { kernel: 'GlobalNorm', shapes: [[3, 5], [300, 300], [7]], body: (...all) => globalNorm(all) },
   {
     kernel: 'AddN',
     shapes: [

@@ -27,7 +27,7 @@ const module = trainingModule(training(SMALL, 1));
 const step = module.functions['trainStep'] ?? { inputs: {}, body: () => ({ outputs: {} }) };
 const traced = functionGraph('trainStep', step, module.variables);
 // Without kernels of a machine's own.
-const plain = lowered(traced.graph);
+const plain = lowered(traced.graph, 'tensorflow');
 const kept = new Set(
   [...Object.values(traced.inputs), ...Object.values(traced.outputs)]
     .map(({ ref }) => parseRef(ref).node)
@@ -64,8 +64,8 @@ const tolerances: readonly (readonly [name: string, pass: Pass, tolerance: numbe
   ...PASSES.map((pass) => [pass.name, pass, pass.name === 'withFusedBias' ? 1e-6 : 0] as const),
   ['withNativeConvolutions', native, 1e-5],
   ['withBfloat16', withBfloat16, 0.1],
-  ['withUpdatesInPlace', () => lowered(withUpdatesInPlace(traced.graph)), 0],
-  ['lowered with kernels', () => lowered(traced.graph, kernels), 1e-5],
+  ['withUpdatesInPlace', () => lowered(withUpdatesInPlace(traced.graph), 'tensorflow'), 0],
+  ['lowered with kernels', () => lowered(traced.graph, kernels ?? 'tensorflow'), 1e-5],
 ];
 
 const unchanged = results(plain);

@@ -11,6 +11,8 @@ import {
 } from './operation.js';
 import type { Operation, Operations } from './operation.js';
 import { sizeOf } from '../graph.js';
+import { nativeKernels } from '../native-kernels.js';
+import type { NativeKernels } from '../native-kernels.js';
 import type { Attributes, Output, Value } from '../graph.js';
 
 function images(value: Value): [number, number, number, number] {
@@ -21,13 +23,21 @@ function images(value: Value): [number, number, number, number] {
 
 const image = (shape: readonly number[]): Output[] => [{ dtype: 'float32', shape }];
 
-/** Of a pair, a float holds both numbers: see `native-kernels/factors.h`. */
-const numbersInFloat = (attributes: Attributes): number => (boolAttribute(attributes, 'pairs') ? 2 : 1);
-
-/** Products of a tile in images of this width: `withTile` of `native-kernels/winograd-tiles.h`. */
-function frequencies(width: number, attributes: Attributes): number {
-  return width < 8 || numbersInFloat(attributes) > 1 ? 16 : 24;
+/** The library, which alone knows what its kernels make for each other. @throws Error where the process has none. */
+function library(): NativeKernels {
+  const kernels = nativeKernels();
+  if (kernels === undefined) throw new Error("wanted the library of the engine's own kernels; there is none");
+  return kernels;
 }
+
+const transformedShape = (
+  width: number,
+  channels: readonly [number, number],
+  attributes: Attributes,
+): number[] => library().transformedFilter(width, channels, boolAttribute(attributes, 'pairs'));
+
+const packedShape = (depth: number, out: number, attributes: Attributes): number[] =>
+  library().packedFilter(depth, out, boolAttribute(attributes, 'pairs'));
 
 const transformedConvolution = (biased: boolean): Operation => ({
   types: {},
@@ -35,10 +45,9 @@ const transformedConvolution = (biased: boolean): Operation => ({
     wantCount(inputs, biased ? 3 : 2);
     const [n, height, width, channels] = images(input(inputs, 0));
     const filter = input(inputs, 1);
-    const [out = 0, rows] = [filter.shape[2], channels / numbersInFloat(attributes)];
-    const products = frequencies(width, attributes);
-    const wanted = `a transformed filter [${products},${rows},*]`;
-    want(filter.shape.join() === [products, rows, out].join(), wanted, filter);
+    const out = filter.shape[2] ?? 0;
+    const wanted = transformedShape(width, [channels, out], attributes);
+    want(filter.shape.join() === wanted.join(), `a transformed filter [${wanted.join()}]`, filter);
     if (biased) want(input(inputs, 2).shape.join() === String(out), `${out} values`, input(inputs, 2));
     return image([n, height, width, out]);
   },
@@ -56,14 +65,6 @@ const convolution = (biased: boolean): Operation => ({
     return image([n, height, width, out]);
   },
 });
-
-/** Channels to which a packed filter is filled up: `kPackedColumns` of `native-kernels/convolution.h`. */
-const PACKED_COLUMNS = 16;
-
-function packedShape(depth: number, out: number, attributes: Attributes): number[] {
-  const columns = Math.ceil(out / PACKED_COLUMNS) * PACKED_COLUMNS;
-  return [Math.ceil(depth / numbersInFloat(attributes)), columns];
-}
 
 const packedConvolution = (biased: boolean): Operation => ({
   types: {},
@@ -154,11 +155,7 @@ export const nativeOperations: Operations = {
       const [height, width, inChannels, outChannels] = images(input(inputs, 0));
       want(height === 3 && width === 3, 'a filter [3,3,*,*]', input(inputs, 0));
       const [, imageWidth = 0] = intsAttribute(attributes, 'image');
-      return image([
-        frequencies(imageWidth, attributes),
-        inChannels / numbersInFloat(attributes),
-        outChannels,
-      ]);
+      return image(transformedShape(imageWidth, [inChannels, outChannels], attributes));
     },
   },
   NativePackedFilter: {

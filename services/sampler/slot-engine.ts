@@ -1,0 +1,33 @@
+/** The slots of an engine process, by its messages. */
+
+import { SLOT_HISTORY } from '../../shared/sampler/index.js';
+import type { Question } from './engine-process/messages.js';
+import { slotPlace, stepInputs } from './engine-process/slot-inputs.js';
+import type { SlotEngine } from './prediction-engine.js';
+
+interface SlotProcess {
+  readonly slots: number;
+  /** Rows of a pass. */
+  readonly size: number;
+  /** Values of an image. */
+  readonly length: number;
+  /** Resolves to an answer of so many values. */
+  readonly ask: (outputLength: number, question: Question) => Promise<Float32Array>;
+}
+
+export function slotEngine({ slots, size, length, ask }: SlotProcess): SlotEngine {
+  return {
+    ...{ slots, size },
+    step: async (works) => {
+      const passes = works.map((ofPass) => stepInputs(ofPass, size, slots));
+      const finite = await ask(passes.length * size, { kind: 'step', passes });
+      return passes.map((_, k) => finite.subarray(k * size, (k + 1) * size));
+    },
+    write: async (slot, { x, history }) => {
+      const arrays = new Float32Array((1 + SLOT_HISTORY) * length);
+      for (const [k, values] of [x, ...history].entries()) arrays.set(values, k * length);
+      await ask(0, { kind: 'write', slot, arrays });
+    },
+    read: (slot, array) => ask(length, { kind: 'read', slot, array: slotPlace(array) }),
+  };
+}
