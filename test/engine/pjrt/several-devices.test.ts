@@ -11,9 +11,18 @@ import type { Client } from '../../../shared/engine/pjrt/client.js';
 import { compileOptions } from '../../../shared/engine/pjrt/compile-options.js';
 import { emittedFunction } from '../../../shared/engine/pjrt/pjrt-engine.js';
 import { loadPlugin } from '../../../shared/engine/pjrt/plugin.js';
+import { requireGradients } from '../../../shared/engine/tf.js';
 import { trainingModule } from '../../../shared/training/training-module.js';
 import { relativeDifference } from '../compiled/difference.js';
-import { batch, NETWORK, rates, trainedDifferences, trainedFrom, training } from '../compiled/training.js';
+import {
+  batch,
+  BATCH,
+  NETWORK,
+  rates,
+  trainedDifferences,
+  trainedFrom,
+  training,
+} from '../compiled/training.js';
 import { held, pjrt } from './device.js';
 import { CPU_PLUGIN, test, testAll } from './plugin-file.js';
 
@@ -117,6 +126,7 @@ for (const devices of COUNTS) {
 }
 
 testAll('of a training step, devices exchange sums of gradients and nothing of an image', async (t) => {
+  requireGradients();
   const config = training(NETWORK, 1);
   const folder = mkdtempSync(join(tmpdir(), 'partitioned-'));
   t.teardown(() => {
@@ -138,9 +148,19 @@ testAll('of a training step, devices exchange sums of gradients and nothing of a
     ),
   );
   t.is(count('all-to-all') + count('collective-permute'), 0);
+  // Each row's loss is an output, and keys have as many numbers here as the batch has rows.
+  const gathered = text.split('\n').filter((line) => / all-gather(-start)?\(/.test(line));
+  const shapes = gathered.flatMap((line) => [
+    ...(line.split(' all-gather')[0] ?? '').matchAll(/\[([\d,]+)\]/g),
+  ]);
+  const sizes = shapes.map(([, shape = '']) =>
+    shape.split(',').reduce((size, each) => size * Number(each), 1),
+  );
+  t.true(sizes.length > 0 && Math.max(...sizes) <= BATCH, `gathered sizes ${sizes.join()}`);
 });
 
 testAll('the inputs of a step that are divided are those with a row for each image', (t) => {
+  requireGradients();
   const module = trainingModule(training(NETWORK, 1));
   const { emitted } = emittedFunction(module, 'trainStep', { tf32: false, devices: 2 });
   const divided = [...emitted.program.text.matchAll(/sdy\.sharding_constraint %arg(\d+) /g)];
