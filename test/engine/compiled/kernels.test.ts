@@ -25,6 +25,7 @@ test('every rule has a case', (t) => {
   const covered = new Set([...CASES.map(({ kernel }) => kernel), ...COMPOSITES.keys()]);
   t.deepEqual(
     Object.keys(KERNEL_RULES).filter((kernel) => !covered.has(kernel)),
-    [],
+    // Of PJRT devices alone: test/engine/pjrt/slots.test.ts.
+    ['StreamNormal'],
   );
 });
