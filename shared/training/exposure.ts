@@ -42,9 +42,9 @@ const MOST_SHARE = 0.02;
 const FEWEST_STEPS = 200;
 /**
  * What a row costs, in those of an optimizer step's forward pass: passes of few rows use the processor less well, and the
- * intervals take time of their own. `npm run bench -- exposure` measures it.
+ * intervals take time of their own. `npm run bench -- exposure` measures 0.7 to 1.7.
  */
-const ROW_COST = 3;
+const ROW_COST = 2;
 
 /** Optimizer steps from one measurement to the next, at least: so many that measuring stays under 2 % of the training. */
 export function exposureEverySteps({ training }: Pick<TrainingRecipe, 'training'>): number {

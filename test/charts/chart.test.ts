@@ -79,7 +79,10 @@ test('points may have names at the axis, whatever is in them, and intervals as b
   const svg = await chartSvg(chart([{ name: 'a', kind: 'points', points, intervals }], { x }));
   for (const text of ['a "b"', "c'] + alert(1)", 'd']) t.true(svg.includes(`>${text}<`), text);
   t.is(svg.match(/aria-roledescription="rule mark"/g)?.length, 3, 'a bar for each point');
-  t.false(svg.includes('fill-opacity="0.18"'), 'no area between points that have nothing to do with each other');
+  t.false(
+    svg.includes('fill-opacity="0.18"'),
+    'no area between points that have nothing to do with each other',
+  );
 });
 
 test('what cannot be drawn is a gap', async (t) => {

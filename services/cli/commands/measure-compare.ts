@@ -7,6 +7,7 @@ import { table } from '../format.js';
 import {
   admittedDifferences,
   comparisonOf,
+  ownFacts,
   readResult,
   writeComparison,
   type WrittenResult,
@@ -49,7 +50,7 @@ export const measureCompareCommand = command({
     const compared = await Promise.all(paths.map(readResult));
     const found = admittedDifferences(compared, across);
     const notes = [
-      ...compared.map(({ label, contract }) => `${label}: ${describe(contract)}`),
+      ...ownFacts(compared),
       ...found.map(({ name, values }) => `They differ in ${name}: ${values.join(' | ')}`),
     ];
     const results = comparisonOf(compared, notes);
@@ -87,10 +88,4 @@ function rowsOf(compared: readonly WrittenResult[]): string[][] {
     return [`${measure}: ${name}`, ...cells];
   });
   return [['', ...compared.map(({ label }) => label)], ...rows];
-}
-
-function describe({ model, samples }: WrittenResult['contract']): string {
-  if (model === undefined) return samples?.address ?? 'unknown';
-  const { name, checkpointStep, variant, gamma } = model;
-  return `${name}, step ${checkpointStep}, ${variant}, gamma ${gamma}`;
 }

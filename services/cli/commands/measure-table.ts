@@ -13,6 +13,7 @@ import { formatCount, table } from '../format.js';
 import {
   admittedDifferences,
   comparisonOf,
+  ownFacts,
   subjectOf,
   writeComparison,
   type WrittenResult,
@@ -110,13 +111,15 @@ export const measureTableCommand = command({
           admittedDifferences(compared, ['steps']);
         }
     });
-    const results = comparisonOf(compared, []);
+    const notes = [...new Set(compared.flatMap(({ results }) => results.flatMap((result) => result.notes)))];
+    const results = comparisonOf(compared, [...ownFacts(compared), ...notes]);
     terminal.emit({
       rows: compared.map(({ label, contract }) => ({ label, contract })),
       results: results.map((result) => ({ ...result, pictures: undefined })),
     });
     for (const line of table(rowsOf(compared))) terminal.print(line);
     terminal.print('± is 1.96 standard errors over the sampled images, not over trainings.');
+    for (const note of notes) terminal.print(note);
     if (out !== undefined)
       terminal.print(
         `written: ${await writeComparison('Quality by sampling steps', out, compared, results)}`,
@@ -135,7 +138,9 @@ function rowsOf(compared: readonly WrittenResult[]): string[][] {
     const cells = names.map((name) => {
       const found = findingsOf(one).find((each) => each.name === name);
       if (found === undefined) return '-';
-      return `${shown(found.value)} ± ${shown((found.high - found.low) / 2)}`;
+      const half = (found.high - found.low) / 2;
+      // Too few images have no standard error.
+      return Number.isFinite(half) ? `${shown(found.value)} ± ${shown(half)}` : shown(found.value);
     });
     return [formatCount(one.contract.steps), subjectOf(one.contract), ...cells];
   });

@@ -7,7 +7,12 @@ import * as z from 'zod';
 
 import type { Curve, Figure, Finding, MeasureResult, NamedRow } from '../../../shared/exposure/index.js';
 import { at, DiffusionError } from '../../../shared/foundation/index.js';
-import { differencesOf, type Difference, type MeasurementContract } from '../../../shared/measuring/index.js';
+import {
+  differencesOf,
+  factsOf,
+  type Difference,
+  type MeasurementContract,
+} from '../../../shared/measuring/index.js';
 import { SAMPLERS } from '../../../shared/sampler/index.js';
 import { RESULTS_FILE, writeResults } from './write-results.js';
 
@@ -18,7 +23,7 @@ export interface WrittenResult {
   readonly contract: MeasurementContract;
   readonly results: readonly Pick<
     MeasureResult,
-    'measure' | 'help' | 'findings' | 'settings' | 'level' | 'pictures'
+    'measure' | 'help' | 'findings' | 'settings' | 'level' | 'notes' | 'pictures'
   >[];
 }
 
@@ -52,6 +57,7 @@ const schema = z.looseObject({
       help: z.string(),
       level: z.number(),
       settings: z.record(z.string(), z.number()),
+      notes: z.array(z.string()),
       pictures: z
         .array(z.looseObject({ name: z.string(), images: z.number().int().positive(), png: z.base64() }))
         .optional(),
@@ -132,6 +138,22 @@ export function admittedDifferences(
   );
 }
 
+/** Names of facts that are not the same for all. */
+function differing(compared: readonly WrittenResult[]): ReadonlySet<string> {
+  const all = compared.map(({ contract }) => new Map(factsOf(contract)));
+  const names = new Set(all.flatMap((facts) => [...facts.keys()]));
+  return new Set([...names].filter((name) => new Set(all.map((facts) => facts.get(name))).size > 1));
+}
+
+/** For each result a sentence with what it has of its own: its model, checkpoint, weights, cost, and what else differs. */
+export function ownFacts(compared: readonly WrittenResult[]): string[] {
+  const names = differing(compared);
+  return compared.map(({ label, contract }) => {
+    const own = factsOf(contract).filter(([name]) => names.has(name));
+    return `${label}: ${own.map(([name, value]) => `${name} ${value}`).join(', ') || 'the same in everything'}`;
+  });
+}
+
 /** A page with the results side by side. @returns where it is. @throws as `writeResults`. */
 export function writeComparison(
   title: string,
@@ -140,7 +162,8 @@ export function writeComparison(
   results: readonly MeasureResult[],
 ): Promise<string> {
   const { contract } = at(compared, 0);
-  return writeResults(title, folder, { results, contract: { ...contract, model: undefined } });
+  const shared = factsOf(contract).filter(([name]) => !differing(compared).has(name));
+  return writeResults(title, folder, { results, contract: { ...contract, model: undefined } }, shared);
 }
 
 function textOf(settings: Readonly<Record<string, number>>): string {
@@ -165,7 +188,15 @@ export function comparisonOf(compared: readonly WrittenResult[], notes: readonly
       all.map((result) => result?.findings.find((each) => each.name === name));
     const { images: count, seed, sampler = { sampler: 'ancestral' } } = first.contract;
     return {
-      ...{ measure, help, images: count, seed, steps: first.contract.steps, sampler },
+      // A caption that named the steps of one of several would mislead.
+      ...{
+        measure,
+        help,
+        images: count,
+        seed,
+        sampler,
+        steps: places === undefined ? first.contract.steps : 0,
+      },
       ...{
         settings: all.find((result) => result !== undefined)?.settings ?? {},
         level: first.results[0]?.level ?? NaN,

@@ -24,10 +24,18 @@ const PNG_SCALE = 1.5;
 /** Facts that stand below each picture. */
 const IN_CAPTIONS: readonly string[] = ['model', 'checkpoint', 'weights', 'samples'];
 
-/** Writes the files and says where they are. @throws DiffusionError FAILED_PRECONDITION where they can't be written. */
-export async function writeResults(title: string, folder: string, measured: Measured): Promise<string> {
-  const { results, contract } = measured;
-  const facts = factsOf(contract);
+/**
+ * Writes the files and says where they are.
+ *
+ * @param facts What stands above everything; by default all of the contract.
+ * @throws DiffusionError FAILED_PRECONDITION where they can't be written.
+ */
+export async function writeResults(
+  title: string,
+  folder: string,
+  { results, contract }: Measured,
+  facts = factsOf(contract),
+): Promise<string> {
   const model = facts.flatMap(([name, value]) => (IN_CAPTIONS.includes(name) ? [`${name} ${value}`] : []));
   // A whole hash would be longer than the picture is wide.
   const line = model.join(', ').replace(/\b([0-9a-f]{12})[0-9a-f]{52}\b/g, '$1...');
@@ -37,7 +45,7 @@ export async function writeResults(title: string, folder: string, measured: Meas
     await writeFile(join(folder, RESULTS_FILE), `${toJsonLine(json)}\n`);
     await writeFile(join(folder, 'results.csv'), resultsCsv(results));
     for (const result of results) {
-      const caption = [line, ...captionOf(result)];
+      const caption = [...(line === '' ? [] : [line]), ...captionOf(result)];
       for (const figure of result.figures) {
         const picture = pictureOf(figure, caption);
         const name = join(folder, `${result.measure}-${figure.name}`);

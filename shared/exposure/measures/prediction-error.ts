@@ -2,7 +2,13 @@
 import { at, integer, mapInOrder } from '../../foundation/index.js';
 import { deriveKey, permutation } from '../../random/index.js';
 import { evaluate } from '../../sampler/index.js';
-import { knownNormalTest, meanOf, shapiroWilk, streamingBootstrap, varianceOf } from '../../statistics/index.js';
+import {
+  knownNormalTest,
+  meanOf,
+  shapiroWilk,
+  streamingBootstrap,
+  varianceOf,
+} from '../../statistics/index.js';
 import { indicesUpTo } from '../indices.js';
 import { ownMeasure } from '../measure.js';
 import type { CurvePoint } from '../result.js';
