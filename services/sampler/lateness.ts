@@ -32,24 +32,31 @@ export interface Lateness {
 
 /** A rate that is older says little: other callers come and go, and share the engine. */
 const HALF_LIFE_MS = 10_000;
-/** The rate is known to about a fifth, and a call ends with a whole pass. */
+/** While calls of the caller wait, the rate is known to about a fifth, and a call ends with a whole pass. */
 const SLACK = 1.25;
+/** While none waits, passes may be larger than they are: those of one row compute at 0.6 of the rate of full ones. */
+const SLACK_OF_FREE = 0.5;
 
-/**
- * A caller's rate in a class is what was computed for it while other calls of it waited: then it had all of the engine
- * that it may have. A caller whose calls never waited has none, so none of them is too late.
- */
+/** Of one caller in a class. */
+interface Rates {
+  readonly all: WorkRate;
+  /** While calls of it waited: then it had all of the engine that it may have. */
+  readonly backlogged: WorkRate;
+}
+
+/** A call is too late where what is to be computed before its end takes longer than it has, at the caller's rate. */
 export function lateness(clock: Clock): Lateness {
-  const rates = new Map<string, WorkRate>();
+  const rates = new Map<string, Rates>();
 
   return {
     done: (owner, cost, waiting) => {
       const line = lineOf(owner);
-      if (isIn(line, waiting)) {
-        const rate = rates.get(line) ?? workRate(clock, HALF_LIFE_MS);
-        rates.set(line, rate);
-        rate.add(cost);
-      } else rates.get(line)?.rest();
+      const [all, backlogged] = [workRate(clock, HALF_LIFE_MS), workRate(clock, HALF_LIFE_MS)];
+      const known = rates.get(line) ?? { all, backlogged };
+      rates.set(line, known);
+      known.all.add(cost);
+      if (isIn(line, waiting)) known.backlogged.add(cost);
+      else known.backlogged.rest();
     },
     gone: (owner, left) => {
       const line = lineOf(owner);
@@ -57,15 +64,18 @@ export function lateness(clock: Clock): Lateness {
     },
     of: ({ owner, amounts: { cost } }, before) => {
       const line = lineOf(owner);
-      const perMs = rates.get(line)?.perMs();
-      if (perMs === undefined || owner.call.deadlineMs === Infinity) return undefined;
+      const now = rates.get(line)?.all.perMs();
+      if (now === undefined || owner.call.deadlineMs === Infinity) return undefined;
+      const backlogged = rates.get(line)?.backlogged.perMs();
+      const [perMs, slack] =
+        backlogged === undefined ? [now, SLACK_OF_FREE] : [Math.max(now, backlogged), SLACK];
       let work = cost;
       // Of its caller's calls those with less to compute go first; a larger one takes hardly a turn from it.
       for (const other of before)
         if (lineOf(other.owner) === line && other.amounts.cost <= cost) work += other.amounts.cost;
       const endsInMs = work / perMs;
       const leftMs = owner.call.deadlineMs - clock.monotonicMs();
-      return SLACK * endsInMs > leftMs ? { endsInMs, leftMs } : undefined;
+      return slack * endsInMs > leftMs ? { endsInMs, leftMs } : undefined;
     },
   };
 }

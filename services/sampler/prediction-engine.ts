@@ -10,13 +10,7 @@ import {
 } from '../../shared/foundation/index.js';
 import { describeExit, exitDetail, startChild, type ChildExit } from '../../shared/processes/index.js';
 import { unetConfig } from '../../shared/recipe/index.js';
-import {
-  packRows,
-  splitRows,
-  type NetworkRow,
-  type SlotArray,
-  type SolverState,
-} from '../../shared/sampler/index.js';
+import { packRows, splitRows, type NetworkRow } from '../../shared/sampler/index.js';
 import type { StoreCalls, StoreSettings } from '../../shared/store/index.js';
 import {
   engineProtocol,
@@ -25,8 +19,7 @@ import {
   type EngineSource,
   type Question,
 } from './engine-process/messages.js';
-import type { SlotWork } from './engine-process/slot-inputs.js';
-import { slotEngine } from './slot-engine.js';
+import { slotEngine, type SlotEngine } from './slot-engine.js';
 
 export interface EngineSettings {
   /** What the engine process runs. */
@@ -64,18 +57,6 @@ export interface PredictionEngine {
   readonly inSlots?: SlotEngine;
   /** Ends the process; passes under way fail with ENGINE_LOST. */
   close(): Promise<void>;
-}
-
-/** The slots of an engine process. All throw as `predict`. */
-export interface SlotEngine {
-  /** How many there are. */
-  readonly slots: number;
-  /** Rows of a pass. */
-  readonly size: number;
-  /** Passes one after another. @returns for each row of each pass 1 where the network's output was finite, else 0. */
-  step(passes: readonly (readonly SlotWork[])[]): Promise<Float32Array[]>;
-  write(slot: number, state: Pick<SolverState, 'x' | 'history'>): Promise<void>;
-  read(slot: number, array: SlotArray): Promise<Float32Array>;
 }
 
 export const ENGINE_LOST = 'ENGINE_LOST';

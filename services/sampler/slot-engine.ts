@@ -1,9 +1,20 @@
 /** The slots of an engine process, by its messages. */
 
-import { SLOT_HISTORY } from '../../shared/sampler/index.js';
+import { SLOT_HISTORY, type SlotArray, type SolverState } from '../../shared/sampler/index.js';
 import type { Question } from './engine-process/messages.js';
-import { slotPlace, stepInputs } from './engine-process/slot-inputs.js';
-import type { SlotEngine } from './prediction-engine.js';
+import { slotPlace, stepInputs, type SlotWork } from './engine-process/slot-inputs.js';
+
+/** The slots of an engine process. All throw as `predict` of the engine. */
+export interface SlotEngine {
+  /** How many there are. */
+  readonly slots: number;
+  /** Rows of a pass. */
+  readonly size: number;
+  /** Passes one after another. @returns for each row of each pass 1 where the network's output was finite, else 0. */
+  step(passes: readonly (readonly SlotWork[])[]): Promise<Float32Array[]>;
+  write(slot: number, state: Pick<SolverState, 'x' | 'history'>): Promise<void>;
+  read(slot: number, array: SlotArray): Promise<Float32Array>;
+}
 
 interface SlotProcess {
   readonly slots: number;

@@ -12,9 +12,10 @@ import {
 import type { NoiseStream, Slot, SlotRow } from '../../shared/sampler/index.js';
 import type { RepeatedSpans } from '../../shared/tracing/index.js';
 import type { SlotWork } from './engine-process/slot-inputs.js';
-import { isEngineLost, type PredictionEngine, type SlotEngine } from './prediction-engine.js';
+import { isEngineLost, type PredictionEngine } from './prediction-engine.js';
 import type { PassGate } from './pass-gate.js';
 import { lanes, reachOf, weightedTurns, type Owner } from './priorities.js';
+import type { SlotEngine } from './slot-engine.js';
 import { stepBatcher } from './step-batcher.js';
 
 export interface OpenSlot extends Slot {

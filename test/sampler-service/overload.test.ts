@@ -36,6 +36,8 @@ interface Outcome {
 }
 
 interface Simulated {
+  /** How often the engine takes its usual time for a pass. */
+  readonly slowness?: number;
   /** How many calls come, of as many as the engine can compute. */
   readonly times: number;
   readonly callers?: readonly string[];
@@ -43,7 +45,12 @@ interface Simulated {
 }
 
 /** Calls of one image. */
-async function simulate({ times, callers = ['a'], makeCall = newCall }: Simulated): Promise<Outcome[]> {
+async function simulate({
+  times,
+  slowness = 1,
+  callers = ['a'],
+  makeCall = newCall,
+}: Simulated): Promise<Outcome[]> {
   let nowMs = 0;
   const clock = { wallMs: () => 0, monotonicMs: () => nowMs };
   const gate = admission(LIMITS, clock);
@@ -72,7 +79,7 @@ async function simulate({ times, callers = ['a'], makeCall = newCall }: Simulate
   let computing = 0;
   const predict = stepBatcher(async (rows: readonly NetworkRow[]) => {
     computing += 1;
-    await passUntil(nowMs + passMs(rows.length));
+    await passUntil(nowMs + slowness * passMs(rows.length));
     computing -= 1;
     return rows.map(({ xT }) => xT);
   }, SIZES);
@@ -107,7 +114,7 @@ async function simulate({ times, callers = ['a'], makeCall = newCall }: Simulate
 
   for (const [i, caller] of callers.entries()) {
     const draw = randomStream(deriveKey(1n, 'test/overload'), [i]);
-    const rate = (times * CAPACITY) / callers.length / 1000;
+    const rate = (times * CAPACITY) / slowness / callers.length / 1000;
     for (let atMs = 0; atMs < 1000 * SECONDS; atMs += -Math.log(1 - draw.uniform()) / rate)
       at(atMs, () => void call(caller));
   }
@@ -154,6 +161,17 @@ test('at four times the capacity nearly all of it goes to calls that end in time
   t.true(lostPart < 0.03, `${lostPart} of the steps were computed for nothing`);
   const late = outcomes.filter(({ tookMs, refused }) => tookMs === undefined && !refused);
   t.true(late.length < 0.05 * outcomes.length, `${late.length} of ${outcomes.length} end at their deadline`);
+});
+
+test('where all calls have places and the engine is too slow for them, most hear early that they come too late', async (t) => {
+  // 32 places, and 21 images in the time of a deadline, of which five passes take three quarters.
+  const outcomes = await simulate({ times: 4, slowness: 5 });
+  const served = outcomes.filter(({ tookMs }) => tookMs !== undefined);
+  t.true(served.length > (0.6 * SECONDS * CAPACITY) / 5, `${served.length} in time`);
+  // Before that the rate is not known.
+  const settled = outcomes.filter(({ beganMs }) => beganMs > 20_000);
+  const late = settled.filter(({ tookMs, refused }) => tookMs === undefined && !refused);
+  t.true(late.length < 0.15 * settled.length, `${late.length} of ${settled.length} end at their deadline`);
 });
 
 test('at the capacity no call is refused, and images come no later than when all calls take turns', async (t) => {

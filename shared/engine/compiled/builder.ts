@@ -1,7 +1,7 @@
 /** Appends nodes to a graph; each new node's shapes come from its operation's rule. */
 import type { Builder, NodeOptions } from './graph-builder.js';
 import { describeOutput, valuesOf } from './graph.js';
-import type { Attributes, Constant, Graph, Node, Output, Value } from './graph.js';
+import type { Attributes, Constant, Node, Output, Value } from './graph.js';
 import { operation } from './operations/index.js';
 
 export type { Builder } from './graph-builder.js';

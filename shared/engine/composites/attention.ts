@@ -62,11 +62,7 @@ export const ATTENTION_GRADIENT: Composite = composite({
   },
   gradient: {
     of: (dys, saved, attributes) =>
-      gradientsOfOutputs(
-        (qkv, dy) => [gradientOf(qkv as tf.Tensor, dy as tf.Tensor, attributes)],
-        saved,
-        dys,
-      ),
+      gradientsOfOutputs((qkv, dy) => [gradientOf(qkv, dy, attributes)], saved, dys),
   },
   plain: ([qkv, dy], attributes) => [gradientOf(qkv as tf.Tensor, dy as tf.Tensor, attributes)],
   native: (builder, inputs, attributes, { lanes }) =>

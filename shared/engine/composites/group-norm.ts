@@ -47,6 +47,7 @@ export function groupNorm(
 
 /** x, gain and offset. */
 type Norm = readonly [tf.Tensor, tf.Tensor, tf.Tensor];
+type Six = readonly [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
 /** Mean and 1 / sqrt(variance + epsilon) of each image's groups, [N, groups]. */
 type Statistics = readonly [mean: tf.Tensor, rstd: tf.Tensor];
 
@@ -104,9 +105,9 @@ export const GROUP_NORM_GRADIENT: Composite = composite({
       return [dx, dGain, dOffset, ...none, ddy] as tf.Tensor[];
     },
   },
-  plain: ([x, gain, offset, mean, rstd, dy], attributes) => {
-    const [norm, statistics] = [[x, gain, offset] as unknown as Norm, [mean, rstd] as unknown as Statistics];
-    return gradientOf(norm, statistics, dy as tf.Tensor, attributes);
+  plain: (inputs, attributes) => {
+    const [x, gain, offset, mean, rstd, dy] = inputs as Six;
+    return gradientOf([x, gain, offset], [mean, rstd], dy, attributes);
   },
   native: (builder, inputs, attributes, kernels) => {
     if (!isNative(inputs, attributes, kernels)) return undefined;
@@ -147,9 +148,8 @@ function checkedStatistics(inputs: readonly Value[], attributes: Attributes): [n
 
 // E[x^2] - E[x]^2 loses digits where a group's mean is many times its deviation; the README has the numbers.
 function statisticsOf(x: tf.Tensor, attributes: Attributes): Statistics {
-  const [images = 1, , , channels = 1] = x.shape;
   const groups = intAttribute(attributes, 'groups');
-  const size = x.size / images / groups;
+  const size = valuesOfGroup(x, groups);
   const meanOf = (values: tf.Tensor): tf.Tensor =>
     tf.div(tf.sum(grouped(perChannel(values), groups), 2), size);
   const mean = meanOf(x);
@@ -178,7 +178,7 @@ function gradientOf(norm: Norm, statistics: Statistics, dy: tf.Tensor, attribute
   const [x, gain] = norm;
   const slope = boolAttribute(attributes, 'silu') ? siluGradient(normalised(norm, statistics), dy) : dy;
   const groups = intAttribute(attributes, 'groups');
-  const size = x.size / (x.shape[0] ?? 1) / groups;
+  const size = valuesOfGroup(x, groups);
   const [mean, rstd] = [perGroup(statistics[0]), perGroup(statistics[1])];
   const gains = grouped(gain, groups);
   const sumDy = grouped(perChannel(slope), groups);
@@ -198,6 +198,11 @@ function gradientOf(norm: Norm, statistics: Statistics, dy: tf.Tensor, attribute
   const likeGain = (sums: tf.Tensor): tf.Tensor =>
     tf.reshape(shared ? tf.sum(sums, 0, true) : sums, gain.shape);
   return [dx, likeGain(sumDyXhat), likeGain(sumDy)];
+}
+
+function valuesOfGroup(x: tf.Tensor, groups: number): number {
+  const [images = 1] = x.shape;
+  return x.size / images / groups;
 }
 
 /** [N, H, W, C] -> sums [N, C]. Over width, then height, which halves their rounding. */

@@ -35,7 +35,7 @@ export async function recordRun(): Promise<Recording> {
   const trainer = await openTrainer({ ...readTrainerSettings(environment), restartDelayMs: 10 });
   const sampler = await startSampler(readSamplerSettings(environment), serviceLog('recording', 'silent'));
   const readings: Map<string, number>[] = [];
-  const read = async (): Promise<void> => {
+  const readNow = async (): Promise<void> => {
     const samples = new Map<string, number>();
     for (const [instance, port] of Object.entries({
       trainer: trainer.metricsPort,
@@ -49,6 +49,12 @@ export async function recordRun(): Promise<Recording> {
         readings.length,
         ...readings.filter((each, i) => i % 2 === 0 || !hasSameSeries(each, readings[i - 1])),
       );
+  };
+  let last = Promise.resolve();
+  /** One after the other, so that counters never fall. */
+  const read = (): Promise<void> => {
+    last = last.then(readNow);
+    return last;
   };
   let running = true;
   const reading = (async () => {
@@ -70,7 +76,8 @@ export async function recordRun(): Promise<Recording> {
     for (let call = 0; call < 3; call++) {
       await generated(generate(client, { model: 'recorded', count: 3, settings }));
       await generated(generate(client, { model: 'unknown', count: 1, settings })).catch(() => undefined);
-      await pause(READ_EVERY_MS);
+      // On a busy machine all calls could lie between two readings, and no rate would show them.
+      await read();
     }
     client.close();
     await pause(2 * READ_EVERY_MS);

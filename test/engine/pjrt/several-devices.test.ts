@@ -76,7 +76,7 @@ for (const devices of COUNTS) {
 async function withClient(
   devices: number,
   wanted: Parameters<typeof createClient>[2],
-  use: (client: Client) => Promise<void> = async () => undefined,
+  use: (client: Client) => Promise<void> = () => Promise.resolve(),
 ): Promise<void> {
   const plugin = loadPlugin(CPU_PLUGIN ?? '');
   const client = await createClient(plugin, { cpu_device_count: BigInt(devices) }, wanted);
