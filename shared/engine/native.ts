@@ -94,7 +94,8 @@ function registerComposite({ op, infer, plain }: Composite): void {
     kernelName: op,
     backendName: BACKEND,
     kernelFunc: ({ inputs, attrs }) => {
-      const [tensors, attributes] = [Object.values(inputs) as tf.Tensor[], attrs as unknown as Attributes];
+      const tensors = Object.values(inputs) as tf.Tensor[];
+      const attributes = attrs as unknown as Attributes;
       // Plain ops would broadcast what doesn't fit.
       infer(
         tensors.map(({ shape, dtype }) => ({ ref: op, shape, dtype: dtype as Dtype })),
