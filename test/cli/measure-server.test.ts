@@ -77,13 +77,11 @@ test.serial(
     t.regex(first.out, /\n2 +tiny, step 9 +[\d.]+\n2 +other-tiny, step 4 /);
     t.regex(first.out, /20 images/, 'a warning: fewer than features');
     const page = await readFile(join(out, 'report.html'), 'utf8');
-    t.is(page.match(/<img /g)?.length, 5, 'the reference and four rows of samples');
     t.true((await readdir(out)).includes('quality-images.png'));
-    const again = await run([...asked, '--json']);
-    const { rows } = JSON.parse(again.out.trim().split('\n').at(-1) ?? '') as { rows: { label: string }[] };
     t.deepEqual(
-      rows.map(({ label }) => label),
+      Array.from(page.matchAll(/<img alt="([^"]*)"/g), ([, name]) => name),
       [
+        'reference',
         'tiny, step 9, 3 steps',
         'other-tiny, step 4, 3 steps',
         'tiny, step 9, 2 steps',

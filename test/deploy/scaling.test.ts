@@ -25,5 +25,5 @@ test('512 samplers: what the store and a rollout see', (t) => {
   t.true(near(loadSeconds, 3.4 + 13.1));
   t.true(near(rolloutSeconds[0], 512 * 48.4));
   t.true(near(rolloutSeconds[1], 8 * 48.4));
-  t.true(near(samplesPerSecond, 8602));
+  t.true(near(samplesPerSecond, 9216));
 });
