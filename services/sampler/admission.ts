@@ -2,36 +2,13 @@
 
 import { PRIORITIES, type Priority } from '../../shared/contract/index.js';
 import { abortError, deferred, DiffusionError, onAbort, type Clock } from '../../shared/foundation/index.js';
+import type { AdmissionLimits, Demand } from './admission-limits.js';
 import { lateness, lineOf, type Late } from './lateness.js';
 import type { OnWaited } from './metrics.js';
 import { reachOf, weightedTurns, type Owner } from './priorities.js';
 import { requestMemory } from './request-memory.js';
 import { refuseTooLarge } from './too-large.js';
 import { workRate } from './work-rate.js';
-
-/** What a call needs while it runs. */
-export interface Demand {
-  /** Network evaluations times pixels of an image. */
-  readonly cost: number;
-  /** Bytes of pictures, noise, states of solvers and output. */
-  readonly bytes: number;
-}
-
-/** Of all calls together. */
-export interface AdmissionLimits {
-  /** Calls that run at once. */
-  readonly calls: number;
-  /** What running calls still have to compute, as `Demand.cost`. */
-  readonly cost: number;
-  /** As `Demand.bytes`. */
-  readonly bytes: number;
-  /** Calls that wait for one of the places above. */
-  readonly waiting: number;
-  /** Bytes of the requests of running and waiting calls. */
-  readonly requestBytes: number;
-  /** The part of each limit that the calls of one caller may have, from 0 to 1. */
-  readonly callerShare: number;
-}
 
 /** A call's place in the queue. */
 export interface QueuePlace {

@@ -1,7 +1,7 @@
 /** What a call needs, before it begins. */
 
 import type { samplerWire } from '../../shared/contract/index.js';
-import type { Demand } from './admission.js';
+import type { Demand } from './admission-limits.js';
 import type { SeriesPlan } from './resolve-generation.js';
 import { MAX_TRAJECTORY_STEPS } from './output-buffer.js';
 import type { SampleRequest } from './sample-request.js';

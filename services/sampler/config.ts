@@ -18,7 +18,7 @@ import {
   type ServerSettings,
 } from '../../shared/rpc/index.js';
 import { fileAccess, storeSettings, type FileAccess, type StoreSettings } from '../../shared/store/index.js';
-import type { AdmissionLimits } from './admission.js';
+import type { AdmissionLimits } from './admission-limits.js';
 import type { MeasuringSettings } from './measuring/measure-in-process.js';
 import type { MeasurementLimits } from './measuring/specification.js';
 import type { EngineSettings } from './prediction-engine.js';

@@ -1,7 +1,7 @@
 /** The requests that are in memory, bounded for each caller and for all. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
-import type { AdmissionLimits } from './admission.js';
+import type { AdmissionLimits } from './admission-limits.js';
 
 interface HeldRequest {
   readonly caller: string;

@@ -1,7 +1,7 @@
 /** Calls that could not run even alone. */
 
 import { DiffusionError } from '../../shared/foundation/index.js';
-import type { AdmissionLimits, Demand } from './admission.js';
+import type { AdmissionLimits, Demand } from './admission-limits.js';
 import { reachOf, type Owner } from './priorities.js';
 
 const MIB = 1024 ** 2;

@@ -133,13 +133,24 @@ function leaseOf({ trainer, durationMs }: LeaseOptions, renewals: number): Lease
   return { holder, trainer: name, durationMs, renewals, ...(process !== undefined && { process }) };
 }
 
-/** The leases of other trainers, as this one has watched them. */
+/** The leases in the store, as this trainer has watched them. */
 export class LeaseWatch {
   readonly #clock: Clock;
+  readonly #holder: string;
   readonly #seen = new Map<string, { readonly mark: string; readonly sinceMs: number }>();
 
-  constructor(clock: Clock) {
+  /** @param trainer This one. */
+  constructor(clock: Clock, { holder }: Pick<Trainer, 'holder'>) {
     this.#clock = clock;
+    this.#holder = holder;
+  }
+
+  /**
+   * Whether this trainer's own lease is in the store: of a job that it is taking, or that it took, could not load because
+   * the store failed, and could not release.
+   */
+  isOwn({ lease }: Pick<StoredStatus, 'lease'>): boolean {
+    return lease?.holder === this.#holder;
   }
 
   /** Whether no trainer has the job any more: released, of a process that has ended, or unchanged for its duration. */

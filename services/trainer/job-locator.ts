@@ -53,10 +53,10 @@ export function jobLocator(store: ObjectStore, supervisor: JobSupervisor): JobLo
 /** The error for a job that another trainer has, or that waits for one. */
 export function notHere(stored: StoredJob, leases: LeaseWatch): DiffusionError {
   const { record, lease } = stored;
-  if (leases.isOver(record.jobId, stored)) {
-    return new DiffusionError('JOB_UNCLAIMED', 'the trainer of the job has ended; call again', {
-      retryAfterMs: UNCLAIMED_RETRY_MS,
-    });
+  const isOwn = leases.isOwn(stored);
+  if (isOwn || leases.isOver(record.jobId, stored)) {
+    const why = isOwn ? 'this trainer has not taken the job yet' : 'the trainer of the job has ended';
+    return new DiffusionError('JOB_UNCLAIMED', `${why}; call again`, { retryAfterMs: UNCLAIMED_RETRY_MS });
   }
   const trainer = lease?.trainer ?? 'another trainer';
   return new DiffusionError('JOB_ELSEWHERE', `trainer ${trainer} has the job; call that trainer`, {

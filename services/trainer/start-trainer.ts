@@ -93,6 +93,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
   const spill = spillOf(settings);
   const folder = spill && spillIn(spill);
   const kept = folder && keptStates(folder);
+  const trainer = { holder: randomUUID(), name, process: thisProcess() };
   const supervisor = new JobSupervisor({
     ...settings,
     store,
@@ -103,7 +104,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     cacheFolder: datasetCacheFolder,
     clock,
     logger,
-    trainer: { holder: randomUUID(), name, process: thisProcess() },
+    trainer,
     startEngine: engineStarter({
       environment: settings.engineEnvironment,
       heartbeatTimeoutMs: settings.engineHeartbeatTimeoutMs,
@@ -111,7 +112,7 @@ export async function startTrainer(settings: TrainerSettings, logger: ServiceLog
     }),
   });
   metrics.watch(supervisor);
-  const leases = new LeaseWatch(clock);
+  const leases = new LeaseWatch(clock, trainer);
   const listed = listedCompleteness(store);
   const recovery = jobRecovery({ store, supervisor, leases, kept, sources, leaseMs, logger });
   const stopping = new AbortController();

@@ -5,7 +5,7 @@ import util from 'node:util';
 import { DiffusionError } from '../foundation/index.js';
 import { COMPOSITES } from './composites/index.js';
 import type { Composite } from './composites/index.js';
-import type { Attributes } from './compiled/graph.js';
+import type { Attributes, Dtype } from './compiled/graph.js';
 import type { EngineBuild } from './module.js';
 import { requireBackend, tf } from './tf.js';
 
@@ -89,12 +89,19 @@ function registerRandomKernel(kernelName: string): void {
   });
 }
 
-function registerComposite({ op, plain }: Composite): void {
+function registerComposite({ op, infer, plain }: Composite): void {
   tf.registerKernel({
     kernelName: op,
     backendName: BACKEND,
-    kernelFunc: ({ inputs, attrs }) =>
-      tf.tidy(() => [...plain(Object.values(inputs) as tf.Tensor[], attrs as unknown as Attributes)]),
+    kernelFunc: ({ inputs, attrs }) => {
+      const [tensors, attributes] = [Object.values(inputs) as tf.Tensor[], attrs as unknown as Attributes];
+      // Plain ops would broadcast what doesn't fit.
+      infer(
+        tensors.map(({ shape, dtype }) => ({ ref: op, shape, dtype: dtype as Dtype })),
+        attributes,
+      );
+      return tf.tidy(() => [...plain(tensors, attributes)]);
+    },
   });
 }
 

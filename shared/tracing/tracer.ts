@@ -1,7 +1,5 @@
-/** Begins traces, where they are switched on. */
+/** What begins traces; without an endpoint it does nothing. */
 
-import { packageFile } from '../foundation/index.js';
-import type { TracingSettings } from './settings.js';
 import { NO_SPAN, type Attributes, type Span } from './span.js';
 
 export interface BeginOptions {
@@ -23,20 +21,3 @@ export interface Tracer {
 export type WarnOfTraces = (message: string) => void;
 
 export const NO_TRACER: Tracer = { begin: () => NO_SPAN, close: () => Promise.resolve() };
-
-/**
- * Loads the library for traces only where they are switched on: it takes a service longer to start.
- *
- * @param service Such as `trainer`.
- * @throws DiffusionError FAILED_PRECONDITION (reason CREDENTIALS_UNUSABLE) for a certificate or key that can't be read.
- */
-export async function openTracer(
-  settings: TracingSettings | undefined,
-  service: string,
-  warn: WarnOfTraces,
-): Promise<Tracer> {
-  if (settings === undefined) return NO_TRACER;
-  const { otlpTracer } = await import('./otlp.js');
-  const { version } = packageFile();
-  return otlpTracer(settings, { name: `ip-diffusion-${service}`, version }, warn);
-}

@@ -87,6 +87,8 @@ async function timed(title: string, { batch }: Work, workers: readonly Worker[])
   const rows: Row[] = [];
   for (const [i, worker] of workers.entries()) {
     const ms = medians[i] ?? Number.NaN;
+    // PyTorch's workers don't say.
+    const { firstStepMs } = worker.ready;
     const { peakMb, peakDeviceMb } = await worker.end();
     rows.push({
       ...{
@@ -96,8 +98,9 @@ async function timed(title: string, { batch }: Work, workers: readonly Worker[])
         'images/s': rounded((1000 * batch) / ms),
       },
       ...(Number.isFinite(best) && { 'to best PyTorch': rounded(ms / best, 3) }),
-      ...{ 'host MiB': Math.round(peakMb), 'device MiB': Math.round(peakDeviceMb ?? Number.NaN) },
-      'first step s': rounded((worker.ready['firstStepMs'] ?? Number.NaN) / 1000),
+      'host MiB': Math.round(peakMb),
+      ...(peakDeviceMb !== undefined && { 'device MiB': Math.round(peakDeviceMb) }),
+      ...(firstStepMs !== undefined && { 'first step s': rounded(firstStepMs / 1000) }),
     });
   }
   return rows;

@@ -2,12 +2,8 @@ import { setImmediate } from 'node:timers/promises';
 
 import test, { type ExecutionContext } from 'ava';
 
-import {
-  admission,
-  type AdmissionLimits,
-  type Place,
-  type QueuePlace,
-} from '../../services/sampler/admission.js';
+import { admission, type Place, type QueuePlace } from '../../services/sampler/admission.js';
+import type { AdmissionLimits } from '../../services/sampler/admission-limits.js';
 import { newCall, type Owner } from '../../services/sampler/priorities.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { ownerOf } from './owners.js';

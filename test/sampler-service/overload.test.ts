@@ -5,7 +5,8 @@ import { setImmediate } from 'node:timers/promises';
 
 import test from 'ava';
 
-import { admission, type AdmissionLimits, type Place } from '../../services/sampler/admission.js';
+import { admission, type Place } from '../../services/sampler/admission.js';
+import type { AdmissionLimits } from '../../services/sampler/admission-limits.js';
 import { newCall, type Call, type Owner } from '../../services/sampler/priorities.js';
 import { stepBatcher } from '../../services/sampler/step-batcher.js';
 import { DiffusionError } from '../../shared/foundation/index.js';

@@ -7,7 +7,8 @@ import { setImmediate } from 'node:timers/promises';
 
 import test, { type ExecutionContext } from 'ava';
 
-import { admission, type AdmissionLimits } from '../../services/sampler/admission.js';
+import { admission } from '../../services/sampler/admission.js';
+import type { AdmissionLimits } from '../../services/sampler/admission-limits.js';
 import { readSettings } from '../../services/sampler/config.js';
 import type { LoadedModels } from '../../services/sampler/loaded-models.js';
 import { modelCatalogue } from '../../services/sampler/model-catalogue.js';

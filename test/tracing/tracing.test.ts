@@ -132,24 +132,24 @@ test('few repetitions have no span for the rest, and of a call that is not recor
   );
 });
 
-/** `ExportResultCode.FAILED`. */
-const FAILED = 1 as Parameters<Parameters<SpanExporter['export']>[1]>[0]['code'];
+/** Of an export that failed: the code is an enum of a package that nothing else needs. */
+const FAILED = JSON.parse('{"code":1}') as Parameters<Parameters<SpanExporter['export']>[1]>[0];
 
 test('a receiver that fails costs spans, and one warning a minute', (t) => {
   let nowMs = 0;
   const warnings: string[] = [];
   const failing: SpanExporter = {
     export: (_spans, done) => {
-      done({ code: FAILED, error: new Error('connect ECONNREFUSED') });
+      done({ ...FAILED, error: new Error('connect ECONNREFUSED') });
     },
     shutdown: () => Promise.resolve(),
   };
   const clock = { wallMs: () => nowMs, monotonicMs: () => nowMs };
   const exporter = failingQuietly(failing, (warning) => warnings.push(warning), clock);
-  const results: number[] = [];
+  let answers = 0;
   for (nowMs = 0; nowMs < 180_000; nowMs += 2000)
-    exporter.export([{} as ReadableSpan, {} as ReadableSpan], ({ code }) => results.push(code));
-  t.deepEqual([...new Set(results)], [0]);
+    exporter.export([{} as ReadableSpan, {} as ReadableSpan], () => (answers += 1));
+  t.is(answers, 90);
   t.is(warnings.length, 3);
   t.regex(warnings[0] ?? '', /^traces can't be sent: connect ECONNREFUSED; 2 spans were lost/);
   t.regex(warnings[1] ?? '', /; 60 spans were lost/);

@@ -103,7 +103,7 @@ test('a write whose answer was lost is recognised, and damaged bytes are overwri
 
 test("a lease is over when it was released, or was unchanged for its duration by the watcher's own clock [fault A4]", async (t) => {
   const { store, clock, trainer, take } = await open();
-  const watch = new LeaseWatch(clock);
+  const watch = new LeaseWatch(clock, { holder: 'watcher' });
   const isOver = async (): Promise<boolean> => watch.isOver(RECORD.jobId, await readStatus(store, RECORD));
   const lease = await take(trainer('a'));
   t.false(await isOver());
@@ -135,7 +135,8 @@ test('a lease of an ended process on this machine is over at once, that of one o
     lease: { holder: 'a', trainer: 'a', durationMs: 30_000, renewals: 1, process },
     etag: 'x',
   });
-  const isOver = (process: typeof here): boolean => new LeaseWatch(clock).isOver('job', leaseOf(process));
+  const isOver = (process: typeof here): boolean =>
+    new LeaseWatch(clock, { holder: 'watcher' }).isOver('job', leaseOf(process));
   const { pid } = spawnSync(process.execPath, ['--version']);
   t.true(isOver({ ...here, pid }));
   t.true(isOver({ ...here, startedAt: '1' }), 'its number was given to another process');

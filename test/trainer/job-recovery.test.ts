@@ -14,6 +14,7 @@ import { START } from '../../services/trainer/event-log.js';
 import type { JobRecord } from '../../services/trainer/job.js';
 import { createRecord } from '../../services/trainer/job-records.js';
 import { readJob } from '../../services/trainer/job-status.js';
+import { switchedStore } from '../store/switched-store.js';
 import { engines, finished, plays, ready, stopped } from './fake-engine.js';
 import {
   codeOf,
@@ -126,6 +127,31 @@ test('who watches a job whose trainer has ended is asked to call again, until a 
   await b.recovery.scan();
   const { last } = await b.requests.watch(record.jobId);
   t.is(last().term, 2);
+});
+
+test('who watches a job that this trainer took, and then could not load, is not sent to this trainer again', async (t) => {
+  const inner = await openStore();
+  const first = working();
+  const before = trainer(inner, first.startEngine);
+  const { record } = await before.requests.create(recipe('half-taken'), '');
+  await first.begun;
+  await before.supervisor.find(record.jobId)?.save();
+  const switched = switchedStore(inner);
+  let failures = 0;
+  const list: ObjectStore['list'] = (prefix, options) => {
+    // The lease is taken by then, and can't be released.
+    if (prefix.includes('/events') && failures++ === 0) switched.fail();
+    return switched.store.list(prefix, options);
+  };
+  const second = trainer({ ...switched.store, list }, engines(plays(ready, finished)).startEngine);
+  await second.recovery.scan();
+  second.clock.pass(LEASE_MS + 1);
+  await t.throwsAsync(second.recovery.scan(), { message: /does not answer/ });
+  switched.work();
+  t.is(await codeOf(second.requests.watch(record.jobId)), 'JOB_UNCLAIMED');
+  t.is(await codeOf(second.requests.cancel(record.jobId)), 'JOB_UNCLAIMED');
+  await second.scanPastLease();
+  t.is((await second.requests.watch(record.jobId)).last().term, 3);
 });
 
 test('the positions of events never repeat, where a recovered job is cancelled before it is claimed [fault A30]', async (t) => {

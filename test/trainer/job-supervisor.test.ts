@@ -87,7 +87,7 @@ async function add(store: ObjectStore, supervisor: JobSupervisor, name = 'model'
 }
 
 function recoveryOf(store: ObjectStore, supervisor: JobSupervisor) {
-  const leases = new LeaseWatch(systemClock);
+  const leases = new LeaseWatch(systemClock, { holder: 'me' });
   return jobRecovery({
     ...{ store, supervisor, leases, sources: localSources, leaseMs: 60_000 },
     logger: pino({ level: 'silent' }),

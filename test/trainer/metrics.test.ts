@@ -33,7 +33,13 @@ const available: FromEngine = {
   kind: 'store',
   report: { change: 'available', steps: [], waiting: 0, spilledBytes: 0 },
 };
-const committed = (waiting: number): FromEngine => ({ kind: 'committed', step: 2, ms: 1500, bytes: 1000, waiting });
+const committed = (waiting: number): FromEngine => ({
+  kind: 'committed',
+  step: 2,
+  ms: 1500,
+  bytes: 1000,
+  waiting,
+});
 
 test('a job is counted from its turn to its end: steps, loss, commits, outages, restarts', async (t) => {
   const begun = deferred();

@@ -56,6 +56,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
   const registry = metricRegistry();
   const metrics = trainerMetrics(registry, clock);
   const logger = pino({ level: 'silent' });
+  const self = { holder: `trainer ${supervisors.length}`, name: 'trainer', process: undefined };
   const supervisor = new JobSupervisor({
     store,
     storeSettings: { kind: 'local', folder: 'unused' },
@@ -68,7 +69,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     restartDelayMs: 1,
     stopGraceMs: 60_000,
     storeRetryLimitMs: 0,
-    trainer: { holder: `trainer ${supervisors.length}`, name: 'trainer', process: undefined },
+    trainer: self,
     leaseMs: LEASE_MS,
     concurrentJobs: 1,
     maxQueue,
@@ -77,7 +78,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
   });
   metrics.watch(supervisor);
   supervisors.push(supervisor);
-  const leases = new LeaseWatch(clock);
+  const leases = new LeaseWatch(clock, self);
   const requests = jobRequests({
     store,
     supervisor,

@@ -1,7 +1,6 @@
 /** AdamW as PyTorch computes it, with EMA weights of the parameters: one operation over all of them. */
 import { tf } from '../tf.js';
 
-import type { Attributes } from '../compiled/graph.js';
 import { floatAttribute, input, intAttribute, want, wantDtype } from '../compiled/operations/operation.js';
 import { called, composite } from './composite.js';
 import type { Composite, InPlaceUpdate } from './composite.js';
@@ -104,8 +103,9 @@ export const ADAM_W: Composite = composite({
     });
   },
   inPlace: ([rates = '', ...inputs], attributes): InPlaceUpdate[] => {
-    const { emas, ...settings } = attributes;
-    const states = 3 + intAttribute({ emas: emas as Attributes[string] }, 'emas');
+    const states = 3 + intAttribute(attributes, 'emas');
+    // The kernel counts its inputs by itself.
+    const settings = Object.fromEntries(Object.entries(attributes).filter(([name]) => name !== 'emas'));
     return inParts(inputs, 1 + states).map(([gradient = '', ...state], i) => ({
       ...{ op: 'NativeAdam', attributes: settings, read: [rates, gradient] },
       written: state.map((ref, j) => ({ input: ref, output: i * states + j })),
