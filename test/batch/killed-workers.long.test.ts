@@ -65,6 +65,6 @@ withTemporal('so it is with the workers of a pipeline', async (t) => {
   }
   t.teardown(() => temporal.stop());
   const bytes = await made(t, (batch) => pipelineWorkers(temporal.address, batch));
-  t.deepEqual(bytes.exits, ['SIGKILL', 130, 130]);
+  t.deepEqual(bytes.exits, ['SIGKILL', 0, 0]);
   sameBytes(t, bytes);
 });
