@@ -41,6 +41,8 @@ export interface LocalStoreSettings {
 const OWN_FOLDER = '.store';
 /** As many as a limit counts for an object of unknown size. */
 const UNKNOWN_BYTES = 512 * 1024 * 1024;
+/** Few enough that the lock is held for milliseconds. */
+const REMOVED_UNDER_A_LOCK = 100;
 
 /**
  * Opens the store in a folder, and removes what writers that died have left there.
@@ -153,8 +155,10 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
   }
 
   /** Never while a put compares what stands: the put would bring it back. */
-  async function removeOne(key: string, signal: AbortSignal | undefined): Promise<void> {
-    const work = (): Promise<void> => removeFile(join(folder, key), folder);
+  async function removeSome(keys: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+    const work = async (): Promise<void> => {
+      for (const key of keys) await removeFile(join(folder, key), folder);
+    };
     try {
       await withLock({ tickets, temp }, signal, work);
     } catch (error) {
@@ -218,8 +222,10 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     async remove(keys, options = {}) {
       keys.forEach(checkKey);
       await guarded('remove', options, () => checkThere('remove'));
-      for (const key of keys)
-        await guarded(keyText('remove', key), options, () => removeOne(key, options.signal));
+      for (let first = 0; first < keys.length; first += REMOVED_UNDER_A_LOCK) {
+        const some = keys.slice(first, first + REMOVED_UNDER_A_LOCK);
+        await guarded('remove', options, () => removeSome(some, options.signal));
+      }
     },
     tidy: () => guarded('tidy', {}, () => sweepTemp(temp)),
     close: () => Promise.resolve(),

@@ -117,7 +117,7 @@ test('a file that is none is refused, and one may be empty', async (t) => {
   t.deepEqual(problems(['--config', await file(t, 'sampler:\nlog_level:\n')]), []);
 });
 
-test('no flag and no key of a service stands for two settings, and no secret has either', (t) => {
+test('no flag and no key of a service stands for two settings, and no secret and no setting of another tool has either', (t) => {
   for (const table of [TRAINER_SETTINGS, SAMPLER_SETTINGS]) {
     const all = allSettings(table);
     t.is(Object.keys(all).length, Object.keys(table.shared).length + Object.keys(table.own).length);
@@ -126,7 +126,7 @@ test('no flag and no key of a service stands for two settings, and no secret has
     for (const [key, { variable, flag }] of Object.entries(all)) {
       t.regex(flagName(key), /^--[a-z0-9]+(-[a-z0-9]+)*$/);
       t.regex(fileKey(key), /^[a-z0-9]+(_[a-z0-9]+)*$/);
-      t.is(flag === 'none', /_(ACCESS|SECRET)_KEY$/.test(variable), variable);
+      t.is(flag === 'none', /_(ACCESS|SECRET)_KEY$|^OTEL_/.test(variable), variable);
     }
   }
 });

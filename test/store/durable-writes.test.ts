@@ -56,5 +56,9 @@ test('bytes are on the disk before they have their name, and the name is before 
   ]);
   done.length = 0;
   await store.remove(['models/a']);
-  t.deepEqual(done, ['sync models']);
+  const aboutTheLock = /^(sync (file|lock)|(link|rename) to \d)/;
+  t.deepEqual(
+    done.filter((what) => !aboutTheLock.test(what)),
+    ['sync models'],
+  );
 });
