@@ -1,7 +1,7 @@
 /** All jobs of this trainer: a bounded queue, the running ones, and those that ended recently. */
 
 import { isEnded, type JobState } from '../../shared/contract/index.js';
-import { DiffusionError, pause, type WireReason } from '../../shared/foundation/index.js';
+import { DiffusionError, pause, type WireReason, whenAborted } from '../../shared/foundation/index.js';
 import { ActiveJob } from './active-job.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { EventLog } from './event-log.js';
@@ -44,6 +44,8 @@ export class JobSupervisor {
   readonly #jobs = new Map<string, ActiveJob>();
   readonly #queue: ActiveJob[] = [];
   readonly #runs = new Map<string, JobRun>();
+  /** Ends that are being saved. */
+  readonly #finishing = new Set<Promise<void>>();
   #reserved = 0;
   readonly #stopping = new AbortController();
   readonly #renewing: NodeJS.Timeout;
@@ -151,6 +153,8 @@ export class JobSupervisor {
     const limit = AbortSignal.timeout(STOP_SAVE_MS);
     const unsaved = [...this.#jobs.values()].filter((job) => !job.ended || !job.isSaved);
     await Promise.all(unsaved.map((job) => job.release(limit)));
+    // Nothing of a job is written once this has ended.
+    await Promise.race([Promise.all(this.#finishing), whenAborted(limit)]);
     for (const { log } of this.#jobs.values()) log.close(unavailable('stopping'));
   }
 
@@ -213,11 +217,14 @@ export class JobSupervisor {
     if (active === undefined) return;
     const run = new JobRun(active, this.#settings);
     this.#runs.set(active.id, run);
-    void run.done.then(async () => {
-      this.#runs.delete(active.id);
-      this.#startNext();
-      await this.#finish(active);
-    });
+    const finished = run.done
+      .then(async () => {
+        this.#runs.delete(active.id);
+        this.#startNext();
+        await this.#finish(active);
+      })
+      .finally(() => this.#finishing.delete(finished));
+    this.#finishing.add(finished);
   }
 
   /** Reports a job's end, and saves it, however long the store is unavailable. */

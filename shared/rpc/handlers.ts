@@ -135,6 +135,17 @@ function identityOf(call: Parameters<typeof callerOf>[0]) {
   return { caller, requestId, span, isAuthenticated: identity !== undefined };
 }
 
+/** What ties a line of the log to the call. */
+function idsOf(call: Parameters<typeof callerOf>[0]): Readonly<Record<string, string>> {
+  try {
+    const { requestId, span } = callerOf(call);
+    return { requestId, ...span.ids };
+  } catch {
+    // It came past access control, which is the error that is reported.
+    return {};
+  }
+}
+
 /** The last handler of a call: a fault while the error is sent ends the call, never the process. */
 function answerWithError<Request, Response>(
   error: unknown,
@@ -142,9 +153,8 @@ function answerWithError<Request, Response>(
   report: ReportInternalError,
   answer: (status: ServiceError) => void,
 ): void {
-  const { requestId, span } = callerOf(call);
   const reportOf = (thrown: unknown, id: string): void => {
-    report(thrown, id, { requestId, ...span.ids });
+    report(thrown, id, idsOf(call));
   };
   try {
     answer(toServiceError(error, call.getPath(), reportOf));

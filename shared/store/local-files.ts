@@ -10,7 +10,7 @@ const TEMP_LIMIT_MS = 24 * 60 * 60 * 1000;
 /** Between the random part of a temporary file's name and its owner. */
 const TEMP_SEPARATOR = '!';
 /** How often a folder may be removed during a write, because another process just emptied it. */
-const FOLDER_TRIES = 5;
+const FOLDER_TRIES = 50;
 
 /** Replaces whatever stands at `path`. @param check Called right before; what it throws leaves all as it was. */
 export async function replaceFile(

@@ -43,7 +43,9 @@ export async function runPipelineWorker(
   const logger = new DefaultLogger('WARN', ({ message, meta }) => {
     onWarning(warningOf(message, meta));
   });
-  if (!isInstalled) Runtime.install({ logger, shutdownSignals: [] });
+  // What the native side has to say goes the same way: by itself it prints on stdout, among the lines of --json.
+  const telemetryOptions = { logging: { forward: {} } };
+  if (!isInstalled) Runtime.install({ logger, shutdownSignals: [], telemetryOptions });
   isInstalled = true;
   const connection = await NativeConnection.connect(server).catch((cause: unknown) => {
     throw unreachable(server, cause);

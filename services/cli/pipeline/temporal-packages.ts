@@ -14,7 +14,13 @@ export const TEMPORAL_FOLDER = 'temporal/1.24.0';
 
 /** The part of `@temporalio/worker` that is used. Its types come with 150 MB of programs for five systems. */
 interface WorkerPackage {
-  readonly Runtime: { install(options: { logger: unknown; shutdownSignals: readonly string[] }): unknown };
+  readonly Runtime: {
+    install(options: {
+      logger: unknown;
+      shutdownSignals: readonly string[];
+      telemetryOptions: unknown;
+    }): unknown;
+  };
   readonly DefaultLogger: new (
     level: 'WARN' | 'INFO',
     write: (entry: { readonly message: string; readonly meta?: object }) => void,
