@@ -99,9 +99,11 @@ export async function uploadSpilled(
   { job, step, attempt }: Pick<CommittedCheckpoint, 'job' | 'step' | 'attempt'>,
   options: CallOptions = {},
 ): Promise<SpilledCommit> {
+  // First, since what a later attempt has uploaded is not in the spill any more.
+  const isLatest = await isLatestAttempt(store, job, attempt, options);
+  if (!isLatest) throw fenced({ job, step, attempt });
   const commit = await readCommit(spill, job, step);
-  const isOurs = commit.attempt === attempt && (await isLatestAttempt(store, job, attempt, options));
-  if (!isOurs) throw fenced({ job, step, attempt });
+  if (commit.attempt !== attempt) throw fenced({ job, step, attempt });
   return commitCheckpoint(store, { ...recommitted(spill, commit), ...options });
 }
 
