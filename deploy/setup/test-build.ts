@@ -19,7 +19,7 @@ const CODE = ['shared', 'services', 'deploy', 'studies', 'test'];
 const LINKED = ['node_modules', 'package.json', 'tsconfig.json', 'proto', 'docs'];
 const AVA_CONFIG = 'ava.config.js';
 /** What is started as a program, loaded before a program, or imported by name from a text of a test. */
-const ENTRY = /(?:\.test|[-/](?:process|main|index|workflows)|^test\/setup\/[\w-]+)\.ts$/;
+const ENTRY = /(?:\.test|[-/](?:process|main|index|client|workflows)|^test\/setup\/[\w-]+)\.ts$/;
 /** Libraries of many files that nearly every process loads, without native code or files of their own. */
 const BUNDLED = [
   '@bufbuild/protobuf',

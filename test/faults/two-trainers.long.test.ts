@@ -94,17 +94,21 @@ for (const [where, store] of STORES) {
 }
 
 async function shareJobs(t: ExecutionContext, store: TestStore): Promise<void> {
-  const [first, second] = [await spawnTrainer(store), await spawnTrainer(store)];
-  t.teardown(() => {
-    for (const { child } of [first, second]) child.kill('SIGKILL');
-  });
-  const straight = await train(second.client, recipe('straight', 4 * EVERY));
+  const begin = async (): ReturnType<typeof spawnTrainer> => {
+    const trainer = await spawnTrainer(store);
+    t.teardown(() => trainer.child.kill('SIGKILL'));
+    return trainer;
+  };
+  // The second comes later: it could take a job in the moment between the job's creation and the first one's lease.
+  const first = await begin();
+  const straight = await train(first.client, recipe('straight', 4 * EVERY));
 
   // The first has a job and runs: the second does not take it, whatever the clocks show.
   const { jobId } = await create(first.client, recipe('shared'));
   const isCommitted = async (client: Client, step: number): Promise<boolean> =>
     (await get(client, jobId)).checkpointStep >= step;
   await until(() => isCommitted(first.client, EVERY));
+  const second = await begin();
   for (let jump = 0; jump < 3; jump++) {
     first.child.kill('SIGUSR2');
     if (jump === 1) second.child.kill('SIGUSR2');
