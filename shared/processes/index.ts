@@ -5,7 +5,7 @@ export { failureOf, failureSchema } from './failure.js';
 export type { Failure } from './failure.js';
 export { connectToParent } from './parent-port.js';
 export type { ParentPort } from './parent-port.js';
-export { hasEnded, isRunningHere, processToken, thisProcess } from './process-identity.js';
+export { hasEnded, isRunningHere, processAt, processToken, thisProcess } from './process-identity.js';
 export type { ProcessIdentity } from './process-identity.js';
 export { checkedBySender } from './protocol.js';
 export type { Protocol } from './protocol.js';

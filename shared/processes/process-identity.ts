@@ -25,6 +25,13 @@ export function thisProcess(): ProcessIdentity | undefined {
   return own;
 }
 
+/** Of a process of this machine and namespace; undefined where none with this number runs, or the system doesn't say. */
+export function processAt(pid: number): ProcessIdentity | undefined {
+  const here = thisProcess();
+  const startedAt = startOf(pid);
+  return here && startedAt !== undefined ? { ...here, pid, startedAt } : undefined;
+}
+
 /**
  * Whether the process has certainly ended: this machine would show it if it were running. False where that can't be
  * seen from here, such as for a process of another machine or container.

@@ -1,6 +1,7 @@
 /** One soak run: straight runs first, then work under faults, then a last look at everything. */
 
 import { DiffusionError, pause } from '../../shared/foundation/index.js';
+import { isRunningHere, processAt, type ProcessIdentity } from '../../shared/processes/index.js';
 import { deriveKey, randomStream } from '../../shared/random/index.js';
 import { FAULTS, type Fault } from './faults.js';
 import { ofKind } from './history.js';
@@ -55,8 +56,8 @@ export async function run(options: RunOptions): Promise<RunResult> {
   const load: Workload = { world, recorder, seed, signal: givenUp };
   const over = new AbortController();
   const samples: Sample[] = [];
-  const pids = new Set<number>();
-  const looking = lookAtProcesses(world, recorder, { samples, pids }, over.signal);
+  const children = new Map<string, ProcessIdentity>();
+  const looking = lookAtProcesses(world, recorder, { samples, children }, over.signal);
   const models: SampledModel[] = [];
   try {
     const straight = await trainStraight(load, models, say);
@@ -96,7 +97,7 @@ export async function run(options: RunOptions): Promise<RunResult> {
     await looking;
     await world.close();
   }
-  await findOrphans(recorder, pids);
+  await findOrphans(recorder, children);
   return { samples, disks: world.disks !== undefined };
 }
 
@@ -163,7 +164,7 @@ function ignoreFailed(error: unknown): undefined {
 async function lookAtProcesses(
   { trainer, sampler }: World,
   recorder: Recorder,
-  { samples, pids }: { readonly samples: Sample[]; readonly pids: Set<number> },
+  { samples, children }: { readonly samples: Sample[]; readonly children: Map<string, ProcessIdentity> },
   until: AbortSignal,
 ): Promise<void> {
   const look = async (process: string, pid: number): Promise<void> => {
@@ -175,7 +176,10 @@ async function lookAtProcesses(
       const pid = service.pid();
       if (pid === undefined) continue;
       await look(service.name, pid);
-      for (const child of await childrenOf(pid)) pids.add(child.pid);
+      for (const child of await childrenOf(pid)) {
+        const found = processAt(child.pid);
+        if (found !== undefined) children.set(`${found.pid} ${found.startedAt}`, found);
+      }
       // An engine of the trainer lives for one job; that of a sampler for as long as its model is asked for.
       if (service === sampler)
         for (const engine of await enginesOf(pid)) await look("sampler's engine", engine.pid);
@@ -187,13 +191,15 @@ async function lookAtProcesses(
 const ORPHAN_MS = 3000;
 
 /** Processes of ended services that run still. */
-async function findOrphans(recorder: Recorder, pids: ReadonlySet<number>): Promise<void> {
+async function findOrphans(
+  recorder: Recorder,
+  children: ReadonlyMap<string, ProcessIdentity>,
+): Promise<void> {
   await pause(ORPHAN_MS);
-  for (const pid of pids) {
-    const command = await commandOf(pid);
-    // Numbers are used again by other processes.
-    if (/ip-diffusion|engine-process|-process\.[jt]s/.test(command))
-      recorder.add({ kind: 'orphan', command: `${pid}: ${command}` });
+  for (const child of children.values()) {
+    // Its number may be another process's by now.
+    if (isRunningHere(child))
+      recorder.add({ kind: 'orphan', command: `${child.pid}: ${await commandOf(child.pid)}` });
   }
 }
 
