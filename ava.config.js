@@ -62,7 +62,12 @@ export default {
   workerThreads: false,
   // TensorFlow's notes on the processor are not news.
   // Each service of a test would start an engine to see that it can.
-  environmentVariables: { TF_CPP_MIN_LOG_LEVEL: '2', IP_DIFFUSION_ENGINE_CHECK: 'off' },
+  // A card of this machine is used by tests that name it.
+  environmentVariables: {
+    TF_CPP_MIN_LOG_LEVEL: '2',
+    IP_DIFFUSION_ENGINE_CHECK: 'off',
+    IP_DIFFUSION_DEVICE: 'cpu',
+  },
   // More than there are processors: many tests wait for processes of their own, or for a time to pass.
   concurrency: 2 * availableParallelism() + 1,
   timeout: '3m',

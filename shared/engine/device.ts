@@ -1,26 +1,46 @@
 /** Where a process gets its engine: on the device that its settings name. */
 import { join } from 'node:path';
 
-import type { DeviceSettings } from '../foundation/index.js';
+import { DiffusionError, type DeviceSettings } from '../foundation/index.js';
 import { createCompiledEngine } from './compiled/index.js';
 import type { Engine } from './module.js';
-import { pluginFile } from './pjrt/devices.js';
+import { firstDevice, pluginFile } from './pjrt/devices.js';
 import type { ClientOptions } from './pjrt/structs.js';
+
+/** The device that settings name; for `auto`, the one that this machine has. */
+export function deviceFor({
+  device,
+  downloadsFolder,
+}: Pick<DeviceSettings, 'device' | 'downloadsFolder'>): string {
+  return device === 'auto' ? firstDevice(downloadsFolder) : device;
+}
 
 /**
  * The engine of this process, on the device of its settings.
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) where library, plugin or device can't be used.
  */
 export async function createEngine(settings: DeviceSettings): Promise<Engine> {
-  const { device, devices, tf32, downloadsFolder, cacheFolder } = settings;
+  const { devices, tf32, downloadsFolder, cacheFolder } = settings;
+  const device = deviceFor(settings);
   const plugin = pluginFile(device, downloadsFolder);
-  if (plugin === undefined) return createCompiledEngine();
+  if (plugin === undefined) {
+    if (devices !== 1) throw noSuchDevices(devices);
+    return createCompiledEngine();
+  }
   // Only here, so that a process on the CPU doesn't load what it has no use for.
   const { createPjrtEngine } = await import('./pjrt/pjrt-engine.js');
   return createPjrtEngine({
     ...{ plugin, devices, tf32, cacheFolder: join(cacheFolder, 'pjrt', 'programs') },
-    client: clientOptions(settings),
+    client: clientOptions({ ...settings, device }),
   });
+}
+
+function noSuchDevices(devices: number | 'all'): DiffusionError {
+  return new DiffusionError(
+    'ENGINE_START',
+    `wanted ${devices} devices; no device is ready on this machine, and its processor counts as one: ` +
+      'run npm run setup -- --device cuda where a card is, or set IP_DIFFUSION_DEVICES=1',
+  );
 }
 
 type Started = Pick<DeviceSettings, 'device' | 'devices' | 'memoryPercent'>;

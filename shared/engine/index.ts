@@ -1,6 +1,6 @@
 export { tf } from './tf.js';
 export { createCompiledEngine, overdueRun } from './compiled/index.js';
-export { createEngine } from './device.js';
+export { createEngine, deviceFor } from './device.js';
 export { createEagerEngine } from './eager-engine.js';
 export { openFrozenGraph } from './frozen-graph.js';
 export type { FrozenGraph } from './frozen-graph.js';

@@ -7,8 +7,11 @@ import { integer } from './kinds.js';
 import type { Parser } from './kinds.js';
 import { onOff, setting } from './setting.js';
 
-/** `cpu` is TensorFlow with the engine's own kernels; set-up provides the plugins of the others. */
-const DEVICES = ['cpu', 'cpu-pjrt', 'cuda'];
+/**
+ * `cpu` is TensorFlow with the engine's own kernels; set-up provides the plugins of the others. `auto` is the first of those
+ * others that is ready on this machine, else `cpu`.
+ */
+const DEVICES = ['auto', 'cpu', 'cpu-pjrt', 'cuda'];
 
 const deviceKind: Parser<string> = {
   placeholder: 'DEVICE',
@@ -31,7 +34,7 @@ const deviceCount: Parser<number | 'all'> = {
 /** The device, and how it is used. */
 export const DEVICE_SETTINGS = {
   device: setting('IP_DIFFUSION_DEVICE', deviceKind, `what engines compute on: ${deviceKind.wanted}`, {
-    fallback: 'cpu',
+    fallback: 'auto',
   }),
   devices: setting(
     'IP_DIFFUSION_DEVICES',
@@ -54,7 +57,7 @@ export const DEVICE_SETTINGS = {
 } as const;
 
 export interface DeviceSettings {
-  /** The name of a device, or a plugin's absolute path. */
+  /** The name of a device, `auto`, or a plugin's absolute path. */
   readonly device: string;
   /** How many of the machine's devices of that kind share the rows of each batch: the first so many, or all. */
   readonly devices: number | 'all';

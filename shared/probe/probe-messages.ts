@@ -7,7 +7,8 @@ import { checkedBySender, type Protocol } from '../processes/index.js';
 
 const engineFound = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('started'), build: checkedBySender<EngineBuild>() }),
-  z.object({ kind: z.literal('failed'), problem: z.string() }),
+  /** `device` is the one that was tried; unknown where the process crashed. */
+  z.object({ kind: z.literal('failed'), problem: z.string(), device: z.string().optional() }),
 ]);
 
 export type EngineFound = z.infer<typeof engineFound>;

@@ -5,9 +5,9 @@ import { DiffusionError, deviceSettings, engineEnvironment } from '../../shared/
 
 const IP_DIFFUSION_CACHE = '/cache';
 
-test('without settings it is the CPU, and all that is wrong is named', (t) => {
+test('without settings it is what the machine has, and all that is wrong is named', (t) => {
   t.like(deviceSettings({ IP_DIFFUSION_CACHE }), {
-    ...{ device: 'cpu', devices: 1, memoryPercent: undefined, tf32: false, cacheFolder: '/cache' },
+    ...{ device: 'auto', devices: 1, memoryPercent: undefined, tf32: false, cacheFolder: '/cache' },
   });
   t.like(
     deviceSettings({
@@ -31,8 +31,10 @@ test('without settings it is the CPU, and all that is wrong is named', (t) => {
     'IP_DIFFUSION_DEVICE_MEMORY_PERCENT',
     'IP_DIFFUSION_TF32',
   ]);
-  t.regex(error.message, /cpu, cpu-pjrt, cuda, or the path of a PJRT plugin/);
-  const onProcessor = t.throws(() => deviceSettings({ IP_DIFFUSION_DEVICES: 'all' }));
+  t.regex(error.message, /auto, cpu, cpu-pjrt, cuda, or the path of a PJRT plugin/);
+  const onProcessor = t.throws(() =>
+    deviceSettings({ IP_DIFFUSION_DEVICE: 'cpu', IP_DIFFUSION_DEVICES: 'all' }),
+  );
   t.regex(onProcessor.message, /IP_DIFFUSION_DEVICES.*wanted 1 with IP_DIFFUSION_DEVICE=cpu/);
 });
 

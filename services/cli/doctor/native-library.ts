@@ -35,8 +35,8 @@ export async function checkNativeLibrary(
     ];
   }
   const { fallback, variable } = DEVICE_SETTINGS.device;
-  const device = environment[variable] ?? fallback;
-  if (device !== fallback) {
+  const device = found.device ?? environment[variable] ?? fallback;
+  if (device !== fallback && device !== 'cpu') {
     return [{ name: 'device', state: 'wrong', text: found.problem, remedy: remedyOf(device) }];
   }
   return [
@@ -57,7 +57,7 @@ export async function checkNativeLibrary(
 function remedyOf(device: string): string {
   const { device: named, devices } = DEVICE_SETTINGS;
   const provided = isAbsolute(device) ? `check the plugin's path` : `npm run setup -- --device ${device}`;
-  return `${provided}, set ${devices.variable} to as many as there are, or unset ${named.variable}`;
+  return `${provided}, set ${devices.variable} to as many as there are, or ${named.variable}=cpu`;
 }
 
 /** Whether the engine has its own kernels, without which it takes 1.7 times as long. */

@@ -1,5 +1,6 @@
 /** The devices that set-up can provide a plugin for, and where it puts them. This file imports nothing of ours. */
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 
 /** A wheel of the Python package index, by its hash. */
@@ -19,6 +20,8 @@ export interface Device {
   readonly plugin: string;
   /** The oldest release of NVIDIA's driver that it works with. */
   readonly leastDriver?: number;
+  /** A file that is there where the machine has such a device; without one, the device is used only where it is named. */
+  readonly sign?: string;
   /** Whether nobody has run it with this project. */
   readonly untried: boolean;
 }
@@ -131,7 +134,7 @@ export const DEVICES = {
   /** NVIDIA's cards, by CUDA 13 (driver 580 or newer). */
   cuda: {
     wheels: [...CUDA_COMPILER, ...CUDA_LIBRARIES],
-    ...{ plugin: CUDA_PLUGIN, leastDriver: 580, untried: true },
+    ...{ plugin: CUDA_PLUGIN, leastDriver: 580, sign: '/dev/nvidiactl', untried: true },
   },
   'cuda-compiler': { wheels: CUDA_COMPILER, plugin: CUDA_PLUGIN, untried: true },
 } as const satisfies Readonly<Record<string, Device>>;
@@ -144,7 +147,10 @@ export function isDeviceName(name: string): name is DeviceName {
 
 /** The folder, of the set-up's downloads, that a device's wheels are unpacked into; it has another name for other wheels. */
 export function deviceFolder(name: DeviceName): string {
-  const wheels: readonly DeviceWheel[] = DEVICES[name].wheels;
+  return folderOf(name, DEVICES[name].wheels);
+}
+
+function folderOf(name: string, wheels: readonly DeviceWheel[]): string {
   const hashes = createHash('sha256').update(wheels.map(({ sha256 }) => sha256).join());
   return `pjrt/${name}-${hashes.digest('hex').slice(0, 12)}`;
 }
@@ -153,4 +159,21 @@ export function deviceFolder(name: DeviceName): string {
 export function pluginFile(device: string, downloadsFolder: string): string | undefined {
   if (isDeviceName(device)) return join(downloadsFolder, deviceFolder(device), DEVICES[device].plugin);
   return isAbsolute(device) ? device : undefined;
+}
+
+/**
+ * The device that is used where none is named: the first whose plugin set-up has provided and that the machine has, else
+ * `cpu`.
+ */
+export function firstDevice(
+  downloadsFolder: string,
+  devices: Readonly<Record<string, Device>> = DEVICES,
+): string {
+  const first = Object.entries(devices).find(
+    ([name, { plugin, wheels, sign }]) =>
+      sign !== undefined &&
+      existsSync(sign) &&
+      existsSync(join(downloadsFolder, folderOf(name, wheels), plugin)),
+  );
+  return first?.[0] ?? 'cpu';
 }
