@@ -121,7 +121,7 @@ async function withClient<Client extends TrainerClient | SamplerClient | Measure
           remedy:
             ca === undefined && !isLoopback(at)
               ? TLS_REMEDY
-              : `${startRemedy(service)}; with --wait 30 this command waits for one that starts`,
+              : `${startRemedy(service)}; or wait for one that is starting: --wait 30`,
         },
       });
     });

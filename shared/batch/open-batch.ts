@@ -54,7 +54,7 @@ export async function adoptPlan(
   if (differences.length === 0) return;
   const text = `another batch is in ${store.description}: ${differences.join('; ')}`;
   throw new DiffusionError('BATCH_DIFFERS', text, {
-    metadata: { remedy: 'choose another output, or ask for what the plan there has' },
+    metadata: { remedy: 'choose another output, or use the settings of the batch that is there' },
   });
 }
 
