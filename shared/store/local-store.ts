@@ -132,10 +132,15 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
   }
 
   /** The lock is held while the object is compared and gets its name, not while its bytes are written. */
-  async function replace(key: string, bytes: Uint8Array, { ifMatch, signal }: PutOptions): Promise<boolean> {
+  async function replaceMatching(
+    key: string,
+    bytes: Uint8Array,
+    etag: string,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
     return replaceFile(temp, join(folder, key), bytes, (place) =>
       withLock({ tickets, temp }, signal, async (stillHeld) => {
-        if (ifMatch !== undefined && (await etagOf(key)) !== ifMatch) return false;
+        if ((await etagOf(key)) !== etag) return false;
         // Stopped for so long that another writer took the lock: what was compared may not stand any more.
         if (!(await stillHeld())) throw new Error('the lock was lost while this process was stopped');
         await place();
@@ -144,9 +149,15 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     );
   }
 
-  async function write(key: string, bytes: Uint8Array, options: PutOptions): Promise<boolean> {
-    if (options.ifNoneMatch === true) return createFile(temp, join(folder, key), bytes);
-    return replace(key, bytes, options);
+  async function write(
+    key: string,
+    bytes: Uint8Array,
+    { ifNoneMatch, ifMatch, signal }: PutOptions,
+  ): Promise<boolean> {
+    if (ifNoneMatch === true) return createFile(temp, join(folder, key), bytes);
+    if (ifMatch !== undefined) return replaceMatching(key, bytes, ifMatch, signal);
+    await replaceFile(temp, join(folder, key), bytes, (place) => place());
+    return true;
   }
 
   /** Never while a put compares what stands: the put would bring it back. */
