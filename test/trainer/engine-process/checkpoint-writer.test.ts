@@ -15,7 +15,9 @@ import {
 } from '../../../shared/models/index.js';
 import { OBJECT_BYTES } from '../checkpoints.js';
 import { until } from '../trainers.js';
-import { checkpointOf, commitOf, digestOf, job, model, outageTest } from './outage.js';
+import { checkpointOf, commitOf, digestOf, job, model, outageTest, removeOutages } from './outage.js';
+
+test.after.always(removeOutages);
 
 test('during an outage training goes on, checkpoints wait on disk and are uploaded in order [fault 77]', async (t) => {
   const { inner, switched, committed, commits, reports, begin, spilledSteps } = await outageTest();

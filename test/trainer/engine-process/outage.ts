@@ -4,8 +4,6 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-import test from 'ava';
-
 import { systemClock } from '../../../shared/foundation/index.js';
 import { claimAttempt, listCommits, readCommit, type Commit } from '../../../shared/models/index.js';
 import { openLocalStore, type ObjectStore } from '../../../shared/store/index.js';
@@ -22,7 +20,8 @@ import { switchedStore } from '../../store/switched-store.js';
 import { smallCheckpoint } from '../checkpoints.js';
 
 const root = await mkdtemp(join(tmpdir(), 'writer-test-'));
-test.after.always(() => rm(root, { recursive: true, force: true }));
+/** For `test.after.always`, which test files declare: AVA begins soon after the first declaration. */
+export const removeOutages = (): Promise<void> => rm(root, { recursive: true, force: true });
 
 export const job = 'job-1';
 export const model = 'demo';

@@ -8,7 +8,9 @@ import type { StoreReport } from '../../../services/trainer/job.js';
 import { switchedStore } from '../../store/switched-store.js';
 import { OBJECT_BYTES } from '../checkpoints.js';
 import { until } from '../trainers.js';
-import { checkpointOf, outageTest } from './outage.js';
+import { checkpointOf, outageTest, removeOutages } from './outage.js';
+
+test.after.always(removeOutages);
 
 function removed(reports: readonly StoreReport[]): number[] {
   return reports.flatMap(({ change, steps }) => (change === 'spill_removed' ? steps : []));
