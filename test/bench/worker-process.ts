@@ -21,7 +21,7 @@ interface Report {
 }
 
 /**
- * Starts a process of the protocol that `pytorch/worker.py` describes, and waits until it is warm.
+ * Starts a process of the protocol that `peers/work.py` describes, and waits until it is warm.
  * @param signal Ends it at once.
  * @throws Error with the end of what it wrote to standard error.
  */
@@ -70,4 +70,14 @@ export async function startWorker(
       return { peakMb, peakDeviceMb };
     },
   };
+}
+
+/** @throws Error where a network has not as many parameters as the first. */
+export function checkParameters([first, ...others]: readonly Worker[]): void {
+  for (const { name, ready } of others) {
+    if (ready['parameters'] === first?.ready['parameters']) continue;
+    throw new Error(
+      `${name}: wanted ${String(first?.ready['parameters'])} parameters as ${String(first?.name)}; got ${String(ready['parameters'])}`,
+    );
+  }
 }
