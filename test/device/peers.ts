@@ -14,8 +14,17 @@ import type { Check } from './checks.js';
 /** What `peerArrays` makes for the check. */
 export const PEER_ARRAYS = 'peers.safetensors';
 
-/** The network of the check: as the timed ones, but for dropout, whose random numbers are each framework's own. */
-export const CHECKED: UNetConfig = { ...NETWORK, dropout: 0, numClasses: undefined };
+/**
+ * The network of the check: of the parts of the timed ones, with several heads, but without dropout, whose random numbers
+ * are each framework's own. Its weights are in the pack three times.
+ */
+export const CHECKED: UNetConfig = {
+  ...NETWORK,
+  channelMult: [1, 1],
+  numHeadChannels: 16,
+  dropout: 0,
+  numClasses: undefined,
+};
 
 /** Rates by which every part of a step is seen; an epsilon above gradients that are rounding alone. */
 export const CHECKED_OPTIMIZER: Optimizer = {
