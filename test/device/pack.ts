@@ -24,7 +24,8 @@ import { build } from 'esbuild';
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import { CIFAR10_32, SMALL_32 } from '../bench/networks.js';
 import { PEERS_FOLDER } from '../bench/python.js';
-import { NETWORK, trainedFrom, training } from '../engine/compiled/training.js';
+import { trainedFrom, training } from '../engine/compiled/training.js';
+import { CHECKED } from './checks.js';
 import { writePacked } from './packed.js';
 import type { TimedNetwork } from './packed.js';
 import { peerArrays } from './peer-arrays.js';
@@ -68,7 +69,7 @@ export async function pack(folder: string, networks: readonly TimedNetwork[] = N
     cwd: ROOT,
     encoding: 'utf8',
   }).trim();
-  writePacked(folder, { commit, networks, expected: await trainedFrom(load, training(NETWORK, 1)) });
+  writePacked(folder, { commit, networks, expected: await trainedFrom(load, training(CHECKED, 1)) });
   const size = sizeOf(folder) / 1024 ** 2;
   if (size > MOST_MEBIBYTES)
     throw new Error(`${folder} has ${size.toFixed(1)} MiB; wanted ${MOST_MEBIBYTES}`);

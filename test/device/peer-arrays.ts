@@ -6,7 +6,7 @@ import type { EngineModule, LoadedModule, tf } from '../../shared/engine/index.j
 import { predictionName, trainingModule } from '../../shared/training/training-module.js';
 import { timedRates, timedTraining } from '../bench/timed-training.js';
 import { parameters } from '../engine/compiled/training.js';
-import { CHECKED, CHECKED_OPTIMIZER } from './peers.js';
+import { CHECKED_PEER, CHECKED_OPTIMIZER } from './peers.js';
 
 const [BATCH, STEPS] = [4, 3] as const;
 
@@ -15,9 +15,9 @@ const [BATCH, STEPS] = [4, 3] as const;
  * their `prediction`, `step N/pixels|t|noise|xi`, `losses`, and after the steps `weights/NAME` and `ema/NAME`.
  */
 export async function peerArrays(load: (module: EngineModule) => Promise<LoadedModule>): Promise<Uint8Array> {
-  const config = timedTraining(CHECKED, BATCH, { optimizer: CHECKED_OPTIMIZER });
+  const config = timedTraining(CHECKED_PEER, BATCH, { optimizer: CHECKED_OPTIMIZER });
   const ema = `ema_${CHECKED_OPTIMIZER.emaRate}/`;
-  const { imageSize, inChannels, outChannels } = CHECKED;
+  const { imageSize, inChannels, outChannels } = CHECKED_PEER;
   const images = [BATCH, imageSize, imageSize, inChannels];
   const size = imageSize ** 2 * inChannels;
   const arrays = new Map<string, TensorData>();
@@ -27,8 +27,8 @@ export async function peerArrays(load: (module: EngineModule) => Promise<LoadedM
   const loaded = await load(module);
   const draws = await load(drawsOf(images));
   try {
-    await loaded.assign(parameters(CHECKED, 'weights/'));
-    await loaded.assign(parameters(CHECKED, ema));
+    await loaded.assign(parameters(CHECKED_PEER, 'weights/'));
+    await loaded.assign(parameters(CHECKED_PEER, ema));
     const putVariables = async (prefix: string, as: string): Promise<void> => {
       const chosen = module.variables.filter(({ name }) => name.startsWith(prefix));
       const values = await loaded.read(chosen.map(({ name }) => name));

@@ -8,23 +8,14 @@ import type { EnginePrecision } from '../../shared/engine/index.js';
 import { parameterSpecs } from '../../shared/model/index.js';
 import type { UNetConfig } from '../../shared/model/index.js';
 import { unetPlan } from '../../shared/model/plan.js';
-import { NETWORK } from '../engine/compiled/training.js';
+import { CHECKED } from './checks.js';
 import type { Check } from './checks.js';
 
 /** What `peerArrays` makes for the check. */
 export const PEER_ARRAYS = 'peers.safetensors';
 
-/**
- * The network of the check: of the parts of the timed ones, with several heads, but without dropout, whose random numbers
- * are each framework's own. Its weights are in the pack three times.
- */
-export const CHECKED: UNetConfig = {
-  ...NETWORK,
-  channelMult: [1, 1],
-  numHeadChannels: 16,
-  dropout: 0,
-  numClasses: undefined,
-};
+/** The network of the check: without dropout, whose random numbers are each framework's own. */
+export const CHECKED_PEER: UNetConfig = { ...CHECKED, dropout: 0, numClasses: undefined };
 
 /** Rates by which every part of a step is seen; an epsilon above gradients that are rounding alone. */
 export const CHECKED_OPTIMIZER: Optimizer = {
@@ -135,7 +126,7 @@ async function checkOf(
   { device, folder, signal }: PeerSetting,
 ): Promise<Check> {
   const task = {
-    ...({ architecture: CHECKED, work: 'train', precision, device, tf32: false } as const),
+    ...({ architecture: CHECKED_PEER, work: 'train', precision, device, tf32: false } as const),
     optimizer: CHECKED_OPTIMIZER,
   };
   const command = peerCommand(peer, task, { check: PEER_ARRAYS, compile: false });

@@ -123,8 +123,9 @@ def halved(x):
 class Peer:
     def __init__(self, task, weights):
         jax.config.update("jax_platforms", task.get("device", "cpu"))
-        allowed = task["precision"] == "bfloat16" or task.get("tf32")
-        jax.config.update("jax_default_matmul_precision", "tensorfloat32" if allowed else "highest")
+        # Left alone, a card's products of float32 are of TF32.
+        if not task.get("tf32"):
+            jax.config.update("jax_default_matmul_precision", "highest")
         self.network = Network(task)
         self.rates = task["optimizer"]
         self.tables = {name: jnp.asarray(table) for name, table in cosine_tables().items()}
