@@ -67,7 +67,7 @@ async function main(): Promise<number> {
   };
   console.log(about);
   const peerDevice = device === 'cuda' ? 'cuda' : 'cpu';
-  const signal = AbortSignal.timeout(Math.ceil(endsAt - performance.now()));
+  const signal = AbortSignal.timeout(Math.ceil((endsAt - performance.now()) / 2));
   const [own, others] = await Promise.all([
     checks(engine, expected),
     checkPeers(peers, { device: peerDevice, folder, signal }),

@@ -41,10 +41,14 @@ export type PeerDevice = 'cuda' | 'cpu';
 const PEERS: readonly Peer[] = [
   {
     ...{ name: 'torch', worker: 'pytorch_worker.py' },
-    ways: (device) => ({
-      'pytorch compile': { compile: true },
-      ...(device === 'cuda' && { 'pytorch compile, CUDA graphs': { compile: true, cudaGraphs: true } }),
-    }),
+    // Only tests ask for a processor, on which compiling takes minutes.
+    ways: (device) =>
+      device === 'cpu'
+        ? { 'pytorch eager': { compile: false } }
+        : {
+            'pytorch compile': { compile: true },
+            'pytorch compile, CUDA graphs': { compile: true, cudaGraphs: true },
+          },
   },
   { name: 'jax', worker: 'jax_worker.py', ways: () => ({ jax: {} }) },
 ];

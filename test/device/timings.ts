@@ -89,10 +89,13 @@ async function timed(title: string, work: Work, setting: Setting, leftMs: number
     const absent = setting.peers.flatMap((peer) =>
       peer.absent === undefined ? [] : [noted(peer.name, peer.absent)],
     );
-    checkParameters(workers);
-    return [...(await inTurns(title, work, workers)), ...late, ...absent];
-  } catch (error) {
-    return [noted('all', error)];
+    const notes = [...late, ...absent];
+    try {
+      checkParameters(workers);
+      return [...(await inTurns(title, work, workers)), ...notes];
+    } catch (error) {
+      return [noted('all', error), ...notes];
+    }
   } finally {
     clearTimeout(timer);
     ending.abort();

@@ -62,7 +62,7 @@ testAll('a packed folder checks and times the engine without anything of the che
   t.is(left, 0);
   const timed = [
     'engine',
-    ...(torch === undefined ? [] : ['pytorch compile']),
+    ...(torch === undefined ? [] : ['pytorch eager']),
     ...(jax === undefined ? [] : ['jax']),
   ];
   const named = (chosen: Result['rows']): string[] => chosen.map(({ work, of }) => `${work}: ${of}`);
