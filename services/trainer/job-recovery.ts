@@ -64,7 +64,7 @@ export function jobRecovery({
       if (isEnded(job.status.state)) await tidy(jobId, job.etag, () => unmarkActive(store, jobId));
       else if (!(await isBound(store, job.record)))
         await tidy(jobId, 'unbound', () => removeUnbound(store, jobId));
-      else if (leases.isOver(jobId, job)) return job;
+      else if (leases.isOver(jobId, job) && !mayBeStarting(job)) return job;
       return undefined;
     } catch (error) {
       if (!(error instanceof DiffusionError)) throw error;
@@ -78,6 +78,12 @@ export function jobRecovery({
       else throw error;
       return undefined;
     }
+  }
+
+  /** Whether no trainer ever had the job, and this is the first scan to see that: its creator is about to take it. */
+  function mayBeStarting({ record, term, etag, isUnreadable = false }: StoredJob): boolean {
+    const isNew = term === 0 && etag === undefined && !isUnreadable;
+    return isNew && leases.unchangedMs(record.jobId, 'new') === 0;
   }
 
   /** Removes the remains of a creation or of an ended job, once nobody can be working on it any more. */

@@ -6,7 +6,7 @@ export { likelihoodOf, termsOfPredictions } from './likelihood.js';
 export { contractOf } from './network.js';
 export { datasetAsSet, qualityAsResult, qualityOf } from './quality.js';
 export { sampledSet, sampleInto } from './sampled-images.js';
-export { MEASUREMENT_KINDS } from './task.js';
+export { DEFAULT_IMAGES, imagesToMeasure, MEASUREMENT_KINDS } from './task.js';
 export type {
   ExposureTask,
   LikelihoodTask,

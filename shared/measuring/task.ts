@@ -36,6 +36,26 @@ export const MEASUREMENT_KINDS = [
   'quality',
 ] as const satisfies readonly MeasurementTask['kind'][];
 
+/** How many images are measured where no number is asked for: as many as there are, up to this. */
+export const DEFAULT_IMAGES = { exposure: 500, likelihood: 64, quality: 10_000 } as const satisfies Record<
+  MeasurementTask['kind'],
+  number
+>;
+
+/**
+ * How many images are measured of a data set.
+ * @param asked 0 for the default.
+ * @param length The data set's. Exposure compares as many images again with those that it measures.
+ */
+export function imagesToMeasure(
+  kind: Exclude<MeasurementTask['kind'], 'quality'>,
+  asked: number,
+  length: number,
+): number {
+  const most = kind === 'exposure' ? Math.floor(length / 2) : length;
+  return asked === 0 ? Math.min(DEFAULT_IMAGES[kind], most) : asked;
+}
+
 /** How a task is carried out, whatever it is. */
 export interface MeasuringOptions {
   readonly images: number;
@@ -58,6 +78,7 @@ export interface MeasurementRequest {
   /** The EMA weights of the largest rate where undefined. */
   readonly weights: WeightsChoice | undefined;
   readonly precision: Precision;
+  /** 0 for the default. */
   readonly images: number;
   readonly seed: bigint;
   /** An address of real images; '' for those of the model's recipe. */

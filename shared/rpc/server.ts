@@ -119,7 +119,7 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
   const served: readonly ServedService[] = [options, ...(options.others ?? [])];
   const names = served.map(({ serviceName }) => serviceName);
   const health = addHealth(server, names, ready, options);
-  if (options.reflection) reflectionService().addToServer(server);
+  if (options.reflection) reflectionService([...names, HEALTH_NAME]).addToServer(server);
   for (const { service, implementation } of served) server.addService(service, implementation);
   const endpoint = metrics && (await metricsEndpoint(metrics, onUnusable));
   const port = await bind(server, options.address, tls.credentials).catch(async (error: unknown) => {
@@ -197,12 +197,18 @@ async function bind(server: Server, address: string, credentials: ServerCredenti
   return promise;
 }
 
-/** Raw descriptors: the ones that proto-loader makes lose well-known types and maps. */
-function reflectionService(): ReflectionService {
+const HEALTH_NAME = 'grpc.health.v1.Health';
+
+/**
+ * Raw descriptors: the ones that proto-loader makes lose well-known types and maps.
+ * @param services Those of this server: the descriptors have those of the others too.
+ */
+function reflectionService(services: string[]): ReflectionService {
   const fileDescriptorProtos = descriptors().file.map((file) =>
     Buffer.from(toBinary(FileDescriptorProtoSchema, file)),
   );
-  return new ReflectionService({
-    all: { format: 'Protocol Buffer 3 DescriptorProto', type: {}, fileDescriptorProtos },
-  });
+  return new ReflectionService(
+    { all: { format: 'Protocol Buffer 3 DescriptorProto', type: {}, fileDescriptorProtos } },
+    { services },
+  );
 }

@@ -120,6 +120,16 @@ test('measure likelihood: bits per dimension and a term for each timestep', asyn
   t.true(total > 0 && Math.abs(sum / total - 1) < 1e-9, `${sum} for ${total}`);
 });
 
+test('without a number, as many images are measured as a small data set has', async (t) => {
+  const measured = async (...args: readonly string[]) => {
+    const { exitCode, out, err } = await run(['measure', ...args, ...FOR_ALL]);
+    t.is(exitCode, 0, err);
+    return (shownOf(out).results[0] as MeasureResult).images;
+  };
+  t.is(await measured('exposure', 'tiny', '--measures', 'spectrum', '--steps', '2'), 20);
+  t.is(await measured('likelihood', 'tiny', '--steps', '2'), 40);
+});
+
 test('what can not be measured is refused by name', async (t) => {
   const refused = async (...args: readonly string[]) => {
     const { exitCode, err } = await run(['measure', ...args, ...FOR_ALL]);

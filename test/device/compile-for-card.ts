@@ -9,6 +9,8 @@ import { join } from 'node:path';
 
 import { standaloneContext } from '../../deploy/setup/context.js';
 import { provideDevice } from '../../deploy/setup/device.js';
+import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
+import { slotCount } from '../../services/sampler/engine-process/slot-inputs.js';
 import { compileAhead } from '../../shared/engine/pjrt/ahead-of-time.js';
 import { compileOptions } from '../../shared/engine/pjrt/compile-options.js';
 import type { CompileFlags } from '../../shared/engine/pjrt/compile-options.js';
@@ -16,8 +18,9 @@ import { emittedFunction, flagsOf } from '../../shared/engine/pjrt/pjrt-engine.j
 import { loadPlugin } from '../../shared/engine/pjrt/plugin.js';
 import type { Plugin } from '../../shared/engine/pjrt/plugin.js';
 import type { ProgramText } from '../../shared/engine/pjrt/program.js';
+import type { EngineModule, EnginePrecision } from '../../shared/engine/index.js';
 import { requireGradients } from '../../shared/engine/tf.js';
-import { PRESET_NAMES } from '../../shared/recipe/index.js';
+import { PRESET_NAMES, unetConfig } from '../../shared/recipe/index.js';
 import type { PresetName } from '../../shared/recipe/index.js';
 import { moduleOf, presetRecipe } from '../presets/preset-module.js';
 import { H100 } from './h100.js';
@@ -65,7 +68,11 @@ async function countsOf(plugin: Plugin, program: ProgramText): Promise<Counts> {
   try {
     const flags = { ...flagsOf('cuda'), ...UNOPTIMISED, xla_dump_to: folder, xla_dump_hlo_as_text: true };
     await compileAhead(plugin, H100, program, compileOptions(flags));
-    const dumped = readdirSync(folder).find((file) => file.endsWith('thunk_sequence_after_thunk_passes.txt'));
+    const files = readdirSync(folder);
+    // The first is missing where no pass changed anything.
+    const dumped = ['_after_thunk_passes', '']
+      .map((passes) => files.find((file) => file.endsWith(`thunk_sequence${passes}.txt`)))
+      .find((file) => file !== undefined);
     const lines = readFileSync(join(folder, dumped ?? ''), 'utf8')
       .split('\n')
       .filter((line) => /^ *\d+: k/.test(line));
@@ -74,6 +81,15 @@ async function countsOf(plugin: Plugin, program: ProgramText): Promise<Counts> {
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/** The trainer's, and the sampler's. */
+function functionsOf(preset: PresetName, precision: EnginePrecision): (readonly [EngineModule, string])[] {
+  const recipe = presetRecipe(preset, { precision });
+  const architecture = unetConfig(recipe);
+  const slots = slotCount(SAMPLED, architecture.imageSize ** 2 * architecture.inChannels);
+  const modules = [moduleOf(recipe, [SAMPLED]), predictionModule(architecture, [SAMPLED], precision, slots)];
+  return modules.flatMap((module) => Object.keys(module.functions).map((name) => [module, name] as const));
 }
 
 export async function main(args: readonly string[]): Promise<number> {
@@ -86,8 +102,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const known = new Map<string, Counts>();
   for (const preset of asked.length > 0 ? (asked as PresetName[]) : PRESET_NAMES) {
     for (const precision of ['float32', 'bfloat16'] as const) {
-      const module = moduleOf(presetRecipe(preset, { precision }), [SAMPLED]);
-      for (const name of Object.keys(module.functions)) {
+      for (const [module, name] of functionsOf(preset, precision)) {
         const began = performance.now();
         const { program } = emittedFunction(module, name, { tf32: false }).emitted;
         const counts = known.get(program.text) ?? (await countsOf(plugin, program));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 
 import test from 'ava';
 
+import { pause, type DiffusionError } from '../../shared/foundation/index.js';
 import { callUnary, connectTrainer, whenReady } from '../../shared/rpc/index.js';
 import { freePort } from '../minio-server.js';
 import { checkpointDigests, create, makeFolders, tinyRecipe, watch } from '../integration/trainer-fixture.js';
@@ -32,7 +33,7 @@ test('a trainer whose log disk is full trains, answers, and commits when it is s
     name: 'full-log',
     training: { steps: 1_000_000, checkpointEverySteps: 1_000_000 },
   });
-  const { jobId } = await create(client, recipe);
+  const { jobId } = await onceStarted(() => create(client, recipe));
   // An internal error is logged, too.
   await t.throwsAsync(callUnary(client, client.getTrainingJob, { jobId: 'no-such-job' }), {
     message: /no job of this id/,
@@ -49,3 +50,15 @@ test('a trainer whose log disk is full trains, answers, and commits when it is s
   client.close();
   await folders.remove();
 });
+
+/** The log, which can't be read here, would say that the service has started. */
+async function onceStarted<T>(call: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await call();
+    } catch (error) {
+      if ((error as DiffusionError).reason !== 'SERVICE_STARTING') throw error;
+      await pause(50);
+    }
+  }
+}

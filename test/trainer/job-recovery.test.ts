@@ -289,6 +289,38 @@ test('a repeated request completes an interrupted creation, at any trainer', asy
   t.is(ids.size, 1);
 });
 
+test('a job is left to the trainer that creates it, unless that one has ended meanwhile', async (t) => {
+  const inner = await openStore();
+  const [first, second] = [working(), working()];
+  const b = trainer(inner, second.startEngine);
+  let isKilled = false;
+  const store: ObjectStore = {
+    ...inner,
+    put: async (key, ...rest) => {
+      if (key.endsWith('/status.json')) {
+        await b.recovery.scan();
+        if (isKilled) throw new Error('killed');
+      }
+      return inner.put(key, ...rest);
+    },
+  };
+  const a = trainer(store, first.startEngine);
+  const { record } = await a.requests.create(recipe('new'), '');
+  t.truthy(a.supervisor.find(record.jobId));
+  t.deepEqual(b.supervisor.held(), []);
+  await first.begun;
+  await a.supervisor.find(record.jobId)?.save();
+  isKilled = true;
+  await t.throwsAsync(a.requests.create(recipe('left'), ''), { message: 'killed' });
+  t.deepEqual(b.supervisor.held(), []);
+  b.clock.pass(1);
+  await b.recovery.scan();
+  t.deepEqual(
+    b.supervisor.held().map(({ record: { model } }) => model),
+    ['left'],
+  );
+});
+
 test('a creation that fails as its name is taken leaves no objects', async (t) => {
   const store = await openStore();
   const a = trainer(store, working().startEngine);

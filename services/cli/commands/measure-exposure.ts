@@ -2,6 +2,7 @@
 
 import { MEASURES } from '../../../shared/exposure/index.js';
 import { describeValue, type Parser } from '../../../shared/foundation/index.js';
+import { DEFAULT_IMAGES } from '../../../shared/measuring/index.js';
 import { command } from '../command.js';
 import { measuredWith, measureOptions } from '../measure/measure-options.js';
 import { measureModel } from '../measure/measure-model.js';
@@ -12,7 +13,6 @@ import { samplerOptions, samplerSettingsOf } from '../sampler-options.js';
 const USAGE = 'ip-diffusion measure exposure';
 const NAMES = MEASURES.map(({ name }) => name);
 const MOST_RESAMPLES = 10_000;
-const DEFAULT_IMAGES = 500;
 
 const measureNames: Parser<string[]> = {
   placeholder: 'NAME,...',
@@ -36,9 +36,10 @@ export const measureExposureCommand = command({
   positionals: [{ name: 'MODEL', help: 'the name of a model in the store' }],
   options: {
     measures: option(measureNames, 'which measures; all when not given'),
-    images: option(integer(1, 1_000_000), 'trajectories; the data must have twice as many images', {
-      fallback: DEFAULT_IMAGES,
-    }),
+    images: option(
+      integer(1, 1_000_000),
+      `trajectories; the data must have twice as many images. ${DEFAULT_IMAGES.exposure} when not given, or half of the data`,
+    ),
     resamples: option(
       integer(20, MOST_RESAMPLES),
       "resamples of the intervals' bootstrap; 200 when not given",

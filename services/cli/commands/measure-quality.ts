@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 
 import { cacheFolder, shortened } from '../../../shared/foundation/index.js';
+import { DEFAULT_IMAGES } from '../../../shared/measuring/index.js';
 import { EXTRACTOR_NAMES, MEASURE_NAMES } from '../../../shared/quality/index.js';
 import { fileAccess } from '../../../shared/store/index.js';
 import { checkpointOptions } from '../checkpoint-options.js';
@@ -21,8 +22,6 @@ const USAGE = 'ip-diffusion measure quality';
 const IMAGES =
   'an .npz file (arr_0: uint8 [N, H, W, 3]; or mu, sigma, mu_s and sigma_s), or a folder of images';
 const MAX_NAME = 40;
-const DEFAULT_IMAGES = 10_000;
-
 const options = {
   extractor: option(
     text(`PATH|${EXTRACTOR_NAMES.join('|')}`),
@@ -40,7 +39,7 @@ const options = {
   ...serverOptions,
   images: option(
     integer(2, 1_000_000),
-    `with --server: images that are sampled; ${DEFAULT_IMAGES} when not given`,
+    `with --server: images that are sampled; ${DEFAULT_IMAGES.quality} when not given`,
   ),
   ...checkpointOptions,
   ...samplerOptions,
@@ -127,7 +126,7 @@ function qualityOfModel(
   values: QualityValues,
   context: Context,
 ): Promise<ExitCode> {
-  const { extractor, measure, seed, images = DEFAULT_IMAGES, checkpoint, weights, precision } = values;
+  const { extractor, measure, seed, images = 0, checkpoint, weights, precision } = values;
   const task = {
     kind: 'quality' as const,
     sampler: samplerSettingsOf(values, USAGE),

@@ -3,6 +3,7 @@
 import { resolve } from 'node:path';
 
 import { shown } from '../../../shared/exposure/index.js';
+import { DEFAULT_IMAGES } from '../../../shared/measuring/index.js';
 import { EXTRACTOR_NAMES, MEASURE_NAMES } from '../../../shared/quality/index.js';
 import { DEFAULT_ADDRESSES } from '../../../shared/rpc/index.js';
 import { hasScheme } from '../../../shared/store/index.js';
@@ -26,7 +27,6 @@ import { MAX_STEPS, samplerSettingsOf, samplerWithoutSteps } from '../sampler-op
 const USAGE = 'ip-diffusion measure table';
 /** Those of the paper's tables. */
 const STEPS = [80, 100, 300, 1000];
-const DEFAULT_IMAGES = 10_000;
 const MOST_ROWS = 100;
 
 export const measureTableCommand = command({
@@ -39,7 +39,7 @@ export const measureTableCommand = command({
       fallback: STEPS,
     }),
     images: option(integer(2, 1_000_000), 'images that are sampled for each row', {
-      fallback: DEFAULT_IMAGES,
+      fallback: DEFAULT_IMAGES.quality,
     }),
     data: option(
       text('IMAGES'),

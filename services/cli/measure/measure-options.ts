@@ -34,7 +34,8 @@ export const measureOptions = {
 
 export function measuredWith(
   model: string,
-  images: number,
+  /** Undefined for the default. */
+  images: number | undefined,
   {
     checkpoint,
     weights,
@@ -45,5 +46,5 @@ export function measuredWith(
     seed,
   }: Omit<Values<typeof measureOptions>, 'out' | keyof typeof serverOptions>,
 ): MeasuredWith {
-  return { model, images, checkpoint, weights, precision, data, dataKind, store, seed };
+  return { model, images: images ?? 0, checkpoint, weights, precision, data, dataKind, store, seed };
 }

@@ -3,7 +3,7 @@
 import { openDataset } from '../../../shared/dataset/index.js';
 import { createEngine, overdueRun } from '../../../shared/engine/index.js';
 import { deviceSettings } from '../../../shared/foundation/index.js';
-import { exposureOf, likelihoodOf } from '../../../shared/measuring/index.js';
+import { exposureOf, imagesToMeasure, likelihoodOf } from '../../../shared/measuring/index.js';
 import { parameterSpecs, predictFunction } from '../../../shared/model/index.js';
 import { readEngineParameters } from '../../../shared/models/index.js';
 import { connectToParent, failureOf } from '../../../shared/processes/index.js';
@@ -32,9 +32,10 @@ const port = connectToParent(
 
 async function measure(message: MeasureMessage) {
   progress('reading the images', 0, 0);
-  const { dataset: config, cacheFolder, access, task, source, images, seed } = message;
+  const { dataset: config, cacheFolder, access, task, source, seed } = message;
   const { recipe } = source;
   const dataset = await openDataset(config, { cacheFolder, access });
+  const images = imagesToMeasure(task.kind, message.images, dataset.length);
   const options = { images, seed, onProgress: progress };
   try {
     const results =
@@ -50,7 +51,7 @@ async function measure(message: MeasureMessage) {
               options,
             ),
           ];
-    return { results, dataset: { count: dataset.length, sha256: dataset.manifest.sha256 } };
+    return { results, images, dataset: { count: dataset.length, sha256: dataset.manifest.sha256 } };
   } finally {
     await dataset.close();
   }

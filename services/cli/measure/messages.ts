@@ -26,13 +26,20 @@ export interface MeasureMessage {
   readonly dataset: DatasetConfig;
   readonly access: FileAccess;
   readonly cacheFolder: string;
+  /** 0 for the default. */
   readonly images: number;
   readonly seed: bigint;
 }
 
 export type FromMeasuring =
   | { readonly kind: 'progress'; readonly label: string; readonly done: number; readonly total: number }
-  | { readonly kind: 'measured'; readonly results: readonly MeasureResult[]; readonly dataset: DatasetFacts }
+  | {
+      readonly kind: 'measured';
+      readonly results: readonly MeasureResult[];
+      /** How many were measured. */
+      readonly images: number;
+      readonly dataset: DatasetFacts;
+    }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 export interface DatasetFacts {
@@ -65,6 +72,7 @@ export const measureProtocol: Protocol<MeasureMessage, FromMeasuring> = {
     z.object({
       kind: z.literal('measured'),
       results: checkedBySender<readonly MeasureResult[]>(),
+      images: countSchema,
       dataset: z.object({ count: countSchema, sha256: z.string() }),
     }),
     z.object({ kind: z.literal('failed'), failure: failureSchema }),

@@ -42,6 +42,7 @@ export interface MeasuredWith {
   readonly data: string | undefined;
   readonly dataKind: SourceKindName | undefined;
   readonly store: string | undefined;
+  /** 0 for the default. */
   readonly images: number;
   readonly seed: bigint;
 }
@@ -79,7 +80,7 @@ export async function runMeasuring(
     ...{ images: asked.images, seed: asked.seed },
   };
   const beganMs = context.clock.monotonicMs();
-  const { results, dataset: images } = await measureInChild(message, context);
+  const { results, images, dataset: measured } = await measureInChild(message, context);
   const { manifest, weights, object } = found;
   return {
     results,
@@ -92,9 +93,8 @@ export async function runMeasuring(
       },
       ...(task.kind === 'exposure' && { sampler: task.sampler }),
       steps: results[0]?.steps ?? 0,
-      images: asked.images,
-      seed: asked.seed.toString(),
-      data: { address: describeSource(dataset.source), images: images.count, sha256: images.sha256 },
+      ...{ images, seed: asked.seed.toString() },
+      data: { address: describeSource(dataset.source), images: measured.count, sha256: measured.sha256 },
       build: buildOf(),
       seconds: (context.clock.monotonicMs() - beganMs) / 1000,
     },

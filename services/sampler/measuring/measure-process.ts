@@ -13,6 +13,8 @@ import { createCompiledEngine, openLinearAlgebra, overdueRun } from '../../../sh
 import type { MeasureResult } from '../../../shared/exposure/index.js';
 import { deferred, DiffusionError, type Deferred } from '../../../shared/foundation/index.js';
 import {
+  DEFAULT_IMAGES,
+  imagesToMeasure,
   contractOf,
   datasetAsSet,
   exposureOf,
@@ -103,36 +105,43 @@ interface Measured {
 }
 
 function measure(message: MeasureMessage): Promise<Measured> {
-  const { images, seed, task } = message;
-  const options: MeasuringOptions = { images, seed, onProgress };
+  const { task, recipe } = message;
   onProgress('reading the images', 0, 0);
   switch (task.kind) {
     case 'exposure':
-      return onDataset(message, (dataset) => exposureOf(message.recipe, predict, task, dataset, options));
+      return onDataset(message, task.kind, (dataset, options) =>
+        exposureOf(recipe, predict, task, dataset, options),
+      );
     case 'likelihood':
-      return onDataset(message, async (dataset) => [
-        await likelihoodOf(message.recipe, task, dataset, loadTerms, BATCH_SIZE, options),
+      return onDataset(message, task.kind, async (dataset, options) => [
+        await likelihoodOf(recipe, task, dataset, loadTerms, BATCH_SIZE, options),
       ]);
     case 'quality':
-      return quality(message, task, options);
+      return quality(message, task);
   }
 }
 
 async function onDataset(
-  { data, access, datasetCache }: MeasureMessage,
-  use: (dataset: Awaited<ReturnType<typeof openDataset>>) => Promise<MeasureResult[]>,
+  { data, access, datasetCache, images: asked, seed }: MeasureMessage,
+  kind: 'exposure' | 'likelihood',
+  use: (
+    dataset: Awaited<ReturnType<typeof openDataset>>,
+    options: MeasuringOptions,
+  ) => Promise<MeasureResult[]>,
 ): Promise<Measured> {
   if (data.kind !== 'dataset') throw new Error(`wanted a data set; got a set at ${data.address}`);
   const dataset = await openDataset(data.config, { cacheFolder: datasetCache, access });
   try {
     const { source } = data.config;
     const address = 'path' in source && typeof source.path === 'string' ? source.path : source.kind;
+    const images = imagesToMeasure(kind, asked, dataset.length);
     port.send({
       kind: 'inputs',
       data: { address, images: dataset.length, sha256: dataset.manifest.sha256 },
+      images,
     });
     await proceeding.promise;
-    return { results: await use(dataset), features: 0 };
+    return { results: await use(dataset, { images, seed, onProgress }), features: 0 };
   } finally {
     await dataset.close();
   }
@@ -147,20 +156,22 @@ async function loadTerms(config: LikelihoodConfig) {
   return termsOfPredictions(predict, (inputs) => loaded.run('terms', inputs), config);
 }
 
-async function quality(
-  message: MeasureMessage,
-  task: TaskOf<'quality'>,
-  options: MeasuringOptions,
-): Promise<Measured> {
+async function quality(message: MeasureMessage, task: TaskOf<'quality'>): Promise<Measured> {
   const { cacheFolder, recipe, samplesPath, seed } = message;
+  const images = message.images || DEFAULT_IMAGES.quality;
+  const options: MeasuringOptions = { images, seed, onProgress };
   const algebra = await openLinearAlgebra();
   const extractor = await openExtractor(task.extractor, { algebra, cacheFolder });
   const reference = await referenceOf(message);
   try {
-    const { address, images } = reference;
     port.send({
       kind: 'inputs',
-      data: { address, images: images?.count ?? 0, sha256: await reference.fingerprint() },
+      data: {
+        address: reference.address,
+        images: reference.images?.count ?? 0,
+        sha256: await reference.fingerprint(),
+      },
+      images,
       extractor: { name: extractor.name, sha256: extractor.hash, features: 0 },
     });
     await refuseOtherSize(reference, recipe.dataset.imageSize);

@@ -26,6 +26,7 @@ export interface MeasureMessage {
   readonly task: MeasurementTask;
   readonly recipe: TrainingRecipe;
   readonly data: RealImages;
+  /** 0 for the default. */
   readonly images: number;
   readonly seed: bigint;
   readonly access: FileAccess;
@@ -49,6 +50,8 @@ export type ToMeasuring =
 /** What is known once the images have been read. */
 export interface FoundInputs {
   readonly data: MeasuredImages;
+  /** How many are measured. */
+  readonly images: number;
   readonly extractor?: { readonly name: string; readonly sha256: string; readonly features: number };
 }
 
@@ -101,6 +104,7 @@ export const measuringProtocol: Protocol<ToMeasuring, FromMeasuring> = {
     z.object({
       kind: z.literal('inputs'),
       data: z.object({ address: z.string().max(MAX_TEXT), images: countSchema, sha256: z.string().max(64) }),
+      images: countSchema,
       extractor: z
         .object({ name: z.string().max(MAX_TEXT), sha256: z.string().max(64), features: countSchema })
         .exactOptional(),

@@ -56,7 +56,7 @@ export async function runMeasurement(
   const checkpoint = await catalogue.checkpoint(asked.model, asked.checkpointStep ?? 0, signal);
   const specification = resolveSpecification(asked, checkpoint, options.limits);
   const { recipe } = checkpoint.manifest;
-  const { task, images, seed } = specification;
+  const { task, seed } = specification;
   const { weights, object } = chooseWeights(checkpoint.manifest, specification.weights, 'spec.weights');
   const source = { commit: checkpoint.commit, object, weights, recipe, precision: specification.precision };
   const id = measurement.measurementId;
@@ -67,8 +67,8 @@ export async function runMeasurement(
   try {
     const measured = await measureInProcess(
       {
-        ...{ kind: 'measure', task, recipe, images, seed, access, datasetCache, cacheFolder, samplesPath },
-        data: realImagesOf(specification, recipe),
+        ...{ kind: 'measure', task, recipe, seed, access, datasetCache, cacheFolder, samplesPath },
+        ...{ images: specification.images, data: realImagesOf(specification, recipe) },
       },
       options.process,
       {
@@ -88,7 +88,7 @@ export async function runMeasurement(
     );
     if (measured !== undefined && found !== undefined) {
       const { results, features } = measured;
-      const { data, extractor } = found;
+      const { data, images, extractor } = found;
       const contract: MeasurementContract = {
         ...modelFacts(specification, checkpoint),
         steps: results[0]?.steps ?? 0,
@@ -124,9 +124,9 @@ function modelFacts(
 
 /** Over everything that decides the result. */
 function inputsHash(
-  { task, images, seed, precision, weights }: Specification,
+  { task, seed, precision, weights }: Specification,
   { manifest, manifestSha256 }: Checkpoint,
-  { data, extractor }: FoundInputs,
+  { data, images, extractor }: FoundInputs,
 ): string {
   const inputs = {
     ...{ version: RESULT_VERSION, build: buildOf(), manifestSha256, task, images, precision },

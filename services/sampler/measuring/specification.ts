@@ -13,7 +13,11 @@ import {
   violation,
   within,
 } from '../../../shared/foundation/index.js';
-import type { MeasurementRequest, MeasurementTask } from '../../../shared/measuring/index.js';
+import {
+  DEFAULT_IMAGES,
+  type MeasurementRequest,
+  type MeasurementTask,
+} from '../../../shared/measuring/index.js';
 import { chooseWeights, type Checkpoint } from '../../../shared/models/index.js';
 import { EXTRACTOR_NAMES } from '../../../shared/quality/index.js';
 import { datasetConfig, type TrainingRecipe } from '../../../shared/recipe/index.js';
@@ -49,8 +53,8 @@ export function readSpecification(
       demand(met, field === 'precision' ? precisionField(task) : field, ...texts);
     });
     const least = task === undefined ? 1 : leastImages(task);
-    const wanted = `an integer from ${least} to ${limits.images}`;
-    demand(isInteger(images, least, limits.images), 'images', wanted, images);
+    const wanted = `0 for the default, or an integer from ${least} to ${limits.images}`;
+    demand(images === 0 || isInteger(images, least, limits.images), 'images', wanted, images);
     const isAddress = isFileAddress(data) && (hasScheme(data) || isAbsolute(data));
     demand(
       data === '' || isAddress,
@@ -92,7 +96,7 @@ export function resolveSpecification(
     throw invalidArgument([
       violation(`${SPEC}.data`, 'an address, as the training images of this model are not known', undefined),
     ]);
-  const { images } = request;
+  const images = request.images || DEFAULT_IMAGES[request.task.kind];
   const evaluations = images * resolved.evaluations;
   if (evaluations > limits.evaluations) {
     const text = `wanted a measurement of at most ${limits.evaluations} network evaluations; got ${evaluations}`;
