@@ -65,10 +65,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   say({ ms });
 }
 const peakDeviceBytes = onDevice?.memory()?.peakBytes;
-say({
-  peakMb: process.resourceUsage().maxRSS / 1024,
-  ...(peakDeviceBytes !== undefined && { peakDeviceMb: peakDeviceBytes / 1024 ** 2 }),
-});
+say(peakDeviceBytes === undefined ? {} : { peakDeviceMb: peakDeviceBytes / 1024 ** 2 });
 process.exit(0);
 
 async function start({ engine, pjrt }: Task): Promise<Engine> {

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 import { deferred } from '../../shared/foundation/index.js';
+import { peakMibOf } from '../proc.js';
 
 export interface Worker {
   readonly name: string;
@@ -16,7 +17,6 @@ export interface Worker {
 
 interface Report {
   readonly ms?: number[];
-  readonly peakMb?: number;
   readonly peakDeviceMb?: number;
 }
 
@@ -64,9 +64,10 @@ export async function startWorker(
       return (await next()).ms ?? [];
     },
     end: async () => {
+      const peakMb = await peakMibOf(child.pid ?? 0);
       const last = next();
       child.stdin.end();
-      const { peakMb = Number.NaN, peakDeviceMb } = await last;
+      const { peakDeviceMb } = await last;
       return { peakMb, peakDeviceMb };
     },
   };

@@ -2,15 +2,14 @@
 
 argv[1] is JSON: {"work": "train" | "predict", "architecture": {...}, "batch": 32, "precision": "float32" | "bfloat16",
 "optimizer": {...}}, with "device": "cuda" and "tf32" for a card, and what the framework's worker takes beside. A worker says
-{"parameters": n, "firstStepMs": n} when it is warm, then answers each line n with the times of n runs {"ms": [...]}, and
-{"peakMb": n} at the end of its input, with "peakDeviceMb" of a card. With "check", a file of arrays, in place of "batch"
-it says how far its results are from the engine's instead, the length of the difference to that of what was wanted:
-{"prediction": n, "losses": n, "weights": n, "ema": n}, the last two of what three steps changed.
+{"parameters": n, "firstStepMs": n} when it is warm, then answers each line n with the times of n runs {"ms": [...]}, and the
+end of its input with {}, on a card {"peakDeviceMb": n}. With "check", a file of arrays, in place of "batch" it says how far
+its results are from the engine's instead, the length of the difference to that of what was wanted: {"prediction": n,
+"losses": n, "weights": n, "ema": n}, the last two of what three steps changed.
 """
 
 import json
 import math
-import resource
 import sys
 import time
 
@@ -97,8 +96,7 @@ def serve(peer_of):
             peer.run()
             times.append((time.perf_counter() - began) * 1000)
         say(ms=times)
-    on_card = {"peakDeviceMb": peer.peak_device_mb()} if task.get("device") == "cuda" else {}
-    say(**on_card, peakMb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    say(**({"peakDeviceMb": peer.peak_device_mb()} if task.get("device") == "cuda" else {}))
 
 
 def differences(task, peer_of):
