@@ -60,7 +60,7 @@ export default {
   require: [`./test/setup/source-maps.${extension}`, `./test/setup/refused-fields.${extension}`],
   nodeArguments: isCompiled ? [] : ['--import=tsx'],
   workerThreads: false,
-  // TensorFlow's notes on the processor are not news.
+  // What TensorFlow and plugins of devices write about the processor hides what tests write.
   // Each service of a test would start an engine to see that it can.
   // A card of this machine is used by tests that name it.
   environmentVariables: {

@@ -41,13 +41,13 @@ export function metricsPage(): string {
   ]);
   const page = [
     '# Metrics',
-    'A service serves metrics in the text format of Prometheus at `/metrics`, on a port of their own, where `IP_DIFFUSION_METRICS_ADDRESS` or `serve --metrics-address HOST:PORT` says so. On a network they need TLS and a token, as [below](#on-a-network).',
+    'A service serves metrics in the text format of Prometheus at `/metrics`, on a separate port, where `IP_DIFFUSION_METRICS_ADDRESS` or `serve --metrics-address HOST:PORT` sets one. On a network they need TLS and a token, as [below](#on-a-network).',
     `Times are in seconds and sizes in bytes. A label has the listed values and no others: whatever else came is \`${OTHER}\`. So no model, job, caller or text from a request is a label.`,
     "Besides, each service serves `process_*` and `nodejs_*` as prom-client measures them: memory, processor time, file descriptors, event-loop delay (`nodejs_eventloop_lag_*_seconds`), garbage collection. Engine processes are not in these; the sampler's are in `ip_diffusion_sampler_models_bytes`.",
     '## On a network',
-    "An address off loopback is refused without the service's certificate (`--tls-cert`, `--tls-key`) and a file with a token (`--metrics-token-file`). `/metrics` then speaks TLS by that certificate and answers 401 to whoever doesn't send the token; both files are read again when they change. Prometheus reads it so:",
+    "An address other than loopback is refused without the service's certificate (`--tls-cert`, `--tls-key`) and a file with a token (`--metrics-token-file`). `/metrics` is then served over TLS with that certificate, and a request without the token gets 401. Both files are read again when they change. Prometheus reads it so:",
     `\`\`\`yaml\n${SCRAPE}\n\`\`\``,
-    'In a closed network `--metrics-insecure` (`IP_DIFFUSION_METRICS_INSECURE=on`) serves them without TLS, and without a token where none is set; the log and `doctor` say so. On loopback nothing is needed, and a token that is set is asked for.',
+    'In a closed network, `--metrics-insecure` (`IP_DIFFUSION_METRICS_INSECURE=on`) serves metrics without TLS, and without a token where none is set; the log and `doctor` warn of it. On loopback neither is needed; where a token is set, requests must send it.',
     'Generated from the tables of metrics by `npm run docs`.',
     ...sections,
   ];

@@ -8,10 +8,25 @@ export function output(command, args, options = {}) {
   return execFileSync(command, args, { encoding: 'utf8', maxBuffer: MAX_OUTPUT_BYTES, ...options });
 }
 
-/** The packages of the lockfile in `cwd` that are needed at run time. */
+/**
+ * The packages of the lockfile in `cwd` that are needed at run time. npm's own `--omit=dev` leaves out what a package for
+ * development needs as well.
+ */
 export function npmBill(cwd = '.') {
-  const format = ['--package-lock-only', '--omit=dev', '--sbom-format=cyclonedx'];
-  return JSON.parse(output('npm', ['sbom', ...format], { cwd }));
+  const all = JSON.parse(output('npm', ['sbom', '--package-lock-only', '--sbom-format=cyclonedx'], { cwd }));
+  const left = new Set(all.components.filter(isForDevelopment).map((component) => component['bom-ref']));
+  const stays = (ref) => !left.has(ref);
+  return {
+    ...all,
+    components: all.components.filter((component) => stays(component['bom-ref'])),
+    dependencies: all.dependencies
+      .filter(({ ref }) => stays(ref))
+      .map((each) => ({ ...each, dependsOn: each.dependsOn?.filter(stays) })),
+  };
+}
+
+function isForDevelopment({ properties = [] }) {
+  return properties.some(({ name }) => name === 'cdx:npm:package:development');
 }
 
 /** A wheel, as the set-up downloads it from the Python package index. */

@@ -107,7 +107,8 @@ export const ALERTS: readonly Alert[] = [
     severity: 'warning',
     summary: '{{ $value }} calls wait for a sampler.',
     runBook: {
-      means: 'Clients wait in the queue. When a queue is full, further calls are refused with QUEUE_FULL.',
+      means:
+        'Clients wait in the queue. When a queue is full, or a call would end after its deadline, further calls are refused with BUSY.',
       look: [
         "The panels 'Calls waiting and running' and 'Wait': which priority waits, and on which replica.",
         "The panel 'Rows of a pass': full passes mean that the samplers do what they can.",

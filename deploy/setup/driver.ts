@@ -20,7 +20,7 @@ export async function requireDriver(
 ): Promise<void> {
   const version = await driverVersion(files);
   if (version === undefined) {
-    say(`no NVIDIA driver is loaded here; the device starts on a machine with driver ${least} or newer`);
+    say(`no NVIDIA driver is loaded on this machine; the device needs driver ${least} or newer`);
     return;
   }
   if (Number.parseInt(version, 10) >= least) return;

@@ -24,7 +24,7 @@ export type MeasureClient = measureWire.MeasureServiceClient;
 export const securityOptions = {
   ca: option(
     text(`FILE|${SYSTEM_CA}`),
-    `connect with TLS: the certificates that the service's must go back to; ${SYSTEM_CA} for those that Node trusts`,
+    `connect with TLS: the certificate authorities, in PEM, to trust for the service's certificate; ${SYSTEM_CA} for those that Node trusts`,
     { environment: CLIENT_VARIABLES.ca },
   ),
   cert: option(text('FILE'), 'a certificate to show to the service', { environment: CLIENT_VARIABLES.cert }),
@@ -121,7 +121,7 @@ async function withClient<Client extends TrainerClient | SamplerClient | Measure
           remedy:
             ca === undefined && !isLoopback(at)
               ? TLS_REMEDY
-              : `${startRemedy(service)}; with --wait 30 this command waits for one that starts`,
+              : `${startRemedy(service)}; or wait for one that is starting: --wait 30`,
         },
       });
     });

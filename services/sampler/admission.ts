@@ -214,7 +214,7 @@ export function admission(limits: AdmissionLimits, clock: Clock, onWaited?: OnWa
 
   function lateCall({ endsInMs, leftMs }: Late): DiffusionError {
     const [ends, left] = [endsInMs, leftMs].map((ms) => (ms / 1000).toFixed(1));
-    const text = `the call would end in about ${ends} s, after other calls of this caller, and its deadline is in ${left} s`;
+    const text = `the call would end in about ${ends} s, after other calls of this caller; its deadline is in ${left} s`;
     return busy(text, endsInMs - leftMs);
   }
 

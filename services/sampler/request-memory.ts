@@ -30,7 +30,7 @@ export function requestMemory(
         throw new DiffusionError('CALL_TOO_LARGE', `wanted a request of at most ${most} bytes; got ${bytes}`);
       const isOver =
         heldOf(() => true) + bytes > requestBytes || heldOf((held) => held.caller === caller) + bytes > most;
-      if (isOver) throw busy('the requests of other calls take all the memory that requests may have');
+      if (isOver) throw busy('requests of other calls use all the memory that is allowed for requests');
       const held = { caller, bytes };
       requests.add(held);
       return () => {

@@ -261,7 +261,7 @@ function workOf({ place: { slot }, rows, noise: { key, index } }: Asked, k: numb
 }
 
 function lost(): never {
-  throw new DiffusionError('ENGINE_LOST', 'the engine process ended, and the image in its slot with it', {
+  throw new DiffusionError('ENGINE_LOST', 'the engine process ended, so the image in its slot is lost', {
     retryAfterMs: 1000,
   });
 }

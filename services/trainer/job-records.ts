@@ -13,7 +13,7 @@ import {
   jobOfModel,
   requestKeys,
 } from '../../shared/models/index.js';
-import { isLostCondition, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
+import { putIf, type CallOptions, type ObjectStore } from '../../shared/store/index.js';
 import { markActive, unmarkActive } from './active-jobs-index.js';
 import type { JobRecord } from './job.js';
 
@@ -215,13 +215,7 @@ function recordOf({ recipe, formatVersion, ...rest }: z.infer<typeof recordSchem
 
 /** False where the object exists already. */
 async function createJson(store: ObjectStore, key: string, value: object): Promise<boolean> {
-  try {
-    await store.put(key, bytesOf(value), { ifNoneMatch: true });
-    return true;
-  } catch (error) {
-    if (isLostCondition(error)) return false;
-    throw error;
-  }
+  return putIf(store, key, bytesOf(value), { ifNoneMatch: true });
 }
 
 function bytesOf(value: object): Uint8Array {

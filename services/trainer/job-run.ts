@@ -1,56 +1,29 @@
-/** One job from its turn in the queue to its end: an engine process, and another one when that one crashes. */
+/** One job from its turn in the queue to its end: an attempt, and another one when its engine process crashes. */
 
-import type { Logger } from 'pino';
-
-import { DiffusionError, pause, type Clock, type WireReason } from '../../shared/foundation/index.js';
-import { describeExit, exitDetail, type ChildExit } from '../../shared/processes/index.js';
+import { DiffusionError, pause } from '../../shared/foundation/index.js';
+import { describeExit, exitDetail } from '../../shared/processes/index.js';
 import { claimAttempt } from '../../shared/models/index.js';
-import {
-  isPassing,
-  retryOutages,
-  type FileAccess,
-  type ObjectStore,
-  type StoreSettings,
-} from '../../shared/store/index.js';
-import { NO_TRACER, type Tracer } from '../../shared/tracing/index.js';
-import { attemptTrace } from './attempt-trace.js';
-import { cancelledAt, type StoreReport } from './job.js';
+import { isPassing, retryOutages, type ObjectStore } from '../../shared/store/index.js';
 import type { ActiveJob } from './active-job.js';
-import type { FromEngine, SpillFolder } from './engine-process/messages.js';
-import type { EngineProcess, StartEngine } from './engine.js';
+import type { EngineProcess } from './engine.js';
+import { beginAttempt, reasonOfCrash, type AttemptOutcome, type AttemptSettings } from './engine-attempt.js';
+import { cancelledAt, type StoreReport } from './job.js';
 import type { JobObserver, RunObserver } from './metrics.js';
-import { reportBeforeTraining, storeMessage, waitingText } from './store-report.js';
+import { reportBeforeTraining, waitingText } from './store-report.js';
 
-export interface JobRunSettings {
+export interface JobRunSettings extends AttemptSettings {
   readonly store: ObjectStore;
-  /** How an engine process opens that store. */
-  readonly storeSettings: StoreSettings;
-  /** How it reaches the files of data sets. */
-  readonly fileAccess: FileAccess;
-  readonly cacheFolder: string;
-  readonly startEngine: StartEngine;
-  readonly clock: Clock;
-  readonly logger: Logger;
   /** Engines that may crash, one after another, without a new checkpoint in between. */
   readonly restartLimit: number;
   /** Wait before the first restart; it doubles with each further one. */
   readonly restartDelayMs: number;
   /** How long an engine may take to commit and end when asked to. */
   readonly stopGraceMs: number;
-  /** How long the store may be unavailable before the job fails. */
-  readonly storeRetryLimitMs: number;
-  /** Where checkpoints wait that the store does not take. */
-  readonly spill?: SpillFolder;
   readonly observer?: JobObserver;
-  readonly tracer?: Tracer;
 }
 
 /** Why a run is to end early: for good, or because the service stops. */
 type Interruption = 'cancel' | 'suspend' | 'abandon';
-
-type Outcome =
-  | Extract<FromEngine, { kind: 'ended' | 'failed' | 'fenced' }>
-  | { readonly kind: 'crashed'; readonly exit: ChildExit; readonly ready: boolean };
 
 const LONGEST_WAIT_MS = 30_000;
 const START_AGAIN_DELAYS = 10;
@@ -179,69 +152,22 @@ export class JobRun {
     this.job.reportStore(report, this.#settings.spill?.maxBytes ?? 0);
   }
 
-  async #attempt(attempt: number): Promise<Outcome> {
-    const { storeSettings, fileAccess, cacheFolder, storeRetryLimitMs, spill } = this.#settings;
-    const { startEngine, clock, tracer = NO_TRACER } = this.#settings;
-    const { jobId, model, recipe } = this.job.record;
-    const { committedStep } = this.job.status;
-    const traced = attemptTrace(tracer, { jobId, model, attempt, committedStep }, clock);
-    const logger = this.#settings.logger.child({ ...traced.ids });
-    let last: Outcome | undefined;
-    let ready = false;
-    const start = {
-      kind: 'start' as const,
-      jobId,
-      model,
-      recipe,
-      attempt,
-      committedStep,
-      store: storeSettings,
-      fileAccess,
-      cacheFolder,
-      storeRetryLimitMs,
-      ...(spill && { spill }),
-    };
-    const engine = startEngine(start, (message) => {
-      this.#observer?.message(message);
-      traced.message(message);
-      switch (message.kind) {
-        case 'ready':
-          ready = true;
-          this.job.ready(message);
-          break;
-        case 'committed':
-        case 'store-calls':
-          break;
-        case 'event':
-          this.job.apply(message.event);
-          break;
-        case 'warning':
-          logger.warn({ job: jobId, attempt }, message.message);
-          break;
-        case 'store':
-          logger.warn({ job: jobId, attempt }, storeMessage(message.report));
-          this.#reportStore(message.report);
-          break;
-        case 'ended':
-        case 'failed':
-        case 'fenced':
-          // Everything is committed, and native code would take long to end by itself.
-          last = message;
-          engine.kill();
-          break;
-      }
+  async #attempt(attempt: number): Promise<AttemptOutcome> {
+    const { engine, outcome } = beginAttempt(this.job, attempt, {
+      settings: this.#settings,
+      observer: this.#observer,
+      onStore: (report) => {
+        this.#reportStore(report);
+      },
     });
     this.#engine = engine;
-    logger.info({ job: jobId, attempt, pid: engine.pid }, 'engine process started');
     if (this.#interruption !== undefined) this.#endWithinGrace(engine);
-    const exit = await engine.exited;
+    const ended = await outcome;
     this.#engine = undefined;
-    const outcome = last ?? { kind: 'crashed', exit, ready };
-    traced.end(failureOf(outcome));
-    return outcome;
+    return ended;
   }
 
-  #end(outcome: Extract<Outcome, { kind: 'ended' | 'failed' }>): void {
+  #end(outcome: Extract<AttemptOutcome, { kind: 'ended' | 'failed' }>): void {
     const { job } = this;
     if (outcome.kind === 'failed') job.change('FAILED', outcome.message, outcome.reason);
     else if (outcome.how === 'finished') {
@@ -293,26 +219,6 @@ export class JobRun {
   async #wait(ms: number): Promise<void> {
     await pause(ms, this.#interrupted.signal);
   }
-}
-
-/** The reason of an attempt that did not end as it should. */
-function failureOf(outcome: Outcome): string | undefined {
-  switch (outcome.kind) {
-    case 'ended':
-      return undefined;
-    case 'failed':
-      return outcome.reason;
-    case 'fenced':
-      return 'ATTEMPT_FENCED';
-    case 'crashed':
-      return reasonOfCrash(outcome.exit, outcome.ready);
-  }
-}
-
-function reasonOfCrash({ stderrTail, code, outOfMemory }: ChildExit, wasReady: boolean): WireReason {
-  if (outOfMemory === true || code === 137 || /out of memory|bad_alloc/i.test(stderrTail))
-    return 'ENGINE_OUT_OF_MEMORY';
-  return wasReady ? 'ENGINE_CRASH_LOOP' : 'ENGINE_START';
 }
 
 function textOf(error: unknown): string {

@@ -2,7 +2,7 @@
 
 import { DiffusionError } from '../foundation/index.js';
 import { findJson, jsonBytes } from '../models/index.js';
-import { isLostCondition, isNotFound, type CallOptions, type ObjectStore } from '../store/index.js';
+import { putIf, isNotFound, type CallOptions, type ObjectStore } from '../store/index.js';
 import {
   imagesOf,
   planBytes,
@@ -49,17 +49,13 @@ export async function adoptPlan(
   plan: BatchPlan,
   options: CallOptions = {},
 ): Promise<void> {
-  try {
-    await store.put(PLAN, planBytes(plan), { ...options, ifNoneMatch: true });
-  } catch (error) {
-    if (!isLostCondition(error)) throw error;
-    const differences = planDifferences(await readPlan(store, options), plan);
-    if (differences.length === 0) return;
-    const text = `another batch is in ${store.description}: ${differences.join('; ')}`;
-    throw new DiffusionError('BATCH_DIFFERS', text, {
-      metadata: { remedy: 'choose another output, or ask for what the plan there has' },
-    });
-  }
+  if (await putIf(store, PLAN, planBytes(plan), { ...options, ifNoneMatch: true })) return;
+  const differences = planDifferences(await readPlan(store, options), plan);
+  if (differences.length === 0) return;
+  const text = `another batch is in ${store.description}: ${differences.join('; ')}`;
+  throw new DiffusionError('BATCH_DIFFERS', text, {
+    metadata: { remedy: 'choose another output, or use the settings of the batch that is there' },
+  });
 }
 
 export async function cancelBatch(store: ObjectStore, options: CallOptions = {}): Promise<void> {

@@ -3,7 +3,7 @@
 import * as z from 'zod';
 
 import { countSchema, DiffusionError } from '../foundation/index.js';
-import { isLostCondition, sha256Of, type CallOptions, type ObjectStore } from '../store/index.js';
+import { putIf, sha256Of, type CallOptions, type ObjectStore } from '../store/index.js';
 
 export const SHARDS = 'shards/';
 
@@ -58,13 +58,8 @@ export async function putOnce(
   bytes: Uint8Array,
   { signal }: CallOptions,
 ): Promise<Uint8Array> {
-  try {
-    await store.put(key, bytes, { ifNoneMatch: true, signal });
-    return bytes;
-  } catch (error) {
-    if (!isLostCondition(error)) throw error;
-    return (await store.get(key, { signal })).bytes;
-  }
+  const isWritten = await putIf(store, key, bytes, { ifNoneMatch: true, signal });
+  return isWritten ? bytes : (await store.get(key, { signal })).bytes;
 }
 
 /** The bytes of an object. @throws DiffusionError DATA_LOSS (reason BATCH_DAMAGED) where they aren't the manifest's. */

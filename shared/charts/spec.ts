@@ -149,7 +149,7 @@ function quantity(field: string, { label, names }: Axis, scale: Scale) {
 }
 
 const LONGEST_NAME = 240;
-/** Beyond these, names stand aslant. */
+/** With more names than this, or longer ones, they are drawn at an angle. */
 const LEVEL_NAMES = 6;
 const LEVEL_LETTERS = 60;
 

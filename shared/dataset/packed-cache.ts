@@ -4,6 +4,7 @@ import { createReadStream } from 'node:fs';
 import { mkdir, mkdtemp, open, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DiffusionError, systemClock } from '../foundation/index.js';
+import { syncFolder } from '../store/index.js';
 
 /** A kind of packs; those of two kinds may lie in one folder. */
 export interface PackKind {
@@ -147,15 +148,6 @@ async function sha256OfFile(path: string): Promise<string> {
   for await (const part of createReadStream(path, { highWaterMark: 1024 * 1024 }))
     hash.update(part as Uint8Array);
   return hash.digest('hex');
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const handle = await open(path, 'r');
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
 }
 
 function unusable(cacheFolder: string, cause: unknown): DiffusionError {

@@ -38,8 +38,8 @@ export async function createEngine(settings: DeviceSettings): Promise<Engine> {
 function noSuchDevices(devices: number | 'all'): DiffusionError {
   return new DiffusionError(
     'ENGINE_START',
-    `wanted ${devices} devices; no device is ready on this machine, and its processor counts as one: ` +
-      'run npm run setup -- --device cuda where a card is, or set IP_DIFFUSION_DEVICES=1',
+    `wanted ${devices} devices; got the processor alone, since no card is set up on this machine: ` +
+      'set IP_DIFFUSION_DEVICES=1, or, where a card is, run npm run setup -- --device cuda',
   );
 }
 

@@ -1,5 +1,6 @@
 /** Calls of native libraries, set up before the first library is loaded: later it can't be. */
-import { platform } from 'node:os';
+import { closeSync, openSync } from 'node:fs';
+import { devNull, platform } from 'node:os';
 
 import koffi, { type LibraryHandle } from 'koffi';
 
@@ -22,6 +23,27 @@ export function loadLibrary(file: string): LibraryHandle {
   open ??= koffi.load(null).func('void *dlopen(const char *file, int flags)');
   open(file, RTLD_NOW | RTLD_NODELETE);
   return library;
+}
+
+const STDERR = 2;
+
+/** Runs `work`, which must not wait for anything, while what native code writes to stderr is lost. */
+export function withoutStderr<T>(work: () => T): T {
+  const c = koffi.load(null);
+  const duplicate = c.func('int dup(int descriptor)') as (descriptor: number) => number;
+  const replace = c.func('int dup2(int from, int to)') as (from: number, to: number) => number;
+  const kept = duplicate(STDERR);
+  // Without a stderr, or with too many files open, there is nothing to hide or to put back.
+  if (kept < 0) return work();
+  const nowhere = openSync(devNull, 'w');
+  try {
+    replace(nowhere, STDERR);
+    return work();
+  } finally {
+    replace(kept, STDERR);
+    closeSync(nowhere);
+    closeSync(kept);
+  }
 }
 
 export default koffi;

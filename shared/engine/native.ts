@@ -7,6 +7,7 @@ import { COMPOSITES } from './composites/index.js';
 import type { Composite } from './composites/index.js';
 import type { Attributes, Dtype } from './compiled/graph.js';
 import type { EngineBuild } from './module.js';
+import { loadFramework, notLoaded } from './tensorflow-library.js';
 import { requireBackend, tf } from './tf.js';
 
 /** The part of tfjs-node's backend that the engine uses beyond tfjs's own interface. */
@@ -38,14 +39,10 @@ export const RANDOM_KERNELS = ['StatelessRandomNormal', 'StatelessRandomUniform'
 export async function loadNative(): Promise<Omit<EngineBuild, 'name'>> {
   provideIsNullOrUndefined();
   try {
+    loadFramework();
     requireBackend();
   } catch (cause) {
-    const text = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
-    throw new DiffusionError(
-      'ENGINE_START',
-      `TensorFlow's native library did not load; run \`npm run setup\` to provide it (${text.trim()})`,
-      { cause, metadata: { remedy: 'npm run setup' } },
-    );
+    throw notLoaded(cause);
   }
   const known = new Set(tf.getKernelsForBackend(BACKEND).map(({ kernelName }) => kernelName));
   for (const kernel of RANDOM_KERNELS) if (!known.has(kernel)) registerRandomKernel(kernel);

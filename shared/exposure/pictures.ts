@@ -30,6 +30,8 @@ export function pictureOf(figure: Figure, notes: readonly string[]): Picture {
 /** Images, steps, sampler, seed and settings, in two lines. */
 export function captionOf(result: MeasureResult): string[] {
   const { images, steps, sampler, seed, settings, level } = result;
+  // Without a measure's own limit of images: n says how many it looked at.
+  const shown = Object.fromEntries(Object.entries(settings).filter(([name]) => name !== 'images'));
   const others = Object.entries(sampler).filter(([key]) => key !== 'sampler' && key !== 'steps');
   const values = (of: object): string[] =>
     Object.entries(of).map(
@@ -41,7 +43,7 @@ export function captionOf(result: MeasureResult): string[] {
     ...(steps === 0 ? [] : [`${steps} steps`, sampler.sampler, ...values(Object.fromEntries(others))]),
     `seed ${seed}`,
   ];
-  const second = [`bootstrap intervals at ${100 * level} %`, ...values(settings)];
+  const second = [`bootstrap intervals at ${100 * level} %`, ...values(shown)];
   return [first.join(', '), second.join(', ')];
 }
 

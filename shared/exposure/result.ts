@@ -43,6 +43,8 @@ export interface Outcome {
   readonly findings: readonly Finding[];
   /** What a reader must know to read it, in sentences. */
   readonly notes: readonly string[];
+  /** How many images it looked at, where its own limit can make them fewer than were asked for. */
+  readonly images?: number;
 }
 
 /** Images to look at: the first of a seed, or of a set. */
@@ -61,6 +63,7 @@ export interface MeasureResult extends Outcome {
   readonly measure: string;
   /** What it measures, in a sentence. */
   readonly help: string;
+  /** How many it looked at. */
   readonly images: number;
   readonly seed: string;
   /** Visited timesteps. */

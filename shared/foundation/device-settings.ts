@@ -33,9 +33,12 @@ const deviceCount: Parser<number | 'all'> = {
 
 /** The device, and how it is used. */
 export const DEVICE_SETTINGS = {
-  device: setting('IP_DIFFUSION_DEVICE', deviceKind, `what engines compute on: ${deviceKind.wanted}`, {
-    fallback: 'auto',
-  }),
+  device: setting(
+    'IP_DIFFUSION_DEVICE',
+    deviceKind,
+    `what engines compute on: ${deviceKind.wanted}; auto is the first card for which set-up has provided the plugin, else the processor`,
+    { fallback: 'auto' },
+  ),
   devices: setting(
     'IP_DIFFUSION_DEVICES',
     deviceCount,

@@ -1,10 +1,11 @@
 /** Attempts: who may commit for a job. The newest attempt fences off all before it. */
 
 import { randomUUID } from 'node:crypto';
-import { jobKeys, numberOfKey } from './keys.js';
+import { jobKeys } from './keys.js';
 import { jsonBytes } from './json-object.js';
+import { numbersUnder } from './numbered.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
-import { isLostCondition } from '../store/index.js';
+import { putIf } from '../store/index.js';
 
 /** Older claims are removed: a claimant that was overtaken so often must not find its number free. */
 const CLAIMS_KEPT = 16;
@@ -15,17 +16,14 @@ export async function claimAttempt(
   job: string,
   options: CallOptions = {},
 ): Promise<number> {
-  const claimed = await claimedAttempts(store, job, options);
+  const claimed = await numbersUnder(store, jobKeys.attempts(job), options);
   for (let attempt = Math.max(0, ...claimed) + 1; ; attempt++) {
-    try {
-      // The owner makes two claims differ, so that a repeated request can be distinguished from another owner's.
-      const claim = jsonBytes({ attempt, owner: randomUUID() });
-      await store.put(jobKeys.attempt(job, attempt), claim, { ...options, ifNoneMatch: true });
-      await removeOld(store, job, claimed, attempt, options);
-      return attempt;
-    } catch (error) {
-      if (!isLostCondition(error)) throw error;
-    }
+    // The owner makes two claims differ, so that a repeated request can be distinguished from another owner's.
+    const claim = jsonBytes({ attempt, owner: randomUUID() });
+    const isNew = { ...options, ifNoneMatch: true } as const;
+    if (!(await putIf(store, jobKeys.attempt(job, attempt), claim, isNew))) continue;
+    await removeOld(store, job, claimed, attempt, options);
+    return attempt;
   }
 }
 
@@ -45,17 +43,7 @@ export async function latestAttempt(
   job: string,
   options: CallOptions = {},
 ): Promise<number> {
-  return Math.max(0, ...(await claimedAttempts(store, job, options)));
-}
-
-async function claimedAttempts(store: ObjectStore, job: string, options: CallOptions): Promise<number[]> {
-  const prefix = jobKeys.attempts(job);
-  const attempts: number[] = [];
-  for await (const key of store.list(prefix, options)) {
-    const attempt = numberOfKey(key, prefix);
-    if (attempt !== undefined) attempts.push(attempt);
-  }
-  return attempts;
+  return Math.max(0, ...(await numbersUnder(store, jobKeys.attempts(job), options)));
 }
 
 /** Only the newest claim decides who may commit; the list of all is read at each commit. */

@@ -125,12 +125,6 @@ export function modelOfKey(key: string): string | undefined {
   return /^models\/([^/]+)\/job\.json$/.exec(key)?.[1];
 }
 
-/** The number in a key such as `.../000000000100.json`, or undefined where the key is no such key. */
-export function numberOfKey(key: string, prefix: string): number | undefined {
-  const match = /^(\d+)\.json$/.exec(key.slice(prefix.length));
-  return match === null ? undefined : Number(match[1]);
-}
-
 /** Step and attempt of an object's key under `checkpoints(job)`, or undefined. */
 export function checkpointOfKey(key: string, prefix: string): { step: number; attempt: number } | undefined {
   const match = /^(\d{12})\/(\d{6})\/[^/]+$/.exec(key.slice(prefix.length));

@@ -6,7 +6,7 @@ import { findJson, jsonBytes } from './json-object.js';
 import type { StoredJson } from './json-object.js';
 import { jobKeys } from './keys.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
-import { isLostCondition } from '../store/index.js';
+import { putIf } from '../store/index.js';
 
 /** A recipe may list its betas. */
 const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
@@ -68,11 +68,11 @@ export async function publishMarker(
     sha256: marker.sha256,
   });
   for (;;) {
-    if (await wins(() => store.put(key, bytes, { ...options, ifNoneMatch: true }))) return;
+    if (await putIf(store, key, bytes, { ...options, ifNoneMatch: true })) return;
     const standing = await findReplaceable(store, marker, options);
     if (standing === undefined) continue;
     if (Buffer.compare(standing.bytes, bytes) === 0) return;
-    if (await wins(() => store.put(key, bytes, { ...options, ifMatch: standing.etag }))) return;
+    if (await putIf(store, key, bytes, { ...options, ifMatch: standing.etag })) return;
   }
 }
 
@@ -105,14 +105,4 @@ export function fenced(
     'ATTEMPT_FENCED',
     `job ${job}, step ${step}: attempt ${attempt} was replaced by ${by}`,
   );
-}
-
-async function wins(put: () => Promise<unknown>): Promise<boolean> {
-  try {
-    await put();
-    return true;
-  } catch (error) {
-    if (isLostCondition(error)) return false;
-    throw error;
-  }
 }

@@ -6,7 +6,7 @@ import { findJson, jsonBytes } from './json-object.js';
 import type { StoredJson } from './json-object.js';
 import { modelKeys, modelOfKey } from './keys.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
-import { isLostCondition } from '../store/index.js';
+import { putIf } from '../store/index.js';
 
 const jobSchema = z.object({
   job: z.string(),
@@ -41,17 +41,13 @@ export async function bindModel(
   job: string,
   { owner, ...options }: BindOptions = {},
 ): Promise<void> {
-  try {
-    const binding = jsonBytes(owner === undefined ? { job } : { job, owner });
-    await store.put(modelKeys.job(model), binding, { ...options, ifNoneMatch: true });
-  } catch (error) {
-    if (!isLostCondition(error)) throw error;
-    const holder = await bindingOf(store, model, options);
-    if (holder?.job === job) return;
-    const isShown = holder !== undefined && (holder.owner === undefined || holder.owner === owner);
-    const text = `model ${describeValue(model)}: wanted a name that no other job uses; got one that ${isShown ? `job ${holder.job}` : 'another job'} uses`;
-    throw new DiffusionError('MODEL_TAKEN', text);
-  }
+  const binding = jsonBytes(owner === undefined ? { job } : { job, owner });
+  if (await putIf(store, modelKeys.job(model), binding, { ...options, ifNoneMatch: true })) return;
+  const holder = await bindingOf(store, model, options);
+  if (holder?.job === job) return;
+  const isShown = holder !== undefined && (holder.owner === undefined || holder.owner === owner);
+  const text = `model ${describeValue(model)}: wanted a name that no other job uses; got one that ${isShown ? `job ${holder.job}` : 'another job'} uses`;
+  throw new DiffusionError('MODEL_TAKEN', text);
 }
 
 /** The job that holds a model's name, and who owns both; undefined where no job does. */
@@ -111,15 +107,8 @@ export async function advanceLatest(
     }
     if (standing !== undefined && isAtLeast(standing.value, hint)) return;
     const condition = standing === undefined ? { ifNoneMatch: true as const } : { ifMatch: standing.etag };
-    try {
-      await store.put(key, jsonBytes({ job: hint.job, attempt: hint.attempt, step: hint.step }), {
-        ...options,
-        ...condition,
-      });
-      return;
-    } catch (error) {
-      if (!isLostCondition(error)) throw error;
-    }
+    const bytes = jsonBytes({ job: hint.job, attempt: hint.attempt, step: hint.step });
+    if (await putIf(store, key, bytes, { ...options, ...condition })) return;
   }
 }
 

@@ -3,7 +3,8 @@
 import { DiffusionError, describeValue } from '../foundation/index.js';
 import type { CommittedObject } from './commits.js';
 import { sha256Of } from '../store/index.js';
-import { jobKeys, numberOfKey } from './keys.js';
+import { jobKeys } from './keys.js';
+import { numbersUnder } from './numbered.js';
 import { MANIFEST, findMarker } from './markers.js';
 import type { CallOptions, ObjectStore } from '../store/index.js';
 import { isNotFound } from '../store/index.js';
@@ -29,13 +30,7 @@ export async function listCommits(
   job: string,
   options: CallOptions = {},
 ): Promise<number[]> {
-  const prefix = jobKeys.commits(job);
-  const steps: number[] = [];
-  for await (const key of store.list(prefix, options)) {
-    const step = numberOfKey(key, prefix);
-    if (step !== undefined) steps.push(step);
-  }
-  return steps;
+  return numbersUnder(store, jobKeys.commits(job), options);
 }
 
 /** The newest commit of a job, or undefined where it has none. @throws as `readCommit`. */

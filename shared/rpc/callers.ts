@@ -30,9 +30,14 @@ export function setCaller(metadata: Metadata, caller: AdmittedCall): void {
   known.set(metadata, caller);
 }
 
+/** Who makes a call; undefined for one that did not come through access control. */
+export function knownCaller({ metadata }: Call): AdmittedCall | undefined {
+  return known.get(metadata);
+}
+
 /** Who makes a call. @throws Error for one that did not come through access control: nothing is let in around it. */
-export function callerOf({ metadata }: Call): AdmittedCall {
-  const caller = known.get(metadata);
+export function callerOf(call: Call): AdmittedCall {
+  const caller = knownCaller(call);
   if (caller === undefined) throw new Error('a call reached its handler without access control');
   return caller;
 }

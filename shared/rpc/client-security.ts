@@ -16,7 +16,7 @@ import { isLoopback } from './security-settings.js';
 
 export interface ClientSecurity {
   /**
-   * The certificates, in PEM, that the server's must go back to; `system` for those that Node trusts. Undefined for a
+   * The certificate authorities, in PEM, to trust for the server's certificate; `system` for those that Node trusts. Undefined for a
    * connection without TLS.
    */
   readonly ca?: string | undefined;

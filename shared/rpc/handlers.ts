@@ -1,18 +1,20 @@
 /** Plain async functions as grpc-js handlers: an error costs one call, a slow reader is waited for. */
 
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { handleServerStreamingCall, handleUnaryCall, ServiceError } from '@grpc/grpc-js';
 
-import type {
-  handleServerStreamingCall,
-  handleUnaryCall,
-  ServerUnaryCall,
-  ServerWritableStream,
-  ServiceError,
-} from '@grpc/grpc-js';
-
-import { deferred, DiffusionError, onAbort, systemClock, unlessAborted } from '../foundation/index.js';
+import { DiffusionError, systemClock, unlessAborted } from '../foundation/index.js';
+import { NO_SPAN } from '../tracing/index.js';
 import type { ObserveCall } from './call-metrics.js';
-import { callerOf, type CallIdentity } from './callers.js';
+import { anonymous, callerOf, knownCaller, type CallIdentity } from './callers.js';
+import {
+  cancellation,
+  defaultDeadline,
+  refuseExpired,
+  type AnyCall,
+  type Deadline,
+  type DefaultDeadlines,
+} from './deadlines.js';
+import { closeStream, isSlowReader, readerPatience } from './slow-readers.js';
 import { toServiceError, type ReportInternalError } from './status.js';
 
 export interface CallContext extends CallIdentity {
@@ -23,13 +25,6 @@ export interface CallContext extends CallIdentity {
   readonly signal: AbortSignal;
   /** The time between the begin of the call and its deadline, or that of the service; infinite where it has none. */
   readonly timeLeftMs: number;
-}
-
-/** How long calls may take that come without a deadline, in milliseconds; undefined for as long as they like. */
-export interface DefaultDeadlines {
-  readonly unaryMs: number;
-  /** Of streams that compute. */
-  readonly generateMs: number;
 }
 
 export interface HandlerOptions {
@@ -49,7 +44,7 @@ export function unary<Request, Response>(
   { report, onCall, deadlines }: HandlerOptions,
 ): handleUnaryCall<Request, Response> {
   return (call, callback) => {
-    const ended = endOf(call, onCall);
+    const ended = endOf(call, onCall, report);
     const limit = defaultDeadline(call, deadlines?.unaryMs);
     const run = async (): Promise<Response> => {
       refuseExpired(call);
@@ -85,16 +80,16 @@ export function serverStream<Request, Response>(
   deadlineMs?: number,
 ): handleServerStreamingCall<Request, Response> {
   return (call) => {
+    const ended = endOf(call, onCall, report);
     const limit = defaultDeadline(call, deadlineMs);
-    const context = contextOf(call, limit);
-    const { signal } = context;
-    const ended = endOf(call, onCall);
     const run = async (): Promise<void> => {
       refuseExpired(call);
-      const reader = patience(stallTimeoutMs, slowReaderLimitMs);
+      const reader = readerPatience(stallTimeoutMs, slowReaderLimitMs);
       try {
+        const context = contextOf(call, limit);
+        const { signal } = context;
         for await (const message of untilAborted(handler(call.request, context), signal)) {
-          if (!call.write(message)) await reader.during((wait) => drained(call, signal, wait));
+          if (!call.write(message)) await reader.drained(call, signal);
         }
       } finally {
         limit.clear();
@@ -114,36 +109,38 @@ export function serverStream<Request, Response>(
   };
 }
 
-/** What is called with the error of a call, or undefined, once it has ended. */
+/** What is called with the error of a call, or undefined, once it has ended. It never throws. */
 function endOf<Request, Response>(
   call: AnyCall<Request, Response>,
   onCall: ObserveCall | undefined,
+  report: ReportInternalError,
 ): (error: unknown) => void {
   const beganMs = systemClock.monotonicMs();
   return (error) => {
-    onCall?.({
-      method: call.getPath(),
-      error,
-      ...identityOf(call),
-      ms: systemClock.monotonicMs() - beganMs,
-    });
+    try {
+      const ms = systemClock.monotonicMs() - beganMs;
+      onCall?.({ method: call.getPath(), error, ...identityOf(call), ms });
+    } catch (failure) {
+      report(failure, '', idsOf(call));
+    }
   };
 }
 
-function identityOf(call: Parameters<typeof callerOf>[0]) {
-  const { caller, identity, requestId, span } = callerOf(call);
+type SurfaceCall = Pick<AnyCall<unknown, unknown>, 'metadata' | 'getPeer'>;
+
+/** What logs and metrics say of a caller. A call that did not come through access control has an address alone. */
+function identityOf(call: SurfaceCall) {
+  const { caller, identity, requestId, span } = knownCaller(call) ?? {
+    ...anonymous(call.getPeer()),
+    ...{ requestId: '', span: NO_SPAN },
+  };
   return { caller, requestId, span, isAuthenticated: identity !== undefined };
 }
 
 /** What ties a line of the log to the call. */
-function idsOf(call: Parameters<typeof callerOf>[0]): Readonly<Record<string, string>> {
-  try {
-    const { requestId, span } = callerOf(call);
-    return { requestId, ...span.ids };
-  } catch {
-    // It came past access control, which is the error that is reported.
-    return {};
-  }
+function idsOf(call: SurfaceCall): Readonly<Record<string, string>> {
+  const { requestId, span } = identityOf(call);
+  return { requestId, ...span.ids };
 }
 
 /** The last handler of a call: a fault while the error is sent ends the call, never the process. */
@@ -168,74 +165,12 @@ function answerWithError<Request, Response>(
   }
 }
 
-type AnyCall<Request, Response> =
-  ServerUnaryCall<Request, Response> | ServerWritableStream<Request, Response>;
-
-// A handler is started even where the deadline came with the call and has passed.
-function refuseExpired<Request, Response>(call: AnyCall<Request, Response>): void {
-  if (Number(call.getDeadline()) <= systemClock.wallMs()) {
-    throw new DiffusionError('DEADLINE_EXCEEDED', 'the deadline had passed before the call began');
-  }
-}
-
-interface Deadline {
-  readonly timeLeftMs: number;
-  /** Aborted when the deadline of the service passes. */
-  readonly signal: AbortSignal;
-  readonly clear: () => void;
-}
-
-/** That of the call, or, where it came without one, that which the service gives it. */
-function defaultDeadline<Request, Response>(
-  call: AnyCall<Request, Response>,
-  ms: number | undefined,
-): Deadline {
-  const controller = new AbortController();
-  if (ms === undefined || call.getDeadline() !== Infinity)
-    return {
-      timeLeftMs: Number(call.getDeadline()) - systemClock.wallMs(),
-      signal: controller.signal,
-      clear: () => undefined,
-    };
-  const timer = setTimeout(() => {
-    const text = `the call came without a deadline, and the service ends such calls after ${ms / 1000} s`;
-    controller.abort(new DiffusionError('DEADLINE_EXCEEDED', text));
-  }, ms);
-  return {
-    timeLeftMs: ms,
-    signal: controller.signal,
-    clear: () => {
-      clearTimeout(timer);
-    },
-  };
-}
-
 function contextOf<Request, Response>(
   call: AnyCall<Request, Response>,
   { signal, timeLeftMs }: Deadline,
 ): CallContext {
   const { revoked, ...identity } = callerOf(call);
   return { ...identity, timeLeftMs, signal: cancellation(call, [signal, revoked]) };
-}
-
-function cancellation<Request, Response>(
-  call: AnyCall<Request, Response>,
-  others: readonly AbortSignal[],
-): AbortSignal {
-  const controller = new AbortController();
-  for (const other of others)
-    onAbort(other, () => {
-      controller.abort(other.reason);
-    });
-  call.on('cancelled', () => {
-    const isLate = Number(call.getDeadline()) <= systemClock.wallMs();
-    controller.abort(
-      isLate
-        ? new DiffusionError('DEADLINE_EXCEEDED', 'the deadline of the call passed')
-        : new DiffusionError('CANCELLED', 'the client cancelled the call'),
-    );
-  });
-  return controller.signal;
 }
 
 /** Yields what `source` yields until `signal` aborts, even while `source` is waiting for something else. */
@@ -250,69 +185,5 @@ async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): 
   } finally {
     // Not awaited: a source that is busy ends when it looks at the signal.
     iterator.return?.().then(undefined, () => undefined);
-  }
-}
-
-const SLOW_READER = 'SLOW_READER';
-
-function isSlowReader(error: unknown): boolean {
-  return error instanceof DiffusionError && error.reason === SLOW_READER;
-}
-
-/** Ends the stream without waiting for what the reader hasn't taken: grpc-js itself has no way to. */
-function closeStream(call: object): void {
-  interface Layer {
-    readonly stream?: ServerHttp2Stream;
-    readonly nextCall?: Layer;
-  }
-  // Interceptors lie between the call and its stream.
-  let layer = (call as { readonly call?: Layer }).call;
-  while (layer?.stream === undefined && layer?.nextCall !== undefined) layer = layer.nextCall;
-  layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
-}
-
-/** How long a stream may wait for its reader now, and why no longer. */
-interface WaitLimit {
-  readonly ms: number;
-  readonly text: string;
-}
-
-/** @param stallMs For one wait. @param totalMs For all waits together. */
-function patience(stallMs: number, totalMs: number) {
-  let waitedMs = 0;
-  return {
-    /** Counts the time that `wait` takes. */
-    during: async (wait: (limit: WaitLimit) => Promise<void>): Promise<void> => {
-      const beganMs = systemClock.monotonicMs();
-      const leftMs = Math.max(0, totalMs - waitedMs);
-      await wait(
-        leftMs < stallMs
-          ? { ms: leftMs, text: `the stream waited for the client for ${totalMs} ms in all` }
-          : { ms: stallMs, text: `the client read nothing from the stream for ${stallMs} ms` },
-      );
-      waitedMs += systemClock.monotonicMs() - beganMs;
-    },
-  };
-}
-
-/** Waits for the reader. After a cancel no `drain` ever comes, so both are awaited, and a limit besides. */
-async function drained<Request, Response>(
-  call: ServerWritableStream<Request, Response>,
-  signal: AbortSignal,
-  { ms, text }: WaitLimit,
-): Promise<void> {
-  const { promise, resolve, reject } = deferred();
-  const timer = setTimeout(() => {
-    reject(new DiffusionError(SLOW_READER, text));
-  }, ms);
-  const onDrain = (): void => {
-    resolve();
-  };
-  call.once('drain', onDrain);
-  try {
-    await unlessAborted(promise, signal);
-  } finally {
-    clearTimeout(timer);
-    call.off('drain', onDrain);
   }
 }

@@ -25,7 +25,7 @@ interface HealthResponse {
 
 /**
  * Adds two answers. The empty name is the process: SERVING as long as it answers, so that nobody restarts it because its
- * store is away. The services' names are SERVING while they are ready.
+ * store is unavailable. The services' names are SERVING while they are ready.
  */
 export function addHealth(
   server: Server,

@@ -15,7 +15,7 @@ export const SECURITY_SETTINGS = {
   tlsClientCa: setting(
     'IP_DIFFUSION_TLS_CLIENT_CA_FILE',
     anyText('FILE'),
-    "the certificates, in PEM, that clients' certificates must go back to",
+    "the certificate authorities, in PEM, to trust for clients' certificates",
   ),
   tlsClientCertificates: setting(
     'IP_DIFFUSION_TLS_CLIENT_CERTIFICATES',

@@ -10,7 +10,7 @@ import {
   type EnvironmentReader,
   type Settled,
 } from '../foundation/index.js';
-import type { DefaultDeadlines } from './handlers.js';
+import type { DefaultDeadlines } from './deadlines.js';
 import { limitsInForce, type LimitInForce, type ServiceSettings } from '../settings/index.js';
 import { TRACING_SETTINGS, tracingSettings, type TracingSettings } from '../tracing/index.js';
 import { METRICS_SETTINGS, metricsSettings, type MetricsSettings } from './metrics-settings.js';

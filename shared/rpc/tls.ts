@@ -12,7 +12,7 @@ export interface TlsFiles {
   /** The server's certificate with its chain, in PEM. */
   readonly certFile: string;
   readonly keyFile: string;
-  /** The certificates, in PEM, that clients' certificates must go back to; undefined where clients show none. */
+  /** The certificate authorities, in PEM, to trust for clients' certificates; undefined where clients show none. */
   readonly clientCaFile: string | undefined;
   /** Whether a connection without a client certificate of that kind is refused. */
   readonly clientCertificates: 'required' | 'optional';

@@ -25,6 +25,8 @@ export {
   retryOutages,
 } from './retrying-store.js';
 export type { OutageSettings, OutageRetry } from './retrying-store.js';
+export { syncFolder } from './local-files.js';
+export { putIf } from './put-if.js';
 export { isLostCondition, isNotFound } from './store-errors.js';
 export {
   allowedFile,

@@ -12,19 +12,18 @@ const TEMP_SEPARATOR = '!';
 /** How often a folder may be removed during a write, because another process just emptied it. */
 const FOLDER_TRIES = 50;
 
-/** Replaces whatever stands at `path`. @param check Called right before; what it throws leaves all as it was. */
-export async function replaceFile(
+/**
+ * Replaces whatever stands at `path`.
+ *
+ * @param around Called once the bytes are on the disk, with what gives them their name; without it all stays as it was.
+ */
+export async function replaceFile<T>(
   temp: string,
   path: string,
   bytes: Uint8Array,
-  check: () => Promise<void> = () => Promise.resolve(),
-): Promise<void> {
-  await viaTemp(temp, bytes, async (written) => {
-    await inFolder(path, async () => {
-      await check();
-      await rename(written, path);
-    });
-  });
+  around: (place: () => Promise<void>) => Promise<T>,
+): Promise<T> {
+  return viaTemp(temp, bytes, (written) => around(() => inFolder(path, () => rename(written, path))));
 }
 
 /** Creates the file; false, and nothing written, where something stands at `path`. */
@@ -107,7 +106,8 @@ async function inFolder(path: string, place: () => Promise<void>): Promise<void>
   }
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes what was created, renamed or removed in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

@@ -8,7 +8,7 @@ import { DEFAULT_CALL_LIMIT_MS, fileCall, limitOf } from './call-limit.js';
 import { sha256Of } from './digest.js';
 import { checkKey, checkPrefix, isSegment } from './keys.js';
 import { createFile, makeFolder, removeFile, replaceFile, sweepTemp } from './local-files.js';
-import { withLock, type StillHeld } from './local-lock.js';
+import { withLock } from './local-lock.js';
 import type {
   CallOptions,
   GetOptions,
@@ -121,22 +121,32 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     throw storeError(description, keyText('read', key), notFound);
   }
 
+  /** The etag of what stands; undefined where nothing does. */
+  async function etagOf(key: string): Promise<string | undefined> {
+    try {
+      return (await read(key, Infinity)).etag;
+    } catch (error) {
+      if (error instanceof DiffusionError && error.code === 'NOT_FOUND') return undefined;
+      throw error;
+    }
+  }
+
+  /** The lock is held while the object is compared and gets its name, not while its bytes are written. */
   async function replaceMatching(
     key: string,
     bytes: Uint8Array,
     etag: string,
-    stillHeld: StillHeld,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    const standing = await read(key, Infinity).catch((error: unknown) => {
-      if (error instanceof DiffusionError && error.code === 'NOT_FOUND') return undefined;
-      throw error;
-    });
-    if (standing?.etag !== etag) return false;
-    await replaceFile(temp, join(folder, key), bytes, async () => {
-      // Stopped for so long that another writer took the lock: what was compared may not stand any more.
-      if (!(await stillHeld())) throw new Error('the lock was lost while this process was stopped');
-    });
-    return true;
+    return replaceFile(temp, join(folder, key), bytes, (place) =>
+      withLock({ tickets, temp }, signal, async (stillHeld) => {
+        if ((await etagOf(key)) !== etag) return false;
+        // Stopped for so long that another writer took the lock: what was compared may not stand any more.
+        if (!(await stillHeld())) throw new Error('the lock was lost while this process was stopped');
+        await place();
+        return true;
+      }),
+    );
   }
 
   async function write(
@@ -145,12 +155,8 @@ export async function openLocalStore(settings: LocalStoreSettings): Promise<Obje
     { ifNoneMatch, ifMatch, signal }: PutOptions,
   ): Promise<boolean> {
     if (ifNoneMatch === true) return createFile(temp, join(folder, key), bytes);
-    if (ifMatch !== undefined) {
-      return withLock({ tickets, temp }, signal, (stillHeld) =>
-        replaceMatching(key, bytes, ifMatch, stillHeld),
-      );
-    }
-    await replaceFile(temp, join(folder, key), bytes);
+    if (ifMatch !== undefined) return replaceMatching(key, bytes, ifMatch, signal);
+    await replaceFile(temp, join(folder, key), bytes, (place) => place());
     return true;
   }
 

@@ -22,7 +22,7 @@ export interface S3Access {
   readonly region: string;
   readonly accessKey: string;
   readonly secretKey: string;
-  /** The certificates, in PEM, that the server's must go back to; default: those Node trusts. */
+  /** The certificate authorities, in PEM, to trust for the server's certificate; default: those Node trusts. */
   readonly caFile?: string | undefined;
   /** Idle timeout: a request fails when no data come for this long, in milliseconds; default: 30,000. */
   readonly requestTimeoutMs?: number | undefined;

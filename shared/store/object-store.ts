@@ -16,9 +16,9 @@ export interface ListOptions extends CallOptions {
 }
 
 /**
- * At most one of the two conditions. A key is written either always under conditions or never: a plain put does not
- * wait for a conditional one that is under way. Where two writers race, the bytes of each must be its own: a put whose
- * answer was lost finds out by them whether it was carried out.
+ * At most one of the two conditions; without one the put replaces whatever stands. A key is written either always under
+ * conditions or never: a plain put does not wait for a conditional one that is under way. Where two writers race, the bytes
+ * of each must be its own: a put whose answer was lost finds out by them whether it was carried out.
  */
 export interface PutOptions extends CallOptions {
   /** Write only where nothing stands. */

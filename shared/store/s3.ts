@@ -41,7 +41,7 @@ function serverSettings(key: string, group: string, of: string): Settings {
   return Object.fromEntries([
     row('ENDPOINT', 'URL', 'http://host:port or https://host:port of the S3 server'),
     row('REGION', 'NAME', 'the region', { otherwise: `\`${DEFAULT_REGION}\`` }),
-    row('CA_FILE', 'FILE', "certificates, in PEM, that the S3 server's must go back to,"),
+    row('CA_FILE', 'FILE', 'certificate authorities, in PEM, to trust for the certificate of the S3 server'),
     row('ACCESS_KEY_FILE', 'FILE', 'a file with the access key'),
     row('SECRET_KEY_FILE', 'FILE', 'a file with the secret key'),
     row('ACCESS_KEY', 'TEXT', 'the access key (better in a file)', { flag: 'none' }),

@@ -61,7 +61,7 @@ export const TRACING_SETTINGS = {
   otelCertificate: setting(
     'OTEL_EXPORTER_OTLP_CERTIFICATE',
     anyText('FILE'),
-    "certificates, in PEM, that the receiver's must go back to",
+    "the certificate authorities, in PEM, to trust for the receiver's certificate",
     { flag },
   ),
   otelClientCertificate: setting(

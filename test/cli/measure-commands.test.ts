@@ -7,23 +7,20 @@ import { join } from 'node:path';
 import test from 'ava';
 
 import type { MeasureResult } from '../../shared/exposure/index.js';
-import { deriveKey, gaussian } from '../../shared/random/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
-import { npyOf, npzOf } from '../dataset/npzs.js';
+import { imagesFile } from '../sampler-service/measurements.js';
 import { commitTiny, TINY } from '../sampler-service/tiny-model.js';
-import { run } from './sinks.js';
-
-const IMAGES = 40;
+import { run as runIn } from './sinks.js';
 
 const folder = await mkdtemp(join(tmpdir(), 'measure-'));
-const [storeFolder, data] = [join(folder, 'store'), join(folder, 'images.npz')];
+const [storeFolder, data] = [join(folder, 'store'), await imagesFile()];
 const store = await openLocalStore({ folder: storeFolder });
 await commitTiny(store, { step: 7 });
 await commitTiny(store, { step: 9, recipe: { ...TINY, name: 'damaged' } });
 await store.close();
-const pixels = Uint8Array.from(gaussian(deriveKey(1n, 'pixels'), [], IMAGES * 192), (z) => 128 + 40 * z);
-await writeFile(data, npzOf({ arr_0: npyOf('|u1', [IMAGES, 8, 8, 3], pixels) }));
 
+const environment = { IP_DIFFUSION_DATASET_CACHE: join(folder, 'cache') };
+const run = (argv: readonly string[]) => runIn(argv, { environment });
 const FOR_ALL = ['--data', data, '--store', storeFolder, '--json'];
 
 interface Shown {

@@ -80,7 +80,7 @@ for (const [argv, service] of [
     t.is(exitCode, 1);
     t.is(
       err,
-      `error: no ${service} answers at 127.0.0.1:1\nhint: start one with: npx ip-diffusion serve ${service}; with --wait 30 this command waits for one that starts\n`,
+      `error: no ${service} answers at 127.0.0.1:1\nhint: start one with: npx ip-diffusion serve ${service}; or wait for one that is starting: --wait 30\n`,
     );
   });
 }

@@ -223,14 +223,15 @@ test('jobs show, cancel and resume print the job', async (t) => {
   for (const words of [
     ['show', 'job-1'],
     ['cancel', 'job-1', '--detach'],
-    ['resume', 'job-1', '--steps', '9'],
+    ['resume', 'job-1', '--steps', '9', '--set', 'training.keep_last=5'],
   ]) {
     const { exitCode, out } = await run(['jobs', ...words, '--address', address]);
     t.is(exitCode, 0);
     t.regex(out, /^job +job-1\nmodel +tiny\nstate +(RUNNING|CANCELLING)\n/);
   }
   t.deepEqual(cancelled, ['job-1']);
-  t.like(resumed[0], { jobId: 'job-1', recipe: { training: { steps: 9 } }, updateMask: undefined });
+  const training = { steps: 9, keepLast: 5 };
+  t.like(resumed[0], { jobId: 'job-1', recipe: { training }, updateMask: undefined });
   t.regex(resumed[0]?.requestId ?? '', /^[0-9a-f-]{36}$/);
 });
 

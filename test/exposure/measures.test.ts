@@ -53,6 +53,8 @@ test('chain_length: a perfect model is as near from every s; a wrong one is furt
   const more = { images: 200, settings: { chain_length: { lengths: 3 } }, resamples: 40 };
   const [holding, points] = held(await measured('chain_length', more), 'excess');
   t.is(holding, points);
+  const few = { lengths: 1, images: 20 };
+  t.is((await measured('chain_length', { images: 8, settings: { chain_length: few } })).images, 8);
   const result = await measured('chain_length', { ...more, model: scaled(PERFECT, 1.4) });
   const [short = NaN, middle = NaN, long = NaN] = at(at(result.figures, 0).curves, 0).points.map(
     ({ value }) => value,
@@ -76,6 +78,7 @@ test('prediction_error: its deviation is known, its shape is normal, and its sca
 test('smoothness: the ratio is that of a linear prediction, by finite differences as by the closed form', async (t) => {
   const settings = { smoothness: { images: 200, timesteps: 4 } };
   const byModel = await measured('smoothness', { settings });
+  t.is(byModel.images, 200, 'its own limit, which is below that of the request');
   t.regex(at(byModel.notes, 0), /as the model gives it/);
   const { contract, imageSize, predict } = PERFECT;
   const model = { contract, imageSize, predict };

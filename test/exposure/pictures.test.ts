@@ -38,6 +38,12 @@ test('a caption says what a reader needs to compare it', (t) => {
     'n = 20 images, 4 steps, ddim, eta 0.5, epsilonScaling {"k":0,"b":1.01}, seed 3',
     'bootstrap intervals at 95 %, bands 2',
   ]);
+  const [, limited] = captionOf({ ...result, settings: { images: 100, timesteps: 5 } });
+  t.is(
+    limited,
+    'bootstrap intervals at 95 %, timesteps 5',
+    'the limit of a measure is not what it looked at',
+  );
 });
 
 test('lines have their intervals and the ideal, a map its rows; points, marks and a logarithmic axis are drawn', async (t) => {

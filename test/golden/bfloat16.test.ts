@@ -4,13 +4,12 @@
  */
 import test from 'ava';
 
-import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import type { TrainingStepConfig } from '../../shared/training/training-step.js';
 import { fromEngineLayout, parameterSpecs } from '../../shared/model/index.js';
 import { bfloat16 } from './engines.js';
 import { goldenNames } from './golden.js';
-import { lossesOf } from './losses.js';
-import { difference, engineParameters, GoldenTensors, largest, norm, objectiveOf, processOf, unetConfigOf, withModule } from './reference.js';
+import { lossConfigOf, lossesOf } from './losses.js';
+import { outputError } from './outputs.js';
+import { difference, GoldenTensors, norm, objectiveOf } from './reference.js';
 
 /** Of the output's largest magnitude. */
 const OUTPUT_TOLERANCE = 0.05;
@@ -21,19 +20,7 @@ const GRADIENT_TOLERANCE = 0.05;
 
 for (const name of goldenNames('unet_')) {
   test(`the output of ${name} is the reference's, but for bfloat16`, async (t) => {
-    const golden = new GoldenTensors(name);
-    const [batchSize = 0] = golden.shape('x');
-    const module = predictionModule(unetConfigOf(golden), [batchSize]);
-    const output = await withModule(bfloat16, module, async (loaded) => {
-      await loaded.assign(engineParameters(golden));
-      return loaded.run(`predict_${batchSize}`, {
-        xT: golden.images('x'),
-        t: Float32Array.from(golden.integers('t')),
-        ...(golden.has('y') && { y: golden.integers('y') }),
-      });
-    });
-    const wanted = golden.images('output');
-    const error = largest(difference(output['modelOutput'] ?? new Float32Array(0), wanted)) / largest(wanted);
+    const error = await outputError(bfloat16, name);
     t.log(`largest error ${error.toExponential(1)} of the largest magnitude`);
     t.true(error <= OUTPUT_TOLERANCE);
   });
@@ -47,13 +34,7 @@ for (const name of goldenNames('loss_').filter((file) => file.endsWith('.safeten
   // A bound of hundreds of bits is exp of what bfloat16 rounds.
   if (objective.lossType.endsWith('kl')) continue;
   test(`losses and gradients of ${name} are the reference's, but for bfloat16`, async (t) => {
-    const config: TrainingStepConfig = {
-      architecture: unetConfigOf(golden),
-      objective,
-      ...processOf(golden),
-      emaRates: [],
-      optimizer: { beta1: 0, beta2: 0, epsilon: 1 },
-    };
+    const config = lossConfigOf(golden, objective);
     const results = await lossesOf(bfloat16, golden, config);
     const lossError = golden
       .floats('loss')

@@ -1,7 +1,6 @@
 /** DDIM encoding against the reference's, every step of it. */
-import test from 'ava';
 import { encode } from '../../shared/sampler/index.js';
-import { testOnEngines } from './engines.js';
+import { skipTest, testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import { assertSteps, planOf, rowOf, runLoops } from './loops.js';
 import { GoldenTensors } from './reference.js';
@@ -10,9 +9,7 @@ for (const name of goldenNames('ddim_reverse_')) {
   const golden = new GoldenTensors(name);
   const plan = planOf(golden, 'ddim', { eta: Number(golden.setting('eta')) });
   if (typeof plan === 'string') {
-    test.skip(`${name}: ${plan}`, (t) => {
-      t.pass();
-    });
+    skipTest(name, plan);
     continue;
   }
   testOnEngines(`every step of ${name} is the reference's`, async (t, engine) => {

@@ -17,6 +17,13 @@ export const bfloat16: Engine = {
   load: (module) => lowPrecision.load({ ...module, precision: 'bfloat16' }),
 };
 
+/** Reports the test of a golden file as skipped. @param why What of the file is not built. */
+export function skipTest(name: string, why: string): void {
+  test.skip(`${name}: ${why}`, (t) => {
+    t.pass();
+  });
+}
+
 export function testOnEngines(
   title: string,
   body: (t: ExecutionContext, engine: Engine) => Promise<void>,

@@ -2,8 +2,20 @@
 import { lossAndGradients, WEIGHTS } from '../../shared/training/training-step.js';
 import type { NoisyBatch, TrainingStepConfig } from '../../shared/training/training-step.js';
 import type { Engine, EngineModule, TensorSpec } from '../../shared/engine/index.js';
+import type { Objective } from '../../shared/loss/index.js';
 import { parameterSpecs } from '../../shared/model/index.js';
-import { engineParameters, withModule, type GoldenTensors } from './reference.js';
+import { engineParameters, processOf, unetConfigOf, withModule, type GoldenTensors } from './reference.js';
+
+export function lossConfigOf(golden: GoldenTensors, objective: Objective): TrainingStepConfig {
+  return {
+    architecture: unetConfigOf(golden),
+    objective,
+    ...processOf(golden),
+    emaRates: [],
+    // Nothing is updated.
+    optimizer: { beta1: 0, beta2: 0, epsilon: 1 },
+  };
+}
 
 /** Outputs of `lossAndGradients`, the gradients as `grad/<parameter>` in the engine's layout. */
 export async function lossesOf(

@@ -1,5 +1,4 @@
 /** Three steps of training against the reference's: losses, raw weights and EMA weights. */
-import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { trainingModule, stepInputs } from '../../shared/training/training-module.js';
 import type { TrainingModuleConfig } from '../../shared/training/training-module.js';
@@ -7,7 +6,7 @@ import { emaPrefix, trainOn, WEIGHTS } from '../../shared/training/training-step
 import type { NoisyBatch } from '../../shared/training/training-step.js';
 import type { AdamWRates } from '../../shared/optimizer/index.js';
 import type { EngineModule, TensorSpec } from '../../shared/engine/index.js';
-import { testOnEngines } from './engines.js';
+import { skipTest, testOnEngines } from './engines.js';
 import { goldenNames } from './golden.js';
 import { engineParameters, GoldenTensors, objectiveOf, processOf, storedParameters, unetConfigOf, withModule } from './reference.js';
 
@@ -21,9 +20,7 @@ for (const name of goldenNames('train_')) {
   const golden = new GoldenTensors(name);
   const objective = objectiveOf(golden);
   if (typeof objective === 'string') {
-    test.skip(`${name}: ${objective}`, (t) => {
-      t.pass();
-    });
+    skipTest(name, objective);
     continue;
   }
   testOnEngines(`the steps of ${name} are the reference's`, async (t, engine) => {

@@ -12,6 +12,7 @@ import {
   unary,
 } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
+import type { EndedCall } from '../../shared/rpc/call-metrics.js';
 import { deferred, DiffusionError } from '../../shared/foundation/index.js';
 import { securityOf, SILENT } from './security.js';
 
@@ -162,22 +163,64 @@ test('a method without authentication is told the address of its caller, whateve
   t.deepEqual(callers, [caller, caller]);
 });
 
-test('a call that did not come through access control reaches no handler', async (t) => {
+test('a fault of what observes calls is reported and costs nothing else', async (t) => {
+  const fault = new Error('the metric is not known');
+  const observing = {
+    ...options,
+    onCall: () => {
+      throw fault;
+    },
+  };
+  const served = await serve({
+    getTrainingJob: unary(() => empty, observing),
+    watchTrainingJob: serverStream<WatchRequest, WatchResponse>(async function* () {
+      yield await Promise.resolve(message);
+    }, observing),
+  });
+  t.teardown(served.close);
+  const job = { jobId: '', after: '' };
+  t.deepEqual(await callUnary(served.client, served.client.getTrainingJob, job), empty);
+  const messages: WatchResponse[] = [];
+  for await (const next of callStream(served.client, served.client.watchTrainingJob, job))
+    messages.push(next);
+  t.deepEqual(messages, [message]);
+  t.is(reports.filter(({ error }) => error === fault).length, 2);
+});
+
+test('a call that did not come through access control reaches no handler, and is observed like any other', async (t) => {
   const server = new Server();
-  const { getTrainingJob } = trainerWire.TrainerServiceService;
+  const { getTrainingJob, watchTrainingJob } = trainerWire.TrainerServiceService;
   const reached: unknown[] = [];
-  const handler = unary((request) => {
+  const observed: object[] = [];
+  const observing = {
+    ...options,
+    onCall: ({ method, error, caller, isAuthenticated }: EndedCall) => {
+      observed.push({ method, failed: error !== undefined, caller, isAuthenticated });
+    },
+  };
+  const get = unary((request) => {
     reached.push(request);
     return empty;
-  }, options);
-  server.addService({ getTrainingJob }, { getTrainingJob: handler });
+  }, observing);
+  const watch = serverStream(async function* (request: WatchRequest) {
+    reached.push(request);
+    yield await Promise.resolve(message);
+  }, observing);
+  server.addService({ getTrainingJob, watchTrainingJob }, { getTrainingJob: get, watchTrainingJob: watch });
   const { promise, resolve } = deferred<number>();
   server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (_error, port) => {
     resolve(port);
   });
   const around = connectTrainer(`127.0.0.1:${await promise}`);
-  await t.throwsAsync(callUnary(around, around.getTrainingJob, { jobId: '' }), { code: 'INTERNAL' });
+  const job = { jobId: '', after: '' };
+  await t.throwsAsync(callUnary(around, around.getTrainingJob, job), { code: 'INTERNAL' });
+  await t.throwsAsync(callStream(around, around.watchTrainingJob, job).next(), { code: 'INTERNAL' });
   t.deepEqual(reached, []);
+  const failed = { failed: true, caller: 'anonymous:127.0.0.1', isAuthenticated: false };
+  t.deepEqual(observed, [
+    { method: getTrainingJob.path, ...failed },
+    { method: watchTrainingJob.path, ...failed },
+  ]);
   around.close();
   server.forceShutdown();
 });

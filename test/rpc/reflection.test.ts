@@ -27,6 +27,8 @@ test('it lists the services of this server, and no others of the contracts', asy
   for await (const answer of call) answers.push(answer as Buffer);
   client.close();
   await stop(() => Promise.resolve(), 0);
-  const found = Buffer.concat(answers).toString('latin1').match(/[a-z0-9.]+\.[A-Z]\w+/g);
+  const found = Buffer.concat(answers)
+    .toString('latin1')
+    .match(/[a-z0-9.]+\.[A-Z]\w+/g);
   t.deepEqual(found?.sort(), ['diffusion.trainer.v1.TrainerService', 'grpc.health.v1.Health']);
 });

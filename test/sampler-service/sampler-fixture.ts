@@ -29,10 +29,17 @@ export async function startFixture(
   settings: Partial<SamplerServiceSettings> = {},
 ): Promise<SamplerFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'sampler-test-'));
+  // What measurements prepare; the engine's own files stay where set-up has put them.
+  const cache = await mkdtemp(join(tmpdir(), 'sampler-test-cache-'));
   const store = await openLocalStore({ folder });
   await prepare(store);
+  const read = readSettings({
+    ...process.env,
+    ...{ IP_DIFFUSION_STORE: folder, IP_DIFFUSION_DATASET_CACHE: cache },
+  });
+  const measurements = { ...read.measurements, cacheFolder: cache };
   const service = await startSampler(
-    { ...readSettings({ ...process.env, IP_DIFFUSION_STORE: folder }), address: '127.0.0.1:0', ...settings },
+    { ...read, measurements, address: '127.0.0.1:0', ...settings },
     serviceLog('sampler-test', 'silent'),
   );
   const client = connectSampler(`127.0.0.1:${service.port}`);
@@ -45,7 +52,7 @@ export async function startFixture(
       client.close();
       await service.stop();
       await store.close();
-      await rm(folder, { recursive: true });
+      for (const own of [folder, cache]) await rm(own, { recursive: true });
     },
   };
 }

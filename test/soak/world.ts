@@ -62,7 +62,6 @@ export async function openWorld(logs: string, recorder: Recorder): Promise<World
     IP_DIFFUSION_ENGINE_RESTARTS: '1000',
     IP_DIFFUSION_ENGINE_RESTART_DELAY_MS: '50',
     IP_DIFFUSION_STORE_CALL_LIMIT_MS: '10000',
-    TF_CPP_MIN_LOG_LEVEL: '2',
   };
   const service = async (name: 'trainer' | 'sampler'): Promise<KeptService> =>
     keepService(name, {

@@ -2,7 +2,7 @@
 
 import { writeManifest, type CommittedObject } from '../../shared/models/index.js';
 import { resolveRecipe } from '../../shared/recipe/index.js';
-import type { PendingCheckpoint } from '../../services/trainer/engine-process/checkpoint-writer.js';
+import type { PendingCheckpoint } from '../../services/trainer/engine-process/waiting-commits.js';
 
 export const OBJECT_BYTES = 1000;
 

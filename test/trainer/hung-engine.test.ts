@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import test from 'ava';
-import pino from 'pino';
 
 import type { StartEngine } from '../../services/trainer/engine.js';
 import { START } from '../../services/trainer/event-log.js';
@@ -16,6 +15,7 @@ import { resolveRecipe } from '../../shared/recipe/index.js';
 import { openLocalStore } from '../../shared/store/index.js';
 import { startHung } from '../engine/compiled/hung-child.js';
 import { engines, finished, plays, ready } from './fake-engine.js';
+import { SUPERVISOR } from './trainers.js';
 
 test('a job whose engine hangs gets a new engine, and succeeds [fault 67, A7]', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'hung-engine-'));
@@ -29,10 +29,8 @@ test('a job whose engine hangs gets a new engine, and succeeds [fault 67, A7]', 
     return { pid: child.pid, stop: () => undefined, kill: child.kill, exited: child.exited };
   };
   const supervisor = new JobSupervisor({
-    ...{ store, storeSettings: { kind: 'local', folder }, cacheFolder: folder, startEngine },
-    fileAccess: {},
-    ...{ clock: systemClock, logger: pino({ level: 'silent' }), restartLimit: 3, restartDelayMs: 1 },
-    ...{ stopGraceMs: 60_000, storeRetryLimitMs: 0, leaseMs: 60_000, concurrentJobs: 1, maxQueue: 4 },
+    ...SUPERVISOR,
+    ...{ store, startEngine, clock: systemClock, leaseMs: 60_000 },
     trainer: { holder: 'trainer 1', name: 'me', process: undefined },
   });
   const recipe = resolveRecipe({ name: 'hung' }, 'hung');

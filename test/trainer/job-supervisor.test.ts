@@ -34,6 +34,7 @@ import {
   type Script,
   localSources,
 } from './fake-engine.js';
+import { SUPERVISOR } from './trainers.js';
 
 const never = new AbortController().signal;
 const root = await mkdtemp(join(tmpdir(), 'supervisor-test-'));
@@ -50,21 +51,9 @@ async function openStore(): Promise<ObjectStore> {
 async function supervise(startEngine: StartEngine, over: Partial<SupervisorSettings> = {}) {
   const store = over.store ?? (await openStore());
   const supervisor = new JobSupervisor({
-    store,
-    storeSettings: { kind: 'local', folder: 'unused' },
-    fileAccess: {},
-    cacheFolder: 'unused',
-    startEngine,
-    clock: systemClock,
-    logger: pino({ level: 'silent' }),
-    restartLimit: 3,
-    restartDelayMs: 1,
-    stopGraceMs: 60_000,
-    storeRetryLimitMs: 0,
+    ...SUPERVISOR,
+    ...{ store, startEngine, clock: systemClock, leaseMs: 60_000 },
     trainer: { holder: `trainer ${supervisors.length}`, name: 'me', process: undefined },
-    leaseMs: 60_000,
-    concurrentJobs: 1,
-    maxQueue: 4,
     ...over,
   });
   supervisors.push(supervisor);

@@ -50,30 +50,29 @@ function trainerClock(): Clock & { pass(ms: number): void } {
   };
 }
 
+/** Settings of a supervisor whose store and engines are the test's. */
+export const SUPERVISOR = {
+  storeSettings: { kind: 'local', folder: 'unused' },
+  fileAccess: {},
+  cacheFolder: 'unused',
+  logger: pino({ level: 'silent' }),
+  restartLimit: 3,
+  restartDelayMs: 1,
+  stopGraceMs: 60_000,
+  storeRetryLimitMs: 0,
+  concurrentJobs: 1,
+  maxQueue: 4,
+} as const;
+
 /** A trainer over a store; all have the same name. */
 export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue = 4, kept?: KeptStates) {
   const clock = trainerClock();
   const registry = metricRegistry();
   const metrics = trainerMetrics(registry, clock);
-  const logger = pino({ level: 'silent' });
   const self = { holder: `trainer ${supervisors.length}`, name: 'trainer', process: undefined };
   const supervisor = new JobSupervisor({
-    store,
-    storeSettings: { kind: 'local', folder: 'unused' },
-    fileAccess: {},
-    cacheFolder: 'unused',
-    startEngine,
-    clock,
-    logger,
-    restartLimit: 3,
-    restartDelayMs: 1,
-    stopGraceMs: 60_000,
-    storeRetryLimitMs: 0,
-    trainer: self,
-    leaseMs: LEASE_MS,
-    concurrentJobs: 1,
-    maxQueue,
-    kept,
+    ...SUPERVISOR,
+    ...{ store, startEngine, clock, kept, maxQueue, trainer: self, leaseMs: LEASE_MS },
     observer: metrics,
   });
   metrics.watch(supervisor);
@@ -97,7 +96,7 @@ export function trainer(store: ObjectStore, startEngine: StartEngine, maxQueue =
     kept,
     sources: localSources,
     leaseMs: LEASE_MS,
-    logger,
+    logger: SUPERVISOR.logger,
   });
   /** A scan, time for others to renew their leases, and another scan. */
   const scanPastLease = async (): Promise<void> => {

@@ -19,6 +19,7 @@ import { table } from '../format.js';
 import { given } from '../given.js';
 import { flag, integer, listOf, option, text, time } from '../options.js';
 import { allPages } from '../pages.js';
+import { recipeOptions, withFlags } from '../recipe-options.js';
 
 const JOB = { name: 'JOB', help: 'the id of a job' };
 
@@ -110,20 +111,26 @@ const resume = command({
   positionals: [JOB],
   options: {
     steps: option(integer(1, MAX_STEPS), 'a new total number of steps'),
+    set: recipeOptions.set,
     ...trainerConnection,
   },
   examples: [
     { arguments: 'JOB', does: 'resume a cancelled job' },
     { arguments: 'JOB --steps 40000', does: 'train a finished job further' },
+    {
+      arguments: 'JOB --set training.keep_last=5',
+      does: 'change a field; docs/fields.md says which may change',
+    },
   ],
   notes: ['`train --resume JOB` does the same and follows the job.'],
-  run: ({ options: { steps, ...connection }, positionals: [jobId = ''] }, context) =>
-    withTrainer(connection, context.signal, async (client) => {
-      const recipe = steps === undefined ? undefined : recipeToWire({ training: { steps } });
+  run: ({ options: { steps, set, ...connection }, positionals: [jobId = ''] }, context) => {
+    const recipe = recipeToWire(withFlags({}, { steps, set }, 'ip-diffusion jobs resume'));
+    return withTrainer(connection, context.signal, async (client) => {
       const request = { jobId, recipe, requestId: randomUUID(), updateMask: undefined };
       const { job } = await callUnary(client, client.resumeTrainingJob, request, { signal: context.signal });
       return showJob(given(job), context);
-    }),
+    });
+  },
 });
 
 const remove = command({

@@ -28,7 +28,7 @@ const options = {
     'what turns images into features: a frozen graph with the node names of classify_image_graph_def.pb, or a name',
     { fallback: 'pixels' },
   ),
-  measure: repeated(oneOf(MEASURE_NAMES), 'only this one; may be given several times'),
+  measure: repeated(oneOf(MEASURE_NAMES), 'only this measure; may be given several times'),
   seed: option(uint64, 'the subsets of the kernel distance, and what is sampled, are drawn from it', {
     fallback: 0n,
   }),

@@ -34,7 +34,7 @@ export const measureTableCommand = command({
   summary: "measures models at several numbers of sampling steps: the paper's Tables 3 and 7",
   positionals: [{ name: 'MODEL', help: 'a model of the sampler; its newest checkpoint is measured' }],
   options: {
-    with: repeated(text('MODEL'), 'a further model; may be given several times'),
+    with: repeated(text('MODEL'), 'another model to measure; may be given several times'),
     steps: option(integers, "numbers of sampling steps; those of the paper's tables when not given", {
       fallback: STEPS,
     }),
@@ -50,8 +50,8 @@ export const measureTableCommand = command({
       'what turns images into features: a frozen graph with the node names of classify_image_graph_def.pb, or a name',
       { fallback: 'pixels' },
     ),
-    measure: repeated(oneOf(MEASURE_NAMES), 'only this one; may be given several times'),
-    seed: option(uint64, 'what is sampled is drawn from it, the same for all models', { fallback: 0n }),
+    measure: repeated(oneOf(MEASURE_NAMES), 'only this measure; may be given several times'),
+    seed: option(uint64, 'seed of the sampled images, the same for all models', { fallback: 0n }),
     ...samplerWithoutSteps,
     out: option(text('DIR'), 'folder for results.json, results.csv, report.html and pictures (SVG, PNG)'),
     server: option(address, "the sampler's address", {
@@ -71,7 +71,7 @@ export const measureTableCommand = command({
     },
   ],
   notes: [
-    'The sampler keeps each result: the same command again measures only what is missing. Ctrl-C ends the waiting; the\nmeasurement that runs goes on.',
+    'The sampler keeps each result: the same command again measures only what is missing. Ctrl-C stops waiting;\nthe measurement continues.',
   ],
   run: async ({ options: values, positionals: [first = ''] }, context) => {
     const { server, out, extractor, measure, data, images, seed, precision } = values;

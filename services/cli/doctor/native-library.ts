@@ -57,7 +57,7 @@ export async function checkNativeLibrary(
 function remedyOf(device: string): string {
   const { device: named, devices } = DEVICE_SETTINGS;
   const provided = isAbsolute(device) ? `check the plugin's path` : `npm run setup -- --device ${device}`;
-  return `${provided}, set ${devices.variable} to as many as there are, or ${named.variable}=cpu`;
+  return `${provided}, set ${devices.variable} to a number that this machine has, or set ${named.variable}=cpu`;
 }
 
 /** Whether the engine has its own kernels, without which it takes 1.7 times as long. */

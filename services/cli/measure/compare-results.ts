@@ -129,10 +129,10 @@ export function admittedDifferences(
   const lines = refused.map(({ name, values }) => `${name}: ${values.join(' | ')}`);
   throw new DiffusionError(
     'RESULTS_DIFFER',
-    `these results may not stand in one table, as they differ in ${lines.join('; ')}`,
+    `wanted results that can be compared in one table; got results that differ in ${lines.join('; ')}`,
     {
       metadata: {
-        remedy: `where that is what is compared: ${refused.map(({ name }) => `--across '${name}'`).join(' ')}`,
+        remedy: `to compare results that differ in this, add ${refused.map(({ name }) => `--across '${name}'`).join(' ')}`,
       },
     },
   );
@@ -150,7 +150,7 @@ export function ownFacts(compared: readonly WrittenResult[]): string[] {
   const names = differing(compared);
   return compared.map(({ label, contract }) => {
     const own = factsOf(contract).filter(([name]) => names.has(name));
-    return `${label}: ${own.map(([name, value]) => `${name} ${value}`).join(', ') || 'the same in everything'}`;
+    return `${label}: ${own.map(([name, value]) => `${name} ${value}`).join(', ') || 'no facts of its own'}`;
   });
 }
 

@@ -87,7 +87,7 @@ export async function showResult(
 }
 
 /**
- * Measures in a sampler, and waits for the result. Ctrl-C ends the waiting alone.
+ * Measures in a sampler, and waits for the result. Ctrl-C stops only the waiting.
  *
  * @throws DiffusionError as the service; MEASUREMENT_WITHOUT_RESULT where the measurement failed or was cancelled.
  */

@@ -27,7 +27,7 @@ export const temporalOptions = {
   queue: option(text('NAME'), "the workers' queue", { fallback: 'ip-diffusion' }),
   temporalCa: option(
     text('FILE'),
-    "connect with TLS: the certificates that the Temporal server's must go back to",
+    "connect with TLS: the certificate authorities, in PEM, to trust for the Temporal server's certificate",
   ),
   temporalCert: option(text('FILE'), 'a certificate to show to the Temporal server'),
   temporalKey: option(text('FILE'), "the certificate's key"),

@@ -10,7 +10,7 @@ import { measureWire, measurementStates, type MeasurementState } from '../../../
 import { countSchema, DiffusionError, positiveCountSchema } from '../../../shared/foundation/index.js';
 import { findJson, measurementKeys, measurementOfKey } from '../../../shared/models/index.js';
 import type { ProcessIdentity } from '../../../shared/processes/index.js';
-import { isLostCondition, isNotFound, type ObjectStore } from '../../../shared/store/index.js';
+import { putIf, isNotFound, type ObjectStore } from '../../../shared/store/index.js';
 
 /** A sampler's lease on a measurement. */
 const leaseSchema = z.object({
@@ -229,11 +229,5 @@ function bytesOf(value: object): Uint8Array {
 
 /** False where the object exists already. */
 async function createJson(store: ObjectStore, key: string, value: object): Promise<boolean> {
-  try {
-    await store.put(key, bytesOf(value), { ifNoneMatch: true });
-    return true;
-  } catch (error) {
-    if (isLostCondition(error)) return false;
-    throw error;
-  }
+  return putIf(store, key, bytesOf(value), { ifNoneMatch: true });
 }

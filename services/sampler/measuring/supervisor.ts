@@ -12,6 +12,7 @@ import { hasEnded as processHasEnded, processToken, thisProcess } from '../../..
 import { serviceStopping } from '../../../shared/rpc/index.js';
 import { isLostCondition } from '../../../shared/store/index.js';
 import { Live, type LiveMeasurement } from './live-measurement.js';
+import { measurementSaves } from './saves.js';
 import {
   hasEnded,
   stateOf,
@@ -63,7 +64,6 @@ interface Available extends StoredRecord {
 }
 
 const LOOK_EVERY_MS = 5000;
-const STORE_RETRY_MS = 2000;
 const RENEWALS_A_LEASE = 3;
 /** A marker is written before its measurement. */
 const CREATION_MS = 60_000;
@@ -77,6 +77,7 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
   const turns = callerTurns();
   const woken = changes();
   const stopped = new AbortController();
+  const { save, saveAtLast } = measurementSaves(records, report, stopped.signal);
   let again = false;
 
   async function lookOnce(): Promise<void> {
@@ -206,50 +207,6 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
     return { ...inState(of, 'FAILED', text), failureReason: errorReasons.write(reason) };
   }
 
-  /** Writes where it stands, which renews the lease. Ends the run where another sampler has taken it. */
-  async function save(run: Live): Promise<void> {
-    run.saving = run.saving.catch(() => undefined).then(() => saveNow(run));
-    return run.saving;
-  }
-
-  async function saveNow(run: Live): Promise<void> {
-    while (!run.isLost) {
-      try {
-        run.change(() => ({}));
-        run.etag = await records.replace(run.isReleased ? withoutLease(run.record) : run.record, run.etag);
-        return;
-      } catch (error) {
-        if (!isLostCondition(error)) throw error;
-      }
-      const standing = await records.read(run.record.measurement.measurementId).catch((error: unknown) => {
-        if (error instanceof DiffusionError && error.code === 'NOT_FOUND') return undefined;
-        throw error;
-      });
-      if (standing?.record.term !== run.record.term) {
-        run.isLost = true;
-        run.abort.abort(new DiffusionError('LEASE_LOST', 'another sampler has taken the measurement'));
-        return;
-      }
-      run.etag = standing.etag;
-      if (standing.record.isCancelling === true) run.cancel();
-    }
-  }
-
-  /** Tries until the store takes it, or the service stops. */
-  async function saveAtLast(id: string, run: Live): Promise<void> {
-    for (;;) {
-      try {
-        await save(run);
-        if (!run.isLost && hasEnded(run.record)) await records.unmark(id);
-        return;
-      } catch (error) {
-        report(error, id);
-        if (stopped.signal.aborted) return;
-        await pause(STORE_RETRY_MS, stopped.signal);
-      }
-    }
-  }
-
   async function look(): Promise<void> {
     while (!stopped.signal.aborted) {
       again = false;
@@ -290,11 +247,6 @@ export function measurementSupervisor(options: SupervisorOptions): MeasurementSu
 
 export function inState(measurement: Measurement, state: MeasurementState, message: string): Measurement {
   return { ...measurement, state: measurementStates.write(state), message };
-}
-
-function withoutLease(record: MeasurementRecord): MeasurementRecord {
-  const { lease, ...rest } = record;
-  return lease === undefined ? record : rest;
 }
 
 function ownLease(durationMs: number): Lease {

@@ -1,10 +1,6 @@
 /** The part of TensorFlow's C API that running a graph takes, by way of koffi. */
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import { platform } from 'node:process';
-
-import { DiffusionError } from '../../foundation/index.js';
-import koffi, { loadLibrary } from '../koffi.js';
+import koffi from '../koffi.js';
+import { loadTensorFlow, notLoaded } from '../tensorflow-library.js';
 
 /** A pointer; 0n is none. */
 export type Pointer = bigint;
@@ -104,11 +100,6 @@ const PROTOTYPES = {
   TF_Dim: 'int64_t TF_Dim(const void *tensor, int axis)',
 } as const satisfies Record<Exclude<keyof TensorFlowC, 'memcpy'>, string>;
 
-const LIBRARIES =
-  platform === 'darwin'
-    ? ['libtensorflow_framework.2.dylib', 'libtensorflow_cc.2.dylib']
-    : ['libtensorflow_framework.so.2', 'libtensorflow_cc.so.2'];
-
 let loaded: TensorFlowC | undefined;
 
 /**
@@ -122,11 +113,7 @@ export function tensorflowC(): TensorFlowC {
 
 function load(): TensorFlowC {
   try {
-    const manifest = createRequire(import.meta.url).resolve('@tensorflow/tfjs-node-gpu/package.json');
-    const folder = join(dirname(manifest), 'deps', 'lib');
-    // The main library rests on the framework, which must be in the process first.
-    const [, library] = LIBRARIES.map((file) => loadLibrary(join(folder, file)));
-    if (library === undefined) throw new Error('the library file was not found');
+    const library = loadTensorFlow();
     koffi.struct('TF_Buffer', { data: 'void *', length: 'size_t', data_deallocator: 'void *' });
     const functions = Object.entries(PROTOTYPES).map(
       ([name, prototype]) => [name, library.func(prototype)] as const,
@@ -134,11 +121,6 @@ function load(): TensorFlowC {
     const memcpy = koffi.load(null).func('void *memcpy(void *to, const void *from, size_t bytes)');
     return { ...Object.fromEntries(functions), memcpy } as unknown as TensorFlowC;
   } catch (cause) {
-    const text = cause instanceof Error ? (cause.message.split('\n')[0] ?? '') : String(cause);
-    throw new DiffusionError(
-      'ENGINE_START',
-      `TensorFlow's native library did not load; run \`npm run setup\` to provide it (${text.trim()})`,
-      { cause, metadata: { remedy: 'npm run setup' } },
-    );
+    throw notLoaded(cause);
   }
 }

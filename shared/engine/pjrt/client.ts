@@ -102,7 +102,7 @@ function someDevices(plugin: Plugin, client: bigint, wanted: DeviceCount): reado
       ? `the PJRT plugin ${plugin.file} has no device`
       : `wanted ${wanted} devices; the PJRT plugin ${plugin.file} has ${there.length}`;
   throw new DiffusionError('ENGINE_START', text, {
-    metadata: { remedy: 'set IP_DIFFUSION_DEVICES to at most as many as there are, or to all' },
+    metadata: { remedy: 'set IP_DIFFUSION_DEVICES to a number that this machine has, or to all' },
   });
 }
 

@@ -80,6 +80,7 @@ export const chainLength = ownMeasure({
         },
       ],
       findings: [{ name: 'excess of the longest chain', ideal: 0, value, low, high }],
+      images: n,
       notes: [`Two sets of ${n} images.`],
     };
   },

@@ -91,6 +91,7 @@ export const predictionError = ownMeasure({
         { name: 'rejected by Shapiro-Wilk, mean over t', ideal: SIGNIFICANCE, ...average(rejected.shape) },
         { name: 'rejected as N(0, nu²), mean over t', ideal: SIGNIFICANCE, ...average(rejected.known) },
       ],
+      images: n,
       notes: [
         `${n} images, ${pixels.length} pixel values chosen by the seed. Intervals of the shares take pixels as independent, which neighbours are not.`,
         ...(constant > 0

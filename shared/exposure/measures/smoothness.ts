@@ -69,6 +69,7 @@ export const smoothness = ownMeasure({
           ),
         },
       ],
+      images: n,
       notes: [`${n} images. The gradient is taken ${how}.`],
     };
   },

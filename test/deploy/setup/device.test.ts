@@ -34,7 +34,7 @@ test('a driver that is too old is refused by its version, before anything is dow
 });
 
 test('where no driver is loaded, that is said: an image may be built there', async (t) => {
-  t.regex((await checked('')).join(), /no NVIDIA driver is loaded here.*580 or newer/);
+  t.regex((await checked('')).join(), /no NVIDIA driver is loaded on this machine.*580 or newer/);
 });
 
 test('a name that is no device is refused with those that are', (t) => {

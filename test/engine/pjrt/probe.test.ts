@@ -20,5 +20,5 @@ anyTest('a device that does not start is said with what to do', async (t) => {
   const [finding] = await found({ IP_DIFFUSION_DEVICE: '/nowhere/plugin.so' });
   t.like(finding, { name: 'device', state: 'wrong' });
   t.regex(finding?.text ?? '', /nowhere\/plugin\.so did not load/);
-  t.regex(finding?.remedy ?? '', /check the plugin's path.*or IP_DIFFUSION_DEVICE=cpu/);
+  t.regex(finding?.remedy ?? '', /check the plugin's path.*or set IP_DIFFUSION_DEVICE=cpu/);
 });

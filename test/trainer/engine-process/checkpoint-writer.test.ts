@@ -1,13 +1,10 @@
-/** Checkpoints of a run whose store fails: what waits on disk, what is uploaded, and what another attempt finds. */
+/** Checkpoints of a run whose store fails: what is uploaded when, and what another attempt finds. */
 
 import { createHash } from 'node:crypto';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 import test from 'ava';
 
-import { DiffusionError, pause, systemClock } from '../../../shared/foundation/index.js';
+import { DiffusionError } from '../../../shared/foundation/index.js';
 import {
   adoptSpilled,
   claimAttempt,
@@ -15,75 +12,10 @@ import {
   latestHint,
   listCommits,
   readCommit,
-  type Commit,
-  type Spill,
 } from '../../../shared/models/index.js';
-import { openLocalStore, type ObjectStore } from '../../../shared/store/index.js';
-import {
-  checkpointWriter,
-  type CheckpointWriter,
-  type CheckpointWriterOptions,
-  type PendingCheckpoint,
-  type TimedCommit,
-} from '../../../services/trainer/engine-process/checkpoint-writer.js';
-import { spillIn } from '../../../services/trainer/engine-process/spill-folder.js';
-import type { StoreReport } from '../../../services/trainer/job.js';
-import { switchedStore } from '../../store/switched-store.js';
-import { OBJECT_BYTES, smallCheckpoint } from '../checkpoints.js';
+import { OBJECT_BYTES } from '../checkpoints.js';
 import { until } from '../trainers.js';
-
-const root = await mkdtemp(join(tmpdir(), 'writer-test-'));
-test.after.always(() => rm(root, { recursive: true, force: true }));
-
-const job = 'job-1';
-const model = 'demo';
-const checkpointOf = (step: number, attempt: number): PendingCheckpoint =>
-  smallCheckpoint({ job, model }, step, attempt);
-
-const commitOf = (step: number, attempt: number): Commit => ({
-  ...{ job, model, attempt },
-  ...checkpointOf(step, attempt),
-});
-
-/** A store, a place to spill to, and what a writer over both reports. */
-async function outageTest() {
-  const inner = await openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
-  const switched = switchedStore(inner);
-  const spill = spillIn({ folder: join(await mkdtemp(join(root, 'spill-')), 'spill'), maxBytes: 1e6 });
-  const committed: number[] = [];
-  const commits: TimedCommit[] = [];
-  const reports: StoreReport[] = [];
-  const warnings: string[] = [];
-  const stop = new AbortController();
-
-  async function begin(change: Partial<CheckpointWriterOptions> = {}): Promise<{
-    readonly writer: CheckpointWriter;
-    readonly attempt: number;
-  }> {
-    const attempt = change.attempt ?? (await claimAttempt(inner, job));
-    const writer = checkpointWriter({
-      ...{ store: switched.store, spill, jobId: job, model, attempt, clock: systemClock },
-      retention: { keepLast: 100, keepEvery: 0 },
-      ...{ outageLimitMs: 60_000, firstDelayMs: 1, patienceMs: 5, stop: stop.signal },
-      onCommitted: (commit) => {
-        committed.push(commit.step);
-        commits.push(commit);
-      },
-      onStore: (report) => reports.push(report),
-      onWarning: (warning) => warnings.push(warning),
-      ...change,
-    });
-    return { writer, attempt };
-  }
-
-  const spilledSteps = async (): Promise<number[]> =>
-    (await spill.isThere()) ? listCommits(await spill.open(), job) : [];
-  return { inner, switched, spill, committed, commits, reports, warnings, stop, begin, spilledSteps };
-}
-
-async function digestOf(store: ObjectStore, step: number): Promise<string> {
-  return Buffer.from((await readCommit(store, job, step)).manifest).toString();
-}
+import { checkpointOf, commitOf, digestOf, job, model, outageTest } from './outage.js';
 
 test('during an outage training goes on, checkpoints wait on disk and are uploaded in order [fault 77]', async (t) => {
   const { inner, switched, committed, commits, reports, begin, spilledSteps } = await outageTest();
@@ -184,53 +116,6 @@ test('an attempt that another one replaced during an outage uploads nothing and 
 });
 
 /** The steps that were reported as removed without having been uploaded. */
-function removed(reports: readonly StoreReport[]): number[] {
-  return reports.flatMap(({ change, steps }) => (change === 'spill_removed' ? steps : []));
-}
-
-test('a spill that is full removes the oldest commits, never the newest, and says so', async (t) => {
-  const { spill, switched, committed, reports, begin, spilledSteps } = await outageTest();
-  const size = OBJECT_BYTES;
-  const { writer, attempt } = await begin({ spill: { ...spill, maxBytes: 2.5 * size } });
-  switched.fail();
-  for (const step of [1, 2, 3, 4]) await writer.submit(checkpointOf(step, attempt));
-  await writer.ready();
-  t.deepEqual(await spilledSteps(), [3, 4]);
-  t.deepEqual(removed(reports), [1, 2]);
-  switched.work();
-  await writer.settled();
-  t.deepEqual(committed, [3, 4]);
-});
-
-test('commits that the retention would remove after their upload do not fill the spill', async (t) => {
-  const { switched, reports, begin, spilledSteps } = await outageTest();
-  const { writer, attempt } = await begin({ retention: { keepLast: 2, keepEvery: 3 } });
-  switched.fail();
-  for (const step of [1, 2, 3, 4, 5]) await writer.submit(checkpointOf(step, attempt));
-  await writer.ready();
-  t.deepEqual(await spilledSteps(), [3, 4, 5]);
-  t.deepEqual(removed(reports), []);
-  switched.work();
-  await writer.settled();
-});
-
-test('where nothing can be spilled, one checkpoint waits in memory and the next one waits for it [fault 88]', async (t) => {
-  const { spill, switched, committed, warnings, begin } = await outageTest();
-  const { writer, attempt } = await begin({ spill: { ...spill, maxBytes: 10 } });
-  switched.fail();
-  await writer.submit(checkpointOf(1, attempt));
-  let isIn = false;
-  const second = writer.submit(checkpointOf(2, attempt)).then(() => {
-    isIn = true;
-  });
-  await until(() => Promise.resolve(warnings.length > 1));
-  t.false(isIn);
-  switched.work();
-  await second;
-  await writer.settled();
-  t.deepEqual(committed, [1, 2]);
-  t.regex(warnings[0] ?? '', /can't be spilled: wanted at most 10 bytes/);
-});
 
 test('a store that takes a commit and stays silent does not hold up training, and each spilled checkpoint is reported [fault 78]', async (t) => {
   const { switched, committed, reports, begin, spilledSteps } = await outageTest();
@@ -292,20 +177,6 @@ test('a run that is stopped during an outage ends once all is spilled [fault A29
   await until(async () => (await listCommits(inner, job)).length === 2);
 });
 
-test('a spilled commit that was damaged on disk is left out, and the others are uploaded', async (t) => {
-  const { switched, spill, committed, reports, begin } = await outageTest();
-  const { writer, attempt } = await begin();
-  switched.fail();
-  for (const step of [1, 2]) await writer.submit(checkpointOf(step, attempt));
-  await writer.ready();
-  const folder = await spill.open();
-  await folder.put('jobs/job-1/checkpoints/000000000001/000001/weights.safetensors', Buffer.from('x'));
-  switched.work();
-  await writer.settled();
-  t.deepEqual(committed, [2]);
-  t.deepEqual(removed(reports), [1]);
-});
-
 test('while the store is full the checkpoint before stays, and training goes on [fault 80]', async (t) => {
   const { inner, switched, committed, begin, spilledSteps } = await outageTest();
   const { writer, attempt } = await begin({ retention: { keepLast: 1, keepEvery: 0 } });
@@ -323,45 +194,6 @@ test('while the store is full the checkpoint before stays, and training goes on 
 });
 
 /** The spill of a test, over a store that fails and hangs when the test says so. */
-async function switchedSpill(spill: Spill) {
-  const folder = switchedStore(await spill.open());
-  return { folder, spill: { ...spill, open: () => Promise.resolve(folder.store) } };
-}
-
-test('a checkpoint is spilled once, though two reasons for it come together', async (t) => {
-  const { switched, begin, ...rest } = await outageTest();
-  const { folder, spill } = await switchedSpill(rest.spill);
-  const { writer, attempt } = await begin({ spill });
-  switched.fail();
-  folder.hang();
-  await writer.submit(checkpointOf(1, attempt));
-  // The store's failure spills it, and so does the next checkpoint, which waits for no longer than the patience.
-  await until(() => Promise.resolve(folder.calls.length > 0));
-  const next = writer.submit(checkpointOf(2, attempt));
-  await pause(20);
-  folder.work();
-  await next;
-  const manifests = folder.calls.filter((call) => /^put .*000000000001.*manifest/.test(call));
-  t.is(manifests.length, 1, folder.calls.join('\n'));
-});
-
-test('a checkpoint that the store takes while it is being spilled does not stay in the spill', async (t) => {
-  const { switched, committed, begin, spilledSteps, ...rest } = await outageTest();
-  const { folder, spill } = await switchedSpill(rest.spill);
-  const { writer, attempt } = await begin({ spill });
-  switched.hang();
-  folder.hang();
-  await writer.submit(checkpointOf(1, attempt));
-  const next = writer.submit(checkpointOf(2, attempt));
-  await until(() => Promise.resolve(folder.calls.length > 0));
-  switched.work();
-  await until(() => Promise.resolve(committed.length > 0));
-  folder.work();
-  await next;
-  await writer.settled();
-  t.deepEqual(committed, [1, 2]);
-  t.deepEqual(await spilledSteps(), []);
-});
 
 test('a commit that takes long is reported [fault 79, A12]', async (t) => {
   const { switched, reports, begin } = await outageTest();

@@ -185,7 +185,7 @@ readinessProbe:
   exec: { command: [node, /app/health.mjs, {{ .component }}] }
   periodSeconds: 10
   timeoutSeconds: 5
-# A service whose store is away is live and not ready: a restart would not help it.
+# A service whose store is unavailable is live and not ready: a restart would not help it.
 livenessProbe:
   exec: { command: [node, /app/health.mjs, {{ .component }}, live] }
   periodSeconds: 15
