@@ -44,6 +44,12 @@ export async function sampleOf(pid: number): Promise<Held | undefined> {
   }
 }
 
+/** The most memory that a process that lives has held, in MiB: not what `getrusage` says, which counts its parent's too. */
+export async function peakMibOf(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? Number.NaN) / 1024;
+}
+
 const TICKS_A_SECOND = 100;
 
 /** Processor time that a process has taken so far, of all its threads. @throws Error where it has ended. */

@@ -4,9 +4,10 @@ import { availableParallelism, cpus } from 'node:os';
 import type { UNetConfig } from '../../shared/model/index.js';
 import { engineCommand, pytorchCommand } from './commands.js';
 import { CIFAR10_32, SMALL_32 } from './networks.js';
-import { PYTORCH_FOLDER, pythonWithPeers } from './python.js';
+import { PEERS_FOLDER, pythonWithPeers } from './python.js';
 import { quantile, rounded, type Bench } from './table.js';
-import { startWorker, type Worker } from './worker-process.js';
+import { OPTIMIZER } from './timed-training.js';
+import { checkParameters, startWorker, type Worker } from './worker-process.js';
 
 interface Work {
   readonly name: string;
@@ -57,9 +58,9 @@ async function compare(work: Work, python: string, say: (line: string) => void) 
   const workers: Worker[] = [];
   for (const [name, command] of commands(work, python)) {
     say(`${work.name}, ${work.precision}: starting ${name}`);
-    workers.push(await startWorker(name, command, PYTORCH_FOLDER));
+    workers.push(await startWorker(name, command, PEERS_FOLDER));
   }
-  checkParameters(workers);
+  checkParameters(workers.filter(({ name }) => name === 'engine' || name.startsWith('pytorch')));
   const times = new Map<Worker, number[]>(workers.map((worker) => [worker, []]));
   for (let round = 1; round <= ROUNDS; round++) {
     say(`${work.name}, ${work.precision}: round ${round} of ${ROUNDS}`);
@@ -92,7 +93,7 @@ async function compare(work: Work, python: string, say: (line: string) => void) 
 }
 
 function commands({ work, network, batch, precision, others = [] }: Work, python: string) {
-  const task = { work, architecture: network, batch, precision };
+  const task = { work, architecture: network, batch, precision, optimizer: OPTIMIZER };
   const twin = (compile: boolean): string[] => pytorchCommand(python, { ...task, compile });
   return new Map([
     ['engine', engineCommand({ ...task, engine: 'compiled' })],
@@ -104,15 +105,4 @@ function commands({ work, network, batch, precision, others = [] }: Work, python
         : ([name, pytorchCommand(python, { library: name, batch })] as const),
     ),
   ]);
-}
-
-/** Both networks must have the same number of parameters. */
-function checkParameters(workers: readonly Worker[]): void {
-  const [ours, ...twins] = workers.filter(({ name }) => name === 'engine' || name.startsWith('pytorch'));
-  for (const { name, ready } of twins) {
-    if (ready['parameters'] === ours?.ready['parameters']) continue;
-    throw new Error(
-      `${name}: wanted ${String(ours?.ready['parameters'])} parameters as the engine; got ${String(ready['parameters'])}`,
-    );
-  }
 }

@@ -7,7 +7,7 @@ export function engineCommand(task: object): string[] {
   return [process.execPath, '--import=tsx', program, JSON.stringify(task)];
 }
 
-/** PyTorch's side, for a task of `pytorch/worker.py`. */
+/** PyTorch's side, for a task of `peers/pytorch_worker.py`. */
 export function pytorchCommand(python: string, task: object): string[] {
-  return [python, '-B', 'worker.py', JSON.stringify(task)];
+  return [python, '-B', 'pytorch_worker.py', JSON.stringify(task)];
 }

@@ -5,7 +5,7 @@ import { networkCost } from '../../services/trainer/network-cost.js';
 import { createCompiledEngine, tf } from '../../shared/engine/index.js';
 import { engineCommand } from './commands.js';
 import { CIFAR10_32, SMALL_32 } from './networks.js';
-import { PYTORCH_FOLDER } from './python.js';
+import { PEERS_FOLDER } from './python.js';
 import { quantile, rounded, type Bench } from './table.js';
 import { startWorker } from './worker-process.js';
 
@@ -29,7 +29,7 @@ export const convolutionRate: Bench = async (say) => {
   ] as const) {
     say(name);
     const task = { work: 'train', architecture: network, batch, precision: 'float32', engine: 'compiled' };
-    const worker = await startWorker('engine', engineCommand(task), PYTORCH_FOLDER);
+    const worker = await startWorker('engine', engineCommand(task), PEERS_FOLDER);
     const ms = quantile(
       (await worker.time(ROUNDS)).sort((a, b) => a - b),
       0.5,

@@ -1,5 +1,5 @@
 /**
- * The engine's side of a comparison, under the protocol of `pytorch/worker.py`: one piece of work again and again, as
+ * The engine's side of a comparison, under the protocol of `peers/work.py`: one piece of work again and again, as
  * often as standard input asks. Beside `parameters` it reports how long it took to be ready: `loadMs` for engine and
  * variables, `firstStepMs` for tracing, compiling and running a first time.
  */
@@ -11,9 +11,9 @@ import type { Engine, EngineArray, EngineModule, LoadedModule } from '../../shar
 import { createPjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
 import type { PjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
 import { dropoutLayerCount, parameterCount, type UNetConfig } from '../../shared/model/index.js';
-import { makeBetas, trainingProcess } from '../../shared/noise/index.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
-import { trainingModule, stepInputs } from '../../shared/training/training-module.js';
+import { trainingModule } from '../../shared/training/training-module.js';
+import { timedRates, timedTraining } from './timed-training.js';
 
 interface Task {
   readonly work: 'train' | 'predict';
@@ -35,12 +35,6 @@ interface Work {
   /** The name of the function, and its inputs at the n-th run. */
   readonly call: (n: number) => [name: string, inputs: Record<string, EngineArray>];
 }
-
-const EMA = 0.9999;
-const OPTIMIZER = {
-  ...{ beta1: 0.9, beta2: 0.999, epsilon: 1e-8 },
-  ...{ learningRate: 1e-4, weightDecay: 0, annealSteps: 0, emaRates: [EMA], emaWarmUp: false },
-};
 
 const task = JSON.parse(process.argv[2] ?? '') as Task;
 const say = (fields: object): void => void process.stdout.write(`${JSON.stringify(fields)}\n`);
@@ -71,10 +65,7 @@ for await (const line of createInterface({ input: process.stdin })) {
   say({ ms });
 }
 const peakDeviceBytes = onDevice?.memory()?.peakBytes;
-say({
-  peakMb: process.resourceUsage().maxRSS / 1024,
-  ...(peakDeviceBytes !== undefined && { peakDeviceMb: peakDeviceBytes / 1024 ** 2 }),
-});
+say(peakDeviceBytes === undefined ? {} : { peakDeviceMb: peakDeviceBytes / 1024 ** 2 });
 process.exit(0);
 
 async function start({ engine, pjrt }: Task): Promise<Engine> {
@@ -102,22 +93,7 @@ async function assignLively(): Promise<void> {
 
 function training({ architecture, batch, precision }: Task): Work {
   const { imageSize, inChannels, dropout } = architecture;
-  const module = trainingModule({
-    architecture,
-    objective: {
-      meanType: 'epsilon',
-      varianceType: 'learned_range',
-      lossType: 'rescaled_mse',
-      target: 'epsilon',
-    },
-    ...trainingProcess(makeBetas({ name: 'cosine', timesteps: 1000 })),
-    emaRates: [EMA],
-    optimizer: OPTIMIZER,
-    batchSize: batch,
-    accumulationSteps: 1,
-    predictBatchSizes: [],
-    precision,
-  });
+  const module = trainingModule(timedTraining(architecture, batch, { precision }));
   const pixels = Uint8Array.from({ length: batch * imageSize ** 2 * inChannels }, (_, i) => (i * 7919) % 256);
   const layers = dropoutLayerCount(architecture);
   return {
@@ -134,7 +110,7 @@ function training({ architecture, batch, precision }: Task): Work {
         ...(dropout > 0 && {
           dropoutKeys: Int32Array.from({ length: 2 * layers }, (_, i) => n * 1000 + i),
         }),
-        ...stepInputs(OPTIMIZER, n),
+        ...timedRates(n),
       },
     ],
   };

@@ -3,7 +3,7 @@ import { availableParallelism, cpus } from 'node:os';
 
 import { engineCommand } from './commands.js';
 import { CIFAR10_32, SMALL_32 } from './networks.js';
-import { PYTORCH_FOLDER } from './python.js';
+import { PEERS_FOLDER } from './python.js';
 import { quantile, rounded, type Bench } from './table.js';
 import { startWorker } from './worker-process.js';
 
@@ -19,7 +19,7 @@ export const start: Bench = async (say) => {
     for (let round = 1; round <= ROUNDS; round++) {
       say(`${name}: ${round} of ${ROUNDS}`);
       const task = { work: 'train', architecture: network, batch, precision: 'float32', engine: 'compiled' };
-      const worker = await startWorker('engine', engineCommand(task), PYTORCH_FOLDER);
+      const worker = await startWorker('engine', engineCommand(task), PEERS_FOLDER);
       for (const key of ['loadMs', 'firstStepMs'] as const) times[key].push(worker.ready[key] ?? NaN);
       await worker.end();
     }

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 
 import { deferred } from '../../shared/foundation/index.js';
+import { peakMibOf } from '../proc.js';
 
 export interface Worker {
   readonly name: string;
@@ -16,12 +17,11 @@ export interface Worker {
 
 interface Report {
   readonly ms?: number[];
-  readonly peakMb?: number;
   readonly peakDeviceMb?: number;
 }
 
 /**
- * Starts a process of the protocol that `pytorch/worker.py` describes, and waits until it is warm.
+ * Starts a process of the protocol that `peers/work.py` describes, and waits until it is warm.
  * @param signal Ends it at once.
  * @throws Error with the end of what it wrote to standard error.
  */
@@ -64,10 +64,21 @@ export async function startWorker(
       return (await next()).ms ?? [];
     },
     end: async () => {
+      const peakMb = await peakMibOf(child.pid ?? 0);
       const last = next();
       child.stdin.end();
-      const { peakMb = Number.NaN, peakDeviceMb } = await last;
+      const { peakDeviceMb } = await last;
       return { peakMb, peakDeviceMb };
     },
   };
+}
+
+/** @throws Error where a network has not as many parameters as the first. */
+export function checkParameters([first, ...others]: readonly Worker[]): void {
+  for (const { name, ready } of others) {
+    if (ready['parameters'] === first?.ready['parameters']) continue;
+    throw new Error(
+      `${name}: wanted ${String(first?.ready['parameters'])} parameters as ${String(first?.name)}; got ${String(ready['parameters'])}`,
+    );
+  }
 }

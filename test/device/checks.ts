@@ -1,5 +1,6 @@
 /** What must hold on a device before it is worth measuring: the CPU's results, and the same bits again. */
 import type { Engine, EnginePrecision } from '../../shared/engine/index.js';
+import type { UNetConfig } from '../../shared/model/index.js';
 import { trainingModule } from '../../shared/training/training-module.js';
 import { batch, NETWORK, rates, trained, trainedDifferences, training } from '../engine/compiled/training.js';
 import type { Log } from '../engine/compiled/training.js';
@@ -12,6 +13,9 @@ export interface Check {
   readonly holds: boolean;
 }
 
+/** The network of the checks: of all parts, with several heads, and small, since the pack has its variables. */
+export const CHECKED: UNetConfig = { ...NETWORK, channelMult: [1, 1], numHeadChannels: 16 };
+
 /** float32 in other kernels; factors with 8 bits, of which three steps make more. */
 const LIMITS: Readonly<Record<EnginePrecision, number>> = { float32: 1e-4, bfloat16: 0.1 };
 
@@ -19,7 +23,7 @@ const LIMITS: Readonly<Record<EnginePrecision, number>> = { float32: 1e-4, bfloa
 export async function checks(engine: Engine, expected: Log): Promise<Check[]> {
   const done: Check[] = [];
   for (const precision of ['float32', 'bfloat16'] as const) {
-    const config = { ...training(NETWORK, 1), precision };
+    const config = { ...training(CHECKED, 1), precision };
     const module = trainingModule(config);
     const names = module.variables.map(({ name }) => name);
     const run = async (): Promise<Log> => {
@@ -46,13 +50,13 @@ export async function checks(engine: Engine, expected: Log): Promise<Check[]> {
 
 /** Two steps, stored and loaded between them, against two steps in one go. */
 async function resumed(engine: Engine): Promise<Check> {
-  const module = trainingModule(training(NETWORK, 1));
+  const module = trainingModule(training(CHECKED, 1));
   const names = module.variables.map(({ name }) => name);
   const from = async (start: ReadonlyMap<string, Float32Array>, steps: readonly number[]) => {
     const loaded = await engine.load(module);
     try {
       await loaded.assign(start);
-      for (const n of steps) await loaded.run('trainStep', { ...batch(NETWORK, n), ...rates(n) });
+      for (const n of steps) await loaded.run('trainStep', { ...batch(CHECKED, n), ...rates(n) });
       return await loaded.read(names);
     } finally {
       await loaded.dispose();

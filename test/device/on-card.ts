@@ -1,10 +1,10 @@
 /**
- * Runs where a pack was taken to (`pack.ts`): checks the engine on the card, then times it beside PyTorch in turns, and leaves
- * a table and `result.json`. It ends within its minutes: what isn't ready by then is left out, and said.
+ * Runs where a pack was taken to (`pack.ts`): checks the engine on the card, then times it beside PyTorch and JAX in turns, and
+ * leaves a table and `result.json`. It ends within its minutes: what isn't ready by then is left out, and said.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus } from 'node:os';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -12,16 +12,19 @@ import { clientOptions } from '../../shared/engine/device.js';
 import { createPjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
 import { checks } from './checks.js';
 import { readPacked } from './packed.js';
+import { checkPeers, findPeers } from './peers.js';
 import { timings, worksOf } from './timings.js';
 
-const HELP = `bash run.sh [--device cuda|cpu-pjrt] [--plugin FILE] [--python PROGRAM] [--minutes 8] [--out FILE] [--no-peers]
+const HELP = `bash run.sh [--device cuda|cpu-pjrt] [--plugin FILE] [--python PROGRAM] [--jax-python PROGRAM]
+                   [--minutes 8] [--out FILE] [--no-peers]
 
-  --device    what the plugin is for; default: cuda
-  --plugin    the PJRT plugin; default: that of jax-cuda13-pjrt in the Python environment
-  --python    the Python that has PyTorch; default: python3
-  --minutes   when it ends; default: 8
-  --out       where the results go as JSON; default: result.json in this folder
-  --no-peers  time the engine alone
+  --device      what the plugin is for; default: cuda
+  --plugin      the PJRT plugin; default: that of jax-cuda13-pjrt in the Python environment
+  --python      the Python that has PyTorch; default: python3
+  --jax-python  the Python that has JAX; default: that of --python
+  --minutes     when it ends; default: 8
+  --out         where the results go as JSON; default: result.json in this folder
+  --no-peers    time the engine alone
 `;
 
 const MINUTE_MS = 60_000;
@@ -37,6 +40,7 @@ const { values: given } = parseArgs({
     device: { type: 'string', default: 'cuda' },
     plugin: { type: 'string' },
     python: { type: 'string', default: 'python3' },
+    'jax-python': { type: 'string' },
     minutes: { type: 'string', default: '8' },
     out: { type: 'string', default: join(folder, 'result.json') },
     'no-peers': { type: 'boolean', default: false },
@@ -52,49 +56,45 @@ async function main(): Promise<number> {
   const { commit, networks, expected } = readPacked(folder);
   const plugin = given.plugin ?? execFileSync(python, ['-c', FIND_PLUGIN], { encoding: 'utf8' }).trim();
   if (!existsSync(plugin)) throw new Error(`the plugin ${plugin} is absent; give its path by --plugin`);
-  const cacheFolder = join(process.env['IP_DIFFUSION_SCRATCH'] ?? folder, 'programs');
+  const cacheFolder = join(tmpdir(), 'programs');
   const client = clientOptions({ device, devices: 1, memoryPercent: undefined });
   const engine = await createPjrtEngine({ plugin, cacheFolder, client });
+  const peers = given['no-peers'] ? [] : findPeers({ torch: python, jax: given['jax-python'] ?? python });
   const about = {
     ...{ commit, device: engine.build.platform, library: engine.build.library },
     ...{ processor: cpus()[0]?.model.trim() ?? '', cores: availableParallelism() },
-    python: versions(python),
+    peers: peers.map(({ name, version, absent }) => `${name}: ${absent ?? version}`),
   };
   console.log(about);
-  const done = await checks(engine, expected);
+  const peerDevice = device === 'cuda' ? 'cuda' : 'cpu';
+  const signal = AbortSignal.timeout(Math.ceil((endsAt - performance.now()) / 2));
+  const [own, others] = await Promise.all([
+    checks(engine, expected),
+    checkPeers(peers, { device: peerDevice, folder, signal }),
+  ]);
+  const done = [...own, ...others.checks];
   console.table(done);
   const memory = engine.memory();
   const left = engine.live();
   engine.close();
   // Before the timings, so that what is known is kept whatever they do.
   write({ about, checks: done, memory, left });
-  const setting = { folder, plugin, device, cacheFolder, python: given['no-peers'] ? undefined : python };
-  const timed = await timings(worksOf(networks), setting, endsAt, (line) => {
-    console.log(line);
-  });
-  console.table(timed.rows);
-  for (const line of timed.leftOut) console.log(`left out: ${line}`);
-  write({ about, checks: done, memory, left, ...timed });
+  const timed = await timings(
+    worksOf(networks),
+    { folder, plugin, device, cacheFolder, peerDevice, peers: others.peers },
+    endsAt,
+    (line) => {
+      console.log(line);
+    },
+  );
+  console.table(timed);
+  write({ about, checks: done, memory, left, rows: timed });
   console.log(`the results are in ${given.out}`);
   return done.every(({ holds }) => holds) && left === 0 ? 0 : 1;
 }
 
 function write(result: object): void {
   writeFileSync(given.out, `${JSON.stringify(result, undefined, 2)}\n`);
-}
-
-/** Of what is measured beside the engine. */
-function versions(program: string): string {
-  const text =
-    'import torch; print("torch", torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else "")';
-  try {
-    return execFileSync(program, ['-c', text], {
-      encoding: 'utf8',
-      stdio: ['ignore', 'pipe', 'ignore'],
-    }).trim();
-  } catch {
-    return 'no PyTorch';
-  }
 }
 
 if (given.help) process.stdout.write(HELP);

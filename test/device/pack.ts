@@ -1,7 +1,7 @@
 /**
  * Makes a folder for a machine with an NVIDIA card and no network: `bash FOLDER/run.sh` there checks and measures. It has
- * Node's program, ours, and what the CPU engine computed here; plugin and CUDA's libraries, PyTorch and JAX are of the Python
- * environment there.
+ * Node's program, ours, the workers of PyTorch and JAX, and what the CPU engine computed here; plugin and CUDA's libraries,
+ * PyTorch and JAX are of the Python environment there.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -23,9 +23,13 @@ import { build } from 'esbuild';
 
 import { createCompiledEngine } from '../../shared/engine/index.js';
 import { CIFAR10_32, SMALL_32 } from '../bench/networks.js';
-import { NETWORK, trainedFrom, training } from '../engine/compiled/training.js';
+import { PEERS_FOLDER } from '../bench/python.js';
+import { trainedFrom, training } from '../engine/compiled/training.js';
+import { CHECKED } from './checks.js';
 import { writePacked } from './packed.js';
 import type { TimedNetwork } from './packed.js';
+import { peerArrays } from './peer-arrays.js';
+import { PEER_ARRAYS } from './peers.js';
 
 export const MOST_MEBIBYTES = 60;
 
@@ -37,14 +41,15 @@ const NETWORKS: readonly TimedNetwork[] = [
 ];
 
 const RUN = `#!/usr/bin/env bash
-# Checks the engine on this machine's card, and measures it beside PyTorch: at most eight minutes. --help lists options.
+# Checks the engine on this machine's card, and measures it beside PyTorch and JAX: at most eight minutes. --help lists options.
 set -euo pipefail
 folder=$(cd "$(dirname "$0")" && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 gunzip -c "$folder/node.gz" >"$scratch/node"
 chmod +x "$scratch/node"
-IP_DIFFUSION_SCRATCH="$scratch" "$scratch/node" "$folder/on-card.mjs" "$@"
+# What compilers keep in temporary folders goes with the rest.
+TMPDIR="$scratch" "$scratch/node" "$folder/on-card.mjs" "$@"
 `;
 
 /** @param networks What is timed; default: those of the table. @throws Error where the folder is larger than 60 MiB. */
@@ -54,16 +59,17 @@ export async function pack(folder: string, networks: readonly TimedNetwork[] = N
   packLibraries(folder);
   const gzip = createGzip({ level: constants.Z_BEST_COMPRESSION });
   await pipeline(createReadStream(process.execPath), gzip, createWriteStream(join(folder, 'node.gz')));
-  for (const file of ['worker.py', 'unet.py']) {
-    copyFileSync(join(ROOT, 'test', 'bench', 'pytorch', file), join(folder, file));
+  for (const file of ['work.py', 'pytorch_worker.py', 'unet.py', 'jax_worker.py']) {
+    copyFileSync(join(PEERS_FOLDER, file), join(folder, file));
   }
   writeFileSync(join(folder, 'run.sh'), RUN, { mode: 0o755 });
   const { load } = await createCompiledEngine();
+  writeFileSync(join(folder, PEER_ARRAYS), await peerArrays(load));
   const commit = execFileSync('git', ['rev-parse', '--short', 'HEAD'], {
     cwd: ROOT,
     encoding: 'utf8',
   }).trim();
-  writePacked(folder, { commit, networks, expected: await trainedFrom(load, training(NETWORK, 1)) });
+  writePacked(folder, { commit, networks, expected: await trainedFrom(load, training(CHECKED, 1)) });
   const size = sizeOf(folder) / 1024 ** 2;
   if (size > MOST_MEBIBYTES)
     throw new Error(`${folder} has ${size.toFixed(1)} MiB; wanted ${MOST_MEBIBYTES}`);

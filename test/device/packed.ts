@@ -20,7 +20,7 @@ interface Index {
 }
 
 export interface Packed extends Omit<Index, 'expected'> {
-  /** Every output of three training steps of `NETWORK` on the CPU engine, and every variable after them. */
+  /** Every output of three training steps of `CHECKED` on the CPU engine, and every variable after them. */
   readonly expected: Log;
 }
 

@@ -1,10 +1,12 @@
-/** Training and sampling on a device, beside PyTorch on the same one, in turns. */
+/** Training and sampling on a device, beside what else is there on the same one, in turns. */
 import { join } from 'node:path';
 
 import { quantile, rounded } from '../bench/table.js';
-import { startWorker } from '../bench/worker-process.js';
+import { checkParameters, startWorker } from '../bench/worker-process.js';
 import type { Worker } from '../bench/worker-process.js';
 import type { TimedNetwork } from './packed.js';
+import { peerCommand } from './peers.js';
+import type { FoundPeer, PeerDevice } from './peers.js';
 
 interface Work extends TimedNetwork {
   readonly work: 'train' | 'predict';
@@ -18,11 +20,12 @@ export interface Setting {
   readonly plugin: string;
   readonly device: string;
   readonly cacheFolder: string;
-  /** The Python that has PyTorch; absent, the engine is timed alone. */
-  readonly python: string | undefined;
+  readonly peers: readonly FoundPeer[];
+  readonly peerDevice: PeerDevice;
 }
 
-type Row = Readonly<Record<string, string | number>>;
+/** With times, or with a note why there are none. */
+export type Row = Readonly<Record<string, string | number>>;
 
 const ROUNDS = 5;
 const RUNS = 5;
@@ -39,41 +42,84 @@ export function worksOf(networks: readonly TimedNetwork[]): Work[] {
   );
 }
 
-/** @param endsAt By `performance.now`: what isn't ready then is ended and left out. */
+/**
+ * Each work gets ready in at most half of the time that is left, so that one which compiles for long leaves time for those
+ * after it; what isn't ready by then has a note instead of times.
+ *
+ * @param endsAt By `performance.now`: all is ended then.
+ */
 export async function timings(
   works: readonly Work[],
   setting: Setting,
   endsAt: number,
   say: (line: string) => void,
-): Promise<{ readonly rows: readonly Row[]; readonly leftOut: readonly string[] }> {
+): Promise<Row[]> {
   const rows: Row[] = [];
-  const leftOut: string[] = [];
   for (const work of works) {
     const title = `${work.work} ${work.name}, batch ${work.batch}, ${work.precision}`;
-    const leftMs = endsAt - performance.now();
+    const leftMs = Math.ceil(endsAt - performance.now());
     if (leftMs <= 0) {
-      leftOut.push(`${title}: no time left`);
+      rows.push({ work: title, of: 'all', note: 'no time left' });
       continue;
     }
     say(title);
-    const signal = AbortSignal.timeout(Math.ceil(leftMs));
-    // They compile at the same time, and are timed one after another.
-    const started = await Promise.allSettled(
-      commandsOf(work, setting).map(([name, command]) => startWorker(name, command, setting.folder, signal)),
-    );
-    const workers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
-    for (const each of started)
-      if (each.status === 'rejected') leftOut.push(`${title}: ${String(each.reason)}`);
-    try {
-      rows.push(...(await timed(title, work, workers)));
-    } catch (error) {
-      leftOut.push(`${title}: ${String(error)}`);
-    }
+    rows.push(...(await timed(title, work, setting, leftMs)));
   }
-  return { rows, leftOut };
+  return rows;
 }
 
-async function timed(title: string, { batch }: Work, workers: readonly Worker[]): Promise<Row[]> {
+async function timed(title: string, work: Work, setting: Setting, leftMs: number): Promise<Row[]> {
+  const noted = (of: string, error: unknown): Row => ({ work: title, of, note: String(error) });
+  const ending = new AbortController();
+  const timer = setTimeout(() => {
+    ending.abort();
+  }, leftMs);
+  const commands = commandsOf(work, setting);
+  try {
+    // They compile at the same time, and are timed one after another.
+    const started = await Promise.allSettled(
+      commands.map(([name, command]) =>
+        startWithin(leftMs / 2, name, command, setting.folder, ending.signal),
+      ),
+    );
+    const workers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    const late = started.flatMap((each, i) =>
+      each.status === 'fulfilled' ? [] : [noted(commands[i]?.[0] ?? '', each.reason)],
+    );
+    const absent = setting.peers.flatMap((peer) =>
+      peer.absent === undefined ? [] : [noted(peer.name, peer.absent)],
+    );
+    const notes = [...late, ...absent];
+    try {
+      checkParameters(workers);
+      return [...(await inTurns(title, work, workers)), ...notes];
+    } catch (error) {
+      return [noted('all', error), ...notes];
+    }
+  } finally {
+    clearTimeout(timer);
+    ending.abort();
+  }
+}
+
+async function startWithin(
+  limitMs: number,
+  ...[name, command, folder, ending]: [string, readonly string[], string, AbortSignal]
+): Promise<Worker> {
+  const late = new AbortController();
+  const timer = setTimeout(() => {
+    late.abort();
+  }, limitMs);
+  try {
+    return await startWorker(name, command, folder, AbortSignal.any([late.signal, ending]));
+  } catch (error) {
+    throw late.signal.aborted ? new Error(`not ready in ${Math.round(limitMs / 1000)} s`) : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function inTurns(title: string, { batch }: Work, workers: readonly Worker[]): Promise<Row[]> {
   const times = new Map<Worker, number[]>(workers.map((worker) => [worker, []]));
   for (let round = 0; round < ROUNDS; round++)
     for (const worker of workers) times.get(worker)?.push(...(await worker.time(RUNS)));
@@ -83,11 +129,11 @@ async function timed(title: string, { batch }: Work, workers: readonly Worker[])
       0.5,
     ),
   );
-  const best = Math.min(...medians.filter((_, i) => workers[i]?.name.startsWith('pytorch') === true));
+  const bestOf = (name: string): number =>
+    Math.min(...medians.filter((_, i) => workers[i]?.name.startsWith(name) === true));
   const rows: Row[] = [];
   for (const [i, worker] of workers.entries()) {
     const ms = medians[i] ?? Number.NaN;
-    // PyTorch's workers don't say.
     const { firstStepMs } = worker.ready;
     const { peakMb, peakDeviceMb } = await worker.end();
     rows.push({
@@ -97,7 +143,8 @@ async function timed(title: string, { batch }: Work, workers: readonly Worker[])
         'median ms': rounded(ms, 2),
         'images/s': rounded((1000 * batch) / ms),
       },
-      ...(Number.isFinite(best) && { 'to best PyTorch': rounded(ms / best, 3) }),
+      ...toBest('to best PyTorch', ms, bestOf('pytorch')),
+      ...toBest('to JAX', ms, bestOf('jax')),
       'host MiB': Math.round(peakMb),
       ...(peakDeviceMb !== undefined && { 'device MiB': Math.round(peakDeviceMb) }),
       ...(firstStepMs !== undefined && { 'first step s': rounded(firstStepMs / 1000) }),
@@ -106,24 +153,21 @@ async function timed(title: string, { batch }: Work, workers: readonly Worker[])
   return rows;
 }
 
-/** float32 may be of TF32 on both sides. */
-function commandsOf(work: Work, { folder, plugin, device, cacheFolder, python }: Setting) {
-  const task = { ...work, device: device === 'cuda' ? 'cuda' : 'cpu', tf32: true };
+const toBest = (column: string, ms: number, best: number): Row =>
+  Number.isFinite(best) ? { [column]: rounded(ms / best, 3) } : {};
+
+/** float32 may be of TF32 on all sides. */
+function commandsOf(work: Work, { folder, plugin, device, cacheFolder, peers, peerDevice }: Setting) {
+  const task = { ...work, device: peerDevice, tf32: true };
   const ours = { ...task, engine: 'pjrt', pjrt: { plugin, device, tf32: true, cacheFolder } };
-  const peer = (options: object): string[] => [
-    ...[python ?? '', '-B', 'worker.py'],
-    JSON.stringify({ ...task, compile: true, ...options }),
-  ];
   const engine = [process.execPath, join(folder, 'engine-worker.mjs'), JSON.stringify(ours)];
+  const there = peers.filter(({ absent }) => absent === undefined);
   return [
     ['engine', engine] as const,
-    ...(python === undefined
-      ? []
-      : ([
-          ['pytorch compile', peer({})],
-          ...(device === 'cuda'
-            ? [['pytorch compile, CUDA graphs', peer({ cudaGraphs: true })] as const]
-            : []),
-        ] as const)),
+    ...there.flatMap((peer) =>
+      Object.entries(peer.ways(task.device)).map(
+        ([name, options]) => [name, peerCommand(peer, task, options)] as const,
+      ),
+    ),
   ];
 }

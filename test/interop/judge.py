@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
-sys.path.insert(0, str(Path(__file__).parent.parent / "bench" / "pytorch"))
+sys.path.insert(0, str(Path(__file__).parent.parent / "bench" / "peers"))
 
 import tensorflow as tf
 import torch

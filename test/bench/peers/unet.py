@@ -171,7 +171,7 @@ class UNet(nn.Module):
 
     def forward(self, x, t, y=None):
         half = self.config.modelChannels // 2
-        frequencies = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32) / half)
+        frequencies = torch.exp(-math.log(10_000) * torch.arange(half, dtype=torch.float32, device=t.device) / half)
         angles = t.float()[:, None] * frequencies
         embedding = self.time_embed(torch.cat([angles.cos(), angles.sin()], dim=1))
         if y is not None:
