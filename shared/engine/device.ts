@@ -53,6 +53,7 @@ export function clientOptions({ device, devices, memoryPercent }: Started): Clie
   const limit = memoryPercent === undefined ? {} : { memory_fraction: memoryPercent / 100 };
   switch (device) {
     case 'cuda':
+    case 'rocm':
       return {
         ...limit,
         // Several processes share a card: none takes memory before it needs it.

@@ -11,7 +11,7 @@ import { onOff, setting } from './setting.js';
  * `cpu` is TensorFlow with the engine's own kernels; set-up provides the plugins of the others. `auto` is the first of those
  * others that is ready on this machine, else `cpu`.
  */
-const DEVICES = ['auto', 'cpu', 'cpu-pjrt', 'cuda'];
+const DEVICES = ['auto', 'cpu', 'cpu-pjrt', 'cuda', 'rocm', 'tpu'];
 
 const deviceKind: Parser<string> = {
   placeholder: 'DEVICE',

@@ -31,7 +31,7 @@ test('without settings it is what the machine has, and all that is wrong is name
     'IP_DIFFUSION_DEVICE_MEMORY_PERCENT',
     'IP_DIFFUSION_TF32',
   ]);
-  t.regex(error.message, /auto, cpu, cpu-pjrt, cuda, or the path of a PJRT plugin/);
+  t.regex(error.message, /auto, cpu, cpu-pjrt, cuda, rocm, tpu, or the path of a PJRT plugin/);
   const onProcessor = t.throws(() =>
     deviceSettings({ IP_DIFFUSION_DEVICE: 'cpu', IP_DIFFUSION_DEVICES: 'all' }),
   );

@@ -136,6 +136,30 @@ export const DEVICES = {
     wheels: [...CUDA_COMPILER, ...CUDA_LIBRARIES],
     ...{ plugin: CUDA_PLUGIN, leastDriver: 580, sign: '/dev/nvidiactl', untried: true },
   },
+  /** AMD's cards, by the machine's own ROCm 7. */
+  rocm: {
+    wheels: [
+      {
+        ...{ package: 'jax-rocm7-pjrt', version: '0.11.2', megabytes: 140 },
+        wheel: 'jax_rocm7_pjrt-0.11.2-py3-none-manylinux_2_27_x86_64.whl',
+        sha256: 'f673c6b3ffec3001e259c766ab85415926cfe12f548429f0a41c410b62b0937b',
+        members: ['jax_plugins/xla_rocm7/xla_rocm_plugin.so'],
+      },
+    ],
+    ...{ plugin: 'jax_plugins/xla_rocm7/xla_rocm_plugin.so', sign: '/dev/kfd', untried: true },
+  },
+  /** Google's TPUs. */
+  tpu: {
+    wheels: [
+      {
+        ...{ package: 'libtpu', version: '0.0.52', megabytes: 137 },
+        wheel: 'libtpu-0.0.52-cp311-cp311-manylinux_2_31_x86_64.whl',
+        sha256: 'f5e2e596eaea9357fbb5a6755a7a9007c6ab75bfde4a55191b03eff402971140',
+        members: ['libtpu/libtpu.so'],
+      },
+    ],
+    ...{ plugin: 'libtpu/libtpu.so', sign: '/dev/accel0', untried: true },
+  },
   'cuda-compiler': { wheels: CUDA_COMPILER, plugin: CUDA_PLUGIN, untried: true },
 } as const satisfies Readonly<Record<string, Device>>;
 

@@ -59,11 +59,13 @@ interface Context {
   readonly runs: RunWatch;
 }
 
-/** By XLA's name of the platform. A resumed run must be the same to the bit, so what differs between runs is left out. */
-const PLATFORM_FLAGS: Readonly<Record<string, CompileFlags>> = {
-  // Which of several kernels is fastest is measured otherwise, and comes out differently from time to time.
-  cuda: { xla_gpu_exclude_nondeterministic_ops: true, xla_gpu_enable_triton_gemm: false },
+/** Which of several kernels is fastest is measured otherwise, and comes out differently from time to time. */
+const CARD_FLAGS: CompileFlags = {
+  xla_gpu_exclude_nondeterministic_ops: true,
+  xla_gpu_enable_triton_gemm: false,
 };
+/** By XLA's name of the platform. A resumed run must be the same to the bit, so what differs between runs is left out. */
+const PLATFORM_FLAGS: Readonly<Record<string, CompileFlags>> = { cuda: CARD_FLAGS, rocm: CARD_FLAGS };
 /** Otherwise numbers that a module rounds to bfloat16 may stay as they are. */
 const FLAGS: CompileFlags = { xla_allow_excess_precision: false };
 
