@@ -3,7 +3,7 @@ import { tf } from '../tf.js';
 
 import { DiffusionError } from '../../foundation/index.js';
 import type { Builder } from './builder.js';
-import type { ConstantValues, Dtype, Value } from './graph.js';
+import type { Constant, ConstantValues, Dtype, Value } from './graph.js';
 import { KERNEL_RULES } from './kernels/index.js';
 import type { KernelRule } from './kernels/index.js';
 
@@ -87,8 +87,10 @@ class TracingBackend extends tf.KernelBackend implements Tracer {
   override write(values: tf.BackendValues, shape: number[], dtype: tf.DataType): object {
     if (dtype === 'string' || dtype === 'complex64')
       throw new Error(`wanted a numeric type in a graph; got ${dtype}`);
+    const graph = this.#tracing();
     const constant = { dtype: dtype satisfies Dtype, shape, values: values as ConstantValues };
-    return this.infoOf(this.#tracing().constant(constant)).dataId;
+    const made = isLargeAndUniform(constant) ? filled(graph, constant) : graph.constant(constant);
+    return this.infoOf(made).dataId;
   }
 
   override readSync(): tf.BackendValues {
@@ -160,4 +162,19 @@ function namingKernel(cause: unknown): unknown {
     `tfjs's kernel ${kernel} can't be traced; add a rule for it in shared/engine/compiled/kernels`,
     { cause, metadata: { kernel } },
   );
+}
+
+/** Of a constant that is kept whole in the graph. */
+const LARGE_BYTES = 2 ** 24;
+
+/** As the gradient of a sum over a whole batch has. */
+function isLargeAndUniform({ dtype, values }: Constant): boolean {
+  if (dtype === 'bool' || values.byteLength <= LARGE_BYTES) return false;
+  const [first] = values;
+  return values.every((value) => Object.is(value, first));
+}
+
+function filled(graph: Builder, { dtype, shape, values }: Constant): Value {
+  const value = graph.constant({ dtype, shape: [], values: values.slice(0, 1) });
+  return graph.one('Fill', [graph.integers(shape), value]);
 }

@@ -200,3 +200,17 @@ test("what can't be traced is an error that says so, and keeps tfjs as it was", 
   t.deepEqual([tf.getBackend(), tf.memory().numTensors], before);
   t.is(eager.build.library, compiled.build.library);
 });
+
+test('a large tensor of one value is filled when it is needed, not kept in the graph', (t) => {
+  const builder = createBuilder('');
+  const operationOf = (value: number, other: number, length: number): string | undefined =>
+    trace(builder, ({ toValue }) => {
+      const values = new Float32Array(length).fill(value);
+      values[length - 1] = other;
+      const [name = ''] = toValue(tf.tensor1d(values)).ref.split(':');
+      return builder.graph.get(name)?.op;
+    });
+  t.is(operationOf(1, 1, 5_000_000), 'Fill');
+  t.is(operationOf(1, 2, 5_000_000), 'Const');
+  t.is(operationOf(1, 1, 1000), 'Const');
+});
