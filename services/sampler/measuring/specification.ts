@@ -69,7 +69,9 @@ export function readSpecification(
   if (task === undefined)
     found.push(violation('exposure', 'one of exposure, likelihood and quality', undefined));
   if (found.length > 0 || task === undefined) throw invalidArgument(within(SPEC, found));
-  return { ...request, task };
+  // The default may be above a limit of this service.
+  const limited = images === 0 && DEFAULT_IMAGES[task.kind] > limits.images;
+  return { ...request, task, ...(limited && { images: limits.images }) };
 }
 
 function precisionField(task: MeasurementTask | undefined): string {
