@@ -4,7 +4,7 @@ import type { Clock } from '../../shared/foundation/index.js';
 import { paddedSize, type NetworkRow } from '../../shared/sampler/index.js';
 import type { EngineObserver } from './metrics.js';
 import { isEngineLost, type PredictionEngine } from './prediction-engine.js';
-import type { PassGates } from './pass-gate.js';
+import type { PassGate, PassGates } from './pass-gate.js';
 import { deviceSlots, type Engines, type Slots } from './slots.js';
 import { stepBatcher, type PredictRow } from './step-batcher.js';
 
@@ -80,15 +80,19 @@ export async function loadModel({ start, gates, clock, observer }: LoadedModelOp
   }
 
   const { inSlots } = latest;
-  const slotGate = inSlots && gates.join();
+  const slotGates: PassGate[] = [];
+  function joinForSlots(): PassGate {
+    const joined = gates.join();
+    slotGates.push(joined);
+    return joined;
+  }
   return {
     predict: stepBatcher(runPass, batchSizes, gate),
-    ...(inSlots && slotGate && { slots: deviceSlots(inSlots, engines, slotGate) }),
+    ...(inSlots && { slots: deviceSlots(inSlots, engines, joinForSlots) }),
     peakBytes: () => latest.peakBytes(),
     close: async () => {
       closed = true;
-      gates.leave(gate);
-      if (slotGate) gates.leave(slotGate);
+      for (const each of [gate, ...slotGates]) gates.leave(each);
       const last = await engine.catch(() => undefined);
       await last?.close();
     },

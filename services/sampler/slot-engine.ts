@@ -1,8 +1,8 @@
 /** The slots of an engine process, by its messages. */
 
-import { SLOT_HISTORY, type SlotArray, type SolverState } from '../../shared/sampler/index.js';
+import { SLOT_HISTORY, type SlotArray, type SlotState } from '../../shared/sampler/index.js';
 import type { Question } from './engine-process/messages.js';
-import { slotPlace, stepInputs, type SlotWork } from './engine-process/slot-inputs.js';
+import { KEPT, slotPlace, stepInputs, type SlotWork } from './engine-process/slot-inputs.js';
 
 /** The slots of an engine process. All throw as `predict` of the engine. */
 export interface SlotEngine {
@@ -10,9 +10,12 @@ export interface SlotEngine {
   readonly slots: number;
   /** Rows of a pass. */
   readonly size: number;
-  /** Passes one after another. @returns for each row of each pass 1 where the network's output was finite, else 0. */
+  /**
+   * Passes one after another, each of rows of one function (`stepName`).
+   * @returns for each row of each pass 1 where the network's output was finite, else 0.
+   */
   step(passes: readonly (readonly SlotWork[])[]): Promise<Float32Array[]>;
-  write(slot: number, state: Pick<SolverState, 'x' | 'history'>): Promise<void>;
+  write(slot: number, state: SlotState): Promise<void>;
   read(slot: number, array: SlotArray): Promise<Float32Array>;
 }
 
@@ -27,6 +30,12 @@ interface SlotProcess {
 }
 
 export function slotEngine({ slots, size, length, ask }: SlotProcess): SlotEngine {
+  function joined(arrays: readonly Float32Array[], count: number): Float32Array {
+    const all = new Float32Array(count * length);
+    for (const [k, values] of arrays.entries()) all.set(values, k * length);
+    return all;
+  }
+
   return {
     ...{ slots, size },
     step: async (works) => {
@@ -34,10 +43,11 @@ export function slotEngine({ slots, size, length, ask }: SlotProcess): SlotEngin
       const finite = await ask(passes.length * size, { kind: 'step', passes });
       return passes.map((_, k) => finite.subarray(k * size, (k + 1) * size));
     },
-    write: async (slot, { x, history }) => {
-      const arrays = new Float32Array((1 + SLOT_HISTORY) * length);
-      for (const [k, values] of [x, ...history].entries()) arrays.set(values, k * length);
-      await ask(0, { kind: 'write', slot, arrays });
+    write: async (slot, { x, history, kept }) => {
+      await ask(0, { kind: 'write', slot, arrays: joined([x, ...history], 1 + SLOT_HISTORY) });
+      if (kept === undefined) return;
+      const arrays = KEPT.map((name) => kept[name]);
+      await ask(0, { kind: 'keep', slot, arrays: joined(arrays, arrays.length) });
     },
     read: (slot, array) => ask(length, { kind: 'read', slot, array: slotPlace(array) }),
   };

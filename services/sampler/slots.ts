@@ -9,9 +9,9 @@ import {
   onAbort,
   throwIfAborted,
 } from '../../shared/foundation/index.js';
-import type { NoiseStream, Slot, SlotRow } from '../../shared/sampler/index.js';
+import type { NoiseStream, Slot, SlotRow, SlotState } from '../../shared/sampler/index.js';
 import type { RepeatedSpans } from '../../shared/tracing/index.js';
-import type { SlotWork } from './engine-process/slot-inputs.js';
+import { stepName, type SlotWork, type StepName } from './engine-process/slot-inputs.js';
 import { isEngineLost, type PredictionEngine } from './prediction-engine.js';
 import type { PassGate } from './pass-gate.js';
 import { lanes, reachOf, weightedTurns, type Owner } from './priorities.js';
@@ -87,18 +87,24 @@ const LOST: Answer = { length: 0, ran: undefined, isFinite: true };
 /**
  * The slots of a model. Images wait for one: the classes take turns by their weights, and a class and those below it may
  * have a part of all slots, as of the other limits. The state of an image that a crashed engine takes along is computed
- * again.
+ * again. Rows of one function share passes; passes of the two functions take turns as those of two models do.
+ *
+ * @param join Gives the gate of one function's passes.
  */
 export function deviceSlots(
   { slots: count, size }: SlotEngine,
   engines: Engines,
-  gate: Pick<PassGate, 'mayBegin' | 'begin'>,
+  join: () => Pick<PassGate, 'mayBegin' | 'begin'>,
 ): Slots {
   const free = Array.from({ length: count }, (_, slot) => slot);
   const held = new Map<number, Priority>();
   const waiting = lanes<Waiting>();
   const turns = weightedTurns();
-  const ask = stepBatcher<Asked, Answer>(runPass, [size], gate);
+  const batcher = () => stepBatcher<Asked, Answer>(runPass, [size], join());
+  const ask: Readonly<Record<StepName, ReturnType<typeof batcher>>> = {
+    step: batcher(),
+    step_pixels: batcher(),
+  };
 
   function mayHave(priority: Priority): boolean {
     const classes = PRIORITIES.slice(PRIORITIES.indexOf(priority));
@@ -163,7 +169,7 @@ export function deviceSlots(
 
   async function open({ owner, noise, signal, passes, onStart }: SlotOptions): Promise<OpenSlot> {
     const place: Place = { slot: await freeSlot(owner, signal), engine: undefined };
-    let begun: Parameters<Slot['write']>[0] = { x: new Float32Array(0), history: [] };
+    let begun: SlotState = { x: new Float32Array(0), history: [] };
     /** The rows since, with which the image can be computed again. */
     let rowsRun: SlotRow[] = [];
     let isClosed = false;
@@ -194,8 +200,9 @@ export function deviceSlots(
         onStart();
       };
       try {
-        const { ran, isFinite } = await ask(
-          { t: at(rows, 0).t, place, rows, noise },
+        const first = at(rows, 0);
+        const { ran, isFinite } = await ask[stepName(first)](
+          { t: first.t, place, rows, noise },
           { owner, passes, signal: leaving.signal, onStart: taken },
         );
         if (isFinite) return ran;

@@ -87,11 +87,15 @@ export function predictedXStart<Value>(
   return predictXStartFromEpsilon(algebra, tables, of.xT, i, scaled);
 }
 
-function inRange({ clipDenoised, remedies }: SamplerPlan, xStart: Float32Array): Float32Array {
-  if (!clipDenoised) return xStart;
-  return remedies.dynamicThreshold === undefined
-    ? clamped(xStart)
-    : dynamicallyThresholded(xStart, remedies.dynamicThreshold);
+/** Whether x_0 is clamped to [-1, 1]; a dynamic threshold has a clamp of its own. */
+export function isClamped({ clipDenoised, remedies }: SamplerPlan): boolean {
+  return clipDenoised && remedies.dynamicThreshold === undefined;
+}
+
+function inRange(plan: SamplerPlan, xStart: Float32Array): Float32Array {
+  const { dynamicThreshold } = plan.remedies;
+  if (dynamicThreshold !== undefined) return dynamicallyThresholded(xStart, dynamicThreshold);
+  return isClamped(plan) ? clamped(xStart) : xStart;
 }
 
 function clamped(values: Float32Array): Float32Array {

@@ -13,9 +13,12 @@ export { packRows, paddedSize, splitRows } from './batch.js';
 export { batchedRows } from './batched-rows.js';
 export type { Batch } from './batch.js';
 export { SLOT_HISTORY, slotRows, unfitForSlots } from './slot-rows.js';
-export type { SlotRow } from './slot-rows.js';
+export type { RowsOf, SlotRow } from './slot-rows.js';
+export { PIXEL_NUMBERS, withParts } from './slot-pixels.js';
+export type { PartPlace, SlotImages, SlotMath } from './slot-part.js';
+export type { KeptPixels } from './inpainting.js';
 export { slotSolver } from './slot-trajectory.js';
-export type { ImageStep, Slot, SlotArray } from './slot-trajectory.js';
+export type { ImageStep, Slot, SlotArray, SlotState } from './slot-trajectory.js';
 export { UNCONDITIONAL } from './solver.js';
 export type {
   Inpainting,

@@ -2,9 +2,11 @@
 import { at } from '../foundation/index.js';
 import type { StagePlan } from './solver.js';
 
+type Levels = Pick<StagePlan, 'tables'>;
+
 /** Level `i` of the plan, or -1 for the image. */
 export function noiseLevel(
-  { tables }: StagePlan,
+  { tables }: Levels,
   i: number,
 ): { readonly alpha: number; readonly sigma: number } {
   if (i < 0) return { alpha: 1, sigma: 0 };
@@ -12,6 +14,6 @@ export function noiseLevel(
 }
 
 /** lambda = ln(alpha / sigma) at level `i`; infinite at -1, the image. */
-export function logSnr({ tables }: StagePlan, i: number): number {
+export function logSnr({ tables }: Levels, i: number): number {
   return i < 0 ? Infinity : -Math.log(at(tables.sqrtRecipm1AlphasCumprod, i));
 }

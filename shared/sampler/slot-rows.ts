@@ -1,9 +1,10 @@
 /** The stages of a solver in numbers, for an engine that keeps x and what belongs to it in slots of its own. */
 import { at } from '../foundation/index.js';
 import type { Algebra } from '../noise/index.js';
-import { logVarianceRange, predictedXStart } from './evaluation.js';
+import { isClamped, logVarianceRange, predictedXStart } from './evaluation.js';
 import { classesAsked, guided } from './guidance.js';
-import { remediesOfPixels } from './remedies/index.js';
+import { remediesUnfitForSlots } from './remedies/index.js';
+import { pixelNumbers, type Given } from './slot-pixels.js';
 import { UNCONDITIONAL } from './solver.js';
 import type { SamplerPlan, SolverOptions, Stage } from './solver.js';
 import { noisePosition } from './steps.js';
@@ -13,12 +14,14 @@ export const SLOT_HISTORY = 3;
 
 /**
  * What one evaluation of the network does to a slot. The slot has x, the x_0 that its step predicted, what the network
- * predicted before, and the history. From the network's prediction at (x, t, y):
+ * predicted before, and the history; `KeptPixels` where the image is inpainted. From the network's prediction at (x, t, y):
  *
  * x_0 = clamp(xStart . [x, prediction, prediction before], -bound, bound), then
  * [x, ...history] = next [x, x_0, ...history], then
  * x += deviation exp((least + (v + 1) / 2 (most - least)) / 2) noise, with v what the network says of the variance, or
  * deviation noise where that isn't learned.
+ *
+ * Where there are `pixels`, x before the network, x_0 and the new x are changed by `withParts` at these three places.
  */
 export interface SlotRow {
   readonly t: number;
@@ -33,33 +36,37 @@ export interface SlotRow {
   readonly noisePosition: number;
   /** Whether its x_0 is what the step predicts. */
   readonly predicts: boolean;
+  /** `pixelNumbers`: in all rows of an image or in none. */
+  readonly pixels?: readonly number[];
 }
 
 /** Why an image can't stay in a slot, by the fields' names; empty where it can. */
-export function unfitForSlots({
-  plan,
-  inpaint,
-  noise,
-}: Pick<SolverOptions, 'plan' | 'inpaint' | 'noise'>): string[] {
-  return [
-    ...remediesOfPixels(plan.remedies),
-    ...(inpaint === undefined ? [] : ['inpaint']),
-    ...(noise.stream === undefined ? ['noise'] : []),
-  ];
+export function unfitForSlots({ plan, noise }: Pick<SolverOptions, 'plan' | 'noise'>): string[] {
+  return [...remediesUnfitForSlots(plan.remedies), ...(noise.stream === undefined ? ['noise'] : [])];
 }
 
-/** The rows of respaced step `i`, in their order. @param past How many arrays of history the slot has before them. */
-export function slotRows(
-  plan: SamplerPlan,
-  stages: readonly Stage[],
-  i: number,
-  { y = UNCONDITIONAL, past }: { readonly y?: number | undefined; readonly past: number },
-): SlotRow[] {
-  let held = past;
-  return stages.flatMap((stage, place) => {
-    const { rows, history } = rowsOfStage(plan, stage, i, { y, past: held, isFirst: place === 0 });
-    held = history;
-    return rows;
+/** An image at the beginning of a step. */
+export interface RowsOf extends Given {
+  readonly y?: number | undefined;
+  /** How many arrays of history the slot has. */
+  readonly past: number;
+  /** Values of the image. */
+  readonly length: number;
+}
+
+/** The rows of respaced step `i`, in their order. */
+export function slotRows(image: RowsOf, stages: readonly Stage[], i: number): SlotRow[] {
+  const { plan, y = UNCONDITIONAL, length } = image;
+  let { past } = image;
+  const rows = stages.flatMap((stage, place) => {
+    const ofStage = rowsOfStage(plan, stage, i, { y, past, isFirst: place === 0 });
+    past = ofStage.history;
+    return ofStage.rows;
+  });
+  return rows.map((row, k) => {
+    const ends = { isFirst: k === 0, isLast: k === rows.length - 1 };
+    const pixels = pixelNumbers(image, { i, tables: plan.tables, length, ...ends });
+    return pixels === undefined ? row : { ...row, pixels };
   });
 }
 
@@ -77,7 +84,7 @@ function rowsOfStage(plan: SamplerPlan, stage: Stage, i: number, { y, past, isFi
   const row: SlotRow = {
     ...{ t: at(plan.modelTimesteps, level), y, ...drawn, predicts: isFirst },
     xStart: xStartFactors(plan, level),
-    bound: plan.clipDenoised ? 1 : Infinity,
+    bound: isClamped(plan) ? 1 : Infinity,
     next: padded([combined.x, ...(combined.history ?? [])]),
     noisePosition: deviation === 0 ? 0 : noisePosition(plan, i),
   };

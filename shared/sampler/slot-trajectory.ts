@@ -1,17 +1,24 @@
 /** A solver over a slot: the steps of `solver`, whose pixels stay in the slot until somebody reads them. */
 import { throwIfAborted } from '../foundation/index.js';
+import { keptPixels, type KeptPixels } from './inpainting.js';
 import { checkOptions, skippedSteps } from './options.js';
 import { slotRows } from './slot-rows.js';
 import type { SlotRow } from './slot-rows.js';
 import type { SolverOptions, SolverState } from './solver.js';
-import { startOf } from './trajectory.js';
+import { latentOf, startOf } from './trajectory.js';
 
 /** What can be read of a slot: x, the predicted x_0, or an array of the history by its place. */
 export type SlotArray = 'x' | 'xStart' | number;
 
+/** What is written into a slot. */
+export interface SlotState extends Pick<SolverState, 'x' | 'history'> {
+  /** Where the image is inpainted. */
+  readonly kept?: KeptPixels;
+}
+
 /** Where an engine keeps one image, whose noise it draws itself. */
 export interface Slot {
-  write(state: Pick<SolverState, 'x' | 'history'>): Promise<void>;
+  write(state: SlotState): Promise<void>;
   /**
    * Runs the first rows of a list, one at least. @returns how many.
    * @throws the signal's reason where it aborts before the first has begun; INTERNAL for output that isn't finite.
@@ -49,12 +56,15 @@ export async function* slotSolver(
   slot: Slot,
   isRead: (stepsDone: number) => boolean,
 ): AsyncGenerator<ImageStep, void, undefined> {
-  const { plan, y, resume, signal } = options;
+  const { plan, y, inpaint, resume, signal } = options;
   const { pastLength = () => 0, stages } = plan.solver;
   checkOptions(options, pastLength);
   const skipped = skippedSteps(options);
   let stepsDone = resume?.stepsDone ?? skipped;
-  await slot.write({ x: resume?.x ?? startOf(options), history: resume?.history ?? [] });
+  const xT = latentOf(options);
+  const x = resume?.x ?? startOf(options, xT);
+  const kept = inpaint && { kept: keptPixels(inpaint, xT()) };
+  await slot.write({ x, history: resume?.history ?? [], ...kept });
   let rowsSinceWrite = 0;
 
   /** The rows of each of the next steps, up to one that is read. */
@@ -62,7 +72,8 @@ export async function* slotSolver(
     const steps: SlotRow[][] = [];
     for (let step = stepsDone, rows = 0; step < plan.steps && rows < ROWS_AHEAD; step++) {
       const i = plan.steps - 1 - step;
-      const ofStep = slotRows(plan, stages(plan, i), i, { y, past: pastLength(step - skipped) });
+      const image = { plan, inpaint, y, past: pastLength(step - skipped), length: x.length };
+      const ofStep = slotRows(image, stages(plan, i), i);
       steps.push(ofStep);
       rows += ofStep.length;
       if (isRead(step + 1)) break;
@@ -80,7 +91,7 @@ export async function* slotSolver(
     rowsSinceWrite += ahead.slice(0, taken).flat().length;
     if (rowsSinceWrite < ROWS_A_WRITE || stepsDone === plan.steps) continue;
     rowsSinceWrite = 0;
-    await slot.write(await step.state());
+    await slot.write({ ...(await step.state()), ...kept });
   }
 }
 

@@ -1,6 +1,6 @@
 /** A solver out of its steps: where a trajectory begins, how it resumes after an interruption, and what it yields. */
 import { qSample } from '../noise/index.js';
-import { sampledInto } from './inpainting.js';
+import { withKept } from './inpainting.js';
 import { checkOptions, skippedSteps } from './options.js';
 import { visitedProcess } from './process.js';
 import { shiftedTimestep } from './remedies/time-shift.js';
@@ -15,14 +15,11 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
   checkOptions(options, pastLength);
   const { plan, inpaint, resume } = options;
   const first = plan.steps - 1 - skippedSteps(options);
-  let drawn: Float32Array | undefined;
-  const xT = () => (drawn ??= latentOf(options));
-  // One noise at all levels: kept pixels go straight from x_T to the image.
-  const noised = (image: Float32Array, i: number) => (i < 0 ? image : qSample(plan.tables, image, i, xT()));
-  const withKept = (x: Float32Array, i: number) =>
-    inpaint === undefined ? x : sampledInto(inpaint, x, noised(inpaint.image, i));
+  const xT = latentOf(options);
+  const kept = (x: Float32Array, i: number) =>
+    inpaint === undefined ? x : withKept(plan, inpaint, i, { x, xT });
 
-  let x = resume?.x ?? withKept(startOf(options, xT()), first);
+  let x = resume?.x ?? startOf(options, xT);
   let history = resume?.history ?? [];
   for (let i = resume === undefined ? first : plan.steps - 1 - resume.stepsDone; i >= 0; i--) {
     const here = i === first ? plan : timeShifted(plan, i, x);
@@ -33,23 +30,26 @@ export async function* solver(options: SolverOptions): AsyncGenerator<SamplerSte
     const { waveletCorrection } = here.remedies;
     const { channels } = here.contract;
     const result = { x: end.x, xStart: end.predXStart, channels };
-    x = withKept(waveletCorrected(waveletCorrection, here.tables, i, result), i - 1);
+    x = kept(waveletCorrected(waveletCorrection, here.tables, i, result), i - 1);
     history = end.history;
     yield samplerStep(here, plan.steps - 1 - i, i, { ...end, x });
   }
 }
 
-type Beginning = Pick<SolverOptions, 'plan' | 'start' | 'noise'>;
+type Beginning = Pick<SolverOptions, 'plan' | 'start' | 'noise' | 'inpaint'>;
 
-/** x before the first step: x_T, or the image that it starts at, noised by x_T. */
-export function startOf(options: Beginning, xT = latentOf(options)): Float32Array {
-  const { plan, start } = options;
-  if (start?.kind !== 'image') return xT;
-  return qSample(plan.tables, start.xStart, plan.steps - 1 - start.skippedSteps, xT);
+/** x before the first step: x_T, or the image that it starts at, noised by x_T; with the kept pixels. */
+export function startOf(options: Beginning, xT: () => Float32Array): Float32Array {
+  const { plan, start, inpaint } = options;
+  const first = plan.steps - 1 - skippedSteps(options);
+  const x = start?.kind === 'image' ? qSample(plan.tables, start.xStart, first, xT()) : xT();
+  return inpaint === undefined ? x : withKept(plan, inpaint, first, { x, xT });
 }
 
-function latentOf({ start, noise }: Beginning): Float32Array {
-  return start?.kind === 'latent' ? start.xT : noise(0);
+/** x_T, which is drawn once, when it is asked for. */
+export function latentOf({ start, noise }: Pick<Beginning, 'start' | 'noise'>): () => Float32Array {
+  let drawn: Float32Array | undefined;
+  return () => (drawn ??= start?.kind === 'latent' ? start.xT : noise(0));
 }
 
 /** The finished image, [H, W, C] flattened: the sample of the solver's last step. */

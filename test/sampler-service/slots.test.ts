@@ -59,6 +59,9 @@ async function modelOf(...engines: ToySlotEngine[]): Promise<LoadedModel> {
   });
 }
 
+/** Kept, sampled and blended pixels. */
+const inpaint = { image: Float32Array.of(0.9, -0.8, 0.2, 0), mask: Float32Array.of(0, 1, 0.5, 1) };
+
 const SIZES = { slots: 6, size: 4 };
 
 interface CallOptions {
@@ -90,15 +93,22 @@ const floats = (bytes: Buffer | undefined): Float32Array =>
 
 test('an image in a slot is that of the solver, and the same bytes alone and among others', async (t) => {
   const model = await modelOf(toySlotEngine(network, SIZES));
-  for (const settings of [{}, { sampler: 'heun' }, { sampler: 'unipc', steps: 7 }] as const) {
-    const alone = await imagesOf(call(model, series({ firstIndex: 3, settings })));
+  const cases: readonly Asked[] = [
+    { settings: {} },
+    { settings: { sampler: 'heun' } },
+    { settings: { sampler: 'unipc', steps: 7 } },
+    { options: { inpaint } },
+  ];
+  for (const asked of cases) {
+    const alone = await imagesOf(call(model, series({ firstIndex: 3, ...asked })));
     const [among] = await Promise.all([
-      imagesOf(call(model, series({ count: 9, settings }))),
+      imagesOf(call(model, series({ count: 9, ...asked }))),
       imagesOf(call(model, series({ count: 5, firstIndex: 100, settings: { steps: 9 } }))),
+      imagesOf(call(model, series({ count: 2, firstIndex: 200, options: { inpaint } }))),
     ]);
     t.is(among.size, 9);
     t.deepEqual(among.get(3), alone.get(3));
-    const { plan, taskAt } = series({ firstIndex: 3, settings });
+    const { plan, taskAt } = series({ firstIndex: 3, ...asked });
     const predict = (row: NetworkRow) => Promise.resolve(network(row));
     const wanted = await drain(solver({ ...taskAt(0).options, plan, predict }));
     t.true(floats(alone.get(3)).every((value, e) => Math.abs(value - at(wanted, e)) < 1e-5));
@@ -126,7 +136,8 @@ test('an image that does not fit into a slot goes over its pixels', async (t) =>
 });
 
 test('images that a crashed engine had in its slots are computed again, with the same bytes', async (t) => {
-  const wanted = await imagesOf(call(await modelOf(toySlotEngine(network, SIZES)), series({ count: 3 })));
+  const images = { count: 3, options: { inpaint } };
+  const wanted = await imagesOf(call(await modelOf(toySlotEngine(network, SIZES)), series(images)));
   const [first, second] = [toySlotEngine(network, SIZES), toySlotEngine(network, SIZES)];
   const model = await modelOf(first, second);
   let steps = 0;
@@ -135,7 +146,7 @@ test('images that a crashed engine had in its slots are computed again, with the
     if (steps === 10) first.crash();
   };
   const got = await imagesOf(
-    call(model, series({ count: 3, reports: { previewEverySteps: 1 } }), { onStep }),
+    call(model, series({ ...images, reports: { previewEverySteps: 1 } }), { onStep }),
   );
   t.deepEqual(got, wanted);
   t.is(steps, 36);

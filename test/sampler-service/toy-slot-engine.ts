@@ -1,4 +1,5 @@
 /** An engine without a process that keeps images in slots of its own. */
+import { stepInputs } from '../../services/sampler/engine-process/slot-inputs.js';
 import type { PredictionEngine } from '../../services/sampler/prediction-engine.js';
 import { ENGINE_LOST } from '../../services/sampler/prediction-engine.js';
 import { at, DiffusionError } from '../../shared/foundation/index.js';
@@ -27,7 +28,8 @@ export function toySlotEngine(
     if (hasCrashed) throw new DiffusionError(ENGINE_LOST, 'the engine process is gone');
   }
 
-  const slotOf = (slot: number): HeldSlot => held.get(slot) ?? toySlot(new Float32Array(4));
+  const slotOf = (slot: number): HeldSlot =>
+    held.get(slot) ?? toySlot({ x: new Float32Array(4), history: [] });
 
   return {
     passes,
@@ -48,6 +50,8 @@ export function toySlotEngine(
         for (const pass of works) {
           await alive();
           passes.push(pass.map(({ slot }) => slot));
+          // As the real one does; rows of both functions in one pass are refused.
+          stepInputs(pass, size, slots);
           const ofPass = new Float32Array(size).fill(1);
           for (const [i, { slot, row, key, index }] of pass.entries()) {
             const image = slotOf(slot);
@@ -61,9 +65,9 @@ export function toySlotEngine(
         }
         return finite;
       },
-      write: async (slot, { x, history }) => {
+      write: async (slot, state) => {
         await alive();
-        held.set(slot, toySlot(x, history));
+        held.set(slot, toySlot(state));
       },
       read: async (slot, array) => {
         await alive();

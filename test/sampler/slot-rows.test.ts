@@ -52,12 +52,12 @@ for (const sampler of [...SAMPLERS, 'ddim with eta'] as const) {
       for (const settings of SETTINGS) {
         const chosen = sampler === 'ddim with eta' ? ({ sampler: 'ddim', eta: 0.7 } as const) : { sampler };
         const plan = samplerPlan({ steps: 6, ...chosen, ...settings }, contract);
-        const slot = toySlot(noise(0));
+        const slot = toySlot({ x: noise(0), history: [] });
         let past = 0;
         let rows = 0;
         for (const step of await collect(solver({ plan, predict, noise, y: 1 }))) {
           const i = plan.steps - 1 - step.index;
-          for (const row of slotRows(plan, plan.solver.stages(plan, i), i, { y: 1, past })) {
+          for (const row of slotRows({ plan, y: 1, past, length: LENGTH }, plan.solver.stages(plan, i), i)) {
             await runRow(slot, row, { predict, stream: noise.stream, ...channels });
             rows += 1;
           }
@@ -80,7 +80,6 @@ test('what looks at pixels does not fit, and is named', (t) => {
   const contract = toyContract();
   const of = (settings: Partial<SamplerSettings>) =>
     samplerPlan({ sampler: 'ddim', steps: 4, ...settings }, contract);
-  const image = noise(1);
   t.deepEqual(
     unfitForSlots({ plan: of({ guidanceScale: 3, scoreRescaling: { k: 2, sigma: 1 } }), noise }),
     [],
@@ -89,6 +88,5 @@ test('what looks at pixels does not fit, and is named', (t) => {
     'dynamicThreshold',
     'varianceNormalisation',
   ]);
-  t.deepEqual(unfitForSlots({ plan: of({}), noise, inpaint: { image, mask: image } }), ['inpaint']);
   t.deepEqual(unfitForSlots({ plan: of({}), noise: (position) => noise(position) }), ['noise']);
 });

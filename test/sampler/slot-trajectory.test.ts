@@ -3,22 +3,30 @@ import test from 'ava';
 
 import { at } from '../../shared/foundation/index.js';
 import { imageNoise, SAMPLERS, samplerPlan, slotSolver, solver } from '../../shared/sampler/index.js';
-import type { ImageStep, SamplerPlan, Slot, SlotRow, SolverOptions } from '../../shared/sampler/index.js';
+import type {
+  ImageStep,
+  SamplerPlan,
+  SamplerSettings,
+  Slot,
+  SlotRow,
+  SolverOptions,
+} from '../../shared/sampler/index.js';
 import { collect, toyContract, toyPredict } from './toy.js';
 import { runRow, toySlot } from './toy-slot.js';
 
-const LENGTH = 12;
+// 5 x 5, so that blocks of pixels have an odd edge.
+const LENGTH = 25;
 const noise = imageNoise(3n, 5, LENGTH);
 const contract = toyContract();
 const predict = toyPredict(contract);
 
 /** A slot in memory that runs at most so many rows at once. */
 function memorySlot(mostRows = Infinity) {
-  let held = toySlot(new Float32Array(LENGTH));
+  let held = toySlot({ x: new Float32Array(LENGTH), history: [] });
   const seen = { runs: 0, rows: 0, reads: 0 };
   const slot: Slot = {
-    write: ({ x, history }) => {
-      held = toySlot(x, history);
+    write: (state) => {
+      held = toySlot(state);
       return Promise.resolve();
     },
     run: async (rows: readonly SlotRow[], signal) => {
@@ -52,13 +60,28 @@ async function everyStep(options: SolverOptions, slot: Slot) {
   return states;
 }
 
+const image = noise(80).map((value) => Math.tanh(value));
+const start = { kind: 'image', xStart: image, skippedSteps: 1 } as const;
+/** Sampled, kept and blended pixels. */
+const inpaint = { image: noise(81).map(Math.tanh), mask: image.map((_, e) => [1, 0, 0.3, 0][e % 4] ?? 1) };
+
+interface Variant {
+  readonly settings?: Partial<SamplerSettings>;
+  readonly options?: Partial<SolverOptions>;
+}
+
+const VARIANTS: readonly Variant[] = [
+  {},
+  { options: { start } },
+  { options: { inpaint } },
+  { options: { inpaint, start } },
+];
+
 for (const sampler of SAMPLERS) {
   test(`${sampler}: each step that is read is that of the solver, and so is what resumes after it`, async (t) => {
-    const plan = samplerPlan({ sampler, steps: 5, guidanceScale: 1.5 }, contract);
-    const options: SolverOptions = { plan, predict, noise, y: 1 };
-    const image = noise(80).map((value) => Math.tanh(value));
-    for (const start of [undefined, { kind: 'image', xStart: image, skippedSteps: 1 } as const]) {
-      const begun = { ...options, ...(start && { start }) };
+    for (const { settings, options } of VARIANTS) {
+      const plan = samplerPlan({ sampler, steps: 5, guidanceScale: 1.5, ...settings }, contract);
+      const begun: SolverOptions = { plan, predict, noise, y: 1, ...options };
       const wanted = await collect(solver(begun));
       const { slot, seen } = memorySlot(1);
       const got = await everyStep(begun, slot);
@@ -67,7 +90,8 @@ for (const sampler of SAMPLERS) {
       for (const [k, { state, predXStart }] of wanted.entries()) {
         const { x, history, stepsDone, predXStart: predicted } = at(got, k);
         t.is(stepsDone, state.stepsDone);
-        t.true(isNear(x, state.x) && isNear(predicted, predXStart));
+        const which = JSON.stringify([settings, Object.keys(options ?? {}), k]);
+        t.true(isNear(x, state.x) && isNear(predicted, predXStart), which);
         t.is(history.length, state.history.length);
         t.true(history.every((values, i) => isNear(values, at(state.history, i))));
       }

@@ -21,7 +21,7 @@ import {
   type ToEngine,
 } from './messages.js';
 import { predictionModule } from './prediction-module.js';
-import { slotCount, stepInputs, type StepInputs } from './slot-inputs.js';
+import { KEPT, slotCount, stepInputs, stepName, type StepInputs } from './slot-inputs.js';
 
 const parent = connectToParent(
   engineProtocol,
@@ -69,7 +69,8 @@ async function answer(message: Exclude<ToEngine, LoadMessage>): Promise<Float32A
     case 'step':
       return step(message, ready);
     case 'write':
-      await loaded.run('write', { slot: Int32Array.of(message.slot), arrays: message.arrays });
+    case 'keep':
+      await loaded.run(message.kind, { slot: Int32Array.of(message.slot), arrays: message.arrays });
       return new Float32Array(0);
     case 'read': {
       const inputs = { slot: Int32Array.of(message.slot), array: Int32Array.of(message.array) };
@@ -129,6 +130,8 @@ function warmUps({ loaded, hasClasses, batchSizes, slots }: Ready, config: UNetC
     () => loaded.run('write', { slot, arrays: new Float32Array((1 + SLOT_HISTORY) * length) }),
     () => loaded.run('read', { slot, array: Int32Array.of(0) }),
     ...predictions,
+    () => loaded.run('step_pixels', stepRun(stepInputs([], size, slots, 'step_pixels'), hasClasses)),
+    () => loaded.run('keep', { slot, arrays: new Float32Array(KEPT.length * length) }),
   ];
 }
 
@@ -154,7 +157,7 @@ async function predict(
 async function step({ passes }: StepMessage, { loaded, hasClasses }: Ready): Promise<Float32Array> {
   const finite: Float32Array[] = [];
   for (const inputs of passes)
-    finite.push(output(await loaded.run('step', stepRun(inputs, hasClasses)), 'finite'));
+    finite.push(output(await loaded.run(stepName(inputs), stepRun(inputs, hasClasses)), 'finite'));
   return Float32Array.from(finite.flatMap((ofPass) => [...ofPass]));
 }
 

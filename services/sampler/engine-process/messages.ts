@@ -46,7 +46,7 @@ export interface PredictMessage {
   readonly y: Int32Array;
 }
 
-/** Passes over slots, one after another, with the inputs of `slotFunctions`. */
+/** Passes over slots, one after another, with the inputs of `step` or `step_pixels` of `slotFunctions`. */
 export interface StepMessage {
   readonly kind: 'step';
   readonly id: number;
@@ -61,6 +61,14 @@ export interface WriteMessage {
   readonly arrays: Float32Array;
 }
 
+/** The kept pixels of a slot's image, [3, H, W, C]. */
+export interface KeepMessage {
+  readonly kind: 'keep';
+  readonly id: number;
+  readonly slot: number;
+  readonly arrays: Float32Array;
+}
+
 /** Asks for one of a slot's arrays, by its place there. */
 export interface ReadMessage {
   readonly kind: 'read';
@@ -69,7 +77,7 @@ export interface ReadMessage {
   readonly array: number;
 }
 
-type Numbered = PredictMessage | StepMessage | WriteMessage | ReadMessage;
+type Numbered = PredictMessage | StepMessage | WriteMessage | KeepMessage | ReadMessage;
 export type ToEngine = LoadMessage | Numbered;
 
 /** What is answered by `predicted`, without its number. */
@@ -143,11 +151,12 @@ const toEngine = z.discriminatedUnion('kind', [
         numbers: z.instanceof(Float32Array),
         key: z.instanceof(Int32Array),
         position: z.instanceof(Int32Array),
+        pixels: z.instanceof(Float32Array).exactOptional(),
       }),
     ),
   }),
   z.object({
-    kind: z.literal('write'),
+    kind: z.enum(['write', 'keep']),
     id: countSchema,
     slot: countSchema,
     arrays: z.instanceof(Float32Array),

@@ -11,7 +11,6 @@ export const dynamicThreshold: Remedy<DynamicThreshold> = {
     demand(clipDenoised && quantile > 0 && quantile <= 1, 'dynamic_threshold', wanted, quantile);
   },
   isOn: () => true,
-  changesFactors: false,
 };
 
 /**

@@ -21,7 +21,7 @@ export const epsilonScaling: Remedy<EpsilonScaling> = {
     demand(met, 'epsilon_scaling.k', wanted, k);
   },
   isOn: ({ k, b }) => k !== 0 || b !== 1,
-  changesFactors: true,
+  inSlots: 'factors',
 };
 
 /**

@@ -1,5 +1,6 @@
 /** The table of remedies, by the settings that they are. */
 import type { Demand } from '../../foundation/index.js';
+import type { SlotPart } from '../slot-part.js';
 import { dynamicThreshold, type DynamicThreshold } from './dynamic-threshold.js';
 import { epsilonScaling, type EpsilonScaling } from './epsilon-scaling.js';
 import type { Remedy, RemedyContext } from './remedy.js';
@@ -39,7 +40,15 @@ export function remediesOf(settings: Remedies, demand: Demand, context: RemedyCo
   return Object.fromEntries(on) as Remedies;
 }
 
-/** The remedies that look at pixels. */
-export function remediesOfPixels(remedies: Remedies): (keyof Remedies)[] {
-  return (Object.keys(remedies) as (keyof Remedies)[]).filter((name) => !TABLE[name].changesFactors);
+const NAMES = Object.keys(TABLE) as (keyof Remedies)[];
+
+/** Of the remedies that are on, those that a slot can't compute. */
+export function remediesUnfitForSlots(remedies: Remedies): (keyof Remedies)[] {
+  return NAMES.filter((name) => remedies[name] !== undefined && TABLE[name].inSlots === undefined);
 }
+
+/** Those that a slot computes as parts of their own. */
+export const REMEDY_PARTS = NAMES.flatMap((name): { name: keyof Remedies; part: SlotPart<never> }[] => {
+  const { inSlots: part } = TABLE[name];
+  return typeof part === 'object' ? [{ name, part }] : [];
+});

@@ -1,5 +1,6 @@
 /** How a remedy is declared: what it may be, and when it is on. */
 import type { Demand } from '../../foundation/index.js';
+import type { SlotPart } from '../slot-part.js';
 
 /** What the range of a remedy's settings may depend on. */
 export interface RemedyContext {
@@ -14,6 +15,6 @@ export interface RemedyContext {
 export interface Remedy<Settings> {
   readonly check: (settings: Settings, demand: Demand, context: RemedyContext) => void;
   readonly isOn: (settings: Settings) => boolean;
-  /** Whether it changes factors alone, so that a step with it is a sum as others are; else it looks at pixels. */
-  readonly changesFactors: boolean;
+  /** How a slot computes it: by other factors of the sums, or as a part of its own; absent where a slot can't. */
+  readonly inSlots?: 'factors' | SlotPart<Settings>;
 }

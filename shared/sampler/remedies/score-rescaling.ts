@@ -17,7 +17,7 @@ export const scoreRescaling: Remedy<ScoreRescaling> = {
     demand(RANGE.accept(sigma) !== undefined, 'score_rescaling.sigma', RANGE.wanted, sigma);
   },
   isOn: ({ k }) => k !== 1,
-  changesFactors: true,
+  inSlots: 'factors',
 };
 
 /**

@@ -20,7 +20,6 @@ export const timeShift: Remedy<TimeShift> = {
     demand(isInteger(cutoff, 0, timesteps - 1), 'time_shift.cutoff', wanted, cutoff);
   },
   isOn: ({ window }) => window > 0,
-  changesFactors: false,
 };
 
 /**

@@ -6,7 +6,6 @@ import type { Remedy } from './remedy.js';
 export const varianceNormalisation: Remedy<boolean> = {
   check: () => undefined,
   isOn: (on) => on,
-  changesFactors: false,
 };
 
 /**

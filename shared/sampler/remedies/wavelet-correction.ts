@@ -14,7 +14,6 @@ export const waveletCorrection: Remedy<WaveletCorrection> = {
     demand(Math.abs(scale) <= MOST, 'wavelet_correction', `a number from -${MOST} to ${MOST}`, scale);
   },
   isOn: (scale) => scale !== 0,
-  changesFactors: false,
 };
 
 /**

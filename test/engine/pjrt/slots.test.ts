@@ -2,7 +2,12 @@
 import anyTest from 'ava';
 
 import { predictionModule } from '../../../services/sampler/engine-process/prediction-module.js';
-import { slotPlace, stepInputs } from '../../../services/sampler/engine-process/slot-inputs.js';
+import {
+  KEPT,
+  slotPlace,
+  stepInputs,
+  stepName,
+} from '../../../services/sampler/engine-process/slot-inputs.js';
 import type { SlotWork } from '../../../services/sampler/engine-process/slot-inputs.js';
 import type { LoadedModule } from '../../../shared/engine/index.js';
 import { streamNormal } from '../../../shared/engine/index.js';
@@ -13,15 +18,19 @@ import {
   imageNoise,
   SAMPLERS,
   samplerPlan,
-  slotRows,
+  slotSolver,
   solver,
   SLOT_HISTORY,
 } from '../../../shared/sampler/index.js';
 import type {
   DiffusionContract,
+  Inpainting,
   Predict,
   SamplerPlan,
   SamplerSettings,
+  Slot,
+  SlotRow,
+  SlotState,
 } from '../../../shared/sampler/index.js';
 import { relativeDifference } from '../compiled/both.js';
 import { NETWORK, parameters } from '../compiled/training.js';
@@ -72,10 +81,20 @@ function planOf(settings: SamplerSettings): SamplerPlan {
   return samplerPlan({ steps: 5, ...settings }, contract);
 }
 
-const CASES: readonly SamplerSettings[] = [
-  ...SAMPLERS.map((sampler) => ({ sampler })),
-  { sampler: 'ddim', eta: 0.5, guidanceScale: 2 },
-  { sampler: 'dpmpp_2m', clipDenoised: false, epsilonScaling: { k: 0, b: 1.02 } },
+interface Case {
+  readonly settings: SamplerSettings;
+  readonly inpaint?: Inpainting;
+}
+
+const image = imageNoise(9n, 1000, LENGTH)(0).map(Math.tanh);
+/** Sampled, kept and blended pixels. */
+const inpaint = { image, mask: image.map((_, e) => [0, 1, 0, 0.3][e % 4] ?? 1) };
+
+const CASES: readonly Case[] = [
+  ...SAMPLERS.map((sampler) => ({ settings: { sampler } })),
+  { settings: { sampler: 'ddim', eta: 0.5, guidanceScale: 2 } },
+  { settings: { sampler: 'dpmpp_2m', clipDenoised: false, epsilonScaling: { k: 0, b: 1.02 } } },
+  { settings: { sampler: 'heun' }, inpaint },
 ];
 
 interface SlotImage {
@@ -83,30 +102,62 @@ interface SlotImage {
   readonly slot: number;
   readonly index: number;
   readonly y: number;
+  readonly inpaint?: Inpainting;
 }
 
-/** All evaluations of an image, in their order. */
-function worksOf({ plan, slot, index, y }: SlotImage): SlotWork[] {
-  const { key } = imageNoise(9n, index, LENGTH).stream;
-  const { pastLength = () => 0, stages } = plan.solver;
-  return Array.from({ length: plan.steps }, (_, taken) => {
-    const i = plan.steps - 1 - taken;
-    return slotRows(plan, stages(plan, i), i, { y, past: pastLength(taken) });
-  }).flatMap((rows) => rows.map((row) => ({ slot, row, key, index })));
+/** What is written into the slot, and all evaluations of an image, in their order. */
+async function workOf({ slot, index, ...options }: SlotImage): Promise<[SlotState, SlotWork[]]> {
+  const noise = imageNoise(9n, index, LENGTH);
+  const rows: SlotRow[] = [];
+  let begun: SlotState = { x: new Float32Array(0), history: [] };
+  const noted: Slot = {
+    write: (state) => {
+      begun = state;
+      return Promise.resolve();
+    },
+    run: (some) => {
+      rows.push(...some);
+      return Promise.resolve(some.length);
+    },
+    read: () => Promise.reject(new Error('nothing is here')),
+  };
+  let done = 0;
+  for await (const { stepsDone } of slotSolver({ ...options, noise }, noted, () => false)) done = stepsDone;
+  if (done !== options.plan.steps) throw new Error(`wanted all steps; got ${done}`);
+  return [begun, rows.map((row) => ({ slot, row, key: noise.stream.key, index }))];
+}
+
+function joined(arrays: readonly Float32Array[], count: number): Float32Array {
+  const all = new Float32Array(count * LENGTH);
+  for (const [k, values] of arrays.entries()) all.set(values, k * LENGTH);
+  return all;
 }
 
 /** Images side by side, of which each pass takes the next evaluation. @returns each image's x and predicted x_0. */
 async function sampled(loaded: LoadedModule, images: readonly SlotImage[]): Promise<Float32Array[][]> {
-  for (const { slot, index } of images) {
-    const arrays = new Float32Array((1 + SLOT_HISTORY) * LENGTH);
-    arrays.set(imageNoise(9n, index, LENGTH)(0));
-    await loaded.run('write', { slot: Int32Array.of(slot), arrays });
+  const waiting: SlotWork[][] = [];
+  for (const each of images) {
+    const [{ x, history, kept }, works] = await workOf(each);
+    const slot = Int32Array.of(each.slot);
+    await loaded.run('write', { slot, arrays: joined([x, ...history], 1 + SLOT_HISTORY) });
+    const arrays =
+      kept &&
+      joined(
+        KEPT.map((name) => kept[name]),
+        KEPT.length,
+      );
+    if (arrays !== undefined) await loaded.run('keep', { slot, arrays });
+    waiting.push(works);
   }
-  const waiting = images.map(worksOf);
   while (waiting.some((works) => works.length > 0)) {
-    const pass = waiting.flatMap((works) => works.splice(0, 1));
-    const { finite = new Float32Array() } = await loaded.run('step', { ...stepInputs(pass, SIZE, SLOTS) });
-    if (!finite.subarray(0, pass.length).every((each) => each === 1)) throw new Error('not finite');
+    const next = waiting.flatMap((works) => works.splice(0, 1));
+    for (const name of ['step', 'step_pixels'] as const) {
+      const pass = next.filter(({ row }) => stepName(row) === name);
+      if (pass.length === 0) continue;
+      const { finite } = await loaded.run(name, { ...stepInputs(pass, SIZE, SLOTS) });
+      if (finite?.subarray(0, pass.length).every((each) => each === 1) !== true)
+        throw new Error('not finite');
+    }
   }
   const read = async (slot: number, array: number): Promise<Float32Array> => {
     const inputs = { slot: Int32Array.of(slot), array: Int32Array.of(array) };
@@ -132,11 +183,11 @@ testAll('every solver in slots gives the images of the solver in TypeScript, up 
       const { modelOutput = new Float32Array() } = await loaded.run(`predict_${SIZE}`, inputs);
       return modelOutput.subarray(0, modelOutput.length / SIZE);
     };
-    for (const settings of CASES) {
+    for (const { settings, ...kept } of CASES) {
       const plan = planOf(settings);
-      const [got = []] = await sampled(loaded, [{ plan, slot: 4, index: 3, y: 1 }]);
+      const [got = []] = await sampled(loaded, [{ plan, slot: 4, index: 3, y: 1, ...kept }]);
       let last: Float32Array[] = [];
-      for await (const step of solver({ plan, predict, noise: imageNoise(9n, 3, LENGTH), y: 1 }))
+      for await (const step of solver({ plan, predict, noise: imageNoise(9n, 3, LENGTH), y: 1, ...kept }))
         last = [step.sample, step.predXStart];
       for (const [k, wanted] of last.entries()) {
         const difference = relativeDifference(got[k] ?? new Float32Array(), wanted);
@@ -153,22 +204,27 @@ for (const precision of ['float32', 'bfloat16'] as const) {
     await onDevice(predictionModule(NETWORK, [SIZE], precision, SLOTS), async (loaded) => {
       await loaded.assign(parameters(NETWORK));
       const [plan, other] = [planOf({ sampler: 'ancestral' }), planOf({ sampler: 'heun', steps: 7 })];
-      const image = { plan, index: 7, y: 2 };
-      const [alone] = await sampled(loaded, [{ ...image, slot: 0 }]);
-      const among = await sampled(loaded, [
-        { plan: other, slot: 1, index: 1, y: 0 },
-        { plan, slot: 4, index: 2, y: 1 },
-        { ...image, slot: 3 },
-      ]);
-      t.deepEqual(among[2], alone);
-      t.notDeepEqual(among[1], alone);
+      for (const kept of [{}, { inpaint }]) {
+        const image = { plan, index: 7, y: 2, ...kept };
+        const [alone] = await sampled(loaded, [{ ...image, slot: 0 }]);
+        for (const others of [{}, { inpaint }]) {
+          const among = await sampled(loaded, [
+            { plan: other, slot: 1, index: 1, y: 0, ...others },
+            { plan, slot: 4, index: 2, y: 1, ...others },
+            { ...image, slot: 3 },
+          ]);
+          t.deepEqual(among[2], alone);
+          t.notDeepEqual(among[1], alone);
+        }
+      }
     });
   });
 }
 
-anyTest('inputs of a pass name each slot once', (t) => {
+anyTest('inputs of a pass name each slot once', async (t) => {
   const plan = planOf({ sampler: 'ddim' });
-  const works = [4, 0].map((slot) => at(worksOf({ plan, slot, index: 1, y: 0 }), 0));
+  const images = await Promise.all([4, 0].map((slot) => workOf({ plan, slot, index: 1, y: 0 })));
+  const works = images.map(([, ofImage]) => at(ofImage, 0));
   const { place, slot } = stepInputs(works, SIZE, SLOTS);
   t.deepEqual([...place], [1, -1, -1, -1, 0]);
   t.deepEqual([...slot], [4, 0, 0]);
