@@ -7,6 +7,19 @@ export interface SlotMath<Value> {
   add(a: Value, b: Value): Value;
   sub(a: Value, b: Value): Value;
   mul(a: Value, b: Value): Value;
+  div(a: Value, b: Value): Value;
+  min(a: Value, b: Value): Value;
+  max(a: Value, b: Value): Value;
+  abs(a: Value): Value;
+  sqrt(a: Value): Value;
+  /** The one where a number of an image is over 0, else the other. */
+  where(isOver0: Value, then: Value, otherwise: Value): Value;
+  /** Of an image's values the one that has a rank, 1 for the largest; linear between two ranks. */
+  ranked(image: Value, rank: Value): Value;
+  /** Over an image's values. */
+  mean(image: Value): Value;
+  /** Of each channel over blocks of 2 x 2 pixels, at each of their pixels; a block at an odd edge has fewer. */
+  blockMeans(image: Value): Value;
 }
 
 /** An image in its slot. */

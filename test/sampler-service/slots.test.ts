@@ -98,6 +98,7 @@ test('an image in a slot is that of the solver, and the same bytes alone and amo
     { settings: { sampler: 'heun' } },
     { settings: { sampler: 'unipc', steps: 7 } },
     { options: { inpaint } },
+    { settings: { dynamicThreshold: 0.9, varianceNormalisation: true, waveletCorrection: 0.1 } },
   ];
   for (const asked of cases) {
     const alone = await imagesOf(call(model, series({ firstIndex: 3, ...asked })));
@@ -130,7 +131,7 @@ test('steps that nobody reads are run without asking again, and all are counted'
 test('an image that does not fit into a slot goes over its pixels', async (t) => {
   const engine = toySlotEngine(network, SIZES);
   const model = await modelOf(engine);
-  await imagesOf(call(model, series({ settings: { dynamicThreshold: 0.9 } })));
+  await imagesOf(call(model, series({ settings: { timeShift: { window: 10, cutoff: 5 } } })));
   t.is(engine.passes.length, 0);
   await model.close();
 });

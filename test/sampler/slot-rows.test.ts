@@ -4,6 +4,7 @@ import test from 'ava';
 import { at } from '../../shared/foundation/index.js';
 import {
   imageNoise,
+  PIXEL_NUMBERS,
   SAMPLERS,
   samplerPlan,
   slotRows,
@@ -76,7 +77,7 @@ for (const sampler of [...SAMPLERS, 'ddim with eta'] as const) {
   });
 }
 
-test('what looks at pixels does not fit, and is named', (t) => {
+test('what a slot can not compute is named, and only rows that look at pixels have numbers for it', (t) => {
   const contract = toyContract();
   const of = (settings: Partial<SamplerSettings>) =>
     samplerPlan({ sampler: 'ddim', steps: 4, ...settings }, contract);
@@ -84,9 +85,25 @@ test('what looks at pixels does not fit, and is named', (t) => {
     unfitForSlots({ plan: of({ guidanceScale: 3, scoreRescaling: { k: 2, sigma: 1 } }), noise }),
     [],
   );
-  t.deepEqual(unfitForSlots({ plan: of({ dynamicThreshold: 0.9, varianceNormalisation: true }), noise }), [
-    'dynamicThreshold',
-    'varianceNormalisation',
-  ]);
+  t.deepEqual(
+    unfitForSlots({ plan: of({ timeShift: { window: 10, cutoff: 5 }, varianceNormalisation: true }), noise }),
+    ['timeShift'],
+  );
   t.deepEqual(unfitForSlots({ plan: of({}), noise: (position) => noise(position) }), ['noise']);
+
+  const rowsOf = (settings: Partial<SamplerSettings>) => {
+    const plan = of({ guidanceScale: 3, ...settings });
+    return slotRows({ plan, y: 1, past: 0, length: LENGTH }, plan.solver.stages(plan, 2), 2);
+  };
+  t.true(rowsOf({}).every(({ pixels }) => pixels === undefined));
+  const [first = [], last = []] = rowsOf({ varianceNormalisation: true, waveletCorrection: 0.5 }).map(
+    ({ pixels }) => pixels,
+  );
+  t.deepEqual([first.length, last.length], [PIXEL_NUMBERS, PIXEL_NUMBERS]);
+  // x is normalised before the step's first row, and corrected after its last.
+  t.deepEqual(
+    [first, last].map((numbers) => numbers.filter((each) => each !== 0).length),
+    [1, 1],
+  );
+  t.notDeepEqual(first.map(Math.sign), last.map(Math.sign));
 });

@@ -75,6 +75,15 @@ const VARIANTS: readonly Variant[] = [
   { options: { start } },
   { options: { inpaint } },
   { options: { inpaint, start } },
+  { settings: { dynamicThreshold: 0.83 } },
+  { settings: { dynamicThreshold: 1 } },
+  { settings: { dynamicThreshold: 0.5 }, options: { inpaint } },
+  { settings: { varianceNormalisation: true } },
+  { settings: { waveletCorrection: -0.4 } },
+  {
+    settings: { waveletCorrection: 0.2, varianceNormalisation: true, dynamicThreshold: 0.95 },
+    options: { inpaint, start },
+  },
 ];
 
 for (const sampler of SAMPLERS) {

@@ -60,7 +60,7 @@ function withPixels(
       xT: Float64Array.from(kept.xT),
     },
   };
-  return Float32Array.from(withParts(toySlotMath(), place, images, (k) => Float64Array.of(at(pixels, k))));
+  return Float32Array.from(withParts(toySlotMath, place, images, (k) => Float64Array.of(at(pixels, k))));
 }
 
 /** With nothing but what is written. */

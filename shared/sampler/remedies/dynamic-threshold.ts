@@ -11,6 +11,19 @@ export const dynamicThreshold: Remedy<DynamicThreshold> = {
     demand(clipDenoised && quantile > 0 && quantile <= 1, 'dynamic_threshold', wanted, quantile);
   },
   isOn: () => true,
+  inSlots: {
+    place: 'predicted',
+    width: 1,
+    numbers: (quantile, { length }) => [1 + (1 - quantile) * (length - 1)],
+    apply: (math, { xStart }, number) => {
+      const rank = number(0);
+      const one = math.constant(1);
+      const most = math.max(math.ranked(math.abs(xStart), rank), one);
+      const least = math.sub(math.constant(0), most);
+      const thresholded = math.div(math.min(math.max(xStart, least), most), most);
+      return math.where(rank, thresholded, xStart);
+    },
+  },
 };
 
 /**

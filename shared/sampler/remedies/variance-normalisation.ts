@@ -6,6 +6,21 @@ import type { Remedy } from './remedy.js';
 export const varianceNormalisation: Remedy<boolean> = {
   check: () => undefined,
   isOn: (on) => on,
+  inSlots: {
+    place: 'start',
+    width: 1,
+    // What the mean of squares should be: a single value has no variance.
+    numbers: (_, { tables, i, length, isFirst }) => [
+      isFirst ? ((1 - at(tables.alphasCumprod, i)) * (length - 1)) / length : 0,
+    ],
+    apply: (math, { x }, number) => {
+      const wanted = number(0);
+      const apart = math.sub(x, math.mean(x));
+      const squares = math.mean(math.mul(apart, apart));
+      const scaled = math.mul(x, math.sqrt(math.div(wanted, squares)));
+      return math.where(math.min(wanted, squares), scaled, x);
+    },
+  },
 };
 
 /**

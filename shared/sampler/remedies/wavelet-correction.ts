@@ -14,7 +14,18 @@ export const waveletCorrection: Remedy<WaveletCorrection> = {
     demand(Math.abs(scale) <= MOST, 'wavelet_correction', `a number from -${MOST} to ${MOST}`, scale);
   },
   isOn: (scale) => scale !== 0,
+  inSlots: {
+    place: 'end',
+    width: 1,
+    numbers: (scale, { tables, i, isLast }) => [isLast ? weightAt(scale, tables, i) : 0],
+    apply: (math, { x, xStart }, number) =>
+      math.add(x, math.mul(number(0), math.blockMeans(math.sub(x, xStart)))),
+  },
 };
+
+function weightAt(scale: WaveletCorrection, { alphasCumprod }: DiffusionTables, i: number): number {
+  return scale * Math.sqrt(1 - at(alphasCumprod, i));
+}
 
 /**
  * x_{t-1}, as the step from respaced step `i` gave it, with its low frequencies L moved away from those of the x_0 that
@@ -27,7 +38,7 @@ export const waveletCorrection: Remedy<WaveletCorrection> = {
  */
 export function waveletCorrected(
   scale: WaveletCorrection | undefined,
-  { alphasCumprod }: DiffusionTables,
+  tables: DiffusionTables,
   i: number,
   {
     x,
@@ -36,7 +47,7 @@ export function waveletCorrected(
   }: { readonly x: Float32Array; readonly xStart: Float32Array; readonly channels: number },
 ): Float32Array {
   if (scale === undefined) return x;
-  const weight = scale * Math.sqrt(1 - at(alphasCumprod, i));
+  const weight = weightAt(scale, tables, i);
   const size = Math.round(Math.sqrt(x.length / channels));
   const corrected = x.slice();
   for (let row = 0; row < size; row += 2) {

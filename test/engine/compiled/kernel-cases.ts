@@ -188,6 +188,11 @@ export const CASES: readonly Case[] = [
     shapes: [[5, 3]],
     body: (x) => [tf.unsortedSegmentSum(x, tf.tensor1d([2, 0, 2, 1, 0], 'int32'), 4)],
   },
+  {
+    kernel: 'TopK',
+    shapes: [[2, 3, 7]],
+    body: (x) => [x, tf.floor(x)].flatMap((of) => [3, 7].flatMap((k) => Object.values(tf.topk(of, k)))),
+  },
   { kernel: 'StatelessRandomNormal', shapes: [[2]], body: (x) => statelessNormal([3, 7], whole(x)) },
   { kernel: 'StatelessRandomUniform', shapes: [[2]], body: (x) => statelessUniform([3, 7], whole(x)) },
 

@@ -9,7 +9,8 @@ import {
   stepName,
 } from '../../../services/sampler/engine-process/slot-inputs.js';
 import type { SlotWork } from '../../../services/sampler/engine-process/slot-inputs.js';
-import type { LoadedModule } from '../../../shared/engine/index.js';
+import { slotMath } from '../../../services/sampler/engine-process/slot-math.js';
+import type { LoadedModule, ModuleFunction } from '../../../shared/engine/index.js';
 import { streamNormal } from '../../../shared/engine/index.js';
 import { at } from '../../../shared/foundation/index.js';
 import { makeBetas, trainingProcess } from '../../../shared/noise/index.js';
@@ -29,11 +30,13 @@ import type {
   SamplerPlan,
   SamplerSettings,
   Slot,
+  SlotMath,
   SlotRow,
   SlotState,
 } from '../../../shared/sampler/index.js';
 import { relativeDifference } from '../compiled/both.js';
 import { NETWORK, parameters } from '../compiled/training.js';
+import { toySlotMath } from '../../sampler/toy-slot-math.js';
 import { held, onDevice } from './device.js';
 import { test, testAll } from './plugin-file.js';
 
@@ -68,6 +71,49 @@ test('the noise of a stream is that of the random room, up to rounding', async (
   t.is(await held(), 0);
 });
 
+test('what parts of rows compute with is the same on the device, for each image by itself', async (t) => {
+  const [size, width] = [3, 5];
+  const length = width ** 2;
+  const images = Array.from({ length: size }, (_, r) => imageNoise(2n, r, length)(0));
+  // The largest, the smallest, and between two.
+  const ranks = [1, length, 3.25];
+  const results = <Value>(math: SlotMath<Value>, x: Value, rank: Value): Value[] => [
+    math.add(x, math.sqrt(math.abs(x))),
+    math.sub(math.constant(1), x),
+    math.div(math.mul(x, rank), math.constant(3)),
+    math.min(math.max(x, math.constant(-0.5)), math.mean(x)),
+    math.where(math.sub(rank, math.constant(2)), x, math.blockMeans(x)),
+    math.blockMeans(x),
+    math.add(x, math.ranked(math.abs(x), rank)),
+  ];
+  const called: ModuleFunction = {
+    inputs: {
+      x: { shape: [size, width, width, 1], dtype: 'float32' },
+      rank: { shape: [size, 1, 1, 1], dtype: 'float32' },
+    },
+    body: ({ x, rank }) => ({
+      outputs: Object.fromEntries(
+        results(slotMath, x as never, rank as never).map((each, k) => [`y${k}`, each]),
+      ),
+    }),
+  };
+  const inputs = {
+    x: Float32Array.from(images.flatMap((each) => [...each])),
+    rank: Float32Array.from(ranks),
+  };
+  const got = await onDevice({ variables: [], functions: { called } }, (on) => on.run('called', inputs));
+  for (const [r, each] of images.entries()) {
+    const wanted = results(toySlotMath, Float64Array.from(each), Float64Array.of(at(ranks, r)));
+    for (const [k, values] of wanted.entries()) {
+      const row = got[`y${k}`]?.subarray(r * length, (r + 1) * length) ?? new Float32Array();
+      const apart = values.reduce((most, value, e) => Math.max(most, Math.abs(value - at(row, e))), 0);
+      const largest = Math.max(1, ...values.map(Math.abs));
+      t.true(apart < 1e-6 * largest, `image ${r}, result ${k}: ${apart}`);
+    }
+  }
+  t.is(await held(), 0);
+});
+
 const SIZE = 3;
 const SLOTS = 5;
 const { imageSize, inChannels } = NETWORK;
@@ -95,6 +141,17 @@ const CASES: readonly Case[] = [
   { settings: { sampler: 'ddim', eta: 0.5, guidanceScale: 2 } },
   { settings: { sampler: 'dpmpp_2m', clipDenoised: false, epsilonScaling: { k: 0, b: 1.02 } } },
   { settings: { sampler: 'heun' }, inpaint },
+  { settings: { sampler: 'dpmpp_2m', dynamicThreshold: 0.9 } },
+  { settings: { sampler: 'ancestral', dynamicThreshold: 0.995, guidanceScale: 3 }, inpaint },
+  { settings: { sampler: 'euler', varianceNormalisation: true } },
+  { settings: { sampler: 'heun', waveletCorrection: 0.3 } },
+  {
+    settings: {
+      ...{ sampler: 'ddim', eta: 0.5, guidanceScale: 1.5, varianceNormalisation: true },
+      ...{ dynamicThreshold: 0.9, waveletCorrection: -0.2 },
+    },
+    inpaint,
+  },
 ];
 
 interface SlotImage {
@@ -203,8 +260,13 @@ for (const precision of ['float32', 'bfloat16'] as const) {
   testAll(`an image's bytes depend neither on its slot nor on the others: ${precision}`, async (t) => {
     await onDevice(predictionModule(NETWORK, [SIZE], precision, SLOTS), async (loaded) => {
       await loaded.assign(parameters(NETWORK));
-      const [plan, other] = [planOf({ sampler: 'ancestral' }), planOf({ sampler: 'heun', steps: 7 })];
-      for (const kept of [{}, { inpaint }]) {
+      const other = planOf({ sampler: 'heun', steps: 7 });
+      const ofPixels = { dynamicThreshold: 0.9, varianceNormalisation: true, waveletCorrection: 0.1 };
+      for (const [settings, kept] of [
+        [{}, {}],
+        [ofPixels, { inpaint }],
+      ]) {
+        const plan = planOf({ sampler: 'ancestral', ...settings });
         const image = { plan, index: 7, y: 2, ...kept };
         const [alone] = await sampled(loaded, [{ ...image, slot: 0 }]);
         for (const others of [{}, { inpaint }]) {

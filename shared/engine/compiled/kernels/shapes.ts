@@ -101,6 +101,10 @@ export const shapeKernels: KernelRules = {
     }),
   Tile: (call) =>
     call.graph.one('Tile', [taken(call, 'x'), call.graph.integers(attribute<number[]>(call, 'reps'))]),
+  TopK: (call) => {
+    const inputs = [taken(call, 'x'), call.graph.integers(attribute<number>(call, 'k'))];
+    return call.graph.add('TopKV2', inputs, { sorted: { bool: attribute<boolean>(call, 'sorted') } });
+  },
   Transpose: (call) => {
     const order = call.graph.integers(attribute<number[]>(call, 'perm'));
     return call.graph.one('Transpose', [taken(call, 'x'), order]);

@@ -172,6 +172,19 @@ export const shapeOperations: Operations = {
     types: { T: 1, index_type: 0 },
     infer: (inputs) => [{ dtype: input(inputs, 1).dtype, shape: integersOf(input(inputs, 0)) }],
   },
+  TopKV2: {
+    types: { T: 0 },
+    infer: (inputs) => {
+      const { dtype, shape } = input(inputs, 0);
+      const [count, length = 0] = [integerOf(input(inputs, 1)), shape.at(-1)];
+      want(count <= length, `at most ${length} elements of the last axis`, String(count));
+      const taken = [...shape.slice(0, -1), count];
+      return [
+        { dtype, shape: taken },
+        { dtype: 'int32', shape: taken },
+      ];
+    },
+  },
   OneHot: {
     types: { TI: 0, T: 2 },
     infer: (inputs) => {

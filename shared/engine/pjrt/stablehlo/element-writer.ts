@@ -184,12 +184,29 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
     );
   }
 
+  /**
+   * The elements of each row of the last axis from the largest on, and their places. Of equal ones the first comes first;
+   * XLA takes 0 for larger than -0 where only some of them are used.
+   */
+  function descending(x: Hlo): [values: Hlo, places: Hlo] {
+    const axis = x.shape.length - 1;
+    const both = [x, iota('int32', x.shape, axis)];
+    const [a, b] = both.map(({ dtype }) => typeOf({ dtype, shape: [] }));
+    const larger = `%r = stablehlo.compare GT, %a, %b, FLOAT : (${a}, ${a}) -> tensor<i1> stablehlo.return %r : tensor<i1>`;
+    const region = `{ ^bb0(%a: ${a}, %b: ${a}, %c: ${b}, %d: ${b}): ${larger} }`;
+    const names = both.map(({ name }) => name).join(', ');
+    const types = both.map(typeOf).join(', ');
+    const attributes = `dimension = ${axis} : i64, is_stable = true`;
+    const text = `"stablehlo.sort"(${names}) <{${attributes}}> (${region}) : (${types}) -> (${types})`;
+    return writeSeveral(both, text) as [Hlo, Hlo];
+  }
+
   /** So many words of the Philox generator with 4 words a block and 10 rounds. @param state uint64 [3]: key, counter. */
   function philox(state: Hlo, words: number): Hlo {
     const result = { dtype: 'uint32', shape: [words] } as const;
     const types = `(${typeOf(state)}) -> (${typeOf(state)}, ${typeOf(result)})`;
     const text = `stablehlo.rng_bit_generator ${state.name}, algorithm = PHILOX : ${types}`;
-    return writeSeveral('uint32', [words], 1, 2, text);
+    return writeSeveral([state, result], text)[1] as Hlo;
   }
 
   /** x, not before the other values have been computed. */
@@ -197,7 +214,7 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
     const all = [x, ...awaited];
     const names = all.map(({ name }) => name).join(', ');
     const text = `stablehlo.optimization_barrier ${names} : ${all.map(typeOf).join(', ')}`;
-    return writeSeveral(x.dtype, x.shape, 0, all.length, text);
+    return writeSeveral(all, text)[0] as Hlo;
   }
 
   /** x, whose first axis the compiler divides among the devices. */
@@ -222,6 +239,7 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
       reduce,
       reductionStart,
       gather,
+      descending,
       philox,
       after,
       erf,

@@ -95,6 +95,11 @@ export const shapeRules: Rules = {
     if (intAttribute(call.attributes, 'batch_dims') !== 0) throw new Error('wanted no batch_dims');
     return call.hlo.gather(call.x(0), call.x(1), axisOf(number(call, 2), call.x(0).shape.length));
   },
+  TopKV2: (call) => {
+    const { hlo } = call;
+    const x = call.x(0);
+    return hlo.descending(x).map((all) => part(hlo, all, x.shape.length - 1, 0, number(call, 1)));
+  },
   // By a product with a matrix of ones and zeros: the same bits in every run, and no scatter, which sorts on a GPU. Rows of
   // negative ids are dropped, as TensorFlow drops them.
   UnsortedSegmentSum: (call) => {
