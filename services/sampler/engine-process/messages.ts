@@ -103,7 +103,7 @@ export type FromEngine =
   | { readonly kind: 'memory'; readonly peakBytes: number }
   /** Its calls to the store, before what says how the load ended. */
   | { readonly kind: 'store-calls'; readonly calls: readonly StoreCalls[] }
-  /** `output` is what was asked for: [size, H, W, outChannels], [passes, size] of a step, nothing of a write, [H, W, C]. */
+  /** `output` is what was asked for: [size, H, W, outChannels], [passes, size] of a step, [H, W, C] of a read, else nothing. */
   | { readonly kind: 'predicted'; readonly id: number; readonly output: Float32Array }
   /** Without an id it was the loading that failed. */
   | { readonly kind: 'failed'; readonly id?: number; readonly error: EngineFault };
