@@ -2,8 +2,9 @@
 import { join } from 'node:path';
 
 import { quantile, rounded } from '../bench/table.js';
-import { checkParameters, startWorker } from '../bench/worker-process.js';
-import type { Worker } from '../bench/worker-process.js';
+import { checkParameters, createTurns, startWorker } from '../bench/worker-process.js';
+import type { Turns, Worker } from '../bench/worker-process.js';
+import type { EngineWay } from './engine-ways.js';
 import type { TimedNetwork } from './packed.js';
 import { peerCommand } from './peers.js';
 import type { FoundPeer, PeerDevice } from './peers.js';
@@ -20,6 +21,7 @@ export interface Setting {
   readonly plugin: string;
   readonly device: string;
   readonly cacheFolder: string;
+  readonly ways: readonly EngineWay[];
   readonly peers: readonly FoundPeer[];
   readonly peerDevice: PeerDevice;
 }
@@ -76,10 +78,11 @@ async function timed(title: string, work: Work, setting: Setting, leftMs: number
   }, leftMs);
   const commands = commandsOf(work, setting);
   try {
-    // They compile at the same time, and are timed one after another.
+    // They compile at the same time, but measure kernels and are timed one after another.
+    const turns = createTurns();
     const started = await Promise.allSettled(
       commands.map(([name, command]) =>
-        startWithin(leftMs / 2, name, command, setting.folder, ending.signal),
+        startWithin(leftMs / 2, turns, name, command, setting.folder, ending.signal),
       ),
     );
     const workers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
@@ -104,6 +107,7 @@ async function timed(title: string, work: Work, setting: Setting, leftMs: number
 
 async function startWithin(
   limitMs: number,
+  turns: Turns,
   ...[name, command, folder, ending]: [string, readonly string[], string, AbortSignal]
 ): Promise<Worker> {
   const late = new AbortController();
@@ -111,7 +115,7 @@ async function startWithin(
     late.abort();
   }, limitMs);
   try {
-    return await startWorker(name, command, folder, AbortSignal.any([late.signal, ending]));
+    return await startWorker(name, command, folder, AbortSignal.any([late.signal, ending]), turns);
   } catch (error) {
     throw late.signal.aborted ? new Error(`not ready in ${Math.round(limitMs / 1000)} s`) : error;
   } finally {
@@ -157,13 +161,21 @@ const toBest = (column: string, ms: number, best: number): Row =>
   Number.isFinite(best) ? { [column]: rounded(ms / best, 3) } : {};
 
 /** float32 may be of TF32 on all sides. */
-function commandsOf(work: Work, { folder, plugin, device, cacheFolder, peers, peerDevice }: Setting) {
+function commandsOf(work: Work, { folder, plugin, device, cacheFolder, ways, peers, peerDevice }: Setting) {
   const task = { ...work, device: peerDevice, tf32: true };
-  const ours = { ...task, engine: 'pjrt', pjrt: { plugin, device, tf32: true, cacheFolder } };
-  const engine = [process.execPath, join(folder, 'engine-worker.mjs'), JSON.stringify(ours)];
+  const own = ways
+    .filter(({ precisions }) => precisions.includes(work.precision))
+    .map(({ name, settings }) => {
+      const ours = {
+        ...task,
+        engine: 'pjrt',
+        pjrt: { plugin, device, tf32: true, cacheFolder, ...settings },
+      };
+      return [name, [process.execPath, join(folder, 'engine-worker.mjs'), JSON.stringify(ours)]] as const;
+    });
   const there = peers.filter(({ absent }) => absent === undefined);
   return [
-    ['engine', engine] as const,
+    ...own,
     ...there.flatMap((peer) =>
       Object.entries(peer.ways(task.device)).map(
         ([name, options]) => [name, peerCommand(peer, task, options)] as const,

@@ -206,7 +206,8 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
     const result = { dtype: 'uint32', shape: [words] } as const;
     const types = `(${typeOf(state)}) -> (${typeOf(state)}, ${typeOf(result)})`;
     const text = `stablehlo.rng_bit_generator ${state.name}, algorithm = PHILOX : ${types}`;
-    return writeSeveral([state, result], text)[1] as Hlo;
+    const [, bits] = writeSeveral([state, result], text);
+    return bits as Hlo;
   }
 
   /** x, not before the other values have been computed. */
@@ -214,7 +215,8 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
     const all = [x, ...awaited];
     const names = all.map(({ name }) => name).join(', ');
     const text = `stablehlo.optimization_barrier ${names} : ${all.map(typeOf).join(', ')}`;
-    return writeSeveral(all, text)[0] as Hlo;
+    const [same] = writeSeveral(all, text);
+    return same as Hlo;
   }
 
   /** x, whose first axis the compiler divides among the devices. */
