@@ -15,6 +15,8 @@ interface ImageKind {
   /** What is averaged into one pixel: blocks of so many by so many. */
   readonly block: number;
   readonly channels: 1 | 3;
+  /** Heights of the levels at which a network of theirs, which has two levels, has attention. */
+  readonly attention: readonly number[];
   /** Images that no network is trained on: the last ones. */
   readonly heldOut: number;
   /** More are not read. */
@@ -24,22 +26,24 @@ interface ImageKind {
 export const IMAGE_KINDS = {
   'cifar-8': {
     ...{ folder: 'cifar10', prefix: 'cifar10_batch_', side: 32, block: 4, channels: 3 },
+    attention: [8, 4],
     ...{ heldOut: 1000, most: 4000 },
   },
   'cifar-16': {
     ...{ folder: 'cifar10', prefix: 'cifar10_batch_', side: 32, block: 2, channels: 3 },
+    attention: [8],
     ...{ heldOut: 1000, most: 4000 },
   },
   'digits-14': {
     ...{ folder: 'mnist', prefix: 'mnist_batch_', side: 28, block: 2, channels: 1 },
+    attention: [7],
     ...{ heldOut: 4000, most: 24_000 },
   },
 } as const satisfies Readonly<Record<string, ImageKind>>;
 export type ImageKindName = keyof typeof IMAGE_KINDS;
 
-export interface SmallImages {
+export interface SmallImages extends Pick<ImageKind, 'channels' | 'attention'> {
   readonly size: number;
-  readonly channels: 1 | 3;
   readonly training: DatasetSource;
   readonly heldOut: DatasetSource;
 }
@@ -61,7 +65,8 @@ export async function smallImages(name: ImageKindName, data: string, work: strin
     await writeImages(heldOut, images.slice(-kind.heldOut), size);
   }
   const source = (location: string): DatasetSource => ({ kind: 'npz', location, classes: false });
-  return { size, channels: kind.channels, training: source(training), heldOut: source(heldOut) };
+  const { channels, attention } = kind;
+  return { size, channels, attention, training: source(training), heldOut: source(heldOut) };
 }
 
 export function openSmall(

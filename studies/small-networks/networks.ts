@@ -26,7 +26,7 @@ import {
 import { batchedRows, packRows, splitRows } from '../../shared/sampler/index.js';
 import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
 import type { Bench } from '../study.js';
-import { datasetCache, smallImages, type ImageKindName } from './images.js';
+import { datasetCache, smallImages, type ImageKindName, type SmallImages } from './images.js';
 
 export interface Network {
   readonly images: ImageKindName;
@@ -40,14 +40,14 @@ export interface Network {
 export const AGE_UNIT = 1500;
 
 /**
- * All but images, variant, seed and length. The timesteps are uniform: choosing them by the loss would give each variant
+ * All but images, where their networks have attention, variant, seed and length. The timesteps are uniform: choosing them by the loss would give each variant
  * other ones.
  */
 export const TRAINING = {
   dataset: { randomFlip: true },
   objective: { varianceType: 'learned_range', lossType: 'rescaled_mse', timestepSampler: 'uniform' },
   architecture: {
-    ...{ modelChannels: 32, numResBlocks: 1, channelMult: [1, 2], attentionResolutions: [8, 4] },
+    ...{ modelChannels: 32, numResBlocks: 1, channelMult: [1, 2] },
     ...{ dropout: 0, numHeadChannels: 32, resblockUpdown: false },
   },
   optimizer: { learningRate: 2e-4 },
@@ -158,6 +158,25 @@ async function trainTo(bench: Bench, network: Network, say: (line: string) => vo
   });
 }
 
+/** @throws DiffusionError INVALID_ARGUMENT (RECIPE_INVALID). */
+export function recipeOf(network: Network, small: SmallImages): TrainingRecipe {
+  const { variant, seed, age } = network;
+  const { training: source, size: imageSize, channels, attention } = small;
+  return resolveRecipe(
+    {
+      ...TRAINING,
+      ...VARIANTS[variant],
+      architecture: { ...TRAINING.architecture, attentionResolutions: [...attention] },
+      dataset: { ...TRAINING.dataset, source, imageSize, channels },
+      training: {
+        ...{ ...TRAINING.training, steps: age, seed: String(seed) },
+        ...{ checkpointEverySteps: AGE_UNIT / 3, keepEverySteps: AGE_UNIT },
+      },
+    },
+    nameOf(network),
+  );
+}
+
 interface OpenTraining {
   readonly run: Run;
   readonly start: StartTraining;
@@ -171,24 +190,10 @@ export async function withRun<T>(
   folder: string,
   use: (training: OpenTraining) => Promise<T>,
 ): Promise<T> {
-  const { images, variant, seed, age } = network;
   const { work, signal } = bench;
-  const small = await smallImages(images, bench.data(), work);
+  const small = await smallImages(network.images, bench.data(), work);
   const name = nameOf(network);
-  const recipe = resolveRecipe(
-    {
-      ...TRAINING,
-      ...VARIANTS[variant],
-      dataset: {
-        ...{ ...TRAINING.dataset, source: small.training, imageSize: small.size, channels: small.channels },
-      },
-      training: {
-        ...{ ...TRAINING.training, steps: age, seed: String(seed) },
-        ...{ checkpointEverySteps: AGE_UNIT / 3, keepEverySteps: AGE_UNIT },
-      },
-    },
-    name,
-  );
+  const recipe = recipeOf(network, small);
   const store = await openLocalStore({ folder });
   try {
     await bindModel(store, name, name);

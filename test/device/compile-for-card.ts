@@ -1,5 +1,5 @@
 /**
- * `npm run test:pjrt -- --device cuda --compile-only [--write] [PRESET ...]`: compiles every function of the presets for an H100 that
+ * `npm run test:pjrt -- --device cuda --compile-only [--write] [--function NAME] [PRESET ...]`: compiles every function of the presets for an H100 that
  * needn't be there, and compares what became of convolutions, products, norms and attention, and how many CUDA graphs there
  * are, with `compiled-for-h100.json`.
  */

@@ -6,8 +6,8 @@ import test from 'ava';
 
 import { deriveKey, randomStream } from '../../shared/random/index.js';
 import { verdict } from '../../studies/gate/study.js';
-import { blockMeans } from '../../studies/small-networks/images.js';
-import { emaRateAt } from '../../studies/small-networks/networks.js';
+import { blockMeans, IMAGE_KINDS, type ImageKindName } from '../../studies/small-networks/images.js';
+import { emaRateAt, recipeOf, VARIANTS, type VariantName } from '../../studies/small-networks/networks.js';
 import { distancesOf, mirroredToo, resampledRows } from '../../studies/small-networks/samples.js';
 import { benchIn } from '../../studies/study.js';
 import { pairedChange } from '../../studies/variants/report.js';
@@ -20,6 +20,17 @@ test('a study without images says how they are given', async (t) => {
     ...{ signal: new AbortController().signal, print: () => undefined },
   });
   t.throws(() => bench.data(), { message: /--data DIR/ });
+});
+
+test('every kind of images has networks of every variant', (t) => {
+  for (const [images, { side, block, channels, attention }] of Object.entries(IMAGE_KINDS)) {
+    const source = { kind: 'folder', path: '.' } as const;
+    const small = { size: side / block, channels, attention, training: source, heldOut: source };
+    for (const variant of Object.keys(VARIANTS) as VariantName[]) {
+      const network = { images: images as ImageKindName, variant, seed: 1, age: 1500 };
+      t.notThrows(() => recipeOf(network, small), `${images}, ${variant}`);
+    }
+  }
 });
 
 test('a block mean is the mean of its pixels, channel by channel', (t) => {
