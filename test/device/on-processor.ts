@@ -59,9 +59,7 @@ async function main(): Promise<void> {
     throw new Error('taskset is absent; it is part of util-linux');
   const { commit, networks } = readIndex(folder);
   const { build } = await createCompiledEngine();
-  const torch = given['no-peers']
-    ? undefined
-    : findPeers({ torch: given.python }).find(({ name }) => name === 'torch');
+  const [torch] = given['no-peers'] ? [] : findPeers({ torch: given.python });
   const processors = allowedProcessors();
   const low = BFLOAT16.some((feature) => processorFeatures().has(feature));
   const about = {

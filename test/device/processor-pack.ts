@@ -57,7 +57,7 @@ export async function packProcessor(
   return withScratch(context, async (scratch) => {
     const [small, compressed] = [join(scratch, 'small'), join(scratch, 'compressed')];
     await packPrograms(small, 'on-processor');
-    await packTfjsNode(small, context, library);
+    await packTfjsNode(small, scratch, context, library);
     packPeers(small, ['pytorch_worker.py']);
     writeIndex(small, { commit: commit(), networks });
     await compress(context, small, compressed);
@@ -76,7 +76,12 @@ export async function packProcessor(
 }
 
 /** tfjs's package for Node, with its addon and the engine's kernels for every processor. */
-async function packTfjsNode(folder: string, context: SetupContext, library: NativeLibrary): Promise<void> {
+async function packTfjsNode(
+  folder: string,
+  scratch: string,
+  context: SetupContext,
+  library: NativeLibrary,
+): Promise<void> {
   const [addon, libraries] = [join(folder, TFJS_NODE, 'lib', 'napi-v8'), join(folder, LIBRARIES)];
   for (const each of [addon, libraries]) mkdirSync(each, { recursive: true });
   const { file } = await compiledAddon(context, library);
@@ -86,7 +91,7 @@ async function packTfjsNode(folder: string, context: SetupContext, library: Nati
   const description: KernelDescription = { builds: kernels.map(({ build }) => build) };
   writeFileSync(join(libraries, 'native-kernels.json'), JSON.stringify(description));
   // In place of a package that looks for the addon in many places, by many other packages.
-  const finder = join(folder, 'find-addon.cjs');
+  const finder = join(scratch, 'find-addon.cjs');
   writeFileSync(
     finder,
     `exports.find = (manifest) => require('node:path').join(manifest, '../lib/napi-v8/${basename(file)}');\n`,
