@@ -9,6 +9,7 @@ import { clientOptions } from '../../shared/engine/device.js';
 import { createCompiledEngine, createEagerEngine } from '../../shared/engine/index.js';
 import type { Engine, EngineArray, EngineModule, LoadedModule } from '../../shared/engine/index.js';
 import { createPjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
+import type { CompileFlags } from '../../shared/engine/pjrt/compile-options.js';
 import type { PjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
 import { dropoutLayerCount, parameterCount, type UNetConfig } from '../../shared/model/index.js';
 import { predictionModule } from '../../services/sampler/engine-process/prediction-module.js';
@@ -26,6 +27,8 @@ interface Task {
     readonly device: string;
     readonly tf32: boolean;
     readonly cacheFolder: string;
+    readonly attentionCalls?: boolean;
+    readonly flags?: CompileFlags;
   };
   readonly precision: 'float32' | 'bfloat16';
 }
@@ -56,10 +59,18 @@ const loadMs = await timed(async () => {
   loaded = await engine.load(module);
 });
 await assignLively();
+const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+// Flags may have the compiler measure kernels.
+const measures = task.pjrt?.flags !== undefined;
+if (measures) {
+  say({ asks: true });
+  await lines.next();
+}
 const firstStepMs = await timed(run);
+if (measures) say({ gives: true });
 await run();
 say({ parameters: parameterCount(task.architecture), loadMs, firstStepMs });
-for await (const line of createInterface({ input: process.stdin })) {
+for await (const line of { [Symbol.asyncIterator]: () => lines }) {
   const ms: number[] = [];
   for (let i = 0; i < Number(line); i++) ms.push(await timed(run));
   say({ ms });
@@ -71,9 +82,9 @@ process.exit(0);
 async function start({ engine, pjrt }: Task): Promise<Engine> {
   if (engine === 'eager') return createEagerEngine();
   if (engine === 'compiled' || pjrt === undefined) return createCompiledEngine();
-  const { plugin, device, tf32, cacheFolder } = pjrt;
+  const { device, ...settings } = pjrt;
   const client = clientOptions({ device, devices: 1, memoryPercent: undefined });
-  onDevice = await createPjrtEngine({ plugin, tf32, cacheFolder, client });
+  onDevice = await createPjrtEngine({ ...settings, client });
   return onDevice;
 }
 

@@ -16,13 +16,31 @@ export interface Worker {
 }
 
 interface Report {
+  readonly asks?: true;
+  readonly gives?: true;
   readonly ms?: number[];
   readonly peakDeviceMb?: number;
+}
+
+/** Takes a turn, when those before have given theirs back; the result gives it back. */
+export type Turns = () => Promise<() => void>;
+
+/** For workers that measure which of their kernels is fastest: one after another. */
+export function createTurns(): Turns {
+  let last = Promise.resolve();
+  return async () => {
+    const before = last;
+    const { promise, resolve } = deferred();
+    last = promise;
+    await before;
+    return resolve;
+  };
 }
 
 /**
  * Starts a process of the protocol that `peers/work.py` describes, and waits until it is warm.
  * @param signal Ends it at once.
+ * @param turns Shared with the workers that are started at the same time.
  * @throws Error with the end of what it wrote to standard error.
  */
 export async function startWorker(
@@ -30,6 +48,7 @@ export async function startWorker(
   command: readonly string[],
   cwd: string,
   signal?: AbortSignal,
+  turns: Turns = createTurns(),
 ): Promise<Worker> {
   const [program = '', ...args] = command;
   const child = spawn(program, args, { cwd, stdio: ['pipe', 'pipe', 'pipe'], signal, killSignal: 'SIGKILL' });
@@ -38,8 +57,21 @@ export async function startWorker(
     trouble = `${trouble}${text.toString()}`.slice(-2000);
   });
   const waiting: ReturnType<typeof deferred<Report>>[] = [];
+  let giveBack = (): void => undefined;
+  const takeTurn = async (): Promise<void> => {
+    const given = await turns();
+    if (child.exitCode !== null || child.signalCode !== null) given();
+    else {
+      giveBack = given;
+      child.stdin.write('\n');
+    }
+  };
   createInterface({ input: child.stdout }).on('line', (line) => {
-    if (line.startsWith('{')) waiting.shift()?.resolve(JSON.parse(line) as Report);
+    if (!line.startsWith('{')) return;
+    const report = JSON.parse(line) as Report;
+    if (report.asks === true) void takeTurn();
+    else if (report.gives === true) giveBack();
+    else waiting.shift()?.resolve(report);
   });
   const failed = (text: string): void => {
     for (const { reject } of waiting.splice(0)) reject(new Error(`${name} ${text}`));
@@ -48,6 +80,7 @@ export async function startWorker(
     failed(`failed: ${message}`);
   });
   child.on('exit', (code) => {
+    giveBack();
     failed(`ended with exit code ${String(code)}: ${trouble}`);
   });
   const next = (): Promise<Report> => {

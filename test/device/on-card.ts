@@ -10,7 +10,10 @@ import { parseArgs } from 'node:util';
 
 import { clientOptions } from '../../shared/engine/device.js';
 import { createPjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
-import { checks } from './checks.js';
+import type { PjrtEngine } from '../../shared/engine/pjrt/pjrt-engine.js';
+import { checkWays } from './checks.js';
+import { engineWays } from './engine-ways.js';
+import type { EngineWay } from './engine-ways.js';
 import { readPacked } from './packed.js';
 import { checkPeers, findPeers } from './peers.js';
 import { jobOf, timings, worksOf } from './timings.js';
@@ -59,7 +62,11 @@ async function main(): Promise<number> {
   if (!existsSync(plugin)) throw new Error(`the plugin ${plugin} is absent; give its path by --plugin`);
   const cacheFolder = join(tmpdir(), 'programs');
   const client = clientOptions({ device, devices: 1, memoryPercent: undefined });
-  const engine = await createPjrtEngine({ plugin, cacheFolder, client });
+  const start = ({ settings }: EngineWay): Promise<PjrtEngine> =>
+    createPjrtEngine({ plugin, cacheFolder, client, ...settings });
+  const peerDevice = device === 'cuda' ? 'cuda' : 'cpu';
+  const ways = engineWays(peerDevice);
+  const engine = await start(ways[0]);
   const peers = given['no-peers'] ? [] : findPeers({ torch: python, jax: given['jax-python'] ?? python });
   const about = {
     ...{ commit, device: engine.build.platform, library: engine.build.library },
@@ -67,26 +74,27 @@ async function main(): Promise<number> {
     peers: peers.map(({ name, version, absent }) => `${name}: ${absent ?? version}`),
   };
   console.log(about);
-  const peerDevice = device === 'cuda' ? 'cuda' : 'cpu';
+  engine.close();
   const signal = AbortSignal.timeout(Math.ceil((endsAt - performance.now()) / 2));
   const [own, others] = await Promise.all([
-    checks(engine, expected),
+    checkWays(ways, start, expected),
     checkPeers(peers, { device: peerDevice, folder, signal }),
   ]);
-  const done = [...own, ...others.checks];
+  const done = [...own.checks, ...others.checks];
+  const { left } = own;
   console.table(done);
-  const memory = engine.memory();
-  const left = engine.live();
-  engine.close();
   // Before the timings, so that what is known is kept whatever they do.
-  write({ about, checks: done, memory, left });
-  const setting: Setting = { folder, plugin, device, cacheFolder, peerDevice, peers: others.peers };
+  write({ about, checks: done, left });
+  const setting: Setting = {
+    ...{ folder, plugin, device, cacheFolder, peerDevice },
+    ...{ ways: own.ways, peers: others.peers },
+  };
   const jobs = worksOf(networks).map((work) => [jobOf(work, setting)]);
   const timed = await timings(jobs, folder, endsAt, (line) => {
     console.log(line);
   });
   console.table(timed);
-  write({ about, checks: done, memory, left, rows: timed });
+  write({ about, checks: done, left, rows: timed });
   console.log(`the results are in ${given.out}`);
   return done.every(({ holds }) => holds) && left === 0 ? 0 : 1;
 }

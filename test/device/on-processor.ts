@@ -28,7 +28,7 @@ const HELP = `bash part-1/run.sh [--threads 1,2,4,8,16] [--python PROGRAM] [--mi
 
 const MINUTE_MS = 60_000;
 /** Of the time that is left, for what PyTorch compiles. */
-const COMPILE_SHARE = 1 / 3;
+const COMPILE_SHARE = 1 / 2;
 /** Those by which a processor multiplies bfloat16. */
 const BFLOAT16 = ['avx512_bf16', 'amx_bf16'];
 

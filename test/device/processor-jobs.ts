@@ -144,8 +144,8 @@ export async function compileAhead(
       }
     }
   };
-  // Much of compiling is done by one thread.
-  await Promise.all(Array.from({ length: processors.length }, compileNext));
+  // Few at a time, so that the first are ready when the time ends too early for all.
+  await Promise.all(Array.from({ length: Math.ceil(processors.length / COMPILERS) }, compileNext));
   clearTimeout(timer);
   return troubles;
 }

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 
 import { at } from '../../shared/foundation/index.js';
 import { quantile, rounded } from '../bench/table.js';
-import { checkParameters, startWorker } from '../bench/worker-process.js';
-import type { Worker } from '../bench/worker-process.js';
+import { checkParameters, createTurns, startWorker } from '../bench/worker-process.js';
+import type { Turns, Worker } from '../bench/worker-process.js';
+import type { EngineWay } from './engine-ways.js';
 import type { TimedNetwork } from './packed.js';
 import { peerCommand } from './peers.js';
 import type { FoundPeer, PeerDevice } from './peers.js';
@@ -21,6 +22,7 @@ export interface Setting {
   readonly plugin: string;
   readonly device: string;
   readonly cacheFolder: string;
+  readonly ways: readonly EngineWay[];
   readonly peers: readonly FoundPeer[];
   readonly peerDevice: PeerDevice;
 }
@@ -110,10 +112,11 @@ async function timed(group: readonly Job[], folder: string, leftMs: number): Pro
   }
 }
 
-/** Starts a job's processes, which compile at the same time. */
+/** Starts a job's processes: they compile at the same time, but measure kernels one after another. */
 async function begin({ title, commands, absent }: Job, folder: string, limitMs: number, ending: AbortSignal) {
+  const turns = createTurns();
   const started = await Promise.allSettled(
-    commands.map(([name, command]) => startWithin(limitMs, name, command, folder, ending)),
+    commands.map(([name, command]) => startWithin(limitMs, turns, name, command, folder, ending)),
   );
   const workers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
   const late = started.flatMap((each, i) =>
@@ -124,6 +127,7 @@ async function begin({ title, commands, absent }: Job, folder: string, limitMs: 
 
 async function startWithin(
   limitMs: number,
+  turns: Turns,
   ...[name, command, folder, ending]: [string, readonly string[], string, AbortSignal]
 ): Promise<Worker> {
   const late = new AbortController();
@@ -131,7 +135,7 @@ async function startWithin(
     late.abort();
   }, limitMs);
   try {
-    return await startWorker(name, command, folder, AbortSignal.any([late.signal, ending]));
+    return await startWorker(name, command, folder, AbortSignal.any([late.signal, ending]), turns);
   } catch (error) {
     throw late.signal.aborted ? new Error(`not ready in ${Math.round(limitMs / 1000)} s`) : error;
   } finally {
@@ -180,16 +184,27 @@ const toBest = (column: string, ms: number, best: number): Row =>
   Number.isFinite(best) ? { [column]: rounded(ms / best, 3) } : {};
 
 /** float32 may be of TF32 on all sides. */
-export function jobOf(work: Work, { folder, plugin, device, cacheFolder, peers, peerDevice }: Setting): Job {
+export function jobOf(
+  work: Work,
+  { folder, plugin, device, cacheFolder, ways, peers, peerDevice }: Setting,
+): Job {
   const task = { ...work, device: peerDevice, tf32: true };
-  const ours = { ...task, engine: 'pjrt', pjrt: { plugin, device, tf32: true, cacheFolder } };
-  const engine = [process.execPath, join(folder, 'engine-worker.mjs'), JSON.stringify(ours)];
+  const own = ways
+    .filter(({ precisions }) => precisions.includes(work.precision))
+    .map(({ name, settings }) => {
+      const ours = {
+        ...task,
+        engine: 'pjrt',
+        pjrt: { plugin, device, tf32: true, cacheFolder, ...settings },
+      };
+      return [name, [process.execPath, join(folder, 'engine-worker.mjs'), JSON.stringify(ours)]] as const;
+    });
   const there = peers.filter(({ absent }) => absent === undefined);
   return {
     title: `${work.work} ${work.name}, batch ${work.batch}, ${work.precision}`,
     batch: work.batch,
     commands: [
-      ['engine', engine],
+      ...own,
       ...there.flatMap((peer) =>
         Object.entries(peer.ways(task.device)).map(
           ([name, options]) => [name, peerCommand(peer, task, options)] as const,

@@ -1,6 +1,6 @@
 /** A pass: each composite becomes operations that the target runs, by its row of the table. */
 import { COMPOSITES } from '../composites/index.js';
-import type { Composite } from '../composites/index.js';
+import type { Composite, StablehloTarget } from '../composites/composite.js';
 import { createBuilder } from './builder.js';
 import type { Builder } from './builder.js';
 import { describeOutput, parseRef, valueOf } from './graph.js';
@@ -9,7 +9,7 @@ import type { NativeKernels } from './native-kernels.js';
 import { trace } from './tracing.js';
 
 /** What runs the graph: TensorFlow with kernels of the engine's own, TensorFlow alone, or what is compiled from StableHLO. */
-export type Target = NativeKernels | 'tensorflow' | 'stablehlo';
+export type Target = NativeKernels | StablehloTarget | 'tensorflow';
 
 /** For StableHLO the composites that have a rule for it are left as they are. */
 export function lowered(graph: Graph, target: Target): Graph {
@@ -24,12 +24,12 @@ export function lowered(graph: Graph, target: Target): Graph {
       controlInputs: node.controlInputs.flatMap((name) => givers.get(name) ?? [name]),
     };
     const composite = COMPOSITES.get(node.op);
-    if (composite === undefined || (target === 'stablehlo' && composite.stablehlo !== undefined)) {
+    const inputs = current.inputs.map((ref) => valueOf(result, ref));
+    if (composite === undefined || hasRule(composite, inputs, node.attributes, target)) {
       result.set(node.name, current);
       continue;
     }
     const builder = createBuilder(`${node.name}/`);
-    const inputs = current.inputs.map((ref) => valueOf(result, ref));
     const outputs = written(builder, composite, inputs, node.attributes, target);
     checkOutputs(node, outputs);
     for (const made of builder.graph.values()) result.set(made.name, made);
@@ -37,6 +37,20 @@ export function lowered(graph: Graph, target: Target): Graph {
     givers.set(node.name, [...new Set(outputs.map(({ ref }) => parseRef(ref).node))]);
   }
   return result;
+}
+
+const isStablehlo = (target: Target): target is StablehloTarget =>
+  typeof target !== 'string' && 'attentionCalls' in target;
+
+function hasRule(
+  { stablehlo, fitsStablehlo }: Composite,
+  inputs: readonly Value[],
+  attributes: Attributes,
+  target: Target,
+): boolean {
+  return (
+    isStablehlo(target) && stablehlo !== undefined && (fitsStablehlo?.(inputs, attributes, target) ?? true)
+  );
 }
 
 function written(
@@ -47,7 +61,9 @@ function written(
   target: Target,
 ): readonly Value[] {
   return (
-    (typeof target === 'string' ? undefined : composite.native?.(builder, inputs, attributes, target)) ??
+    (typeof target === 'string' || isStablehlo(target)
+      ? undefined
+      : composite.native?.(builder, inputs, attributes, target)) ??
     composite.tensorflow?.(builder, inputs) ??
     trace(builder, ({ toTensor, toValue }) => composite.plain(inputs.map(toTensor), attributes).map(toValue))
   );

@@ -13,7 +13,9 @@ import {
 } from '../compiled/operations/operation.js';
 import { gradientsOfOutputs } from '../gradients.js';
 import { called, composite } from './composite.js';
-import type { Composite } from './composite.js';
+import type { Composite, StablehloTarget } from './composite.js';
+import { fitsCall } from '../pjrt/stablehlo/attention-call.js';
+import type { Hlo, Writer } from '../pjrt/stablehlo/writer.js';
 
 export interface AttentionOptions {
   readonly heads: number;
@@ -48,6 +50,13 @@ export const ATTENTION: Composite = composite({
     isNative(inputs, attributes, lanes)
       ? builder.add('NativeAttention', inputs, nativeAttributes(attributes))
       : undefined,
+  fitsStablehlo: fitsCallOf,
+  stablehlo: ({ hlo, attributes, x, outputs }) => {
+    const { heads, scale } = headsOf(hlo, x(0), attributes);
+    const [mixed] = hlo.attention(heads, scale);
+    const shape = outputs[0]?.shape ?? [];
+    return hlo.convert(hlo.reshape(hlo.transpose(mixed, BY_PIXELS), shape), 'float32');
+  },
 });
 
 /** [qkv, dy] -> [d qkv]. */
@@ -69,7 +78,52 @@ export const ATTENTION_GRADIENT: Composite = composite({
     isNative(inputs, attributes, lanes)
       ? builder.add('NativeAttentionGradient', inputs, nativeAttributes(attributes))
       : undefined,
+  fitsStablehlo: fitsCallOf,
+  stablehlo: ({ hlo, attributes, x }) => {
+    const qkv = x(0);
+    const { heads, scale, joined } = headsOf(hlo, qkv, attributes);
+    // The same call as in the forward pass, which the compiler makes once.
+    const [mixed, statistics] = hlo.attention(heads, scale);
+    const byPixels = hlo.transpose(mixed, BY_PIXELS);
+    const slope = hlo.reshape(hlo.convert(x(1), 'bfloat16'), byPixels.shape);
+    const gradients = hlo.attentionGradient(heads, [byPixels, statistics], slope, scale);
+    return hlo.convert(joined(gradients.map((each) => hlo.transpose(each, BY_PIXELS))), 'float32');
+  },
 });
+
+/** [N, heads, pixels, channels of a head] to [N, pixels, heads, channels of a head], or back. */
+const BY_PIXELS = [0, 2, 1, 3] as const;
+
+function fitsCallOf(
+  inputs: readonly Value[],
+  attributes: Attributes,
+  { attentionCalls }: StablehloTarget,
+): boolean {
+  const [, , channels = 0] = input(inputs, 0).shape;
+  return attentionCalls && fitsCall(channels / 3 / intAttribute(attributes, 'heads'));
+}
+
+/** q, k and v as cuDNN wants them, and how their gradients become that of qkv [N, pixels, 3 C]. */
+function headsOf(hlo: Writer, qkv: Hlo, attributes: Attributes) {
+  const [images = 0, pixels = 0, channels = 0] = qkv.shape;
+  const count = intAttribute(attributes, 'heads');
+  const each = channels / 3 / count;
+  const partsFirst = boolAttribute(attributes, 'parts_first');
+  const axis = partsFirst ? 2 : 3;
+  const parts = partsFirst ? [3, count] : [count, 3];
+  const together = hlo.reshape(hlo.convert(qkv, 'bfloat16'), [images, pixels, ...parts, each]);
+  const one = together.shape.map((length, i) => (i === axis ? 1 : length));
+  const part = (index: number): Hlo => {
+    const begin = together.shape.map((_, i) => (i === axis ? index : 0));
+    return hlo.reshape(hlo.slice(together, begin, one), [images, pixels, count, each]);
+  };
+  const heads = [part(0), part(1), part(2)] as const;
+  const joined = (gradients: readonly Hlo[]): Hlo => {
+    const stacked = gradients.map((gradient) => hlo.reshape(gradient, one));
+    return hlo.reshape(hlo.concatenate(stacked, axis), qkv.shape);
+  };
+  return { heads, scale: 1 / Math.sqrt(each), joined };
+}
 
 const nativeAttributes = (attributes: Attributes): Attributes => ({
   count: { int: intAttribute(attributes, 'heads') },

@@ -6,6 +6,12 @@ import type { Attributes, Output, Value } from '../compiled/graph.js';
 import type { NativeKernels } from '../compiled/native-kernels.js';
 import type { Rule } from '../pjrt/stablehlo/rule.js';
 
+/** What is known of a device for which a program of StableHLO is compiled. */
+export interface StablehloTarget {
+  /** Whether it has cuDNN's attention, and factors of products are rounded to bfloat16 anyway. */
+  readonly attentionCalls: boolean;
+}
+
 /** A row of the table: what is known of one composite, wherever it is computed. */
 export interface Composite {
   /** Its name in graphs and among tfjs's kernels. */
@@ -27,6 +33,8 @@ export interface Composite {
   ): readonly Value[] | undefined;
   /** In StableHLO, where the plain form is worse there. */
   readonly stablehlo?: Rule;
+  /** Whether that rule is for such a node; default: for all. */
+  fitsStablehlo?(inputs: readonly Value[], attributes: Attributes, target: StablehloTarget): boolean;
   /** By kernels of the engine's own that write results where the variables lie in which these are to be stored. */
   inPlace?(inputs: readonly string[], attributes: Attributes): readonly InPlaceUpdate[];
 }

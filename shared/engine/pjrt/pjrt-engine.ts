@@ -12,6 +12,7 @@ import { withBfloat16 } from '../compiled/bfloat16.js';
 import { processRuns } from '../compiled/run-watch.js';
 import type { RunWatch } from '../compiled/run-watch.js';
 import { flopsOf } from '../compiled/work.js';
+import type { StablehloTarget } from '../composites/composite.js';
 import { attempt, moduleCalls } from '../module-calls.js';
 import type { Engine, EngineArray, EngineModule, LoadedModule, VariableSpec } from '../module.js';
 import { requireGradients, tf } from '../tf.js';
@@ -37,6 +38,10 @@ export interface PjrtSettings {
   readonly devices?: DeviceCount;
   /** Whether products of float32 may be of TF32, on devices that have it; default: no. */
   readonly tf32?: boolean;
+  /** Whether attention is one call of cuDNN, where a module is of bfloat16; default: no, since it is untried on a device. */
+  readonly attentionCalls?: boolean;
+  /** What programs are compiled with beside what the platform needs; for measurements. */
+  readonly flags?: CompileFlags;
   /** Where compiled programs are kept between processes; nowhere when absent. */
   readonly cacheFolder?: string | undefined;
 }
@@ -50,12 +55,14 @@ export interface PjrtEngine extends Engine {
   close(): void;
 }
 
+type EmitSettings = EmitOptions & Partial<StablehloTarget>;
+
 /** What one module needs of its engine. */
 interface Context {
   readonly client: Client;
   readonly cache: ExecutableCache;
   readonly options: Uint8Array;
-  readonly tf32: boolean;
+  readonly emitting: Omit<EmitSettings, 'devices'>;
   readonly runs: RunWatch;
 }
 
@@ -74,14 +81,16 @@ const FLAGS: CompileFlags = { xla_allow_excess_precision: false };
  * @throws DiffusionError FAILED_PRECONDITION (ENGINE_START) where plugin or device can't be used.
  */
 export async function createPjrtEngine(
-  { plugin: file, client: clientOptions, devices, tf32 = false, cacheFolder }: PjrtSettings,
+  { plugin: file, client: clientOptions, devices, cacheFolder, flags, ...given }: PjrtSettings,
   runs: RunWatch = processRuns,
 ): Promise<PjrtEngine> {
   requireGradients();
   const plugin = loadPlugin(file);
   const client = await createClient(plugin, clientOptions, devices);
-  const options = compileOptions(flagsOf(client.platform), client.devices);
-  const context = { client, cache: executableCache(cacheFolder), options, tf32, runs };
+  const options = compileOptions({ ...flagsOf(client.platform), ...flags }, client.devices);
+  const { tf32 = false, attentionCalls = false } = given;
+  const emitting = { tf32, attentionCalls };
+  const context = { client, cache: executableCache(cacheFolder), options, emitting, runs };
   return {
     build: {
       ...{ name: 'pjrt', version: tf.version_core, threads: availableParallelism() },
@@ -229,9 +238,9 @@ async function loadModule(module: EngineModule, context: Context): Promise<Loade
 async function compile(
   module: EngineModule,
   name: string,
-  { client, cache, options, tf32, runs }: Context,
+  { client, cache, options, emitting, runs }: Context,
 ): Promise<CompiledFunction> {
-  const { emitted, flops } = emittedFunction(module, name, { tf32, devices: client.devices.length });
+  const { emitted, flops } = emittedFunction(module, name, { ...emitting, devices: client.devices.length });
   const { program, parameters, results } = emitted;
   const compiled = await cache.compile(client, program, options);
   return { program: compiled, parameters, results, followed: runs.follow({ name, flops }) };
@@ -241,7 +250,7 @@ async function compile(
 export function emittedFunction(
   module: EngineModule,
   name: string,
-  options: EmitOptions,
+  options: EmitSettings,
 ): { readonly emitted: EmittedFunction; readonly flops: number } {
   const called = found(module.functions[name], 'function', name);
   const traced = functionGraph(name, called, module.variables);
@@ -249,7 +258,8 @@ export function emittedFunction(
   const ends = [...Object.values(inputs), ...Object.values(outputs)].map(({ ref }) => parseRef(ref).node);
   const kept = new Set([...ends, ...(update === undefined ? [] : [update])]);
   // In plain operations, which the compiler fuses by itself.
-  const plain = passed(lowered(traced.graph, 'stablehlo'), kept, [
+  const attentionCalls = options.attentionCalls === true && module.precision === 'bfloat16';
+  const plain = passed(lowered(traced.graph, { attentionCalls }), kept, [
     withoutIdle,
     withoutRepeats,
     withoutUnused,

@@ -6,6 +6,7 @@ layout. Products of bfloat16 give bfloat16, as with PyTorch's autocast; statisti
 
 import math
 import os
+from contextlib import nullcontext
 from functools import partial
 
 # Workers share the card.
@@ -16,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from work import T, cosine_tables, hybrid_loss, lively, serve
+from work import T, alone, cosine_tables, hybrid_loss, lively, serve
 
 GROUPS, NORM_EPSILON = 32, 1e-5
 
@@ -137,6 +138,7 @@ class Peer:
         zeros = lambda: {name: jnp.zeros(shape) for name, shape in shapes.items()}
         self.state = (copies(), zeros(), zeros(), copies(), jnp.zeros(()))
         if weights is None:
+            self.alone = alone if task.get("device") == "cuda" else nullcontext
             self.run = self.timed(task["work"], task["batch"], task["architecture"])
         else:
             self.check_step = jax.jit(self.step, donate_argnums=0)
@@ -172,10 +174,11 @@ class Peer:
         if work == "predict":
             weights, x, t = self.state[0], jax.random.normal(key, size), jnp.arange(batch)
             self.state = None
-            total = jax.jit(lambda weights, x, t: self.network(weights, x, t).sum())
+            total = self.compiled(jax.jit(lambda weights, x, t: self.network(weights, x, t).sum()))
             return lambda: float(total(weights, x, t))
         pixels = jax.random.randint(key, size, 0, 256).astype(jnp.uint8)
 
+        @self.compiled
         @partial(jax.jit, donate_argnums=0)
         def drawn_step(state, pixels, key):
             following, of_t, of_noise, of_xi, of_dropout = jax.random.split(key, 5)
@@ -189,6 +192,19 @@ class Peer:
             return float(loss)
 
         return train
+
+    def compiled(self, function):
+        """Compiled when it is first called, with the card to itself: the compiler measures kernels."""
+        program = None
+
+        def call(*args):
+            nonlocal program
+            if program is None:
+                with self.alone():
+                    program = function.lower(*args).compile()
+            return program(*args)
+
+        return call
 
     def predict(self, x, t):
         return np.asarray(jax.jit(self.network)(self.state[0], x, t))

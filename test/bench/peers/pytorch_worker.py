@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from unet import Config, UNet
-from work import T, cosine_tables, hybrid_loss, lively, serve
+from work import T, alone, cosine_tables, hybrid_loss, lively, serve
 
 
 def to_engine(parameter):
@@ -42,7 +42,8 @@ class Peer:
         self.held = list(network.parameters())
         self.parameters = sum(parameter.numel() for parameter in self.held)
         mode = {"mode": "reduce-overhead"} if task.get("cudaGraphs") else {}
-        self.network = torch.compile(network, **mode) if task["compile"] else network
+        compiled = torch.compile(network, **mode) if task["compile"] else network
+        self.network = network
         low = task["precision"] == "bfloat16"
         self.autocast = (lambda: torch.autocast(device, dtype=torch.bfloat16)) if low else nullcontext
         self.tables = {name: torch.from_numpy(table).to(device) for name, table in cosine_tables().items()}
@@ -60,6 +61,9 @@ class Peer:
         self.ema_weight = 1 - rates["emaRate"]
         if weights is None:
             self.run = self.timed(task["work"], task["batch"], config)
+            if device == "cuda":
+                self.choose_kernels()
+        self.network = compiled
 
     def noise_and_variance(self, x, t):
         with self.autocast():
@@ -75,6 +79,13 @@ class Peer:
         with torch.no_grad():
             torch._foreach_lerp_(self.average, self.held, self.ema_weight)
         return loss.item()
+
+    def choose_kernels(self):
+        """A run that isn't compiled: cuDNN measures its convolutions, and keeps to the fastest of each."""
+        with alone():
+            self.run()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
 
     def timed(self, work, batch, config):
         """What is timed: with its draws, and with a number that the processor waits for."""

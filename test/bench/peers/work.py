@@ -3,7 +3,8 @@
 argv[1] is JSON: {"work": "train" | "predict", "architecture": {...}, "batch": 32, "precision": "float32" | "bfloat16",
 "optimizer": {...}}, with "device": "cuda" and "tf32" for a card, and what the framework's worker takes beside. A worker says
 {"parameters": n, "firstStepMs": n} when it is warm, then answers each line n with the times of n runs {"ms": [...]}, and the
-end of its input with {}, on a card {"peakDeviceMb": n}. With "check", a file of arrays, in place of "batch" it says how far
+end of its input with {}, on a card {"peakDeviceMb": n}. Before that, on a card, it may say {"asks": true} and wait for a line:
+then it has the card to itself until it says {"gives": true}. With "check", a file of arrays, in place of "batch" it says how far
 its results are from the engine's instead, the length of the difference to that of what was wanted: {"prediction": n,
 "losses": n, "weights": n, "ema": n}, the last two of what three steps changed.
 """
@@ -12,6 +13,7 @@ import json
 import math
 import sys
 import time
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -71,20 +73,40 @@ def lively(shape):
     return (0.01 * (np.arange(math.prod(shape)) % 7 - 3)).astype(np.float32).reshape(shape)
 
 
+waited = 0.0
+
+
+def say(**fields):
+    print(json.dumps(fields, allow_nan=False), flush=True)
+
+
+@contextmanager
+def alone():
+    """While a framework measures which of several kernels is fastest, nobody else measures."""
+    global waited
+    began = time.perf_counter()
+    say(asks=True)
+    sys.stdin.readline()
+    waited += time.perf_counter() - began
+    try:
+        yield
+    finally:
+        say(gives=True)
+
+
 def serve(peer_of):
     """Answers for `peer_of(task, weights)`, a peer with `parameters`, `run` and `peak_device_mb`.
 
     With weights, which come by name in the engine's layout, it has `predict`, `train`, `weights` and `ema` as well.
     """
     task = json.loads(sys.argv[1])
-    say = lambda **fields: print(json.dumps(fields, allow_nan=False), flush=True)
     if "check" in task:
         say(**differences(task, peer_of))
         return
     peer = peer_of(task, None)
-    began = time.perf_counter()
+    began = time.perf_counter() - waited
     peer.run()
-    first = time.perf_counter() - began
+    first = time.perf_counter() - began - waited
     # CUDA graphs are recorded in the second run, and used from the third on.
     for _ in range(2):
         peer.run()

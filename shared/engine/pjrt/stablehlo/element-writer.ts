@@ -189,7 +189,8 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
     const result = { dtype: 'uint32', shape: [words] } as const;
     const types = `(${typeOf(state)}) -> (${typeOf(state)}, ${typeOf(result)})`;
     const text = `stablehlo.rng_bit_generator ${state.name}, algorithm = PHILOX : ${types}`;
-    return writeSeveral('uint32', [words], 1, 2, text);
+    const [, bits] = writeSeveral([state, result], text);
+    return bits as Hlo;
   }
 
   /** x, not before the other values have been computed. */
@@ -197,7 +198,8 @@ export function elementWriter({ write, written, writeSeveral }: Lines) {
     const all = [x, ...awaited];
     const names = all.map(({ name }) => name).join(', ');
     const text = `stablehlo.optimization_barrier ${names} : ${all.map(typeOf).join(', ')}`;
-    return writeSeveral(x.dtype, x.shape, 0, all.length, text);
+    const [same] = writeSeveral(all, text);
+    return same as Hlo;
   }
 
   /** x, whose first axis the compiler divides among the devices. */

@@ -46,8 +46,8 @@ export interface Lines {
     attributes: string,
     result: Pick<Hlo, 'dtype' | 'shape'>,
   ): Hlo;
-  /** A line with several results, of which the one at `index` is given. */
-  writeSeveral(dtype: HloDtype, shape: readonly number[], index: number, count: number, text: string): Hlo;
+  /** A line with several results. */
+  writeSeveral(results: readonly Pick<Hlo, 'dtype' | 'shape'>[], text: string): Hlo[];
 }
 
 export function createLines(): Lines {
@@ -73,16 +73,10 @@ export function createLines(): Lines {
     return write(result.dtype, result.shape, line);
   }
 
-  function writeSeveral(
-    dtype: HloDtype,
-    shape: readonly number[],
-    index: number,
-    results: number,
-    line: string,
-  ): Hlo {
+  function writeSeveral(results: readonly Pick<Hlo, 'dtype' | 'shape'>[], line: string): Hlo[] {
     const name = `%${count++}`;
-    text.push(`${name}:${results} = ${line}`);
-    return { name: `${name}#${index}`, dtype, shape };
+    text.push(`${name}:${results.length} = ${line}`);
+    return results.map(({ dtype, shape }, i) => ({ name: `${name}#${i}`, dtype, shape }));
   }
 
   return { text, write, written, writeSeveral };
