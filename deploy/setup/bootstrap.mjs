@@ -52,6 +52,7 @@ const S3_TESTS = [
 
 /** What is run on XLA's CPU plugin. */
 const PJRT_TESTS = [
+  'test/device/*.test.ts',
   'test/engine/pjrt/*.test.ts',
   'test/golden/*.test.ts',
   'test/integration/{pair,device-slots}.test.ts',

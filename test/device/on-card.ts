@@ -16,7 +16,8 @@ import { engineWays } from './engine-ways.js';
 import type { EngineWay } from './engine-ways.js';
 import { readPacked } from './packed.js';
 import { checkPeers, findPeers } from './peers.js';
-import { timings, worksOf } from './timings.js';
+import { jobOf, timings, worksOf } from './timings.js';
+import type { Setting } from './timings.js';
 
 const HELP = `bash run.sh [--device cuda|cpu-pjrt] [--plugin FILE] [--python PROGRAM] [--jax-python PROGRAM]
                    [--minutes 8] [--out FILE] [--no-peers]
@@ -84,14 +85,14 @@ async function main(): Promise<number> {
   console.table(done);
   // Before the timings, so that what is known is kept whatever they do.
   write({ about, checks: done, left });
-  const timed = await timings(
-    worksOf(networks),
-    { folder, plugin, device, cacheFolder, peerDevice, ways: own.ways, peers: others.peers },
-    endsAt,
-    (line) => {
-      console.log(line);
-    },
-  );
+  const setting: Setting = {
+    ...{ folder, plugin, device, cacheFolder, peerDevice },
+    ...{ ways: own.ways, peers: others.peers },
+  };
+  const jobs = worksOf(networks).map((work) => [jobOf(work, setting)]);
+  const timed = await timings(jobs, folder, endsAt, (line) => {
+    console.log(line);
+  });
   console.table(timed);
   write({ about, checks: done, left, rows: timed });
   console.log(`the results are in ${given.out}`);

@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import type { UNetConfig } from '../../shared/model/index.js';
 import type { Log } from '../engine/compiled/training.js';
 
+const INDEX = 'pack.json';
+
 export interface TimedNetwork {
   readonly name: string;
   readonly architecture: UNetConfig;
@@ -12,9 +14,12 @@ export interface TimedNetwork {
   readonly sampleBatch: number;
 }
 
-interface Index {
+export interface PackIndex {
   readonly commit: string;
   readonly networks: readonly TimedNetwork[];
+}
+
+interface Index extends PackIndex {
   /** Names and lengths of the arrays of `expected.bin`, in turn. */
   readonly expected: readonly (readonly [name: string, length: number])[];
 }
@@ -27,7 +32,7 @@ export interface Packed extends Omit<Index, 'expected'> {
 export function writePacked(folder: string, { expected, ...rest }: Packed): void {
   const entries = Object.entries(expected);
   const index: Index = { ...rest, expected: entries.map(([name, values]) => [name, values.length]) };
-  writeFileSync(join(folder, 'pack.json'), `${JSON.stringify(index)}\n`);
+  writeIndex(folder, index);
   const bytes = entries.map(([, { buffer, byteOffset, byteLength }]) =>
     Buffer.from(buffer, byteOffset, byteLength),
   );
@@ -35,7 +40,7 @@ export function writePacked(folder: string, { expected, ...rest }: Packed): void
 }
 
 export function readPacked(folder: string): Packed {
-  const { expected, ...rest } = JSON.parse(readFileSync(join(folder, 'pack.json'), 'utf8')) as Index;
+  const { expected, ...rest } = readIndex(folder) as Index;
   const bytes = readFileSync(join(folder, 'expected.bin'));
   const values = new Float32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength));
   const log: Log = {};
@@ -45,4 +50,12 @@ export function readPacked(folder: string): Packed {
     begin += length;
   }
   return { ...rest, expected: log };
+}
+
+export function writeIndex(folder: string, index: PackIndex): void {
+  writeFileSync(join(folder, INDEX), `${JSON.stringify(index)}\n`);
+}
+
+export function readIndex(folder: string): PackIndex {
+  return JSON.parse(readFileSync(join(folder, INDEX), 'utf8')) as PackIndex;
 }

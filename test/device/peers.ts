@@ -61,10 +61,11 @@ export interface FoundPeer extends Peer {
   readonly absent?: string;
 }
 
-/** @param pythons The interpreter to ask for each package. */
+/** @param pythons The interpreter to ask for each package; one that has none is left out. */
 export function findPeers(pythons: Readonly<Record<string, string>>): FoundPeer[] {
-  return PEERS.map((peer) => {
-    const python = pythons[peer.name] ?? '';
+  return PEERS.flatMap((peer) => {
+    const python = pythons[peer.name];
+    if (python === undefined) return [];
     const program = `import ${peer.name}; print(${peer.name}.__version__)`;
     const { status, stdout, stderr, error } = spawnSync(python, ['-B', '-c', program], { encoding: 'utf8' });
     if (status === 0) return { ...peer, python, version: stdout.trim() };

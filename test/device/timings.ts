@@ -1,6 +1,7 @@
 /** Training and sampling on a device, beside what else is there on the same one, in turns. */
 import { join } from 'node:path';
 
+import { at } from '../../shared/foundation/index.js';
 import { quantile, rounded } from '../bench/table.js';
 import { checkParameters, createTurns, startWorker } from '../bench/worker-process.js';
 import type { Turns, Worker } from '../bench/worker-process.js';
@@ -9,7 +10,7 @@ import type { TimedNetwork } from './packed.js';
 import { peerCommand } from './peers.js';
 import type { FoundPeer, PeerDevice } from './peers.js';
 
-interface Work extends TimedNetwork {
+export interface Work extends TimedNetwork {
   readonly work: 'train' | 'predict';
   readonly precision: 'float32' | 'bfloat16';
   readonly batch: number;
@@ -44,65 +45,84 @@ export function worksOf(networks: readonly TimedNetwork[]): Work[] {
   );
 }
 
+/** A piece of work that processes do in turns. */
+export interface Job {
+  readonly title: string;
+  /** Images of a run. */
+  readonly batch: number;
+  readonly commands: readonly (readonly [name: string, command: readonly string[]])[];
+  /** Who can't take part, and why. */
+  readonly absent: readonly (readonly [name: string, reason: string])[];
+  readonly rounds?: number;
+  /** Of each process in a round. */
+  readonly runs?: number;
+}
+
 /**
- * Each work gets ready in at most half of the time that is left, so that one which compiles for long leaves time for those
- * after it; what isn't ready by then has a note instead of times.
+ * The jobs of a group get ready at the same time, in at most half of the time that is left, so that one which compiles for
+ * long leaves time for those after it; what isn't ready by then has a note instead of times. Then one job is timed after
+ * another.
  *
+ * @param folder The pack.
  * @param endsAt By `performance.now`: all is ended then.
  */
 export async function timings(
-  works: readonly Work[],
-  setting: Setting,
+  groups: readonly (readonly Job[])[],
+  folder: string,
   endsAt: number,
   say: (line: string) => void,
 ): Promise<Row[]> {
   const rows: Row[] = [];
-  for (const work of works) {
-    const title = `${work.work} ${work.name}, batch ${work.batch}, ${work.precision}`;
+  for (const group of groups) {
     const leftMs = Math.ceil(endsAt - performance.now());
     if (leftMs <= 0) {
-      rows.push({ work: title, of: 'all', note: 'no time left' });
+      rows.push(...group.map(({ title }) => noted(title, 'all', 'no time left')));
       continue;
     }
-    say(title);
-    rows.push(...(await timed(title, work, setting, leftMs)));
+    for (const { title } of group) say(title);
+    rows.push(...(await timed(group, folder, leftMs)));
   }
   return rows;
 }
 
-async function timed(title: string, work: Work, setting: Setting, leftMs: number): Promise<Row[]> {
-  const noted = (of: string, error: unknown): Row => ({ work: title, of, note: String(error) });
+const noted = (title: string, of: string, why: unknown): Row => ({ work: title, of, note: String(why) });
+
+async function timed(group: readonly Job[], folder: string, leftMs: number): Promise<Row[]> {
   const ending = new AbortController();
   const timer = setTimeout(() => {
     ending.abort();
   }, leftMs);
-  const commands = commandsOf(work, setting);
   try {
-    // They compile at the same time, but measure kernels and are timed one after another.
-    const turns = createTurns();
-    const started = await Promise.allSettled(
-      commands.map(([name, command]) =>
-        startWithin(leftMs / 2, turns, name, command, setting.folder, ending.signal),
-      ),
-    );
-    const workers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
-    const late = started.flatMap((each, i) =>
-      each.status === 'fulfilled' ? [] : [noted(commands[i]?.[0] ?? '', each.reason)],
-    );
-    const absent = setting.peers.flatMap((peer) =>
-      peer.absent === undefined ? [] : [noted(peer.name, peer.absent)],
-    );
-    const notes = [...late, ...absent];
-    try {
-      checkParameters(workers);
-      return [...(await inTurns(title, work, workers)), ...notes];
-    } catch (error) {
-      return [noted('all', error), ...notes];
+    const begun = await Promise.all(group.map((job) => begin(job, folder, leftMs / 2, ending.signal)));
+    const rows: Row[] = [];
+    for (const [i, { workers, notes }] of begun.entries()) {
+      const job = at(group, i);
+      try {
+        checkParameters(workers);
+        rows.push(...(await inTurns(job, workers)));
+      } catch (error) {
+        rows.push(noted(job.title, 'all', error));
+      }
+      rows.push(...notes);
     }
+    return rows;
   } finally {
     clearTimeout(timer);
     ending.abort();
   }
+}
+
+/** Starts a job's processes: they compile at the same time, but measure kernels one after another. */
+async function begin({ title, commands, absent }: Job, folder: string, limitMs: number, ending: AbortSignal) {
+  const turns = createTurns();
+  const started = await Promise.allSettled(
+    commands.map(([name, command]) => startWithin(limitMs, turns, name, command, folder, ending)),
+  );
+  const workers = started.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const late = started.flatMap((each, i) =>
+    each.status === 'fulfilled' ? [] : [noted(title, commands[i]?.[0] ?? '', each.reason)],
+  );
+  return { workers, notes: [...late, ...absent.map(([name, reason]) => noted(title, name, reason))] };
 }
 
 async function startWithin(
@@ -123,10 +143,13 @@ async function startWithin(
   }
 }
 
-async function inTurns(title: string, { batch }: Work, workers: readonly Worker[]): Promise<Row[]> {
+async function inTurns(
+  { title, batch, rounds = ROUNDS, runs = RUNS }: Job,
+  workers: readonly Worker[],
+): Promise<Row[]> {
   const times = new Map<Worker, number[]>(workers.map((worker) => [worker, []]));
-  for (let round = 0; round < ROUNDS; round++)
-    for (const worker of workers) times.get(worker)?.push(...(await worker.time(RUNS)));
+  for (let round = 0; round < rounds; round++)
+    for (const worker of workers) times.get(worker)?.push(...(await worker.time(runs)));
   const medians = workers.map((worker) =>
     quantile(
       (times.get(worker) ?? []).sort((a, b) => a - b),
@@ -161,7 +184,10 @@ const toBest = (column: string, ms: number, best: number): Row =>
   Number.isFinite(best) ? { [column]: rounded(ms / best, 3) } : {};
 
 /** float32 may be of TF32 on all sides. */
-function commandsOf(work: Work, { folder, plugin, device, cacheFolder, ways, peers, peerDevice }: Setting) {
+export function jobOf(
+  work: Work,
+  { folder, plugin, device, cacheFolder, ways, peers, peerDevice }: Setting,
+): Job {
   const task = { ...work, device: peerDevice, tf32: true };
   const own = ways
     .filter(({ precisions }) => precisions.includes(work.precision))
@@ -174,12 +200,17 @@ function commandsOf(work: Work, { folder, plugin, device, cacheFolder, ways, pee
       return [name, [process.execPath, join(folder, 'engine-worker.mjs'), JSON.stringify(ours)]] as const;
     });
   const there = peers.filter(({ absent }) => absent === undefined);
-  return [
-    ...own,
-    ...there.flatMap((peer) =>
-      Object.entries(peer.ways(task.device)).map(
-        ([name, options]) => [name, peerCommand(peer, task, options)] as const,
+  return {
+    title: `${work.work} ${work.name}, batch ${work.batch}, ${work.precision}`,
+    batch: work.batch,
+    commands: [
+      ...own,
+      ...there.flatMap((peer) =>
+        Object.entries(peer.ways(task.device)).map(
+          ([name, options]) => [name, peerCommand(peer, task, options)] as const,
+        ),
       ),
-    ),
-  ];
+    ],
+    absent: peers.flatMap(({ name, absent }) => (absent === undefined ? [] : [[name, absent] as const])),
+  };
 }

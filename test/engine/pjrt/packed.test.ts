@@ -7,7 +7,8 @@ import { promisify } from 'node:util';
 
 import { SMALL_32 } from '../../bench/networks.js';
 import { CPU_PLUGIN, testAll } from './plugin-file.js';
-import { MOST_MEBIBYTES, pack, sizeOf } from '../../device/pack.js';
+import { pack } from '../../device/pack.js';
+import { MOST_MEBIBYTES, sizeOf } from '../../device/programs.js';
 
 const TINY = { ...SMALL_32, imageSize: 8, modelChannels: 32, numResBlocks: 1, channelMult: [1] };
 
