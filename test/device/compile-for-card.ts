@@ -1,11 +1,12 @@
 /**
- * `npm run test:pjrt -- --device cuda --compile-only [--write] [--function NAME] [PRESET ...]`: compiles every function of the presets for an H100 that
- * needn't be there, and compares what became of convolutions, products, norms and attention, and how many CUDA graphs there
- * are, with `compiled-for-h100.json`.
+ * `npm run test:pjrt -- --device cuda --compile-only [--write] [--function NAME] [PRESET ...]`: compiles every function of
+ * the presets, or the one of a name, for an H100 that needn't be there, and compares what became of convolutions, products,
+ * norms and attention, and how many CUDA graphs there are, with `compiled-for-h100.json`.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 
 import { standaloneContext } from '../../deploy/setup/context.js';
 import { provideDevice } from '../../deploy/setup/device.js';
@@ -103,8 +104,17 @@ function functionsOf(
   return called ? [...all, [trainer, 'trainStep', true]] : all;
 }
 
-export async function main(args: readonly string[]): Promise<number> {
-  const asked = args.filter((arg, i) => !arg.startsWith('--') && args[i - 1] !== '--device');
+const { values: given, positionals: asked } = parseArgs({
+  allowPositionals: true,
+  options: {
+    device: { type: 'string' },
+    'compile-only': { type: 'boolean' },
+    write: { type: 'boolean', default: false },
+    function: { type: 'string' },
+  },
+});
+
+async function main(): Promise<number> {
   requireGradients();
   const plugin = loadPlugin(await provideDevice(standaloneContext(console.log), 'cuda-compiler'));
   const held = JSON.parse(readFileSync(HELD, 'utf8')) as Record<string, Counts>;
@@ -114,6 +124,7 @@ export async function main(args: readonly string[]): Promise<number> {
   for (const preset of asked.length > 0 ? (asked as PresetName[]) : PRESET_NAMES) {
     for (const precision of ['float32', 'bfloat16'] as const) {
       for (const [module, name, attentionCalls] of functionsOf(preset, precision)) {
+        if (given.function !== undefined && given.function !== name) continue;
         const began = performance.now();
         const { program } = emittedFunction(module, name, { tf32: false, attentionCalls }).emitted;
         const counts = known.get(program.text) ?? (await countsOf(plugin, program));
@@ -123,7 +134,7 @@ export async function main(args: readonly string[]): Promise<number> {
         const seconds = ((performance.now() - began) / 1000).toFixed(1);
         const isHeld = JSON.stringify(held[key]) === JSON.stringify(counts);
         // As it goes, so that a run that is ended keeps what it has found.
-        if (args.includes('--write')) write({ ...held, ...found });
+        if (given.write) write({ ...held, ...found });
         console.log(`${isHeld ? 'as before' : 'DIFFERS  '} ${key} ${JSON.stringify(counts)} (${seconds} s)`);
       }
     }
@@ -131,11 +142,11 @@ export async function main(args: readonly string[]): Promise<number> {
   const differing = Object.entries(found).filter(
     ([key, counts]) => JSON.stringify(held[key]) !== JSON.stringify(counts),
   );
-  return differing.length === 0 || args.includes('--write') ? 0 : 1;
+  return differing.length === 0 || given.write ? 0 : 1;
 }
 
 function write(counts: Readonly<Record<string, Counts>>): void {
   writeFileSync(HELD, `${JSON.stringify(counts, undefined, 2)}\n`);
 }
 
-process.exitCode = await main(process.argv.slice(2));
+process.exitCode = await main();
