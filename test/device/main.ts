@@ -1,19 +1,27 @@
-/** `npm run test:device -- --pack DIR [--processor]`: makes a folder to take to another machine (`pack.ts`, `processor-pack.ts`). */
+/**
+ * `npm run test:device -- --pack DIR [--processor [--part-size MIB]]`: makes a folder to take to another machine (`pack.ts`,
+ * `processor-pack.ts`).
+ */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { standaloneContext } from '../../deploy/setup/context.js';
 import { pack } from './pack.js';
 import { packProcessor } from './processor-pack.js';
-import { sizeOf } from './programs.js';
+import { MOST_MEBIBYTES, sizeOf } from './programs.js';
 
 const { values } = parseArgs({
-  options: { pack: { type: 'string' }, processor: { type: 'boolean', default: false } },
+  options: {
+    pack: { type: 'string' },
+    processor: { type: 'boolean', default: false },
+    'part-size': { type: 'string', default: String(MOST_MEBIBYTES) },
+  },
 });
-if (values.pack === undefined) {
+const most = Number(values['part-size']);
+if (values.pack === undefined || !(most >= 1 && most <= MOST_MEBIBYTES)) {
   console.error(`npm run test:device -- --pack DIR: makes a folder; then, on a machine with a card: bash DIR/run.sh
-npm run test:device -- --pack DIR --processor: makes its folders part-1, part-2, ...; then, on a machine with many cores, where
-all of them are in one place: bash PLACE/part-1/run.sh`);
+npm run test:device -- --pack DIR --processor [--part-size MIB]: makes its folders part-1, part-2, ... of 1 to ${MOST_MEBIBYTES} MiB
+each; then, on a machine with many cores, where all of them are in one place: bash PLACE/part-1/run.sh`);
   process.exit(2);
 }
 const folder = resolve(values.pack);
@@ -22,7 +30,7 @@ if (values.processor) {
   const say = (line: string): void => {
     console.log(line);
   };
-  for (const { name, sha256 } of await packProcessor(folder, standaloneContext(say)))
+  for (const { name, sha256 } of await packProcessor(folder, standaloneContext(say), most))
     say(`${mebibytes(resolve(folder, name))}; the SHA-256 of its piece is ${sha256}`);
   say('take each of them into one place; run there: bash part-1/run.sh');
 } else {

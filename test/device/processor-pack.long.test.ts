@@ -44,7 +44,7 @@ whole('parts that were taken elsewhere time the engine without anything of the c
   const context = standaloneContext((line) => {
     t.log(line);
   });
-  const parts = await packProcessor(made, context, [
+  const parts = await packProcessor(made, context, MOST_MEBIBYTES, [
     { name: 'tiny', architecture: TINY, trainBatch: 2, sampleBatch: 2 },
   ]);
   t.deepEqual(

@@ -23,7 +23,7 @@ import { writeIndex } from './packed.js';
 import type { TimedNetwork } from './packed.js';
 import { writeParts } from './parts.js';
 import type { Part } from './parts.js';
-import { commit, MOST_MEBIBYTES, packModules, packPeers, packPrograms } from './programs.js';
+import { commit, packModules, packPeers, packPrograms } from './programs.js';
 
 const NETWORKS: readonly TimedNetwork[] = [
   { name: '8M', architecture: SMALL_32, trainBatch: 32, sampleBatch: 16 },
@@ -47,10 +47,15 @@ const COMPRESS = join(import.meta.dirname, 'compress.py');
 const TFJS_NODE = 'node_modules/@tensorflow/tfjs-node-gpu';
 const LIBRARIES = `${TFJS_NODE}/deps/lib`;
 
-/** @param networks What is timed; default: the one of the table. @throws SetupProblem where something can't be provided. */
+/**
+ * @param most Mebibytes of a part.
+ * @param networks What is timed; default: the one of the table.
+ * @throws SetupProblem where something can't be provided.
+ */
 export async function packProcessor(
   folder: string,
   context: SetupContext,
+  most: number,
   networks: readonly TimedNetwork[] = NETWORKS,
 ): Promise<readonly Part[]> {
   const library = await provideNativeLibrary(context);
@@ -69,7 +74,7 @@ export async function packProcessor(
       copyFileSync(await compressedOnce(context, file), join(compressed, `${place}.xz`));
     const file = join(scratch, 'pack.tar');
     await create({ file, cwd: compressed, portable: true }, ['.']);
-    const parts = await writeParts(file, folder, MOST_MEBIBYTES * 1024 ** 2);
+    const parts = await writeParts(file, folder, most * 1024 ** 2);
     writeFileSync(join(folder, 'part-1', 'run.sh'), RUN, { mode: 0o755 });
     return parts;
   });
