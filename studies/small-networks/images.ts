@@ -4,40 +4,36 @@ import { join } from 'node:path';
 
 import { openDataset, writeNpz, type Dataset, type DatasetSource } from '../../shared/dataset/index.js';
 import { decodeWhole } from '../../shared/images/index.js';
+import { deriveKey, permutation } from '../../shared/random/index.js';
 
-/** Images in the rows of PNG files, as tfjs's examples keep them: a row of pixels is an image. */
 interface ImageKind {
-  /** Where under the data folder, and what the files' names begin with. */
-  readonly folder: string;
-  readonly prefix: string;
-  /** Width and height in the files. */
-  readonly side: number;
-  /** What is averaged into one pixel: blocks of so many by so many. */
-  readonly block: number;
+  /** Height and width. */
+  readonly size: number;
   readonly channels: 1 | 3;
   /** Heights of the levels at which a network of theirs, which has two levels, has attention. */
   readonly attention: readonly number[];
   /** Images that no network is trained on: the last ones. */
   readonly heldOut: number;
-  /** More are not read. */
-  readonly most: number;
+  /** [size, size, 3] uint8 each. @param data The data folder. */
+  readonly read: (data: string, work: string) => Promise<Uint8Array[]>;
 }
 
 export const IMAGE_KINDS = {
   'cifar-8': {
-    ...{ folder: 'cifar10', prefix: 'cifar10_batch_', side: 32, block: 4, channels: 3 },
-    attention: [8, 4],
-    ...{ heldOut: 1000, most: 4000 },
+    ...{ size: 8, channels: 3, attention: [8, 4], heldOut: 1000 },
+    read: imageRows({ folder: 'cifar10', prefix: 'cifar10_batch_', side: 32, block: 4, most: 4000 }),
   },
   'cifar-16': {
-    ...{ folder: 'cifar10', prefix: 'cifar10_batch_', side: 32, block: 2, channels: 3 },
-    attention: [8],
-    ...{ heldOut: 1000, most: 4000 },
+    ...{ size: 16, channels: 3, attention: [8], heldOut: 1000 },
+    read: imageRows({ folder: 'cifar10', prefix: 'cifar10_batch_', side: 32, block: 2, most: 4000 }),
   },
   'digits-14': {
-    ...{ folder: 'mnist', prefix: 'mnist_batch_', side: 28, block: 2, channels: 1 },
-    attention: [7],
-    ...{ heldOut: 4000, most: 24_000 },
+    ...{ size: 14, channels: 1, attention: [7], heldOut: 4000 },
+    read: imageRows({ folder: 'mnist', prefix: 'mnist_batch_', side: 28, block: 2, most: 24_000 }),
+  },
+  'twemoji-16': {
+    ...{ size: 16, channels: 3, attention: [8], heldOut: 1000 },
+    read: (_, work) => twemoji(16, work),
   },
 } as const satisfies Readonly<Record<string, ImageKind>>;
 export type ImageKindName = keyof typeof IMAGE_KINDS;
@@ -51,21 +47,18 @@ export interface SmallImages extends Pick<ImageKind, 'channels' | 'attention'> {
 /** The archives of a kind of images in the work folder, made where they aren't there. */
 export async function smallImages(name: ImageKindName, data: string, work: string): Promise<SmallImages> {
   const kind: ImageKind = IMAGE_KINDS[name];
-  const size = kind.side / kind.block;
+  const { size, channels, attention } = kind;
   const pathOf = (part: string) => join(work, 'images', `${name}-${part}.npz`);
   const [training, heldOut] = [pathOf('training'), pathOf('held-out')];
   if (!(await exists(heldOut))) {
     await mkdir(join(work, 'images'), { recursive: true });
-    const images = await readRows(kind, data);
+    const images = await kind.read(data, work);
     if (images.length <= kind.heldOut)
-      throw new Error(
-        `${join(data, kind.folder)}: wanted more than ${kind.heldOut} images; got ${images.length}`,
-      );
+      throw new Error(`${name} in ${data}: wanted more than ${kind.heldOut} images; got ${images.length}`);
     await writeImages(training, images.slice(0, -kind.heldOut), size);
     await writeImages(heldOut, images.slice(-kind.heldOut), size);
   }
   const source = (location: string): DatasetSource => ({ kind: 'npz', location, classes: false });
-  const { channels, attention } = kind;
   return { size, channels, attention, training: source(training), heldOut: source(heldOut) };
 }
 
@@ -76,9 +69,11 @@ export function openSmall(
 ): Promise<Dataset> {
   return openDataset(
     { source, imageSize: size, channels },
-    { cacheFolder: datasetCache(work), access: { local: { roots: undefined } } },
+    { cacheFolder: datasetCache(work), access: ANYWHERE },
   );
 }
+
+const ANYWHERE = { local: { roots: undefined } };
 
 export const datasetCache = (work: string): string => join(work, 'datasets');
 
@@ -89,26 +84,52 @@ async function exists(path: string): Promise<boolean> {
   );
 }
 
-/** Block means, [size, size, 3] uint8 each, in the order of the files' numbers. */
-async function readRows(
-  { folder, prefix, side, block, most }: ImageKind,
-  data: string,
-): Promise<Uint8Array[]> {
-  const numberOf = (name: string) => Number(/(\d+)\.png$/.exec(name)?.[1] ?? NaN);
-  const files = (await readdir(join(data, folder)))
-    .filter((name) => name.startsWith(prefix) && name.endsWith('.png'))
-    .sort((a, b) => numberOf(a) - numberOf(b));
-  const images: Uint8Array[] = [];
-  for (const file of files) {
-    const { pixels, shape } = await decodeWhole(await readFile(join(data, folder, file)));
-    if (shape.width !== side * side)
-      throw new Error(`${file}: wanted rows of ${side * side} pixels; got ${shape.width}`);
-    for (let row = 0; row < shape.height && images.length < most; row++)
-      images.push(
-        blockMeans(pixels.subarray(row * side * side * 3, (row + 1) * side * side * 3), side, block),
-      );
+/** Images in the rows of PNG files, as tfjs's examples keep them: a row of pixels is an image. */
+interface ImageRows {
+  /** Where under the data folder, and what the files' names begin with. */
+  readonly folder: string;
+  readonly prefix: string;
+  /** Width and height in the files. */
+  readonly side: number;
+  /** What is averaged into one pixel: blocks of so many by so many. */
+  readonly block: number;
+  /** More are not read. */
+  readonly most: number;
+}
+
+/** Reads block means, in the order of the files' numbers. */
+function imageRows({ folder, prefix, side, block, most }: ImageRows): ImageKind['read'] {
+  return async (data) => {
+    const numberOf = (name: string) => Number(/(\d+)\.png$/.exec(name)?.[1] ?? NaN);
+    const files = (await readdir(join(data, folder)))
+      .filter((name) => name.startsWith(prefix) && name.endsWith('.png'))
+      .sort((a, b) => numberOf(a) - numberOf(b));
+    const images: Uint8Array[] = [];
+    for (const file of files) {
+      const { pixels, shape } = await decodeWhole(await readFile(join(data, folder, file)));
+      if (shape.width !== side * side)
+        throw new Error(`${file}: wanted rows of ${side * side} pixels; got ${shape.width}`);
+      for (let row = 0; row < shape.height && images.length < most; row++)
+        images.push(
+          blockMeans(pixels.subarray(row * side * side * 3, (row + 1) * side * side * 3), side, block),
+        );
+    }
+    return images;
+  };
+}
+
+/** The emoji that come with the project, shuffled: neighbours look alike, and the last ones are held out. */
+async function twemoji(size: number, work: string): Promise<Uint8Array[]> {
+  const config = { source: { kind: 'twemoji' }, imageSize: size, channels: 3 } as const;
+  const dataset = await openDataset(config, { cacheFolder: datasetCache(work), access: ANYWHERE });
+  try {
+    const order = permutation(deriveKey(0n, 'emoji of the studies'), [], dataset.length);
+    const pixels = await dataset.read(order);
+    const each = size * size * 3;
+    return Array.from(order, (_, i) => pixels.slice(i * each, (i + 1) * each));
+  } finally {
+    await dataset.close();
   }
-  return images;
 }
 
 /** An image [side, side, 3] in which each pixel is the rounded mean of a block of the other's. */

@@ -79,6 +79,7 @@ const PLAN: VariantsPlan = {
     stage([12_000], BOTH, { sets: [1000], samples: 500 }),
     stage([3000], BOTH, { images: 'cifar-16', sets: [10] }),
     stage([3000], BOTH, { images: 'digits-14', sets: [10] }),
+    stage([3000], BOTH, { images: 'twemoji-16', sets: [10] }),
     stage([6000], BOTH, { images: 'cifar-16', sets: [10] }),
     stage([6000], THREE, { sets: [100] }),
     stage([12_000, 6000], BOTH, SWEPT),

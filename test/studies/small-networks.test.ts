@@ -23,9 +23,9 @@ test('a study without images says how they are given', async (t) => {
 });
 
 test('every kind of images has networks of every variant', (t) => {
-  for (const [images, { side, block, channels, attention }] of Object.entries(IMAGE_KINDS)) {
+  for (const [images, { size, channels, attention }] of Object.entries(IMAGE_KINDS)) {
     const source = { kind: 'folder', path: '.', classFolders: false } as const;
-    const small = { size: side / block, channels, attention, training: source, heldOut: source };
+    const small = { size, channels, attention, training: source, heldOut: source };
     for (const variant of Object.keys(VARIANTS) as VariantName[]) {
       const network = { images: images as ImageKindName, variant, seed: 1, age: 1500 };
       t.notThrows(() => recipeOf(network, small), `${images}, ${variant}`);
