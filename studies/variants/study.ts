@@ -62,6 +62,7 @@ const stage = (ages: Stage['ages'], variants: Stage['variants'], other: Partial<
 
 const SWEPT = { sets: [], sweeps: [10, 50] };
 const BEHAVIOUR = { behaviour: true };
+const SMALL_SETS = { sets: [10], pictures: [10] };
 
 const PLAN: VariantsPlan = {
   stages: [
@@ -77,10 +78,10 @@ const PLAN: VariantsPlan = {
     stage([12_000], BOTH, { seeds: [2, 3], sweeps: [10], behaviour: true }),
     stage([12_000], STRENGTHS),
     stage([12_000], BOTH, { sets: [1000], samples: 500 }),
-    stage([3000], BOTH, { images: 'cifar-16', sets: [10] }),
-    stage([3000], BOTH, { images: 'digits-14', sets: [10] }),
-    stage([3000], BOTH, { images: 'twemoji-16', sets: [10] }),
-    stage([6000], BOTH, { images: 'cifar-16', sets: [10] }),
+    stage([3000], BOTH, { images: 'cifar-16', ...SMALL_SETS }),
+    stage([3000], BOTH, { images: 'digits-14', ...SMALL_SETS }),
+    stage([3000], BOTH, { images: 'twemoji-16', ...SMALL_SETS }),
+    stage([6000], BOTH, { images: 'cifar-16', ...SMALL_SETS }),
     stage([6000], THREE, { sets: [100] }),
     stage([12_000, 6000], BOTH, SWEPT),
     stage([6000, 12_000], THREE, { seeds: [2, 3], behaviour: true }),

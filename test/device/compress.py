@@ -1,4 +1,7 @@
-"""Compresses each file below a folder for a pack: python3 compress.py FROM TO. FROM/NAME becomes TO/NAME.xz."""
+"""Compresses each file below a folder for a pack: python3 compress.py FROM TO EFFORT. FROM/NAME becomes TO/NAME.xz.
+
+The effort is "most", which takes minutes for a library of hundreds of MiB, or "least", for tests.
+"""
 
 import lzma
 import shutil
@@ -12,13 +15,16 @@ SMALLEST_DICTIONARY = 64 << 10
 SAID_EVERY = 32 * MIB
 
 
-def compress(source, target):
-    size = source.stat().st_size
+def method(effort, size):
+    if effort == "least":
+        return {"preset": 0}
     dictionary = min(LARGEST_DICTIONARY, max(SMALLEST_DICTIONARY, size))
-    filters = [
-        {"id": lzma.FILTER_X86},
-        {"id": lzma.FILTER_LZMA2, "preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary},
-    ]
+    return {"preset": 9 | lzma.PRESET_EXTREME, "dict_size": dictionary}
+
+
+def compress(source, target, effort):
+    size = source.stat().st_size
+    filters = [{"id": lzma.FILTER_X86}, {"id": lzma.FILTER_LZMA2, **method(effort, size)}]
     target.parent.mkdir(parents=True, exist_ok=True)
     # The parts of a pack have hashes of their own, so that a short checksum is enough.
     with open(source, "rb") as file, lzma.open(target, "wb", check=lzma.CHECK_CRC32, filters=filters) as compressed:
@@ -31,10 +37,10 @@ def compress(source, target):
     shutil.copymode(source, target)
 
 
-def main(source, target):
-    for path in sorted(source.rglob("*")):
+def main(source, target, effort):
+    for path in sorted(Path(source).rglob("*")):
         if path.is_file():
-            compress(path, target / f"{path.relative_to(source)}.xz")
+            compress(path, Path(target) / f"{path.relative_to(source)}.xz", effort)
 
 
-main(*map(Path, sys.argv[1:]))
+main(*sys.argv[1:])

@@ -30,7 +30,7 @@ if (values.processor) {
   const say = (line: string): void => {
     console.log(line);
   };
-  for (const { name, sha256 } of await packProcessor(folder, standaloneContext(say), most))
+  for (const { name, sha256 } of await packProcessor(folder, standaloneContext(say), { most }))
     say(`${mebibytes(resolve(folder, name))}; the SHA-256 of its piece is ${sha256}`);
   say('take each of them into one place; run there: bash part-1/run.sh');
 } else {

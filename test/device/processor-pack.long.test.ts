@@ -44,9 +44,10 @@ whole('parts that were taken elsewhere time the engine without anything of the c
   const context = standaloneContext((line) => {
     t.log(line);
   });
-  const parts = await packProcessor(made, context, MOST_MEBIBYTES, [
-    { name: 'tiny', architecture: TINY, trainBatch: 2, sampleBatch: 2 },
-  ]);
+  const parts = await packProcessor(made, context, {
+    ...{ most: MOST_MEBIBYTES, effort: 'least' },
+    networks: [{ name: 'tiny', architecture: TINY, trainBatch: 2, sampleBatch: 2 }],
+  });
   t.deepEqual(
     readdirSync(made),
     parts.map(({ name }) => name),

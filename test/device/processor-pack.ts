@@ -47,16 +47,25 @@ const COMPRESS = join(import.meta.dirname, 'compress.py');
 const TFJS_NODE = 'node_modules/@tensorflow/tfjs-node-gpu';
 const LIBRARIES = `${TFJS_NODE}/deps/lib`;
 
+export interface ProcessorPack {
+  /** Mebibytes of a part. */
+  readonly most: number;
+  /** What is timed; default: the one of the table. */
+  readonly networks?: readonly TimedNetwork[];
+  /** Of compressing; default: most. */
+  readonly effort?: Effort;
+}
+
+/** The most takes minutes once, the least seconds and twice the room. */
+type Effort = 'most' | 'least';
+
 /**
- * @param most Mebibytes of a part.
- * @param networks What is timed; default: the one of the table.
  * @throws SetupProblem where something can't be provided.
  */
 export async function packProcessor(
   folder: string,
   context: SetupContext,
-  most: number,
-  networks: readonly TimedNetwork[] = NETWORKS,
+  { most, networks = NETWORKS, effort = 'most' }: ProcessorPack,
 ): Promise<readonly Part[]> {
   const library = await provideNativeLibrary(context);
   return withScratch(context, async (scratch) => {
@@ -65,13 +74,13 @@ export async function packProcessor(
     await packTfjsNode(small, scratch, context, library);
     packPeers(small, ['pytorch_worker.py']);
     writeIndex(small, { commit: commit(), networks });
-    await compress(context, small, compressed);
+    await compress(context, small, compressed, effort);
     const large = [
       ['node', process.execPath] as const,
       ...library.files.map((file) => [`${LIBRARIES}/${file}`, join(library.directory, file)] as const),
     ];
     for (const [place, file] of large)
-      copyFileSync(await compressedOnce(context, file), join(compressed, `${place}.xz`));
+      copyFileSync(await compressedOnce(context, file, effort), join(compressed, `${place}.xz`));
     const file = join(scratch, 'pack.tar');
     await create({ file, cwd: compressed, portable: true }, ['.']);
     const parts = await writeParts(file, folder, most * 1024 ** 2);
@@ -110,9 +119,13 @@ async function packTfjsNode(
  * Path of a large program or library without what debuggers need of it, compressed: made once, since it takes minutes, and
  * kept in the cache.
  */
-async function compressedOnce(context: SetupContext, file: string): Promise<string> {
+async function compressedOnce(context: SetupContext, file: string, effort: Effort): Promise<string> {
   const name = basename(file);
-  const key = await keyOf(dirname(COMPRESS), [basename(COMPRESS)], [await fileSha256(file), 'stripped']);
+  const key = await keyOf(
+    dirname(COMPRESS),
+    [basename(COMPRESS)],
+    [await fileSha256(file), 'stripped', effort],
+  );
   const folder = `packed/${key.slice(0, 16)}`;
   const made = await cachedFolder(context, folder, `${name}.xz`, async (finished, scratch) => {
     context.say(`compressing ${name}, once for all packs`);
@@ -122,13 +135,13 @@ async function compressedOnce(context: SetupContext, file: string): Promise<stri
       task: `stripping ${name}`,
       remedy: 'install binutils',
     });
-    await compress(context, stripped, finished);
+    await compress(context, stripped, finished, effort);
   });
   return join(made, `${name}.xz`);
 }
 
-async function compress(context: SetupContext, from: string, to: string): Promise<void> {
-  await run(context, 'python3', [COMPRESS, from, to], {
+async function compress(context: SetupContext, from: string, to: string, effort: Effort): Promise<void> {
+  await run(context, 'python3', [COMPRESS, from, to, effort], {
     task: 'compressing',
     remedy: "use a Python 3 with its module lzma (Debian's and Ubuntu's have it)",
     shown: true,
