@@ -45,7 +45,7 @@ async function packed(t: ExecutionContext) {
     writeFileSync(join(from, name), content);
   }
   chmodSync(join(from, 'program'), 0o755);
-  execFileSync('python3', [join(import.meta.dirname, 'compress.py'), from, compressed]);
+  execFileSync('python3', [join(import.meta.dirname, 'compress.py'), from, compressed, 'most']);
   const file = join(folder, 'pack.tar');
   await create({ file, cwd: compressed, portable: true }, ['.']);
   // Of an earlier pack, which had more.
