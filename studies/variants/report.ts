@@ -1,19 +1,14 @@
 /** Tables and figures of the study, from what has been done so far. */
-import { at } from '../../shared/foundation/index.js';
 import type { Curve, Figure, Finding, MeasureResult } from '../../shared/exposure/index.js';
-import {
-  centred,
-  intervalOverSeeds,
-  percentileInterval,
-  type Estimate,
-} from '../../shared/statistics/index.js';
-import { change, slugOf } from '../cases.js';
+import { intervalOverSeeds, type Estimate } from '../../shared/statistics/index.js';
+import { slugOf } from '../cases.js';
 import type { Network } from '../small-networks/networks.js';
 import type { StepCosts } from '../small-networks/cost.js';
-import type { Resampled } from '../small-networks/samples.js';
 import type { Sweep } from '../small-networks/sweep.js';
 import { verdict } from '../gate/study.js';
 import type { Bench, Row } from '../study.js';
+import { remedyRows, remedyRowsOverSeeds, type RemediedCase } from './remedies.js';
+import { described, estimated, grouped, intervalOf, joined, pairedChange, shown } from './rows.js';
 import type { Behaviour, MeasuredSet, Pictures, SampledCase } from './sets.js';
 
 export interface Found {
@@ -21,10 +16,10 @@ export interface Found {
   readonly sweeps: (SampledCase & { readonly sweep: Sweep })[];
   readonly behaviours: { readonly network: Network; readonly behaviour: Behaviour }[];
   readonly pictures: (SampledCase & { readonly pictures: Pictures })[];
+  readonly remedied: RemediedCase[];
   readonly costs: StepCosts | undefined;
 }
 
-const LEVEL = 0.95;
 const METRICS = ['frechet', 'spectral', 'upper'] as const;
 type Metric = (typeof METRICS)[number];
 
@@ -36,6 +31,8 @@ export async function report(bench: Bench, found: Found): Promise<void> {
     'changes-over-seeds': overSeeds(pairs),
     scaled: found.sweeps.map(sweepRow),
     'gate-agreement': gateRows(found, pairs),
+    remedies: remedyRows(found.remedied),
+    'remedies-over-seeds': remedyRowsOverSeeds(found.remedied),
     behaviour: found.behaviours.map(behaviourRow),
     cost: costRows(found.costs ?? {}),
   };
@@ -73,35 +70,8 @@ function pairsOf({ sets }: Found): Pair[] {
   });
 }
 
-/** Distances are `centred`. */
-function intervalOf(of: Resampled): Estimate {
-  return percentileInterval(of.value, centred(of.value, of.resamples), LEVEL);
-}
-
-/** In percent; both sides of a resample count the same samples. */
-export function pairedChange(one: Resampled, base: Resampled): Estimate {
-  const resampled = centred(one.value, one.resamples);
-  const baseResampled = centred(base.value, base.resamples);
-  const changes = resampled.map((value, b) => change(value, at(baseResampled, b)));
-  return percentileInterval(change(one.value, base.value), changes, LEVEL);
-}
-
-function described({ network, sampler, steps }: SampledCase) {
-  const { images, variant, seed, age } = network;
-  return { images, variant, seed, age, sampler, steps };
-}
-
-function estimated(name: string, { value, low, high }: Estimate): Row {
-  return { [name]: shown(value), [`${name} low`]: shown(low), [`${name} high`]: shown(high) };
-}
-const shown = (value: number): number => Number(value.toPrecision(4));
-
 function ofMetrics(suffix: string, of: (metric: Metric) => Estimate): Row {
   return joined(METRICS.map((metric) => estimated(`${metric}${suffix}`, of(metric))));
-}
-
-function joined(rows: readonly Row[]): Row {
-  return Object.fromEntries(rows.flatMap((row) => Object.entries(row)));
 }
 
 function setRow(one: Found['sets'][number]): Row {
@@ -247,15 +217,4 @@ function curvesOf(sets: Found['sets'], x: (one: OneSet) => number): Curve[] {
       .map((one) => ({ x: x(one), ...intervalOf(one.set.training.frechet) }))
       .sort((a, b) => a.x - b.x),
   }));
-}
-
-/** By key, in the order of first appearance. */
-function grouped<T>(items: readonly T[], keyOf: (item: T) => string): [string, [T, ...T[]]][] {
-  const groups = new Map<string, [T, ...T[]]>();
-  for (const item of items) {
-    const group = groups.get(keyOf(item));
-    if (group === undefined) groups.set(keyOf(item), [item]);
-    else group.push(item);
-  }
-  return [...groups];
 }

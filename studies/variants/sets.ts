@@ -12,6 +12,7 @@ import {
   rowsOfDataset,
   sampleRows,
   type Distances,
+  type ImageRows,
 } from '../small-networks/samples.js';
 import type { Dataset } from '../../shared/dataset/index.js';
 import type { Bench } from '../study.js';
@@ -42,19 +43,28 @@ export function setOf(
   const name = `set-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
   return bench.piece(name, { network, sampler, steps, ...settings }, (say) =>
     withNetwork(bench, network, say, async (model) => {
+      const { training, heldOut } = await referencesOf(bench, network);
       const { samples, seed, resamples } = settings;
       const rows = await sampleRows(model, settingsOf(sampler, steps), samples, BigInt(seed), bench.signal);
-      const small = await smallImages(network.images, bench.data(), bench.work);
-      const reference = await withDataset(bench, small, 'training', (dataset) =>
-        rowsOfDataset(dataset, small.size, small.channels),
-      );
-      const heldOut = await withDataset(bench, small, 'heldOut', (dataset) =>
-        rowsOfDataset(dataset, small.size, small.channels),
-      );
-      const training = await distancesOf(rows, mirroredToo(reference), resamples);
-      return { training, heldOutFrechet: (await distancesOf(rows, mirroredToo(heldOut), 0)).frechet.value };
+      return {
+        training: await distancesOf(rows, training, resamples),
+        heldOutFrechet: (await distancesOf(rows, heldOut, 0)).frechet.value,
+      };
     }),
   );
+}
+
+/** The images that samples of a network are compared with, with their mirror images. */
+export async function referencesOf(
+  bench: Bench,
+  { images }: Network,
+): Promise<{ readonly training: ImageRows; readonly heldOut: ImageRows }> {
+  const small = await smallImages(images, bench.data(), bench.work);
+  const rowsOf = async (part: 'training' | 'heldOut') =>
+    mirroredToo(
+      await withDataset(bench, small, part, (dataset) => rowsOfDataset(dataset, small.size, small.channels)),
+    );
+  return { training: await rowsOf('training'), heldOut: await rowsOf('heldOut') };
 }
 
 /** Images 0, 1, ... of the noise that all sets have, as a PNG in base64. */

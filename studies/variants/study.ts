@@ -5,6 +5,7 @@ import { SAMPLER_CASES } from '../cases.js';
 import type { Network, VariantName } from '../small-networks/networks.js';
 import { SWEEP, sweepOf } from '../small-networks/sweep.js';
 import type { Bench, Study } from '../study.js';
+import { remediedOf, type RemedySettings } from './remedies.js';
 import { report, type Found } from './report.js';
 import { costsOf, type CostSettings } from '../small-networks/cost.js';
 import {
@@ -32,6 +33,8 @@ export interface Stage {
   readonly behaviour: boolean;
   /** Numbers of sampling steps for which the first images of all variants are shown side by side; default: none. */
   readonly pictures?: readonly number[];
+  /** Those for which remedies in sampling are compared, beside sets that this stage or an earlier one has; default: none. */
+  readonly remedies?: readonly number[];
 }
 
 export interface VariantsPlan {
@@ -39,6 +42,7 @@ export interface VariantsPlan {
   readonly stages: readonly Stage[];
   readonly set: SetSettings;
   readonly sweep: typeof SWEEP;
+  readonly remedyChoice: RemedySettings['choice'];
   readonly exposure: ExposureSettings;
   /** Variants whose optimizer steps are timed; none where undefined. */
   readonly cost?: CostSettings & {
@@ -82,13 +86,18 @@ const PLAN: VariantsPlan = {
     stage([3000], BOTH, { images: 'digits-14', ...SMALL_SETS }),
     stage([3000], BOTH, { images: 'twemoji-16', ...SMALL_SETS }),
     stage([6000], BOTH, { images: 'cifar-16', ...SMALL_SETS }),
+    stage([12_000], BOTH, { seeds: [4, 5], sweeps: [10], behaviour: true }),
+    stage([12_000], THREE, { seeds: [1, 2, 3], behaviour: true }),
+    stage([21_000], BOTH, { seeds: [1, 2, 3], sweeps: [10], behaviour: true }),
+    stage([12_000], BOTH, { seeds: [1, 2, 3], sets: [], remedies: [10] }),
+    stage([12_000], BASE, { seeds: [2, 3], ...SWEPT }),
+    stage([21_000], BASE, { seeds: [1, 2, 3], ...SWEPT }),
     stage([6000], THREE, { sets: [100] }),
-    stage([12_000, 6000], BOTH, SWEPT),
-    stage([6000, 12_000], THREE, { seeds: [2, 3], behaviour: true }),
-    stage([21_000], THREE, { seeds: [1, 2, 3], sets: [10, 50, 100], sweeps: [10, 50], behaviour: true }),
+    stage([21_000], THREE, { seeds: [1, 2, 3], sets: [10, 50, 100], behaviour: true }),
   ],
   set: { samples: 2000, seed: '5', resamples: 100 },
   sweep: SWEEP,
+  remedyChoice: { samples: 1000, seed: '6' },
   exposure: { images: 256, seed: '4', steps: 20 },
   cost: { images: 'cifar-8', variants: REGULARISED, rounds: 3, steps: 20 },
 };
@@ -98,7 +107,7 @@ export async function runVariants(bench: Bench, plan: VariantsPlan = PLAN): Prom
   const gate = await bench.of('gate');
   const { cost } = plan;
   const costs = cost && (await costsOf(bench, cost.images, cost.variants, cost));
-  const found: Found = { sets: [], sweeps: [], behaviours: [], pictures: [], costs };
+  const found: Found = { sets: [], sweeps: [], behaviours: [], pictures: [], remedied: [], costs };
   let reported = 0;
   for (const stage of plan.stages)
     for (const seed of stage.seeds) {
@@ -117,7 +126,7 @@ async function measure(
   bench: Bench,
   gate: Bench,
   found: Found,
-  { set, sweep, exposure }: VariantsPlan,
+  { set, sweep, remedyChoice, exposure }: VariantsPlan,
   stage: Stage,
   network: Network,
 ): Promise<void> {
@@ -128,6 +137,12 @@ async function measure(
   const samples = stage.samples ?? set.samples;
   for (const one of casesOf(stage.sets, found.sets))
     found.sets.push({ ...one, samples, set: await setOf(bench, one, { ...set, samples }) });
+  for (const one of casesOf(stage.remedies ?? [], found.remedied)) {
+    const plain = found.sets.find((other) => isDeepStrictEqual(pickCase(other), one));
+    if (plain === undefined) throw new Error('wanted a set without a remedy before those with one');
+    const settings = { ...set, samples: plain.samples, choice: remedyChoice };
+    found.remedied.push(await remediedOf(bench, one, plain.set.training, settings));
+  }
   for (const one of casesOf(stage.sweeps, found.sweeps))
     found.sweeps.push({ ...one, sweep: await sweepOf(gate, network, one.sampler, one.steps, sweep) });
   for (const one of casesOf(stage.pictures ?? [], found.pictures))

@@ -44,27 +44,39 @@ test('gate and variants train, sample, measure and compare; done again, they use
     await runVariants(await bench('variants'), {
       stages: [
         {
-          ...{ images: 'cifar-8', seeds: [1], ages: [2], variants: ['DDPM', 'DDPM-y 0.1'] },
-          ...{ sets: [2], sweeps: [2], behaviour: true },
+          ...{ images: 'cifar-8', seeds: [1, 2], ages: [2], variants: ['DDPM', 'DDPM-y 0.1'] },
+          ...{ sets: [2], remedies: [2], sweeps: [2], behaviour: true },
         },
       ],
       set: { samples: 8, seed: '5', resamples: 3 },
       sweep,
+      remedyChoice: { samples: 4, seed: '6' },
       exposure: { images: 8, seed: '4', steps: 3 },
     });
   };
   await run();
   t.deepEqual((await readdir(join(root, 'work', 'store', 'jobs'))).sort(), [
     'cifar-8-ddpm-seed-1',
+    'cifar-8-ddpm-seed-2',
     'cifar-8-ddpm-y-0.1-seed-1',
+    'cifar-8-ddpm-y-0.1-seed-2',
   ]);
   const table = async (study: string, name: string) =>
     (await readFile(join(root, 'studies', study, 'results', `${name}.csv`), 'utf8')).trim().split('\n');
   t.is((await table('gate', 'gate')).length, 1 + 3);
-  t.is((await table('variants', 'sets')).length, 1 + 2 * 3);
-  t.is((await table('variants', 'changes')).length, 1 + 3);
-  t.is((await table('variants', 'scaled')).length, 1 + 2 * 3);
-  for (const line of [...(await table('variants', 'sets')), ...(await table('variants', 'behaviour'))])
+  t.is((await table('variants', 'sets')).length, 1 + 2 * 2 * 3);
+  t.is((await table('variants', 'changes')).length, 1 + 2 * 3);
+  t.is((await table('variants', 'scaled')).length, 1 + 2 * 2 * 3);
+  const [remedies, overSeeds] = await Promise.all(
+    ['remedies', 'remedies-over-seeds'].map((name) => table('variants', name)),
+  );
+  t.is(remedies?.length, 1 + 2 * 2 * 3 * 5);
+  t.is(overSeeds?.length, 1 + 2 * 3 * (1 + 5));
+  for (const line of (
+    await Promise.all(
+      ['sets', 'behaviour', 'remedies', 'remedies-over-seeds'].map((name) => table('variants', name)),
+    )
+  ).flat())
     t.notRegex(line, /NaN|undefined/);
   t.true(lines.some((line) => line.includes('training cifar-8-ddpm-y-0.1-seed-1 from step 0 to 2')));
 

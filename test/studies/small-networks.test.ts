@@ -10,7 +10,7 @@ import { blockMeans, IMAGE_KINDS, type ImageKindName } from '../../studies/small
 import { emaRateAt, recipeOf, VARIANTS, type VariantName } from '../../studies/small-networks/networks.js';
 import { distancesOf, mirroredToo, resampledRows } from '../../studies/small-networks/samples.js';
 import { benchIn } from '../../studies/study.js';
-import { pairedChange } from '../../studies/variants/report.js';
+import { pairedChange } from '../../studies/variants/rows.js';
 
 test('a study without images says how they are given', async (t) => {
   const root = await mkdtemp(join(tmpdir(), 'studies-'));
