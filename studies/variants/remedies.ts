@@ -1,4 +1,6 @@
 /** Remedies in sampling on top of each variant: what input perturbation adds beside them. */
+import { isDeepStrictEqual } from 'node:util';
+
 import { at } from '../../shared/foundation/index.js';
 import type { Remedies } from '../../shared/sampler/index.js';
 import { intervalOverSeeds } from '../../shared/statistics/index.js';
@@ -135,11 +137,7 @@ export function remedyRowsOverSeeds(cases: readonly RemediedCase[]): Row[] {
 }
 
 function isBeside(one: SampledCase, other: SampledCase): boolean {
-  return JSON.stringify(besides(one)) === JSON.stringify(besides(other));
-}
-
-function besides(one: SampledCase) {
-  return { ...described(one), variant: undefined };
+  return isDeepStrictEqual({ ...described(one), variant: '' }, { ...described(other), variant: '' });
 }
 
 function distanceWith({ plain, remedied }: RemediedCase, remedy: string): number {

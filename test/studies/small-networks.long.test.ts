@@ -72,6 +72,7 @@ test('gate and variants train, sample, measure and compare; done again, they use
   );
   t.is(remedies?.length, 1 + 2 * 2 * 3 * 5);
   t.is(overSeeds?.length, 1 + 2 * 3 * (1 + 5));
+  t.is((await table('variants', 'behaviour-over-seeds')).length, 1 + 1);
   for (const line of (
     await Promise.all(
       ['sets', 'behaviour', 'remedies', 'remedies-over-seeds'].map((name) => table('variants', name)),
