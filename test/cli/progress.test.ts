@@ -1,7 +1,9 @@
 import test from 'ava';
 
 import { formatBytes, formatDuration, formatNumber, table } from '../../services/cli/format.js';
+import { stageProgress } from '../../services/cli/measure/stage-progress.js';
 import { createProgress, progressLine } from '../../services/cli/progress.js';
+import { createTerminal } from '../../services/cli/terminal.js';
 import { memory, stoppedClock } from './sinks.js';
 
 const state = (share: number): Parameters<typeof progressLine>[0] => ({
@@ -34,6 +36,30 @@ test('without a terminal a line is printed every five seconds, and a last one at
   progress.end();
   progress.end();
   t.is(out.text(), 'training 0 % · step 1/2\ntraining 20 % · step 1/2\na note\ntraining 30 % · step 1/2\n');
+});
+
+test('a stage of a measurement says what is left of it, by its own speed', (t) => {
+  const [out, clock] = [memory(), stoppedClock()];
+  const terminal = createTerminal({ out, err: memory(), json: false, colours: false, clock });
+  const progress = stageProgress({ terminal, clock });
+  for (const [nowMs, stage, share] of [
+    [0, 'loading', undefined],
+    [10_000, 'sampling', 0.2],
+    [20_000, 'sampling', 0.4],
+    [30_000, 'comparing', 0.1],
+    [40_000, 'comparing', 0.3],
+  ] as const) {
+    clock.nowMs = nowMs;
+    progress.update(stage, share);
+  }
+  progress.end();
+  t.deepEqual(out.text().trim().split('\n'), [
+    'loading',
+    'sampling 20 %',
+    'sampling 40 % · 30 s left',
+    'comparing 10 %',
+    'comparing 30 % · 35 s left',
+  ]);
 });
 
 test('on a terminal the line is redrawn, and notes stay above it', (t) => {

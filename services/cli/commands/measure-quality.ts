@@ -13,6 +13,7 @@ import { measureInChild } from '../measure/measure-in-child.js';
 import { onServer, refuseDetach } from '../measure/measure-model.js';
 import { serverOptions } from '../measure/measure-options.js';
 import { describeQuality, measuredQuality, STATISTICS_FILE } from '../measure/quality-report.js';
+import { stageProgress } from '../measure/stage-progress.js';
 import { writeResults } from '../measure/write-results.js';
 import { integer, oneOf, option, repeated, text, uint64, type Values } from '../options.js';
 import { UsageError } from '../parse-arguments.js';
@@ -104,11 +105,11 @@ async function qualityOfFiles(
     statisticsPath: out === undefined ? undefined : join(out, STATISTICS_FILE),
   };
   const beganMs = clock.monotonicMs();
-  const progress = terminal.progress();
+  const progress = stageProgress(context);
   const result = await measureInChild(request, {
     ...{ environment, clock, signal },
     onProgress: ({ stage, share }) => {
-      progress.update({ label: shortened(stage, MAX_NAME), share, facts: [] });
+      progress.update(shortened(stage, MAX_NAME), share);
     },
   }).finally(progress.end);
   terminal.emit({ ...result, pictures: undefined });

@@ -10,6 +10,7 @@ import { hasScheme } from '../../../shared/store/index.js';
 import { command } from '../command.js';
 import { securityOptions, withMeasure } from '../connect.js';
 import { SAMPLER_VARIABLE } from '../config.js';
+import { leftFacts } from '../describe-job.js';
 import { formatCount, table } from '../format.js';
 import {
   admittedDifferences,
@@ -85,7 +86,10 @@ export const measureTableCommand = command({
         USAGE,
       );
     const settings = samplerSettingsOf({ ...values, ...NO_STEPS }, USAGE);
-    const { terminal, signal } = context;
+    const { terminal, signal, clock } = context;
+    const rows = steps.flatMap((count) => models.map(() => count));
+    // Milliseconds for each sampling step, of all images. A row from the sampler's cache takes next to nothing.
+    let slowest = 0;
     const compared: WrittenResult[] = [];
     // A checkpoint that is committed meanwhile is for the next table.
     const checkpoints = new Map<string, number>();
@@ -93,7 +97,10 @@ export const measureTableCommand = command({
     await withMeasure({ ...connection, tokenFile: values.tokenFile }, signal, async (client) => {
       for (const count of steps)
         for (const model of models) {
-          terminal.print(`${model}, ${formatCount(count)} steps`);
+          const row = `${compared.length + 1}/${rows.length}`;
+          const left = leftFacts(msLeft(rows.slice(compared.length), slowest));
+          terminal.print([`row ${row}: ${model}, ${formatCount(count)} steps`, ...left].join(' · '));
+          const beganMs = clock.monotonicMs();
           const task = {
             ...{ kind: 'quality' as const, sampler: { ...settings, steps: count } },
             extractor: EXTRACTOR_NAMES.includes(extractor) ? extractor : resolve(extractor),
@@ -106,6 +113,7 @@ export const measureTableCommand = command({
           };
           const { contract, results } = await resultOnServer(client, request, context);
           if (contract.model !== undefined) checkpoints.set(model, contract.model.checkpointStep);
+          slowest = Math.max(slowest, (clock.monotonicMs() - beganMs) / count);
           compared.push({ label: `${subjectOf(contract)}, ${count} steps`, contract, results });
           // Before more is sampled for a table that would be refused.
           admittedDifferences(compared, ['steps']);
@@ -127,6 +135,11 @@ export const measureTableCommand = command({
     return 0;
   },
 });
+
+/** Of rows with these numbers of steps; undefined before any was measured. */
+function msLeft(rows: readonly number[], msEachStep: number): number | undefined {
+  return msEachStep === 0 ? undefined : msEachStep * rows.reduce((sum, steps) => sum + steps, 0);
+}
 
 const NO_STEPS = { steps: undefined, spacing: undefined, respacing: undefined };
 

@@ -17,6 +17,7 @@ import { withMeasure, type Connection, type MeasureClient } from '../connect.js'
 import { formatCount } from '../format.js';
 import { given } from '../given.js';
 import { watchStream } from '../watch-stream.js';
+import { stageProgress } from './stage-progress.js';
 import { printResults, writeResults } from './write-results.js';
 
 export interface FollowOptions {
@@ -122,9 +123,10 @@ async function fetchResult(
 async function watchToEnd(
   client: MeasureClient,
   measurementId: string,
-  { terminal, signal }: Context,
+  context: Context,
 ): Promise<measureWire.Measurement> {
-  const progress = terminal.progress();
+  const { terminal, signal } = context;
+  const progress = stageProgress(context);
   const onDisconnect = (): void => {
     terminal.print('lost the connection to the sampler; reconnecting');
   };
@@ -135,9 +137,11 @@ async function watchToEnd(
       switch (event?.$case) {
         case 'progress': {
           const { stage, done, total } = event.value;
-          const share = total === 0n ? {} : { share: Number(done) / Number(total) };
-          const facts = total === 0n ? [] : [`${formatCount(done)}/${formatCount(total)}`];
-          progress.update({ label: stage, ...share, facts });
+          if (total === 0n) progress.update(stage, undefined);
+          else
+            progress.update(stage, Number(done) / Number(total), [
+              `${formatCount(done)}/${formatCount(total)}`,
+            ]);
           break;
         }
         case 'stateChanged':

@@ -32,6 +32,7 @@ import type { Context } from '../command.js';
 import { withStore } from '../convert/open-store.js';
 import { formatCount } from '../format.js';
 import { measureProtocol, type FromMeasuring, type MeasureMessage } from './messages.js';
+import { stageProgress } from './stage-progress.js';
 
 export interface MeasuredWith {
   readonly model: string;
@@ -124,9 +125,14 @@ function datasetOf(recipe: TrainingRecipe, { data, dataKind }: MeasuredWith): Da
 
 async function measureInChild(
   message: MeasureMessage,
-  { settings: { environment }, clock, signal, terminal }: Context,
+  context: Context,
 ): Promise<Extract<FromMeasuring, { kind: 'measured' }>> {
-  const progress = terminal.progress();
+  const {
+    settings: { environment },
+    clock,
+    signal,
+  } = context;
+  const progress = stageProgress(context);
   try {
     return await askChild({
       module: siblingModule(import.meta.url, './measure-process'),
@@ -137,9 +143,8 @@ async function measureInChild(
       request: message,
       what: 'measuring',
       onProgress: ({ label, done, total }) => {
-        const share = total === 0 ? {} : { share: done / total };
-        const facts = total === 0 ? [] : [`image ${formatCount(done)}/${formatCount(total)}`];
-        progress.update({ label, ...share, facts });
+        if (total === 0) progress.update(label, undefined);
+        else progress.update(label, done / total, [`image ${formatCount(done)}/${formatCount(total)}`]);
       },
       signal,
     });
