@@ -1,26 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-
 import test from 'ava';
-import pino from 'pino';
 
-import { trainerWire } from '../../shared/contract/index.js';
-import { deferred, systemClock } from '../../shared/foundation/index.js';
-import { resolveRecipe } from '../../shared/recipe/index.js';
-import { openLocalStore, type ObjectStore } from '../../shared/store/index.js';
+import { deferred } from '../../shared/foundation/index.js';
+import type { ObjectStore } from '../../shared/store/index.js';
 import type { FromEngine } from '../../services/trainer/engine-process/messages.js';
-import type { StartEngine } from '../../services/trainer/engine.js';
-import { START, type FollowedEvent } from '../../services/trainer/event-log.js';
+import { START } from '../../services/trainer/event-log.js';
 import { loadEventLog } from '../../services/trainer/event-segments.js';
-import type { JobRecord, StoreReport } from '../../services/trainer/job.js';
-import { LeaseWatch } from '../../services/trainer/job-lease.js';
-import { createRecord } from '../../services/trainer/job-records.js';
-import { jobRecovery } from '../../services/trainer/job-recovery.js';
 import { readJob } from '../../services/trainer/job-status.js';
-import { JobSupervisor, type SupervisorSettings } from '../../services/trainer/job-supervisor.js';
-import type { ActiveJob } from '../../services/trainer/active-job.js';
-import { eventToWire } from '../../services/trainer/wire.js';
 import { switchedStore } from '../store/switched-store.js';
 import {
   commit,
@@ -32,66 +18,8 @@ import {
   readyAt,
   stopped,
   type Script,
-  localSources,
 } from './fake-engine.js';
-import { SUPERVISOR } from './trainers.js';
-
-const never = new AbortController().signal;
-const root = await mkdtemp(join(tmpdir(), 'supervisor-test-'));
-const supervisors: JobSupervisor[] = [];
-test.after.always(async () => {
-  await Promise.all(supervisors.map((supervisor) => supervisor.stop()));
-  await rm(root, { recursive: true, force: true });
-});
-
-async function openStore(): Promise<ObjectStore> {
-  return openLocalStore({ folder: await mkdtemp(join(root, 'store-')) });
-}
-
-async function supervise(startEngine: StartEngine, over: Partial<SupervisorSettings> = {}) {
-  const store = over.store ?? (await openStore());
-  const supervisor = new JobSupervisor({
-    ...SUPERVISOR,
-    ...{ store, startEngine, clock: systemClock, leaseMs: 60_000 },
-    trainer: { holder: `trainer ${supervisors.length}`, name: 'me', process: undefined },
-    ...over,
-  });
-  supervisors.push(supervisor);
-  return { store, supervisor };
-}
-
-async function add(store: ObjectStore, supervisor: JobSupervisor, name = 'model'): Promise<ActiveJob> {
-  const recipe = resolveRecipe({ name }, name);
-  const record: JobRecord = {
-    jobId: `${name}-1`,
-    model: name,
-    recipe,
-    createdAt: '2020-01-01T00:00:00.000Z',
-  };
-  await createRecord(store, record);
-  const job = await readJob(store, record.jobId);
-  const active = await supervisor.take(job, { state: 'PENDING', message: 'waiting for its turn' });
-  if (active === undefined) throw new Error('another trainer was faster');
-  return active;
-}
-
-function recoveryOf(store: ObjectStore, supervisor: JobSupervisor) {
-  const leases = new LeaseWatch(systemClock, { holder: 'me' });
-  return jobRecovery({
-    ...{ store, supervisor, leases, sources: localSources, leaseMs: 60_000 },
-    logger: pino({ level: 'silent' }),
-  });
-}
-
-/** Reads events to the job's end and returns its states. */
-async function states(active: ActiveJob): Promise<string[]> {
-  const entries: FollowedEvent[] = [];
-  for await (const entry of active.log.follow(START, never)) entries.push(entry);
-  return [
-    ...entries.flatMap(({ event }) => (event.kind === 'state' ? [event.state] : [])),
-    active.status.state,
-  ];
-}
+import { add, never, openStore, recoveryOf, root, states, supervise } from './supervised.js';
 
 test('a crashed engine is replaced, with a new attempt', async (t) => {
   const { startEngine, starts } = engines(plays(ready, killed), plays(ready, finished));
@@ -212,111 +140,6 @@ test('an attempt that is fenced off although this trainer has the job is tried a
   const active = await add(store, supervisor);
   t.is((await states(active)).at(-1), 'SUCCEEDED');
   t.is(starts.length, 2);
-});
-
-const outage = { problem: 'S3 at minio: put: no answer', sinceMs: 0, waiting: 2, spilledBytes: 1000 };
-const reports: readonly StoreReport[] = [
-  { ...outage, change: 'unavailable', steps: [] },
-  { ...outage, change: 'spilled', steps: [30] },
-  { ...outage, change: 'spill_removed', steps: [10, 20] },
-  { change: 'available', steps: [], waiting: 1, spilledBytes: 1000 },
-  { change: 'slow', sinceMs: 0, steps: [30], waiting: 1, spilledBytes: 1000 },
-  { change: 'spill_uploaded', steps: [30], waiting: 0, spilledBytes: 0 },
-];
-const AWAY =
-  'store unavailable since 1970-01-01T00:00:00.000Z, 2 commits waiting: S3 at minio: put: no answer';
-const REPORTED = [
-  AWAY,
-  `the checkpoint of step 30 is in the spill folder; ${AWAY}`,
-  `removed from the spill folder without having been uploaded: the checkpoints of steps 10, 20; ${AWAY}`,
-  'the store answers again, 1 commit waiting',
-  'the store is slow: still committing the checkpoint of step 30 since 1970-01-01T00:00:00.000Z, 1 commit waiting',
-  'all checkpoints that waited in the spill folder are uploaded',
-];
-
-test('what the store does with the checkpoints is reported in the log and in the status of the job, and is saved [fault A12]', async (t) => {
-  const begun = deferred();
-  const goOn = deferred();
-  const { startEngine } = engines(({ send }) => {
-    send(ready);
-    for (const report of reports) send({ kind: 'store', report });
-    begun.resolve();
-    void goOn.promise.then(() => {
-      send(finished);
-    });
-    return undefined;
-  });
-  const { store, supervisor } = await supervise(startEngine);
-  const active = await add(store, supervisor);
-  await begun.promise;
-  t.like(active.status, { state: 'RUNNING', message: REPORTED.at(-1) });
-  goOn.resolve();
-  await states(active);
-  await active.save();
-  const saved = await loadEventLog(store, active.id);
-  const events: FollowedEvent[] = [];
-  for await (const event of saved.follow(START, never)) if (event.event.kind === 'store') events.push(event);
-  const onWire = events.flatMap((event) => {
-    const { event: wire } = eventToWire(event);
-    return wire?.$case === 'storeReport' ? [wire.value] : [];
-  });
-  t.deepEqual(
-    onWire.map(({ message }) => message),
-    REPORTED,
-  );
-  t.deepEqual(onWire[1], {
-    ...{ change: trainerWire.StoreChange.STORE_CHANGE_SPILLED, message: REPORTED[1] ?? '' },
-    ...{ since: new Date(0), steps: [30], waiting: 2, spilledBytes: 1000n, spillLimitBytes: 0n },
-  });
-});
-
-test('cancelling lets the engine commit first', async (t) => {
-  const begun = deferred();
-  const { startEngine } = engines((engine) => {
-    engine.send(ready);
-    begun.resolve();
-    return {
-      onStop: () => {
-        engine.send(commit(7));
-        engine.send(stopped);
-      },
-    };
-  });
-  const { store, supervisor } = await supervise(startEngine);
-  const active = await add(store, supervisor);
-  await begun.promise;
-  supervisor.cancel(active);
-  t.is(active.status.state, 'CANCELLING');
-  t.deepEqual((await states(active)).slice(-2), ['CANCELLING', 'CANCELLED']);
-  await active.save();
-  t.like(active.status, { state: 'CANCELLED', committedStep: 7 });
-  t.like((await readJob(store, active.id)).status, { state: 'CANCELLED', committedStep: 7 });
-});
-
-test('an engine that does not stop when asked is killed after the grace', async (t) => {
-  const begun = deferred();
-  const { startEngine } = engines((engine) => {
-    engine.send(ready);
-    begun.resolve();
-    return undefined;
-  });
-  const { store, supervisor } = await supervise(startEngine, { stopGraceMs: 1 });
-  const active = await add(store, supervisor);
-  await begun.promise;
-  supervisor.cancel(active);
-  t.is((await states(active)).at(-1), 'CANCELLED');
-});
-
-test('a job can be cancelled between two engines', async (t) => {
-  const { startEngine, starts } = engines(plays(killed));
-  const { store, supervisor } = await supervise(startEngine, { restartDelayMs: 1_000_000 });
-  const active = await add(store, supervisor);
-  for await (const { event } of active.log.follow(START, never)) {
-    if (event.kind === 'state' && event.state === 'RETRYING') break;
-  }
-  supervisor.cancel(active);
-  t.is((await states(active)).at(-1), 'CANCELLED');
-  t.is(starts.length, 1);
 });
 
 test('a commit that the engine had no time to report is reported when the next engine is ready', async (t) => {
