@@ -11,7 +11,7 @@ import { openNpz, tarEntries } from '../../shared/dataset/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { openImageSet, type ImageBatch } from '../../shared/quality/index.js';
 import { fileAccess, openFiles } from '../../shared/store/index.js';
-import { fakeSampler, newImagesIn, type FakeSampler } from '../cli/fake-services.js';
+import { fakeSampler, newImagesIn, type FakeSampler } from '../cli/fake-sampler.js';
 import { run, type Ran } from '../cli/sinks.js';
 
 const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'batch-'));

@@ -9,7 +9,7 @@ import { samplerPool, type SamplerPool } from '../../shared/batch/index.js';
 import { samplersAt } from '../../shared/batch/sampler-addresses.js';
 import { deferred, DiffusionError, systemClock } from '../../shared/foundation/index.js';
 import { callUnary } from '../../shared/rpc/index.js';
-import { fakeSampler } from '../cli/fake-services.js';
+import { fakeSampler } from '../cli/fake-sampler.js';
 import { stoppedClock } from '../cli/sinks.js';
 import { temporaryFolder } from '../dataset/folders.js';
 import { authority } from '../rpc/certificates.js';

@@ -2,7 +2,7 @@
 
 import test from 'ava';
 
-import { fakeTrainer } from './fake-services.js';
+import { fakeTrainer } from './fake-trainer.js';
 import { run } from './sinks.js';
 
 test('a service that is ready gives 0, and one that is not there gives 1', async (t) => {

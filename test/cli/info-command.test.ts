@@ -2,7 +2,7 @@
 
 import test from 'ava';
 
-import { fakeTrainer } from './fake-services.js';
+import { fakeTrainer } from './fake-trainer.js';
 import { run } from './sinks.js';
 
 test('a service says its version, engine and limits', async (t) => {

@@ -8,7 +8,7 @@ import test from 'ava';
 import { connectSampler, whenReady } from '../../shared/rpc/index.js';
 import { deferred } from '../../shared/foundation/index.js';
 import { checkNode } from '../../services/cli/doctor/machine.js';
-import { fakeTrainer } from './fake-services.js';
+import { fakeTrainer } from './fake-trainer.js';
 import { run } from './sinks.js';
 
 const environment = { PATH: process.env['PATH'] ?? '', IP_DIFFUSION_LOG_LEVEL: 'silent' };

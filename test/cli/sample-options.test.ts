@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 
 import { readResumable, saveRequest, saveToken } from '../../services/cli/resume-files.js';
 import { samplingWire, weightsToWire, type samplerWire } from '../../shared/contract/index.js';
-import { fakeSampler, newImagesIn } from './fake-services.js';
+import { fakeSampler, newImagesIn } from './fake-sampler.js';
 import { run, type Ran } from './sinks.js';
 
 const { Sampler, TimestepSpacing } = samplingWire;

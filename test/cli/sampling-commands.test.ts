@@ -7,7 +7,7 @@ import test from 'ava';
 
 import { decodeImage } from '../../shared/images/index.js';
 import { samplerWire, weightsToWire } from '../../shared/contract/index.js';
-import { fakeSampler, newImagesIn } from './fake-services.js';
+import { fakeSampler, newImagesIn } from './fake-sampler.js';
 import { run } from './sinks.js';
 
 const freshFolder = (): Promise<string> => mkdtemp(join(tmpdir(), 'cli-'));

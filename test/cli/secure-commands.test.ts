@@ -11,7 +11,7 @@ import { systemClock } from '../../shared/foundation/index.js';
 import { temporaryFolder } from '../dataset/folders.js';
 import { authority } from '../rpc/certificates.js';
 import { securityOf } from '../rpc/security.js';
-import { fakeTrainer } from './fake-services.js';
+import { fakeTrainer } from './fake-trainer.js';
 import { run } from './sinks.js';
 
 /** A trainer with TLS and one reader, and the files of its clients. */

@@ -9,7 +9,8 @@ import test from 'ava';
 
 import { readMetricsCsv } from '../../services/cli/metrics-csv.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { fakeTrainer, JOB, type WatchEvent } from './fake-services.js';
+import { JOB } from './fake-service.js';
+import { fakeTrainer, type WatchEvent } from './fake-trainer.js';
 import { run } from './sinks.js';
 import { programArguments } from '../programs.js';
 

@@ -6,7 +6,8 @@ import test from 'ava';
 
 import { imageChunks, samplingWire, trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { fakeTrainer, JOB, type WatchEvent } from './fake-services.js';
+import { JOB } from './fake-service.js';
+import { fakeTrainer, type WatchEvent } from './fake-trainer.js';
 import { run } from './sinks.js';
 
 const { JobState } = trainerWire;

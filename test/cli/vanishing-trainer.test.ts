@@ -8,7 +8,8 @@ import { connectTrainer } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
 import { vanishingPeer } from '../rpc/vanishing-peer.js';
-import { fakeTrainer, JOB, type WatchEvent } from './fake-services.js';
+import { JOB } from './fake-service.js';
+import { fakeTrainer, type WatchEvent } from './fake-trainer.js';
 import { run } from './sinks.js';
 import { programArguments } from '../programs.js';
 

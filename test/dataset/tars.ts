@@ -1,6 +1,8 @@
 /** Tars made by hand, right ones and wrong ones. */
 import { Header } from 'tar';
 
+import { pngOf } from './folders.js';
+
 export interface TarFile {
   readonly path: string;
   readonly bytes?: Uint8Array | string;
@@ -24,4 +26,12 @@ export function tarOf(files: readonly TarFile[], end: Uint8Array = Buffer.alloc(
     return [block, body, Buffer.alloc((BLOCK - (body.length % BLOCK)) % BLOCK)];
   });
   return Buffer.concat([...parts, end]);
+}
+
+/** An image with its class. */
+export async function goodSample(key: string): Promise<TarFile[]> {
+  return [
+    { path: `${key}.png`, bytes: await pngOf(1) },
+    { path: `${key}.cls`, bytes: '3' },
+  ];
 }

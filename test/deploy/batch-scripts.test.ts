@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 import test from 'ava';
 
-import { fakeSampler } from '../cli/fake-services.js';
+import { fakeSampler } from '../cli/fake-sampler.js';
 import { run } from '../cli/sinks.js';
 import { programArguments, ROOT } from '../programs.js';
 

@@ -13,7 +13,8 @@ import {
 } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
 import { DiffusionError } from '../../shared/foundation/index.js';
-import { fakeTrainer, JOB } from '../cli/fake-services.js';
+import { JOB } from '../cli/fake-service.js';
+import { fakeTrainer } from '../cli/fake-trainer.js';
 import { securityOf, SILENT } from './security.js';
 import { vanishingPeer } from './vanishing-peer.js';
 

@@ -6,7 +6,7 @@ import test from 'ava';
 
 import { startGrpcServer } from '../../shared/rpc/index.js';
 import { trainerWire } from '../../shared/contract/index.js';
-import { fakeTrainer } from '../cli/fake-services.js';
+import { fakeTrainer } from '../cli/fake-trainer.js';
 import { securityOf, SILENT } from './security.js';
 
 /** The status of a call of GetTrainingJob that is made with this header. */

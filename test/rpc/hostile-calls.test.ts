@@ -9,7 +9,8 @@ import { status } from '@grpc/grpc-js';
 import test, { type ExecutionContext } from 'ava';
 
 import { trainerWire } from '../../shared/contract/index.js';
-import { fakeTrainer, JOB } from '../cli/fake-services.js';
+import { JOB } from '../cli/fake-service.js';
+import { fakeTrainer } from '../cli/fake-trainer.js';
 import { framed, ordinaryCall, rawCall, rawSession } from './raw-calls.js';
 
 const { INTERNAL, INVALID_ARGUMENT, NOT_FOUND, OK, PERMISSION_DENIED, RESOURCE_EXHAUSTED, UNIMPLEMENTED } =

@@ -7,7 +7,8 @@ import test from 'ava';
 import fc from 'fast-check';
 
 import { callUnary, connectTrainer } from '../../shared/rpc/index.js';
-import { fakeTrainer, JOB } from '../cli/fake-services.js';
+import { JOB } from '../cli/fake-service.js';
+import { fakeTrainer } from '../cli/fake-trainer.js';
 
 const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 /** A frame of HTTP/2: length, type, flags, stream. */

@@ -8,7 +8,7 @@ import {
 } from 'node:http2';
 
 import { connectTrainer, callUnary } from '../../shared/rpc/index.js';
-import { JOB } from '../cli/fake-services.js';
+import { JOB } from '../cli/fake-service.js';
 
 export const GET = '/diffusion.trainer.v1.TrainerService/GetTrainingJob';
 
