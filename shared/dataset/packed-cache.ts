@@ -12,6 +12,8 @@ export interface PackKind {
   readonly prefix: string;
   /** The name of the file in each. */
   readonly file: string;
+  /** Those that were used longest ago are removed where all of the kind have more bytes than this; default: no limit. */
+  readonly mostBytes?: number;
 }
 
 /** What stands beside the file, in JSON, with where the file is. */
@@ -58,6 +60,7 @@ export async function openPack<D extends object>(
     await writeDescription(partial, kind, description);
     await moveIntoPlace(partial, folder, kind);
     await syncFolder(cacheFolder);
+    await removeBeyond(cacheFolder, kind);
     return { ...description, path: join(folder, kind.file) };
   } catch (error) {
     if (partial !== undefined) await rm(partial, { recursive: true, force: true });
@@ -132,15 +135,41 @@ async function markUsed(folder: string): Promise<void> {
 }
 
 /** A folder whose images change leaves a pack for each of its states. One that is removed too early is built again. */
-async function removeUnused(cacheFolder: string, { prefix }: PackKind): Promise<void> {
-  const whole = new RegExp(`^${prefix}-[0-9a-f]{32}$`);
-  for (const name of await readdir(cacheFolder)) {
-    if (!whole.test(name)) continue;
-    const folder = join(cacheFolder, name);
-    const used = (await stat(join(folder, DESCRIPTION)).catch(() => undefined))?.mtimeMs;
-    if (used !== undefined && systemClock.wallMs() - used > UNUSED_AFTER_MS)
-      await rm(folder, { recursive: true, force: true });
+async function removeUnused(cacheFolder: string, kind: PackKind): Promise<void> {
+  for (const { folder, usedMs } of await packsOf(cacheFolder, kind))
+    if (systemClock.wallMs() - usedMs > UNUSED_AFTER_MS) await rm(folder, { recursive: true, force: true });
+}
+
+/** The newest one stays, however large it is. */
+async function removeBeyond(cacheFolder: string, kind: PackKind): Promise<void> {
+  if (kind.mostBytes === undefined) return;
+  const packs = await packsOf(cacheFolder, kind);
+  const [newest, ...others] = packs.sort((a, b) => b.usedMs - a.usedMs);
+  let kept = newest?.bytes ?? 0;
+  for (const { folder, bytes } of others) {
+    kept += bytes;
+    if (kept > kind.mostBytes) await rm(folder, { recursive: true, force: true });
   }
+}
+
+interface FoundPack {
+  readonly folder: string;
+  readonly bytes: number;
+  readonly usedMs: number;
+}
+
+async function packsOf(cacheFolder: string, { prefix, file }: PackKind): Promise<FoundPack[]> {
+  const whole = new RegExp(`^${prefix}-[0-9a-f]{32}$`);
+  const found: FoundPack[] = [];
+  for (const name of (await readdir(cacheFolder)).filter((each) => whole.test(each))) {
+    const folder = join(cacheFolder, name);
+    const description = await stat(join(folder, DESCRIPTION)).catch(() => undefined);
+    const content = await stat(join(folder, file)).catch(() => undefined);
+    // One that another process removes meanwhile has none.
+    if (description !== undefined)
+      found.push({ folder, bytes: content?.size ?? 0, usedMs: description.mtimeMs });
+  }
+  return found;
 }
 
 async function sha256OfFile(path: string): Promise<string> {
