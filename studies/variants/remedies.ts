@@ -17,7 +17,9 @@ const TRIED = {
   'wavelet correction': [-0.1, -0.05, -0.02, 0.02, 0.05, 0.1].map((waveletCorrection) => ({
     waveletCorrection,
   })),
-  'time shift': [40, 100, 200].map((window) => ({ timeShift: { window, cutoff: 200 } })),
+  'time shift': [200, 500, 800].flatMap((cutoff) =>
+    [40, 100, 200].map((window) => ({ timeShift: { window, cutoff } })),
+  ),
   'score rescaling': [0.9, 0.95, 1.05, 1.1].map((k) => ({ scoreRescaling: { k, sigma: 1 } })),
   'variance normalisation': [{ varianceNormalisation: true }],
 } as const satisfies Readonly<Record<string, readonly Remedies[]>>;
@@ -47,31 +49,39 @@ export async function remediedOf(
   plain: Distances,
   settings: RemedySettings,
 ): Promise<RemediedCase> {
-  const { network, sampler, steps } = one;
-  const name = `remedies-${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
-  const remedied = await bench.piece(name, { network, sampler, steps, ...settings, tried: TRIED }, (say) =>
+  const results: [RemedyName, Remedied][] = [];
+  for (const remedy of NAMES) results.push([remedy, await remedyOf(bench, one, remedy, settings)]);
+  return { ...one, plain, remedied: Object.fromEntries(results) as Record<RemedyName, Remedied> };
+}
+
+/** A piece for each remedy, so that one that is added, or gets more values, leaves the others as they are. */
+function remedyOf(
+  bench: Bench,
+  { network, sampler, steps }: SampledCase,
+  remedy: RemedyName,
+  settings: RemedySettings,
+): Promise<Remedied> {
+  const of = `${nameOf(network)}-${network.age}-${slugOf(sampler)}-${steps}`;
+  const tried: readonly Remedies[] = TRIED[remedy];
+  const name = `remedy-${remedy.replaceAll(' ', '-')}-${of}`;
+  return bench.piece(name, { network, sampler, steps, ...settings, tried }, (say) =>
     withNetwork(bench, network, say, async (model) => {
       const { training } = await referencesOf(bench, network);
-      const measured = async (remedy: Remedies, set: SetSettings): Promise<Distances> => {
+      const measured = async (value: Remedies, set: SetSettings): Promise<Distances> => {
         const rows = await sampleRows(
           model,
-          { ...settingsOf(sampler, steps), ...remedy },
+          { ...settingsOf(sampler, steps), ...value },
           ...([set.samples, BigInt(set.seed), bench.signal] as const),
         );
         return distancesOf(rows, training, set.resamples);
       };
-      const results: [RemedyName, Remedied][] = [];
-      for (const remedy of NAMES) {
-        const chosen = await best<Remedies>(TRIED[remedy], async (value) => {
-          const { frechet } = await measured(value, { ...settings.choice, resamples: 0 });
-          return frechet.value;
-        });
-        results.push([remedy, { chosen, training: await measured(chosen, settings) }]);
-      }
-      return Object.fromEntries(results) as Record<RemedyName, Remedied>;
+      const chosen = await best(tried, async (value) => {
+        const { frechet } = await measured(value, { ...settings.choice, resamples: 0 });
+        return frechet.value;
+      });
+      return { chosen, training: await measured(chosen, settings) };
     }),
   );
-  return { ...one, plain, remedied };
 }
 
 /** The one with the smallest cost; a single one is not asked. */
