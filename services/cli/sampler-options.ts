@@ -39,7 +39,9 @@ const solverOptions = {
     numbers(2, 2, 'WINDOW,CUTOFF'),
     'give the network the timestep that fits the variance of x_t',
   ),
-  varianceNormalisation: flag("scale the network's input to the variance of its timestep"),
+  varianceNormalisation: flag(
+    "scale the network's input to the variance of its noise alone, as published; images lose their contrast",
+  ),
   scoreRescaling: option(numbers(1, 2, 'K[,SIGMA]'), 'temporal score rescaling; K 1 is off'),
   waveletCorrection: option(
     real(-1, 1),

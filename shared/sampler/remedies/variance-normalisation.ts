@@ -1,4 +1,4 @@
-/** Variance normalisation: x_t is given the variance that its timestep should have. */
+/** Variance normalisation: x_t is given the variance that its noise has. */
 import { at } from '../../foundation/index.js';
 import type { DiffusionTables } from '../../noise/index.js';
 import type { Remedy } from './remedy.js';
@@ -24,7 +24,8 @@ export const varianceNormalisation: Remedy<boolean> = {
 };
 
 /**
- * x_t times sqrt((1 - alphasCumprod[i]) / Var(x_t)), or the same where that is off or all pixels are equal.
+ * x_t times sqrt((1 - alphasCumprod[i]) / Var(x_t)), or the same where that is off or all pixels are equal. As published:
+ * the variance of the image itself, alphasCumprod[i] Var(x_0), is left out, so the last steps take an image's contrast away.
  * Source: arXiv 2305.15583; Mingxiao-Li/TS-DPM sampler/pnm_solver.py, `denoising`.
  */
 export function varianceNormalised(
