@@ -16,7 +16,7 @@ export interface GatePlan {
 const PLAN: GatePlan = {
   images: 'cifar-8',
   networks: [
-    ...[6000, 1500, 3000, 12_000].map((age) => ({ seed: 1, age })),
+    ...[6000, 1500, 3000, 12_000, 21_000].map((age) => ({ seed: 1, age })),
     ...[6000, 12_000].map((age) => ({ seed: 2, age })),
   ],
   steps: [10, 50],
