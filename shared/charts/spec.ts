@@ -188,9 +188,14 @@ function dashesOf(series: readonly Series[]) {
   const solid = at(DASHES, 0);
   const range = series.map(({ kind }) => {
     if (kind === 'reference') return REFERENCE_DASH;
-    return kind === 'line' ? at(DASHES, next++ % DASHES.length) : solid;
+    return kind === 'line' ? dashOf(next++) : solid;
   });
   return { domain: series.map(({ name }) => name), range };
+}
+
+/** Where the colours begin again, the dashes are other ones: of 36 lines no two look the same. */
+function dashOf(line: number): number[] {
+  return at(DASHES, (line + Math.floor(line / COLOURS.length)) % DASHES.length);
 }
 
 function markLayers({ x, text }: Mark, axis: Axis, scale: Scale): Layer[] {

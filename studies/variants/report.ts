@@ -235,16 +235,17 @@ interface FigureKind {
   readonly title: (one: OneSet) => string;
 }
 
-/** A figure for each group of sets that has at least two places along x. Sets of other sizes are never in one figure. */
+/** A figure for each group of sets in which some variant has at least two places along x. Sets of other sizes are never in one figure. */
 async function distanceFigures(bench: Bench, sets: Found['sets'], kind: FigureKind): Promise<void> {
   const groups = grouped(sets, (one) => [one.network.images, ...kind.fixed(one), one.samples].join('-'));
   for (const [, some] of groups) {
     const [one] = some;
-    if (new Set(some.map(kind.x.of)).size < 2) continue;
+    const curves = curvesOf(some, kind.x.of);
+    if (curves.length === 0) continue;
     const { images, seed } = one.network;
     const figure: Figure = {
       ...{ name: kind.name, title: `Frechet distance ${kind.title(one)}`, x: kind.x.name },
-      ...{ y: 'Frechet distance of pixels', logarithmic: true, curves: curvesOf(some, kind.x.of) },
+      ...{ y: 'Frechet distance of pixels', logarithmic: true, curves },
     };
     await bench.figure([kind.name, images, ...kind.fixed(one)].join('-'), figure, [
       `${images}, training seed ${seed}, ${one.samples} samples against the training images; bands are 95 % over samples.`,
@@ -252,11 +253,14 @@ async function distanceFigures(bench: Bench, sets: Found['sets'], kind: FigureKi
   }
 }
 
+/** Of the variants that have at least two places along x. */
 function curvesOf(sets: Found['sets'], x: (one: OneSet) => number): Curve[] {
-  return grouped(sets, ({ network }) => network.variant).map(([name, some]) => ({
-    name,
-    points: some
-      .map((one) => ({ x: x(one), ...intervalOf(one.set.training.frechet) }))
-      .sort((a, b) => a.x - b.x),
-  }));
+  return grouped(sets, ({ network }) => network.variant)
+    .map(([name, some]) => ({
+      name,
+      points: some
+        .map((one) => ({ x: x(one), ...intervalOf(one.set.training.frechet) }))
+        .sort((one, other) => one.x - other.x),
+    }))
+    .filter(({ points }) => points.length > 1);
 }

@@ -163,6 +163,18 @@ test('lines differ in their dashes, and the legend shows them', async (t) => {
   t.is(dashes(legend.slice(0, legend.indexOf('>c<'))).size, 3);
 });
 
+test('more lines than there are colours still look all different', async (t) => {
+  const lines = Array.from({ length: 14 }, (_, n) => line([[1, n + 1], [2, n + 2]], `line ${n}`)); // prettier-ignore
+  const svg = await chartSvg(chart(lines));
+  const marks = svg.slice(0, svg.indexOf('role-legend'));
+  const looks = Array.from(marks.matchAll(/<path [^>]*stroke="(#[^"]*)"[^>]*>/g), ([path, colour]) => [
+    colour,
+    /stroke-dasharray="([^"]*)"/.exec(path)?.[1],
+  ]).filter(([, dash]) => dash !== undefined);
+  t.is(looks.length, 14);
+  t.is(new Set(looks.map((look) => look.join())).size, 14);
+});
+
 test('a heat map has a cell for each value, dark for the lowest and bright for the highest', async (t) => {
   const map = {
     ...{ title: 'Map & é', notes: ['n = 3'], x: 't', y: 'band', value: 'ratio', width: 200 },
