@@ -45,11 +45,10 @@ export async function openPack<D extends object>(
 ): Promise<Pack<D>> {
   const name = `${kind.prefix}-${fingerprint.slice(0, 32)}`;
   const folder = join(cacheFolder, name);
+  // Before it is read, which takes time: another process removes the packs that were used longest ago.
+  await markUsed(folder);
   const existing = await readPack<D>(folder, kind);
-  if (existing !== undefined) {
-    await markUsed(folder);
-    return existing;
-  }
+  if (existing !== undefined) return existing;
   let partial: string | undefined;
   try {
     await mkdir(cacheFolder, { recursive: true });

@@ -77,7 +77,7 @@ test.serial(
     t.regex(first.out, /\n2 +tiny, step 9 +[\d.]+\n2 +other-tiny, step 4 /);
     t.regex(first.out, /20 images/, 'a warning: fewer than features');
     t.regex(first.out, /row 1\/4: tiny, 3 steps\n/);
-    t.regex(first.out, /row 4\/4: other-tiny, 2 steps · [\d.]+ m?s left\n/);
+    t.regex(first.out, /row 4\/4: other-tiny, 2 steps · [\d.]+ m?s left for all rows\n/);
     const page = await readFile(join(out, 'report.html'), 'utf8');
     t.true((await readdir(out)).includes('quality-images.png'));
     t.deepEqual(

@@ -98,7 +98,9 @@ export const measureTableCommand = command({
       for (const count of steps)
         for (const model of models) {
           const row = `${compared.length + 1}/${rows.length}`;
-          const left = leftFacts(msLeft(rows.slice(compared.length), slowest));
+          const left = leftFacts(msLeft(rows.slice(compared.length), slowest)).map(
+            (fact) => `${fact} for all rows`,
+          );
           terminal.print([`row ${row}: ${model}, ${formatCount(count)} steps`, ...left].join(' · '));
           const beganMs = clock.monotonicMs();
           const task = {
